@@ -1,0 +1,35 @@
+"""How Alembic reaches the database: over the engine its caller configured, in one transaction."""
+
+import asyncio
+from typing import TYPE_CHECKING, cast
+
+from alembic import context
+from rollcall.tables import metadata
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+if TYPE_CHECKING:
+    from advanced_alchemy.alembic.commands import AlembicCommandConfig
+
+config = cast("AlembicCommandConfig", context.config)
+
+
+def _run(connection: Connection) -> None:
+    context.configure(
+        connection=connection,
+        target_metadata=metadata,
+        compare_type=True,
+        version_table=config.version_table_name,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+async def _run_online(engine: AsyncEngine) -> None:
+    async with engine.connect() as connection:
+        await connection.run_sync(_run)
+        await connection.commit()
+    await engine.dispose()
+
+
+asyncio.run(_run_online(cast("AsyncEngine", config.engine)))

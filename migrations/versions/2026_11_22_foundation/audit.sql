@@ -1,0 +1,74 @@
+-- The audit: a partition a month, append-only for everybody, the owner of the tables included.
+
+CREATE FUNCTION refuse_rewriting() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'the audit is append-only: % on % is refused', TG_OP, TG_TABLE_NAME
+        USING ERRCODE = 'insufficient_privilege';
+END $$;
+
+CREATE TABLE audit_entries_default PARTITION OF audit_entries DEFAULT;
+CREATE TABLE audit_payloads_default PARTITION OF audit_payloads DEFAULT;
+
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON audit_entries
+    FOR EACH ROW EXECUTE FUNCTION refuse_rewriting();
+CREATE TRIGGER append_only BEFORE UPDATE ON audit_payloads
+    FOR EACH ROW EXECUTE FUNCTION refuse_rewriting();
+CREATE TRIGGER never_emptied BEFORE TRUNCATE ON audit_entries
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_rewriting();
+CREATE TRIGGER never_emptied BEFORE TRUNCATE ON audit_entries_default
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_rewriting();
+
+-- Makes the partitions of this month and the p_ahead next ones; returns how many were missing.
+CREATE FUNCTION ensure_audit_partitions(p_ahead integer) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    v_month timestamptz;
+    v_table text;
+    v_name text;
+    v_made integer := 0;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('ensure_audit_partitions'));
+    FOR v_step IN 0..p_ahead LOOP
+        v_month := date_trunc('month', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC';
+        v_month := ((v_month AT TIME ZONE 'UTC') + make_interval(months => v_step)) AT TIME ZONE 'UTC';
+        FOREACH v_table IN ARRAY ARRAY['audit_entries', 'audit_payloads'] LOOP
+            v_name := v_table || to_char(v_month AT TIME ZONE 'UTC', '_YYYY_MM');
+            CONTINUE WHEN to_regclass(v_name) IS NOT NULL;
+            EXECUTE format(
+                'CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L)', v_name, v_table, v_month,
+                ((v_month AT TIME ZONE 'UTC') + interval '1 month') AT TIME ZONE 'UTC');
+            IF v_table = 'audit_entries' THEN
+                EXECUTE format('CREATE TRIGGER never_emptied BEFORE TRUNCATE ON %I '
+                               'FOR EACH STATEMENT EXECUTE FUNCTION refuse_rewriting()', v_name);
+            END IF;
+            v_made := v_made + 1;
+        END LOOP;
+    END LOOP;
+    RETURN v_made;
+END $$;
+REVOKE ALL ON FUNCTION ensure_audit_partitions(integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION ensure_audit_partitions(integer) TO rollcall_fleet;
+SELECT ensure_audit_partitions(3);
+
+-- Writes one entry. p_call says who called and how: request_id, action, actor_kind, actor_id, actor_label,
+-- owner_id, method, path, source and, where there is one, payload (secrets masked by the caller).
+CREATE FUNCTION audit_write(
+    p_tenant uuid, p_call jsonb, p_outcome text, p_status integer, p_detail text, p_events text[],
+    p_account uuid, p_target text
+) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    v_at timestamptz := clock_timestamp();
+    v_id uuid := uuidv7();
+    v_payload jsonb := nullif(p_call -> 'payload', 'null'::jsonb);
+BEGIN
+    INSERT INTO audit_entries (tenant_id, at, id, request_id, action, actor_kind, actor_id, actor_label, owner_id,
+                               account_id, target, outcome, status, detail, events, method, path, source,
+                               payload_digest)
+    VALUES (p_tenant, v_at, v_id, p_call ->> 'request_id', p_call ->> 'action', p_call ->> 'actor_kind',
+            (p_call ->> 'actor_id')::uuid, p_call ->> 'actor_label', (p_call ->> 'owner_id')::uuid,
+            p_account, p_target, p_outcome, p_status, p_detail, p_events, p_call ->> 'method', p_call ->> 'path',
+            p_call ->> 'source', sha256(convert_to(v_payload::text, 'UTF8')));
+    IF v_payload IS NOT NULL THEN
+        INSERT INTO audit_payloads (tenant_id, at, entry_id, payload) VALUES (p_tenant, v_at, v_id, v_payload);
+    END IF;
+END $$;

@@ -1,0 +1,117 @@
+-- The gate: decided from the rows as they are now, on every call, in the order the verdicts are listed.
+
+CREATE TYPE gate_result AS (
+    verdict text,           -- ok, unknown, revoked, expired, owner, suspended, plan, scope
+    token_label text,
+    owner_id uuid,
+    plan text,
+    reason text,
+    rate integer,           -- calls a second, 0 when the limit is off
+    burst integer,
+    rule jsonb,
+    rule_version integer
+);
+
+-- Compares two digests without telling by its duration how much of them agrees.
+CREATE FUNCTION same_digest(p_kept bytea, p_given bytea) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE v_nonce bytea := uuid_send(gen_random_uuid());
+BEGIN
+    RETURN sha256(p_kept || v_nonce) = sha256(p_given || v_nonce);
+END $$;
+
+-- Enters the tenant and judges the token. p_needs is read or write.
+CREATE FUNCTION gate(p_tenant uuid, p_token uuid, p_digest bytea, p_needs text) RETURNS gate_result
+LANGUAGE plpgsql AS $$
+DECLARE
+    r record;
+    g gate_result;
+BEGIN
+    PERFORM set_config('rollcall.tenant', p_tenant::text, true);
+    SELECT t.digest, t.label, t.scopes, t.owner_id, t.epoch, t.expires_at, t.revoked_at, t.revoked_because,
+           n.status, n.plan, n.role_rule, n.role_rule_version, p.features,
+           coalesce(n.rate_per_second, p.rate_per_second) AS rate, coalesce(n.rate_burst, p.rate_burst) AS burst,
+           o.active AS owner_active, o.is_admin AS owner_admin, o.epoch AS owner_epoch
+      INTO r
+      FROM tokens t
+      JOIN tenants n ON n.id = t.tenant_id
+      JOIN plans p ON p.key = n.plan
+      LEFT JOIN accounts o ON o.tenant_id = t.tenant_id AND o.id = t.owner_id
+     WHERE t.tenant_id = p_tenant AND t.id = p_token;
+    IF NOT FOUND OR NOT same_digest(r.digest, p_digest) THEN
+        g.verdict := 'unknown';
+        RETURN g;
+    END IF;
+    g := (NULL, r.label, r.owner_id, r.plan, r.revoked_because, r.rate, r.burst, r.role_rule, r.role_rule_version);
+    g.verdict := CASE
+        WHEN r.revoked_at IS NOT NULL AND r.revoked_because <> 'owner_left' THEN 'revoked'
+        WHEN r.expires_at <= statement_timestamp() THEN 'expired'
+        WHEN r.revoked_at IS NOT NULL OR (r.owner_id IS NOT NULL AND (
+                 r.owner_active AND r.owner_admin AND r.owner_epoch = r.epoch) IS NOT TRUE) THEN 'owner'
+        WHEN r.status <> 'active' THEN 'suspended'
+        WHEN NOT 'scim' = ANY (r.features) THEN 'plan'
+        WHEN NOT ('scim' = ANY (r.scopes) OR (p_needs = 'read' AND 'scim:read' = ANY (r.scopes))) THEN 'scope'
+        ELSE 'ok'
+    END;
+    RETURN g;
+END $$;
+
+-- Adds to what a caller says about its call what the gate found out about its token.
+CREATE FUNCTION called_by(g gate_result, p_token uuid, p_call jsonb) RETURNS jsonb LANGUAGE sql STABLE AS $$
+    SELECT p_call || jsonb_build_object('actor_kind', 'scim_token', 'actor_id', p_token,
+                                        'actor_label', g.token_label, 'owner_id', g.owner_id)
+$$;
+
+-- The key of an operator, the product or a tenant's admin, judged for the management API.
+CREATE FUNCTION authenticate(p_kind text, p_tenant uuid, p_id uuid, p_digest bytea)
+RETURNS TABLE (label text, owner_id uuid, slug text) LANGUAGE plpgsql AS $$
+BEGIN
+    IF p_kind IN ('op', 'app') THEN
+        RETURN QUERY SELECT k.label, NULL::uuid, NULL::text FROM installation_keys k
+          WHERE k.id = p_id AND k.kind = p_kind AND k.revoked_at IS NULL AND same_digest(k.digest, p_digest);
+        RETURN;
+    END IF;
+    PERFORM set_config('rollcall.tenant', p_tenant::text, true);
+    RETURN QUERY SELECT t.label, t.owner_id, n.slug
+      FROM tokens t
+      JOIN tenants n ON n.id = t.tenant_id
+      JOIN accounts o ON o.tenant_id = t.tenant_id AND o.id = t.owner_id
+     WHERE t.tenant_id = p_tenant AND t.id = p_id AND 'admin' = ANY (t.scopes) AND t.revoked_at IS NULL
+       AND (t.expires_at IS NULL OR t.expires_at > statement_timestamp())
+       AND o.active AND o.is_admin AND o.epoch = t.epoch AND n.status = 'active'
+       AND same_digest(t.digest, p_digest);
+END $$;
+
+-- Is this session or token good? p_client is the key of the product that asks; no row means it may not ask.
+CREATE FUNCTION introspect(
+    p_client_kind text, p_client uuid, p_client_digest bytea, p_kind text, p_tenant uuid, p_id uuid, p_digest bytea
+) RETURNS TABLE (active boolean, account_id uuid, slug text, user_name text, role text, scopes text[],
+                 issued_at timestamptz, expires_at timestamptz) LANGUAGE plpgsql AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM installation_keys k WHERE k.id = p_client AND k.kind = p_client_kind
+                   AND k.revoked_at IS NULL AND same_digest(k.digest, p_client_digest)) THEN
+        RETURN;
+    END IF;
+    PERFORM set_config('rollcall.tenant', p_tenant::text, true);
+    IF p_kind = 'ses' THEN
+        RETURN QUERY SELECT true, s.account_id, n.slug, a.user_name, a.role, NULL::text[], s.created_at, s.expires_at
+          FROM sessions s
+          JOIN accounts a ON a.tenant_id = s.tenant_id AND a.id = s.account_id
+          JOIN tenants n ON n.id = s.tenant_id
+         WHERE s.tenant_id = p_tenant AND s.id = p_id AND s.closed_at IS NULL
+           AND s.expires_at > statement_timestamp() AND a.active AND a.epoch = s.epoch AND n.status = 'active'
+           AND same_digest(s.digest, p_digest);
+    ELSE
+        RETURN QUERY SELECT true, t.owner_id, n.slug, a.user_name, a.role, t.scopes, t.created_at, t.expires_at
+          FROM tokens t
+          LEFT JOIN accounts a ON a.tenant_id = t.tenant_id AND a.id = t.owner_id
+          JOIN tenants n ON n.id = t.tenant_id
+         WHERE t.tenant_id = p_tenant AND t.id = p_id AND t.revoked_at IS NULL
+           AND (t.expires_at IS NULL OR t.expires_at > statement_timestamp())
+           AND (t.owner_id IS NULL OR (a.active AND a.is_admin AND a.epoch = t.epoch)) AND n.status = 'active'
+           AND same_digest(t.digest, p_digest);
+    END IF;
+    IF NOT FOUND THEN
+        RETURN QUERY SELECT false, NULL::uuid, NULL::text, NULL::text, NULL::text, NULL::text[],
+                            NULL::timestamptz, NULL::timestamptz;
+    END IF;
+END $$;

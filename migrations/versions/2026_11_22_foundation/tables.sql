@@ -1,0 +1,226 @@
+-- The tables, their keys and their indexes.
+
+CREATE TABLE audit_entries (
+    tenant_id UUID NOT NULL,
+    at TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
+    id UUID DEFAULT uuidv7() NOT NULL,
+    request_id TEXT NOT NULL,
+    action TEXT NOT NULL,
+    actor_kind TEXT NOT NULL,
+    actor_id UUID,
+    actor_label TEXT NOT NULL,
+    owner_id UUID,
+    account_id UUID,
+    target TEXT,
+    outcome TEXT NOT NULL,
+    status INTEGER,
+    detail TEXT,
+    events TEXT[] DEFAULT '{}' NOT NULL,
+    method TEXT,
+    path TEXT,
+    source TEXT,
+    payload_digest BYTEA,
+    CONSTRAINT pk_audit_entries PRIMARY KEY (tenant_id, at, id),
+    CONSTRAINT ck_audit_entries_outcome CHECK (outcome IN ('done', 'refused'))
+) PARTITION BY RANGE (at);
+CREATE INDEX ix_audit_entries_person ON audit_entries (tenant_id, account_id, at);
+
+CREATE TABLE audit_payloads (
+    tenant_id UUID NOT NULL,
+    at TIMESTAMP WITH TIME ZONE NOT NULL,
+    entry_id UUID NOT NULL,
+    payload JSONB NOT NULL,
+    CONSTRAINT pk_audit_payloads PRIMARY KEY (tenant_id, at, entry_id)
+) PARTITION BY RANGE (at);
+
+CREATE TABLE installation_keys (
+    id UUID DEFAULT uuidv7() NOT NULL,
+    kind TEXT NOT NULL,
+    label TEXT NOT NULL,
+    digest BYTEA NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
+    revoked_at TIMESTAMP WITH TIME ZONE,
+    CONSTRAINT pk_installation_keys PRIMARY KEY (id),
+    CONSTRAINT ck_installation_keys_kind CHECK (kind IN ('op', 'app'))
+);
+
+CREATE TABLE outbox (
+    tenant_id UUID NOT NULL,
+    id UUID DEFAULT uuidv7() NOT NULL,
+    topic TEXT NOT NULL,
+    account_id UUID,
+    payload JSONB NOT NULL,
+    request_id TEXT NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
+    next_try_at TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
+    attempts INTEGER DEFAULT 0 NOT NULL,
+    done_at TIMESTAMP WITH TIME ZONE,
+    dead_at TIMESTAMP WITH TIME ZONE,
+    last_error TEXT,
+    CONSTRAINT pk_outbox PRIMARY KEY (tenant_id, id)
+);
+CREATE INDEX ix_outbox_done ON outbox (done_at) WHERE done_at IS NOT NULL;
+CREATE INDEX ix_outbox_due ON outbox (next_try_at) WHERE done_at IS NULL AND dead_at IS NULL;
+
+CREATE TABLE plans (
+    key TEXT NOT NULL,
+    name TEXT NOT NULL,
+    features TEXT[] NOT NULL,
+    seats INTEGER,
+    rate_per_second INTEGER DEFAULT 50 NOT NULL,
+    rate_burst INTEGER DEFAULT 200 NOT NULL,
+    retention_days INTEGER DEFAULT 400 NOT NULL,
+    CONSTRAINT pk_plans PRIMARY KEY (key),
+    CONSTRAINT ck_plans_rate CHECK (rate_per_second = 0 OR rate_per_second >= 25)
+);
+
+CREATE TABLE refused_calls (
+    minute TIMESTAMP WITH TIME ZONE NOT NULL,
+    source TEXT NOT NULL,
+    calls INTEGER NOT NULL,
+    CONSTRAINT pk_refused_calls PRIMARY KEY (minute, source)
+);
+
+CREATE TABLE tenants (
+    id UUID DEFAULT uuidv7() NOT NULL,
+    slug TEXT NOT NULL,
+    name TEXT NOT NULL,
+    plan TEXT NOT NULL,
+    status TEXT DEFAULT 'active' NOT NULL,
+    token_issuing TEXT DEFAULT 'self_service' NOT NULL,
+    rate_per_second INTEGER,
+    rate_burst INTEGER,
+    role_rule JSONB NOT NULL,
+    role_rule_version INTEGER DEFAULT 1 NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT pk_tenants PRIMARY KEY (id),
+    CONSTRAINT ck_tenants_status CHECK (status IN ('active', 'suspended')),
+    CONSTRAINT ck_tenants_token_issuing CHECK (token_issuing IN ('self_service', 'ops')),
+    CONSTRAINT ck_tenants_rate CHECK (rate_per_second = 0 OR rate_per_second >= 25),
+    CONSTRAINT uq_tenants_slug UNIQUE (slug),
+    CONSTRAINT fk_tenants_plan_plans FOREIGN KEY(plan) REFERENCES plans (key)
+);
+
+CREATE TABLE accounts (
+    tenant_id UUID NOT NULL,
+    id UUID DEFAULT uuidv7() NOT NULL,
+    user_name TEXT NOT NULL,
+    external_id TEXT COLLATE "C",
+    active BOOLEAN NOT NULL,
+    epoch INTEGER DEFAULT 1 NOT NULL,
+    role TEXT NOT NULL,
+    is_admin BOOLEAN NOT NULL,
+    standing JSONB NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
+    deactivated_at TIMESTAMP WITH TIME ZONE,
+    deactivated_because TEXT,
+    detached_at TIMESTAMP WITH TIME ZONE,
+    CONSTRAINT pk_accounts PRIMARY KEY (tenant_id, id),
+    CONSTRAINT fk_accounts_tenant_id_tenants FOREIGN KEY(tenant_id) REFERENCES tenants (id)
+);
+CREATE INDEX ix_accounts_admins ON accounts (tenant_id) WHERE active AND is_admin;
+CREATE INDEX ix_accounts_detached ON accounts (tenant_id, external_id) WHERE detached_at IS NOT NULL AND external_id IS NOT NULL;
+
+CREATE TABLE conflict_cases (
+    tenant_id UUID NOT NULL,
+    id UUID DEFAULT uuidv7() NOT NULL,
+    user_name_key TEXT COLLATE "C" NOT NULL,
+    user_name TEXT NOT NULL,
+    user_id UUID,
+    roles TEXT[] NOT NULL,
+    names JSONB NOT NULL,
+    detail TEXT NOT NULL,
+    first_seen TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
+    last_seen TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
+    times INTEGER DEFAULT 1 NOT NULL,
+    closed_at TIMESTAMP WITH TIME ZONE,
+    closed_because TEXT,
+    CONSTRAINT pk_conflict_cases PRIMARY KEY (tenant_id, id),
+    CONSTRAINT fk_conflict_cases_tenant_id_tenants FOREIGN KEY(tenant_id) REFERENCES tenants (id)
+);
+CREATE UNIQUE INDEX uq_conflict_cases_open ON conflict_cases (tenant_id, user_name_key) WHERE closed_at IS NULL;
+
+CREATE TABLE receipts (
+    tenant_id UUID NOT NULL,
+    id UUID NOT NULL,
+    account_id UUID NOT NULL,
+    epoch INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    request_id TEXT NOT NULL,
+    transaction_id TEXT NOT NULL,
+    arrived_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    closed_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    closed JSONB NOT NULL,
+    settled_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    purged JSONB NOT NULL,
+    CONSTRAINT pk_receipts PRIMARY KEY (tenant_id, id),
+    CONSTRAINT fk_receipts_tenant_id_accounts FOREIGN KEY(tenant_id, account_id) REFERENCES accounts (tenant_id, id)
+);
+
+CREATE TABLE sessions (
+    tenant_id UUID NOT NULL,
+    id UUID NOT NULL,
+    account_id UUID NOT NULL,
+    epoch INTEGER NOT NULL,
+    digest BYTEA NOT NULL,
+    label TEXT,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
+    expires_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    closed_at TIMESTAMP WITH TIME ZONE,
+    closed_because TEXT,
+    CONSTRAINT pk_sessions PRIMARY KEY (tenant_id, id),
+    CONSTRAINT fk_sessions_tenant_id_accounts FOREIGN KEY(tenant_id, account_id) REFERENCES accounts (tenant_id, id)
+);
+CREATE INDEX ix_sessions_open ON sessions (tenant_id, account_id) WHERE closed_at IS NULL;
+
+CREATE TABLE tokens (
+    tenant_id UUID NOT NULL,
+    id UUID NOT NULL,
+    label TEXT NOT NULL,
+    scopes TEXT[] NOT NULL,
+    owner_id UUID,
+    epoch INTEGER,
+    digest BYTEA NOT NULL,
+    issued_by TEXT NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
+    expires_at TIMESTAMP WITH TIME ZONE,
+    revoked_at TIMESTAMP WITH TIME ZONE,
+    revoked_because TEXT,
+    replaced_by UUID,
+    last_used_at TIMESTAMP WITH TIME ZONE,
+    last_used_from TEXT,
+    CONSTRAINT pk_tokens PRIMARY KEY (tenant_id, id),
+    CONSTRAINT fk_tokens_tenant_id_accounts FOREIGN KEY(tenant_id, owner_id) REFERENCES accounts (tenant_id, id),
+    CONSTRAINT fk_tokens_tenant_id_tenants FOREIGN KEY(tenant_id) REFERENCES tenants (id)
+);
+CREATE INDEX ix_tokens_live ON tokens (tenant_id, owner_id) WHERE revoked_at IS NULL;
+
+CREATE TABLE users (
+    tenant_id UUID NOT NULL,
+    id UUID DEFAULT uuidv7() NOT NULL,
+    account_id UUID NOT NULL,
+    user_name_key TEXT COLLATE "C" NOT NULL,
+    external_id TEXT COLLATE "C",
+    display_name_key TEXT COLLATE "C",
+    active BOOLEAN NOT NULL,
+    document JSONB NOT NULL,
+    version INTEGER DEFAULT 1 NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
+    last_modified TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT pk_users PRIMARY KEY (tenant_id, id),
+    CONSTRAINT fk_users_tenant_id_accounts FOREIGN KEY(tenant_id, account_id) REFERENCES accounts (tenant_id, id),
+    CONSTRAINT fk_users_tenant_id_tenants FOREIGN KEY(tenant_id) REFERENCES tenants (id)
+);
+CREATE INDEX ix_users_external_id ON users (tenant_id, external_id);
+CREATE INDEX ix_users_last_modified ON users (tenant_id, last_modified, id);
+CREATE UNIQUE INDEX uq_users_account ON users (tenant_id, account_id);
+CREATE UNIQUE INDEX uq_users_user_name ON users (tenant_id, user_name_key);
+
+CREATE TABLE user_emails (
+    tenant_id UUID NOT NULL,
+    value_key TEXT COLLATE "C" NOT NULL,
+    user_id UUID NOT NULL,
+    CONSTRAINT pk_user_emails PRIMARY KEY (tenant_id, value_key, user_id),
+    CONSTRAINT fk_user_emails_tenant_id_users FOREIGN KEY(tenant_id, user_id) REFERENCES users (tenant_id, id) ON DELETE CASCADE
+);
+CREATE INDEX ix_user_emails_user ON user_emails (tenant_id, user_id);

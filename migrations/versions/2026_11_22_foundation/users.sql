@@ -1,0 +1,424 @@
+-- Users: each SCIM call on a person is one or two statements. The first (scim_admit, scim_find, scim_page) passes the
+-- gate and brings what is stored; the second (scim_create_user, scim_save_user, scim_delete_user) passes the gate
+-- again and applies a change that was worked out from what the first one brought, or answers `stale`.
+
+CREATE TYPE user_result AS (
+    verdict text, token_label text, owner_id uuid, plan text, reason text, rate integer, burst integer,
+    rule text, rule_version integer,
+    id uuid, account_id uuid, document text, version integer, created_at timestamptz, last_modified timestamptz,
+    active boolean, standing text, total bigint
+);
+
+CREATE FUNCTION opened(g gate_result) RETURNS user_result LANGUAGE plpgsql STABLE AS $$
+DECLARE u user_result;
+BEGIN
+    u.verdict := g.verdict; u.token_label := g.token_label; u.owner_id := g.owner_id; u.plan := g.plan;
+    u.reason := g.reason; u.rate := g.rate; u.burst := g.burst;
+    RETURN u;
+END $$;
+
+-- Passes the gate and brings the person, if one is named. With p_lock the rows stay locked until the caller's
+-- transaction ends, so that the save that follows can't be stale.
+CREATE FUNCTION scim_admit(
+    p_tenant uuid, p_token uuid, p_digest bytea, p_needs text, p_user uuid, p_lock boolean
+) RETURNS user_result LANGUAGE plpgsql AS $$
+DECLARE
+    g gate_result;
+    u user_result;
+BEGIN
+    g := gate(p_tenant, p_token, p_digest, p_needs);
+    u := opened(g);
+    IF g.verdict <> 'ok' THEN
+        RETURN u;
+    END IF;
+    IF p_needs = 'write' THEN
+        u.rule := g.rule::text;
+        u.rule_version := g.rule_version;
+    END IF;
+    IF p_user IS NULL THEN
+        RETURN u;
+    END IF;
+    IF p_lock THEN
+        PERFORM FROM tenants WHERE id = p_tenant FOR SHARE;
+        PERFORM FROM accounts a JOIN users s ON s.tenant_id = a.tenant_id AND s.account_id = a.id
+          WHERE s.tenant_id = p_tenant AND s.id = p_user FOR UPDATE;
+        SELECT role_rule::text, role_rule_version INTO u.rule, u.rule_version FROM tenants WHERE id = p_tenant;
+    END IF;
+    SELECT s.id, s.account_id, s.document::text, s.version, s.created_at, s.last_modified, s.active
+      INTO u.id, u.account_id, u.document, u.version, u.created_at, u.last_modified, u.active
+      FROM users s WHERE s.tenant_id = p_tenant AND s.id = p_user;
+    IF p_needs = 'write' THEN
+        SELECT a.standing::text INTO u.standing FROM accounts a WHERE a.tenant_id = p_tenant AND a.id = u.account_id;
+    END IF;
+    RETURN u;
+END $$;
+
+-- The look-ups providers make before every create: one comparison with one indexed attribute.
+-- Always at least one row: the gate's verdict, with id NULL when nobody was found.
+CREATE FUNCTION scim_find(
+    p_tenant uuid, p_token uuid, p_digest bytea, p_attribute text, p_value text, p_offset integer, p_count integer
+) RETURNS SETOF user_result LANGUAGE plpgsql AS $$
+DECLARE
+    g gate_result;
+    u user_result;
+    v_ids uuid[];
+BEGIN
+    g := gate(p_tenant, p_token, p_digest, 'read');
+    u := opened(g);
+    IF g.verdict <> 'ok' THEN
+        RETURN NEXT u;
+        RETURN;
+    END IF;
+    v_ids := CASE p_attribute
+        WHEN 'userName' THEN ARRAY(
+            SELECT id FROM users WHERE tenant_id = p_tenant AND user_name_key = p_value)
+        WHEN 'id' THEN ARRAY(
+            SELECT id FROM users WHERE tenant_id = p_tenant AND id = p_value::uuid)
+        WHEN 'externalId' THEN ARRAY(
+            SELECT id FROM users WHERE tenant_id = p_tenant AND external_id = p_value ORDER BY id)
+        WHEN 'emails.value' THEN ARRAY(
+            SELECT user_id FROM user_emails WHERE tenant_id = p_tenant AND value_key = p_value ORDER BY user_id)
+    END;
+    u.total := cardinality(v_ids);
+    FOR u.id, u.document, u.version, u.created_at, u.last_modified IN
+        SELECT s.id, s.document::text, s.version, s.created_at, s.last_modified FROM users s
+         WHERE s.tenant_id = p_tenant AND s.id = ANY (v_ids) ORDER BY s.id OFFSET p_offset LIMIT p_count
+    LOOP
+        RETURN NEXT u;
+    END LOOP;
+    IF NOT FOUND THEN
+        RETURN NEXT u;
+    END IF;
+END $$;
+
+-- A page of everybody, in the order they were created.
+CREATE FUNCTION scim_page(
+    p_tenant uuid, p_token uuid, p_digest bytea, p_offset integer, p_count integer
+) RETURNS SETOF user_result LANGUAGE plpgsql AS $$
+DECLARE
+    g gate_result;
+    u user_result;
+BEGIN
+    g := gate(p_tenant, p_token, p_digest, 'read');
+    u := opened(g);
+    IF g.verdict <> 'ok' THEN
+        RETURN NEXT u;
+        RETURN;
+    END IF;
+    SELECT count(*) INTO u.total FROM users WHERE tenant_id = p_tenant;
+    FOR u.id, u.document, u.version, u.created_at, u.last_modified IN
+        SELECT s.id, s.document::text, s.version, s.created_at, s.last_modified FROM users s
+         WHERE s.tenant_id = p_tenant ORDER BY s.id OFFSET p_offset LIMIT p_count
+    LOOP
+        RETURN NEXT u;
+    END LOOP;
+    IF NOT FOUND THEN
+        RETURN NEXT u;
+    END IF;
+END $$;
+
+-- Opens a role conflict's case, or counts it again.
+CREATE FUNCTION open_case(p_tenant uuid, p_user uuid, p_case jsonb) RETURNS void LANGUAGE sql AS $$
+    INSERT INTO conflict_cases (tenant_id, user_id, user_name_key, user_name, roles, names, detail)
+    VALUES (p_tenant, p_user, p_case ->> 'user_name_key', p_case ->> 'user_name',
+            ARRAY(SELECT jsonb_array_elements_text(p_case -> 'roles')), p_case -> 'names', p_case ->> 'detail')
+    ON CONFLICT (tenant_id, user_name_key) WHERE closed_at IS NULL DO UPDATE
+       SET last_seen = clock_timestamp(), times = conflict_cases.times + 1, roles = excluded.roles,
+           names = excluded.names, detail = excluded.detail,
+           user_id = coalesce(excluded.user_id, conflict_cases.user_id)
+$$;
+
+CREATE FUNCTION close_cases(p_tenant uuid, p_user uuid, p_user_name_key text, p_because text)
+RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE v_closed integer;
+BEGIN
+    UPDATE conflict_cases SET closed_at = clock_timestamp(), closed_because = p_because
+     WHERE tenant_id = p_tenant AND closed_at IS NULL
+       AND (user_id = p_user OR user_name_key = p_user_name_key);
+    GET DIAGNOSTICS v_closed = ROW_COUNT;
+    RETURN v_closed;
+END $$;
+
+-- Writes down a call that changed nothing: refused, or asking for what is so already. With a case, that is opened.
+CREATE FUNCTION scim_note(
+    p_tenant uuid, p_token uuid, p_owner uuid, p_label text, p_call jsonb, p_outcome text, p_status integer,
+    p_detail text, p_user uuid, p_case jsonb
+) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE g gate_result;
+BEGIN
+    PERFORM set_config('rollcall.tenant', p_tenant::text, true);
+    g.token_label := p_label;
+    g.owner_id := p_owner;
+    IF p_case IS NOT NULL THEN
+        PERFORM open_case(p_tenant, p_user, p_case);
+    END IF;
+    PERFORM audit_write(
+        p_tenant, called_by(g, p_token, p_call), p_outcome, p_status, p_detail,
+        CASE WHEN p_case IS NULL THEN '{}' ELSE ARRAY['conflict.opened'] END,
+        (SELECT account_id FROM users WHERE tenant_id = p_tenant AND id = p_user),
+        coalesce(p_user::text, p_case ->> 'user_name'));
+END $$;
+
+-- What a change means for the person's case: opened (with `case`), left alone (`keep_case`), or else closed.
+-- Returns how many were closed.
+CREATE FUNCTION settle_cases(p_tenant uuid, p_user uuid, p_change jsonb) RETURNS integer LANGUAGE plpgsql AS $$
+BEGIN
+    IF p_change -> 'case' IS NOT NULL THEN
+        PERFORM open_case(p_tenant, p_user, p_change -> 'case');
+        RETURN 0;
+    END IF;
+    IF p_change -> 'keep_case' IS NOT NULL THEN
+        RETURN 0;
+    END IF;
+    RETURN close_cases(p_tenant, p_user, p_change ->> 'user_name_key', 'the cause is gone');
+END $$;
+
+-- Hands events to the outbox.
+CREATE FUNCTION announce(p_tenant uuid, p_account uuid, p_request_id text, p_events jsonb) RETURNS void
+LANGUAGE sql AS $$
+    INSERT INTO outbox (tenant_id, topic, account_id, request_id, payload)
+    SELECT p_tenant, e ->> 'topic', p_account, p_request_id, e - 'topic' FROM jsonb_array_elements(p_events) e
+$$;
+
+CREATE TYPE change_result AS (
+    verdict text,            -- the gate's, or: done, stale, former, uniqueness, not_found
+    token_label text, owner_id uuid, plan text, reason text,
+    id uuid, account_id uuid, version integer, created_at timestamptz, last_modified timestamptz, standing text
+);
+
+-- The rows of a person, written by every surface. p_change: user_name, user_name_key, external_id, display_name_key,
+-- active, document, emails (keys), role, is_admin, standing, events, request_id, arrived_at, reason, and
+-- account_id when a former account is taken up again.
+CREATE FUNCTION write_new_user(p_tenant uuid, p_change jsonb) RETURNS change_result LANGUAGE plpgsql AS $$
+DECLARE
+    c change_result;
+    v_active boolean := (p_change ->> 'active')::boolean;
+    v_external text := p_change ->> 'external_id';
+BEGIN
+    c.id := uuidv7();
+    c.account_id := coalesce((p_change ->> 'account_id')::uuid, c.id);
+    IF p_change ->> 'account_id' IS NULL THEN
+        INSERT INTO accounts (tenant_id, id, user_name, external_id, active, role, is_admin, standing)
+        VALUES (p_tenant, c.account_id, p_change ->> 'user_name', v_external, v_active, p_change ->> 'role',
+                (p_change ->> 'is_admin')::boolean, p_change -> 'standing');
+    ELSE
+        UPDATE accounts
+           SET user_name = p_change ->> 'user_name', external_id = v_external, active = v_active, detached_at = NULL,
+               role = p_change ->> 'role', is_admin = (p_change ->> 'is_admin')::boolean,
+               standing = p_change -> 'standing'
+         WHERE tenant_id = p_tenant AND id = c.account_id;
+    END IF;
+    INSERT INTO users (tenant_id, id, account_id, user_name_key, external_id, display_name_key, active, document,
+                       created_at, last_modified)
+    VALUES (p_tenant, c.id, c.account_id, p_change ->> 'user_name_key', v_external, p_change ->> 'display_name_key',
+            v_active, p_change -> 'document', statement_timestamp(), statement_timestamp())
+    RETURNING version, created_at, last_modified INTO c.version, c.created_at, c.last_modified;
+    INSERT INTO user_emails (tenant_id, user_id, value_key)
+    SELECT p_tenant, c.id, e FROM jsonb_array_elements_text(p_change -> 'emails') e ON CONFLICT DO NOTHING;
+    PERFORM announce(p_tenant, c.account_id, p_change ->> 'request_id', p_change -> 'events');
+    -- The insert above waited for whoever is editing the role rule; if that was so, the role was worked out too early.
+    IF (SELECT role_rule_version FROM tenants WHERE id = p_tenant) <> (p_change ->> 'rule_version')::integer THEN
+        RAISE EXCEPTION 'the role rule changed meanwhile' USING ERRCODE = 'RC001';
+    END IF;
+    c.verdict := 'done';
+    RETURN c;
+END $$;
+
+CREATE FUNCTION event_names(p_change jsonb) RETURNS text[] LANGUAGE sql STABLE AS
+$$ SELECT coalesce(array_agg(e ->> 'topic'), '{}') FROM jsonb_array_elements(p_change -> 'events') e $$;
+
+-- The former account a new resource with this externalId belongs to, locked.
+CREATE FUNCTION former_account(p_tenant uuid, p_external_id text) RETURNS accounts LANGUAGE sql AS $$
+    SELECT * FROM accounts
+     WHERE tenant_id = p_tenant AND external_id = p_external_id AND detached_at IS NOT NULL
+     ORDER BY detached_at DESC LIMIT 1 FOR UPDATE
+$$;
+
+CREATE FUNCTION scim_create_user(p_tenant uuid, p_token uuid, p_digest bytea, p_change jsonb, p_call jsonb)
+RETURNS change_result LANGUAGE plpgsql AS $$
+DECLARE
+    g gate_result;
+    c change_result;
+    f accounts;
+    v_case integer := 0;
+BEGIN
+    g := gate(p_tenant, p_token, p_digest, 'write');
+    IF g.verdict <> 'ok' THEN
+        c.verdict := g.verdict;
+        c.token_label := g.token_label; c.owner_id := g.owner_id; c.plan := g.plan; c.reason := g.reason;
+        RETURN c;
+    END IF;
+    IF p_change ->> 'external_id' IS NOT NULL THEN
+        f := former_account(p_tenant, p_change ->> 'external_id');
+        IF f.id IS DISTINCT FROM (p_change ->> 'account_id')::uuid
+           OR (f.id IS NOT NULL AND f.standing <> p_change -> 'former_standing') THEN
+            c.verdict := 'former';
+            c.account_id := f.id;
+            c.standing := f.standing::text;
+            RETURN c;
+        END IF;
+    END IF;
+    BEGIN
+        c := write_new_user(p_tenant, p_change);
+        v_case := settle_cases(p_tenant, c.id, p_change);
+    EXCEPTION
+        WHEN unique_violation THEN
+            c := NULL;
+            c.verdict := 'uniqueness';
+        WHEN SQLSTATE 'RC001' THEN
+            c := NULL;
+            c.verdict := 'stale';
+            RETURN c;
+    END;
+    PERFORM audit_write(
+        p_tenant, called_by(g, p_token, p_call),
+        CASE c.verdict WHEN 'done' THEN 'done' ELSE 'refused' END, CASE c.verdict WHEN 'done' THEN 201 ELSE 409 END,
+        CASE c.verdict WHEN 'done' THEN NULL ELSE 'userName is taken' END,
+        CASE c.verdict WHEN 'done' THEN event_names(p_change) ELSE '{}' END
+            || CASE WHEN v_case > 0 THEN ARRAY['conflict.closed'] ELSE '{}' END,
+        c.account_id, coalesce(c.id::text, p_change ->> 'user_name'));
+    RETURN c;
+END $$;
+
+-- Applies a change to an existing person, by every surface; the account and the user are locked in this order.
+-- p_change as for write_new_user, with version and was_standing as they were when the change was worked out.
+CREATE FUNCTION write_user(p_tenant uuid, p_user uuid, p_change jsonb) RETURNS change_result LANGUAGE plpgsql AS $$
+DECLARE
+    c change_result;
+    a accounts;
+    v_version integer;
+    v_active boolean := (p_change ->> 'active')::boolean;
+    v_left jsonb;
+BEGIN
+    SELECT account_id INTO c.account_id FROM users WHERE tenant_id = p_tenant AND id = p_user;
+    SELECT * INTO a FROM accounts WHERE tenant_id = p_tenant AND id = c.account_id FOR UPDATE;
+    SELECT version, created_at INTO v_version, c.created_at FROM users
+     WHERE tenant_id = p_tenant AND id = p_user FOR UPDATE;
+    IF NOT FOUND THEN
+        c.verdict := 'not_found';
+        RETURN c;
+    END IF;
+    IF v_version <> (p_change ->> 'version')::integer OR a.standing <> p_change -> 'was_standing'
+       OR (SELECT role_rule_version FROM tenants WHERE id = p_tenant) <> (p_change ->> 'rule_version')::integer THEN
+        c.verdict := 'stale';
+        RETURN c;
+    END IF;
+    UPDATE accounts
+       SET user_name = p_change ->> 'user_name', external_id = p_change ->> 'external_id',
+           role = p_change ->> 'role', is_admin = (p_change ->> 'is_admin')::boolean,
+           standing = p_change -> 'standing'
+     WHERE tenant_id = p_tenant AND id = a.id
+       AND (user_name, external_id, standing, role, is_admin) IS DISTINCT FROM (
+           p_change ->> 'user_name', p_change ->> 'external_id', p_change -> 'standing', p_change ->> 'role',
+           (p_change ->> 'is_admin')::boolean);
+    IF a.active AND NOT v_active THEN
+        v_left := leave(p_tenant, a.id, p_change ->> 'reason', p_change ->> 'request_id',
+                        (p_change ->> 'arrived_at')::timestamptz);
+        c.reason := v_left::text;
+    ELSIF v_active AND NOT a.active THEN
+        UPDATE accounts SET active = true, deactivated_at = NULL, deactivated_because = NULL
+         WHERE tenant_id = p_tenant AND id = a.id;
+    END IF;
+    UPDATE users
+       SET user_name_key = p_change ->> 'user_name_key', external_id = p_change ->> 'external_id',
+           display_name_key = p_change ->> 'display_name_key', active = v_active, document = p_change -> 'document',
+           version = version + 1, last_modified = statement_timestamp()
+     WHERE tenant_id = p_tenant AND id = p_user
+    RETURNING version, last_modified INTO c.version, c.last_modified;
+    IF p_change -> 'emails' IS NOT NULL THEN
+        DELETE FROM user_emails WHERE tenant_id = p_tenant AND user_id = p_user
+           AND NOT p_change -> 'emails' ? value_key;
+        INSERT INTO user_emails (tenant_id, user_id, value_key)
+        SELECT p_tenant, p_user, e FROM jsonb_array_elements_text(p_change -> 'emails') e ON CONFLICT DO NOTHING;
+    END IF;
+    PERFORM announce(p_tenant, a.id, p_change ->> 'request_id', p_change -> 'events');
+    c.id := p_user;
+    c.verdict := 'done';
+    RETURN c;
+END $$;
+
+CREATE FUNCTION scim_save_user(
+    p_tenant uuid, p_token uuid, p_digest bytea, p_user uuid, p_change jsonb, p_call jsonb
+) RETURNS change_result LANGUAGE plpgsql AS $$
+DECLARE
+    g gate_result;
+    c change_result;
+    v_status integer;
+    v_cases integer := 0;
+BEGIN
+    g := gate(p_tenant, p_token, p_digest, 'write');
+    IF g.verdict <> 'ok' THEN
+        c.verdict := g.verdict;
+        c.token_label := g.token_label; c.owner_id := g.owner_id; c.plan := g.plan; c.reason := g.reason;
+        RETURN c;
+    END IF;
+    BEGIN
+        c := write_user(p_tenant, p_user, p_change);
+        IF c.verdict = 'done' THEN
+            v_cases := settle_cases(p_tenant, p_user, p_change);
+        END IF;
+    EXCEPTION WHEN unique_violation THEN
+        c := NULL;
+        c.verdict := 'uniqueness';
+    END;
+    IF c.verdict = 'stale' THEN
+        RETURN c;
+    END IF;
+    v_status := CASE c.verdict WHEN 'done' THEN 200 WHEN 'uniqueness' THEN 409 ELSE 404 END;
+    PERFORM audit_write(
+        p_tenant, called_by(g, p_token, p_call), CASE v_status WHEN 200 THEN 'done' ELSE 'refused' END, v_status,
+        CASE c.verdict WHEN 'done' THEN c.reason WHEN 'uniqueness' THEN 'userName is taken' ELSE 'not found' END,
+        CASE v_status WHEN 200 THEN event_names(p_change) ELSE '{}' END
+            || CASE WHEN c.reason IS NOT NULL THEN ARRAY['user.deactivated'] ELSE '{}' END
+            || CASE WHEN v_cases > 0 THEN ARRAY['conflict.closed'] ELSE '{}' END,
+        c.account_id, p_user::text);
+    RETURN c;
+END $$;
+
+-- Takes the resource away: the way in closes, the account and its history stay, the userName is free again.
+CREATE FUNCTION remove_user(p_tenant uuid, p_user uuid, p_reason text, p_request_id text, p_arrived timestamptz)
+RETURNS change_result LANGUAGE plpgsql AS $$
+DECLARE
+    c change_result;
+    v_left jsonb;
+    v_key text;
+BEGIN
+    SELECT account_id INTO c.account_id FROM users WHERE tenant_id = p_tenant AND id = p_user;
+    PERFORM FROM accounts WHERE tenant_id = p_tenant AND id = c.account_id FOR UPDATE;
+    DELETE FROM users WHERE tenant_id = p_tenant AND id = p_user RETURNING user_name_key INTO v_key;
+    IF NOT FOUND THEN
+        c.verdict := 'not_found';
+        RETURN c;
+    END IF;
+    v_left := leave(p_tenant, c.account_id, p_reason, p_request_id, p_arrived);
+    UPDATE accounts SET detached_at = clock_timestamp() WHERE tenant_id = p_tenant AND id = c.account_id;
+    PERFORM close_cases(p_tenant, p_user, v_key, 'the person was removed');
+    PERFORM announce(p_tenant, c.account_id, p_request_id, '[{"topic": "user.removed"}]');
+    c.id := p_user;
+    c.reason := v_left::text;
+    c.verdict := 'done';
+    RETURN c;
+END $$;
+
+CREATE FUNCTION scim_delete_user(
+    p_tenant uuid, p_token uuid, p_digest bytea, p_user uuid, p_arrived timestamptz, p_call jsonb
+) RETURNS change_result LANGUAGE plpgsql AS $$
+DECLARE
+    g gate_result;
+    c change_result;
+BEGIN
+    g := gate(p_tenant, p_token, p_digest, 'write');
+    IF g.verdict <> 'ok' THEN
+        c.verdict := g.verdict;
+        c.token_label := g.token_label; c.owner_id := g.owner_id; c.plan := g.plan; c.reason := g.reason;
+        RETURN c;
+    END IF;
+    c := remove_user(p_tenant, p_user, 'deleted by the identity provider', p_call ->> 'request_id', p_arrived);
+    PERFORM audit_write(
+        p_tenant, called_by(g, p_token, p_call), CASE c.verdict WHEN 'done' THEN 'done' ELSE 'refused' END,
+        CASE c.verdict WHEN 'done' THEN 204 ELSE 404 END, c.reason,
+        CASE WHEN c.verdict <> 'done' THEN '{}' WHEN c.reason IS NULL THEN ARRAY['user.removed']
+             ELSE ARRAY['user.deactivated', 'user.removed'] END,
+        c.account_id, p_user::text);
+    RETURN c;
+END $$;

@@ -1,0 +1,57 @@
+"""Accounts: whether a person may come in at all."""
+
+from uuid import UUID
+
+from sqlalchemy import func, select
+
+from rollcall.access.models import Account
+from rollcall.errors import NotFound, PersonInactive
+from rollcall.work import Work
+
+
+async def find(work: Work, account_id: UUID) -> Account:
+    """The account with this id.
+
+    Raises:
+        NotFound: this tenant has none.
+    """
+    account = await work.db.scalar(
+        select(Account).where(Account.tenant_id == work.tenant.id, Account.id == account_id)
+    )
+    if account is None:
+        raise NotFound("person")
+    return account
+
+
+async def locked_for_issuing(work: Work, account_id: UUID) -> Account:
+    """The account, held so that it can't be closed before whatever is being issued to it is committed.
+
+    A deactivation that commits first makes this wait and then refuse; one that comes later closes what was issued.
+
+    Raises:
+        NotFound: this tenant has no such person.
+        PersonInactive: they may not come in.
+    """
+    account = await work.db.scalar(
+        select(Account)
+        .where(Account.tenant_id == work.tenant.id, Account.id == account_id)
+        .with_for_update(read=True)
+        .execution_options(populate_existing=True)
+    )
+    if account is None:
+        raise NotFound("person")
+    if not account.active:
+        raise PersonInactive
+    return account
+
+
+async def admins(work: Work) -> int:
+    """How many active admins the tenant has."""
+    return int(
+        await work.db.scalar(
+            select(func.count())
+            .select_from(Account)
+            .where(Account.tenant_id == work.tenant.id, Account.active, Account.is_admin)
+        )
+        or 0
+    )

@@ -1,0 +1,221 @@
+"""The gate: what a SCIM call passes before anything it sent is looked at.
+
+The decision is PostgreSQL's (the function ``gate`` in the migrations), made from the rows as they are at that moment;
+here it is asked, and its verdict becomes an answer.
+"""
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from rollcall.access.limits import RateLimiter
+from rollcall.access.traces import Traces
+from rollcall.crypto import TokenKind, TokenText, read_token
+from rollcall.db import Database, Pool, Row
+from rollcall.scim.errors import Forbidden, SCIMException, TooManyRequests, Unauthorized
+from rollcall.work import Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What every SCIM call of a process goes through."""
+
+    database: Database
+    limiter: RateLimiter
+    traces: Traces
+    base_url: str
+
+    @property
+    def pool(self) -> Pool:
+        """The pool of the hot paths."""
+        return self.database.pool
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One SCIM call: the token it presents, what it is about to do, and when it arrived."""
+
+    door: Door
+    token: TokenText
+    origin: Origin
+    action: str
+    arrived: datetime
+
+    def described(self, payload: object = None) -> dict[str, Any]:
+        """The call as its audit entry says it; the gate adds whose token it was."""
+        call: dict[str, Any] = {
+            "action": self.action,
+            "request_id": self.origin.request_id,
+            "method": self.origin.method,
+            "path": self.origin.path,
+            "source": self.origin.source,
+        }
+        if payload is not None:
+            call["payload"] = masked(payload)
+        return call
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A call that has passed: on whose behalf it acts."""
+
+    call: Call
+    label: str
+    owner_id: UUID | None
+
+
+def present(door: Door, authorization: str | None, origin: Origin, action: str) -> Call:
+    """Read the bearer token a caller presents.
+
+    Raises:
+        Unauthorized: there is none, or it can't be a SCIM token of ours.
+    """
+    arrived = datetime.now(UTC)
+    if authorization is None:
+        door.traces.refused(origin.source)
+        raise Unauthorized(detail="A bearer token is needed: send 'Authorization: Bearer <SCIM token>'.")
+    scheme, _, text = authorization.partition(" ")
+    token = read_token(text.strip()) if scheme.lower() == "bearer" else None
+    if token is None or token.kind is not TokenKind.SCIM:
+        door.traces.refused(origin.source)
+        raise Unauthorized(
+            detail="This is not a SCIM token: it is mistyped, cut off, or meant for something else. "
+            "Copy it again, whole, beginning with 'rc_scim_'."
+        )
+    return Call(door, token, origin, action, arrived)
+
+
+async def judge(call: Call, row: Row) -> Admitted:
+    """Turn the gate's verdict into an answer, then take a permit of the tenant's rate limit.
+
+    Raises:
+        Unauthorized, Forbidden, TooManyRequests: the call ends here; the refusal has been written down.
+    """
+    if row["verdict"] != "ok":
+        await refuse_verdict(call, row)
+    wait = await call.door.limiter.wait_for(call.token.tenant_id, rate=row["rate"], burst=row["burst"])
+    admitted = Admitted(call, row["token_label"], row["owner_id"])
+    if wait:
+        refusal = TooManyRequests(retry_after=math.ceil(wait))
+        await refuse(admitted, refusal)
+        raise refusal
+    call.door.traces.used(call.token.tenant_id, call.token.id, call.arrived, call.origin.source)
+    return admitted
+
+
+async def refuse_verdict(call: Call, row: Row) -> None:
+    """Raise what the gate's verdict means, after writing it down.
+
+    Raises:
+        Unauthorized, Forbidden: always one of them.
+    """
+    refusal = await _meaning(call, row)
+    if row["token_label"] is None:
+        call.door.traces.refused(call.origin.source)
+    else:
+        await refuse(Admitted(call, row["token_label"], row["owner_id"]), refusal)
+    raise refusal
+
+
+async def refuse(
+    admitted: Admitted,
+    refusal: SCIMException,
+    *,
+    payload: object = None,
+    user_id: UUID | None = None,
+    case: dict[str, Any] | None = None,
+) -> None:
+    """Write down that a call was refused, in a transaction of its own, and the conflict case if that was why."""
+    await note(admitted, "refused", refusal.status, refusal.detail, payload=payload, user_id=user_id, case=case)
+
+
+async def note(
+    admitted: Admitted,
+    outcome: str,
+    status: int,
+    detail: str | None,
+    *,
+    payload: object = None,
+    user_id: UUID | None = None,
+    case: dict[str, Any] | None = None,
+) -> None:
+    """Write down a call that changed nothing."""
+    call = admitted.call
+    await call.door.pool.fetchrow(
+        "SELECT scim_note($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        call.token.tenant_id,
+        call.token.id,
+        admitted.owner_id,
+        admitted.label,
+        orjson.dumps(call.described(payload)).decode(),
+        outcome,
+        status,
+        detail,
+        user_id,
+        None if case is None else orjson.dumps(case).decode(),
+    )
+
+
+async def _meaning(call: Call, row: Row) -> SCIMException:
+    match row["verdict"]:
+        case "revoked":
+            return Unauthorized(
+                detail="This token has been revoked. Ask an admin of the tenant for a new one."
+            )
+        case "expired":
+            return Unauthorized(
+                detail="This token has expired or was replaced and its overlap is over. "
+                "Put the new one into the identity provider, or ask an admin of the tenant for one."
+            )
+        case "owner":
+            return Unauthorized(
+                detail="The owner of this token is no longer an active admin, so it no longer works. "
+                "A new token from an active admin is needed."
+            )
+        case "suspended":
+            return Forbidden(detail="This tenant is suspended; ask the vendor's support to resume it.")
+        case "plan":
+            plans = await call.door.pool.fetch(
+                "SELECT name FROM plans WHERE 'scim' = ANY (features) ORDER BY name"
+            )
+            has = await call.door.pool.fetchval("SELECT name FROM plans WHERE key = $1", row["plan"])
+            names = " or ".join(plan["name"] for plan in plans) or "none at present"
+            return Forbidden(detail=f"The plan {has} does not include SCIM; the plans that do: {names}.")
+        case "scope":
+            return Forbidden(
+                detail="This token may read only (scope scim:read); changes need the scope scim."
+            )
+        case _:
+            return Unauthorized(detail="This token is not known here. Copy it again, or ask for a new one.")
+
+
+_SECRET_NAMES = frozenset({"password", "token", "secret", "authorization"})
+
+
+def masked(payload: object) -> object:
+    """Copy what a caller sent with the values of secret attributes replaced, wherever they stand."""
+    match payload:
+        case dict():
+            return {
+                key: "***" if _is_secret(key) or _writes_secret(payload, key) else masked(value)
+                for key, value in payload.items()  # pyright: ignore[reportUnknownVariableType]  # JSON
+            }
+        case list():
+            return [masked(item) for item in payload]  # pyright: ignore[reportUnknownVariableType]  # JSON
+        case _:
+            return payload
+
+
+def _is_secret(key: object) -> bool:
+    return str(key).rpartition(":")[2].rpartition(".")[2].casefold() in _SECRET_NAMES
+
+
+def _writes_secret(operation: dict[Any, Any], key: object) -> bool:
+    """Whether *key* is the value of a PATCH operation whose path names a secret attribute."""
+    return str(key).casefold() == "value" and any(
+        str(name).casefold() == "path" and _is_secret(path) for name, path in operation.items()
+    )

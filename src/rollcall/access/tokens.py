@@ -1,0 +1,243 @@
+"""Tokens: issued by an admin or by ops, shown once, kept as a digest, rotated with an overlap, revoked for good."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from uuid import UUID, uuid4
+
+from sqlalchemy import func, or_, select, text
+
+from rollcall.access.accounts import locked_for_issuing
+from rollcall.access.models import Token
+from rollcall.crypto import TokenKind, digest, new_token
+from rollcall.errors import Forbidden, Invalid, NotAnAdmin, NotFound, TokenEnded, TooManyTokens
+from rollcall.journal.events import TokenIssued, TokenRevoked, TokenRotated
+from rollcall.journal.record import record
+from rollcall.tenancy import tenants
+from rollcall.work import ActorKind, Work
+
+MOST_LIVE = 20
+"""Live tokens a tenant may have."""
+
+LONGEST_OVERLAP = timedelta(days=30)
+
+
+class Scope(StrEnum):
+    """What a token may be used for."""
+
+    SCIM = "scim"
+    SCIM_READ = "scim:read"
+    ADMIN = "admin"
+
+
+class TokenState(StrEnum):
+    """How a token stands."""
+
+    LIVE = "live"
+    REVOKED = "revoked"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class NewToken:
+    """A token as it is shown once: the row and the text that opens it."""
+
+    row: Token
+    text: str
+
+
+def state(token: Token, now: datetime) -> TokenState:
+    """Whether a token's row is open; its owner may still keep it from working."""
+    if token.revoked_at is not None:
+        return TokenState.REVOKED
+    if token.expires_at is not None and token.expires_at <= now:
+        return TokenState.EXPIRED
+    return TokenState.LIVE
+
+
+async def issue(
+    work: Work,
+    *,
+    label: str,
+    scopes: Sequence[Scope],
+    owner_id: UUID | None,
+    expires_at: datetime | None = None,
+) -> NewToken:
+    """Issue a token, owned by an active admin, or by nobody when ops issue it.
+
+    The text is returned in clear here and nowhere else.
+
+    Raises:
+        Invalid: no scope, an expiry in the past, or an owner missing where one is needed.
+        Forbidden: the tenant's tokens are issued by ops only.
+        NotFound, PersonInactive, NotAnAdmin: the owner can't be one.
+        TooManyTokens: the tenant has as many live tokens as it may have.
+    """
+    _check(work, scopes, owner_id, expires_at)
+    tenant = await tenants.own(work)
+    by_ops = work.actor.kind in (ActorKind.OPERATOR, ActorKind.SYSTEM)
+    if not by_ops and tenant.token_issuing == "ops":
+        msg = "Tokens of this tenant are issued by the vendor's support; ask them for one."
+        raise Forbidden(msg)
+    epoch: int | None = None
+    if owner_id is not None:
+        owner = await locked_for_issuing(work, owner_id)
+        if not owner.is_admin:
+            raise NotAnAdmin
+        epoch = owner.epoch
+    await _check_room(work)
+    new = _new(work, label, scopes, owner_id, epoch, expires_at)
+    await record(
+        work,
+        TokenIssued(token_id=new.row.id, label=label, scopes=[*scopes], owner_id=owner_id),
+        account_id=owner_id,
+        target=str(new.row.id),
+    )
+    return new
+
+
+async def rotate(work: Work, token_id: UUID, *, overlap: timedelta) -> NewToken:
+    """Replace a token without cutting off the provider that still uses the old one.
+
+    The old token works until *overlap* has passed (never longer than it would have). The new one has the same label,
+    scopes, owner and lifetime, and is returned in clear here and nowhere else.
+
+    Raises:
+        Invalid: the overlap is negative or longer than 30 days.
+        NotFound: no such token in this tenant.
+        TokenEnded: it has ended already; issue a new one instead.
+        PersonInactive, NotAnAdmin: its owner can't own a token any more.
+        TooManyTokens: the tenant has as many live tokens as it may have.
+    """
+    if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
+        msg = f"overlap: choose 0 to {LONGEST_OVERLAP.days} days"
+        raise Invalid(msg)
+    old = await find(work, token_id, lock=True)
+    if state(old, work.now) is not TokenState.LIVE or old.replaced_by is not None:
+        raise TokenEnded
+    epoch: int | None = None
+    if old.owner_id is not None:
+        owner = await locked_for_issuing(work, old.owner_id)
+        if not owner.is_admin:
+            raise NotAnAdmin
+        epoch = owner.epoch
+    if overlap:
+        await _check_room(work)
+    lifetime = None if old.expires_at is None else old.expires_at - old.created_at
+    expires_at = None if lifetime is None else work.now + lifetime
+    new = _new(work, old.label, [Scope(scope) for scope in old.scopes], old.owner_id, epoch, expires_at)
+    old.replaced_by = new.row.id
+    retires = work.now + overlap
+    old.expires_at = retires if old.expires_at is None else min(old.expires_at, retires)
+    await record(
+        work,
+        TokenRotated(token_id=old.id, replaced_by=new.row.id, overlap_seconds=int(overlap.total_seconds())),
+        account_id=old.owner_id,
+        target=str(old.id),
+    )
+    return new
+
+
+async def revoke(work: Work, token_id: UUID) -> Token:
+    """End a token, from the commit on. Doing it twice is the same as doing it once.
+
+    Raises:
+        NotFound: no such token in this tenant.
+    """
+    token = await find(work, token_id, lock=True)
+    if token.revoked_at is None:
+        token.revoked_at = work.now
+        token.revoked_because = "revoked"
+        await record(
+            work,
+            TokenRevoked(token_id=token.id, label=token.label),
+            account_id=token.owner_id,
+            target=str(token.id),
+        )
+    return token
+
+
+async def find(work: Work, token_id: UUID, *, lock: bool = False) -> Token:
+    """The tenant's token with this id.
+
+    Raises:
+        NotFound: there is none.
+    """
+    query = select(Token).where(Token.tenant_id == work.tenant.id, Token.id == token_id)
+    token = await work.db.scalar(query.with_for_update() if lock else query)
+    if token is None:
+        raise NotFound("token")
+    return token
+
+
+async def every(work: Work) -> Sequence[Token]:
+    """The tenant's tokens, newest first, ended ones too."""
+    return (
+        await work.db.scalars(
+            select(Token)
+            .where(Token.tenant_id == work.tenant.id)
+            .order_by(Token.created_at.desc())
+            .limit(500)
+        )
+    ).all()
+
+
+def _check(work: Work, scopes: Sequence[Scope], owner_id: UUID | None, expires_at: datetime | None) -> None:
+    if not scopes:
+        msg = f"scopes: at least one of {', '.join(Scope)}"
+        raise Invalid(msg)
+    if Scope.ADMIN in scopes and len(scopes) > 1:
+        msg = "scopes: a token for the management API (admin) and one for SCIM are two tokens"
+        raise Invalid(msg)
+    if expires_at is not None and expires_at <= work.now:
+        msg = "expires_at: lies in the past"
+        raise Invalid(msg)
+    if owner_id is None and (Scope.ADMIN in scopes or work.actor.kind is ActorKind.PERSON):
+        msg = "owner: an active admin of the tenant is needed; only ops may issue SCIM tokens without one"
+        raise Invalid(msg)
+
+
+async def _check_room(work: Work) -> None:
+    """Two issues at the same moment wait for each other here, so that neither oversteps the limit."""
+    await work.db.execute(
+        text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": f"tokens {work.tenant.id}"}
+    )
+    live = await work.db.scalar(
+        select(func.count())
+        .select_from(Token)
+        .where(
+            Token.tenant_id == work.tenant.id,
+            Token.revoked_at.is_(None),
+            or_(Token.expires_at.is_(None), Token.expires_at > work.now),
+        )
+    )
+    if int(live or 0) >= MOST_LIVE:
+        raise TooManyTokens(MOST_LIVE)
+
+
+def _new(
+    work: Work,
+    label: str,
+    scopes: Sequence[Scope],
+    owner_id: UUID | None,
+    epoch: int | None,
+    expires_at: datetime | None,
+) -> NewToken:
+    token_id = uuid4()
+    kind = TokenKind.PERSONAL if Scope.ADMIN in scopes else TokenKind.SCIM
+    opened_by = new_token(kind, work.tenant.id, token_id)
+    row = Token(
+        tenant_id=work.tenant.id,
+        id=token_id,
+        label=label,
+        scopes=[*scopes],
+        owner_id=owner_id,
+        epoch=epoch,
+        digest=digest(opened_by),
+        issued_by=work.actor.label,
+        expires_at=expires_at,
+        created_at=work.now,
+    )
+    work.db.add(row)
+    return NewToken(row, opened_by)

@@ -1,0 +1,73 @@
+"""What every request carries: an id, and where it came from."""
+
+import re
+from typing import Any
+from uuid import uuid4
+
+import structlog
+from litestar import Request
+from litestar.datastructures import MutableScopeHeaders
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from rollcall.work import Origin
+
+_PLAIN = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+LARGEST_BODY = 1_048_576
+"""Bytes of a body that are read; what is longer is refused there and then."""
+
+AnyRequest = Request[Any, Any, Any]
+
+
+def request_ids(app: ASGIApp) -> ASGIApp:
+    """Give every request an id, its caller's ``X-Request-Id`` if that is plain: it is logged, kept and answered."""
+
+    async def with_request_id(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await app(scope, receive, send)
+            return
+        given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"").decode("latin-1")
+        request_id = given if _PLAIN.fullmatch(given) else uuid4().hex
+        scope.setdefault("state", {})["request_id"] = request_id
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableScopeHeaders.from_message(message)["X-Request-Id"] = request_id
+            await send(message)
+
+        await app(scope, receive, send_with_id)
+
+    return with_request_id
+
+
+def methods_of(request: AnyRequest) -> tuple[str, ...]:
+    """The methods that this request's address takes."""
+    asked = request.url.path.strip("/").split("/")
+    for route in request.app.routes:
+        declared = route.path_format.strip("/").split("/")
+        if len(declared) == len(asked) and all(
+            part.startswith("{") or part == given for part, given in zip(declared, asked, strict=True)
+        ):
+            return tuple(sorted(route.methods))
+    return ()
+
+
+def origin(request: AnyRequest) -> Origin:
+    """Where a request came from, as its audit entry says it."""
+    return Origin(
+        request_id=request.scope["state"].get("request_id", "none"),
+        source=source_of(request),
+        method=request.method,
+        path=request.url.path[:500],
+    )
+
+
+def source_of(request: AnyRequest) -> str | None:
+    """The caller's address: the peer's, or what a trusted reverse proxy says of it."""
+    peer = request.client.host if request.client else None
+    if peer is not None and peer in request.app.state.trusted_proxies:
+        forwarded = request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
+        return forwarded[:64] or peer
+    return peer

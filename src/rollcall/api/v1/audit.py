@@ -1,0 +1,99 @@
+"""``/v1/tenants/{tenant}/audit``: what happened, newest first."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from litestar import Router, get
+from litestar.params import FromQuery, QueryParameter
+from pydantic import BaseModel
+
+from rollcall.api.v1.callers import ADMINS, TenantWork, tenant_work
+from rollcall.journal.models import AuditEntry
+from rollcall.journal.reading import Question, read
+
+
+class AuditView(BaseModel):
+    """One call or change: who, what, to whom, when, and how it ended."""
+
+    id: UUID
+    at: datetime
+    request_id: str
+    action: str
+    actor_kind: str
+    actor_id: UUID | None
+    actor_label: str
+    owner_id: UUID | None
+    person_id: UUID | None
+    target: str | None
+    outcome: Literal["done", "refused"]
+    status: int | None
+    detail: str | None
+    events: list[str]
+    method: str | None
+    path: str | None
+    source: str | None
+    payload: dict[str, Any] | None
+
+
+class AuditPage(BaseModel):
+    """Some entries; ``next_cursor`` continues after them."""
+
+    entries: list[AuditView]
+    next_cursor: str | None
+
+
+def entry_view(entry: AuditEntry, payload: dict[str, object] | None) -> AuditView:
+    """An entry as it is shown."""
+    return AuditView(
+        id=entry.id,
+        at=entry.at,
+        request_id=entry.request_id,
+        action=entry.action,
+        actor_kind=entry.actor_kind,
+        actor_id=entry.actor_id,
+        actor_label=entry.actor_label,
+        owner_id=entry.owner_id,
+        person_id=entry.account_id,
+        target=entry.target,
+        outcome="done" if entry.outcome == "done" else "refused",
+        status=entry.status,
+        detail=entry.detail,
+        events=entry.events,
+        method=entry.method,
+        path=entry.path,
+        source=entry.source,
+        payload=payload,
+    )
+
+
+@get("/tenants/{tenant:str}/audit", guards=[ADMINS], dependencies={"work": tenant_work})
+async def read_audit(
+    work: TenantWork,
+    action: FromQuery[str | None] = None,
+    outcome: FromQuery[Literal["done", "refused"] | None] = None,
+    person: FromQuery[UUID | None] = None,
+    actor: FromQuery[UUID | None] = None,
+    request_id: FromQuery[str | None] = None,
+    since: FromQuery[datetime | None] = None,
+    until: FromQuery[datetime | None] = None,
+    limit: Annotated[int, QueryParameter(ge=1, le=500)] = 50,
+    cursor: FromQuery[str | None] = None,
+) -> AuditPage:
+    """The tenant's audit, newest first. ``action=user`` finds everything that begins with ``user.``."""
+    question = Question(
+        action=action,
+        outcome=outcome,
+        account_id=person,
+        actor_id=actor,
+        request_id=request_id,
+        since=since,
+        until=until,
+    )
+    page = await read(work, question, limit=limit, cursor=cursor)
+    return AuditPage(
+        entries=[entry_view(entry, payload) for entry, payload in page.entries], next_cursor=page.next_cursor
+    )
+
+
+router = Router("/", route_handlers=[read_audit], tags=["audit"])

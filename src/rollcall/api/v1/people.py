@@ -1,0 +1,248 @@
+"""``/v1/tenants/{tenant}/people``: who is in, in which role, and why."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from litestar import Router, delete, get, post
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from pydantic import BaseModel, ConfigDict, Field
+
+from rollcall.access import receipts, sessions
+from rollcall.api.v1.callers import ADMINS, ANYBODY, TenantWork, tenant_work, uuid_of
+from rollcall.directory import people
+from rollcall.directory.people import Draft, Person
+from rollcall.errors import NotFound
+
+
+class PersonView(BaseModel):
+    """A person of a tenant. Their ``id`` is the product's; ``scim_id`` is None once their provider removed them."""
+
+    id: UUID
+    scim_id: UUID | None
+    user_name: str
+    display_name: str | None
+    external_id: str | None
+    active: bool
+    role: str
+    role_origin: str
+    is_admin: bool
+    created_at: datetime
+    deactivated_at: datetime | None
+    deactivated_because: str | None
+
+
+class PeoplePage(BaseModel):
+    """Some of a tenant's people, and how many there are."""
+
+    total: int
+    people: list[PersonView]
+
+
+class NewPerson(BaseModel):
+    """A person to take in by hand."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    user_name: str = Field(min_length=1, max_length=320)
+    given_name: str | None = Field(default=None, max_length=200)
+    family_name: str | None = Field(default=None, max_length=200)
+    display_name: str | None = Field(default=None, max_length=400)
+    email: str | None = Field(default=None, max_length=320)
+    external_id: str | None = Field(default=None, max_length=500)
+    role: str | None = Field(default=None, description="a role key; the tenant's default role if left out")
+
+
+class RoleGiven(BaseModel):
+    """A role to give by hand."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    role: str
+
+
+class Deactivation(BaseModel):
+    """Why somebody is deactivated; it stands in the receipt."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: str = Field(default="deactivated by an admin", min_length=1, max_length=500)
+
+
+class SessionView(BaseModel):
+    """An open session, without what opens it."""
+
+    id: UUID
+    label: str | None
+    created_at: datetime
+    expires_at: datetime
+
+
+class ReceiptView(BaseModel):
+    """The proof of a departure: what was closed, when, and what the worker did after it."""
+
+    id: UUID
+    reason: str
+    request_id: str
+    transaction_id: str
+    arrived_at: datetime
+    closed_at: datetime
+    closed: dict[str, Any]
+    settled_at: datetime
+    purged: dict[str, Any]
+
+
+class CaseView(BaseModel):
+    """A role conflict of one person."""
+
+    id: UUID
+    user_id: UUID | None
+    user_name: str
+    roles: list[str]
+    names: list[dict[str, Any]]
+    detail: str
+    first_seen: datetime
+    last_seen: datetime
+    times: int
+    closed_at: datetime | None
+    closed_because: str | None
+
+
+def person_view(person: Person) -> PersonView:
+    """A person as they are shown."""
+    account, user = person.account, person.user
+    return PersonView(
+        id=account.id,
+        scim_id=None if user is None else user.id,
+        user_name=account.user_name,
+        display_name=None if user is None else user.document.get("displayName"),
+        external_id=account.external_id,
+        active=account.active,
+        role=account.role,
+        role_origin=account.standing["origin"],
+        is_admin=account.is_admin,
+        created_at=account.created_at,
+        deactivated_at=account.deactivated_at,
+        deactivated_because=account.deactivated_because,
+    )
+
+
+Limit = Annotated[int, QueryParameter(ge=1, le=200)]
+Offset = Annotated[int, QueryParameter(ge=0, le=10_000_000)]
+_ONE = "/tenants/{tenant:str}/people/{person:str}"
+_OF_TENANT = {"work": tenant_work}
+
+
+@get("/tenants/{tenant:str}/people", guards=[ANYBODY], dependencies=_OF_TENANT)
+async def list_people(
+    work: TenantWork, limit: Limit = 50, offset: Offset = 0, user_name: FromQuery[str | None] = None
+) -> PeoplePage:
+    """The tenant's people in the order they came, or the one with this userName."""
+    if user_name is not None:
+        try:
+            return PeoplePage(total=1, people=[person_view(await people.find_by_user_name(work, user_name))])
+        except NotFound:
+            return PeoplePage(total=0, people=[])
+    total, found = await people.every(work, limit=limit, offset=offset)
+    return PeoplePage(total=total, people=[person_view(person) for person in found])
+
+
+@post("/tenants/{tenant:str}/people", guards=[ADMINS], dependencies=_OF_TENANT)
+async def create_person(work: TenantWork, data: JSONBody[NewPerson]) -> PersonView:
+    """Take a person in by hand."""
+    draft = Draft(**data.model_dump(exclude={"role"}))
+    return person_view(await people.take_in(work, draft, role=data.role))
+
+
+@get(_ONE, guards=[ANYBODY], dependencies=_OF_TENANT)
+async def get_person(work: TenantWork, person: FromPath[str]) -> PersonView:
+    """One person, by the product's id or SCIM's."""
+    return person_view(await people.find(work, uuid_of(person, "person")))
+
+
+@post(f"{_ONE}/appoint", status_code=200, guards=[ADMINS], dependencies=_OF_TENANT)
+async def appoint_admin(work: TenantWork, person: FromPath[str]) -> PersonView:
+    """Make a person an admin."""
+    return person_view(await people.appoint(work, uuid_of(person, "person")))
+
+
+@post(f"{_ONE}/demote", status_code=200, guards=[ADMINS], dependencies=_OF_TENANT)
+async def demote_person(work: TenantWork, person: FromPath[str]) -> PersonView:
+    """Give a person the default role; the tokens they own stop at the next call."""
+    return person_view(await people.give_role(work, uuid_of(person, "person"), None))
+
+
+@post(f"{_ONE}/role", status_code=200, guards=[ADMINS], dependencies=_OF_TENANT)
+async def give_role(work: TenantWork, person: FromPath[str], data: JSONBody[RoleGiven]) -> PersonView:
+    """Give a role by hand: at once, and as a marked override where the provider decides."""
+    return person_view(await people.give_role(work, uuid_of(person, "person"), data.role))
+
+
+@delete(f"{_ONE}/role-override", status_code=200, guards=[ADMINS], dependencies=_OF_TENANT)
+async def lift_role_override(work: TenantWork, person: FromPath[str]) -> PersonView:
+    """Let the provider decide this person's role again."""
+    return person_view(await people.lift_override(work, uuid_of(person, "person")))
+
+
+@post(f"{_ONE}/deactivate", status_code=200, guards=[ADMINS], dependencies=_OF_TENANT)
+async def deactivate_person(
+    work: TenantWork, person: FromPath[str], data: JSONBody[Deactivation | None] = None
+) -> PersonView:
+    """End what a person can do: every session and token is closed when this answers."""
+    reason = (data or Deactivation()).reason
+    return person_view(await people.deactivate(work, uuid_of(person, "person"), reason=reason))
+
+
+@post(f"{_ONE}/reactivate", status_code=200, guards=[ADMINS], dependencies=_OF_TENANT)
+async def reactivate_person(work: TenantWork, person: FromPath[str]) -> PersonView:
+    """Let a person in again; nothing that was closed comes back."""
+    return person_view(await people.reactivate(work, uuid_of(person, "person")))
+
+
+@get(f"{_ONE}/explain", guards=[ADMINS], dependencies=_OF_TENANT)
+async def explain_role(work: TenantWork, person: FromPath[str]) -> dict[str, Any]:
+    """Which role names were seen, from where, how they were read, and the resulting role."""
+    return dict(await people.explain(work, uuid_of(person, "person")))
+
+
+@get(f"{_ONE}/sessions", guards=[ANYBODY], dependencies=_OF_TENANT)
+async def list_sessions(work: TenantWork, person: FromPath[str]) -> list[SessionView]:
+    """A person's open sessions."""
+    found = await people.find(work, uuid_of(person, "person"))
+    rows = await sessions.of_person(work, found.account.id)
+    return [SessionView.model_validate(row, from_attributes=True) for row in rows]
+
+
+@get(f"{_ONE}/receipts", guards=[ADMINS], dependencies=_OF_TENANT)
+async def list_receipts(work: TenantWork, person: FromPath[str]) -> list[ReceiptView]:
+    """The receipts of a person's departures, newest first."""
+    found = await people.find(work, uuid_of(person, "person"))
+    rows = await receipts.of_person(work, found.account.id)
+    return [ReceiptView.model_validate(row, from_attributes=True) for row in rows]
+
+
+@get("/tenants/{tenant:str}/conflict-cases", guards=[ADMINS], dependencies=_OF_TENANT)
+async def list_conflict_cases(work: TenantWork, closed: FromQuery[bool] = False) -> list[CaseView]:
+    """The open role conflicts, or those that are over."""
+    return [CaseView.model_validate(row, from_attributes=True) for row in await people.cases(work, closed=closed)]
+
+
+router = Router(
+    "/",
+    route_handlers=[
+        list_people,
+        create_person,
+        get_person,
+        appoint_admin,
+        demote_person,
+        give_role,
+        lift_role_override,
+        deactivate_person,
+        reactivate_person,
+        explain_role,
+        list_sessions,
+        list_receipts,
+        list_conflict_cases,
+    ],
+    tags=["people"],
+)

@@ -1,0 +1,162 @@
+"""``/v1/tenants`` and ``/v1/plans``: customers and what they pay for."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from litestar import Router, get, patch, post
+from litestar.params import FromPath, JSONBody
+from pydantic import BaseModel, ConfigDict, Field
+
+from rollcall.api.v1.callers import ADMINS, OPS, FleetWork, TenantWork, fleet_work, tenant_work
+from rollcall.directory import roles
+from rollcall.tenancy import plans, tenants
+from rollcall.tenancy.models import Plan, Tenant
+from rollcall.tenancy.tenants import TenantTerms
+
+Rate = Annotated[int, Field(ge=0, le=100_000, description="calls a second; 0 means no limit, else at least 25")]
+
+
+class PlanView(BaseModel):
+    """A plan: what a customer pays for."""
+
+    key: str
+    name: str
+    features: list[str]
+    seats: int | None
+    rate_per_second: int
+    rate_burst: int
+    retention_days: int
+
+
+class TenantView(BaseModel):
+    """A customer."""
+
+    id: UUID
+    slug: str
+    name: str
+    plan: str
+    status: Literal["active", "suspended"]
+    token_issuing: Literal["self_service", "ops"]
+    rate_per_second: int | None
+    rate_burst: int | None
+    created_at: datetime
+
+
+class NewTenant(BaseModel):
+    """A customer to take on. Without a role rule it has the roles admin and member, given by hand only."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    slug: str
+    name: str = Field(min_length=1, max_length=200)
+    plan: str
+    token_issuing: Literal["self_service", "ops"] = "self_service"  # noqa: S105  # a policy's name
+    rate_per_second: Rate | None = None
+    rate_burst: int | None = Field(default=None, ge=1, le=1_000_000)
+    role_rule: dict[str, object] | None = None
+
+
+class TenantChange(BaseModel):
+    """What to change of a customer; what is left out stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str | None = Field(default=None, min_length=1, max_length=200)
+    plan: str | None = None
+    token_issuing: Literal["self_service", "ops"] | None = None
+    rate_per_second: Rate | None = None
+    rate_burst: int | None = Field(default=None, ge=1, le=1_000_000)
+
+
+def plan_view(plan: Plan) -> PlanView:
+    """A plan as it is shown."""
+    return PlanView.model_validate(plan, from_attributes=True)
+
+
+def tenant_view(tenant: Tenant) -> TenantView:
+    """A tenant as it is shown."""
+    return TenantView.model_validate(tenant, from_attributes=True)
+
+
+@get("/plans", guards=[OPS], dependencies={"fleet": fleet_work})
+async def list_plans(fleet: FleetWork) -> list[PlanView]:
+    """All plans."""
+    return [plan_view(plan) for plan in await plans.every(fleet)]
+
+
+@get("/tenants", guards=[OPS], dependencies={"fleet": fleet_work})
+async def list_tenants(fleet: FleetWork) -> list[TenantView]:
+    """All tenants, by slug."""
+    return [tenant_view(tenant) for tenant in await tenants.every(fleet)]
+
+
+@post("/tenants", guards=[OPS], dependencies={"fleet": fleet_work})
+async def create_tenant(fleet: FleetWork, data: JSONBody[NewTenant]) -> TenantView:
+    """Take on a customer."""
+    rule = roles.USUAL_RULE if data.role_rule is None else roles.read_rule(data.role_rule)
+    terms = TenantTerms(
+        name=data.name,
+        plan=data.plan,
+        token_issuing=data.token_issuing,
+        rate_per_second=data.rate_per_second,
+        rate_burst=data.rate_burst,
+    )
+    return tenant_view(await tenants.create(fleet, data.slug, terms, role_rule=rule.model_dump(mode="json")))
+
+
+@get("/tenants/{tenant:str}", guards=[ADMINS], dependencies={"work": tenant_work})
+async def get_tenant(work: TenantWork) -> TenantView:
+    """One tenant, by id or slug."""
+    return tenant_view(await tenants.own(work))
+
+
+@patch("/tenants/{tenant:str}", guards=[OPS], dependencies={"fleet": fleet_work})
+async def change_tenant(fleet: FleetWork, tenant: FromPath[str], data: JSONBody[TenantChange]) -> TenantView:
+    """Change a tenant; a plan change takes effect at its next call."""
+    row = await tenants.find(fleet, tenant)
+    now = tenants.terms_of(row)
+    given = data.model_dump(exclude_unset=True)
+    await tenants.change(fleet, row, TenantTerms(**{**_as_given(now), **given}))
+    return tenant_view(row)
+
+
+@post("/tenants/{tenant:str}/suspend", status_code=200, guards=[OPS], dependencies={"fleet": fleet_work})
+async def suspend_tenant(fleet: FleetWork, tenant: FromPath[str]) -> TenantView:
+    """Refuse everything of this tenant until it is resumed."""
+    row = await tenants.find(fleet, tenant)
+    await tenants.suspend(fleet, row)
+    return tenant_view(row)
+
+
+@post("/tenants/{tenant:str}/resume", status_code=200, guards=[OPS], dependencies={"fleet": fleet_work})
+async def resume_tenant(fleet: FleetWork, tenant: FromPath[str]) -> TenantView:
+    """Let a suspended tenant in again."""
+    row = await tenants.find(fleet, tenant)
+    await tenants.resume(fleet, row)
+    return tenant_view(row)
+
+
+def _as_given(terms: TenantTerms) -> dict[str, object]:
+    return {
+        "name": terms.name,
+        "plan": terms.plan,
+        "token_issuing": terms.token_issuing,
+        "rate_per_second": terms.rate_per_second,
+        "rate_burst": terms.rate_burst,
+    }
+
+
+router = Router(
+    "/",
+    route_handlers=[
+        list_plans,
+        list_tenants,
+        create_tenant,
+        get_tenant,
+        change_tenant,
+        suspend_tenant,
+        resume_tenant,
+    ],
+    tags=["tenants"],
+)

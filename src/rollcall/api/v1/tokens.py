@@ -1,0 +1,129 @@
+"""``/v1/tenants/{tenant}/tokens``: SCIM tokens and admins' own, shown once."""
+
+from datetime import datetime, timedelta
+from typing import Literal
+from uuid import UUID
+
+from litestar import Router, get, post
+from litestar.params import FromPath, JSONBody
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from rollcall.access import tokens
+from rollcall.access.models import Token
+from rollcall.access.tokens import NewToken, Scope
+from rollcall.api.v1.callers import ADMINS, TenantWork, tenant_work, uuid_of
+from rollcall.directory import people
+from rollcall.work import ActorKind
+
+ScopeName = Literal["scim", "scim:read", "admin"]
+
+
+class TokenView(BaseModel):
+    """A token, without what opens it."""
+
+    id: UUID
+    label: str
+    scopes: list[str]
+    owner_id: UUID | None
+    state: str
+    issued_by: str
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    replaced_by: UUID | None
+    last_used_at: datetime | None
+    last_used_from: str | None
+
+
+class IssuedToken(TokenView):
+    """A token as it is shown once: keep ``token``, it can't be read again."""
+
+    token: str
+
+
+class TokenWanted(BaseModel):
+    """A token to issue. An admin issues their own; ops name an owner, or none for one that the tenant owns."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    label: str = Field(min_length=1, max_length=200)
+    scopes: list[ScopeName] = Field(default=["scim"], min_length=1, max_length=3)
+    owner: UUID | None = Field(default=None, description="the person who answers for it; an active admin")
+    expires_at: AwareDatetime | None = None
+
+
+class Rotation(BaseModel):
+    """How a token is replaced."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    overlap_seconds: int = Field(default=0, ge=0, le=2_592_000, description="how long the old one works on")
+
+
+def token_view(token: Token, now: datetime) -> TokenView:
+    """A token as it is shown."""
+    return TokenView(**_facts(token, now))
+
+
+def _facts(token: Token, now: datetime) -> dict[str, object]:
+    return {
+        "id": token.id,
+        "label": token.label,
+        "scopes": token.scopes,
+        "owner_id": token.owner_id,
+        "state": tokens.state(token, now).value,
+        "issued_by": token.issued_by,
+        "created_at": token.created_at,
+        "expires_at": token.expires_at,
+        "revoked_at": token.revoked_at,
+        "replaced_by": token.replaced_by,
+        "last_used_at": token.last_used_at,
+        "last_used_from": token.last_used_from,
+    }
+
+
+def _issued(new: NewToken, now: datetime) -> IssuedToken:
+    return IssuedToken.model_validate({**_facts(new.row, now), "token": new.text})
+
+
+_OF_TENANT = {"work": tenant_work}
+
+
+@get("/tenants/{tenant:str}/tokens", guards=[ADMINS], dependencies=_OF_TENANT)
+async def list_tokens(work: TenantWork) -> list[TokenView]:
+    """The tenant's tokens, newest first, with their last use."""
+    return [token_view(token, work.now) for token in await tokens.every(work)]
+
+
+@post("/tenants/{tenant:str}/tokens", guards=[ADMINS], dependencies=_OF_TENANT)
+async def issue_token(work: TenantWork, data: JSONBody[TokenWanted]) -> IssuedToken:
+    """Issue a token. It is in this answer and nowhere else."""
+    owner_id = data.owner
+    if owner_id is not None:
+        owner_id = (await people.find(work, owner_id)).account.id
+    elif work.actor.kind is ActorKind.PERSON:
+        owner_id = work.actor.owner_id
+    new = await tokens.issue(
+        work,
+        label=data.label,
+        scopes=[Scope(scope) for scope in data.scopes],
+        owner_id=owner_id,
+        expires_at=data.expires_at,
+    )
+    return _issued(new, work.now)
+
+
+@post("/tenants/{tenant:str}/tokens/{token:str}/rotate", guards=[ADMINS], dependencies=_OF_TENANT)
+async def rotate_token(work: TenantWork, token: FromPath[str], data: JSONBody[Rotation | None] = None) -> IssuedToken:
+    """Replace a token; the old one works until the overlap is over."""
+    overlap = timedelta(seconds=(data or Rotation()).overlap_seconds)
+    return _issued(await tokens.rotate(work, uuid_of(token, "token"), overlap=overlap), work.now)
+
+
+@post("/tenants/{tenant:str}/tokens/{token:str}/revoke", status_code=200, guards=[ADMINS], dependencies=_OF_TENANT)
+async def revoke_token(work: TenantWork, token: FromPath[str]) -> TokenView:
+    """End a token at once."""
+    return token_view(await tokens.revoke(work, uuid_of(token, "token")), work.now)
+
+
+router = Router("/", route_handlers=[list_tokens, issue_token, rotate_token, revoke_token], tags=["tokens"])

@@ -1,0 +1,77 @@
+"""What the web process is made of."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from litestar import Litestar, Response
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
+from redis.asyncio import Redis
+
+from rollcall import api, console, db, tables
+from rollcall.access.gate import Door
+from rollcall.access.limits import RateLimiter
+from rollcall.access.traces import Traces
+from rollcall.api import errors
+from rollcall.api.health import live, ready
+from rollcall.api.oauth import introspect_token
+from rollcall.api.requests import LARGEST_BODY, AnyRequest, request_ids
+from rollcall.api.scim import errors as scim_errors
+from rollcall.api.scim import router as scim
+from rollcall.api.v1 import router as v1
+from rollcall.errors import Refusal
+from rollcall.settings import Settings
+
+
+
+def create_app(settings: Settings) -> Litestar:
+    """Put the web process together."""
+
+    @asynccontextmanager
+    async def engines(app: Litestar) -> AsyncGenerator[None]:
+        database = await db.connect(settings)
+        redis = Redis.from_url(
+            settings.redis_url.get_secret_value(), socket_timeout=0.25, socket_connect_timeout=0.25
+        )
+        traces = Traces(database.pool)
+        traces.start()
+        app.state.database = database
+        app.state.redis = redis
+        app.state.revision = tables.newest_revision()
+        app.state.trusted_proxies = frozenset(settings.trusted_proxies)
+        app.state.door = Door(database, RateLimiter(redis), traces, f"{settings.public_url}/scim/v2")
+        try:
+            yield
+        finally:
+            await traces.stop()
+            await redis.aclose()
+            await database.close()
+
+    app = Litestar(
+        route_handlers=[scim, v1, introspect_token, live, ready, console.router],
+        lifespan=[engines],
+        exception_handlers={Refusal: errors.answer_refusal, Exception: _answer_exception},
+        request_max_body_size=LARGEST_BODY,
+        openapi_config=OpenAPIConfig(
+            title="Rollcall",
+            version=api.VERSION,
+            path="/v1",
+            render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+            components=Components(
+                security_schemes={"key": SecurityScheme(type="http", scheme="bearer", description="rc_…")}
+            ),
+        ),
+        logging_config=None,
+    )
+    # Outermost, so that a request which no route takes has an id too.
+    app.asgi_handler = request_ids(app.asgi_handler)
+    return app
+
+
+def _answer_exception(request: AnyRequest, exception: Exception) -> Response[Any]:
+    """Refuse in the words of the surface that was called; routing fails before any router's own handlers."""
+    if request.url.path.startswith("/scim/"):
+        return scim_errors.answer_exception(request, exception)
+    return errors.answer_exception(request, exception)

@@ -1,0 +1,103 @@
+"""PostgreSQL: the base every table stands on, the engine for management work, the pool for the hot paths."""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+import asyncpg  # pyright: ignore[reportMissingTypeStubs]  # it ships no types; the protocols below say what we use
+from advanced_alchemy.base import DefaultBase
+from advanced_alchemy.config import (
+    AlembicAsyncConfig,
+    AsyncSessionConfig,
+    EngineConfig,
+    SQLAlchemyAsyncConfig,
+)
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+
+from rollcall.settings import Settings, migrations_folder
+
+RUNTIME_ROLE = "rollcall_runtime"
+"""The database role that serves: row-level security binds it to one tenant at a time."""
+
+FLEET_ROLE = "rollcall_fleet"
+"""The narrow role for work across tenants; the running user steps into it for one transaction."""
+
+
+class Row(Protocol):
+    """A row of the hot paths, read by column name."""
+
+    def __getitem__(self, name: str, /) -> Any: ...
+
+
+class Connection(Protocol):
+    """One connection of the hot paths."""
+
+    async def fetchrow(self, query: str, *args: object) -> Row | None: ...
+    async def fetch(self, query: str, *args: object) -> Sequence[Row]: ...
+    async def fetchval(self, query: str, *args: object) -> Any: ...
+    async def execute(self, query: str, *args: object) -> str: ...
+    async def executemany(self, command: str, args: Sequence[Sequence[object]]) -> None: ...
+    def transaction(self) -> AbstractAsyncContextManager[object]: ...
+    async def close(self) -> None: ...
+
+
+class Pool(Protocol):
+    """The pool of the hot paths: each call is one statement in a transaction of its own."""
+
+    async def fetchrow(self, query: str, *args: object) -> Row | None: ...
+    async def fetch(self, query: str, *args: object) -> Sequence[Row]: ...
+    async def fetchval(self, query: str, *args: object) -> Any: ...
+    def acquire(self) -> AbstractAsyncContextManager[Connection]: ...
+    async def close(self) -> None: ...
+
+
+class Base(DefaultBase):
+    """The base of every table."""
+
+    __abstract__ = True
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """Both ways to PostgreSQL: *sessions* for management work, *pool* for single hot statements."""
+
+    engine: AsyncEngine
+    sessions: async_sessionmaker[AsyncSession]
+    pool: Pool
+
+    async def close(self) -> None:
+        """Give all connections back."""
+        await self.pool.close()
+        await self.engine.dispose()
+
+
+def alchemy_config(url: str, *, pool_size: int = 4) -> SQLAlchemyAsyncConfig:
+    """advanced-alchemy's configuration for *url* (``postgresql://…``)."""
+    return SQLAlchemyAsyncConfig(
+        connection_string=url.replace("postgresql://", "postgresql+asyncpg://", 1),
+        engine_config=EngineConfig(pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True),
+        session_config=AsyncSessionConfig(expire_on_commit=False),
+        alembic_config=AlembicAsyncConfig(
+            script_location=str(migrations_folder()), version_table_name="alembic_version", compare_type=True
+        ),
+    )
+
+
+async def connect(settings: Settings) -> Database:
+    """Open both ways to the database as the running role.
+
+    Raises:
+        OSError, asyncpg.PostgresError: the server can't be reached or refuses the role.
+    """
+    url = settings.database_url.get_secret_value()
+    config = alchemy_config(url, pool_size=max(2, settings.database_pool_size // 2))
+    pool: Any = await asyncpg.create_pool(  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        url,
+        min_size=1,
+        max_size=settings.database_pool_size,
+        command_timeout=30,
+        max_inactive_connection_lifetime=300,
+    )
+    engine = config.get_engine()
+    return Database(engine, async_sessionmaker(engine, expire_on_commit=False), cast("Pool", pool))

@@ -1,0 +1,192 @@
+"""Translation: from a person's document to what is stored of them, roles included."""
+
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from rollcall.directory import standing as standings
+from rollcall.directory.rules import Reading, RoleRule, Seen
+from rollcall.directory.standing import Standing
+from rollcall.journal.events import (
+    ConflictOpened,
+    Event,
+    UserProvisioned,
+    UserReactivated,
+    UserRoleChanged,
+    UserUpdated,
+    message,
+)
+from rollcall.scim import documents
+from rollcall.scim.resources import key
+
+Document = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A person as they are stored, and the rule their role follows."""
+
+    id: UUID
+    account_id: UUID
+    document: Document
+    version: int
+    active: bool
+    standing: Standing
+    rule: RoleRule
+    rule_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What stands in the records about why a change came: the request, its arrival, the words for a deactivation."""
+
+    request_id: str
+    arrived: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a document's role names make of a person, and the conflict case they open, if any."""
+
+    standing: Standing
+    conflict: Reading | None = None
+    keep_case: bool = False
+
+
+@lru_cache(maxsize=1024)
+def read_rule(text: str) -> RoleRule:
+    """A tenant's rule from its stored text; the same text is read once."""
+    return RoleRule.model_validate_json(text)
+
+
+def read_standing(stored: str | Mapping[str, Any]) -> Standing:
+    """A standing from its stored form."""
+    facts: dict[str, Any] = orjson.loads(stored) if isinstance(stored, str) else dict(stored)
+    return Standing(**{**facts, "origin": standings.Origin(facts["origin"])})
+
+
+def read_roles(rule: RoleRule, document: Document) -> Reading:
+    """What the role names in a document mean by the tenant's rule."""
+    if not rule.reads("roles"):
+        return rule.read(())
+    return rule.read(Seen(name, "roles") for name in documents.role_values(document))
+
+
+def judge(rule: RoleRule, standing: Standing, document: Document, *, before: Stored | None = None) -> Judged:
+    """Decide the role that *document* gives to somebody who stands as *standing*.
+
+    A change that leaves the person inactive is never refused for its roles: they keep the role they had and the case
+    opens. Names that conflicted before and are not touched by the change don't refuse it either, unless it would
+    reactivate.
+
+    Raises:
+        ConflictingRoles: the names contradict each other and the rule rejects that.
+    """
+    reading = read_roles(rule, document)
+    if not reading.conflict:
+        return Judged(standings.provider_says(rule, standing, reading))
+    untouched = before is not None and documents.role_values(before.document) == documents.role_values(document)
+    if untouched and before is not None and before.active:
+        return Judged(standings.held(rule, standing), keep_case=True)
+    if document.get("active") is False or rule.on_conflict == "hold":
+        return Judged(standings.held(rule, standing), conflict=reading)
+    raise standings.ConflictingRoles(reading)
+
+
+def new_user(
+    document: Document, rule: RoleRule, rule_version: int, judged: Judged, cause: Cause, *, former: UUID | None = None
+) -> dict[str, Any]:
+    """The change that stores a new person; *former* is the account they had before they were removed."""
+    events: list[Event] = [UserProvisioned(role=judged.standing.role, relinked=former is not None)]
+    change = _change(document, rule, rule_version, judged, cause, events)
+    if former is not None:
+        change["account_id"] = str(former)
+    return change
+
+
+def changed_user(stored: Stored, document: Document, judged: Judged, cause: Cause) -> dict[str, Any]:
+    """The change that brings a stored person to *document*."""
+    events: list[Event] = [UserUpdated()]
+    if judged.standing.role != stored.standing.role:
+        events.append(
+            UserRoleChanged(
+                before=stored.standing.role, after=judged.standing.role, origin=judged.standing.origin.value
+            )
+        )
+    if document.get("active") is True and not stored.active:
+        events.append(UserReactivated())
+    return _change(document, stored.rule, stored.rule_version, judged, cause, events) | {
+        "version": stored.version,
+        "was_standing": asdict(stored.standing),
+    }
+
+
+def case_of(document: Document, conflict: Reading) -> dict[str, Any]:
+    """The conflict case that a refused or held change of this person opens."""
+    user_name = str(document["userName"])
+    return {
+        "user_name": user_name,
+        "user_name_key": key(user_name),
+        "roles": list(conflict.roles),
+        "names": [asdict(name) for name in conflict.names],
+        "detail": conflict.describe(),
+    }
+
+
+def with_role(rule: RoleRule, standing: Standing) -> dict[str, Any]:
+    """The columns a standing is stored in."""
+    return {
+        "role": standing.role,
+        "is_admin": standing.role in rule.admin_roles,
+        "standing": asdict(standing),
+    }
+
+
+def as_json(value: object) -> str:
+    """*value* as the database functions take it."""
+    return orjson.dumps(value).decode()
+
+
+def composed(text: str) -> str:
+    """*text* in NFC, case kept, as case-exact attributes are compared."""
+    return unicodedata.normalize("NFC", text)
+
+
+def _change(
+    document: Document, rule: RoleRule, rule_version: int, judged: Judged, cause: Cause, events: list[Event]
+) -> dict[str, Any]:
+    external_id = document.get("externalId")
+    display_name = document.get("displayName")
+    change: dict[str, Any] = {
+        "user_name": document["userName"],
+        "user_name_key": key(str(document["userName"])),
+        "external_id": None if external_id is None else composed(str(external_id)),
+        "display_name_key": None if display_name is None else key(str(display_name)),
+        "active": document.get("active", True),
+        "document": document,
+        "emails": sorted({key(address) for address in documents.emails(document)}),
+        "rule_version": rule_version,
+        "request_id": cause.request_id,
+        "arrived_at": cause.arrived.isoformat(),
+        "reason": cause.reason,
+        **with_role(rule, judged.standing),
+    }
+    if judged.conflict is not None:
+        events.append(ConflictOpened(roles=list(judged.conflict.roles)))
+        change["case"] = case_of(document, judged.conflict)
+    elif judged.keep_case:
+        change["keep_case"] = True
+    change["events"] = [message(event) for event in events]
+    return change
+
+
+def taken_up_again(standing: Standing) -> Standing:
+    """A former account's standing as its next life begins: a role given by hand is not inherited, an override holds."""
+    return replace(standing, by_hand=None)

@@ -1,0 +1,82 @@
+"""The directory's tables: people as their identity provider describes them, and open role conflicts."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import DateTime, ForeignKey, ForeignKeyConstraint, Index, Integer, Text, Uuid, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from rollcall.db import Base
+
+_UUID7 = text("uuidv7()")
+_NOW = text("clock_timestamp()")
+
+
+class UserRow(Base):
+    """A SCIM User: the document as it is given back, and beside it what is searched (NFC, case-folded)."""
+
+    __tablename__ = "users"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "account_id"], ["accounts.tenant_id", "accounts.id"]),
+        Index("uq_users_user_name", "tenant_id", "user_name_key", unique=True),
+        Index("uq_users_account", "tenant_id", "account_id", unique=True),
+        Index("ix_users_external_id", "tenant_id", "external_id"),
+        Index("ix_users_last_modified", "tenant_id", "last_modified", "id"),
+    )
+
+    tenant_id: Mapped[UUID] = mapped_column(Uuid, ForeignKey("tenants.id"), primary_key=True)
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True, server_default=_UUID7)
+    account_id: Mapped[UUID] = mapped_column(Uuid)
+    user_name_key: Mapped[str] = mapped_column(Text(collation="C"))
+    external_id: Mapped[str | None] = mapped_column(Text(collation="C"))
+    display_name_key: Mapped[str | None] = mapped_column(Text(collation="C"))
+    active: Mapped[bool]
+    document: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    version: Mapped[int] = mapped_column(Integer, server_default=text("1"))
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
+    last_modified: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
+
+
+class UserEmail(Base):
+    """An address of a person, for look-ups; the document holds how it was written."""
+
+    __tablename__ = "user_emails"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "user_id"], ["users.tenant_id", "users.id"], ondelete="CASCADE"),
+        Index("ix_user_emails_user", "tenant_id", "user_id"),
+    )
+
+    tenant_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    value_key: Mapped[str] = mapped_column(Text(collation="C"), primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+
+
+class ConflictCase(Base):
+    """A refused or held role conflict of one person, open until its cause is gone."""
+
+    __tablename__ = "conflict_cases"
+    __table_args__ = (
+        Index(
+            "uq_conflict_cases_open",
+            "tenant_id",
+            "user_name_key",
+            unique=True,
+            postgresql_where=text("closed_at IS NULL"),
+        ),
+    )
+
+    tenant_id: Mapped[UUID] = mapped_column(Uuid, ForeignKey("tenants.id"), primary_key=True)
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True, server_default=_UUID7)
+    user_name_key: Mapped[str] = mapped_column(Text(collation="C"))
+    user_name: Mapped[str] = mapped_column(Text)
+    user_id: Mapped[UUID | None] = mapped_column(Uuid)
+    roles: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    names: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
+    detail: Mapped[str] = mapped_column(Text)
+    first_seen: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
+    last_seen: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
+    times: Mapped[int] = mapped_column(Integer, server_default=text("1"))
+    closed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    closed_because: Mapped[str | None] = mapped_column(Text)

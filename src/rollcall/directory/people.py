@@ -1,0 +1,325 @@
+"""People as the product, admins and ops handle them: taken in, appointed, demoted, deactivated, explained."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select, text, update
+
+from rollcall.access import accounts, revocation
+from rollcall.access.models import Account
+from rollcall.directory import mapping, standing
+from rollcall.directory.mapping import Cause, Stored
+from rollcall.directory.models import ConflictCase, UserRow
+from rollcall.directory.rules import RoleRule
+from rollcall.directory.standing import ConflictingRoles, Explanation, Standing
+from rollcall.errors import Conflict, NotFound, Taken
+from rollcall.journal.events import (
+    UserDeactivated,
+    UserProvisioned,
+    UserReactivated,
+    UserRoleChanged,
+)
+from rollcall.journal.record import enter, record
+from rollcall.scim import documents
+from rollcall.scim.profiles import read_user
+from rollcall.scim.resources import USER_SCHEMA, key
+from rollcall.tenancy import tenants
+from rollcall.work import Work
+
+_NEW = text("SELECT * FROM write_new_user(:tenant, CAST(:change AS jsonb))")
+_SAVE = text("SELECT * FROM write_user(:tenant, :user, CAST(:change AS jsonb))")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A person somebody takes in by hand."""
+
+    user_name: str
+    given_name: str | None = None
+    family_name: str | None = None
+    display_name: str | None = None
+    email: str | None = None
+    external_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """An account and, unless it was removed, the SCIM resource that describes it."""
+
+    account: Account
+    user: UserRow | None
+
+
+async def find(work: Work, person_id: UUID) -> Person:
+    """The person with this id: the account's, or the SCIM resource's where somebody was taken up again.
+
+    Raises:
+        NotFound: this tenant has no such person.
+    """
+    rows = await work.db.execute(
+        select(Account, UserRow)
+        .outerjoin(UserRow, (UserRow.tenant_id == Account.tenant_id) & (UserRow.account_id == Account.id))
+        .where(Account.tenant_id == work.tenant.id, (Account.id == person_id) | (UserRow.id == person_id))
+        .order_by(Account.id == person_id)
+    )
+    row = rows.first()
+    if row is None:
+        raise NotFound("person")
+    return Person(row[0], row[1])
+
+
+async def find_by_user_name(work: Work, user_name: str) -> Person:
+    """The person who signs in with this name.
+
+    Raises:
+        NotFound: this tenant has nobody of that name.
+    """
+    user = await work.db.scalar(
+        select(UserRow).where(UserRow.tenant_id == work.tenant.id, UserRow.user_name_key == key(user_name))
+    )
+    if user is None:
+        raise NotFound("person")
+    return await find(work, user.account_id)
+
+
+async def every(work: Work, *, limit: int, offset: int = 0) -> tuple[int, Sequence[Person]]:
+    """How many people there are, and some of them in the order they came."""
+    mine = Account.tenant_id == work.tenant.id
+    total = int(await work.db.scalar(select(func.count()).select_from(Account).where(mine)) or 0)
+    rows = await work.db.execute(
+        select(Account, UserRow)
+        .outerjoin(UserRow, (UserRow.tenant_id == Account.tenant_id) & (UserRow.account_id == Account.id))
+        .where(mine)
+        .order_by(Account.id)
+        .limit(limit)
+        .offset(offset)
+    )
+    return total, [Person(account, user) for account, user in rows]
+
+
+async def take_in(work: Work, draft: Draft, *, role: str | None = None) -> Person:
+    """Add a person by hand; their identity provider will find them by userName instead of making a double.
+
+    *role* is given by hand and holds until the provider first names one.
+
+    Raises:
+        Taken: somebody has this userName.
+        UnknownRole: the tenant has no such role.
+        Invalid: the draft can't be a person.
+    """
+    tenant = await tenants.own(work)
+    rule = RoleRule.model_validate(tenant.role_rule)
+    standing_now = standing.fresh(rule)
+    if role is not None:
+        standing_now = standing.given_by_hand(rule, standing_now, role)
+    document = documents.document(read_user(_payload(draft)).user)
+    taken = await work.db.scalar(
+        select(UserRow.id).where(
+            UserRow.tenant_id == work.tenant.id, UserRow.user_name_key == key(str(document["userName"]))
+        )
+    )
+    if taken is not None:
+        msg = f"There is somebody with the userName “{draft.user_name}” already; reactivate or change that person."
+        raise Taken(msg)
+    change = mapping.new_user(
+        document, rule, tenant.role_rule_version, mapping.Judged(standing_now), _cause(work, "added by hand")
+    )
+    row = (await work.db.execute(_NEW, {"tenant": work.tenant.id, "change": mapping.as_json(change)})).mappings().one()
+    await enter(work, UserProvisioned(role=standing_now.role), account_id=row["account_id"], target=str(row["id"]))
+    return await find(work, row["account_id"])
+
+
+async def give_role(work: Work, person_id: UUID, role: str | None) -> Person:
+    """Give a role by hand, or with None the default one. Where the provider decides, it is an override.
+
+    Raises:
+        NotFound, UnknownRole: as they say.
+    """
+    rule = await _rule(work)
+    chosen = rule.default if role is None else role
+    return await _restand(work, person_id, rule, lambda now: standing.given_by_hand(rule, now, chosen))
+
+
+async def appoint(work: Work, person_id: UUID) -> Person:
+    """Make a person an admin: they get the tenant's first role that is one, unless they have one already."""
+    rule = await _rule(work)
+    person = await find(work, person_id)
+    if person.account.is_admin:
+        return person
+    first = next(name for name, definition in rule.roles.items() if definition.admin)
+    return await give_role(work, person_id, first)
+
+
+async def lift_override(work: Work, person_id: UUID) -> Person:
+    """Let the provider decide a person's role again."""
+    rule = await _rule(work)
+    return await _restand(work, person_id, rule, lambda now: standing.override_lifted(rule, now))
+
+
+async def deactivate(work: Work, person_id: UUID, *, reason: str) -> Person:
+    """End what a person can do, now. Doing it twice is the same as doing it once.
+
+    Raises:
+        NotFound: this tenant has no such person.
+    """
+    person = await find(work, person_id)
+    account = await _locked(work, person.account.id)
+    if not account.active:
+        return person
+    if person.user is not None:
+        document = dict(person.user.document) | {"active": False}
+        left = await _save(work, await _stored(work, person.user.id), document, reason=reason)
+    else:
+        left = await revocation.end_all(work, account.id, reason=reason)
+    closed = {kind: int(count) for kind, count in (left or {}).items() if kind in ("sessions", "tokens")}
+    await enter(work, UserDeactivated(reason=reason, closed=closed), account_id=account.id)
+    return await _again(work, account.id)
+
+
+async def reactivate(work: Work, person_id: UUID) -> Person:
+    """Let a person in again; no session, token or passkey of theirs comes back.
+
+    Raises:
+        NotFound: this tenant has no such person.
+        Conflict: their role names contradict each other, or their SCIM resource was deleted.
+    """
+    person = await find(work, person_id)
+    account = await _locked(work, person.account.id)
+    if account.active:
+        return person
+    if person.user is None:
+        msg = "This person was removed by the identity provider; they come back when it creates them again."
+        raise Conflict(msg)
+    document = dict(person.user.document) | {"active": True}
+    await _save(work, await _stored(work, person.user.id), document, reason="")
+    await enter(work, UserReactivated(), account_id=account.id)
+    return await _again(work, account.id)
+
+
+async def explain(work: Work, person_id: UUID) -> Explanation:
+    """Which role names were seen for a person, from where, how they were read, and what came of it."""
+    rule = await _rule(work)
+    person = await find(work, person_id)
+    document = {} if person.user is None else person.user.document
+    return standing.explanation(
+        rule, mapping.read_standing(person.account.standing), mapping.read_roles(rule, document)
+    )
+
+
+async def cases(work: Work, *, closed: bool = False) -> Sequence[ConflictCase]:
+    """The tenant's conflict cases, newest first: the open ones, or with *closed* those that are over."""
+    over = ConflictCase.closed_at.is_not(None) if closed else ConflictCase.closed_at.is_(None)
+    return (
+        await work.db.scalars(
+            select(ConflictCase)
+            .where(ConflictCase.tenant_id == work.tenant.id, over)
+            .order_by(ConflictCase.last_seen.desc())
+            .limit(500)
+        )
+    ).all()
+
+
+def _payload(draft: Draft) -> dict[str, Any]:
+    payload: dict[str, Any] = {"schemas": [USER_SCHEMA], "userName": draft.user_name, "active": True}
+    name = {"givenName": draft.given_name, "familyName": draft.family_name}
+    if any(name.values()):
+        payload["name"] = {part: value for part, value in name.items() if value}
+    display_name = draft.display_name or " ".join(value for value in name.values() if value)
+    if display_name:
+        payload["displayName"] = display_name
+    email = draft.email or (draft.user_name if "@" in draft.user_name else None)
+    if email:
+        payload["emails"] = [{"value": email, "type": "work", "primary": True}]
+    if draft.external_id:
+        payload["externalId"] = draft.external_id
+    return payload
+
+
+def _cause(work: Work, reason: str) -> Cause:
+    return Cause(work.origin.request_id, work.now, reason)
+
+
+async def _rule(work: Work) -> RoleRule:
+    return RoleRule.model_validate((await tenants.own(work)).role_rule)
+
+
+async def _locked(work: Work, account_id: UUID) -> Account:
+    """The account, locked before its person, as every change of a person does."""
+    account = await work.db.scalar(
+        select(Account)
+        .where(Account.tenant_id == work.tenant.id, Account.id == account_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    if account is None:
+        raise NotFound("person")
+    return account
+
+
+async def _stored(work: Work, user_id: UUID) -> Stored:
+    tenant = await tenants.own(work)
+    user = await work.db.scalar(
+        select(UserRow)
+        .where(UserRow.tenant_id == work.tenant.id, UserRow.id == user_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    if user is None:
+        raise NotFound("person")
+    account = await accounts.find(work, user.account_id)
+    return Stored(
+        id=user.id,
+        account_id=user.account_id,
+        document=user.document,
+        version=user.version,
+        active=user.active,
+        standing=mapping.read_standing(account.standing),
+        rule=RoleRule.model_validate(tenant.role_rule),
+        rule_version=tenant.role_rule_version,
+    )
+
+
+async def _save(work: Work, stored: Stored, document: dict[str, Any], *, reason: str) -> dict[str, Any] | None:
+    """Bring a person to *document*; returns what was closed, if that ended what they can do."""
+    try:
+        judged = mapping.judge(stored.rule, stored.standing, document, before=stored)
+    except ConflictingRoles as conflict:
+        msg = f"Their roles contradict each other ({conflict.detail}); resolve that at the identity provider first."
+        raise Conflict(msg) from conflict
+    change = mapping.changed_user(stored, document, judged, _cause(work, reason))
+    result = (
+        (await work.db.execute(_SAVE, {"tenant": work.tenant.id, "user": stored.id, "change": mapping.as_json(change)}))
+        .mappings()
+        .one()
+    )
+    if result["verdict"] != "done":
+        msg = "Somebody changed this person at the same moment; try again."
+        raise Conflict(msg)
+    return None if result["reason"] is None else json.loads(result["reason"])
+
+
+async def _restand(work: Work, person_id: UUID, rule: RoleRule, change: Callable[[Standing], Standing]) -> Person:
+    person = await find(work, person_id)
+    account = await _locked(work, person.account.id)
+    before = mapping.read_standing(account.standing)
+    after = change(before)
+    if after == before:
+        return person
+    columns = mapping.with_role(rule, after)
+    await work.db.execute(
+        update(Account).where(Account.tenant_id == work.tenant.id, Account.id == account.id).values(**columns)
+    )
+    await record(
+        work,
+        UserRoleChanged(before=before.role, after=after.role, origin=after.origin.value),
+        account_id=account.id,
+    )
+    return await _again(work, account.id)
+
+
+async def _again(work: Work, account_id: UUID) -> Person:
+    work.db.expire_all()
+    return await find(work, account_id)

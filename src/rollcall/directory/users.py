@@ -1,0 +1,357 @@
+"""People as their identity provider handles them: the doors of ``/scim/v2/Users``.
+
+Each call is one statement that passes the gate and brings what is stored, and for a change a second one that passes
+the gate again and applies it, unless somebody else was quicker: then it is worked out anew from the present state.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from rollcall.access import gate
+from rollcall.access.gate import Admitted, Call
+from rollcall.db import Connection, Pool, Row
+from rollcall.directory import mapping, search
+from rollcall.directory import standing as standings
+from rollcall.directory.mapping import Cause, Document, Stored
+from rollcall.scim import documents, profiles, reader
+from rollcall.scim.errors import InvalidValue, NotFound, SCIMException, Uniqueness
+
+_ADMIT = "SELECT * FROM scim_admit($1, $2, $3, $4, $5, $6)"
+_CREATE = "SELECT * FROM scim_create_user($1, $2, $3, $4, $5)"
+_SAVE = "SELECT * FROM scim_save_user($1, $2, $3, $4, $5, $6)"
+_DELETE = "SELECT * FROM scim_delete_user($1, $2, $3, $4, $5, $6)"
+_OPTIMISTIC_TRIES = 3
+
+ReadBody = Callable[[], Awaitable[bytes]]
+"""Reads the request's body; called once the caller has passed the gate, and not before."""
+
+Edit = Callable[[Document, str], Document]
+"""What a PUT or a PATCH makes of a stored document; the second argument is the person's id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A person as they are answered: the bytes, and what the headers repeat."""
+
+    body: bytes
+    location: str
+    version: int
+
+
+async def read(call: Call, user_id: str) -> Answer:
+    """The person with this id.
+
+    Raises:
+        SCIMException: the gate refuses, or this tenant has no such person.
+    """
+    row, admitted = await _admit(call, "read", _uuid(user_id))
+    if row["id"] is None:
+        raise await _refused(admitted, NotFound())
+    _trace(admitted, user_id)
+    return _answer(call, row, row["document"])
+
+
+async def find(call: Call, query: search.Query) -> bytes:
+    """A page of people, filtered or all, as a ListResponse.
+
+    Raises:
+        SCIMException: the gate refuses.
+    """
+    rows = await search.rows(call, query)
+    admitted = await gate.judge(call, rows[0])
+    if query.beyond_the_hot_paths:
+        rows = await search.filtered(call, query)
+    found = [_answer(call, row, row["document"]).body for row in rows if row["id"] is not None]
+    _trace(admitted, None)
+    return documents.list_page(found, total=rows[0]["total"], start_index=query.start_index)
+
+
+async def refuse_unread(call: Call, needs: str, refusal: SCIMException) -> SCIMException:
+    """Pass the gate for a call whose request can't be read, write the refusal down, and give it back to be raised.
+
+    Raises:
+        SCIMException: the gate refuses; that comes first.
+    """
+    _, admitted = await _admit(call, needs, None)
+    return await _refused(admitted, refusal)
+
+
+async def create(call: Call, body: ReadBody, content_type: str | None) -> Answer:
+    """Take a new person in. Somebody with the same externalId who was removed takes their account up again.
+
+    Raises:
+        SCIMException: the gate refuses, the body can't be read, the userName is taken, or the roles conflict.
+    """
+    row, admitted = await _admit(call, "write", None)
+    payload = await _payload(admitted, body, content_type)
+    try:
+        document = documents.document(profiles.read_user(payload).user)
+    except SCIMException as refusal:
+        raise await _refused(admitted, refusal, payload=payload) from refusal
+    former: Row | None = None
+    while True:
+        rule = mapping.read_rule(row["rule"])
+        before = standings.fresh(rule) if former is None else mapping.read_standing(former["standing"])
+        try:
+            judged = mapping.judge(rule, mapping.taken_up_again(before), document)
+        except standings.ConflictingRoles as conflict:
+            raise await _conflict(admitted, conflict, document, payload) from conflict
+        change = mapping.new_user(
+            document,
+            rule,
+            row["rule_version"],
+            judged,
+            _cause(call),
+            former=None if former is None else former["account_id"],
+        )
+        if former is not None:
+            change["former_standing"] = asdict(before)
+        result = await _write(call, _CREATE, change, payload=payload)
+        match result["verdict"]:
+            case "done":
+                return _answer(call, result, orjson.dumps(document))
+            case "uniqueness":
+                raise Uniqueness("userName")
+            case "former":
+                former = result if result["account_id"] is not None else None
+            case "stale":
+                row, admitted = await _admit_again(call, call.door.pool, None)
+            case _:
+                await gate.refuse_verdict(call, result)
+
+
+async def replace(call: Call, user_id: str, body: ReadBody, content_type: str | None) -> Answer:
+    """Replace a person's attributes (RFC 7644 §3.5.1).
+
+    Raises:
+        SCIMException: as for `create`, or this tenant has no such person.
+    """
+
+    def read_edit(payload: dict[str, object]) -> Edit:
+        user = profiles.read_user(payload).user
+        return lambda document, _id: documents.replaced(document, user)
+
+    return await _change(call, user_id, body, content_type, read_edit)
+
+
+async def patch(call: Call, user_id: str, body: ReadBody, content_type: str | None) -> Answer:
+    """Change some of a person's attributes (RFC 7644 §3.5.2), all of the operations or none.
+
+    Raises:
+        SCIMException: as for `replace`.
+    """
+
+    def read_edit(payload: dict[str, object]) -> Edit:
+        operations = profiles.read_patch(payload).operations
+        return lambda document, own_id: documents.patched(document, operations, id=own_id)
+
+    return await _change(call, user_id, body, content_type, read_edit)
+
+
+async def delete(call: Call, user_id: str) -> None:
+    """Take the resource away and close every way in; the account stays, deactivated, with its history.
+
+    Raises:
+        SCIMException: the gate refuses, or this tenant has no such person.
+    """
+    row, admitted = await _admit(call, "write", _uuid(user_id))
+    if row["id"] is None:
+        raise await _refused(admitted, NotFound())
+    token = call.token
+    result = await call.door.pool.fetchrow(
+        _DELETE, token.tenant_id, token.id, token.digest, row["id"], call.arrived, mapping.as_json(call.described())
+    )
+    assert result is not None
+    if result["verdict"] == "not_found":
+        raise NotFound
+    if result["verdict"] != "done":
+        await gate.refuse_verdict(call, result)
+
+
+async def _change(
+    call: Call,
+    user_id: str,
+    body: ReadBody,
+    content_type: str | None,
+    read_edit: Callable[[dict[str, object]], Edit],
+) -> Answer:
+    row, admitted = await _admit(call, "write", _uuid(user_id))
+    payload = await _payload(admitted, body, content_type)
+    if row["id"] is None:
+        raise await _refused(admitted, NotFound(), payload=payload)
+    try:
+        edit = read_edit(payload)
+    except SCIMException as refusal:
+        raise await _refused(admitted, refusal, payload=payload, user_id=row["id"]) from refusal
+    for _ in range(_OPTIMISTIC_TRIES):
+        answer = await _try_change(call, admitted, call.door.pool, row, edit, payload)
+        if answer is not None:
+            return answer
+        row, admitted = await _admit_again(call, call.door.pool, row["id"])
+    async with call.door.pool.acquire() as connection, connection.transaction():
+        row, admitted = await _admit_again(call, connection, row["id"], lock=True)
+        answer = await _try_change(call, admitted, connection, row, edit, payload)
+    assert answer is not None, "with the rows locked nobody can have been quicker"
+    return answer
+
+
+async def _try_change(
+    call: Call, admitted: Admitted, through: Pool | Connection, row: Row, edit: Edit, payload: dict[str, object]
+) -> Answer | None:
+    """Work the change out from *row* and apply it; ``None`` when the stored state has moved on meanwhile."""
+    if row["id"] is None:
+        raise await _refused(admitted, NotFound(), payload=payload)
+    stored = _stored(row)
+    try:
+        document = edit(stored.document, str(stored.id))
+        judged = mapping.judge(stored.rule, stored.standing, document, before=stored)
+    except standings.ConflictingRoles as conflict:
+        after = edit(stored.document, str(stored.id))
+        raise await _conflict(admitted, conflict, after, payload, user_id=stored.id) from conflict
+    except SCIMException as refusal:
+        raise await _refused(admitted, refusal, payload=payload, user_id=stored.id) from refusal
+    if document == stored.document and judged.standing == stored.standing:
+        await gate.note(admitted, "done", 200, "nothing to change", payload=payload, user_id=stored.id)
+        return _answer(call, row, row["document"])
+    change = mapping.changed_user(stored, document, judged, _cause(call))
+    result = await _write(call, _SAVE, change, stored.id, payload=payload, through=through)
+    match result["verdict"]:
+        case "done":
+            return _answer(call, result, orjson.dumps(document))
+        case "stale":
+            return None
+        case "uniqueness":
+            raise Uniqueness("userName")
+        case "not_found":
+            raise NotFound
+        case _:
+            await gate.refuse_verdict(call, result)
+            return None
+
+
+async def _admit(call: Call, needs: str, user_id: UUID | None) -> tuple[Row, Admitted]:
+    token = call.token
+    row = await call.door.pool.fetchrow(_ADMIT, token.tenant_id, token.id, token.digest, needs, user_id, False)
+    assert row is not None
+    return row, await gate.judge(call, row)
+
+
+async def _admit_again(
+    call: Call, through: Pool | Connection, user_id: UUID | None, *, lock: bool = False
+) -> tuple[Row, Admitted]:
+    """Look at the stored state once more, in the same call: it takes no second permit of the rate limit."""
+    token = call.token
+    row = await through.fetchrow(_ADMIT, token.tenant_id, token.id, token.digest, "write", user_id, lock)
+    assert row is not None
+    if row["verdict"] != "ok":
+        await gate.refuse_verdict(call, row)
+    return row, Admitted(call, row["token_label"], row["owner_id"])
+
+
+async def _payload(admitted: Admitted, body: ReadBody, content_type: str | None) -> dict[str, object]:
+    """Read the body, only now that the caller has passed the gate."""
+    try:
+        reader.check_media_type(content_type)
+        return reader.read_json(await body())
+    except SCIMException as refusal:
+        raise await _refused(admitted, refusal) from refusal
+
+
+async def _write(
+    call: Call,
+    statement: str,
+    change: dict[str, Any],
+    *more: object,
+    payload: dict[str, object],
+    through: Pool | Connection | None = None,
+) -> Row:
+    token = call.token
+    row = await (through or call.door.pool).fetchrow(
+        statement, token.tenant_id, token.id, token.digest, *more, mapping.as_json(change), mapping.as_json(call.described(payload))
+    )
+    assert row is not None
+    return row
+
+
+async def _refused(
+    admitted: Admitted,
+    refusal: SCIMException,
+    *,
+    payload: dict[str, object] | None = None,
+    user_id: UUID | None = None,
+) -> SCIMException:
+    await gate.refuse(admitted, refusal, payload=payload, user_id=user_id)
+    return refusal
+
+
+async def _conflict(
+    admitted: Admitted,
+    conflict: standings.ConflictingRoles,
+    document: Document,
+    payload: dict[str, object],
+    *,
+    user_id: UUID | None = None,
+) -> SCIMException:
+    """The refusal of a role conflict; its case is opened with the audit entry."""
+    refusal = InvalidValue(detail=f"roles: {conflict.detail}")
+    case = mapping.case_of(document, conflict.reading)
+    await gate.refuse(admitted, refusal, payload=payload, user_id=user_id, case=case)
+    return refusal
+
+
+def _stored(row: Row) -> Stored:
+    return Stored(
+        id=row["id"],
+        account_id=row["account_id"],
+        document=orjson.loads(row["document"]),
+        version=row["version"],
+        active=row["active"],
+        standing=mapping.read_standing(row["standing"]),
+        rule=mapping.read_rule(row["rule"]),
+        rule_version=row["rule_version"],
+    )
+
+
+def _cause(call: Call) -> Cause:
+    return Cause(call.origin.request_id, call.arrived, "deactivated by the identity provider")
+
+
+def _answer(call: Call, row: Row, document: bytes | str) -> Answer:
+    location = f"{call.door.base_url}/Users/{row['id']}"
+    body = documents.render(
+        document,
+        id=str(row["id"]),
+        resource_type="User",
+        created=row["created_at"],
+        last_modified=row["last_modified"],
+        version=row["version"],
+        location=location,
+    )
+    return Answer(body, location, row["version"])
+
+
+def _trace(admitted: Admitted, target: str | None) -> None:
+    call = admitted.call
+    call.door.traces.read(
+        call.token.tenant_id,
+        call.token.id,
+        call.arrived,
+        call.origin,
+        action=call.action,
+        label=admitted.label,
+        owner_id=admitted.owner_id,
+        target=target,
+    )
+
+
+def _uuid(text: str) -> UUID | None:
+    """The id, if it can be one of ours; anything else is simply nobody's."""
+    try:
+        return UUID(text) if len(text) == 36 else None
+    except ValueError:
+        return None
+

@@ -1,0 +1,98 @@
+"""Our refusals: one class for each thing that can be true; they carry facts, and each surface words them."""
+
+from typing import ClassVar
+
+
+class Refusal(Exception):
+    """A request that is understood and not granted. It is not a crash: no traceback, one log line."""
+
+    status: ClassVar[int] = 400
+    code: ClassVar[str] = "refused"
+
+    @property
+    def detail(self) -> str:
+        """What is wrong and what to do about it, for the one who asked."""
+        return str(self)
+
+
+class Unauthenticated(Refusal):
+    """No key, or none that is live."""
+
+    status = 401
+    code = "unauthenticated"
+
+
+class Forbidden(Refusal):
+    """The key is live and does not reach this far."""
+
+    status = 403
+    code = "forbidden"
+
+
+class NotFound(Refusal):
+    """There is no such row, or it is another tenant's, which is the same."""
+
+    status = 404
+    code = "not_found"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"There is no such {what}.")
+
+
+class Conflict(Refusal):
+    """What was asked for does not fit the present state."""
+
+    status = 409
+    code = "conflict"
+
+
+class Taken(Conflict):
+    """Another row has this name already."""
+
+    code = "taken"
+
+
+class Invalid(Refusal):
+    """What was sent can't be read as what it should be."""
+
+    status = 400
+    code = "invalid"
+
+
+class PersonInactive(Conflict):
+    """The person may not come in, so nothing is issued to them."""
+
+    code = "person_inactive"
+
+    def __init__(self) -> None:
+        super().__init__("The person is not active; reactivate them before issuing anything to them.")
+
+
+class NotAnAdmin(Conflict):
+    """Only an active admin of the tenant can own a token."""
+
+    code = "not_an_admin"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The owner is not an active admin of this tenant; appoint them or choose another owner."
+        )
+
+
+class TooManyTokens(Conflict):
+    """The tenant has as many live tokens as it may have."""
+
+    code = "too_many_tokens"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"The tenant has {limit} live tokens already; revoke one that is no longer used.")
+        self.limit = limit
+
+
+class TokenEnded(Conflict):
+    """The token has been revoked or has expired, so it can't be rotated."""
+
+    code = "token_ended"
+
+    def __init__(self) -> None:
+        super().__init__("This token has ended already; issue a new one instead.")

@@ -1,0 +1,103 @@
+"""The journal's tables: what happened, and what still has to be told."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    CheckConstraint,
+    DateTime,
+    Index,
+    Integer,
+    LargeBinary,
+    Text,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from rollcall.db import Base
+
+_UUID7 = text("uuidv7()")
+_NOW = text("clock_timestamp()")
+
+
+class AuditEntry(Base):
+    """One call or change: who, what, to whom, when, and how it ended. Append-only, a partition a month."""
+
+    __tablename__ = "audit_entries"
+    __table_args__ = (
+        CheckConstraint("outcome IN ('done', 'refused')", name="outcome"),
+        Index("ix_audit_entries_person", "tenant_id", "account_id", "at"),
+        {"postgresql_partition_by": "RANGE (at)"},
+    )
+
+    tenant_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    at: Mapped[datetime] = mapped_column(DateTime(timezone=True), primary_key=True, server_default=_NOW)
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True, server_default=_UUID7)
+    request_id: Mapped[str] = mapped_column(Text)
+    action: Mapped[str] = mapped_column(Text)
+    actor_kind: Mapped[str] = mapped_column(Text)
+    actor_id: Mapped[UUID | None] = mapped_column(Uuid)
+    actor_label: Mapped[str] = mapped_column(Text)
+    owner_id: Mapped[UUID | None] = mapped_column(Uuid)
+    account_id: Mapped[UUID | None] = mapped_column(Uuid)
+    target: Mapped[str | None] = mapped_column(Text)
+    outcome: Mapped[str] = mapped_column(Text)
+    status: Mapped[int | None] = mapped_column(Integer)
+    detail: Mapped[str | None] = mapped_column(Text)
+    events: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
+    method: Mapped[str | None] = mapped_column(Text)
+    path: Mapped[str | None] = mapped_column(Text)
+    source: Mapped[str | None] = mapped_column(Text)
+    payload_digest: Mapped[bytes | None] = mapped_column(LargeBinary)
+
+
+class AuditPayload(Base):
+    """What an entry's request carried, secrets masked; apart, so that a person's data can be erased."""
+
+    __tablename__ = "audit_payloads"
+    __table_args__ = ({"postgresql_partition_by": "RANGE (at)"},)
+
+    tenant_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    at: Mapped[datetime] = mapped_column(DateTime(timezone=True), primary_key=True)
+    entry_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    payload: Mapped[dict[str, Any]] = mapped_column(JSONB)
+
+
+class RefusedCalls(Base):
+    """Calls nobody can be named for, counted per minute and source so that a flood can't fill the disk."""
+
+    __tablename__ = "refused_calls"
+
+    minute: Mapped[datetime] = mapped_column(DateTime(timezone=True), primary_key=True)
+    source: Mapped[str] = mapped_column(Text, primary_key=True)
+    calls: Mapped[int] = mapped_column(Integer)
+
+
+class OutboxMessage(Base):
+    """An event that the outside still has to hear; leases and attempts live here, not in the broker."""
+
+    __tablename__ = "outbox"
+    __table_args__ = (
+        Index(
+            "ix_outbox_due",
+            "next_try_at",
+            postgresql_where=text("done_at IS NULL AND dead_at IS NULL"),
+        ),
+        Index("ix_outbox_done", "done_at", postgresql_where=text("done_at IS NOT NULL")),
+    )
+
+    tenant_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True, server_default=_UUID7)
+    topic: Mapped[str] = mapped_column(Text)
+    account_id: Mapped[UUID | None] = mapped_column(Uuid)
+    payload: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    request_id: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
+    next_try_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
+    attempts: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    done_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    dead_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    last_error: Mapped[str | None] = mapped_column(Text)

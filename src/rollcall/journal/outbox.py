@@ -1,0 +1,131 @@
+"""The outbox: what the outside still has to hear. Leases, attempts and next tries live here, not in the broker."""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, func, select, text, update
+
+from rollcall.journal.models import OutboxMessage
+from rollcall.work import Fleet, Work
+
+GIVE_UP_AFTER = timedelta(days=3)
+KEEP_DONE_FOR = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """A message somebody has been handed for a while."""
+
+    tenant_id: UUID
+    id: UUID
+    topic: str
+    request_id: str
+    attempts: int
+
+
+async def lease(fleet: Fleet, *, limit: int, seconds: float) -> Sequence[Leased]:
+    """Take up to *limit* due messages, oldest first; they are nobody else's for *seconds*.
+
+    A worker that is killed in the middle simply lets its lease run out, and the message is due again.
+    """
+    rows = await fleet.db.execute(
+        text("""
+            WITH due AS (
+                SELECT tenant_id, id FROM outbox
+                 WHERE done_at IS NULL AND dead_at IS NULL AND next_try_at <= clock_timestamp()
+                 ORDER BY next_try_at LIMIT :limit FOR UPDATE SKIP LOCKED)
+            UPDATE outbox o
+               SET attempts = o.attempts + 1, next_try_at = clock_timestamp() + make_interval(secs => :seconds)
+              FROM due WHERE o.tenant_id = due.tenant_id AND o.id = due.id
+            RETURNING o.tenant_id, o.id, o.topic, o.request_id, o.attempts
+        """),
+        {"limit": limit, "seconds": seconds},
+    )
+    return [Leased(row.tenant_id, row.id, row.topic, row.request_id, row.attempts) for row in rows]
+
+
+async def settle_at_once(fleet: Fleet, messages: Sequence[Leased]) -> None:
+    """Mark messages nobody listens to as done."""
+    for message in messages:
+        await fleet.db.execute(
+            update(OutboxMessage)
+            .where(OutboxMessage.tenant_id == message.tenant_id, OutboxMessage.id == message.id)
+            .values(done_at=func.clock_timestamp())
+        )
+
+
+async def give_back(fleet: Fleet, messages: Sequence[Leased]) -> None:
+    """Return leases that could not be handed on, because the broker is away. That is no attempt."""
+    for message in messages:
+        await fleet.db.execute(
+            update(OutboxMessage)
+            .where(OutboxMessage.tenant_id == message.tenant_id, OutboxMessage.id == message.id)
+            .values(next_try_at=func.clock_timestamp() + timedelta(seconds=1), attempts=message.attempts - 1)
+        )
+
+
+async def open_message(work: Work, message_id: UUID) -> OutboxMessage | None:
+    """Lock a message to act on it; ``None`` when it has been dealt with, so that acting twice acts once."""
+    return await work.db.scalar(
+        select(OutboxMessage)
+        .where(
+            OutboxMessage.tenant_id == work.tenant.id,
+            OutboxMessage.id == message_id,
+            OutboxMessage.done_at.is_(None),
+        )
+        .with_for_update()
+    )
+
+
+async def fail(work: Work, message_id: UUID, error: str) -> None:
+    """Write down why an attempt failed and when the next one is; after three days the message is dead."""
+    message = await open_message(work, message_id)
+    if message is None:
+        return
+    message.last_error = error[:2000]
+    if work.now - message.created_at > GIVE_UP_AFTER:
+        message.dead_at = work.now
+    else:
+        message.next_try_at = work.now + backoff(message.attempts, jitter=secrets.randbelow(1000) / 1000)
+
+
+def backoff(attempts: int, *, jitter: float) -> timedelta:
+    """How long to wait after *attempts* failures: 2 s doubling up to an hour, spread by *jitter* (0 to 1)."""
+    seconds = min(2.0 ** min(attempts, 12), 3600.0)
+    return timedelta(seconds=seconds * (0.75 + 0.5 * jitter))
+
+
+async def forget_done(fleet: Fleet) -> int:
+    """Delete messages that were dealt with a week ago; returns how many."""
+    result: Any = await fleet.db.execute(
+        delete(OutboxMessage).where(OutboxMessage.done_at < fleet.now - KEEP_DONE_FOR)
+    )
+    return int(result.rowcount)
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How much is waiting, and since when."""
+
+    waiting: int
+    dead: int
+    oldest_seconds: float
+
+
+async def backlog(fleet: Fleet) -> Backlog:
+    """Count what is not done yet."""
+    row = (
+        await fleet.db.execute(
+            text("""
+                SELECT count(*) FILTER (WHERE dead_at IS NULL) AS waiting, count(dead_at) AS dead,
+                       coalesce(extract(epoch FROM clock_timestamp() - min(created_at)
+                                FILTER (WHERE dead_at IS NULL)), 0) AS oldest
+                  FROM outbox WHERE done_at IS NULL
+            """)
+        )
+    ).one()
+    return Backlog(waiting=row.waiting, dead=row.dead, oldest_seconds=float(row.oldest))

@@ -1,0 +1,99 @@
+"""Writing down what happened: the audit entry and the outbox message, from one value, in one transaction."""
+
+import json
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+
+from rollcall.errors import Refusal
+from rollcall.journal.events import Event
+from rollcall.journal.models import OutboxMessage
+from rollcall.work import Actor, Fleet, Origin, Work
+
+INSTALLATION = UUID(int=0)
+"""Stands for the tenant in entries about the installation itself."""
+
+_WRITE = text(
+    "SELECT audit_write(CAST(:tenant AS uuid), CAST(:call AS jsonb), :outcome, :status, :detail,"
+    " CAST(:events AS text[]), CAST(:account AS uuid), :target)"
+)
+
+
+async def record(
+    work: Work, event: Event, *, account_id: UUID | None = None, target: str | None = None
+) -> None:
+    """Enter *event* into the tenant's audit and, if the outside may hear it, into the outbox."""
+    await enter(work, event, account_id=account_id, target=target)
+    if event.announced:
+        work.db.add(
+            OutboxMessage(
+                tenant_id=work.tenant.id,
+                topic=event.topic,
+                account_id=account_id,
+                payload=event.payload(),
+                request_id=work.origin.request_id,
+            )
+        )
+
+
+async def enter(work: Work, event: Event, *, account_id: UUID | None = None, target: str | None = None) -> None:
+    """Enter *event* into the audit alone; for what a database function has told the outbox already."""
+    await _enter(work, work.tenant.id, event, account_id, target)
+
+
+async def record_for_installation(fleet: Fleet, event: Event, *, target: str | None = None) -> None:
+    """Enter an event that concerns no single tenant."""
+    await _enter(fleet, INSTALLATION, event, None, target)
+
+
+async def record_refusal(work: Work, refusal: Refusal, *, action: str) -> None:
+    """Enter that a call was understood and not granted."""
+    call = call_of(work.actor, work.origin, action)
+    await work.db.execute(
+        _WRITE,
+        {
+            "tenant": work.tenant.id,
+            "call": json.dumps(call),
+            "outcome": "refused",
+            "status": refusal.status,
+            "detail": refusal.detail,
+            "events": [],
+            "account": None,
+            "target": None,
+        },
+    )
+
+
+def call_of(actor: Actor, origin: Origin, action: str) -> dict[str, Any]:
+    """What every entry says about its call."""
+    return {
+        "action": action,
+        "actor_kind": actor.kind.value,
+        "actor_id": None if actor.id is None else str(actor.id),
+        "actor_label": actor.label,
+        "owner_id": None if actor.owner_id is None else str(actor.owner_id),
+        "request_id": origin.request_id,
+        "method": origin.method,
+        "path": origin.path,
+        "source": origin.source,
+    }
+
+
+async def _enter(
+    work: Work | Fleet, tenant_id: UUID, event: Event, account_id: UUID | None, target: str | None
+) -> None:
+    call = call_of(work.actor, work.origin, event.topic) | {"payload": event.payload()}
+    await work.db.execute(
+        _WRITE,
+        {
+            "tenant": tenant_id,
+            "call": json.dumps(call),
+            "outcome": "done",
+            "status": None,
+            "detail": None,
+            "events": [event.topic],
+            "account": account_id,
+            "target": target or (None if account_id is None else str(account_id)),
+        },
+    )

@@ -1,0 +1,192 @@
+"""The stored form of a person, and the bytes it is answered with.
+
+A document is what PostgreSQL keeps as JSONB: SCIM's own names, without what is kept in columns (`id`,
+`meta`), what is derived (`groups`) and what is never kept (`password`). Reads splice it into an answer
+without parsing it.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Final, cast
+
+import orjson
+from scim2_models import ListResponse, PatchOp, ScimPolicy
+
+from rollcall.scim.patching import apply
+from rollcall.scim.plain import plain_writes
+from rollcall.scim.resources import ENTERPRISE_SCHEMA, USER_SCHEMA, User, check_limits
+
+_STORED: Final = ScimPolicy(unknown=ScimPolicy.Unknown.keep)
+"""While versions of Rollcall run side by side, one must not lose what a newer one stored."""
+
+_NOT_KEPT: Final = ("id", "meta", "groups", "password")
+_LIST_SCHEMA: Final = str(ListResponse.__schema__)
+_DEEPEST_ROLE: Final = 8
+_ROLE_NAMES: Final = ("value", "displayName", "display", "name")
+
+
+def document(user: User) -> dict[str, object]:
+    """What is kept of *user*: always with the right `schemas`, and with `active`, which defaults to true.
+
+    Raises:
+        InvalidValue: it holds what can't be stored (see `resources.check_limits`).
+    """
+    kept: dict[str, object] = user.model_dump(scim_policy=_STORED)
+    for name in _NOT_KEPT:
+        kept.pop(name, None)
+    kept["schemas"] = [USER_SCHEMA, ENTERPRISE_SCHEMA] if ENTERPRISE_SCHEMA in kept else [USER_SCHEMA]
+    kept.setdefault("active", True)
+    check_limits(kept)
+    return kept
+
+
+def from_document(document: Mapping[str, object], *, id: str | None = None) -> User:  # noqa: A002 - SCIM's name
+    """The person a document describes, ready to be patched."""
+    return User.model_validate({**document, "id": id}, scim_policy=_STORED)
+
+
+def patched(
+    document: Mapping[str, object],
+    patch: PatchOp[User],
+    *,
+    id: str | None = None,  # noqa: A002 - SCIM's name
+) -> dict[str, object]:
+    """*document* with every operation of *patch* applied, in order; *document* itself is left as it is.
+
+    *id* lets a value repeat the resource's own id, as Okta's do.
+
+    Raises:
+        SCIMException: one operation can't be carried out, so none is (RFC 7644 §3.5.2).
+    """
+    if (written := _plain(patch)) is not None:
+        result = {**document, **written}
+        check_limits(result)
+        return result
+    user = from_document(document, id=id)
+    apply(patch, user)
+    return _document(user)
+
+
+def replaced(document: Mapping[str, object], user: User) -> dict[str, object]:
+    """What is kept after a PUT of *user*: RFC 7644 §3.5.1 clears what it doesn't give.
+
+    Except `active`: a provider that leaves it out says nothing about it, and must neither let somebody back
+    in nor shut anybody out by saying nothing.
+    """
+    kept = _document(user)
+    if user.active is None:
+        kept["active"] = document.get("active", True)
+    return kept
+
+
+def role_values(document: Mapping[str, object]) -> tuple[str, ...]:
+    """The names that `roles` holds, in order, whichever shape the provider gave them.
+
+    Entra puts JSON inside the string (`{"value":"admin"}`); an entry without a value falls back to its
+    display.
+    """
+    return tuple(name for entry in _entries(document, "roles") for name in _names(entry, _DEEPEST_ROLE))
+
+
+def emails(document: Mapping[str, object]) -> tuple[str, ...]:
+    """The addresses, in order."""
+    return tuple(
+        value for entry in _entries(document, "emails") if isinstance(value := entry.get("value"), str) and value
+    )
+
+
+def etag(version: int) -> str:
+    """The entity tag of a version, weak because one version can be rendered in several ways."""
+    return f'W/"{version}"'
+
+
+def timestamp(moment: datetime) -> str:
+    """RFC 3339, in UTC, to the millisecond."""
+    if moment.tzinfo is None:
+        raise ValueError("a moment without a time zone is no moment")
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def render(
+    document_json: bytes | str,
+    *,
+    id: str,  # noqa: A002 - SCIM's name
+    resource_type: str,
+    created: datetime,
+    last_modified: datetime,
+    version: int,
+    location: str,
+) -> bytes:
+    """The resource as it is answered: `id` and `meta`, then the stored text, which is not parsed.
+
+    The text has to be a JSON object that has neither of the two, as `document` makes them.
+    """
+    text = document_json.encode() if isinstance(document_json, str) else document_json
+    meta = {
+        "resourceType": resource_type,
+        "created": timestamp(created),
+        "lastModified": timestamp(last_modified),
+        "location": location,
+        "version": etag(version),
+    }
+    head = orjson.dumps({"id": id, "meta": meta})
+    rest = text.strip()[1:]
+    return head[:-1] + (b"," if rest.lstrip() != b"}" else b"") + rest
+
+
+def list_page(rendered: Sequence[bytes], *, total: int, start_index: int) -> bytes:
+    """The ListResponse of one page (RFC 7644 §3.4.2); `Resources` is there also when it is empty."""
+    head = orjson.dumps(
+        {
+            "schemas": [_LIST_SCHEMA],
+            "totalResults": total,
+            "startIndex": start_index,
+            "itemsPerPage": len(rendered),
+        }
+    )
+    return b"".join((head[:-1], b',"Resources":[', b",".join(rendered), b"]}"))
+
+
+_document = document
+"""`document` under a name that the arguments called so don't hide."""
+
+
+def _plain(patch: PatchOp[User]) -> dict[str, object] | None:
+    return plain_writes(
+        {"op": str(operation.op), "path": operation.path, "value": operation.value}
+        for operation in patch.operations or []
+    )
+
+
+def _entries(document: Mapping[str, object], name: str) -> Iterator[Mapping[str, object]]:
+    values = document.get(name)
+    for entry in cast("list[object]", values) if isinstance(values, list) else ():
+        if isinstance(entry, dict):
+            yield cast("dict[str, object]", entry)
+
+
+def _names(value: object, depth: int) -> Iterator[str]:
+    """The role names in a value: the string itself, or what the JSON inside it says."""
+    if depth == 0:
+        return
+    if isinstance(value, dict):
+        entry = cast("dict[str, object]", value)
+        given = next((entry[name] for name in _ROLE_NAMES if entry.get(name)), None)
+        yield from _names(given, depth - 1)
+    elif isinstance(value, list):
+        for item in cast("list[object]", value):
+            yield from _names(item, depth - 1)
+    elif isinstance(value, str) and (text := value.strip()):
+        inside = _decoded(text)
+        # JSON that names nothing is still what the provider sent, and must not vanish unseen.
+        yield from tuple(_names(inside, depth - 1)) or (text,)
+
+
+def _decoded(text: str) -> object:
+    """The JSON object, list or string that *text* is, or None for a plain name."""
+    if text[0] not in '{["':
+        return None
+    try:
+        return cast("object", orjson.loads(text))
+    except orjson.JSONDecodeError:
+        return None

@@ -1,0 +1,199 @@
+"""What the protocol refuses, one class for each thing that is true, and the body that says so.
+
+They are scim2-models' own exceptions, so whatever the library raises and whatever we raise is caught,
+logged and rendered in one place.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+import orjson
+from pydantic import ValidationError
+from pydantic.alias_generators import to_camel
+from pydantic_core import ErrorDetails
+from scim2_models import ConflictException as Conflict
+from scim2_models import (
+    EnterpriseUser,
+    Error,
+    NotFoundException,
+    PayloadTooLargeException,
+    SCIMException,
+    UnauthorizedException,
+    UniquenessException,
+)
+from scim2_models import ForbiddenException as Forbidden
+from scim2_models import InvalidFilterException as InvalidFilter
+from scim2_models import InvalidPathException as InvalidPath
+from scim2_models import InvalidSyntaxException as InvalidSyntax
+from scim2_models import InvalidValueException as InvalidValue
+from scim2_models import MutabilityException as Mutability
+from scim2_models import NoTargetException as NoTarget
+from scim2_models import PreconditionFailedException as PreconditionFailed
+from scim2_models import TooManyException as TooMany
+
+__all__ = [
+    "Conflict",
+    "Forbidden",
+    "InternalError",
+    "InvalidFilter",
+    "InvalidPath",
+    "InvalidSyntax",
+    "InvalidValue",
+    "MethodNotAllowed",
+    "Mutability",
+    "NoTarget",
+    "NotFound",
+    "PayloadTooLarge",
+    "PreconditionFailed",
+    "SCIMException",
+    "TooMany",
+    "TooManyRequests",
+    "Unauthorized",
+    "Uniqueness",
+    "UnsupportedMediaType",
+    "error_body",
+    "from_validation",
+    "shown",
+]
+
+LONGEST_DETAIL: Final = 1_000
+"""Characters of a detail that are sent; what a client wrote may be quoted in it, at any length."""
+
+LONGEST_NAME: Final = 80
+"""Characters of a client's own words that a detail quotes."""
+
+
+_ENTERPRISE: Final = str(EnterpriseUser.__schema__)
+
+
+class Unauthorized(UnauthorizedException):
+    """Nobody we know is calling, or nobody who still may."""
+
+
+class NotFound(NotFoundException):
+    """There is no such resource in this tenant.
+
+    It takes no detail: the answer for another tenant's row has to be, byte for byte, the answer for an id
+    that never existed.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(detail="No such resource")
+
+
+class MethodNotAllowed(SCIMException):
+    """The address exists and does not take this verb; *allow* lists those it takes."""
+
+    status = 405
+    _default_detail = "This address does not take this method"
+
+    def __init__(self, allow: tuple[str, ...]) -> None:
+        self.allow = allow
+        super().__init__()
+
+
+class Uniqueness(UniquenessException):
+    """Somebody else in the tenant has this value already."""
+
+    def __init__(self, attribute: str) -> None:
+        super().__init__(attribute=attribute, detail=f"{attribute} is already in use")
+
+
+class PayloadTooLarge(PayloadTooLargeException):
+    """The body has more bytes than are read."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        super().__init__(detail=f"The body is larger than {limit} bytes")
+
+
+class UnsupportedMediaType(SCIMException):
+    """The body is declared to be something other than SCIM or JSON in UTF-8."""
+
+    status = 415
+    _default_detail = "Send application/scim+json or application/json, in UTF-8"
+
+
+class TooManyRequests(SCIMException):
+    """The tenant's rate limit is used up for the next *retry_after* seconds."""
+
+    status = 429
+    _default_detail = "Too many requests; wait for the seconds that Retry-After says"
+
+    def __init__(self, retry_after: int) -> None:
+        self.retry_after = retry_after
+        super().__init__()
+
+
+class InternalError(SCIMException):
+    """We failed. What happened is in the log, never in the answer."""
+
+    status = 500
+    _default_detail = "Something went wrong on our side; the request was not carried out"
+
+
+def error_body(exception: SCIMException) -> bytes:
+    """The body of RFC 7644 §3.12, whose `status` is a string."""
+    body: dict[str, object] = {"schemas": [str(Error.__schema__)], "status": str(exception.status)}
+    if exception.scim_type:
+        body["scimType"] = exception.scim_type
+    body["detail"] = _encodable(str(exception))[:LONGEST_DETAIL]
+    return orjson.dumps(body)
+
+
+def shown(text: str) -> str:
+    """A client's own words as a detail may quote them: printable, and not at any length."""
+    printable = "".join(character if character.isprintable() else "\ufffd" for character in text[:LONGEST_NAME])
+    return f"'{printable}…'" if len(text) > LONGEST_NAME else f"'{printable}'"
+
+
+def from_validation(exc: ValidationError) -> SCIMException:
+    """The one refusal that tells a client most about what a model refused.
+
+    It names the attribute by its SCIM path and never carries a value, so no password can be echoed.
+    """
+    error = min(exc.errors(include_url=False, include_input=False), key=_weight)
+    reported = Error.from_validation_error({**error, "loc": ()})
+    path = attribute_path(error["loc"])
+    message = "the value is not acceptable" if "password" in path.lower() else _sentence(error)
+    reported.detail = f"{path}: {message}" if path and path not in message else message
+    if error["type"] == "extra_forbidden":
+        reported.scim_type = "invalidSyntax"
+    return SCIMException.from_error(reported)
+
+
+def attribute_path(location: Iterable[str | int]) -> str:
+    """Where pydantic found an error, as SCIM writes a path (RFC 7644 §3.10), entries by their index."""
+    path = ""
+    for part in location:
+        if isinstance(part, int):
+            path += f"[{part}]"
+        elif "(" not in part and "[" not in part:
+            path = _joined(path, part)
+    return path
+
+
+def _joined(path: str, part: str) -> str:
+    if part == EnterpriseUser.__name__:
+        return _ENTERPRISE
+    name = part if part.startswith("urn:") or part[:1].isupper() else to_camel(part)
+    if not path:
+        return name
+    return f"{path}:{name}" if path == _ENTERPRISE else f"{path}.{name}"
+
+
+def _weight(error: ErrorDetails) -> int:
+    """Our own refusals and missing attributes tell more than a type that did not fit."""
+    if error["type"].startswith("scim_"):
+        return 0
+    return 1 if error["type"] in ("required_error", "primary_uniqueness_error") else 2
+
+
+def _sentence(error: ErrorDetails) -> str:
+    message = error["msg"]
+    # A ValueError's text may quote what was sent; the first clause is the library's own.
+    return message.removeprefix("Value error, ").split(":", 1)[0] if error["type"] == "value_error" else message
+
+
+def _encodable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()

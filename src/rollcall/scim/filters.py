@@ -1,0 +1,206 @@
+"""Reading a filter (RFC 7644 §3.4.2.2): text in, scim2-models' tree out, names and values made standard.
+
+Whoever walks the tree needs no aliases, no case folding of names and no conventions: every path is spelled as
+the schema spells it, and a comparison names the sub-attribute that is compared.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Final, cast
+
+from scim2_models import Path, ScimFilter
+from scim2_models.path import (
+    STRING_OPERATORS,
+    AttributeBinding,
+    AttrPath,
+    CompareOperator,
+    Comparison,
+    FilterNode,
+    FilterVisitor,
+    LogicalExpr,
+    Not,
+    Present,
+    ValuePath,
+    coerce_value,
+)
+
+from rollcall.scim.attributes import Attribute
+from rollcall.scim.errors import InvalidFilter, shown
+from rollcall.scim.reader import unholdable
+from rollcall.scim.resources import ENTERPRISE_SCHEMA, USER_ATTRIBUTES, USER_SCHEMA, User
+
+LONGEST_FILTER: Final = 4_096
+DEEPEST_FILTER: Final = 50
+MOST_TERMS: Final = 100
+
+ALIASES: Final[Mapping[str, AttrPath]] = {
+    "email": AttrPath("emails"),
+    "manager": AttrPath("manager", None, ENTERPRISE_SCHEMA),
+}
+"""Names that nobody has and that can mean one thing only.
+
+Okta, told that `email` is the unique identifier, asks for `email eq "…"`; Entra asks for `manager eq "…"` to see
+whether a reference is as it left it.
+"""
+
+_STRING: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+_LOOK_UP: Final = re.compile(r'\s*([A-Za-z][A-Za-z0-9$_-]*) eq "([^"\\\x00-\x1f]*)"\s*', re.IGNORECASE)
+_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
+_CONNECTIVE: Final = re.compile(r"\b(?:and|or)\b", re.IGNORECASE)
+
+
+def read_filter(text: str) -> FilterNode:
+    """The tree of a filter on Users.
+
+    Paths have the schema's spelling, with a URN only if they lie in an extension. Comparisons on a
+    multi-valued attribute are written out on its `value`; booleans and times are Python's.
+
+    Raises:
+        InvalidFilter: its syntax is wrong, it names an attribute a User doesn't have, compares one in a way
+            it can't be, or is larger than any client needs.
+    """
+    if (wrong := check_size(text)) is not None:
+        raise InvalidFilter(filter=text, detail=f"The filter {wrong}")
+    try:
+        tree = _Standard().visit(_parsed(text))
+        ScimFilter[User](tree)  # judges operators and values against the schema
+    except InvalidFilter as exc:
+        raise InvalidFilter(filter=text, detail=f"The filter is not valid: {exc.detail}") from exc
+    return tree
+
+
+def check_selection(path: AttrPath, selection: FilterNode) -> None:
+    """Refuse a PATCH path's filter on the entries of *path* for the reasons a query's filter is refused.
+
+    Raises:
+        InvalidFilter: see `read_filter`.
+    """
+    _Standard().visit(ValuePath(path, selection))
+
+
+def resolve(path: AttrPath) -> AttributeBinding:
+    """Everything the schema says about a path of a tree that `read_filter` returned.
+
+    Inside the brackets of a value selection, put the two paths together first.
+    """
+    binding = Path[User](str(path)).resolve()
+    if binding is None:
+        raise _unknown(path)
+    return binding
+
+
+def check_size(text: str) -> str | None:
+    """What makes *text* too large to be parsed, or None; it costs the same for any input of its length."""
+    if len(text) > LONGEST_FILTER:
+        return f"is longer than {LONGEST_FILTER} characters"
+    bare = _STRING.sub('""', text)
+    if count_terms(bare) > MOST_TERMS:
+        return f"has more than {MOST_TERMS} terms"
+    level = 0
+    for character in bare:
+        level += (character in "([") - (character in ")]")
+        if level > DEEPEST_FILTER:
+            return f"nests deeper than {DEEPEST_FILTER} levels"
+    return None
+
+
+def _parsed(text: str) -> FilterNode:
+    """The tree as written. Nearly every filter is one look-up, which needs no grammar to be taken apart."""
+    if (look_up := _LOOK_UP.fullmatch(text)) is not None:
+        return Comparison(AttrPath(look_up[1]), CompareOperator.eq, look_up[2])
+    return ScimFilter(text).ast
+
+
+def count_terms(text: str) -> int:
+    """At least as many comparisons as a filter or path has."""
+    return len(_CONNECTIVE.findall(_STRING.sub('""', text))) + 1
+
+
+class _Standard(FilterVisitor[FilterNode]):
+    """Rewrites a tree; inside the brackets of a value selection, *within* is the attribute selected from."""
+
+    def __init__(self, within: AttrPath | None = None) -> None:
+        self.within = within
+
+    def visit_not(self, node: Not) -> FilterNode:
+        return Not(self.visit(node.expr))
+
+    def visit_logical_expr(self, node: LogicalExpr) -> FilterNode:
+        return LogicalExpr(node.op, tuple(self.visit(term) for term in node.terms))
+
+    def visit_present(self, node: Present) -> FilterNode:
+        return Present(self._written(node.attr_path)[0])
+
+    def visit_comparison(self, node: Comparison) -> FilterNode:
+        path, attribute = self._written(node.attr_path)
+        full = path if self.within is None else AttrPath(self.within.attr, path.attr, self.within.uri)
+        if attribute.has_value:
+            # RFC 7644 §3.4.2.2's own example: `emails co "example.com"` compares `emails.value`.
+            attribute = attribute.parts["value"]
+            path = full = AttrPath(path.attr, attribute.name, path.uri)
+        elif attribute.parts:
+            raise InvalidFilter(detail=f"{path} is complex; compare one of its parts")
+        return Comparison(path, node.op, _comparable(full, attribute, node))
+
+    def visit_value_path(self, node: ValuePath) -> FilterNode:
+        path, attribute = self._written(node.attr_path)
+        if not attribute.multi_valued or not attribute.parts:
+            raise InvalidFilter(detail=f"{path} has no entries to select from")
+        return ValuePath(path, _Standard(path).visit(node.val_filter))
+
+    def _written(self, path: AttrPath) -> tuple[AttrPath, Attribute]:
+        """The path as the schema spells it, and the attribute at its end."""
+        if self.within is not None:
+            _, outer = _look_up(self.within)
+            part = _found(outer.parts, path.attr, path) if path.uri is None and path.sub_attr is None else None
+            if part is None:
+                raise _unknown(path)
+            return AttrPath(part.name), part
+        return _look_up(path)
+
+
+def _look_up(path: AttrPath) -> tuple[AttrPath, Attribute]:
+    attributes, uri = USER_ATTRIBUTES, None
+    if path.uri is None and (alias := ALIASES.get(path.attr.lower())) is not None:
+        path = AttrPath(alias.attr, path.sub_attr, alias.uri)
+    if path.uri is not None and path.uri.lower() != USER_SCHEMA.lower():
+        extension = _found(attributes, path.uri, path)
+        attributes, uri = extension.parts, extension.name
+    attribute = _found(attributes, path.attr, path)
+    if attribute.name == "password":
+        raise InvalidFilter(detail="password is never kept and can't be compared")
+    if path.sub_attr is None:
+        return AttrPath(attribute.name, None, uri), attribute
+    part = _found(attribute.parts, path.sub_attr, path)
+    return AttrPath(attribute.name, part.name, uri), part
+
+
+def _found(attributes: Mapping[str, Attribute], name: str, path: AttrPath) -> Attribute:
+    attribute = attributes.get(name.lower())
+    if attribute is None:
+        raise _unknown(path)
+    return attribute
+
+
+def _unknown(path: AttrPath) -> InvalidFilter:
+    return InvalidFilter(detail=f"{shown(str(path))} is not an attribute of a User")
+
+
+def _comparable(path: AttrPath, attribute: Attribute, node: Comparison) -> object:
+    """The value as a query can use it: text that can be stored, a boolean, a time, a number or None."""
+    value = cast("object", node.value)
+    if isinstance(value, str) and (found := unholdable(value)) is not None:
+        raise InvalidFilter(detail=f"the value compared with {path} holds {found}")
+    if node.op in STRING_OPERATORS and not isinstance(value, str):
+        raise InvalidFilter(detail=f"{path} {node.op.value} takes a string")
+    if attribute.text and isinstance(value, str):
+        return value
+    if attribute.boolean and str(value).lower() not in ("true", "false", "none"):
+        raise InvalidFilter(detail=f"{path} is true or false")
+    if resolve(path).target_type is datetime and not (isinstance(value, str) and _DATE.match(value)):
+        raise InvalidFilter(detail=f"{path} is a time, such as 2030-01-31T12:00:00Z")
+    coerced = coerce_value(resolve(path), value, node.op)
+    if isinstance(coerced, datetime) and coerced.tzinfo is None:
+        return coerced.replace(tzinfo=UTC)
+    return coerced if isinstance(coerced, bool | datetime) else value

@@ -1,0 +1,219 @@
+"""Reading the operations of a PATCH: whatever shape a provider gives them in, the standard's comes out."""
+
+from collections.abc import Mapping
+from typing import Any, Final, cast
+
+from scim2_models import Path
+from scim2_models.path import AttrPath
+
+from rollcall.scim.attributes import Attribute
+from rollcall.scim.errors import InvalidPath, InvalidSyntax, InvalidValue, Mutability, shown
+from rollcall.scim.filters import check_selection, check_size, count_terms
+from rollcall.scim.resources import ENTERPRISE_SCHEMA, USER_ATTRIBUTES, USER_SCHEMA, User
+from rollcall.scim.values import Habit, Reading, read_entry, read_value
+
+MOST_OPERATIONS: Final = 1_000
+"""Operations in one PATCH."""
+
+MOST_REMOVED: Final = 100
+"""Values that one remove operation may list; each becomes a term of a filter."""
+
+MOST_PATH_TERMS: Final = 2_000
+"""Comparisons that the paths and removals of one PATCH may make together."""
+
+
+def read_operations(reading: Reading, value: object) -> list[dict[str, object]]:
+    """The member `Operations` of a PATCH, as scim2-models reads it."""
+    return [clean for operation in _operations(value) for clean in _read_operation(reading, operation)]
+
+
+def _operations(value: object) -> list[dict[str, object]]:
+    if not isinstance(value, list) or not value:
+        raise InvalidSyntax(detail="Operations: one or more operations are required")
+    operations = cast("list[object]", value)
+    if len(operations) > MOST_OPERATIONS:
+        raise InvalidValue(detail=f"Operations: more than {MOST_OPERATIONS}")
+    if not all(isinstance(operation, dict) for operation in operations):
+        raise InvalidSyntax(detail="Operations: each is an object")
+    return cast("list[dict[str, object]]", operations)
+
+
+def _read_operation(reading: Reading, operation: Mapping[str, object]) -> list[dict[str, object]]:
+    """One operation as the standard has it; several, if its value's keys were paths."""
+    clean = _members(reading, operation)
+    op = clean.get("op")
+    if not isinstance(op, str):
+        raise InvalidValue(detail="op: it is add, remove or replace")
+    if op != op.lower():
+        reading.note(Habit.CAPITALISED_OP)
+    clean["op"] = op.lower()
+    if clean.get("path") in (None, ""):
+        clean.pop("path", None)
+        return _read_whole(reading, clean)
+    if not isinstance(path := clean["path"], str):
+        raise InvalidPath(detail="path: it is a string")
+    return _read_targeted(reading, clean, path)
+
+
+def _members(reading: Reading, operation: Mapping[str, object]) -> dict[str, object]:
+    clean: dict[str, object] = {}
+    for name, value in operation.items():
+        if name.lower() in ("op", "path", "value"):
+            clean[name.lower()] = value
+        else:
+            reading.note(Habit.EXTRA_MEMBER, name)
+    return clean
+
+
+def _read_whole(reading: Reading, operation: dict[str, object]) -> list[dict[str, object]]:
+    """An operation on the resource itself: attributes stay together, keys that are paths get operations."""
+    if not isinstance(value := operation.get("value"), dict) or operation["op"] == "remove":
+        return [operation]  # the library says what is wrong with it
+    reading.note(Habit.NO_PATH)
+    kept: dict[str, object] = {}
+    apart: list[dict[str, object]] = []
+    for name, item in cast("dict[str, object]", value).items():
+        attribute = USER_ATTRIBUTES.get(name.lower())
+        if attribute is None:
+            reading.note(Habit.PATH_IN_KEY, name)
+            op = "replace" if item is None else operation["op"]
+            apart += _read_targeted(reading, {"op": op, "path": name, "value": item}, name)
+        elif attribute.name == "password":
+            reading.note(Habit.PASSWORD)
+        elif attribute.name != "schemas":
+            kept[attribute.name] = _read_member(reading, attribute, item)
+    return [{**operation, "value": kept}, *apart] if kept or not apart else apart
+
+
+def _read_member(reading: Reading, attribute: Attribute, value: object) -> object:
+    """A read-only attribute is passed on as it is, to be refused if it says anything but what is stored."""
+    if attribute.read_only:
+        return value
+    clean = read_value(reading, attribute, value, attribute.name)
+    _check_assigned(attribute, clean)
+    return clean
+
+
+def _read_targeted(reading: Reading, operation: dict[str, object], text: str) -> list[dict[str, object]]:
+    path = _path(reading, text)
+    if path.model is not None:
+        return _read_model(reading, operation, text)
+    attribute, part = _target(path, text)
+    if attribute.name == "password":
+        reading.note(Habit.PASSWORD)
+        return [_without_secret(operation)]
+    if attribute.name == "schemas":
+        _check_known_schemas(operation.get("value"))
+    if path.value_filter is not None and attribute.parts:
+        check_selection(AttrPath(attribute.name, None, path.schema), path.value_filter)
+        if 'primary eq "' in text.lower():
+            reading.note(Habit.STRING_IN_FILTER, attribute.name)
+    if operation["op"] == "remove":
+        return [_read_removal(reading, operation, attribute if part is None else part, text)]
+    if "value" not in operation or (part or attribute).read_only:
+        return [operation]
+    return [{**operation, "value": _read_target_value(reading, path, attribute, part, operation["value"])}]
+
+
+def _without_secret(operation: dict[str, object]) -> dict[str, object]:
+    """The operation with nothing in it that an error or a ledger could repeat."""
+    if operation["op"] == "remove" or "value" not in operation:
+        return {name: item for name, item in operation.items() if name != "value"}
+    return {**operation, "value": ""}
+
+
+def _read_target_value(
+    reading: Reading, path: Path[User], attribute: Attribute, part: Attribute | None, value: object
+) -> object:
+    label = path.attr
+    if part is not None:
+        return read_value(reading, part, value, label)
+    if path.value_filter is not None:
+        return None if value is None else read_entry(reading, attribute, value, label)
+    clean = read_value(reading, attribute, value, label)
+    _check_assigned(attribute, clean)
+    return clean
+
+
+def _read_removal(reading: Reading, operation: dict[str, object], target: Attribute, text: str) -> dict[str, object]:
+    """A removal, whose value selects by `value` and nothing else.
+
+    Providers send entries whole, and `display` or `primary` may have changed here since: an entry that is to
+    go has to go.
+    """
+    _check_assigned(target, None)
+    if operation.get("value") is None:
+        return {name: item for name, item in operation.items() if name != "value"}
+    reading.note(Habit.REMOVE_WITH_VALUE, text)
+    if not target.multi_valued:
+        raise InvalidValue(detail=f"{shown(text)}: a remove of a single value carries no value")
+    entries = cast("list[object]", read_value(reading, target, operation["value"], target.name))
+    _count_terms(reading, len(entries))
+    if not entries or len(entries) > MOST_REMOVED:
+        raise InvalidValue(detail=f"{shown(text)}: a remove lists 1 to {MOST_REMOVED} values")
+    return {**operation, "value": [_selector(entry) for entry in entries]}
+
+
+def _selector(entry: object) -> object:
+    if not isinstance(entry, dict) or "value" not in entry:
+        return cast("object", entry)
+    return {name: cast("object", entry[name]) for name in ("value", "type") if name in entry}
+
+
+def _read_model(reading: Reading, operation: dict[str, object], schema: str) -> list[dict[str, object]]:
+    """An operation whose path is a schema's own URN."""
+    attribute = USER_ATTRIBUTES.get(schema.lower())
+    if attribute is None:
+        whole = {name: item for name, item in operation.items() if name != "path"}
+        return _read_whole(reading, whole)
+    if operation["op"] == "remove" or operation.get("value") is None:
+        return [operation]
+    return [{**operation, "value": read_value(reading, attribute, operation["value"], attribute.name)}]
+
+
+def _path(reading: Reading, text: str) -> Path[User]:
+    if (wrong := check_size(text)) is not None:
+        raise InvalidPath(path=text, detail=f"The path {wrong}")
+    _count_terms(reading, count_terms(text))
+    try:
+        return cast("Path[User]", Path[User](text))
+    except InvalidPath as exc:
+        raise InvalidPath(path=text, detail=f"{shown(text)}: {exc.detail}") from exc
+
+
+def _count_terms(reading: Reading, terms: int) -> None:
+    """Parsing costs by the term, and a thousand operations could have a hundred each."""
+    reading.terms += terms
+    if reading.terms > MOST_PATH_TERMS:
+        raise InvalidValue(detail=f"Operations: their paths have more than {MOST_PATH_TERMS} terms together")
+
+
+def _target(path: Path[User], text: str) -> tuple[Attribute, Attribute | None]:
+    """The attribute a path designates, and the sub-attribute if it goes that far."""
+    attributes = USER_ATTRIBUTES
+    binding = path.resolve()
+    if binding is None:
+        raise InvalidPath(path=text, detail=f"{shown(text)} is not an attribute of this resource")
+    if (extension := attributes.get(str(getattr(binding.model, "__schema__", "")).lower())) is not None:
+        attributes = extension.parts
+    name, _, sub_name = path.attr.lower().partition(".")
+    try:
+        attribute = attributes[name]
+        return attribute, attribute.parts[sub_name] if sub_name else None
+    except KeyError as exc:
+        # The library also answers to names of its own making, such as `user_name`.
+        raise InvalidPath(path=text, detail=f"{shown(text)} is not an attribute of this resource") from exc
+
+
+def _check_assigned(attribute: Attribute, value: object) -> None:
+    """Required attributes stay, and so does `active`: nobody's access may hang on how "unassigned" reads."""
+    if value in (None, []) and (attribute.required or attribute.name == "active"):
+        name = attribute.name
+        raise Mutability(attribute=name, detail=f"{name}: it can be changed, but not unassigned")
+
+
+def _check_known_schemas(value: object) -> None:
+    """`schemas` follows from the attributes, so a URN nobody declares could not be stored."""
+    urns: list[Any] = cast("list[Any]", value) if isinstance(value, list) else [value]
+    if any(urn not in (None, USER_SCHEMA, ENTERPRISE_SCHEMA) for urn in urns):
+        raise InvalidValue(attribute="schemas", detail="schemas: it can only name the schemas of this resource")

@@ -1,0 +1,223 @@
+"""What providers do otherwise than the standard, in one table, and the reading of their requests.
+
+Every line here is read the same way whoever calls, because it can't be misread. What is ambiguous, or
+contradicts another provider, belongs to the tenant's own settings instead.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, cast
+
+from pydantic import ValidationError
+from scim2_models import Context, PatchOp, PatchOperation, ScimPolicy
+
+from rollcall.scim.errors import InvalidSyntax, InvalidValue, from_validation
+from rollcall.scim.operations import read_operations
+from rollcall.scim.plain import plain_writes
+from rollcall.scim.resources import ENTERPRISE_SCHEMA, USER_ATTRIBUTES, USER_SCHEMA, User, check_limits
+from rollcall.scim.values import Habit, Reading, Unknown, read_object
+
+_ENTRA: Final = "https://learn.microsoft.com/en-us/entra/identity/app-provisioning/"
+_ENTRA_ISSUES: Final = _ENTRA + "application-provisioning-config-problem-scim-compatibility"
+_ENTRA_SCIM: Final = _ENTRA + "use-scim-to-provision-users-and-groups"
+_ENTRA_ROLES: Final = _ENTRA + "customize-application-attributes#provisioning-a-role-to-a-scim-app"
+_OKTA: Final = "https://developer.okta.com/docs/api/openapi/okta-scim/guides/scim-20/"
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """One habit: whose it is, what it looks like, how it is read, and where that is written down."""
+
+    provider: str
+    sends: str
+    read_as: str
+    documented: str
+
+
+TOLERANCES: Final[Mapping[Habit, Tolerance]] = {
+    Habit.STRING_BOOLEAN: Tolerance(
+        "Entra",
+        '"active": "False", "primary": "True"',
+        "the boolean; no other word or number is",
+        _ENTRA_ISSUES,
+    ),
+    Habit.CAPITALISED_OP: Tolerance("Entra", '"op": "Replace"', "the operation in any case", _ENTRA_ISSUES),
+    Habit.BARE_STRING: Tolerance(
+        "Entra, bridges",
+        '"roles": ["admin"], "manager": "26118915"',
+        'the object {"value": …}, wherever an attribute has a `value`',
+        _ENTRA_ISSUES,
+    ),
+    Habit.JSON_IN_STRING: Tolerance(
+        "Entra",
+        'roles whose value is "{\\"value\\":\\"admin\\", …}"',
+        "kept as sent; `documents.role_values` reads the name inside",
+        _ENTRA_ROLES,
+    ),
+    Habit.STRING_IN_FILTER: Tolerance(
+        "Entra", 'roles[primary eq "True"].value', "the comparison with the boolean", _ENTRA_ROLES
+    ),
+    Habit.REMOVE_WITH_VALUE: Tolerance(
+        "Entra",
+        '"op": "Remove", "path": "roles", "value": [{"value": "admin"}]',
+        "the removal of the entries with these values, and of no others",
+        _ENTRA_ISSUES,
+    ),
+    Habit.UNMATCHED_FILTER: Tolerance(
+        "Entra",
+        'emails[type eq "work"].value for a person who has no such address',
+        "the entry that the filter describes is added",
+        _ENTRA_SCIM,
+    ),
+    Habit.PATH_IN_KEY: Tolerance(
+        "Entra",
+        'a value without a path whose keys are paths: {"name.givenName": "Ada"}',
+        "one operation for each such key",
+        _ENTRA_ISSUES,
+    ),
+    Habit.NO_PATH: Tolerance(
+        "Okta",
+        '"op": "replace", "value": {"active": false}',
+        "each attribute of the value; RFC 7644 §3.5.2.3 allows it",
+        _OKTA,
+    ),
+    Habit.UNKNOWN_ATTRIBUTE: Tolerance(
+        "any",
+        "attributes of POST and PUT bodies that nobody declares",
+        "left out; in a PATCH 400 invalidPath",
+        _OKTA,
+    ),
+    Habit.UNKNOWN_SCHEMA: Tolerance(
+        "any", "schema URNs that nobody declares", "left out, with the attributes under them", _ENTRA_SCIM
+    ),
+    Habit.NO_SCHEMAS: Tolerance(
+        "bridges", "a body without `schemas`", "the resource of the address it is sent to", "RFC 7643 §3"
+    ),
+    Habit.PASSWORD: Tolerance(
+        "Okta", "a random password for each new person", "accepted, never kept: nobody signs in by it", _OKTA
+    ),
+    Habit.LIST_FOR_ONE: Tolerance(
+        "Entra",
+        'a single value as a list of one: "manager": [{"value": "1"}]',
+        "the one value",
+        _ENTRA_ISSUES,
+    ),
+    Habit.ONE_FOR_LIST: Tolerance(
+        "Okta, bridges", '"emails": {"value": "ada@example.com"}', "the list of one", "RFC 7644 §3.5.2.1"
+    ),
+    Habit.WRAPPED_VALUE: Tolerance(
+        "Entra", 'a simple value as {"$ref": null, "value": "Ada"}', "the value inside", _ENTRA_ISSUES
+    ),
+    Habit.EXTRA_MEMBER: Tolerance(
+        "Entra", 'further members in an operation, as "name": "addMember"', "left out", _ENTRA_ISSUES
+    ),
+    Habit.READ_ONLY_PART: Tolerance(
+        "Entra, Okta", "`manager.displayName`, which is ours to say", "left out", "RFC 7644 §3.5.1"
+    ),
+}
+"""Every habit that is understood. A deviation in a ledger begins with one of these names."""
+
+POLICY: Final = ScimPolicy(
+    unknown=ScimPolicy.Unknown.forbid,
+    remove_value_as_filter=ScimPolicy.RemoveValue.apply,
+    unmatched_path_filter=ScimPolicy.UnmatchedPathFilter.create,
+)
+"""What scim2-models is told of the table; the rest has been rewritten before it reads anything."""
+
+_REQUIRED: Final = tuple(
+    attribute.name for attribute in USER_ATTRIBUTES.values() if attribute.required and attribute.name != "schemas"
+)
+_CORE_SCHEMAS: Final = "urn:ietf:params:scim:schemas:core:2.0:"
+_PATCH_SCHEMA: Final = str(PatchOp.__schema__)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadUser:
+    """The body of a POST or PUT: the person it describes, and what was unusual about it."""
+
+    user: User
+    deviations: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPatch:
+    """The body of a PATCH, checked as far as it can be without the resource."""
+
+    operations: PatchOp[User]
+    deviations: tuple[str, ...]
+
+
+def read_user(payload: Mapping[str, object]) -> ReadUser:
+    """Read the body of a POST or a PUT.
+
+    `id`, `meta` and `groups` are ignored, being ours to say (RFC 7644 §3.5.1), and so is `password`.
+
+    Raises:
+        InvalidSyntax: `schemas` says it is something other than a User.
+        InvalidValue: an attribute is missing or has a value that does not fit.
+    """
+    reading = Reading(Unknown.IGNORED)
+    given = {name.lower(): name for name in payload if name.lower() in ("schemas", "password")}
+    _check_schemas(reading, payload[given["schemas"]] if "schemas" in given else None)
+    if "password" in given:
+        reading.note(Habit.PASSWORD)
+    rest = {name: value for name, value in payload.items() if name.lower() not in given}
+    clean = read_object(reading, USER_ATTRIBUTES, rest)
+    for name in _REQUIRED:
+        if clean.get(name) in (None, []):
+            raise InvalidValue(attribute=name, detail=f"{name}: it is required")
+    try:
+        # What a request's own context would check has been checked above, at a fifth of the cost.
+        user = User.model_validate(clean, scim_policy=POLICY)
+    except ValidationError as exc:
+        raise from_validation(exc) from exc
+    check_limits(clean)
+    return ReadUser(user, reading.deviations)
+
+
+def read_patch(payload: Mapping[str, object]) -> ReadPatch:
+    """Read the body of a PATCH.
+
+    Raises:
+        InvalidSyntax: it is not a PatchOp message.
+        InvalidPath: an operation names an attribute nobody has, in its path or as a key of its value. RFC
+            7644 leaves keys to `invalidValue`; to whoever reads the answer, the name is what is wrong.
+        InvalidValue: a value is missing, or does not fit the operation or its target.
+        Mutability: an operation would change what is ours to say, or unassign what has to be there.
+        NoTarget: a remove has no path.
+    """
+    reading = Reading(Unknown.REFUSED)
+    members = {name.lower(): value for name, value in payload.items()}
+    if "schemas" not in members:
+        reading.note(Habit.NO_SCHEMAS)
+    operations = read_operations(reading, members.get("operations"))
+    return ReadPatch(_patch(members.get("schemas"), operations), reading.deviations)
+
+
+def _patch(schemas: object, operations: list[dict[str, object]]) -> PatchOp[User]:
+    if schemas in (None, [_PATCH_SCHEMA]) and plain_writes(operations) is not None:
+        # Everything the library would check of these has been checked.
+        built = [
+            PatchOperation[User].model_construct(
+                set(operation), **{**operation, "op": PatchOperation.Op(operation["op"])}
+            )
+            for operation in operations
+        ]
+        return PatchOp[User].model_construct(schemas=[_PATCH_SCHEMA], operations=built)
+    message = {"schemas": schemas or [_PATCH_SCHEMA], "Operations": operations}
+    try:
+        return PatchOp[User].model_validate(message, scim_ctx=Context.RESOURCE_PATCH_REQUEST, scim_policy=POLICY)
+    except ValidationError as exc:
+        raise from_validation(exc) from exc
+
+
+def _check_schemas(reading: Reading, value: object) -> None:
+    """`schemas` follows from the attributes; what it says matters only if it says this is something else."""
+    named = [str(urn).lower() for urn in cast("list[object]", value)] if isinstance(value, list) else []
+    for urn in named:
+        if urn not in (USER_SCHEMA.lower(), ENTERPRISE_SCHEMA.lower()):
+            reading.note(Habit.UNKNOWN_SCHEMA, urn)
+    if USER_SCHEMA.lower() not in named and any(urn.startswith(_CORE_SCHEMAS) for urn in named):
+        raise InvalidSyntax(detail=f"schemas: this address takes {USER_SCHEMA}")
+    if not named:
+        reading.note(Habit.NO_SCHEMAS)

@@ -1,0 +1,151 @@
+"""The resources that are served: scim2-models' own, loosened where providers need it, bounded where we do."""
+
+import unicodedata
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Final, cast
+
+import scim2_models
+from pydantic import Field
+from scim2_models import CaseExact, ComplexAttribute, Reference
+
+from rollcall.scim.attributes import attributes_of
+from rollcall.scim.errors import InvalidValue
+from rollcall.scim.reader import unholdable
+
+LONGEST_TEXT: Final = 1_024
+"""Characters in any string that has no limit of its own."""
+
+LONGEST: Final[Mapping[str, int]] = {
+    # These stand in indexes, whose rows PostgreSQL bounds at 2,704 bytes; four bytes a character fit.
+    "userName": 512,
+    "externalId": 512,
+    "displayName": 512,
+    "emails.value": 512,
+    # These carry more than a name: addresses with parameters, JSON or XML inside a string, certificates.
+    "profileUrl": 8_192,
+    "photos.value": 8_192,
+    "roles.value": 8_192,
+    "entitlements.value": 8_192,
+    "x509Certificates.value": 32_768,
+}
+"""Characters in those that have."""
+
+SHORTEST_LIMIT: Final = min(LONGEST_TEXT, *LONGEST.values())
+
+MOST_ENTRIES: Final = 1_000
+"""Entries in any multi-valued attribute of one person."""
+
+LARGEST_DOCUMENT: Final = 1_048_576
+"""Characters in all the strings of one person; many patches must not add up to more than one body may."""
+
+
+class Email(scim2_models.Email):
+    """An e-mail address as the provider spells it: many keep people in `.local` and `.test` domains."""
+
+    value: str | None = None
+    """Email addresses for the user."""
+
+
+class Manager(scim2_models.Manager):
+    """The person's manager; RFC 7643 §8.7.1 requires neither part, and providers send the value alone."""
+
+    value: Annotated[str | None, CaseExact.true] = None
+    """The id of the SCIM resource representing the User's manager."""
+
+    # The override differs in the class that the reference is written for, not in what it holds.
+    ref: Reference["User"] | None = Field(  # pyright: ignore[reportIncompatibleVariableOverride]
+        None, serialization_alias="$ref", validation_alias="$ref"
+    )
+    """The URI of the SCIM resource representing the User's manager."""
+
+
+class EnterpriseUser(scim2_models.EnterpriseUser):
+    """Enterprise User"""
+
+    # Narrowed on purpose: a Manager of ours is all it ever holds.
+    manager: Manager | None = None  # pyright: ignore[reportIncompatibleVariableOverride]
+    """The User's manager.
+
+    A complex type that optionally allows service providers to represent
+    organizational hierarchy by referencing the 'id' attribute of
+    another User.
+    """
+
+
+class User(scim2_models.User[EnterpriseUser]):
+    """User Account"""
+
+    # Narrowed on purpose, as above.
+    emails: list[Email] | None = None  # pyright: ignore[reportIncompatibleVariableOverride]
+    """Email addresses for the user."""
+
+    Emails: ClassVar[type[ComplexAttribute]] = Email
+
+
+USER_SCHEMA: Final = str(User.__schema__)
+ENTERPRISE_SCHEMA: Final = str(EnterpriseUser.__schema__)
+USER_ATTRIBUTES: Final = attributes_of(User)
+
+
+def key(value: str) -> str:
+    """*value* as the search columns beside the documents hold it: without case, composed (NFC).
+
+    Applying it twice is the same as applying it once.
+    """
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", value).casefold())
+
+
+def check_limits(document: Mapping[str, object]) -> None:
+    """Refuse what can't be stored or searched, before anything tries.
+
+    It looks at the document rather than at a request, because a patch's filter or many small patches can
+    build what no single value held.
+
+    Raises:
+        InvalidValue: a string is too long or holds NUL or half a surrogate pair; a list has too many entries;
+            all together is too large; or `userName` is blank.
+    """
+    if not str(document.get("userName", "")).strip():
+        raise InvalidValue(attribute="userName", detail="userName: it must not be blank")
+    texts: list[str] = []
+    _gather(document, texts)
+    together = "".join(texts)
+    if len(together) > LARGEST_DOCUMENT:
+        raise InvalidValue(detail=f"The resource would be larger than {LARGEST_DOCUMENT} characters")
+    # Nearly every document ends here; only one that will be refused, or holds a long text, is walked by name.
+    if unholdable(together) or any(len(text) > SHORTEST_LIMIT for text in texts):
+        _check_each(document, "")
+
+
+def _gather(value: object, texts: list[str]) -> None:
+    """Collect every string, and refuse lists that are too long on the way."""
+    if isinstance(value, str):
+        texts.append(value)
+    elif isinstance(value, dict):
+        for part in cast("dict[str, object]", value).values():
+            _gather(part, texts)
+    elif isinstance(value, list):
+        entries = cast("list[object]", value)
+        if len(entries) > MOST_ENTRIES:
+            raise InvalidValue(detail=f"An attribute would have more than {MOST_ENTRIES} entries")
+        for entry in entries:
+            _gather(entry, texts)
+
+
+def _check_each(value: object, path: str) -> None:
+    if isinstance(value, str):
+        _check_text(value, path)
+    elif isinstance(value, dict):
+        for name, part in cast("dict[str, object]", value).items():
+            separator = ":" if path == ENTERPRISE_SCHEMA else "."
+            _check_each(part, f"{path}{separator}{name}" if path else name)
+    elif isinstance(value, list):
+        for entry in cast("list[object]", value):
+            _check_each(entry, path)
+
+
+def _check_text(text: str, path: str) -> None:
+    if len(text) > (longest := LONGEST.get(path, LONGEST_TEXT)):
+        raise InvalidValue(attribute=path, detail=f"{path}: longer than {longest} characters")
+    if (found := unholdable(text)) is not None:
+        raise InvalidValue(attribute=path, detail=f"{path}: it holds {found}")

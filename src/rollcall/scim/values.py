@@ -1,0 +1,170 @@
+"""Rewriting what providers send to what the standard says, one value at a time.
+
+Past this module code knows only the standard. What was rewritten is noted, so that a tenant's admin can be
+shown what their provider does differently.
+"""
+
+from base64 import b64decode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum, StrEnum
+from typing import Final, cast
+
+from rollcall.scim.attributes import Attribute
+from rollcall.scim.errors import InvalidPath, InvalidValue, shown
+
+MOST_NOTES: Final = 50
+"""Deviations that are noted of one request; a hostile one could have any number."""
+
+
+class Habit(StrEnum):
+    """What providers do otherwise than the standard; `profiles.TOLERANCES` describes each."""
+
+    STRING_BOOLEAN = "string-boolean"
+    CAPITALISED_OP = "capitalised-op"
+    BARE_STRING = "bare-string"
+    JSON_IN_STRING = "json-in-string"
+    STRING_IN_FILTER = "string-in-filter"
+    REMOVE_WITH_VALUE = "remove-with-value"
+    UNMATCHED_FILTER = "unmatched-filter"
+    PATH_IN_KEY = "path-in-key"
+    NO_PATH = "no-path"
+    UNKNOWN_ATTRIBUTE = "unknown-attribute"
+    UNKNOWN_SCHEMA = "unknown-schema"
+    NO_SCHEMAS = "no-schemas"
+    PASSWORD = "password"  # noqa: S105 - a habit's name
+    LIST_FOR_ONE = "list-for-one"
+    ONE_FOR_LIST = "one-for-list"
+    WRAPPED_VALUE = "wrapped-value"
+    EXTRA_MEMBER = "extra-member"
+    READ_ONLY_PART = "read-only-part"
+
+
+class Unknown(Enum):
+    """What becomes of an attribute nobody has."""
+
+    IGNORED = "noted and left out, as in the body of a POST or PUT"
+    REFUSED = "400 invalidPath, as in a PATCH: what was asked for could not be stored"
+
+
+@dataclass(slots=True)
+class Reading:
+    """One request being read: what becomes of unknown names, and what was found in it so far."""
+
+    unknown: Unknown
+    terms: int = 0
+    """Comparisons that the paths of a PATCH make, so far."""
+    _notes: dict[str, None] = field(default_factory=dict[str, None])
+
+    def note(self, habit: Habit, attribute: str = "") -> None:
+        if len(self._notes) < MOST_NOTES:
+            self._notes[f"{habit}:{shown(attribute)[1:-1]}" if attribute else str(habit)] = None
+
+    @property
+    def deviations(self) -> tuple[str, ...]:
+        """Each `habit` or `habit:attribute` once, in the order met."""
+        return tuple(self._notes)
+
+    def meet_unknown(self, path: str) -> None:
+        if self.unknown is Unknown.REFUSED:
+            raise InvalidPath(path=path, detail=f"{shown(path)} is not an attribute of this resource")
+        self.note(Habit.UNKNOWN_ATTRIBUTE, path)
+
+
+def read_object(
+    reading: Reading, parts: Mapping[str, Attribute], payload: Mapping[str, object], prefix: str = ""
+) -> dict[str, object]:
+    """The attributes of *payload* by the names they are declared under.
+
+    Read-only ones are left out, as RFC 7644 §3.5.1 has a service provider do.
+    """
+    clean: dict[str, object] = {}
+    for name, value in payload.items():
+        attribute = parts.get(name.lower())
+        if attribute is None:
+            reading.meet_unknown(prefix + name)
+        elif not attribute.read_only:
+            clean[attribute.name] = read_value(reading, attribute, value, prefix + attribute.name)
+        elif prefix:
+            reading.note(Habit.READ_ONLY_PART, prefix + attribute.name)
+    return clean
+
+
+def read_value(reading: Reading, attribute: Attribute, value: object, path: str) -> object:
+    """The value of one attribute; None means unassigned (RFC 7643 §2.5)."""
+    if value is None:
+        return None
+    if attribute.multi_valued:
+        if not isinstance(value, list):
+            reading.note(Habit.ONE_FOR_LIST, path)
+        entries = cast("list[object]", value) if isinstance(value, list) else [value]
+        clean = [read_entry(reading, attribute, entry, path) for entry in entries if entry is not None]
+        _check_primary(clean, path)
+        return clean
+    return read_entry(reading, attribute, value, path)
+
+
+def read_entry(reading: Reading, attribute: Attribute, value: object, path: str) -> object:
+    """One entry of a multi-valued attribute, or the value of a single-valued one."""
+    value = _only_one(reading, value, path)
+    if attribute.parts:
+        return _read_complex(reading, attribute, value, path)
+    value = _unwrapped(reading, value, path)
+    if attribute.binary and isinstance(value, str):
+        return _read_binary(value, path)
+    return _read_boolean(reading, value, path) if attribute.boolean else value
+
+
+def _read_complex(reading: Reading, attribute: Attribute, value: object, path: str) -> object:
+    if isinstance(value, str) and attribute.has_value:
+        reading.note(Habit.BARE_STRING, path)
+        value = {"value": value}
+    if not isinstance(value, dict):
+        raise InvalidValue(attribute=path, detail=f"{path}: it is an object")
+    separator = ":" if path.startswith("urn:") and path == attribute.name else "."
+    clean = read_object(reading, attribute.parts, cast("dict[str, object]", value), path + separator)
+    if isinstance(text := clean.get("value"), str) and text[:1] in ("{", "["):
+        reading.note(Habit.JSON_IN_STRING, path)
+    return clean
+
+
+def _only_one(reading: Reading, value: object, path: str) -> object:
+    if isinstance(value, list) and len(entries := cast("list[object]", value)) == 1:
+        reading.note(Habit.LIST_FOR_ONE, path)
+        return entries[0]
+    return cast("object", value)
+
+
+def _unwrapped(reading: Reading, value: object, path: str) -> object:
+    if isinstance(value, dict) and "value" in value:
+        wrapper = cast("dict[str, object]", value)
+        if all(name == "value" or part is None for name, part in wrapper.items()):
+            reading.note(Habit.WRAPPED_VALUE, path)
+            return wrapper["value"]
+    return cast("object", value)
+
+
+def _check_primary(entries: list[object], path: str) -> None:
+    objects = [cast("dict[str, object]", entry) for entry in entries if isinstance(entry, dict)]
+    if sum(entry.get("primary") is True for entry in objects) > 1:
+        raise InvalidValue(attribute=path, detail=f"{path}: only one entry is primary (RFC 7643 §2.4)")
+
+
+def _read_binary(text: str, path: str) -> str:
+    """Base64 without the line breaks it may come with; pydantic would read past anything else that is wrong."""
+    joined = "".join(text.split())
+    try:
+        b64decode(joined, validate=True)
+    except ValueError as exc:
+        raise InvalidValue(attribute=path, detail=f"{path}: it is not base64") from exc
+    return joined
+
+
+def _read_boolean(reading: Reading, value: object, path: str) -> bool | None:
+    if value is None or isinstance(value, bool):
+        return value
+    # Only these two words: "yes", "1" and 1 could be meant otherwise, and pydantic would take them.
+    if isinstance(value, str) and value.lower() in ("true", "false"):
+        reading.note(Habit.STRING_BOOLEAN, path)
+        return value.lower() == "true"
+    raise InvalidValue(attribute=path, detail=f"{path}: it is true or false")

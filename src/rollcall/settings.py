@@ -1,0 +1,77 @@
+"""What an operator can set: read once at the edge, from the environment."""
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Rollcall's settings; each is an environment variable with the prefix ``ROLLCALL_``."""
+
+    model_config = SettingsConfigDict(env_prefix="ROLLCALL_", frozen=True, extra="ignore")
+
+    database_url: SecretStr
+    """PostgreSQL as the running role: it neither owns the tables nor bypasses row-level security."""
+
+    migration_database_url: SecretStr | None = None
+    """PostgreSQL as the role that owns the tables; only ``rollcall migrate`` and ``rollcall up`` use it."""
+
+    redis_url: SecretStr
+    """Redis or Valkey: Celery's broker and the shared part of rate limits."""
+
+    public_url: str = "http://127.0.0.1:8000"
+    """The address customers reach this installation at; it stands in every ``meta.location``."""
+
+    environment: str = Field(default="production", pattern="^(production|development)$")
+    """``development`` logs for people, ``production`` logs JSON."""
+
+    log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    """The least severe level that is logged."""
+
+    database_pool_size: int = Field(default=8, ge=1, le=100)
+    """Connections a web process keeps for its hot paths; management work has half as many of its own."""
+
+    outbox_poll_seconds: float = Field(default=0.5, gt=0, le=60)
+    """How long the relay sleeps when the outbox is empty."""
+
+    outbox_lease_seconds: float = Field(default=60, gt=0, le=3600)
+    """How long a worker may take for one message before the relay hands it out again."""
+
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses of reverse proxies whose ``X-Forwarded-For`` is believed."""
+
+    @field_validator("database_url", "migration_database_url", mode="before")
+    @classmethod
+    def _plain_postgresql(cls, value: object) -> object:
+        """Accept what people paste: driver suffixes and the ``postgres`` scheme are Rollcall's business."""
+        if not isinstance(value, str):
+            return value
+        scheme, separator, rest = value.partition("://")
+        if not separator or scheme.split("+")[0] not in {"postgres", "postgresql"}:
+            msg = "a PostgreSQL address is needed: postgresql://user:password@host:port/database"
+            raise ValueError(msg)
+        return f"postgresql://{rest}"
+
+    @field_validator("public_url")
+    @classmethod
+    def _no_trailing_slash(cls, value: str) -> str:
+        if not value.startswith(("http://", "https://")):
+            msg = "the public address starts with https:// (or http:// while developing)"
+            raise ValueError(msg)
+        return value.rstrip("/")
+
+
+def migrations_folder() -> Path:
+    """Where the migrations are: inside an installed wheel, or beside ``src`` in a checkout."""
+    packaged = Path(__file__).parent / "migrations"
+    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "migrations"
+
+
+def read_settings() -> Settings:
+    """Read the settings from the environment.
+
+    Raises:
+        pydantic.ValidationError: one is missing or malformed; the message names it.
+    """
+    return Settings()  # pyright: ignore[reportCallIssue]  # the values come from the environment

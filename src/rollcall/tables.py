@@ -1,0 +1,109 @@
+"""Every table there is, and how a database is brought to them."""
+
+import asyncio
+from pathlib import Path
+from typing import Any, cast
+
+import asyncpg  # pyright: ignore[reportMissingTypeStubs]  # it ships no types
+from advanced_alchemy.alembic.commands import AlembicCommands
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection as AlchemyConnection
+from sqlalchemy import MetaData
+from sqlalchemy.util import await_only
+
+from rollcall.access import models as access
+from rollcall.db import FLEET_ROLE, RUNTIME_ROLE, Base, Connection, alchemy_config
+from rollcall.directory import models as directory
+from rollcall.journal import models as journal
+from rollcall.settings import Settings, migrations_folder
+from rollcall.tenancy import models as tenancy
+
+__all__ = ["access", "directory", "journal", "metadata", "migrate", "run_script", "tenancy"]
+
+metadata: MetaData = Base.metadata
+
+
+class MigrationRefused(RuntimeError):
+    """The database can't be brought to the present tables; the message says what to do."""
+
+
+def newest_revision() -> str:
+    """The revision a current database stands at."""
+    return cast("str", ScriptDirectory(str(migrations_folder())).get_current_head())
+
+
+def run_script(connection: AlchemyConnection, script: Path) -> None:
+    """Run a file of SQL statements inside a migration's transaction."""
+    driver = cast("Connection", connection.connection.driver_connection)
+    await_only(driver.execute(script.read_text()))
+
+
+async def migrate(settings: Settings) -> None:
+    """Bring the database to the present tables and the running role to its rights. Safe to repeat.
+
+    Raises:
+        MigrationRefused: the owner's address is missing, or the roles are not what isolation needs.
+    """
+    if settings.migration_database_url is None:
+        msg = "set ROLLCALL_MIGRATION_DATABASE_URL to the address of the role that owns the tables"
+        raise MigrationRefused(msg)
+    owner_url = settings.migration_database_url.get_secret_value()
+    runtime = await _user_of(settings.database_url.get_secret_value())
+    owner = await _connect(owner_url)
+    try:
+        await _prepare_roles(owner, runtime)
+        await asyncio.to_thread(lambda: AlembicCommands(alchemy_config(owner_url)).upgrade())
+        await _grant(owner, runtime)
+    finally:
+        await owner.close()
+
+
+async def _connect(url: str) -> Any:
+    return cast("Any", await asyncpg.connect(url))  # pyright: ignore[reportUnknownMemberType]
+
+
+async def _user_of(url: str) -> str:
+    connection = await _connect(url)
+    try:
+        return cast("str", await connection.fetchval("SELECT current_user"))
+    finally:
+        await connection.close()
+
+
+async def _prepare_roles(owner: Connection, runtime: str) -> None:
+    facts = await owner.fetchrow(
+        "SELECT current_user = $1 AS same, (SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = $1) AS free",
+        runtime,
+    )
+    if facts is None or facts["same"] or facts["free"]:
+        msg = (
+            f'the running role "{runtime}" must neither own the tables nor bypass row-level security: let '
+            "ROLLCALL_DATABASE_URL name a role made by CREATE ROLE … LOGIN and nothing more, "
+            "and ROLLCALL_MIGRATION_DATABASE_URL another one"
+        )
+        raise MigrationRefused(msg)
+    for role in (RUNTIME_ROLE, FLEET_ROLE):
+        try:
+            if not await owner.fetchval("SELECT true FROM pg_roles WHERE rolname = $1", role):
+                await owner.execute(f"CREATE ROLE {role} NOLOGIN")
+        except (asyncpg.DuplicateObjectError, asyncpg.UniqueViolationError):
+            pass  # another installation on this server made it a moment ago
+        except asyncpg.InsufficientPrivilegeError as error:
+            msg = (
+                f'the owner may not create the role "{role}": have an administrator run '
+                f"CREATE ROLE {role} NOLOGIN; GRANT {role} TO CURRENT_USER WITH ADMIN OPTION;"
+            )
+            raise MigrationRefused(msg) from error
+
+
+async def _grant(owner: Connection, runtime: str) -> None:
+    quoted = await owner.fetchval("SELECT quote_ident($1)", runtime)
+    held = "SELECT count(*) FROM pg_auth_members m WHERE m.member = $1::regrole AND m.roleid = $2::regrole"
+    for role, how in ((RUNTIME_ROLE, "INHERIT TRUE, SET TRUE"), (FLEET_ROLE, "INHERIT FALSE, SET TRUE")):
+        if await owner.fetchval(held, quoted, role):
+            continue
+        try:
+            await owner.execute(f"GRANT {role} TO {quoted} WITH {how}")
+        except asyncpg.InsufficientPrivilegeError as error:
+            msg = f"the owner may not grant a role: have an administrator run GRANT {role} TO {quoted} WITH {how};"
+            raise MigrationRefused(msg) from error

@@ -1,0 +1,66 @@
+"""The customers' tables: plans, tenants, and the installation's own keys."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, DateTime, ForeignKey, Integer, LargeBinary, Text, Uuid, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from rollcall.db import Base
+
+_UUID7 = text("uuidv7()")
+_NOW = text("clock_timestamp()")
+
+
+class Plan(Base):
+    """What a customer pays for; SCIM is one of its features."""
+
+    __tablename__ = "plans"
+    __table_args__ = (CheckConstraint("rate_per_second = 0 OR rate_per_second >= 25", name="rate"),)
+
+    key: Mapped[str] = mapped_column(Text, primary_key=True)
+    name: Mapped[str] = mapped_column(Text)
+    features: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    seats: Mapped[int | None] = mapped_column(Integer)
+    rate_per_second: Mapped[int] = mapped_column(Integer, server_default=text("50"))
+    rate_burst: Mapped[int] = mapped_column(Integer, server_default=text("200"))
+    retention_days: Mapped[int] = mapped_column(Integer, server_default=text("400"))
+
+
+class Tenant(Base):
+    """A customer of the product."""
+
+    __tablename__ = "tenants"
+    __table_args__ = (
+        CheckConstraint("status IN ('active', 'suspended')", name="status"),
+        CheckConstraint("token_issuing IN ('self_service', 'ops')", name="token_issuing"),
+        CheckConstraint("rate_per_second = 0 OR rate_per_second >= 25", name="rate"),
+    )
+
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True, server_default=_UUID7)
+    slug: Mapped[str] = mapped_column(Text, unique=True)
+    name: Mapped[str] = mapped_column(Text)
+    plan: Mapped[str] = mapped_column(ForeignKey("plans.key"))
+    status: Mapped[str] = mapped_column(Text, server_default=text("'active'"))
+    token_issuing: Mapped[str] = mapped_column(Text, server_default=text("'self_service'"))
+    rate_per_second: Mapped[int | None] = mapped_column(Integer)
+    rate_burst: Mapped[int | None] = mapped_column(Integer)
+    role_rule: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    role_rule_version: Mapped[int] = mapped_column(Integer, server_default=text("1"))
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
+
+
+class InstallationKey(Base):
+    """A key of the installation: an operator's, or the product's own."""
+
+    __tablename__ = "installation_keys"
+    __table_args__ = (CheckConstraint("kind IN ('op', 'app')", name="kind"),)
+
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True, server_default=_UUID7)
+    kind: Mapped[str] = mapped_column(Text)
+    label: Mapped[str] = mapped_column(Text)
+    digest: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
+    revoked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))

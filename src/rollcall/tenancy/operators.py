@@ -1,0 +1,48 @@
+"""The installation's own keys: operators' and the product's."""
+
+from datetime import datetime
+from uuid import UUID, uuid4
+
+from sqlalchemy import select
+
+from rollcall.crypto import NOBODY, TokenKind, digest, new_token
+from rollcall.errors import NotFound
+from rollcall.journal.events import InstallationKeyIssued
+from rollcall.journal.record import record_for_installation
+from rollcall.tenancy.models import InstallationKey
+from rollcall.work import Fleet
+
+
+async def issue_key(fleet: Fleet, kind: TokenKind, *, label: str) -> str:
+    """Issue a key of the installation. It is returned in clear here and nowhere else."""
+    key_id = uuid4()
+    text = new_token(kind, NOBODY, key_id)
+    fleet.db.add(InstallationKey(id=key_id, kind=kind.value, label=label, digest=digest(text)))
+    await record_for_installation(
+        fleet, InstallationKeyIssued(key_id=key_id, kind=kind.value, label=label), target=str(key_id)
+    )
+    return text
+
+
+async def revoke_key(fleet: Fleet, key_id: UUID, *, now: datetime) -> None:
+    """End a key; the next call with it is refused.
+
+    Raises:
+        NotFound: there is no such key.
+    """
+    key = await fleet.db.get(InstallationKey, key_id)
+    if key is None:
+        raise NotFound("key")
+    key.revoked_at = key.revoked_at or now
+
+
+async def is_live(fleet: Fleet, key_id: UUID, key_digest: bytes) -> bool:
+    """Whether a key we kept in clear still opens this database."""
+    found = await fleet.db.scalar(
+        select(InstallationKey.id).where(
+            InstallationKey.id == key_id,
+            InstallationKey.digest == key_digest,
+            InstallationKey.revoked_at.is_(None),
+        )
+    )
+    return found is not None

@@ -1,0 +1,75 @@
+"""Plans: what a customer pays for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from rollcall.errors import NotFound
+from rollcall.journal.events import PlanDefined
+from rollcall.journal.record import record_for_installation
+from rollcall.tenancy.models import Plan
+from rollcall.work import Fleet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanTerms:
+    """What a plan includes. A rate of 0 means no limit; *seats* None means any number."""
+
+    name: str
+    features: tuple[str, ...] = ()
+    seats: int | None = None
+    rate_per_second: int = 50
+    rate_burst: int = 200
+    retention_days: int = 400
+
+
+async def define(fleet: Fleet, key: str, terms: PlanTerms) -> bool:
+    """Create the plan or change it to *terms*; it takes effect at every tenant's next call.
+
+    Returns whether anything changed.
+    """
+    plan = await fleet.db.get(Plan, key)
+    if plan is None:
+        plan = Plan(key=key)
+        fleet.db.add(plan)
+    elif terms_of(plan) == terms:
+        return False
+    plan.name = terms.name
+    plan.features = list(terms.features)
+    plan.seats = terms.seats
+    plan.rate_per_second = terms.rate_per_second
+    plan.rate_burst = terms.rate_burst
+    plan.retention_days = terms.retention_days
+    await fleet.db.flush()  # tenants made in the same transaction point at it
+    await record_for_installation(fleet, PlanDefined(key=key, features=list(terms.features)), target=key)
+    return True
+
+
+def terms_of(plan: Plan) -> PlanTerms:
+    """The terms a stored plan has."""
+    return PlanTerms(
+        name=plan.name,
+        features=tuple(plan.features),
+        seats=plan.seats,
+        rate_per_second=plan.rate_per_second,
+        rate_burst=plan.rate_burst,
+        retention_days=plan.retention_days,
+    )
+
+
+async def every(fleet: Fleet) -> Sequence[Plan]:
+    """All plans, by key."""
+    return (await fleet.db.scalars(select(Plan).order_by(Plan.key))).all()
+
+
+async def find(fleet: Fleet, key: str) -> Plan:
+    """The plan called *key*.
+
+    Raises:
+        NotFound: there is none.
+    """
+    plan = await fleet.db.get(Plan, key)
+    if plan is None:
+        raise NotFound(f"plan as “{key}”")
+    return plan

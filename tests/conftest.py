@@ -1,0 +1,103 @@
+"""The real engines, the real application, and callers chosen in a word."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Generator
+from pathlib import Path
+
+import httpx
+import pytest
+import pytest_asyncio
+from factories import Callers, make_callers
+from hypothesis import settings as hypothesis_settings
+from litestar import Litestar
+from pydantic import SecretStr
+from rollcall import logging, tables
+from rollcall.app import create_app
+from rollcall.cli.embedded import Engines, prepare, running
+from rollcall.db import Database
+from rollcall.settings import Settings
+
+hypothesis_settings.register_profile("rollcall", deadline=None)
+hypothesis_settings.load_profile("rollcall")
+
+PUBLIC_URL = "http://rollcall.test"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def readable_logs() -> None:
+    """Logs as developers read them, so that a failing test shows them."""
+    logging.configure(environment="development", level="INFO")
+
+
+@pytest.fixture(scope="session")
+def engines(tmp_path_factory: pytest.TempPathFactory) -> Generator[Engines]:
+    """PostgreSQL and Valkey, real, one pair for each test process."""
+    with running(Path(tmp_path_factory.mktemp("engines")), durable=False) as (postgres, valkey):
+        yield asyncio.run(prepare(postgres, valkey))
+
+
+@pytest.fixture(scope="session")
+def settings(engines: Engines) -> Settings:
+    """Settings that point at the engines, on a migrated database."""
+    settings = Settings(
+        database_url=SecretStr(engines.database_url),
+        migration_database_url=SecretStr(engines.migration_database_url),
+        redis_url=SecretStr(engines.valkey.url),
+        public_url=PUBLIC_URL,
+        environment="development",
+    )
+    asyncio.run(tables.migrate(settings))
+    return settings
+
+
+@pytest_asyncio.fixture(scope="session")
+async def app(settings: Settings) -> AsyncGenerator[Litestar]:
+    """The web process's application, started."""
+    app = create_app(settings)
+    started, over = asyncio.Event(), asyncio.Event()
+
+    async def live() -> None:
+        """Start and stop in one task, as a server does; a fixture's two halves run in different ones."""
+        async with app.lifespan():
+            started.set()
+            await over.wait()
+
+    life = asyncio.create_task(live())
+    await asyncio.wait({life, asyncio.create_task(started.wait())}, return_when=asyncio.FIRST_COMPLETED)
+    if life.done():
+        await life
+    yield app
+    over.set()
+    await life
+
+
+@pytest.fixture(scope="session")
+def database(app: Litestar) -> Database:
+    """The application's own ways to PostgreSQL, as the running role."""
+    return app.state.database
+
+
+@pytest_asyncio.fixture(scope="session")
+async def http(app: Litestar) -> AsyncGenerator[httpx.AsyncClient]:
+    """Somebody with no key at all."""
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=PUBLIC_URL) as client:
+        yield client
+
+
+@pytest_asyncio.fixture(scope="session")
+async def callers(app: Litestar, database: Database) -> AsyncGenerator[Callers]:
+    """An operator, the product, and plans to put tenants on."""
+    async with make_callers(app, database, PUBLIC_URL) as callers:
+        yield callers
+
+
+@pytest.fixture(scope="session")
+def operator(callers: Callers) -> httpx.AsyncClient:
+    """Ops of the SaaS company."""
+    return callers.operator
+
+
+@pytest.fixture(scope="session")
+def product(callers: Callers) -> httpx.AsyncClient:
+    """The SaaS product itself."""
+    return callers.product
