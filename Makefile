@@ -30,7 +30,7 @@ check: dev ## style, types, and who may import whom
 bench: dev ## how fast it is, beside bare floors measured in the same run (ARGS="...")
 	@.venv/bin/python -m benchmarks $(ARGS)
 
-lock: sound ## choose the versions of all dependencies anew, and write them down
+lock: sound ## bring the lock files in line with pyproject.toml (ARGS=--upgrade for newer versions)
 	@set -e; \
 	if command -v uv >/dev/null 2>&1; then uv=uv; else \
 		place=$$(mktemp -d); trap 'rm -rf "$$place"' EXIT; \
@@ -38,7 +38,7 @@ lock: sound ## choose the versions of all dependencies anew, and write them down
 		"$$place/bin/python" -m pip install -q --disable-pip-version-check --no-input uv; \
 		uv="$$place/bin/uv"; \
 	fi; \
-	compile() { "$$uv" pip compile -q --universal --generate-hashes --no-header --no-annotate --python-version 3.11 "$$@"; }; \
+	compile() { "$$uv" pip compile -q --universal --generate-hashes --no-header --no-annotate --python-version 3.11 $(ARGS) "$$@"; }; \
 	compile pyproject.toml --extra embedded --group dev -o requirements-dev.lock; \
 	compile pyproject.toml --extra embedded -c requirements-dev.lock -o requirements-embedded.lock; \
 	compile pyproject.toml -c requirements-dev.lock -o requirements.lock; \
@@ -52,10 +52,10 @@ clean: ## remove .venv and what tools have left; the data in .rollcall stays
 # is there, and if it stays, the next run begins anew: pip takes a half-written package for a whole one.
 
 embedded: sound
-	@$(MAKE) --no-print-directory .venv/embedded.stamp
+	@$(MAKE) -s --no-print-directory .venv/embedded.stamp
 
 dev: sound
-	@$(MAKE) --no-print-directory .venv/dev.stamp
+	@$(MAKE) -s --no-print-directory .venv/dev.stamp
 
 .venv/embedded.stamp: requirements-embedded.lock requirements-build.lock pyproject.toml
 	@echo "Installing what Rollcall needs (about a minute, once) ..."

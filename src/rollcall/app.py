@@ -8,9 +8,8 @@ from litestar import Litestar, Response
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
-from redis.asyncio import Redis
 
-from rollcall import api, console, db, tables
+from rollcall import api, broker, console, db, tables
 from rollcall.access.gate import Door
 from rollcall.access.limits import RateLimiter
 from rollcall.access.traces import Traces
@@ -25,16 +24,13 @@ from rollcall.errors import Refusal
 from rollcall.settings import Settings
 
 
-
 def create_app(settings: Settings) -> Litestar:
     """Put the web process together."""
 
     @asynccontextmanager
     async def engines(app: Litestar) -> AsyncGenerator[None]:
         database = await db.connect(settings)
-        redis = Redis.from_url(
-            settings.redis_url.get_secret_value(), socket_timeout=0.25, socket_connect_timeout=0.25
-        )
+        redis = broker.connect(settings, patience=0.25)
         traces = Traces(database.pool)
         traces.start()
         app.state.database = database

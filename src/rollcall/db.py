@@ -24,6 +24,10 @@ FLEET_ROLE = "rollcall_fleet"
 """The narrow role for work across tenants; the running user steps into it for one transaction."""
 
 
+DatabaseError = (asyncpg.PostgresError, asyncpg.InterfaceError)
+"""What the hot paths' driver raises when the server is away or refuses."""
+
+
 class Row(Protocol):
     """A row of the hot paths, read by column name."""
 

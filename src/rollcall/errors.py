@@ -74,9 +74,7 @@ class NotAnAdmin(Conflict):
     code = "not_an_admin"
 
     def __init__(self) -> None:
-        super().__init__(
-            "The owner is not an active admin of this tenant; appoint them or choose another owner."
-        )
+        super().__init__("The owner is not an active admin of this tenant; appoint them or choose another owner.")
 
 
 class TooManyTokens(Conflict):

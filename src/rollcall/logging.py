@@ -3,13 +3,13 @@
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
-from typing import Any
+from collections.abc import Iterable, MutableMapping
+from typing import Any, cast
 
 import structlog
 
 _TOKEN = re.compile(r"rc_(scim|pat|ses|op|app)_[0-9a-z]{25}_[0-9a-z]{25}_[0-9a-z]{50}_[0-9a-z]{7}")
-_PASSWORD_IN_URL = re.compile(r"(://[^:/@\s]*:)[^@/\s]+@")
+_PASSWORD_IN_URL = re.compile(r"(://[^:/@\s]*:)[^/\s]+@")
 
 
 def masked(text: str) -> str:
@@ -23,16 +23,19 @@ def _mask(value: object) -> object:
         case str():
             return masked(value)
         case dict():
-            return {key: _mask(item) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType]
-        case list() | tuple():
-            return [_mask(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
-        case _:
+            return {key: _mask(item) for key, item in cast("dict[object, object]", value).items()}
+        case list() | tuple() | set() | frozenset():
+            return [_mask(item) for item in cast("Iterable[object]", value)]
+        case None | bool() | int() | float():
             return value
+        case _:
+            return masked(repr(value))  # an exception, say, whose text quotes what it was given
 
 
 def _mask_event(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for key, value in event.items():
-        event[key] = _mask(value)
+        if not key.startswith("_"):  # structlog's own: the record a line was made from
+            event[key] = _mask(value)
     return event
 
 
@@ -68,3 +71,4 @@ def configure(*, environment: str, level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    logging.getLogger("alembic").setLevel("WARNING")  # which migration runs is no news while all is well

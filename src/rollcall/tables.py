@@ -51,9 +51,12 @@ async def migrate(settings: Settings) -> None:
     runtime = await _user_of(settings.database_url.get_secret_value())
     owner = await _connect(owner_url)
     try:
+        # Whoever migrates at the same moment waits; the lock goes with the connection.
+        await owner.execute("SELECT pg_advisory_lock(hashtextextended('rollcall migrate', 0))")
         await _prepare_roles(owner, runtime)
         await asyncio.to_thread(lambda: AlembicCommands(alchemy_config(owner_url)).upgrade())
         await _grant(owner, runtime)
+        await _check_rights(owner, runtime)
     finally:
         await owner.close()
 
@@ -71,11 +74,13 @@ async def _user_of(url: str) -> str:
 
 
 async def _prepare_roles(owner: Connection, runtime: str) -> None:
-    facts = await owner.fetchrow(
-        "SELECT current_user = $1 AS same, (SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = $1) AS free",
+    # A member of the owner's role would own the tables too; superusers and the owner itself count as members here.
+    unbound = await owner.fetchval(
+        "SELECT pg_has_role(rolname, current_user, 'MEMBER') OR rolsuper OR rolbypassrls FROM pg_roles "
+        "WHERE rolname = $1",
         runtime,
     )
-    if facts is None or facts["same"] or facts["free"]:
+    if unbound:
         msg = (
             f'the running role "{runtime}" must neither own the tables nor bypass row-level security: let '
             "ROLLCALL_DATABASE_URL name a role made by CREATE ROLE … LOGIN and nothing more, "
@@ -107,3 +112,26 @@ async def _grant(owner: Connection, runtime: str) -> None:
         except asyncpg.InsufficientPrivilegeError as error:
             msg = f"the owner may not grant a role: have an administrator run GRANT {role} TO {quoted} WITH {how};"
             raise MigrationRefused(msg) from error
+
+
+async def _check_rights(owner: Connection, runtime: str) -> None:
+    """A grant made by hand inherits by default; of the fleet role that would open every tenant to every request."""
+    rights = await owner.fetchrow(
+        "SELECT pg_has_role(rolname, $2::name, 'USAGE') AS serves, pg_has_role(rolname, $3::name, 'SET') AS steps, "
+        "pg_has_role(rolname, $3::name, 'USAGE') AS inherits, quote_ident(rolname) AS quoted "
+        "FROM pg_roles WHERE rolname = $1",
+        runtime,
+        RUNTIME_ROLE,
+        FLEET_ROLE,
+    )
+    assert rights is not None
+    for role, right, how in (
+        (RUNTIME_ROLE, rights["serves"], "INHERIT TRUE, SET TRUE"),
+        (FLEET_ROLE, rights["steps"] and not rights["inherits"], "INHERIT FALSE, SET TRUE"),
+    ):
+        if not right:
+            msg = (
+                f"the running role {rights['quoted']} must hold the role {role} WITH {how}: have an administrator run "
+                f"REVOKE {role} FROM {rights['quoted']} CASCADE; GRANT {role} TO {rights['quoted']} WITH {how};"
+            )
+            raise MigrationRefused(msg)

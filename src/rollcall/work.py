@@ -55,6 +55,13 @@ class Origin:
     method: str | None = None
     path: str | None = None
 
+    def facts(self) -> dict[str, str | None]:
+        """The origin as an audit entry says it; what PostgreSQL can't keep of a path is replaced."""
+        path = self.path
+        if path is not None:
+            path = path.replace("\x00", "\ufffd").encode(errors="replace").decode()
+        return {"request_id": self.request_id, "method": self.method, "path": path, "source": self.source}
+
 
 @dataclass(frozen=True, slots=True)
 class Work:
@@ -76,15 +83,29 @@ class Fleet:
     origin: Origin
     now: datetime
 
-    async def within(self, tenant: TenantRef) -> Work:
-        """Turn to one tenant inside this transaction, still as the fleet role."""
+    @asynccontextmanager
+    async def within(self, tenant: TenantRef) -> AsyncGenerator[Work]:
+        """Turn to one tenant inside this transaction, with the rights of any other work there and no more.
+
+        Rows are written under the role that changed them, so both ways begin with a flush. After an exception the
+        transaction is only good for being rolled back: it has neither the fleet's rights nor another tenant's rows.
+        """
+        await self.db.flush()
+        await self.db.execute(text("SET LOCAL ROLE NONE"))
         await enter_tenant(self.db, tenant.id)
-        return Work(self.db, tenant, self.actor, self.origin, self.now)
+        yield Work(self.db, tenant, self.actor, self.origin, self.now)
+        await self.db.flush()
+        await _leave_tenant(self.db)
+        await self.db.execute(text(f"SET LOCAL ROLE {FLEET_ROLE}"))
 
 
 async def enter_tenant(db: AsyncSession, tenant_id: UUID) -> None:
     """Make row-level security show this tenant's rows until the transaction ends."""
     await db.execute(text("SELECT set_config('rollcall.tenant', :id, true)"), {"id": str(tenant_id)})
+
+
+async def _leave_tenant(db: AsyncSession) -> None:
+    await db.execute(text("SELECT set_config('rollcall.tenant', '', true)"))
 
 
 RefusalWriter = Callable[[Work, Refusal], Awaitable[None]]

@@ -43,7 +43,7 @@ steps: st.SearchStrategy[dict[str, object]] = st.tuples(
 ).map(lambda parts: dict(zip(("op", "path", "value"), parts, strict=True)))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(ada)
 def test_bodies(payload: dict[str, object]) -> None:
     """A body of a POST or PUT becomes a document that the database can hold, or a SCIM error."""
@@ -53,7 +53,7 @@ def test_bodies(payload: dict[str, object]) -> None:
         orjson.dumps(replaced({"active": False}, user))
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(st.lists(steps, min_size=1, max_size=3))
 def test_patches(operations: list[dict[str, object]]) -> None:
     """A patch becomes such a document, or a SCIM error, and it never leaves somebody neither active nor not."""

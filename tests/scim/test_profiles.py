@@ -55,6 +55,11 @@ def test_other_words_are_no_booleans(word: object) -> None:
         ("admin", [{"value": "admin"}]),
         ({"value": "admin"}, [{"value": "admin"}]),
         ([{"value": "admin", "primary": "True"}], [{"value": "admin", "primary": True}]),
+        (
+            [{"primary": False, "type": "WindowsAzureActiveDirectoryRole", "displayName": "Admin", "value": "admin"}],
+            [{"value": "admin", "display": "Admin", "type": "WindowsAzureActiveDirectoryRole", "primary": False}],
+        ),
+        ([{"id": "06b0", "value": "admin", "display": "A", "displayName": "B"}], [{"value": "admin", "display": "A"}]),
         (['{"value":"admin"}'], [{"value": '{"value":"admin"}'}]),
         ([{"value": '{"id":"1","value":"admin"}'}], [{"value": '{"id":"1","value":"admin"}'}]),
         ([], None),

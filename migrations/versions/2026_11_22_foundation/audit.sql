@@ -34,9 +34,13 @@ BEGIN
         FOREACH v_table IN ARRAY ARRAY['audit_entries', 'audit_payloads'] LOOP
             v_name := v_table || to_char(v_month AT TIME ZONE 'UTC', '_YYYY_MM');
             CONTINUE WHEN to_regclass(v_name) IS NOT NULL;
-            EXECUTE format(
-                'CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L)', v_name, v_table, v_month,
-                ((v_month AT TIME ZONE 'UTC') + interval '1 month') AT TIME ZONE 'UTC');
+            BEGIN
+                EXECUTE format(
+                    'CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L)', v_name, v_table, v_month,
+                    ((v_month AT TIME ZONE 'UTC') + interval '1 month') AT TIME ZONE 'UTC');
+            EXCEPTION WHEN check_violation THEN
+                CONTINUE;  -- the default partition has rows of this month already and keeps the rest of it
+            END;
             IF v_table = 'audit_entries' THEN
                 EXECUTE format('CREATE TRIGGER never_emptied BEFORE TRUNCATE ON %I '
                                'FOR EACH STATEMENT EXECUTE FUNCTION refuse_rewriting()', v_name);

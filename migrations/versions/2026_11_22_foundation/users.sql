@@ -204,6 +204,8 @@ BEGIN
     ELSE
         UPDATE accounts
            SET user_name = p_change ->> 'user_name', external_id = v_external, active = v_active, detached_at = NULL,
+               deactivated_at = CASE WHEN NOT v_active THEN deactivated_at END,
+               deactivated_because = CASE WHEN NOT v_active THEN deactivated_because END,
                role = p_change ->> 'role', is_admin = (p_change ->> 'is_admin')::boolean,
                standing = p_change -> 'standing'
          WHERE tenant_id = p_tenant AND id = c.account_id;
@@ -249,6 +251,8 @@ BEGIN
         RETURN c;
     END IF;
     IF p_change ->> 'external_id' IS NOT NULL THEN
+        -- Before the account: whoever edits the role rule holds the tenant and wants all accounts.
+        PERFORM FROM tenants WHERE id = p_tenant FOR KEY SHARE;
         f := former_account(p_tenant, p_change ->> 'external_id');
         IF f.id IS DISTINCT FROM (p_change ->> 'account_id')::uuid
            OR (f.id IS NOT NULL AND f.standing <> p_change -> 'former_standing') THEN
@@ -303,14 +307,7 @@ BEGIN
         c.verdict := 'stale';
         RETURN c;
     END IF;
-    UPDATE accounts
-       SET user_name = p_change ->> 'user_name', external_id = p_change ->> 'external_id',
-           role = p_change ->> 'role', is_admin = (p_change ->> 'is_admin')::boolean,
-           standing = p_change -> 'standing'
-     WHERE tenant_id = p_tenant AND id = a.id
-       AND (user_name, external_id, standing, role, is_admin) IS DISTINCT FROM (
-           p_change ->> 'user_name', p_change ->> 'external_id', p_change -> 'standing', p_change ->> 'role',
-           (p_change ->> 'is_admin')::boolean);
+    -- Before the role: who leaves and loses the admin's role at once may have been the last admin.
     IF a.active AND NOT v_active THEN
         v_left := leave(p_tenant, a.id, p_change ->> 'reason', p_change ->> 'request_id',
                         (p_change ->> 'arrived_at')::timestamptz);
@@ -319,6 +316,14 @@ BEGIN
         UPDATE accounts SET active = true, deactivated_at = NULL, deactivated_because = NULL
          WHERE tenant_id = p_tenant AND id = a.id;
     END IF;
+    UPDATE accounts
+       SET user_name = p_change ->> 'user_name', external_id = p_change ->> 'external_id',
+           role = p_change ->> 'role', is_admin = (p_change ->> 'is_admin')::boolean,
+           standing = p_change -> 'standing'
+     WHERE tenant_id = p_tenant AND id = a.id
+       AND (user_name, external_id, standing, role, is_admin) IS DISTINCT FROM (
+           p_change ->> 'user_name', p_change ->> 'external_id', p_change -> 'standing', p_change ->> 'role',
+           (p_change ->> 'is_admin')::boolean);
     UPDATE users
        SET user_name_key = p_change ->> 'user_name_key', external_id = p_change ->> 'external_id',
            display_name_key = p_change ->> 'display_name_key', active = v_active, document = p_change -> 'document',

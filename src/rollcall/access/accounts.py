@@ -15,9 +15,7 @@ async def find(work: Work, account_id: UUID) -> Account:
     Raises:
         NotFound: this tenant has none.
     """
-    account = await work.db.scalar(
-        select(Account).where(Account.tenant_id == work.tenant.id, Account.id == account_id)
-    )
+    account = await work.db.scalar(select(Account).where(Account.tenant_id == work.tenant.id, Account.id == account_id))
     if account is None:
         raise NotFound("person")
     return account

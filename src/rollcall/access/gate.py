@@ -7,7 +7,7 @@ here it is asked, and its verdict becomes an answer.
 import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import orjson
@@ -47,13 +47,7 @@ class Call:
 
     def described(self, payload: object = None) -> dict[str, Any]:
         """The call as its audit entry says it; the gate adds whose token it was."""
-        call: dict[str, Any] = {
-            "action": self.action,
-            "request_id": self.origin.request_id,
-            "method": self.origin.method,
-            "path": self.origin.path,
-            "source": self.origin.source,
-        }
+        call: dict[str, Any] = {"action": self.action, **self.origin.facts()}
         if payload is not None:
             call["payload"] = masked(payload)
         return call
@@ -160,12 +154,10 @@ async def note(
     )
 
 
-async def _meaning(call: Call, row: Row) -> SCIMException:
+async def _meaning(call: Call, row: Row) -> SCIMException:  # noqa: PLR0911  # one for each verdict
     match row["verdict"]:
         case "revoked":
-            return Unauthorized(
-                detail="This token has been revoked. Ask an admin of the tenant for a new one."
-            )
+            return Unauthorized(detail="This token has been revoked. Ask an admin of the tenant for a new one.")
         case "expired":
             return Unauthorized(
                 detail="This token has expired or was replaced and its overlap is over. "
@@ -179,16 +171,12 @@ async def _meaning(call: Call, row: Row) -> SCIMException:
         case "suspended":
             return Forbidden(detail="This tenant is suspended; ask the vendor's support to resume it.")
         case "plan":
-            plans = await call.door.pool.fetch(
-                "SELECT name FROM plans WHERE 'scim' = ANY (features) ORDER BY name"
-            )
+            plans = await call.door.pool.fetch("SELECT name FROM plans WHERE 'scim' = ANY (features) ORDER BY name")
             has = await call.door.pool.fetchval("SELECT name FROM plans WHERE key = $1", row["plan"])
             names = " or ".join(plan["name"] for plan in plans) or "none at present"
             return Forbidden(detail=f"The plan {has} does not include SCIM; the plans that do: {names}.")
         case "scope":
-            return Forbidden(
-                detail="This token may read only (scope scim:read); changes need the scope scim."
-            )
+            return Forbidden(detail="This token may read only (scope scim:read); changes need the scope scim.")
         case _:
             return Unauthorized(detail="This token is not known here. Copy it again, or ask for a new one.")
 
@@ -200,12 +188,13 @@ def masked(payload: object) -> object:
     """Copy what a caller sent with the values of secret attributes replaced, wherever they stand."""
     match payload:
         case dict():
+            members = cast("dict[str, object]", payload)
             return {
-                key: "***" if _is_secret(key) or _writes_secret(payload, key) else masked(value)
-                for key, value in payload.items()  # pyright: ignore[reportUnknownVariableType]  # JSON
+                key: "***" if _is_secret(key) or _writes_secret(members, key) else masked(value)
+                for key, value in members.items()
             }
         case list():
-            return [masked(item) for item in payload]  # pyright: ignore[reportUnknownVariableType]  # JSON
+            return [masked(item) for item in cast("list[object]", payload)]
         case _:
             return payload
 
@@ -214,7 +203,7 @@ def _is_secret(key: object) -> bool:
     return str(key).rpartition(":")[2].rpartition(".")[2].casefold() in _SECRET_NAMES
 
 
-def _writes_secret(operation: dict[Any, Any], key: object) -> bool:
+def _writes_secret(operation: dict[str, object], key: str) -> bool:
     """Whether *key* is the value of a PATCH operation whose path names a secret attribute."""
     return str(key).casefold() == "value" and any(
         str(name).casefold() == "path" and _is_secret(path) for name, path in operation.items()

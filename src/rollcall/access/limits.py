@@ -78,9 +78,7 @@ class RateLimiter:
         if time.monotonic() < self._redis_back_at:
             return self._take_locally(lease, rate, burst)
         try:
-            granted, wait_ms = await self._take_script(
-                keys=[f"rollcall:rate:{tenant_id}"], args=[rate, burst, handful]
-            )
+            granted, wait_ms = await self._take_script(keys=[f"rollcall:rate:{tenant_id}"], args=[rate, burst, handful])
         except (RedisError, OSError) as error:
             log.warning("rate limits are kept locally: Redis is away", error=str(error))
             self._redis_back_at = time.monotonic() + REDIS_PAUSE_SECONDS

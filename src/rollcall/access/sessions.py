@@ -26,9 +26,7 @@ class NewSession:
     text: str
 
 
-async def open_session(
-    work: Work, account_id: UUID, *, lifetime: timedelta, label: str | None = None
-) -> NewSession:
+async def open_session(work: Work, account_id: UUID, *, lifetime: timedelta, label: str | None = None) -> NewSession:
     """Open a session for a person. Its text is returned in clear here and nowhere else.
 
     Raises:
@@ -71,9 +69,7 @@ async def close(work: Work, session_id: UUID) -> None:
     if session.closed_at is None:
         session.closed_at = work.now
         session.closed_because = "closed"
-        await record(
-            work, SessionClosed(session_id=session_id), account_id=session.account_id, target=str(session_id)
-        )
+        await record(work, SessionClosed(session_id=session_id), account_id=session.account_id, target=str(session_id))
 
 
 async def of_person(work: Work, account_id: UUID) -> Sequence[Session]:

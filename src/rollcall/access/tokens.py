@@ -15,6 +15,7 @@ from rollcall.errors import Forbidden, Invalid, NotAnAdmin, NotFound, TokenEnded
 from rollcall.journal.events import TokenIssued, TokenRevoked, TokenRotated
 from rollcall.journal.record import record
 from rollcall.tenancy import tenants
+from rollcall.tenancy.models import Tenant
 from rollcall.work import ActorKind, Work
 
 MOST_LIVE = 20
@@ -70,22 +71,16 @@ async def issue(
 
     Raises:
         Invalid: no scope, an expiry in the past, or an owner missing where one is needed.
-        Forbidden: the tenant's tokens are issued by ops only.
+        Forbidden: the tenant's tokens are issued by ops only, or an admin names another as the owner.
         NotFound, PersonInactive, NotAnAdmin: the owner can't be one.
         TooManyTokens: the tenant has as many live tokens as it may have.
     """
     _check(work, scopes, owner_id, expires_at)
-    tenant = await tenants.own(work)
-    by_ops = work.actor.kind in (ActorKind.OPERATOR, ActorKind.SYSTEM)
-    if not by_ops and tenant.token_issuing == "ops":
-        msg = "Tokens of this tenant are issued by the vendor's support; ask them for one."
+    _check_issuer(work, await tenants.own_held(work))
+    if not _by_ops(work) and owner_id != work.actor.owner_id:
+        msg = "owner: a token acts in its owner's name, so admins issue their own; ops can issue one for anybody"
         raise Forbidden(msg)
-    epoch: int | None = None
-    if owner_id is not None:
-        owner = await locked_for_issuing(work, owner_id)
-        if not owner.is_admin:
-            raise NotAnAdmin
-        epoch = owner.epoch
+    epoch = await _epoch_of_owner(work, owner_id)
     await _check_room(work)
     new = _new(work, label, scopes, owner_id, epoch, expires_at)
     await record(
@@ -106,6 +101,7 @@ async def rotate(work: Work, token_id: UUID, *, overlap: timedelta) -> NewToken:
     Raises:
         Invalid: the overlap is negative or longer than 30 days.
         NotFound: no such token in this tenant.
+        Forbidden: it is for ops to rotate, or it is another admin's own.
         TokenEnded: it has ended already; issue a new one instead.
         PersonInactive, NotAnAdmin: its owner can't own a token any more.
         TooManyTokens: the tenant has as many live tokens as it may have.
@@ -113,15 +109,13 @@ async def rotate(work: Work, token_id: UUID, *, overlap: timedelta) -> NewToken:
     if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
         msg = f"overlap: choose 0 to {LONGEST_OVERLAP.days} days"
         raise Invalid(msg)
+    _check_issuer(work, await tenants.own_held(work))
+    old = await find(work, token_id)
+    _check_rotatable(work, old)
+    epoch = await _epoch_of_owner(work, old.owner_id)
+    # The owner is locked before the token, as a deactivation does; meanwhile somebody else may have rotated it.
     old = await find(work, token_id, lock=True)
-    if state(old, work.now) is not TokenState.LIVE or old.replaced_by is not None:
-        raise TokenEnded
-    epoch: int | None = None
-    if old.owner_id is not None:
-        owner = await locked_for_issuing(work, old.owner_id)
-        if not owner.is_admin:
-            raise NotAnAdmin
-        epoch = owner.epoch
+    _check_rotatable(work, old)
     if overlap:
         await _check_room(work)
     lifetime = None if old.expires_at is None else old.expires_at - old.created_at
@@ -165,20 +159,27 @@ async def find(work: Work, token_id: UUID, *, lock: bool = False) -> Token:
         NotFound: there is none.
     """
     query = select(Token).where(Token.tenant_id == work.tenant.id, Token.id == token_id)
-    token = await work.db.scalar(query.with_for_update() if lock else query)
+    if lock:
+        query = query.with_for_update().execution_options(populate_existing=True)
+    token = await work.db.scalar(query)
     if token is None:
         raise NotFound("token")
     return token
+
+
+async def is_live(work: Work, token_id: UUID, token_digest: bytes) -> bool:
+    """Whether a token somebody kept in clear still has an open row here."""
+    token = await work.db.scalar(
+        select(Token).where(Token.tenant_id == work.tenant.id, Token.id == token_id, Token.digest == token_digest)
+    )
+    return token is not None and state(token, work.now) is TokenState.LIVE
 
 
 async def every(work: Work) -> Sequence[Token]:
     """The tenant's tokens, newest first, ended ones too."""
     return (
         await work.db.scalars(
-            select(Token)
-            .where(Token.tenant_id == work.tenant.id)
-            .order_by(Token.created_at.desc())
-            .limit(500)
+            select(Token).where(Token.tenant_id == work.tenant.id).order_by(Token.created_at.desc()).limit(500)
         )
     ).all()
 
@@ -196,6 +197,38 @@ def _check(work: Work, scopes: Sequence[Scope], owner_id: UUID | None, expires_a
     if owner_id is None and (Scope.ADMIN in scopes or work.actor.kind is ActorKind.PERSON):
         msg = "owner: an active admin of the tenant is needed; only ops may issue SCIM tokens without one"
         raise Invalid(msg)
+
+
+def _by_ops(work: Work) -> bool:
+    return work.actor.kind in (ActorKind.OPERATOR, ActorKind.SYSTEM)
+
+
+def _check_issuer(work: Work, tenant: Tenant) -> None:
+    if not _by_ops(work) and tenant.token_issuing == "ops":  # noqa: S105  # a policy's name
+        msg = "Tokens of this tenant are issued by the vendor's support; ask them for one."
+        raise Forbidden(msg)
+
+
+def _check_rotatable(work: Work, token: Token) -> None:
+    """Whoever rotates a token is shown one that opens the same: ops' own and other admins' are not theirs to have."""
+    if not _by_ops(work) and token.owner_id is None:
+        msg = "This token was issued by the vendor's support; ask them to rotate it, or issue one of your own."
+        raise Forbidden(msg)
+    if not _by_ops(work) and Scope.ADMIN in token.scopes and token.owner_id != work.actor.owner_id:
+        msg = "This is another admin's own token; only they can rotate it."
+        raise Forbidden(msg)
+    if state(token, work.now) is not TokenState.LIVE or token.replaced_by is not None:
+        raise TokenEnded
+
+
+async def _epoch_of_owner(work: Work, owner_id: UUID | None) -> int | None:
+    """The epoch of an owner who can be one, held until the token is committed."""
+    if owner_id is None:
+        return None
+    owner = await locked_for_issuing(work, owner_id)
+    if not owner.is_admin:
+        raise NotAnAdmin
+    return owner.epoch
 
 
 async def _check_room(work: Work) -> None:

@@ -18,6 +18,8 @@ from rollcall.work import Origin
 
 log = structlog.get_logger(__name__)
 
+Rows = list[dict[str, object]]
+
 EVERY_SECONDS = 0.5
 SOURCES_A_MINUTE = 1000
 MOST_ENTRIES = 200_000
@@ -32,13 +34,19 @@ SELECT tenant_id, at, request_id, action, 'scim_token', actor_id, actor_label, o
        target text, status integer, method text, path text, source text)
 """
 _LAST_USES = """
-UPDATE tokens t SET last_used_at = r.at, last_used_from = r.source
-  FROM jsonb_to_recordset($1::jsonb) AS r(tenant_id uuid, id uuid, at timestamptz, source text)
- WHERE t.tenant_id = r.tenant_id AND t.id = r.id AND (t.last_used_at IS NULL OR t.last_used_at < r.at)
+WITH used AS (
+    SELECT * FROM jsonb_to_recordset($1::jsonb) AS r(tenant_id uuid, id uuid, at timestamptz, source text)),
+kept AS (  -- in the order of the keys, as everybody who locks several tokens does
+    SELECT t.tenant_id, t.id FROM tokens t JOIN used USING (tenant_id, id) ORDER BY t.tenant_id, t.id
+       FOR NO KEY UPDATE OF t)
+UPDATE tokens t SET last_used_at = used.at, last_used_from = used.source
+  FROM used JOIN kept USING (tenant_id, id)
+ WHERE t.tenant_id = used.tenant_id AND t.id = used.id AND (t.last_used_at IS NULL OR t.last_used_at < used.at)
 """
 _REFUSED = """
 INSERT INTO refused_calls (minute, source, calls)
 SELECT minute, source, calls FROM jsonb_to_recordset($1::jsonb) AS r(minute timestamptz, source text, calls integer)
+ ORDER BY minute, source
     ON CONFLICT (minute, source) DO UPDATE SET calls = refused_calls.calls + excluded.calls
 """
 
@@ -48,11 +56,14 @@ class Traces:
     """Gathers traces in memory and writes them down in batches. One for each process."""
 
     pool: Pool
-    _entries: list[dict[str, object]] = field(default_factory=list[dict[str, object]])
+    _entries: Rows = field(default_factory=Rows)
     _uses: dict[tuple[UUID, UUID], tuple[datetime, str | None]] = field(
         default_factory=dict[tuple[UUID, UUID], tuple[datetime, str | None]]
     )
     _refused: dict[tuple[datetime, str], int] = field(default_factory=dict[tuple[datetime, str], int])
+    _sources: set[str] = field(default_factory=set[str])
+    _sources_minute: datetime | None = None
+    _writing: asyncio.Lock = field(default_factory=asyncio.Lock)
     _writer: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -62,7 +73,8 @@ class Traces:
     async def stop(self) -> None:
         """Write down what is left and end."""
         if self._writer is not None:
-            self._writer.cancel()
+            async with self._writing:  # cut off in the middle of a commit, a batch could be written twice
+                self._writer.cancel()
             with suppress(asyncio.CancelledError):
                 await self._writer
         await self.flush()
@@ -89,28 +101,36 @@ class Traces:
                 {
                     "tenant_id": tenant_id,
                     "at": at,
-                    "request_id": origin.request_id,
                     "action": action,
                     "actor_id": token_id,
                     "actor_label": label,
                     "owner_id": owner_id,
                     "target": target,
                     "status": 200,
-                    "method": origin.method,
-                    "path": origin.path,
-                    "source": origin.source,
+                    **origin.facts(),
                 }
             )
 
     def refused(self, source: str | None) -> None:
         """A call came that nobody can be named for."""
-        key = (datetime.now(UTC).replace(second=0, microsecond=0), source or "unknown")
-        if key not in self._refused and len(self._refused) >= SOURCES_A_MINUTE:
-            key = (key[0], "others")
-        self._refused[key] = self._refused.get(key, 0) + 1
+        minute = datetime.now(UTC).replace(second=0, microsecond=0)
+        if minute != self._sources_minute:
+            self._sources_minute = minute
+            self._sources.clear()
+        name = source or "unknown"
+        if name not in self._sources:
+            if len(self._sources) >= SOURCES_A_MINUTE:
+                name = "others"
+            else:
+                self._sources.add(name)
+        self._refused[minute, name] = self._refused.get((minute, name), 0) + 1
 
     async def flush(self) -> None:
-        """Write down everything gathered so far."""
+        """Write down everything gathered so far; when it returns, that is committed."""
+        async with self._writing:
+            await self._flush()
+
+    async def _flush(self) -> None:
         entries, self._entries = self._entries, []
         uses, self._uses = self._uses, {}
         refused, self._refused = self._refused, {}
@@ -122,13 +142,13 @@ class Traces:
                 if entries:
                     await connection.execute(_ENTRIES, _json(entries))
                 if uses:
-                    rows = [
+                    rows: Rows = [
                         {"tenant_id": tenant, "id": token, "at": at, "source": source}
                         for (tenant, token), (at, source) in uses.items()
                     ]
                     await connection.execute(_LAST_USES, _json(rows))
                 if refused:
-                    counts = [
+                    counts: Rows = [
                         {"minute": minute, "source": source, "calls": calls}
                         for (minute, source), calls in refused.items()
                     ]
@@ -149,5 +169,5 @@ class Traces:
                 log.warning("traces could not be written down; trying again", exc_info=True)
 
 
-def _json(rows: list[dict[str, object]]) -> str:
+def _json(rows: Rows) -> str:
     return orjson.dumps(rows, default=str).decode()

@@ -1,12 +1,12 @@
 """Every refusal outside SCIM as JSON: a code for programs, a sentence for people, the request's id for both."""
 
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, MethodNotAllowedException, ValidationException
 
-from rollcall.api.requests import methods_of
+from rollcall.api.requests import LARGEST_BODY, methods_of
 from rollcall.errors import Refusal, Unauthenticated
 from rollcall.scim.errors import SCIMException
 
@@ -31,20 +31,28 @@ def answer_exception(request: AnyRequest, exception: Exception) -> Response[dict
     """What the web framework refuses, and what nobody expected."""
     match exception:
         case ValidationException():
-            extra: Any = exception.extra
-            found: list[dict[str, Any]] = extra if isinstance(extra, list) else []
-            said = "; ".join(f"{each.get('key', '?')}: {each.get('message', '')}" for each in found)
-            return _answer(request, 400, "invalid", said or exception.detail)
+            found = cast("list[dict[str, Any]]", exception.extra if isinstance(exception.extra, list) else [])
+            return _answer(request, 400, "invalid", "; ".join(map(_said, found)) or exception.detail)
         case MethodNotAllowedException():
             allow = ", ".join(methods_of(request))
             return _answer(request, 405, "method_not_allowed", f"This address takes {allow}.", {"Allow": allow})
         case HTTPException(status_code=404):
             return _answer(request, 404, "not_found", "There is nothing at this address; see /v1/docs.")
+        case HTTPException(status_code=413):
+            return _answer(request, 413, "too_large", f"The body is larger than {LARGEST_BODY} bytes.")
         case HTTPException(status_code=status) if status < 500:
             return _answer(request, status, "invalid", exception.detail)
         case _:
             log.exception("failed", path=request.url.path)
             return _answer(request, 500, "failed", "Something went wrong here; the log has it under this request's id.")
+
+
+def _said(found: dict[str, Any]) -> str:
+    """What is wrong with one field, in words without the framework's own vocabulary."""
+    key, message = found.get("key"), str(found.get("message", "")).removeprefix("Value error, ")
+    if key == "data" and message == "'data'":
+        return "body: it is missing"
+    return f"{'body' if key in (None, 'data') else key}: {message}"
 
 
 def _answer(

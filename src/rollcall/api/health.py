@@ -1,10 +1,11 @@
 """``/health``: whether this process lives, and whether it can serve."""
 
-import asyncio
-from typing import Any
+from typing import Any, assert_never
 
 from litestar import Request, Response, get
-from redis.exceptions import RedisError
+
+from rollcall.journal import health
+from rollcall.journal.health import Health, Standing
 
 
 @get("/health/live", name="health_live", include_in_schema=False)
@@ -16,24 +17,24 @@ async def live() -> dict[str, str]:
 @get("/health/ready", name="health_ready", include_in_schema=False)
 async def ready(request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
     """The database answers and its tables are current; a broker that is away is shown, and nothing waits for it."""
-    checks = await look(request)
-    able = checks["database"] == "ok"
-    return Response({"status": "ready" if able else "unable", "checks": checks}, status_code=200 if able else 503)
-
-
-async def look(request: Request[Any, Any, Any]) -> dict[str, str]:
-    """How what this process needs is doing."""
     state = request.app.state
-    try:
-        async with asyncio.timeout(2):
-            revision = await state.door.pool.fetchval("SELECT version_num FROM alembic_version")
-        database = "ok" if revision == state.revision else f"migrations are at {revision}: run 'rollcall migrate'"
-    except Exception:  # whatever keeps the database from answering, the answer is the same
-        database = "away"
-    try:
-        async with asyncio.timeout(1):
-            await state.redis.ping()
-        broker = "ok"
-    except (RedisError, OSError, TimeoutError):
-        broker = "degraded: away; rate limits are kept locally and deliveries wait"
-    return {"database": database, "broker": broker}
+    found = await health.look(state.database.pool, state.redis, state.revision)
+    checks = {"database": _database(found), "broker": _broker(found)}
+    body = {"status": "ready" if found.able else "unable", "checks": checks}
+    return Response(body, status_code=200 if found.able else 503)
+
+
+def _database(found: Health) -> str:
+    match found.database:
+        case Standing.OK:
+            return "ok"
+        case Standing.BEHIND:
+            return f"migrations are at {found.revision}: run 'rollcall migrate'"
+        case Standing.AWAY:
+            return "away"
+        case _:
+            assert_never(found.database)
+
+
+def _broker(found: Health) -> str:
+    return "ok" if found.broker else "degraded: away; rate limits are kept locally and deliveries wait"

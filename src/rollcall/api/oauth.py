@@ -21,17 +21,25 @@ async def introspect_token(request: Request[Any, Any, Any]) -> Response[bytes]:
     answered with exactly ``{"active": false}``.
     """
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
-    form = parse_qs((await request.body()).decode("latin-1"), max_num_fields=10)
+    token = _token_of(await request.body())
     live = await introspect(
         request.app.state.door.pool,
         key.strip() if scheme.lower() == "bearer" else None,
-        form.get("token", [""])[0],
+        token or "",
     )
-    if "token" not in form:
+    if token is None:
         msg = "token: send the credential in the form field 'token' (application/x-www-form-urlencoded)"
         raise Invalid(msg)
     body = _DEAD if live is None else orjson.dumps(_claims(live))
     return Response(body, media_type="application/json", headers=_NO_STORE)
+
+
+def _token_of(body: bytes) -> str | None:
+    """The form field ``token``; None if there is none, or the body is no such form."""
+    try:
+        return parse_qs(body.decode("latin-1"), max_num_fields=10).get("token", [None])[0]
+    except ValueError:
+        return None
 
 
 def _claims(live: Live) -> dict[str, object]:

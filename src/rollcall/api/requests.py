@@ -45,13 +45,14 @@ def request_ids(app: ASGIApp) -> ASGIApp:
 def methods_of(request: AnyRequest) -> tuple[str, ...]:
     """The methods that this request's address takes."""
     asked = request.url.path.strip("/").split("/")
+    found: list[tuple[int, tuple[str, ...]]] = []
     for route in request.app.routes:
         declared = route.path_format.strip("/").split("/")
         if len(declared) == len(asked) and all(
             part.startswith("{") or part == given for part, given in zip(declared, asked, strict=True)
         ):
-            return tuple(sorted(route.methods))
-    return ()
+            found.append((route.path_format.count("{"), tuple(sorted(route.methods))))
+    return min(found, default=(0, ()))[1]
 
 
 def origin(request: AnyRequest) -> Origin:

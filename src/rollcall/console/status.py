@@ -1,9 +1,135 @@
-"""The first page: what is running."""
+"""The first page: what is running, and how to get on.
 
-from litestar import Response, get
+Anybody can open it, so it names no tenant, shows no address but the public one, and counts nothing.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, assert_never
+
+from litestar import Request, Response, get
+from sqlalchemy.exc import SQLAlchemyError
+
+from rollcall.console.pages import page
+from rollcall.db import Database
+from rollcall.journal import health
+from rollcall.journal.health import Health, Standing
+from rollcall.journal.outbox import Backlog, backlog
+from rollcall.work import SYSTEM, Origin, open_fleet
+
+SECONDS_KEPT = 2
+"""How long a page is handed out again, so that a crowd at this address asks the database no more than one visitor."""
+
+LATE_SECONDS = 300
+"""A delivery that has waited this long is worth a look; before, it is only on its way."""
 
 
-@get("/", name="console_status")
-async def status_page() -> Response[str]:
-    """What is running."""
-    return Response("<!doctype html><title>Rollcall</title>", media_type="text/html; charset=utf-8")
+class Tone(StrEnum):
+    """How much attention something asks for."""
+
+    GOOD = "good"
+    NOTICE = "notice"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of the installation: its state in a word and in a sentence, and the command that helps, if any."""
+
+    name: str
+    tone: Tone
+    state: str
+    said: str
+    command: str | None = None
+
+
+@get("/", name="console_status", cache=SECONDS_KEPT, cache_key_builder=lambda _request: "console_status")
+async def status_page(request: Request[Any, Any, Any]) -> Response[str]:
+    """What is running, and how to get on; 503 when requests can't be served."""
+    state = request.app.state
+    found = await health.look(state.database.pool, state.redis, state.revision)
+    waiting = None
+    if found.able:
+        waiting = await _backlog(state.database, request.scope["state"].get("request_id", "none"))
+    parts = [database_part(found), broker_part(found), deliveries_part(waiting)]
+    return page(
+        "status/page.html",
+        status_code=200 if found.able else 503,
+        verdict=verdict(parts),
+        parts=parts,
+        scim_address=state.door.base_url,
+        looked_at=datetime.now(UTC),
+    )
+
+
+async def _backlog(database: Database, request_id: str) -> Backlog | None:
+    """What the outbox holds, or ``None`` if it does not say so soon."""
+    try:
+        async with asyncio.timeout(2), open_fleet(database, SYSTEM, Origin(request_id)) as fleet:
+            return await backlog(fleet)
+    except (SQLAlchemyError, OSError, TimeoutError):
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """All parts in one sentence."""
+
+    tone: Tone
+    said: str
+
+
+def verdict(parts: list[Part]) -> Verdict:
+    """The worst part decides."""
+    tones = {part.tone for part in parts}
+    if Tone.BAD in tones:
+        return Verdict(Tone.BAD, "Rollcall can't serve requests right now.")
+    if Tone.NOTICE in tones:
+        return Verdict(Tone.NOTICE, "Rollcall is serving, and something needs a look.")
+    return Verdict(Tone.GOOD, "Everything is running.")
+
+
+def database_part(found: Health) -> Part:
+    """PostgreSQL."""
+    match found.database:
+        case Standing.OK:
+            return Part("Database", Tone.GOOD, "OK", "PostgreSQL answers, and its tables are current.")
+        case Standing.BEHIND:
+            said = "PostgreSQL answers, but its tables are not the ones this version needs. Bring them up to date:"
+            return Part("Database", Tone.BAD, "Migrations behind", said, "rollcall migrate")
+        case Standing.AWAY:
+            said = (
+                "PostgreSQL does not answer, so every request is refused. Nothing that was answered is lost. "
+                "See that the server runs and that ROLLCALL_DATABASE_URL leads to it; this says more:"
+            )
+            return Part("Database", Tone.BAD, "Away", said, "rollcall doctor")
+        case _:
+            assert_never(found.database)
+
+
+def broker_part(found: Health) -> Part:
+    """Redis or Valkey."""
+    if found.broker:
+        return Part("Broker", Tone.GOOD, "OK", "Redis or Valkey answers.")
+    said = (
+        "Redis or Valkey does not answer. Requests are served all the same, with rate limits kept by each process; "
+        "deliveries wait and go out when it is back. This says more:"
+    )
+    return Part("Broker", Tone.NOTICE, "Away", said, "rollcall doctor")
+
+
+def deliveries_part(waiting: Backlog | None) -> Part:
+    """What the outbox still holds, without numbers: they would tell strangers how much is going on."""
+    if waiting is None:
+        return Part("Deliveries", Tone.NOTICE, "Not known", "The outbox can be read when the database is well.")
+    if waiting.dead:
+        said = "Some deliveries failed for three days and were given up. See which ones and why:"
+        return Part("Deliveries", Tone.NOTICE, "Given up", said, "rollcall doctor")
+    if waiting.oldest_seconds > LATE_SECONDS:
+        said = "Deliveries have been waiting for more than five minutes. See that the relay and the worker run:"
+        return Part("Deliveries", Tone.NOTICE, "Late", said, "rollcall doctor")
+    if waiting.waiting:
+        return Part("Deliveries", Tone.GOOD, "On their way", "Deliveries are waiting, none for long.")
+    return Part("Deliveries", Tone.GOOD, "Nothing waiting", "Everything that had to go out has gone out.")

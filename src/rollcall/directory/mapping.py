@@ -69,7 +69,8 @@ def read_rule(text: str) -> RoleRule:
 def read_standing(stored: str | Mapping[str, Any]) -> Standing:
     """A standing from its stored form."""
     facts: dict[str, Any] = orjson.loads(stored) if isinstance(stored, str) else dict(stored)
-    return Standing(**{**facts, "origin": standings.Origin(facts["origin"])})
+    facts["origin"] = standings.Origin(facts["origin"])
+    return Standing(**facts)
 
 
 def read_roles(rule: RoleRule, document: Document) -> Reading:
@@ -83,8 +84,8 @@ def judge(rule: RoleRule, standing: Standing, document: Document, *, before: Sto
     """Decide the role that *document* gives to somebody who stands as *standing*.
 
     A change that leaves the person inactive is never refused for its roles: they keep the role they had and the case
-    opens. Names that conflicted before and are not touched by the change don't refuse it either, unless it would
-    reactivate.
+    opens. Names that conflicted before and are not touched by the change don't refuse it either, nor count their case
+    again, unless it would reactivate.
 
     Raises:
         ConflictingRoles: the names contradict each other and the rule rejects that.
@@ -92,12 +93,16 @@ def judge(rule: RoleRule, standing: Standing, document: Document, *, before: Sto
     reading = read_roles(rule, document)
     if not reading.conflict:
         return Judged(standings.provider_says(rule, standing, reading))
-    untouched = before is not None and documents.role_values(before.document) == documents.role_values(document)
-    if untouched and before is not None and before.active:
+    stays_out = document.get("active") is False
+    if before is not None and (before.active or stays_out) and _same_names(before.document, document):
         return Judged(standings.held(rule, standing), keep_case=True)
-    if document.get("active") is False or rule.on_conflict == "hold":
+    if stays_out or rule.on_conflict == "hold":
         return Judged(standings.held(rule, standing), conflict=reading)
     raise standings.ConflictingRoles(reading)
+
+
+def _same_names(one: Document, other: Document) -> bool:
+    return documents.role_values(one) == documents.role_values(other)
 
 
 def new_user(

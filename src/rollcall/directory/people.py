@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import RowMapping, func, select, text, update
+from sqlalchemy.exc import IntegrityError
 
 from rollcall.access import accounts, revocation
 from rollcall.access.models import Account
@@ -15,7 +16,7 @@ from rollcall.directory.mapping import Cause, Stored
 from rollcall.directory.models import ConflictCase, UserRow
 from rollcall.directory.rules import RoleRule
 from rollcall.directory.standing import ConflictingRoles, Explanation, Standing
-from rollcall.errors import Conflict, NotFound, Taken
+from rollcall.errors import Conflict, Invalid, NotFound, Taken
 from rollcall.journal.events import (
     UserDeactivated,
     UserProvisioned,
@@ -24,12 +25,14 @@ from rollcall.journal.events import (
 )
 from rollcall.journal.record import enter, record
 from rollcall.scim import documents
+from rollcall.scim.errors import SCIMException
 from rollcall.scim.profiles import read_user
 from rollcall.scim.resources import USER_SCHEMA, key
 from rollcall.tenancy import tenants
 from rollcall.work import Work
 
 _NEW = text("SELECT * FROM write_new_user(:tenant, CAST(:change AS jsonb))")
+_OPEN_CASE = text("SELECT settle_cases(:tenant, :user, CAST(:change AS jsonb))")
 _SAVE = text("SELECT * FROM write_user(:tenant, :user, CAST(:change AS jsonb))")
 
 
@@ -110,24 +113,16 @@ async def take_in(work: Work, draft: Draft, *, role: str | None = None) -> Perso
         UnknownRole: the tenant has no such role.
         Invalid: the draft can't be a person.
     """
-    tenant = await tenants.own(work)
+    tenant = await tenants.own_held(work)
     rule = RoleRule.model_validate(tenant.role_rule)
     standing_now = standing.fresh(rule)
     if role is not None:
         standing_now = standing.given_by_hand(rule, standing_now, role)
-    document = documents.document(read_user(_payload(draft)).user)
-    taken = await work.db.scalar(
-        select(UserRow.id).where(
-            UserRow.tenant_id == work.tenant.id, UserRow.user_name_key == key(str(document["userName"]))
-        )
-    )
-    if taken is not None:
-        msg = f"There is somebody with the userName “{draft.user_name}” already; reactivate or change that person."
-        raise Taken(msg)
+    document = _document(draft)
     change = mapping.new_user(
         document, rule, tenant.role_rule_version, mapping.Judged(standing_now), _cause(work, "added by hand")
     )
-    row = (await work.db.execute(_NEW, {"tenant": work.tenant.id, "change": mapping.as_json(change)})).mappings().one()
+    row = await _insert(work, change, draft.user_name)
     await enter(work, UserProvisioned(role=standing_now.role), account_id=row["account_id"], target=str(row["id"]))
     return await find(work, row["account_id"])
 
@@ -201,7 +196,7 @@ async def reactivate(work: Work, person_id: UUID) -> Person:
 
 async def explain(work: Work, person_id: UUID) -> Explanation:
     """Which role names were seen for a person, from where, how they were read, and what came of it."""
-    rule = await _rule(work)
+    rule = RoleRule.model_validate((await tenants.own(work)).role_rule)
     person = await find(work, person_id)
     document = {} if person.user is None else person.user.document
     return standing.explanation(
@@ -238,12 +233,33 @@ def _payload(draft: Draft) -> dict[str, Any]:
     return payload
 
 
+def _document(draft: Draft) -> dict[str, object]:
+    try:
+        return documents.document(read_user(_payload(draft)).user)
+    except SCIMException as refusal:
+        raise Invalid(refusal.detail) from refusal
+
+
+async def _insert(work: Work, change: dict[str, Any], user_name: str) -> RowMapping:
+    """Write a new person's rows; the index decides who is first, when two take somebody in at the same moment."""
+    try:
+        async with work.db.begin_nested():
+            result = await work.db.execute(_NEW, {"tenant": work.tenant.id, "change": mapping.as_json(change)})
+            return result.mappings().one()
+    except IntegrityError as error:
+        if "uq_users_user_name" not in str(error.orig):
+            raise
+        msg = f"There is somebody with the userName “{user_name}” already; reactivate or change that person."
+        raise Taken(msg) from error
+
+
 def _cause(work: Work, reason: str) -> Cause:
     return Cause(work.origin.request_id, work.now, reason)
 
 
 async def _rule(work: Work) -> RoleRule:
-    return RoleRule.model_validate((await tenants.own(work)).role_rule)
+    """The rule in force, which nobody edits before this work is committed; to be asked before an account is locked."""
+    return RoleRule.model_validate((await tenants.own_held(work)).role_rule)
 
 
 async def _locked(work: Work, account_id: UUID) -> Account:
@@ -290,14 +306,13 @@ async def _save(work: Work, stored: Stored, document: dict[str, Any], *, reason:
         msg = f"Their roles contradict each other ({conflict.detail}); resolve that at the identity provider first."
         raise Conflict(msg) from conflict
     change = mapping.changed_user(stored, document, judged, _cause(work, reason))
-    result = (
-        (await work.db.execute(_SAVE, {"tenant": work.tenant.id, "user": stored.id, "change": mapping.as_json(change)}))
-        .mappings()
-        .one()
-    )
+    who = {"tenant": work.tenant.id, "user": stored.id, "change": mapping.as_json(change)}
+    result = (await work.db.execute(_SAVE, who)).mappings().one()
     if result["verdict"] != "done":
         msg = "Somebody changed this person at the same moment; try again."
         raise Conflict(msg)
+    if judged.conflict is not None:
+        await work.db.execute(_OPEN_CASE, who)
     return None if result["reason"] is None else json.loads(result["reason"])
 
 

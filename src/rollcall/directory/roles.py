@@ -84,19 +84,23 @@ async def current(work: Work) -> tuple[RoleRule, int]:
 
 
 async def _bring_to_everybody(work: Work, rule: RoleRule) -> tuple[int, int]:
+    # Locked first and read after it: a locking statement that had to wait shows the accounts as they are then, but the
+    # documents beside them as they were before.
+    await work.db.execute(
+        select(Account.id).where(Account.tenant_id == work.tenant.id).order_by(Account.id).with_for_update()
+    )
     people = await work.db.execute(
         select(Account.id, Account.standing, Account.role, Account.is_admin, UserRow.id, UserRow.document)
         .outerjoin(UserRow, (UserRow.tenant_id == Account.tenant_id) & (UserRow.account_id == Account.id))
         .where(Account.tenant_id == work.tenant.id)
         .order_by(Account.id)
-        .with_for_update(of=Account)
     )
     changed = opened = 0
     for account_id, stored, role, is_admin, user_id, document in people.all():
         before = mapping.read_standing(stored)
         reading = mapping.read_roles(rule, document or {})
         after = standing.rule_changed(rule, before, reading)
-        if user_id is not None:
+        if user_id is not None:  # pyright: ignore[reportUnnecessaryComparison]  # the join is an outer one
             opened += await _settle_case(work, user_id, document, reading)
         if after == before and is_admin == (role in rule.admin_roles):
             continue

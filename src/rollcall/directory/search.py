@@ -4,12 +4,23 @@ The look-ups that providers make all day are single statements (``scim_find``, `
 compiled to SQL by a visitor over scim2-models' tree and runs behind the same gate, inside the tenant.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast as typed
 from uuid import UUID
 
-from scim2_models.path import CompareOperator, Comparison, FilterNode, FilterVisitor, LogicalExpr, LogicalOperator
-from scim2_models.path import Not, Present, ValuePath
+from scim2_models.path import (
+    CompareOperator,
+    Comparison,
+    FilterNode,
+    FilterVisitor,
+    LogicalExpr,
+    LogicalOperator,
+    Not,
+    Present,
+    ValuePath,
+)
 from sqlalchemy import ColumnElement, Text, and_, cast, exists, false, func, select
 
 from rollcall.access.gate import Call
@@ -17,7 +28,7 @@ from rollcall.db import Row
 from rollcall.directory.mapping import composed
 from rollcall.directory.models import UserEmail, UserRow
 from rollcall.scim import filters
-from rollcall.scim.errors import InvalidFilter, InvalidValue
+from rollcall.scim.errors import InvalidFilter, InvalidSyntax, InvalidValue
 from rollcall.scim.resources import key
 from rollcall.work import Actor, ActorKind, TenantRef, open_work
 
@@ -30,6 +41,9 @@ USUAL_RESULTS = 100
 _FIND = "SELECT * FROM scim_find($1, $2, $3, $4, $5, $6, $7)"
 _PAGE = "SELECT * FROM scim_page($1, $2, $3, $4, $5)"
 _ADMIT = "SELECT * FROM scim_admit($1, $2, $3, 'read', NULL, false)"
+_INTEGER = re.compile(r"[+-]?[0-9]{1,100}")
+_KINDS = {str: "a string", int: "a whole number", list: "a list of names"}
+_MESSAGE = {"filter": str, "startindex": int, "count": int, "attributes": list, "excludedattributes": list}
 _HOT = {"userName": key, "emails.value": key, "externalId": composed, "id": str}
 
 
@@ -56,7 +70,7 @@ class Query:
         return self.tree is not None and self.hot is None
 
 
-def read_query(parameters: dict[str, str]) -> Query:
+def read_query(parameters: Mapping[str, str]) -> Query:
     """Read the parameters of a list request (RFC 7644 §3.4.2); their names are compared without case.
 
     A startIndex below 1 is 1 and a negative count is 0, as §3.4.2.4 has it.
@@ -74,6 +88,25 @@ def read_query(parameters: dict[str, str]) -> Query:
         start_index=max(1, _integer(given, "startIndex", 1)),
         count=min(MOST_RESULTS, max(0, _integer(given, "count", USUAL_RESULTS))),
     )
+
+
+def read_message(payload: Mapping[str, object]) -> dict[str, str]:
+    """A search message (RFC 7644 §3.4.3) as the parameters that the same request has as a GET.
+
+    Raises:
+        InvalidSyntax: a member has the wrong type.
+    """
+    parameters: dict[str, str] = {}
+    for name, value in payload.items():
+        kind = _MESSAGE.get(name.casefold())
+        if kind is None or value is None:
+            continue
+        if type(value) is not kind:
+            raise InvalidSyntax(detail=f"{name}: it is {_KINDS[kind]}")
+        parameters[name] = (
+            ",".join(map(str, typed("list[object]", value))) if kind is list else str(typed("object", value))
+        )
+    return parameters
 
 
 async def rows(call: Call, query: Query) -> Sequence[Row]:
@@ -148,13 +181,13 @@ class _UserFilter(FilterVisitor[ColumnElement[bool]]):
             raise self._unsupported("or")
         return and_(*(self.visit(term) for term in node.terms))
 
-    def visit_present(self, node: Present) -> ColumnElement[bool]:
+    def visit_present(self, node: Present) -> ColumnElement[bool]:  # noqa: ARG002  # the visitor's interface
         raise self._unsupported("pr")
 
-    def visit_not(self, node: Not) -> ColumnElement[bool]:
+    def visit_not(self, node: Not) -> ColumnElement[bool]:  # noqa: ARG002  # as above
         raise self._unsupported("not")
 
-    def visit_value_path(self, node: ValuePath) -> ColumnElement[bool]:
+    def visit_value_path(self, node: ValuePath) -> ColumnElement[bool]:  # noqa: ARG002  # as above
         raise self._unsupported("a value path")
 
     @staticmethod
@@ -165,22 +198,24 @@ class _UserFilter(FilterVisitor[ColumnElement[bool]]):
         )
 
 
+def resource_id(text: str) -> UUID | None:
+    """The id, spelled as ours are (ids are case-exact, RFC 7643 §3.1); anything else is simply nobody's."""
+    try:
+        found = UUID(text)
+    except ValueError:
+        return None
+    return found if str(found) == text else None
+
+
 def _can_be(path: str, value: str) -> bool:
     """Whether a value can be stored in an attribute at all: ids are UUIDs, so other text finds nobody."""
-    if path != "id":
-        return True
-    try:
-        return len(value) == 36 and bool(UUID(value))
-    except ValueError:
-        return False
+    return path != "id" or resource_id(value) is not None
 
 
 def _integer(given: dict[str, str], name: str, default: int) -> int:
     text = given.get(name.casefold())
     if text is None:
         return default
-    try:
-        number = int(text)
-    except ValueError:
-        raise InvalidValue(detail=f"{name} is a whole number") from None
-    return max(-1, min(number, 2**31 - 1))
+    if _INTEGER.fullmatch(text) is None:
+        raise InvalidValue(detail=f"{name} is a whole number")
+    return max(-1, min(int(text), 2**31 - 1))

@@ -48,7 +48,7 @@ async def read(call: Call, user_id: str) -> Answer:
     Raises:
         SCIMException: the gate refuses, or this tenant has no such person.
     """
-    row, admitted = await _admit(call, "read", _uuid(user_id))
+    row, admitted = await _admit(call, "read", search.resource_id(user_id))
     if row["id"] is None:
         raise await _refused(admitted, NotFound())
     _trace(admitted, user_id)
@@ -78,6 +78,20 @@ async def refuse_unread(call: Call, needs: str, refusal: SCIMException) -> SCIME
     """
     _, admitted = await _admit(call, needs, None)
     return await _refused(admitted, refusal)
+
+
+async def posted_query(call: Call, body: ReadBody, content_type: str | None) -> dict[str, str]:
+    """Pass the gate and read a search message into the parameters of the same request as a GET.
+
+    Raises:
+        SCIMException: the gate refuses, or the body can't be read.
+    """
+    _, admitted = await _admit(call, "read", None)
+    payload = await _payload(admitted, body, content_type)
+    try:
+        return search.read_message(payload)
+    except SCIMException as refusal:
+        raise await _refused(admitted, refusal, payload=payload) from refusal
 
 
 async def create(call: Call, body: ReadBody, content_type: str | None) -> Answer:
@@ -119,7 +133,9 @@ async def create(call: Call, body: ReadBody, content_type: str | None) -> Answer
             case "former":
                 former = result if result["account_id"] is not None else None
             case "stale":
-                row, admitted = await _admit_again(call, call.door.pool, None)
+                row = await _admit_again(call, call.door.pool, None)
+                if row["verdict"] != "ok":
+                    await gate.refuse_verdict(call, row)
             case _:
                 await gate.refuse_verdict(call, result)
 
@@ -158,7 +174,7 @@ async def delete(call: Call, user_id: str) -> None:
     Raises:
         SCIMException: the gate refuses, or this tenant has no such person.
     """
-    row, admitted = await _admit(call, "write", _uuid(user_id))
+    row, admitted = await _admit(call, "write", search.resource_id(user_id))
     if row["id"] is None:
         raise await _refused(admitted, NotFound())
     token = call.token
@@ -179,7 +195,7 @@ async def _change(
     content_type: str | None,
     read_edit: Callable[[dict[str, object]], Edit],
 ) -> Answer:
-    row, admitted = await _admit(call, "write", _uuid(user_id))
+    row, admitted = await _admit(call, "write", search.resource_id(user_id))
     payload = await _payload(admitted, body, content_type)
     if row["id"] is None:
         raise await _refused(admitted, NotFound(), payload=payload)
@@ -188,49 +204,79 @@ async def _change(
     except SCIMException as refusal:
         raise await _refused(admitted, refusal, payload=payload, user_id=row["id"]) from refusal
     for _ in range(_OPTIMISTIC_TRIES):
-        answer = await _try_change(call, admitted, call.door.pool, row, edit, payload)
-        if answer is not None:
-            return answer
-        row, admitted = await _admit_again(call, call.door.pool, row["id"])
+        attempt = await _attempt(call, call.door.pool, row, edit, payload)
+        if not attempt.stale:
+            return await _conclude(admitted, attempt, payload)
+        row = await _admit_again(call, call.door.pool, row["id"])
     async with call.door.pool.acquire() as connection, connection.transaction():
-        row, admitted = await _admit_again(call, connection, row["id"], lock=True)
-        answer = await _try_change(call, admitted, connection, row, edit, payload)
-    assert answer is not None, "with the rows locked nobody can have been quicker"
-    return answer
+        row = await _admit_again(call, connection, row["id"], lock=True)
+        attempt = await _attempt(call, connection, row, edit, payload)
+    assert not attempt.stale, "with the rows locked nobody can have been quicker"
+    return await _conclude(admitted, attempt, payload)
 
 
-async def _try_change(
-    call: Call, admitted: Admitted, through: Pool | Connection, row: Row, edit: Edit, payload: dict[str, object]
-) -> Answer | None:
-    """Work the change out from *row* and apply it; ``None`` when the stored state has moved on meanwhile."""
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """What came of working a change out from *row* and writing it: refused here, nothing to write, or *result*.
+
+    It is only reported, so that nothing is written down or raised while the rows are locked: the pool's other
+    connections may all be waiting for them, and an exception would undo the audit entry that the database has made.
+    """
+
+    row: Row
+    document: Document | None = None
+    result: Row | None = None
+    refusal: SCIMException | None = None
+    case: dict[str, Any] | None = None
+
+    @property
+    def stale(self) -> bool:
+        """Whether the stored state had moved on since *row* was read."""
+        return self.result is not None and self.result["verdict"] == "stale"
+
+
+async def _attempt(
+    call: Call, through: Pool | Connection, row: Row, edit: Edit, payload: dict[str, object]
+) -> _Attempt:
+    """Work the change out from *row* and, if there is anything to write, write it."""
+    if row["verdict"] != "ok":
+        return _Attempt(row, result=row)
     if row["id"] is None:
-        raise await _refused(admitted, NotFound(), payload=payload)
+        return _Attempt(row, refusal=NotFound())
     stored = _stored(row)
     try:
         document = edit(stored.document, str(stored.id))
+    except SCIMException as refusal:
+        return _Attempt(row, refusal=refusal)
+    try:
         judged = mapping.judge(stored.rule, stored.standing, document, before=stored)
     except standings.ConflictingRoles as conflict:
-        after = edit(stored.document, str(stored.id))
-        raise await _conflict(admitted, conflict, after, payload, user_id=stored.id) from conflict
-    except SCIMException as refusal:
-        raise await _refused(admitted, refusal, payload=payload, user_id=stored.id) from refusal
+        return _Attempt(row, refusal=_refusal_of(conflict), case=mapping.case_of(document, conflict.reading))
     if document == stored.document and judged.standing == stored.standing:
-        await gate.note(admitted, "done", 200, "nothing to change", payload=payload, user_id=stored.id)
-        return _answer(call, row, row["document"])
+        return _Attempt(row)
     change = mapping.changed_user(stored, document, judged, _cause(call))
-    result = await _write(call, _SAVE, change, stored.id, payload=payload, through=through)
+    return _Attempt(row, document, await _write(call, _SAVE, change, stored.id, payload=payload, through=through))
+
+
+async def _conclude(admitted: Admitted, attempt: _Attempt, payload: dict[str, object]) -> Answer:
+    """Answer an attempt, or raise what refused it; what the database has not written down is written down here."""
+    call, row, result = admitted.call, attempt.row, attempt.result
+    if attempt.refusal is not None:
+        await gate.refuse(admitted, attempt.refusal, payload=payload, user_id=row["id"], case=attempt.case)
+        raise attempt.refusal
+    if result is None:
+        await gate.note(admitted, "done", 200, "nothing to change", payload=payload, user_id=row["id"])
+        return _answer(call, row, row["document"])
     match result["verdict"]:
         case "done":
-            return _answer(call, result, orjson.dumps(document))
-        case "stale":
-            return None
+            return _answer(call, result, orjson.dumps(attempt.document))
         case "uniqueness":
             raise Uniqueness("userName")
         case "not_found":
             raise NotFound
         case _:
             await gate.refuse_verdict(call, result)
-            return None
+    raise AssertionError("the gate's verdict has been raised")
 
 
 async def _admit(call: Call, needs: str, user_id: UUID | None) -> tuple[Row, Admitted]:
@@ -240,16 +286,15 @@ async def _admit(call: Call, needs: str, user_id: UUID | None) -> tuple[Row, Adm
     return row, await gate.judge(call, row)
 
 
-async def _admit_again(
-    call: Call, through: Pool | Connection, user_id: UUID | None, *, lock: bool = False
-) -> tuple[Row, Admitted]:
-    """Look at the stored state once more, in the same call: it takes no second permit of the rate limit."""
+async def _admit_again(call: Call, through: Pool | Connection, user_id: UUID | None, *, lock: bool = False) -> Row:
+    """Look at the stored state once more, in the same call: it takes no second permit of the rate limit.
+
+    The verdict is the caller's to judge.
+    """
     token = call.token
     row = await through.fetchrow(_ADMIT, token.tenant_id, token.id, token.digest, "write", user_id, lock)
     assert row is not None
-    if row["verdict"] != "ok":
-        await gate.refuse_verdict(call, row)
-    return row, Admitted(call, row["token_label"], row["owner_id"])
+    return row
 
 
 async def _payload(admitted: Admitted, body: ReadBody, content_type: str | None) -> dict[str, object]:
@@ -271,7 +316,13 @@ async def _write(
 ) -> Row:
     token = call.token
     row = await (through or call.door.pool).fetchrow(
-        statement, token.tenant_id, token.id, token.digest, *more, mapping.as_json(change), mapping.as_json(call.described(payload))
+        statement,
+        token.tenant_id,
+        token.id,
+        token.digest,
+        *more,
+        mapping.as_json(change),
+        mapping.as_json(call.described(payload)),
     )
     assert row is not None
     return row
@@ -297,10 +348,14 @@ async def _conflict(
     user_id: UUID | None = None,
 ) -> SCIMException:
     """The refusal of a role conflict; its case is opened with the audit entry."""
-    refusal = InvalidValue(detail=f"roles: {conflict.detail}")
+    refusal = _refusal_of(conflict)
     case = mapping.case_of(document, conflict.reading)
     await gate.refuse(admitted, refusal, payload=payload, user_id=user_id, case=case)
     return refusal
+
+
+def _refusal_of(conflict: standings.ConflictingRoles) -> InvalidValue:
+    return InvalidValue(attribute="roles", detail=f"roles: {conflict.detail}")
 
 
 def _stored(row: Row) -> Stored:
@@ -346,12 +401,3 @@ def _trace(admitted: Admitted, target: str | None) -> None:
         owner_id=admitted.owner_id,
         target=target,
     )
-
-
-def _uuid(text: str) -> UUID | None:
-    """The id, if it can be one of ours; anything else is simply nobody's."""
-    try:
-        return UUID(text) if len(text) == 36 else None
-    except ValueError:
-        return None
-

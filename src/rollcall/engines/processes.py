@@ -9,12 +9,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import BinaryIO
 
 from rollcall.engines.errors import OWN_ENGINES, EngineFailed
@@ -110,6 +111,7 @@ def spawn(
     when_orphaned: signal.Signals,
     stdin: int = subprocess.DEVNULL,
     pass_fds: Sequence[int] = (),
+    environment: Mapping[str, str] = MappingProxyType(ENVIRONMENT),
 ) -> subprocess.Popen[bytes]:
     """Start *command* in *folder* as *account*, in a session of its own so that a Ctrl-C reaches only us.
 
@@ -121,7 +123,7 @@ def spawn(
         return subprocess.Popen(
             command,
             cwd=folder,  # entered before the account changes: that one may be unable to reach it by name
-            env=ENVIRONMENT,
+            env=environment,
             stdin=stdin,
             stdout=output,
             stderr=output,

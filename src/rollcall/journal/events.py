@@ -18,9 +18,7 @@ class Event:
 
     def payload(self) -> dict[str, Any]:
         """The event's facts as JSON can carry them."""
-        return {
-            name: str(value) if isinstance(value, UUID) else value for name, value in asdict(self).items()
-        }
+        return {name: str(value) if isinstance(value, UUID) else value for name, value in asdict(self).items()}
 
 
 @dataclass(frozen=True, slots=True)

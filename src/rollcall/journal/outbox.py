@@ -59,11 +59,18 @@ async def settle_at_once(fleet: Fleet, messages: Sequence[Leased]) -> None:
 
 
 async def give_back(fleet: Fleet, messages: Sequence[Leased]) -> None:
-    """Return leases that could not be handed on, because the broker is away. That is no attempt."""
+    """Return leases that could not be handed on, because the broker is away. That is no attempt.
+
+    A lease that ran out and is somebody else's by now stays theirs.
+    """
     for message in messages:
         await fleet.db.execute(
             update(OutboxMessage)
-            .where(OutboxMessage.tenant_id == message.tenant_id, OutboxMessage.id == message.id)
+            .where(
+                OutboxMessage.tenant_id == message.tenant_id,
+                OutboxMessage.id == message.id,
+                OutboxMessage.attempts == message.attempts,
+            )
             .values(next_try_at=func.clock_timestamp() + timedelta(seconds=1), attempts=message.attempts - 1)
         )
 
@@ -101,9 +108,7 @@ def backoff(attempts: int, *, jitter: float) -> timedelta:
 
 async def forget_done(fleet: Fleet) -> int:
     """Delete messages that were dealt with a week ago; returns how many."""
-    result: Any = await fleet.db.execute(
-        delete(OutboxMessage).where(OutboxMessage.done_at < fleet.now - KEEP_DONE_FOR)
-    )
+    result: Any = await fleet.db.execute(delete(OutboxMessage).where(OutboxMessage.done_at < fleet.now - KEEP_DONE_FOR))
     return int(result.rowcount)
 
 

@@ -4,7 +4,7 @@ import base64
 import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from sqlalchemy import select, tuple_
@@ -85,7 +85,7 @@ def _seal(entry: AuditEntry) -> str:
 def _open(cursor: str) -> tuple[datetime, UUID]:
     try:
         at, _, entry_id = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().partition("|")
-        return datetime.fromisoformat(at), UUID(entry_id)
-    except (ValueError, binascii.Error) as error:
+        return datetime.fromisoformat(at).astimezone(UTC), UUID(entry_id)
+    except (ValueError, OverflowError, binascii.Error) as error:
         msg = "cursor: take it from next_cursor of the page before, unchanged"
         raise Invalid(msg) from error

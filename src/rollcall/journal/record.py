@@ -20,9 +20,7 @@ _WRITE = text(
 )
 
 
-async def record(
-    work: Work, event: Event, *, account_id: UUID | None = None, target: str | None = None
-) -> None:
+async def record(work: Work, event: Event, *, account_id: UUID | None = None, target: str | None = None) -> None:
     """Enter *event* into the tenant's audit and, if the outside may hear it, into the outbox."""
     await enter(work, event, account_id=account_id, target=target)
     if event.announced:
@@ -73,10 +71,7 @@ def call_of(actor: Actor, origin: Origin, action: str) -> dict[str, Any]:
         "actor_id": None if actor.id is None else str(actor.id),
         "actor_label": actor.label,
         "owner_id": None if actor.owner_id is None else str(actor.owner_id),
-        "request_id": origin.request_id,
-        "method": origin.method,
-        "path": origin.path,
-        "source": origin.source,
+        **origin.facts(),
     }
 
 

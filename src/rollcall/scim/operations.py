@@ -9,6 +9,7 @@ from scim2_models.path import AttrPath
 from rollcall.scim.attributes import Attribute
 from rollcall.scim.errors import InvalidPath, InvalidSyntax, InvalidValue, Mutability, shown
 from rollcall.scim.filters import check_selection, check_size, count_terms
+from rollcall.scim.reader import unholdable
 from rollcall.scim.resources import ENTERPRISE_SCHEMA, USER_ATTRIBUTES, USER_SCHEMA, User
 from rollcall.scim.values import Habit, Reading, read_entry, read_value
 
@@ -145,7 +146,7 @@ def _read_removal(reading: Reading, operation: dict[str, object], target: Attrib
     if operation.get("value") is None:
         return {name: item for name, item in operation.items() if name != "value"}
     reading.note(Habit.REMOVE_WITH_VALUE, text)
-    if not target.multi_valued:
+    if not (target.multi_valued and target.parts):
         raise InvalidValue(detail=f"{shown(text)}: a remove of a single value carries no value")
     entries = cast("list[object]", read_value(reading, target, operation["value"], target.name))
     _count_terms(reading, len(entries))
@@ -155,9 +156,12 @@ def _read_removal(reading: Reading, operation: dict[str, object], target: Attrib
 
 
 def _selector(entry: object) -> object:
-    if not isinstance(entry, dict) or "value" not in entry:
-        return cast("object", entry)
-    return {name: cast("object", entry[name]) for name in ("value", "type") if name in entry}
+    """What of an entry to be removed says which it is."""
+    parts = cast("dict[str, object]", entry)
+    for name, part in parts.items():
+        if isinstance(part, str) and (found := unholdable(part)) is not None:
+            raise InvalidValue(attribute=name, detail=f"{name}: it holds {found}")
+    return {name: parts[name] for name in ("value", "type") if name in parts} if "value" in parts else parts
 
 
 def _read_model(reading: Reading, operation: dict[str, object], schema: str) -> list[dict[str, object]]:

@@ -24,6 +24,7 @@ class Habit(StrEnum):
     CAPITALISED_OP = "capitalised-op"
     BARE_STRING = "bare-string"
     JSON_IN_STRING = "json-in-string"
+    ROLE_DETAILS = "role-details"
     STRING_IN_FILTER = "string-in-filter"
     REMOVE_WITH_VALUE = "remove-with-value"
     UNMATCHED_FILTER = "unmatched-filter"
@@ -121,11 +122,25 @@ def _read_complex(reading: Reading, attribute: Attribute, value: object, path: s
         value = {"value": value}
     if not isinstance(value, dict):
         raise InvalidValue(attribute=path, detail=f"{path}: it is an object")
+    if attribute.name == "roles":
+        value = _role(reading, cast("dict[str, object]", value))
     separator = ":" if path.startswith("urn:") and path == attribute.name else "."
     clean = read_object(reading, attribute.parts, cast("dict[str, object]", value), path + separator)
     if isinstance(text := clean.get("value"), str) and text[:1] in ("{", "["):
         reading.note(Habit.JSON_IN_STRING, path)
     return clean
+
+
+def _role(reading: Reading, entry: dict[str, object]) -> dict[str, object]:
+    """Entra's entries say `displayName` for `display`, and add the id that the role has over there."""
+    names = {name.lower(): name for name in entry}
+    if not {"id", "displayname"} & set(names):
+        return entry
+    reading.note(Habit.ROLE_DETAILS, "roles")
+    kept = {name: part for name, part in entry.items() if name.lower() not in ("id", "displayname")}
+    if "displayname" in names and "display" not in names:
+        kept["display"] = entry[names["displayname"]]
+    return kept
 
 
 def _only_one(reading: Reading, value: object, path: str) -> object:

@@ -1,5 +1,6 @@
 """The installation's own keys: operators' and the product's."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID, uuid4
 
@@ -46,3 +47,8 @@ async def is_live(fleet: Fleet, key_id: UUID, key_digest: bytes) -> bool:
         )
     )
     return found is not None
+
+
+async def every(fleet: Fleet) -> Sequence[InstallationKey]:
+    """All keys, oldest first, ended ones too."""
+    return (await fleet.db.scalars(select(InstallationKey).order_by(InstallationKey.created_at))).all()

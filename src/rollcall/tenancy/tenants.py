@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 
 from rollcall.errors import Invalid, NotFound, Taken
 from rollcall.journal.events import (
@@ -25,6 +26,10 @@ from rollcall.work import Fleet, TenantRef, Work
 SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 
+LEAST_RATE = 25
+"""Calls a second that a limit has to let through; with less, providers' first syncs fail."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantTerms:
     """What can be set for a tenant. A rate of None takes the plan's, 0 switches the limit off."""
@@ -40,17 +45,15 @@ async def create(fleet: Fleet, slug: str, terms: TenantTerms, *, role_rule: dict
     """Take on a customer.
 
     Raises:
-        Invalid: *slug* can't be one.
+        Invalid: *slug* can't be one, or the rate limit can't be that low.
         NotFound: there is no such plan.
         Taken: another tenant has this slug.
     """
-    if not SLUG.fullmatch(slug):
-        msg = f"“{slug}” can't be a slug: use at most 63 lower-case letters, digits and -, e.g. acme-corp"
+    _check_rate(terms)
+    if not SLUG.fullmatch(slug) or _is_uuid(slug):
+        msg = f"“{slug}” can't be a slug: use at most 63 lower-case letters, digits and -, e.g. acme-corp, but no UUID"
         raise Invalid(msg)
     await plans.find(fleet, terms.plan)
-    if await fleet.db.scalar(select(Tenant.id).where(Tenant.slug == slug)) is not None:
-        msg = f"There is a tenant “{slug}” already; choose another slug or change that tenant."
-        raise Taken(msg)
     tenant = Tenant(
         slug=slug,
         name=terms.name,
@@ -60,8 +63,15 @@ async def create(fleet: Fleet, slug: str, terms: TenantTerms, *, role_rule: dict
         rate_burst=terms.rate_burst,
         role_rule=role_rule,
     )
-    fleet.db.add(tenant)
-    await fleet.db.flush()  # the database gives the id
+    try:
+        async with fleet.db.begin_nested():
+            fleet.db.add(tenant)
+            await fleet.db.flush()  # the database gives the id
+    except IntegrityError as error:
+        if "uq_tenants_slug" not in str(error.orig):
+            raise
+        msg = f"There is a tenant “{slug}” already; choose another slug or change that tenant."
+        raise Taken(msg) from error
     await _record(fleet, tenant, TenantCreated(slug=slug, plan=terms.plan))
     return tenant
 
@@ -70,8 +80,10 @@ async def change(fleet: Fleet, tenant: Tenant, terms: TenantTerms) -> bool:
     """Change a tenant to *terms*; its next call is judged by them. Returns whether anything changed.
 
     Raises:
+        Invalid: the rate limit can't be that low.
         NotFound: there is no such plan.
     """
+    _check_rate(terms)
     before = terms_of(tenant)
     if before == terms:
         return False
@@ -120,10 +132,7 @@ async def find(fleet: Fleet, name: str) -> Tenant:
     Raises:
         NotFound: there is none.
     """
-    try:
-        wanted = Tenant.id == UUID(name)
-    except ValueError:
-        wanted = Tenant.slug == name
+    wanted = Tenant.id == UUID(name) if _is_uuid(name) else Tenant.slug == name
     tenant = await fleet.db.scalar(select(Tenant).where(wanted))
     if tenant is None:
         raise NotFound("tenant")
@@ -140,13 +149,39 @@ async def own(work: Work) -> Tenant:
     return (await work.db.scalars(select(Tenant).where(Tenant.id == work.tenant.id))).one()
 
 
+async def own_held(work: Work) -> Tenant:
+    """The tenant this work is for, held so that its role rule is not edited before this work is committed.
+
+    Whoever also locks accounts takes this first, as an edit of the rule does.
+    """
+    return (
+        await work.db.scalars(
+            select(Tenant)
+            .where(Tenant.id == work.tenant.id)
+            .with_for_update(read=True, key_share=True)
+            .execution_options(populate_existing=True)
+        )
+    ).one()
+
+
 def ref(tenant: Tenant) -> TenantRef:
     """The tenant as a `Work` needs it."""
     return TenantRef(tenant.id, tenant.slug)
 
 
+def _check_rate(terms: TenantTerms) -> None:
+    if terms.rate_per_second is not None and 0 < terms.rate_per_second < LEAST_RATE:
+        msg = f"rate_per_second: choose at least {LEAST_RATE}, or 0 for no limit; providers need that much"
+        raise Invalid(msg)
+
+
+def _is_uuid(name: str) -> bool:
+    try:
+        return bool(UUID(name))
+    except ValueError:
+        return False
+
+
 async def _record(fleet: Fleet, tenant: Tenant, event: Event) -> None:
     """Enter an event into the tenant's own audit. The fleet role may write there for any tenant."""
-    await record(
-        Work(fleet.db, ref(tenant), fleet.actor, fleet.origin, fleet.now), event, target=str(tenant.id)
-    )
+    await record(Work(fleet.db, ref(tenant), fleet.actor, fleet.origin, fleet.now), event, target=str(tenant.id))

@@ -116,5 +116,5 @@ def test_examples_are_kept(example: dict[str, Any]) -> None:
 
 def test_unassigned() -> None:
     """Null and the empty list are unassigned values (RFC 7643 §2.5)."""
-    person = {**MINIMAL, "nickName": None, "emails": [], "name": {"givenName": None}}
+    person: dict[str, object] = {**MINIMAL, "nickName": None, "emails": [], "name": {"givenName": None}}
     assert document(read_user(person).user) == document(read_user(MINIMAL).user)

@@ -15,6 +15,7 @@ router = Router(
         discovery.schemas,
         discovery.schema,
         users.list_users,
+        users.search_users,
         users.get_user,
         users.create_user,
         users.replace_user,

@@ -1,21 +1,63 @@
-"""Answers in SCIM's media type."""
+"""Answers in SCIM's media type, whole or only the attributes that were asked for (RFC 7644 §3.9)."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import orjson
 from litestar import Response
 
 from rollcall.directory.users import Answer
 from rollcall.scim.documents import etag
+from rollcall.scim.projection import project
 
 MEDIA_TYPE = "application/scim+json"
 
 
-def resource(answer: Answer, *, status: int = 200) -> Response[bytes]:
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The parameters ``attributes`` and ``excludedAttributes`` of a request."""
+
+    attributes: str | None = None
+    excluded: str | None = None
+
+    @property
+    def of_everything(self) -> bool:
+        """Whether all of a resource is answered, so that its bytes need not be parsed."""
+        return not (self.attributes or self.excluded)
+
+
+def read_selection(parameters: Mapping[str, str]) -> Selection:
+    """Read which attributes a caller asks for; the parameters' names are compared without case.
+
+    Raises:
+        InvalidValue: both parameters are given, or one is longer than any client needs.
+    """
+    given = {name.casefold(): value for name, value in parameters.items()}
+    selection = Selection(given.get("attributes"), given.get("excludedattributes"))
+    project({}, selection.attributes, selection.excluded)
+    return selection
+
+
+def resource(answer: Answer, selection: Selection, *, status: int = 200) -> Response[bytes]:
     """One resource, its location and version repeated in the headers."""
+    body = answer.body
+    if not selection.of_everything:
+        body = orjson.dumps(project(orjson.loads(body), selection.attributes, selection.excluded))
     return Response(
-        answer.body,
+        body,
         status_code=status,
         media_type=MEDIA_TYPE,
         headers={"Location": answer.location, "ETag": etag(answer.version)},
     )
+
+
+def page(body: bytes, selection: Selection) -> bytes:
+    """A ListResponse with each of its resources cut to what was asked for."""
+    if selection.of_everything:
+        return body
+    listed = orjson.loads(body)
+    listed["Resources"] = [project(each, selection.attributes, selection.excluded) for each in listed["Resources"]]
+    return orjson.dumps(listed)
 
 
 def message(body: bytes) -> Response[bytes]:

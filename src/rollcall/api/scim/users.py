@@ -1,16 +1,19 @@
 """``/scim/v2/Users``: people, as identity providers handle them (RFC 7644 §3)."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from litestar import Request, Response, delete, get, patch, post, put
+from litestar.exceptions import HTTPException
 from litestar.params import FromPath
 
 from rollcall.access import gate
 from rollcall.access.gate import Call
-from rollcall.api.requests import origin
-from rollcall.api.scim.answers import message, resource
+from rollcall.api.requests import LARGEST_BODY, origin
+from rollcall.api.scim.answers import Selection, message, page, read_selection, resource
 from rollcall.directory import search, users
-from rollcall.scim.errors import SCIMException
+from rollcall.directory.users import ReadBody
+from rollcall.scim.errors import PayloadTooLarge, SCIMException
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -20,42 +23,85 @@ def call_of(request: AnyRequest, action: str) -> Call:
     return gate.present(request.app.state.door, request.headers.get("authorization"), origin(request), f"scim.{action}")
 
 
+def body_of(request: AnyRequest) -> ReadBody:
+    """How the body is read, which is refused in the protocol's own words, and written down, when it is too large."""
+
+    async def read() -> bytes:
+        try:
+            return await request.body()
+        except HTTPException as exception:
+            if exception.status_code != 413:
+                raise
+            raise PayloadTooLarge(LARGEST_BODY) from exception
+
+    return read
+
+
+async def selection_of(call: Call, needs: str, parameters: Mapping[str, str]) -> Selection:
+    """Which attributes are to be answered; judged before anything is changed, and after the caller has been."""
+    try:
+        return read_selection(parameters)
+    except SCIMException as refusal:
+        raise await users.refuse_unread(call, needs, refusal) from refusal
+
+
+async def listed(call: Call, parameters: Mapping[str, str]) -> Response[bytes]:
+    """The page of people that *parameters* ask for."""
+    try:
+        query = search.read_query(parameters)
+    except SCIMException as refusal:
+        raise await users.refuse_unread(call, "read", refusal) from refusal
+    selection = await selection_of(call, "read", parameters)
+    return message(page(await users.find(call, query), selection))
+
+
 @get("/Users", name="scim_list_users")
 async def list_users(request: AnyRequest) -> Response[bytes]:
     """List people, or find some of them with ``filter``."""
-    call = call_of(request, "users.list")
-    try:
-        query = search.read_query(dict(request.query_params))
-    except SCIMException as refusal:
-        raise await users.refuse_unread(call, "read", refusal) from refusal
-    return message(await users.find(call, query))
+    return await listed(call_of(request, "users.list"), request.query_params)
+
+
+@post(["/.search", "/Users/.search"], name="scim_search_users", status_code=200)
+async def search_users(request: AnyRequest) -> Response[bytes]:
+    """Do what a list does, with the parameters in the body (RFC 7644 §3.4.3)."""
+    call = call_of(request, "users.search")
+    parameters = await users.posted_query(call, body_of(request), request.headers.get("content-type"))
+    return await listed(call, parameters)
 
 
 @get("/Users/{user_id:str}", name="scim_get_user")
 async def get_user(request: AnyRequest, user_id: FromPath[str]) -> Response[bytes]:
     """Read one person."""
-    return resource(await users.read(call_of(request, "users.read"), user_id))
+    call = call_of(request, "users.read")
+    selection = await selection_of(call, "read", request.query_params)
+    return resource(await users.read(call, user_id), selection)
 
 
 @post("/Users", name="scim_create_user")
 async def create_user(request: AnyRequest) -> Response[bytes]:
     """Take a person in."""
     call = call_of(request, "users.create")
-    return resource(await users.create(call, request.body, request.headers.get("content-type")), status=201)
+    selection = await selection_of(call, "write", request.query_params)
+    created = await users.create(call, body_of(request), request.headers.get("content-type"))
+    return resource(created, selection, status=201)
 
 
 @put("/Users/{user_id:str}", name="scim_replace_user")
 async def replace_user(request: AnyRequest, user_id: FromPath[str]) -> Response[bytes]:
     """Replace a person's attributes."""
     call = call_of(request, "users.replace")
-    return resource(await users.replace(call, user_id, request.body, request.headers.get("content-type")))
+    selection = await selection_of(call, "write", request.query_params)
+    replaced = await users.replace(call, user_id, body_of(request), request.headers.get("content-type"))
+    return resource(replaced, selection)
 
 
 @patch("/Users/{user_id:str}", name="scim_patch_user")
 async def patch_user(request: AnyRequest, user_id: FromPath[str]) -> Response[bytes]:
     """Change some of a person's attributes; ``active=false`` closes every way in."""
     call = call_of(request, "users.patch")
-    return resource(await users.patch(call, user_id, request.body, request.headers.get("content-type")))
+    selection = await selection_of(call, "write", request.query_params)
+    patched = await users.patch(call, user_id, body_of(request), request.headers.get("content-type"))
+    return resource(patched, selection)
 
 
 @delete("/Users/{user_id:str}", name="scim_delete_user")

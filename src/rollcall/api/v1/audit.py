@@ -8,7 +8,9 @@ from litestar import Router, get
 from litestar.params import FromQuery, QueryParameter
 from pydantic import BaseModel
 
+from rollcall.api.v1.bodies import storable_moment
 from rollcall.api.v1.callers import ADMINS, TenantWork, tenant_work
+from rollcall.errors import Invalid
 from rollcall.journal.models import AuditEntry
 from rollcall.journal.reading import Question, read
 
@@ -87,13 +89,21 @@ async def read_audit(
         account_id=person,
         actor_id=actor,
         request_id=request_id,
-        since=since,
-        until=until,
+        since=_moment("since", since),
+        until=_moment("until", until),
     )
     page = await read(work, question, limit=limit, cursor=cursor)
     return AuditPage(
         entries=[entry_view(entry, payload) for entry, payload in page.entries], next_cursor=page.next_cursor
     )
+
+
+def _moment(name: str, given: datetime | None) -> datetime | None:
+    try:
+        return None if given is None else storable_moment(given)
+    except ValueError as error:
+        msg = f"{name}: {error}"
+        raise Invalid(msg) from error
 
 
 router = Router("/", route_handlers=[read_audit], tags=["audit"])

@@ -17,7 +17,7 @@ from litestar.params import FromPath
 from rollcall.api.requests import origin
 from rollcall.crypto import TokenKind, read_token
 from rollcall.db import Database
-from rollcall.errors import Forbidden, NotFound, Refusal, Unauthenticated
+from rollcall.errors import Forbidden, Invalid, NotFound, Refusal, Unauthenticated
 from rollcall.journal.record import record_refusal
 from rollcall.tenancy import tenants
 from rollcall.work import SYSTEM, Actor, ActorKind, Fleet, TenantRef, Work, open_fleet, open_work
@@ -59,6 +59,13 @@ async def _authenticate(connection: Connection) -> tuple[Actor, TenantRef | None
     return actor, None if row["slug"] is None else TenantRef(token.tenant_id, row["slug"])
 
 
+def _check_address(connection: Connection) -> None:
+    """Refuse an address that names what no row can be called; the database would fail on it."""
+    if "\x00" in connection.scope["path"] or b"%00" in connection.scope["query_string"]:
+        msg = "The address holds a NUL character (%00); leave it out."
+        raise Invalid(msg)
+
+
 def only(*kinds: ActorKind) -> Guard:
     """A guard that lets these kinds of keys through, and a tenant's admin only to their own tenant."""
 
@@ -67,6 +74,7 @@ def only(*kinds: ActorKind) -> Guard:
         if actor.kind not in kinds:
             msg = f"This needs {' or '.join(_NAMES[kind] for kind in kinds)}."
             raise Forbidden(msg)
+        _check_address(connection)
         named = connection.path_params.get("tenant")
         if home is not None and named is not None and named not in (home.slug, str(home.id)):
             raise NotFound("tenant")

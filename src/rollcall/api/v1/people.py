@@ -6,9 +6,10 @@ from uuid import UUID
 
 from litestar import Router, delete, get, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from rollcall.access import receipts, sessions
+from rollcall.api.v1.bodies import Body
 from rollcall.api.v1.callers import ADMINS, ANYBODY, TenantWork, tenant_work, uuid_of
 from rollcall.directory import people
 from rollcall.directory.people import Draft, Person
@@ -39,10 +40,8 @@ class PeoplePage(BaseModel):
     people: list[PersonView]
 
 
-class NewPerson(BaseModel):
+class NewPerson(Body):
     """A person to take in by hand."""
-
-    model_config = ConfigDict(extra="forbid")
 
     user_name: str = Field(min_length=1, max_length=320)
     given_name: str | None = Field(default=None, max_length=200)
@@ -53,18 +52,14 @@ class NewPerson(BaseModel):
     role: str | None = Field(default=None, description="a role key; the tenant's default role if left out")
 
 
-class RoleGiven(BaseModel):
+class RoleGiven(Body):
     """A role to give by hand."""
-
-    model_config = ConfigDict(extra="forbid")
 
     role: str
 
 
-class Deactivation(BaseModel):
+class Deactivation(Body):
     """Why somebody is deactivated; it stands in the receipt."""
-
-    model_config = ConfigDict(extra="forbid")
 
     reason: str = Field(default="deactivated by an admin", min_length=1, max_length=500)
 

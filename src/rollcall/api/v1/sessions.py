@@ -7,19 +7,18 @@ from uuid import UUID
 
 from litestar import Request, Router, delete, post
 from litestar.params import FromPath, JSONBody
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from rollcall.access import sessions
 from rollcall.api.requests import origin
+from rollcall.api.v1.bodies import Body
 from rollcall.api.v1.callers import PRODUCT, TenantWork, actor_of, refusal_writer, tenant_named, tenant_work, uuid_of
 from rollcall.directory import people
 from rollcall.work import Work, open_work
 
 
-class SessionWanted(BaseModel):
+class SessionWanted(Body):
     """A session to open, for the person named by id or by userName."""
-
-    model_config = ConfigDict(extra="forbid")
 
     tenant: str = Field(description="the tenant's id or slug")
     person: UUID | None = Field(default=None, description="the product's id of the person, or SCIM's")

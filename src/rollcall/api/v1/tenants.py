@@ -1,20 +1,34 @@
 """``/v1/tenants`` and ``/v1/plans``: customers and what they pay for."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from litestar import Router, get, patch, post
 from litestar.params import FromPath, JSONBody
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, Field, field_validator
 
+from rollcall.api.v1.bodies import Body
 from rollcall.api.v1.callers import ADMINS, OPS, FleetWork, TenantWork, fleet_work, tenant_work
 from rollcall.directory import roles
 from rollcall.tenancy import plans, tenants
 from rollcall.tenancy.models import Plan, Tenant
 from rollcall.tenancy.tenants import TenantTerms
 
-Rate = Annotated[int, Field(ge=0, le=100_000, description="calls a second; 0 means no limit, else at least 25")]
+
+def _no_starvation(rate: int) -> int:
+    if 0 < rate < LEAST_RATE:
+        msg = f"is 0 for no limit, else at least {LEAST_RATE}"
+        raise ValueError(msg)
+    return rate
+
+
+LEAST_RATE = 25
+Rate = Annotated[
+    int,
+    Field(ge=0, le=100_000, description="calls a second; 0 means no limit, else at least 25"),
+    AfterValidator(_no_starvation),
+]
 
 
 class PlanView(BaseModel):
@@ -43,10 +57,8 @@ class TenantView(BaseModel):
     created_at: datetime
 
 
-class NewTenant(BaseModel):
+class NewTenant(Body):
     """A customer to take on. Without a role rule it has the roles admin and member, given by hand only."""
-
-    model_config = ConfigDict(extra="forbid")
 
     slug: str
     name: str = Field(min_length=1, max_length=200)
@@ -57,16 +69,22 @@ class NewTenant(BaseModel):
     role_rule: dict[str, object] | None = None
 
 
-class TenantChange(BaseModel):
+class TenantChange(Body):
     """What to change of a customer; what is left out stays."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: str | None = Field(default=None, min_length=1, max_length=200)
     plan: str | None = None
     token_issuing: Literal["self_service", "ops"] | None = None
     rate_per_second: Rate | None = None
     rate_burst: int | None = Field(default=None, ge=1, le=1_000_000)
+
+    @field_validator("name", "plan", "token_issuing")
+    @classmethod
+    def _always_there(cls, value: str | None) -> str:
+        if value is None:
+            msg = "can't be taken away; leave it out to keep it"
+            raise ValueError(msg)
+        return value
 
 
 def plan_view(plan: Plan) -> PlanView:
@@ -137,7 +155,7 @@ async def resume_tenant(fleet: FleetWork, tenant: FromPath[str]) -> TenantView:
     return tenant_view(row)
 
 
-def _as_given(terms: TenantTerms) -> dict[str, object]:
+def _as_given(terms: TenantTerms) -> dict[str, Any]:
     return {
         "name": terms.name,
         "plan": terms.plan,

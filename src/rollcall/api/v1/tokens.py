@@ -1,16 +1,17 @@
 """``/v1/tenants/{tenant}/tokens``: SCIM tokens and admins' own, shown once."""
 
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from litestar import Router, get, post
 from litestar.params import FromPath, JSONBody
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from rollcall.access import tokens
 from rollcall.access.models import Token
 from rollcall.access.tokens import NewToken, Scope
+from rollcall.api.v1.bodies import Body, Moment
 from rollcall.api.v1.callers import ADMINS, TenantWork, tenant_work, uuid_of
 from rollcall.directory import people
 from rollcall.work import ActorKind
@@ -41,21 +42,17 @@ class IssuedToken(TokenView):
     token: str
 
 
-class TokenWanted(BaseModel):
+class TokenWanted(Body):
     """A token to issue. An admin issues their own; ops name an owner, or none for one that the tenant owns."""
-
-    model_config = ConfigDict(extra="forbid")
 
     label: str = Field(min_length=1, max_length=200)
     scopes: list[ScopeName] = Field(default=["scim"], min_length=1, max_length=3)
     owner: UUID | None = Field(default=None, description="the person who answers for it; an active admin")
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
 
 
-class Rotation(BaseModel):
+class Rotation(Body):
     """How a token is replaced."""
-
-    model_config = ConfigDict(extra="forbid")
 
     overlap_seconds: int = Field(default=0, ge=0, le=2_592_000, description="how long the old one works on")
 
@@ -65,7 +62,7 @@ def token_view(token: Token, now: datetime) -> TokenView:
     return TokenView(**_facts(token, now))
 
 
-def _facts(token: Token, now: datetime) -> dict[str, object]:
+def _facts(token: Token, now: datetime) -> dict[str, Any]:
     return {
         "id": token.id,
         "label": token.label,

@@ -1,0 +1,102 @@
+"""``python -m benchmarks``: measure Rollcall beside its floors and say which goals it reaches."""
+
+import asyncio
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+import psutil
+from redis import Redis
+
+from benchmarks import report
+from benchmarks.ground import Ground, laid_out, superuser
+from benchmarks.measuring import Bench, Finding, ready
+from benchmarks.operations import Comparison, Target, comparisons
+from benchmarks.servers import free_port, started
+
+MEMORY_GOAL = 200 * 2**20
+
+
+@click.command()
+@click.option("--quick", is_flag=True, help="2,000 people, 3 short rounds: whether it works, not how fast it is.")
+@click.option("--people", type=click.IntRange(200, 5_000_000), help="People in all tenants together. [100,000]")
+@click.option("--tenants", default=1, show_default=True, type=click.IntRange(1, 10_000), help="Tenants they are in.")
+@click.option("--seconds", type=click.FloatRange(0.1, 60), help="How long each turn takes. [2]")
+@click.option("--rounds", type=click.IntRange(1, 99), help="Turns of each operation and of its floor. [5]")
+@click.option("--connections", default=16, show_default=True, type=click.IntRange(1, 256), help="Busy at a time.")
+@click.option("--only", multiple=True, help="Measure operations whose name begins so; may be repeated.")
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures here.")
+def main(
+    quick: bool,
+    people: int | None,
+    tenants: int,
+    seconds: float | None,
+    rounds: int | None,
+    connections: int,
+    only: tuple[str, ...],
+    json_file: Path | None,
+) -> None:
+    """Measure Rollcall on engines of its own, beside bare floors measured in the same run."""
+    people = people or (2_000 if quick else 100_000)
+    seconds = seconds or (0.5 if quick else 2.0)
+    rounds = rounds or (3 if quick else 5)
+    with (
+        tempfile.TemporaryDirectory(prefix="rollcall-bench-") as folder,
+        laid_out(Path(folder), people=people, tenants=tenants, say=click.echo) as ground,
+        started(*_floor(ground), ready="/live") as floor,
+        started(*_rollcall(ground), ready="/health/ready") as rollcall,
+        ready(
+            {Target.FLOOR: floor, Target.ROLLCALL: rollcall},
+            psutil.Process(ground.engines.postgres.process.pid),
+            connections=connections,
+            seconds=seconds,
+        ) as bench,
+    ):
+        around = report.surroundings(_engine_versions(ground))
+        chosen = [each for each in comparisons(ground) if not only or each.operation.name.startswith(only)]
+        click.echo(f"{connections} connections, {rounds} rounds of {seconds:g} s, one web process; medians.")
+        click.echo(report.heading(around))
+        findings = _measure(bench, chosen, rounds)
+        memory = rollcall.memory()
+        click.echo(report.floor_lines(findings))
+        click.echo(f"\nA web process holds {memory / 2**20:.0f} MB (goal: under {MEMORY_GOAL / 2**20:.0f} MB).")
+        if json_file is not None:
+            run = {"people": people, "tenants": tenants, "seconds": seconds, "connections": connections}
+            json_file.write_text(json.dumps(report.as_data(around, findings, memory, **run), indent=2))
+
+
+def _measure(bench: Bench, chosen: list[Comparison], rounds: int) -> list[Finding]:
+    findings: list[Finding] = []
+    for comparison in chosen:
+        findings.append(bench.compare(comparison, rounds))
+        click.echo(report.line(findings[-1]))
+    return findings
+
+
+def _rollcall(ground: Ground) -> tuple[list[str], int, dict[str, str]]:
+    port = free_port()
+    return ["-m", "rollcall", "serve", "--port", str(port)], port, ground.environment()
+
+
+def _floor(ground: Ground) -> tuple[list[str], int, dict[str, str]]:
+    port = free_port()
+    return ["-m", "benchmarks.floor", str(port)], port, ground.environment(ground.floor_url)
+
+
+def _engine_versions(ground: Ground) -> dict[str, str]:
+    async def postgres() -> str:
+        async with superuser(ground.engines) as connection:
+            return await connection.fetchval("SHOW server_version")
+
+    with Redis.from_url(ground.engines.valkey.url) as valkey:  # pyright: ignore[reportUnknownMemberType]
+        info = valkey.info("server")
+    return {
+        "PostgreSQL": asyncio.run(postgres()),
+        "Valkey": str(info.get("valkey_version", info.get("redis_version"))),  # pyright: ignore
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,302 @@
+"""The ground that is measured on: real engines, migrated, and tenants full of people written by bulk statements."""
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+from uuid import UUID, uuid4
+
+import asyncpg  # pyright: ignore[reportMissingTypeStubs]  # it ships no types
+import orjson
+from pydantic import SecretStr
+
+from benchmarks import floor
+from rollcall import tables
+from rollcall.cli.embedded import DATABASE, RUNNER, Engines, prepare, running
+from rollcall.crypto import NOBODY, TokenKind, digest, new_token
+from rollcall.db import Connection
+from rollcall.directory import standing
+from rollcall.directory.rules import RoleRule
+from rollcall.settings import Settings
+
+SAMPLE = 4_000
+"""People that are asked about, of all that are stored; chosen by lot."""
+
+BATCH = 50_000
+THINGS = 20_000
+
+RULE: dict[str, Any] = {
+    "prefix": "dart-",
+    "roles": {
+        "admin": {"label": "Admin", "admin": True, "names": ["admins"]},
+        "member": {"label": "Member", "names": ["members"]},
+        "guest": {"label": "Guest", "names": ["guests"]},
+    },
+    "default": "member",
+}
+
+PERSON: dict[str, Any] = {
+    "schemas": [
+        "urn:ietf:params:scim:schemas:core:2.0:User",
+        "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User",
+    ],
+    "userName": "amara.okonkwo.#@bench.example",
+    "externalId": "00u#f2kq81LmT0h7",
+    "name": {"formatted": "Amara Okonkwo #", "familyName": "Okonkwo #", "givenName": "Amara"},
+    "displayName": "Amara Okonkwo #",
+    "nickName": "Amara",
+    "title": "Senior Reliability Engineer",
+    "userType": "Employee",
+    "preferredLanguage": "en-GB",
+    "locale": "en-GB",
+    "timezone": "Europe/London",
+    "active": True,
+    "emails": [
+        {"value": "amara.okonkwo.#@bench.example", "type": "work", "primary": True},
+        {"value": "amara.#@home.example", "type": "home"},
+    ],
+    "phoneNumbers": [
+        {"value": "+44 20 7946 0#", "type": "work", "primary": True},
+        {"value": "+44 7700 900#", "type": "mobile"},
+    ],
+    "addresses": [
+        {
+            "type": "work",
+            "streetAddress": "20 Farringdon Street",
+            "locality": "London",
+            "postalCode": "EC4A 4AB",
+            "country": "GB",
+            "formatted": "20 Farringdon Street\nLondon EC4A 4AB\nGB",
+        }
+    ],
+    "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {
+        "employeeNumber": "E-#",
+        "costCenter": "4130",
+        "organization": "Bench Industries",
+        "division": "Platform",
+        "department": "Site Reliability",
+    },
+}
+"""What an identity provider sends of a person, about 1.2 kB; # stands for the person's number."""
+
+_PEOPLE = """
+WITH people AS MATERIALIZED (SELECT uuidv7() AS id, n FROM generate_series($2::integer, $3::integer) n),
+written AS MATERIALIZED (SELECT id, replace($4, '#', n::text)::jsonb AS document FROM people),
+accounts AS (
+    INSERT INTO accounts (tenant_id, id, user_name, external_id, active, role, is_admin, standing)
+    SELECT $1, id, document ->> 'userName', document ->> 'externalId', true, 'member', false, $5::jsonb FROM written),
+users AS (
+    INSERT INTO users (tenant_id, id, account_id, user_name_key, external_id, display_name_key, active, document)
+    SELECT $1, id, id, lower(document ->> 'userName'), document ->> 'externalId', lower(document ->> 'displayName'),
+           true, document
+      FROM written),
+emails AS (
+    INSERT INTO user_emails (tenant_id, user_id, value_key)
+    SELECT $1, id, e ->> 'value' FROM written, jsonb_array_elements(document -> 'emails') e),
+sessions AS (
+    INSERT INTO sessions (tenant_id, id, account_id, epoch, digest, expires_at)
+    SELECT $1, gen_random_uuid(), id, 1, sha256(uuid_send(id)), now() + interval '8 hours' FROM people)
+SELECT id FROM people ORDER BY id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who is asked about, with the session they are signed in with."""
+
+    id: UUID
+    user_name: str
+    session: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """A tenant, its SCIM token, how many people it began with, and those of them who are asked about."""
+
+    id: UUID
+    slug: str
+    token: str
+    people: int
+    sample: tuple[Person, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Everything the measured requests are about. *tenants* are full of people, *neighbour* has none."""
+
+    engines: Engines
+    application_key: str
+    tenants: tuple[Tenant, ...]
+    neighbour: Tenant
+    things: tuple[UUID, ...]
+
+    def environment(self, database_url: str | None = None) -> dict[str, str]:
+        """What a web process is told."""
+        environment = self.engines.environment
+        if database_url is not None:
+            environment["ROLLCALL_DATABASE_URL"] = database_url
+        return environment | {"ROLLCALL_PUBLIC_URL": "https://rollcall.bench.example"}
+
+    @property
+    def floor_url(self) -> str:
+        """The floor's own database on the same server, as the same role."""
+        return self.engines.database_url.removesuffix(f"/{DATABASE}") + f"/{floor.DATABASE}"
+
+    def leavers(self, count: int) -> list[tuple[Tenant, UUID]]:
+        """New people, active and signed in, for whom it is time to leave."""
+        return asyncio.run(self._leavers(count))
+
+    async def _leavers(self, count: int) -> list[tuple[Tenant, UUID]]:
+        share = -(-count // len(self.tenants))
+        async with superuser(self.engines) as connection:
+            found = [(tenant, await _add_people(connection, tenant.id, share)) for tenant in self.tenants]
+        return [(tenant, person) for tenant, people in found for person in people][:count]
+
+    def count_people(self, tenant: Tenant) -> int:
+        """How many people a tenant has now."""
+        return asyncio.run(self._count_people(tenant))
+
+    async def _count_people(self, tenant: Tenant) -> int:
+        async with superuser(self.engines) as connection:
+            return await connection.fetchval("SELECT count(*) FROM users WHERE tenant_id = $1", tenant.id)
+
+
+@contextmanager
+def laid_out(folder: Path, *, people: int, tenants: int, say: Callable[[str], None]) -> Generator[Ground]:
+    """Start durable engines in *folder* and fill them: *people* altogether, spread evenly over *tenants*."""
+    say("Starting PostgreSQL and Valkey …")
+    with running(folder) as (postgres, valkey):
+        engines = asyncio.run(prepare(postgres, valkey))
+        settings = Settings(
+            database_url=SecretStr(engines.database_url),
+            migration_database_url=SecretStr(engines.migration_database_url),
+            redis_url=SecretStr(engines.valkey.url),
+        )
+        asyncio.run(tables.migrate(settings))
+        say(f"Writing {people:,} people of {tenants:,} {'tenant' if tenants == 1 else 'tenants'} …")
+        yield asyncio.run(_fill(engines, people, tenants))
+
+
+@asynccontextmanager
+async def superuser(engines: Engines, database: str = DATABASE) -> AsyncGenerator[Connection]:
+    """A connection that row-level security does not bind."""
+    url = engines.postgres.superuser_url.rpartition("/")[0] + f"/{database}"
+    connection = cast("Connection", await asyncpg.connect(url))  # pyright: ignore[reportUnknownMemberType]
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+def person_text(number: int | str) -> str:
+    """The person with this number, as an identity provider sends them."""
+    return _PERSON_TEXT.replace("#", str(number))
+
+
+_PERSON_TEXT = orjson.dumps(PERSON).decode()
+_STANDING = orjson.dumps(asdict(standing.fresh(RoleRule.model_validate(RULE)))).decode()
+
+
+async def _fill(engines: Engines, people: int, tenants: int) -> Ground:
+    things = await _fill_floor(engines)
+    async with superuser(engines) as connection:
+        await connection.execute(
+            "INSERT INTO plans (key, name, features, rate_per_second) VALUES ('bench', 'Bench', '{scim}', 0)"
+        )
+        application_key = await _application_key(connection)
+        lot = random.Random(7034)
+        full = [
+            await _tenant(connection, f"bench-{number}", people // tenants, -(-SAMPLE // tenants), lot)
+            for number in range(tenants)
+        ]
+        neighbour = await _tenant(connection, "neighbour", 0, 0, lot)
+        await connection.execute("VACUUM (ANALYZE)")
+        await connection.execute("CHECKPOINT")
+    return Ground(engines, application_key, tuple(full), neighbour, things)
+
+
+async def _fill_floor(engines: Engines) -> tuple[UUID, ...]:
+    async with superuser(engines, "postgres") as connection:
+        await connection.execute(f"CREATE DATABASE {floor.DATABASE}")
+    async with superuser(engines, floor.DATABASE) as connection:
+        await connection.execute(floor.TABLE)
+        await connection.execute(f"GRANT SELECT, INSERT ON things TO {RUNNER}")
+        rows = await connection.fetch(
+            "INSERT INTO things (body) SELECT replace($1, '#', n::text) FROM generate_series(1, $2::integer) n "
+            "RETURNING id",
+            _PERSON_TEXT,
+            THINGS,
+        )
+        await connection.execute("VACUUM (ANALYZE) things")
+    return tuple(row["id"] for row in rows)
+
+
+async def _application_key(connection: Connection) -> str:
+    key_id = uuid4()
+    key = new_token(TokenKind.APPLICATION, NOBODY, key_id)
+    await connection.execute(
+        "INSERT INTO installation_keys (id, kind, label, digest) VALUES ($1, 'app', 'bench', $2)", key_id, digest(key)
+    )
+    return key
+
+
+async def _tenant(connection: Connection, slug: str, people: int, sample: int, lot: random.Random) -> Tenant:
+    tenant_id, token_id, admin_id = uuid4(), uuid4(), uuid4()
+    token = new_token(TokenKind.SCIM, tenant_id, token_id)
+    rule = RoleRule.model_validate(RULE).model_dump_json()
+    await connection.execute(
+        "INSERT INTO tenants (id, slug, name, plan, role_rule) VALUES ($1, $2, $2, 'bench', $3)", tenant_id, slug, rule
+    )
+    await connection.execute(
+        "INSERT INTO accounts (tenant_id, id, user_name, active, role, is_admin, standing) "
+        "VALUES ($1, $2, 'ada@bench.example', true, 'admin', true, $3)",
+        tenant_id,
+        admin_id,
+        _STANDING,
+    )
+    await connection.execute(
+        "INSERT INTO tokens (tenant_id, id, label, scopes, owner_id, epoch, digest, issued_by) "
+        "VALUES ($1, $2, 'identity provider', '{scim}', $3, 1, $4, 'bench')",
+        tenant_id,
+        token_id,
+        admin_id,
+        digest(token),
+    )
+    everybody: list[UUID] = []
+    while len(everybody) < people:
+        everybody += await _add_people(connection, tenant_id, min(BATCH, people - len(everybody)))
+    asked = lot.sample(everybody, min(sample, len(everybody)))
+    return Tenant(tenant_id, slug, token, people, await _signed_in(connection, tenant_id, asked))
+
+
+async def _add_people(connection: Connection, tenant_id: UUID, count: int) -> list[UUID]:
+    first = await connection.fetchval("SELECT count(*) FROM accounts WHERE tenant_id = $1", tenant_id)
+    rows = await connection.fetch(_PEOPLE, tenant_id, first, first + count - 1, _PERSON_TEXT, _STANDING)
+    return [row["id"] for row in rows]
+
+
+async def _signed_in(connection: Connection, tenant_id: UUID, people: list[UUID]) -> tuple[Person, ...]:
+    """Give each of *people* a session whose token is known here."""
+    names = {
+        row["id"]: row["user_name"]
+        for row in await connection.fetch(
+            "SELECT id, user_name FROM accounts WHERE tenant_id = $1 AND id = ANY ($2)", tenant_id, people
+        )
+    }
+    until = datetime.now(UTC) + timedelta(hours=8)
+    found: list[Person] = []
+    rows: list[tuple[object, ...]] = []
+    for person in people:
+        session_id = uuid4()
+        text = new_token(TokenKind.SESSION, tenant_id, session_id)
+        found.append(Person(person, names[person], text))
+        rows.append((tenant_id, session_id, person, digest(text), until))
+    await connection.executemany(
+        "INSERT INTO sessions (tenant_id, id, account_id, epoch, digest, expires_at) VALUES ($1, $2, $3, 1, $4, $5)",
+        rows,
+    )
+    return tuple(found)

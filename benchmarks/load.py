@@ -1,0 +1,181 @@
+"""The load: a small HTTP/1.1 client in a process of its own that keeps a number of connections busy.
+
+It sends requests that were written out beforehand and looks at no more of an answer than its status, its length and
+its first bytes, so that it takes a tenth of what the server it measures takes.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import cycle
+from typing import cast
+
+import uvloop
+
+WARMING_SECONDS = 0.15
+"""Answers that come this soon are not counted: connections open, statements are planned, caches fill."""
+
+
+class UnexpectedAnswer(RuntimeError):
+    """A server answered something else than what is being measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Requests for one server: each is sent once, or all of them *again and again*, until the time is over."""
+
+    port: int
+    requests: Sequence[bytes]
+    again: bool
+    status: int
+    holds: bytes
+    """What the first bytes of every answer contain."""
+    connections: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a load. Counted is what was answered after warming up; *sent* is everything."""
+
+    sent: int
+    counted: int
+    seconds: float
+    latencies: Sequence[float]
+
+    @property
+    def rate(self) -> float:
+        """Answers a second."""
+        return self.counted / self.seconds
+
+
+def request(method: str, target: str, headers: dict[str, str], body: bytes = b"") -> bytes:
+    """A request as it goes over the wire."""
+    lines = [f"{method} {target} HTTP/1.1", "Host: 127.0.0.1", *(f"{name}: {value}" for name, value in headers.items())]
+    if body:
+        lines.append(f"Content-Length: {len(body)}")
+    return ("\r\n".join(lines) + "\r\n\r\n").encode() + body
+
+
+def run(load: Load) -> Outcome:
+    """Put *load* on its server. Meant for a process of its own.
+
+    Raises:
+        UnexpectedAnswer: an answer has another status or content.
+        OSError: the server can't be reached or hangs up.
+    """
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_run(load))
+
+
+async def _run(load: Load) -> Outcome:
+    loop = asyncio.get_running_loop()
+    over: asyncio.Future[None] = loop.create_future()
+    tally = _Tally(load, over)
+    opened = [
+        await loop.create_connection(lambda: _Connection(tally), "127.0.0.1", load.port)
+        for _ in range(load.connections)
+    ]
+    tally.begin()
+    for _, connection in opened:
+        connection.send_next()
+    try:
+        await asyncio.wait_for(over, load.seconds + 30)
+    finally:
+        for transport, _ in opened:
+            transport.close()
+    return tally.outcome()
+
+
+class _Tally:
+    """What all connections share: the requests still to be sent, and what came back."""
+
+    def __init__(self, load: Load, over: asyncio.Future[None]) -> None:
+        self.load = load
+        self.over = over
+        self._requests: Iterator[bytes] = cycle(load.requests) if load.again else iter(load.requests)
+        self._open = 0
+        self._sent = 0
+        self._latencies: list[float] = []
+        self._from = self._until = self._last = 0.0
+
+    def begin(self) -> None:
+        self._from = self._last = time.perf_counter() + WARMING_SECONDS
+        self._until = self._from + self.load.seconds
+
+    def next_request(self) -> bytes | None:
+        """What to send now; ``None`` when the time is over or nothing is left."""
+        if time.perf_counter() < self._until and (following := next(self._requests, None)) is not None:
+            self._open += 1
+            self._sent += 1
+            return following
+        if self._open == 0 and not self.over.done():
+            self.over.set_result(None)
+        return None
+
+    def answered(self, began: float) -> None:
+        now = time.perf_counter()
+        self._open -= 1
+        if now >= self._from:
+            self._latencies.append(now - began)
+            self._last = now
+
+    def fail(self, failure: Exception) -> None:
+        if not self.over.done():
+            self.over.set_exception(failure)
+
+    def outcome(self) -> Outcome:
+        seconds = max(self._last - self._from, 1e-6)
+        return Outcome(self._sent, len(self._latencies), seconds, sorted(self._latencies))
+
+
+class _Connection(asyncio.Protocol):
+    """One connection: the next request goes out when the last one has been answered."""
+
+    def __init__(self, tally: _Tally) -> None:
+        self._tally = tally
+        self._began = 0.0
+        self._head = b""
+        self._missing = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._tally.fail(exc or ConnectionResetError("the server hung up"))
+
+    def send_next(self) -> None:
+        following = self._tally.next_request()
+        if following is not None:
+            self._began = time.perf_counter()
+            self._transport.write(following)
+
+    def data_received(self, data: bytes) -> None:
+        if self._missing:
+            self._missing -= len(data)
+        else:
+            self._head += data
+            end = self._head.find(b"\r\n\r\n")
+            if end < 0:
+                return
+            try:
+                length = self._judge(self._head[:end])
+            except (UnexpectedAnswer, ValueError) as failure:
+                self._tally.fail(failure)
+                return
+            self._missing = length - (len(self._head) - end - 4)
+            self._head = b""
+        if self._missing == 0:
+            self._tally.answered(self._began)
+            self.send_next()
+
+    def _judge(self, head: bytes) -> int:
+        """The length of the body, if the answer is what was expected as far as it is here."""
+        load = self._tally.load
+        if int(head[9:12]) != load.status or load.holds not in self._head:
+            raise UnexpectedAnswer(f"expected {load.status} with {load.holds!r}, got {self._head[:600]!r}")
+        for line in head.split(b"\r\n"):
+            if line[:15].lower() == b"content-length:":
+                return int(line[15:])
+        raise UnexpectedAnswer(f"an answer without a length: {head!r}")

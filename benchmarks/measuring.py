@@ -1,0 +1,135 @@
+"""Measuring: an operation and what it is held against in turns, so that both have the same weather."""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import get_context
+from statistics import median
+from collections.abc import Generator, Sequence
+
+import psutil
+
+from benchmarks.load import Load, Outcome, run
+from benchmarks.operations import Comparison, Operation, Target
+from benchmarks.servers import Server, cpu_seconds
+
+SETTLING_SECONDS = 0.6
+"""What requests leave to be written down later is written by then, and still counts as theirs."""
+
+MOST_CHANGES_A_SECOND = 2_500
+"""So many requests are made ready for each second of an operation whose requests can't be repeated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One operation's turn: how fast it went, and what it took."""
+
+    rate: float
+    latency_p50: float
+    latency_p99: float
+    web_cpu: float
+    """Seconds of processor time for each request in the web process and its parent."""
+    postgres_cpu: float
+    answered: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """An operation and what it is held against, measured one right after the other."""
+
+    operation: Turn
+    against: Turn
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What the rounds of one comparison say together: medians, because a neighbour's noise is no normal distribution."""
+
+    comparison: Comparison
+    pairs: Sequence[Pair]
+
+    @property
+    def ratio(self) -> float:
+        """The operation's rate as a share of what it is held against."""
+        return median(pair.operation.rate / pair.against.rate for pair in self.pairs)
+
+    @property
+    def cpu_ratio(self) -> float:
+        """The same in processor time of the web process: what it would be, had this process the machine to itself."""
+        return median(pair.against.web_cpu / pair.operation.web_cpu for pair in self.pairs)
+
+    @property
+    def reached(self) -> bool:
+        """Whether the goal is met by the rates."""
+        return self.ratio >= self.comparison.goal
+
+    def middle(self, read: Callable[[Turn], float]) -> float:
+        """The median of something about the operation's turns."""
+        return median(read(pair.operation) for pair in self.pairs)
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """The servers under load, and the process the load comes from."""
+
+    servers: dict[Target, Server]
+    postgres: psutil.Process
+    generator: ProcessPoolExecutor
+    connections: int
+    seconds: float
+
+    def turn(self, operation: Operation) -> Turn:
+        """Let *operation* have its turn.
+
+        Raises:
+            UnexpectedAnswer: a server answered something else than what is being measured.
+        """
+        server = self.servers[operation.target]
+        load = Load(
+            port=server.port,
+            requests=operation.write(int(self.seconds * MOST_CHANGES_A_SECOND) + 100),
+            again=operation.again,
+            status=operation.status,
+            holds=operation.holds,
+            connections=self.connections,
+            seconds=self.seconds,
+        )
+        before = cpu_seconds(server.process), cpu_seconds(self.postgres)
+        outcome = self.generator.submit(run, load).result()
+        time.sleep(SETTLING_SECONDS)
+        after = cpu_seconds(server.process), cpu_seconds(self.postgres)
+        return Turn(
+            rate=outcome.rate,
+            latency_p50=_percentile(outcome, 0.50),
+            latency_p99=_percentile(outcome, 0.99),
+            web_cpu=(after[0] - before[0]) / outcome.sent,
+            postgres_cpu=(after[1] - before[1]) / outcome.sent,
+            answered=outcome.sent,
+        )
+
+    def compare(self, comparison: Comparison, rounds: int) -> Finding:
+        """Measure both sides in turns, each round in the other order."""
+        pairs: list[Pair] = []
+        for number in range(rounds):
+            if number % 2:
+                operation = self.turn(comparison.operation)
+                pairs.append(Pair(operation, self.turn(comparison.against)))
+            else:
+                against = self.turn(comparison.against)
+                pairs.append(Pair(self.turn(comparison.operation), against))
+        return Finding(comparison, pairs)
+
+
+@contextmanager
+def ready(
+    servers: dict[Target, Server], postgres: psutil.Process, *, connections: int, seconds: float
+) -> Generator[Bench]:
+    """Make the process that the load comes from, for as long as the block runs."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as generator:
+        yield Bench(servers, postgres, generator, connections, seconds)
+
+
+def _percentile(outcome: Outcome, share: float) -> float:
+    return outcome.latencies[int((len(outcome.latencies) - 1) * share)] if outcome.latencies else 0.0

@@ -1,0 +1,102 @@
+"""The findings as a table for people and as JSON for programs."""
+
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from benchmarks.measuring import Finding, Turn
+
+_PACKAGES = ("litestar", "granian", "uvloop", "asyncpg")
+_HEADER = (
+    f"{'operation':<38} {'req/s':>7} {'ratio':>7} {'goal':>7} {'':<6}"
+    f" {'by CPU':>7} {'web µs':>7} {'PG µs':>7} {'p50 ms':>7} {'p99 ms':>7}"
+)
+
+
+def surroundings(servers: dict[str, str]) -> dict[str, str]:
+    """The machine and the versions; *servers* are the engines' own words about theirs."""
+    return {
+        "processor": f"{_processor()}, {os.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GB",
+        "system": f"{platform.system()} {platform.release()}",
+        "Python": platform.python_version(),
+        **servers,
+        **{name: version(name) for name in _PACKAGES},
+    }
+
+
+def heading(around: dict[str, str]) -> str:
+    """What stands above the table."""
+    return "\n".join([", ".join(f"{name} {what}" for name, what in around.items()), "", _HEADER])
+
+
+def floor_lines(findings: Sequence[Finding]) -> str:
+    """The floors themselves, over all rounds in which something was held against them."""
+    turns: dict[str, list[Turn]] = {}
+    for finding in findings:
+        if finding.comparison.against.name.startswith("floor"):
+            turns.setdefault(finding.comparison.against.name, []).extend(pair.against for pair in finding.pairs)
+    return "\n".join(
+        f"{name:<38} {_middle(each, 'rate'):7,.0f} {'':>31} {_middle(each, 'web_cpu') * 1e6:7.0f}"
+        f" {_middle(each, 'postgres_cpu') * 1e6:7.0f} {_middle(each, 'latency_p50') * 1e3:7.1f}"
+        f" {_middle(each, 'latency_p99') * 1e3:7.1f}"
+        for name, each in turns.items()
+    )
+
+
+def line(finding: Finding) -> str:
+    """A row of the table. A goal below a sixth is told as what it means: so many of the other at the most."""
+    goal = finding.comparison.goal
+    ratio, wanted, by_cpu = (
+        (f"{finding.ratio:.0%}", f"{goal:.0%}", f"{finding.cpu_ratio:.0%}")
+        if finding.comparison.against.name.startswith("floor")
+        else (f"{1 / finding.ratio:.1f}x", f"{1 / goal:.0f}x", f"{1 / finding.cpu_ratio:.1f}x")
+    )
+    return (
+        f"{finding.comparison.operation.name:<38} {finding.middle(lambda turn: turn.rate):7,.0f} {ratio:>7}"
+        f" {wanted:>7} {'hit' if finding.reached else 'missed':<6} {by_cpu:>7}"
+        f" {finding.middle(lambda turn: turn.web_cpu) * 1e6:7.0f}"
+        f" {finding.middle(lambda turn: turn.postgres_cpu) * 1e6:7.0f}"
+        f" {finding.middle(lambda turn: turn.latency_p50) * 1e3:7.1f}"
+        f" {finding.middle(lambda turn: turn.latency_p99) * 1e3:7.1f}"
+    )
+
+
+def as_data(around: dict[str, str], findings: Sequence[Finding], memory: int, **run: object) -> dict[str, Any]:
+    """Everything that was measured, round by round."""
+    return {
+        "surroundings": around,
+        "run": run,
+        "web_process_bytes": memory,
+        "findings": [
+            {
+                "operation": finding.comparison.operation.name,
+                "against": finding.comparison.against.name,
+                "goal": finding.comparison.goal,
+                "ratio": finding.ratio,
+                "cpu_ratio": finding.cpu_ratio,
+                "reached": finding.reached,
+                "rounds": [asdict(pair) for pair in finding.pairs],
+            }
+            for finding in findings
+        ],
+    }
+
+
+def _middle(turns: Sequence[Turn], name: str) -> float:
+    values: list[float] = sorted(getattr(turn, name) for turn in turns)
+    return values[len(values) // 2]
+
+
+def _processor() -> str:
+    described = Path("/proc/cpuinfo")
+    if described.exists():
+        for entry in described.read_text().splitlines():
+            if entry.startswith("model name"):
+                return entry.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,84 @@
+"""Commands that read the journal: a tenant's audit, and what still waits to be told."""
+
+import json
+from datetime import datetime
+
+import click
+
+from rollcall.cli.access import find_person, ref_of
+from rollcall.cli.running import actor, origin, run_with_database, table
+from rollcall.db import Database
+from rollcall.journal import outbox as outbox_doors
+from rollcall.journal.models import AuditEntry
+from rollcall.journal.reading import Question, read
+from rollcall.work import open_fleet, open_work
+
+
+@click.command()
+@click.argument("tenant")
+@click.option("--action", help="Only this action, or with a beginning such as 'scim.users' all under it.")
+@click.option("--outcome", type=click.Choice(["done", "refused"]), help="Only what ended so.")
+@click.option("--person", help="Only what concerns this person (userName or id).")
+@click.option("--since", type=click.DateTime(), help="Only from this moment on (UTC).")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 500), help="Entries a page.")
+@click.option("--cursor", help="Continue where the page before ended.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, payloads included.")
+def audit(
+    tenant: str,
+    action: str | None,
+    outcome: str | None,
+    person: str | None,
+    since: datetime | None,
+    limit: int,
+    cursor: str | None,
+    as_json: bool,
+) -> None:
+    """Read TENANT's audit, newest first."""
+
+    async def run(database: Database) -> None:
+        async with open_work(database, await ref_of(database, tenant), actor(), origin()) as work:
+            account_id = None if person is None else (await find_person(work, person)).account.id
+            since_utc = None if since is None else since.replace(tzinfo=work.now.tzinfo)
+            question = Question(action=action, outcome=outcome, account_id=account_id, since=since_utc)
+            page = await read(work, question, limit=limit, cursor=cursor)
+        if as_json:
+            for entry, payload in page.entries:
+                click.echo(json.dumps(_facts(entry) | {"payload": payload}, default=str))
+        else:
+            table([_line(entry) for entry, _ in page.entries])
+        if page.next_cursor is not None:
+            click.echo(f"More: add --cursor {page.next_cursor}", err=True)
+
+    run_with_database(run)
+
+
+def _line(entry: AuditEntry) -> dict[str, object]:
+    return {
+        "at": entry.at.strftime("%Y-%m-%d %H:%M:%S"),
+        "action": entry.action,
+        "outcome": entry.outcome if entry.status is None else f"{entry.outcome} {entry.status}",
+        "by": entry.actor_label,
+        "target": entry.target,
+        "events": " ".join(entry.events),
+        "detail": entry.detail,
+    }
+
+
+def _facts(entry: AuditEntry) -> dict[str, object]:
+    return {
+        column.key: getattr(entry, column.key)
+        for column in AuditEntry.__table__.columns
+        if column.key != "payload_digest"
+    }
+
+
+@click.command()
+def outbox() -> None:
+    """Say how much of the outbox waits to be told, and since when."""
+
+    async def run(database: Database) -> None:
+        async with open_fleet(database, actor(), origin()) as fleet:
+            found = await outbox_doors.backlog(fleet)
+        click.echo(f"waiting: {found.waiting} (the oldest for {found.oldest_seconds:.0f} s), dead: {found.dead}")
+
+    run_with_database(run)

@@ -1,0 +1,84 @@
+"""How commands run: settings from the environment, one database, refusals as a line and not as a traceback."""
+
+import asyncio
+import getpass
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any, NoReturn, TypeVar
+from uuid import uuid4
+
+import click
+from pydantic import ValidationError
+from sqlalchemy.exc import SQLAlchemyError
+
+from rollcall import db, logging
+from rollcall.db import Database
+from rollcall.errors import Refusal
+from rollcall.settings import Settings, read_settings
+from rollcall.work import Actor, ActorKind, Origin
+
+T = TypeVar("T")
+
+
+def actor() -> Actor:
+    """Whoever is at the keyboard, as the audit will name them."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):
+        name = "unknown"
+    return Actor(ActorKind.SYSTEM, f"cli:{name}")
+
+
+def origin() -> Origin:
+    """A command's own request id."""
+    return Origin(request_id=f"cli-{uuid4().hex[:12]}", method="CLI", path=" ".join(sys.argv[1:3]))
+
+
+def give_up(message: str) -> NoReturn:
+    """End the command with a line that says why, and what to do."""
+    click.secho(message, fg="red", err=True)
+    sys.exit(1)
+
+
+def settings_or_give_up() -> Settings:
+    """The settings, or a line for each that is missing or malformed."""
+    try:
+        settings = read_settings()
+    except ValidationError as error:
+        lines = [f"ROLLCALL_{'_'.join(map(str, each['loc'])).upper()}: {each['msg']}" for each in error.errors()]
+        give_up(
+            "\n".join([*lines, "Set these environment variables, or use 'rollcall up' for everything on one machine."])
+        )
+    logging.configure(environment=settings.environment, level=settings.log_level)
+    return settings
+
+
+def run_with_database(command: Callable[[Database], Awaitable[T]], settings: Settings | None = None) -> T:
+    """Run *command* against the database; what is refused ends with its reason and exit code 1."""
+    chosen = settings or settings_or_give_up()
+
+    async def run() -> T:
+        database = await db.connect(chosen)
+        try:
+            return await command(database)
+        finally:
+            await database.close()
+
+    try:
+        return asyncio.run(run())
+    except Refusal as refusal:
+        give_up(refusal.detail)
+    except (OSError, SQLAlchemyError, *db.DatabaseError) as error:
+        give_up(f"The database can't be used: {logging.masked(str(error))}\nSee 'rollcall doctor'.")
+
+
+def table(rows: list[dict[str, Any]]) -> None:
+    """Print rows as aligned columns; nothing at all is said as such."""
+    if not rows:
+        click.echo("none")
+        return
+    columns = list(rows[0])
+    cells = [[("" if row[name] is None else str(row[name])) for name in columns] for row in rows]
+    widths = [max(len(name), *(len(cell[i]) for cell in cells)) for i, name in enumerate(columns)]
+    for line in [[name.upper() for name in columns], *cells]:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())

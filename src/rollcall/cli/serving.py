@@ -1,0 +1,105 @@
+"""The processes of an installation: web, worker, relay, beat, and the migration before them."""
+
+import asyncio
+import signal
+from pathlib import Path
+
+import click
+from granian import Granian
+from granian.constants import Interfaces, Loops
+from litestar import Litestar
+
+from rollcall import logging, tables
+from rollcall.app import create_app
+from rollcall.cli.running import give_up, settings_or_give_up
+from rollcall.settings import read_settings
+from rollcall.worker.app import HOUSEKEEPING, REVOCATION, make_celery, prepare_processes
+from rollcall.worker.relay import relay as run_relay
+
+
+def web() -> Litestar:
+    """The application of one web process, as the server loads it."""
+    settings = read_settings()
+    logging.configure(environment=settings.environment, level=settings.log_level)
+    return create_app(settings)
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535), help="Port to listen on.")
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Web processes.")
+def serve(host: str, port: int, workers: int) -> None:
+    """Serve SCIM, the management API and the console."""
+    settings_or_give_up()
+    Granian(
+        "rollcall.cli.serving:web",
+        address=host,
+        port=port,
+        interface=Interfaces.ASGI,
+        workers=workers,
+        loop=Loops.uvloop,
+        factory=True,
+        websockets=False,
+        log_enabled=False,
+        respawn_failed_workers=True,
+        workers_kill_timeout=10,
+    ).serve()
+
+
+@click.command()
+@click.option("--concurrency", default=2, show_default=True, type=click.IntRange(1, 64), help="Worker processes.")
+def worker(concurrency: int) -> None:
+    """Run Celery's worker: everything that reaches outside happens here."""
+    settings = settings_or_give_up()
+    prepare_processes(settings)
+    make_celery(settings).worker_main(
+        [
+            "worker",
+            "--pool=prefork",
+            f"--concurrency={concurrency}",
+            f"--queues={REVOCATION},{HOUSEKEEPING}",
+            "--without-gossip",
+            "--without-mingle",
+            f"--loglevel={settings.log_level}",
+        ]
+    )
+
+
+@click.command()
+@click.option(
+    "--schedule",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("celerybeat-schedule"),
+    show_default=True,
+    help="File in which beat remembers what it ran when.",
+)
+def beat(schedule: Path) -> None:
+    """Run Celery's beat: one for an installation."""
+    settings = settings_or_give_up()
+    prepare_processes(settings)
+    make_celery(settings).Beat(schedule=str(schedule), pidfile=None, loglevel=settings.log_level).run()
+
+
+@click.command()
+def relay() -> None:
+    """Hand the outbox over to the worker. Any number may run."""
+    settings = settings_or_give_up()
+
+    async def run() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await run_relay(settings, stop)
+
+    asyncio.run(run())
+
+
+@click.command()
+def migrate() -> None:
+    """Bring the database to the present tables, and the running role to its rights."""
+    settings = settings_or_give_up()
+    try:
+        asyncio.run(tables.migrate(settings))
+    except tables.MigrationRefused as refusal:
+        give_up(str(refusal))
+    click.echo(f"The database stands at {tables.newest_revision()}.")

@@ -1,0 +1,44 @@
+"""What pages load: one stylesheet, at an address that changes when it does."""
+
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from litestar import Response, get
+from litestar.exceptions import NotFoundException
+from litestar.params import FromPath, FromQuery
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A file that pages load."""
+
+    name: str
+    content: bytes
+    media_type: str
+
+    @property
+    def digest(self) -> str:
+        """Names this content."""
+        return sha256(self.content).hexdigest()[:16]
+
+    @property
+    def address(self) -> str:
+        """Where a page finds it."""
+        return f"/console/assets/{self.name}?v={self.digest}"
+
+
+STYLESHEET = Asset("console.css", (Path(__file__).parent / "assets" / "console.css").read_bytes(), "text/css")
+
+
+@get("/assets/{name:str}", name="console_asset")
+async def asset(name: FromPath[str], v: FromQuery[str | None] = None) -> Response[bytes]:
+    """A file that pages load, kept by browsers for good as long as its address names this very content."""
+    if name != STYLESHEET.name:
+        raise NotFoundException
+    kept = "public, max-age=31536000, immutable" if v == STYLESHEET.digest else "no-cache"
+    return Response(
+        STYLESHEET.content,
+        media_type=STYLESHEET.media_type,
+        headers={"Cache-Control": kept, "X-Content-Type-Options": "nosniff"},
+    )

@@ -1,0 +1,218 @@
+"""What applying a manifest would do, one value for each change; as text, one readable line.
+
+``+`` is new, ``~`` becomes something else, ``!`` needs a hand and is left as it is.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+from uuid import UUID
+
+from rollcall.directory.people import Draft
+from rollcall.directory.rules import RoleDefinition, RoleRule
+from rollcall.tenancy.plans import PlanTerms
+from rollcall.tenancy.tenants import TenantTerms
+
+Mark = Literal["+", "~", "!"]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanAdded:
+    """A plan that the database does not have."""
+
+    mark: ClassVar[Mark] = "+"
+    key: str
+    terms: PlanTerms
+
+    def __str__(self) -> str:
+        return f"+ plan {self.key}"
+
+
+@dataclass(frozen=True, slots=True)
+class PlanChanged:
+    """A plan with other terms."""
+
+    mark: ClassVar[Mark] = "~"
+    key: str
+    before: PlanTerms
+    after: PlanTerms
+
+    def __str__(self) -> str:
+        parts = [
+            *_became(
+                ("name", self.before.name, self.after.name),
+                ("seats", self.before.seats or "any", self.after.seats or "any"),
+                ("rate_per_second", self.before.rate_per_second, self.after.rate_per_second),
+                ("rate_burst", self.before.rate_burst, self.after.rate_burst),
+                ("retention_days", self.before.retention_days, self.after.retention_days),
+            ),
+            *_gained("feature", self.before.features, self.after.features),
+        ]
+        return f"~ plan {self.key}: {', '.join(parts)}"
+
+
+@dataclass(frozen=True, slots=True)
+class TenantAdded:
+    """A tenant that the database does not have."""
+
+    mark: ClassVar[Mark] = "+"
+    slug: str
+    terms: TenantTerms
+    rule: RoleRule
+
+    def __str__(self) -> str:
+        return f"+ tenant {self.slug} (plan {self.terms.plan}, roles {', '.join(self.rule.roles)})"
+
+
+@dataclass(frozen=True, slots=True)
+class TenantChanged:
+    """A tenant with other terms."""
+
+    mark: ClassVar[Mark] = "~"
+    slug: str
+    before: TenantTerms
+    after: TenantTerms
+
+    def __str__(self) -> str:
+        before, after = self.before, self.after
+        parts = _became(
+            ("name", before.name, after.name),
+            ("plan", before.plan, after.plan),
+            ("tokens", before.token_issuing, after.token_issuing),
+            ("rate_per_second", _or_plans(before.rate_per_second), _or_plans(after.rate_per_second)),
+            ("rate_burst", _or_plans(before.rate_burst), _or_plans(after.rate_burst)),
+        )
+        return f"~ tenant {self.slug}: {', '.join(parts)}"
+
+
+@dataclass(frozen=True, slots=True)
+class StatusChanged:
+    """A tenant that is suspended, or let in again."""
+
+    mark: ClassVar[Mark] = "~"
+    slug: str
+    after: Literal["active", "suspended"]
+
+    def __str__(self) -> str:
+        return f"~ tenant {self.slug}: {'suspended' if self.after == 'suspended' else 'active again'}"
+
+
+@dataclass(frozen=True, slots=True)
+class RuleChanged:
+    """A tenant with another role rule."""
+
+    mark: ClassVar[Mark] = "~"
+    slug: str
+    before: RoleRule
+    after: RoleRule
+
+    def __str__(self) -> str:
+        before, after = self.before, self.after
+        parts = [
+            *_became(
+                ("prefix", before.prefix or "none", after.prefix or "none"),
+                ("default", before.default, after.default),
+                ("sources", _listed(before.sources), _listed(after.sources)),
+                ("on_conflict", before.on_conflict, after.on_conflict),
+            ),
+            *_gained("role", before.roles, after.roles),
+            *_changed_roles(before, after),
+        ]
+        return f"~ tenant {self.slug} role rule: {', '.join(parts)}"
+
+
+@dataclass(frozen=True, slots=True)
+class AdminAdded:
+    """An admin whom the tenant's directory does not have."""
+
+    mark: ClassVar[Mark] = "+"
+    slug: str
+    draft: Draft
+    role: str
+
+    def __str__(self) -> str:
+        return f"+ admin {self.draft.user_name} in {self.slug} (role {self.role})"
+
+
+@dataclass(frozen=True, slots=True)
+class AdminAppointed:
+    """Somebody who is there already and gets an admin role by hand."""
+
+    mark: ClassVar[Mark] = "~"
+    slug: str
+    user_name: str
+    account_id: UUID
+    before: str
+    role: str
+
+    def __str__(self) -> str:
+        return f"~ admin {self.user_name} in {self.slug}: role {self.before} -> {self.role}"
+
+
+@dataclass(frozen=True, slots=True)
+class AdminInactive:
+    """An admin who was deactivated; a file does not let anybody in again."""
+
+    mark: ClassVar[Mark] = "!"
+    slug: str
+    user_name: str
+
+    def __str__(self) -> str:
+        return f"! admin {self.user_name} in {self.slug} is deactivated; reactivate them by hand"
+
+
+@dataclass(frozen=True, slots=True)
+class AdminRemoved:
+    """An admin whom the identity provider deleted; a file does not take anybody in again."""
+
+    mark: ClassVar[Mark] = "!"
+    slug: str
+    user_name: str
+
+    def __str__(self) -> str:
+        return f"! admin {self.user_name} in {self.slug} was removed by the identity provider; take them in by hand"
+
+
+PlanChange = PlanAdded | PlanChanged
+TermsChange = TenantChanged | StatusChanged
+PeopleChange = RuleChanged | AdminAdded | AdminAppointed
+Warned = AdminInactive | AdminRemoved
+TenantChange = TenantAdded | TermsChange | PeopleChange | Warned
+Change = PlanChange | TenantChange
+
+
+def _became(*facts: tuple[str, object, object]) -> Iterator[str]:
+    for name, before, after in facts:
+        if before != after:
+            yield f"{name} {before} -> {after}"
+
+
+def _gained(what: str, before: Iterable[str], after: Iterable[str]) -> Iterator[str]:
+    old, new = sorted(before), list(after)  # the database keeps no order
+    yield from (f"+ {what} {name}" for name in new if name not in old)
+    yield from (f"- {what} {name}" for name in old if name not in new)
+
+
+def _changed_roles(before: RoleRule, after: RoleRule) -> Iterator[str]:
+    for name, role in after.roles.items():
+        if (old := before.roles.get(name)) is not None and old != role:
+            yield f"role {name} has {' and '.join(_role_differences(old, role))}"
+
+
+def _role_differences(before: RoleDefinition, after: RoleDefinition) -> Iterator[str]:
+    if before.label != after.label:
+        yield f'the label "{after.label}"'
+    if before.admin != after.admin:
+        yield "admin rights" if after.admin else "no admin rights"
+    if before.names != after.names:
+        yield f"the names {_listed(after.names)}"
+    if before.aliases != after.aliases:
+        yield f"the aliases {_listed(after.aliases)}"
+
+
+def _listed(names: Iterable[str]) -> str:
+    return " ".join(sorted(names)) or "none"
+
+
+def _or_plans(own: int | None) -> object:
+    return "the plan's" if own is None else own

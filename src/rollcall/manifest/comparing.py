@@ -1,0 +1,152 @@
+"""Comparing a manifest with the database: what differs, in the order in which it would be changed."""
+
+from collections.abc import Callable, Iterator, Mapping
+
+from rollcall.directory import mapping, standing
+from rollcall.directory.roles import USUAL_RULE
+from rollcall.directory.rules import RoleRule
+from rollcall.directory.standing import Origin, Standing
+from rollcall.manifest import present
+from rollcall.manifest.changes import (
+    AdminAdded,
+    AdminAppointed,
+    AdminInactive,
+    AdminRemoved,
+    Change,
+    PlanAdded,
+    PlanChange,
+    PlanChanged,
+    RuleChanged,
+    StatusChanged,
+    TenantAdded,
+    TenantChange,
+    TenantChanged,
+)
+from rollcall.manifest.model import AdminTable, Manifest, PlanTable, TenantTable
+from rollcall.manifest.present import PresentPerson, PresentTenant
+from rollcall.manifest.problems import ManifestInvalid, Problem
+from rollcall.manifest.reading import admin_problems, first_admin_role
+from rollcall.tenancy.plans import PlanTerms
+from rollcall.work import Fleet
+
+Progress = Callable[[str], None]
+"""Told, for people who wait, how far a long file has come."""
+
+STEP = 50
+"""Tenants between two words on progress."""
+
+
+async def compare(fleet: Fleet, manifest: Manifest, *, progress: Progress | None = None) -> list[Change]:
+    """What applying *manifest* would change. What the file does not mention is not looked at.
+
+    Raises:
+        ManifestInvalid: a tenant's plan is neither in the file nor in the database, or an admin's role is no admin
+            role by the rule the tenant has.
+    """
+    stored_plans = await present.terms_of_plans(fleet)
+    stored_tenants = await present.tenants_called(fleet, manifest.tenants)
+    if problems := list(_problems(manifest, stored_plans, stored_tenants)):
+        raise ManifestInvalid(problems)
+    changes: list[Change] = [*_plan_changes(manifest.plans, stored_plans)]
+    for number, (slug, table) in enumerate(manifest.tenants.items(), start=1):
+        stored = stored_tenants.get(slug)
+        if stored is None:
+            changes += _new_tenant(slug, table)
+        else:
+            changes += _terms_changes(slug, table, stored)
+            changes += await _people_changes(fleet, slug, table, stored)
+        report(progress, "compared", number, len(manifest.tenants))
+    return changes
+
+
+def report(progress: Progress | None, done: str, number: int, total: int) -> None:
+    """Say how far it is, every so many tenants."""
+    if progress is not None and number % STEP == 0:
+        progress(f"{done} {number:,} of {total:,} tenants")
+
+
+def _problems(
+    manifest: Manifest, stored_plans: dict[str, PlanTerms], stored_tenants: dict[str, PresentTenant]
+) -> Iterator[Problem]:
+    """What is wrong with the manifest in this database."""
+    known = manifest.plans.keys() | stored_plans.keys()
+    for slug, table in manifest.tenants.items():
+        if table.plan not in known:
+            said = f'there is no plan "{table.plan}"; the plans are: {", ".join(sorted(known)) or "none yet"}'
+            yield manifest.source.problem(("tenants", slug, "plan"), said)
+        if table.roles is None:
+            yield from admin_problems(manifest, slug, _rule_after(table, stored_tenants.get(slug)))
+
+
+def _plan_changes(tables: Mapping[str, PlanTable], stored: dict[str, PlanTerms]) -> Iterator[PlanChange]:
+    for key, table in tables.items():
+        before, after = stored.get(key), table.terms()
+        if before is None:
+            yield PlanAdded(key, after)
+        elif _unordered(before) != _unordered(after):
+            yield PlanChanged(key, before, after)
+
+
+def _unordered(terms: PlanTerms) -> tuple[object, ...]:
+    """Features are a set, in whichever order they are written."""
+    numbers = (terms.seats, terms.rate_per_second, terms.rate_burst, terms.retention_days)
+    return (terms.name, frozenset(terms.features), *numbers)
+
+
+def _new_tenant(slug: str, table: TenantTable) -> Iterator[TenantChange]:
+    rule = _rule_after(table, None)
+    yield TenantAdded(slug, table.terms(None), rule)
+    if table.status == "suspended":
+        yield StatusChanged(slug, "suspended")
+    for admin in table.admins:
+        yield AdminAdded(slug, admin.draft(), admin.role or first_admin_role(rule))
+
+
+def _terms_changes(slug: str, table: TenantTable, stored: PresentTenant) -> Iterator[TenantChange]:
+    after = table.terms(stored.terms)
+    if after != stored.terms:
+        yield TenantChanged(slug, stored.terms, after)
+    if table.status is not None and table.status != stored.status:
+        yield StatusChanged(slug, table.status)
+    if table.roles is not None and table.roles != stored.rule:
+        yield RuleChanged(slug, stored.rule, table.roles)
+
+
+async def _people_changes(fleet: Fleet, slug: str, table: TenantTable, stored: PresentTenant) -> list[TenantChange]:
+    if not table.admins:
+        return []
+    async with fleet.within(stored.ref) as work:
+        people = await present.people_like(work, table.admins)
+    rule = _rule_after(table, stored)
+    judged = (_admin_change(slug, admin, people.get(admin), rule, is_new=rule != stored.rule) for admin in table.admins)
+    return [change for change in judged if change is not None]
+
+
+def _admin_change(
+    slug: str, admin: AdminTable, person: PresentPerson | None, rule: RoleRule, *, is_new: bool
+) -> TenantChange | None:
+    role = admin.role or first_admin_role(rule)
+    if person is None:
+        return AdminAdded(slug, admin.draft(), role)
+    if person.document is None:
+        return AdminRemoved(slug, admin.user_name)
+    if not person.active:
+        return AdminInactive(slug, admin.user_name)
+    now = person.standing
+    if is_new:
+        now = standing.rule_changed(rule, now, mapping.read_roles(rule, person.document))
+    if _is_as_wanted(admin, now, rule):
+        return None
+    return AdminAppointed(slug, person.user_name, person.account_id, now.role, role)
+
+
+def _is_as_wanted(admin: AdminTable, now: Standing, rule: RoleRule) -> bool:
+    """Any admin role will do, unless it was given by hand: then the file's hand is the later one."""
+    if now.role not in rule.admin_roles:
+        return False
+    return admin.role in (None, now.role) or now.origin is not Origin.HAND
+
+
+def _rule_after(table: TenantTable, stored: PresentTenant | None) -> RoleRule:
+    """The rule that will be in force: the file's, else the tenant's own, else the one every tenant begins with."""
+    return table.roles or (USUAL_RULE if stored is None else stored.rule)

@@ -1,0 +1,143 @@
+"""The tables of ``tenants.toml``, as they may be written."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictInt
+
+from rollcall.directory.people import Draft
+from rollcall.directory.rules import Name, RoleRule
+from rollcall.manifest.problems import Source
+from rollcall.tenancy.plans import PlanTerms
+from rollcall.tenancy.tenants import SLUG, TenantTerms
+
+_PLAN_KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_FEATURE = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
+_UUID = re.compile(r"(?:[0-9a-f]-*){32}")
+_SLOWEST = 25
+
+
+def _slug(text: str) -> str:
+    if not SLUG.fullmatch(text):
+        raise ValueError("can't be a slug: use at most 63 lower-case letters, digits and -, e.g. acme-corp")
+    if _UUID.fullmatch(text):
+        raise ValueError("can't be a slug: it reads as the id of a tenant; use a name, e.g. acme-corp")
+    return text
+
+
+def _plan_key(text: str) -> str:
+    if not _PLAN_KEY.fullmatch(text):
+        raise ValueError("can't be the key of a plan: use at most 63 lower-case letters, digits, - and _")
+    return text
+
+
+def _feature(text: str) -> str:
+    if not _FEATURE.fullmatch(text):
+        raise ValueError(f'"{text}" can\'t be a feature: use lower-case letters, digits, - and _, e.g. scim')
+    return text
+
+
+def _different(features: tuple[str, ...]) -> tuple[str, ...]:
+    twice = sorted({feature for feature in features if features.count(feature) > 1})
+    if twice:
+        raise ValueError(f"names {', '.join(twice)} more than once")
+    return features
+
+
+def _address(text: str) -> str:
+    if not _ADDRESS.fullmatch(text):
+        raise ValueError(f'"{text}" is no e-mail address')
+    return text
+
+
+def _rate(rate: int | None) -> int | None:
+    if rate is not None and 0 < rate < _SLOWEST:
+        raise ValueError(f"should be 0, which means no limit, or at least {_SLOWEST} calls a second")
+    return rate
+
+
+def _plans_own(given: object) -> object:
+    return None if given == "plan" else given
+
+
+Rate = Annotated[StrictInt, Field(ge=0, le=100_000), AfterValidator(_rate)]
+Burst = Annotated[StrictInt, Field(ge=1, le=1_000_000)]
+Feature = Annotated[Name, AfterValidator(_feature)]
+OwnRate = Annotated[Rate | None, BeforeValidator(_plans_own)]
+OwnBurst = Annotated[Burst | None, BeforeValidator(_plans_own)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PlanTable(_Table):
+    """``[plans.<key>]``: all that a plan includes. What is left out has the default of every plan."""
+
+    name: Name
+    features: Annotated[tuple[Feature, ...], Field(max_length=100), AfterValidator(_different)] = ()
+    seats: Annotated[StrictInt, Field(ge=1, le=100_000_000)] | None = None
+    rate_per_second: Rate | None = None
+    rate_burst: Burst | None = None
+    retention_days: Annotated[StrictInt, Field(ge=1, le=36_500)] | None = None
+
+    def terms(self) -> PlanTerms:
+        """The plan's terms."""
+        return PlanTerms(**self.model_dump(exclude_unset=True))
+
+
+class AdminTable(_Table):
+    """``[[tenants.<slug>.admins]]``: a person who is an admin. Their names count when they are taken in, not later."""
+
+    user_name: Name
+    given_name: Name | None = None
+    family_name: Name | None = None
+    display_name: Name | None = None
+    email: Annotated[Name, AfterValidator(_address)] | None = None
+    external_id: Name | None = None
+    role: str | None = None
+    """The key of an admin role; the first that the rule has if it is left out."""
+
+    def draft(self) -> Draft:
+        """The person as they are taken in."""
+        return Draft(**self.model_dump(exclude={"role"}))
+
+
+class TenantTable(_Table):
+    """``[tenants.<slug>]``: a customer. What is left out stays as it is; a new tenant begins with the defaults."""
+
+    name: Name
+    plan: str
+    status: Literal["active", "suspended"] | None = None
+    tokens: Literal["self_service", "ops"] | None = None
+    rate_per_second: OwnRate = None
+    rate_burst: OwnBurst = None
+    roles: RoleRule | None = None
+    admins: Annotated[tuple[AdminTable, ...], Field(max_length=1_000)] = ()
+
+    def terms(self, before: TenantTerms | None) -> TenantTerms:
+        """The tenant's terms, *before* being those it has already."""
+        terms = replace(before or TenantTerms(name=self.name, plan=self.plan), name=self.name, plan=self.plan)
+        if self.tokens is not None:
+            terms = replace(terms, token_issuing=self.tokens)
+        own = self.model_dump(include={"rate_per_second", "rate_burst"}, exclude_unset=True)
+        return replace(terms, **own)
+
+
+class Contents(_Table):
+    """The whole file."""
+
+    plans: dict[Annotated[str, AfterValidator(_plan_key)], PlanTable] = {}
+    tenants: dict[Annotated[str, AfterValidator(_slug)], TenantTable] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Plans and tenants as a file describes them, and where it does so."""
+
+    plans: Mapping[str, PlanTable]
+    tenants: Mapping[str, TenantTable]
+    source: Source

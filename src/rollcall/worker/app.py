@@ -1,0 +1,68 @@
+"""What the worker is made of: Celery over Redis or Valkey, with queues that never wait for one another."""
+
+from typing import Any
+
+import celery  # pyright: ignore[reportMissingTypeStubs]  # it ships no types
+from celery import signals  # pyright: ignore[reportMissingTypeStubs]  # it ships no types
+from kombu.entity import Exchange, Queue
+
+from rollcall import logging
+from rollcall.settings import Settings
+from rollcall.worker import tasks
+from rollcall.worker.runtime import Runtime
+
+REVOCATION = "revocation"
+"""The queue of what follows a departure; nothing else goes into it."""
+
+HOUSEKEEPING = "housekeeping"
+"""The queue of what the clock asks for."""
+
+
+def make_celery(settings: Settings, *, publishing: bool = False) -> Any:
+    """Put Celery together: a `celery.Celery`, which ships no types.
+
+    With *publishing*, an attempt to hand a message over gives up within about two seconds when the broker is away;
+    a worker waits for its broker for as long as it takes.
+    """
+    app: Any = celery.Celery("rollcall", broker=settings.redis_url.get_secret_value())
+    patience: dict[str, Any] = {"socket_timeout": 0.5, "socket_connect_timeout": 0.3} if publishing else {}
+    app.conf.update(
+        task_ignore_result=True,
+        task_store_errors_even_if_ignored=False,
+        task_default_queue=HOUSEKEEPING,
+        task_queues=[Queue(name, Exchange(name), routing_key=name) for name in (REVOCATION, HOUSEKEEPING)],
+        # Early: what happens to a message is in PostgreSQL, and a killed worker's lease simply runs out there.
+        task_acks_late=False,
+        worker_prefetch_multiplier=1,
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_transport_options=patience,
+        broker_heartbeat=0,
+        task_publish_retry_policy={"max_retries": 1, "interval_start": 0, "interval_step": 0.1},
+        timezone="UTC",
+        beat_schedule={
+            "keep house": {"task": tasks.KEEP_HOUSE, "schedule": 3600.0, "options": {"queue": HOUSEKEEPING}},
+        },
+    )
+    tasks.register(app)
+    return app
+
+
+def prepare_processes(settings: Settings) -> None:
+    """Give each worker process its own event loop and connections, made after the fork, and our logging."""
+
+    def start(**_: Any) -> None:
+        Runtime.start(settings)
+
+    def stop(**_: Any) -> None:
+        Runtime.stop()
+
+    def configure(**_: Any) -> None:
+        logging.configure(environment=settings.environment, level=settings.log_level)
+
+    on: Any = signals
+    on.worker_process_init.connect(start, weak=False)
+    on.worker_process_shutdown.connect(stop, weak=False)
+    on.setup_logging.connect(configure, weak=False)
