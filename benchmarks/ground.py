@@ -136,10 +136,10 @@ class Ground:
 
     def environment(self, database_url: str | None = None) -> dict[str, str]:
         """What a web process is told."""
-        environment = self.engines.environment
-        if database_url is not None:
-            environment["ROLLCALL_DATABASE_URL"] = database_url
-        return environment | {"ROLLCALL_PUBLIC_URL": "https://rollcall.bench.example"}
+        return self.engines.environment | {
+            "ROLLCALL_DATABASE_URL": database_url or self.engines.database_url,
+            "ROLLCALL_PUBLIC_URL": "https://rollcall.bench.example",
+        }
 
     @property
     def floor_url(self) -> str:

@@ -1,13 +1,12 @@
 """Measuring: an operation and what it is held against in turns, so that both have the same weather."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from statistics import median
-from collections.abc import Generator, Sequence
 
 import psutil
 

@@ -66,7 +66,9 @@ def comparisons(ground: Ground) -> list[Comparison]:
 
 
 def _floor_read(ground: Ground) -> Operation:
-    requests = [request("GET", f"/things/{thing}", {}) for thing in ground.things[:: max(1, len(ground.things) // 4000)]]
+    requests = [
+        request("GET", f"/things/{thing}", {}) for thing in ground.things[:: max(1, len(ground.things) // 4000)]
+    ]
     return Operation("floor R", Target.FLOOR, lambda _most: requests, holds=b"Okonkwo")
 
 
@@ -147,9 +149,7 @@ def _deactivate(ground: Ground) -> Operation:
             for tenant, person in ground.leavers(most)
         ]
 
-    return Operation(
-        "PATCH active=false", Target.ROLLCALL, write, holds=b'"userName"', again=False
-    )
+    return Operation("PATCH active=false", Target.ROLLCALL, write, holds=b'"userName"', again=False)
 
 
 def _replace(ground: Ground) -> Operation:

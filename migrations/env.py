@@ -4,9 +4,10 @@ import asyncio
 from typing import TYPE_CHECKING, cast
 
 from alembic import context
-from rollcall.tables import metadata
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
+
+from rollcall.tables import metadata
 
 if TYPE_CHECKING:
     from advanced_alchemy.alembic.commands import AlembicCommandConfig

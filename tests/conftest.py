@@ -7,10 +7,11 @@ from pathlib import Path
 import httpx
 import pytest
 import pytest_asyncio
-from factories import Callers, make_callers
 from hypothesis import settings as hypothesis_settings
 from litestar import Litestar
 from pydantic import SecretStr
+
+from factories import Callers, in_process, make_callers
 from rollcall import logging, tables
 from rollcall.app import create_app
 from rollcall.cli.embedded import Engines, prepare, running
@@ -80,7 +81,7 @@ def database(app: Litestar) -> Database:
 @pytest_asyncio.fixture(scope="session")
 async def http(app: Litestar) -> AsyncGenerator[httpx.AsyncClient]:
     """Somebody with no key at all."""
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=PUBLIC_URL) as client:
+    async with httpx.AsyncClient(transport=in_process(app), base_url=PUBLIC_URL) as client:
         yield client
 
 

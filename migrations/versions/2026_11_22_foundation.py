@@ -6,6 +6,7 @@ Revision: 2026_11_22_foundation
 from pathlib import Path
 
 from alembic import op
+
 from rollcall.tables import run_script
 
 revision = "2026_11_22_foundation"

@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator
 
 import pytest_asyncio
+
 from rollcall.cli.embedded import Engines
 from rollcall.db import Connection
 from rows import connected

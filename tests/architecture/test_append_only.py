@@ -6,6 +6,7 @@ from uuid import UUID
 import asyncpg  # pyright: ignore[reportMissingTypeStubs]  # it ships no types
 import pytest
 import pytest_asyncio
+
 from factories import Callers, Tenant, a_tenant
 from rollcall.cli.embedded import Engines
 from rollcall.db import FLEET_ROLE, Connection

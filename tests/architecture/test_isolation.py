@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 import asyncpg  # pyright: ignore[reportMissingTypeStubs]  # it ships no types
 import pytest
 import pytest_asyncio
+
 from factories import USER, Callers, Tenant, a_tenant, deactivation
 from rollcall import tables
 from rollcall.access import receipts
@@ -140,7 +141,9 @@ async def test_foreign_keys_carry_the_tenant(owner: Connection, settings: object
 @pytest.mark.parametrize("table", GUARDED)
 async def test_unset_shows_nothing(owner: Connection, runner: Connection, full: Tenant, table: str) -> None:
     """A plain query as the running role, without a tenant set, finds no row of anybody."""
-    assert await count_as_owner(owner, table, full) > 0, f"give the tenant 'full' a row in {table}, or this proves nothing"
+    assert await count_as_owner(owner, table, full) > 0, (
+        f"give the tenant 'full' a row in {table}, or this proves nothing"
+    )
     assert await runner.fetchval(f"SELECT count(*) FROM {table}") == 0
 
 
@@ -227,7 +230,9 @@ async def test_the_running_role_has_no_powers(owner: Connection, runner: Connect
         "SELECT rolsuper, rolbypassrls, rolcreaterole, rolcreatedb, rolreplication FROM pg_roles WHERE rolname = $1", me
     )
     assert facts is not None
-    assert not any(facts[name] for name in ("rolsuper", "rolbypassrls", "rolcreaterole", "rolcreatedb", "rolreplication"))
+    assert not any(
+        facts[name] for name in ("rolsuper", "rolbypassrls", "rolcreaterole", "rolcreatedb", "rolreplication")
+    )
     assert await owner.fetchval("SELECT count(*) FROM pg_class WHERE relowner = $1::regrole", me) == 0
     assert not await owner.fetchval("SELECT pg_has_role($1::name, current_user, 'MEMBER')", me)
 

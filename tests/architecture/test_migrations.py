@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
@@ -12,13 +12,14 @@ from advanced_alchemy.alembic.commands import AlembicCommands
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from pydantic import SecretStr
+from sqlalchemy import Connection as AlchemyConnection
+from sqlalchemy.ext.asyncio import create_async_engine
+
 from rollcall import tables
 from rollcall.cli.embedded import OWNER, Engines
 from rollcall.db import alchemy_config
 from rollcall.settings import Settings
 from rows import connected
-from sqlalchemy import Connection as AlchemyConnection
-from sqlalchemy.ext.asyncio import create_async_engine
 
 PARTITION = re.compile(r"audit_(entries|payloads)_(\d{4}_\d{2}|default)")
 
@@ -28,9 +29,10 @@ async def scratch(engines: Engines, settings: Settings) -> AsyncGenerator[Settin
     """An empty database of its own on the same server."""
     name = f"scratch_{uuid4().hex[:8]}"
     assert settings.migration_database_url is not None
-    elsewhere: Callable[[SecretStr], SecretStr] = lambda url: SecretStr(  # noqa: E731
-        url.get_secret_value().rpartition("/")[0] + f"/{name}"
-    )
+
+    def elsewhere(url: SecretStr) -> SecretStr:
+        return SecretStr(url.get_secret_value().rpartition("/")[0] + f"/{name}")
+
     async with connected(engines.postgres.superuser_url) as superuser:
         await superuser.execute(f"CREATE DATABASE {name} OWNER {OWNER} STRATEGY file_copy")
         try:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 import rollcall
 from rollcall.journal import events
 from rollcall.settings import migrations_folder

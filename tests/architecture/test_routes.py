@@ -5,9 +5,10 @@ from typing import Any
 
 import httpx
 import pytest
-from factories import Callers
 from litestar import Litestar
 from litestar.routes import HTTPRoute
+
+from factories import Callers
 
 PUBLIC = {
     "/health/live",
@@ -106,7 +107,9 @@ async def test_every_management_address_wants_a_key(app: Litestar, http: httpx.A
         if path in PUBLIC:
             continue
         for method in sorted(handler.http_methods):
-            answer = await http.request(method, re.sub(r"\{\w+:str\}", "x", path), content=NONSENSE, params={"limit": "many"})
+            answer = await http.request(
+                method, re.sub(r"\{\w+:str\}", "x", path), content=NONSENSE, params={"limit": "many"}
+            )
             assert answer.status_code == 401, f"{method} {path}"
 
 

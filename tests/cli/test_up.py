@@ -2,7 +2,6 @@
 
 import json
 import re
-import signal
 import socket
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+
 from journeys.conftest import eventually, rollcall_up, wait_for_ready_file
 from rollcall.engines.processes import free_port
 
@@ -116,6 +116,7 @@ def test_half_of_the_addresses(home: Path, monkeypatch: pytest.MonkeyPatch) -> N
 @contextmanager
 def up(home: Path) -> Generator[tuple[dict[str, Any], subprocess.Popen[bytes]]]:
     """A running product; Ctrl-C at the end, after which nothing of it is left."""
+    (home / "ready.json").unlink(missing_ok=True)  # a crash may have left it
     with rollcall_up(home / ".rollcall", *options(home)) as process:
         ready = wait_for_ready_file(process, home / "ready.json", home / ".rollcall.out")
         started = children(process)

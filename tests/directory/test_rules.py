@@ -414,9 +414,7 @@ def test_copy():
 
 @given(
     st.sampled_from(sorted(dart.roles)).flatmap(
-        lambda role: st.lists(variants(f"dart-{dart.roles[role].names[0]}"), min_size=1).map(
-            lambda n: (role, n)
-        )
+        lambda role: st.lists(variants(f"dart-{dart.roles[role].names[0]}"), min_size=1).map(lambda n: (role, n))
     )
 )
 def test_spellings_of_one_role(case: tuple[str, list[str]]):
@@ -463,9 +461,7 @@ def test_results_agree(seen: list[Seen]):
 
 def test_time():
     """Reading five names costs a small part of a request, whatever the size of the rule."""
-    roles = {
-        f"r{number}": {"label": "R", "names": [f"r{number}x{n}" for n in range(100)]} for number in range(95)
-    }
+    roles = {f"r{number}": {"label": "R", "names": [f"r{number}x{n}" for n in range(100)]} for number in range(95)}
     rule = dart.model_copy(update={"roles": {**DART["roles"], **roles}})
     seen = [
         Seen("everyone", "roles"),

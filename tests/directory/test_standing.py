@@ -186,9 +186,7 @@ def test_nothing_to_lift(standing: Standing):
 
 def test_unknown_role():
     """A role that the tenant does not have is refused with those it has."""
-    with pytest.raises(
-        UnknownRole, match='no role "chief"; the roles are admin, member, guest, owner'
-    ) as refusal:
+    with pytest.raises(UnknownRole, match='no role "chief"; the roles are admin, member, guest, owner') as refusal:
         given_by_hand(rule, fresh(rule), "chief")
 
     assert (refusal.value.role, refusal.value.known) == ("chief", ("admin", "member", "guest", "owner"))
@@ -211,9 +209,7 @@ def test_new_default():
     edited = a_rule("guest")
 
     assert rule_changed(edited, fresh(rule), names()).role == "guest"
-    assert (
-        rule_changed(edited, told(names("dart-members")), names("dart-members", by=edited)).role == "member"
-    )
+    assert rule_changed(edited, told(names("dart-members")), names("dart-members", by=edited)).role == "member"
     assert rule_changed(edited, by_hand_admin, names()).role == "admin"
 
 
@@ -460,8 +456,6 @@ def test_conflict_never_moves_anybody(history: list[Event], edited: RoleRule):
     for event in history:
         current, standing = after(event, current, standing)
 
-    kept = rule_changed(
-        edited, standing, names("dart-admins", "dart-bosses", "acme-admins", "acme-x", by=edited)
-    )
+    kept = rule_changed(edited, standing, names("dart-admins", "dart-bosses", "acme-admins", "acme-x", by=edited))
 
     assert kept.role == (standing.role if standing.role in edited.roles else edited.default)

@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+
 from factories import DART_RULE
 from rollcall.cli.embedded import Engines, prepare, running
 from rollcall.engines.processes import free_port

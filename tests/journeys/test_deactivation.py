@@ -62,8 +62,8 @@ def test_a_session_opened_at_the_moment_of_leaving(product: Product, customer: C
             if session.result().status_code == 201:
                 tokens.append(session.result().json()["token"])
     assert not any(product.is_live(token) for token in tokens)
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda each: customer.patch(each, {"op": "replace", "path": "active", "value": True}), people))
+    for each in people:
+        assert customer.patch(each, {"op": "replace", "path": "active", "value": True}).status_code == 200
     assert not any(product.is_live(token) for token in tokens)
 
 

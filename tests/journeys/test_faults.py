@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs]  # it ships no types
+
 from journeys.conftest import Customer, Product, eventually
 
 

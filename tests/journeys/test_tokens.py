@@ -16,8 +16,8 @@ def test_the_plan_is_taken_away_and_given_back(product: Product, customer: Custo
     for _ in range(20):
         refused = product.provider(customer.token["token"]).get("/Users")
         assert refused.status_code == 403
-    assert "Business" in refused.json()["detail"]
-    assert "Enterprise" in refused.json()["detail"]
+        assert "Business" in refused.json()["detail"]
+        assert "Enterprise" in refused.json()["detail"]
 
     set_plan("business")
     for _ in range(20):

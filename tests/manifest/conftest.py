@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from itertools import count
 
 import pytest
+
 from factories import ORIGIN, Callers, Tenant
 from rollcall.db import Database
 from rollcall.manifest.applying import apply, compare

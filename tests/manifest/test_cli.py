@@ -5,9 +5,11 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
 from factories import Callers
 from rollcall.settings import Settings
 
@@ -28,8 +30,42 @@ user_name = "ada@{slug}.test"
 """
 
 
+SCRIPT = """
+import json, sys
+from click.testing import CliRunner
+from rollcall.cli.main import main
+
+for words in json.load(sys.stdin):
+    done = CliRunner().invoke(main, ["tenants", *words])
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    print(json.dumps([done.exit_code, done.stdout, done.stderr]))
+"""
+
+
+@dataclass(frozen=True)
+class Said:
+    """How a command ended, and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def well(self) -> str:
+        """What a command prints that goes well."""
+        assert self.code == 0, self.err
+        return self.out
+
+    @property
+    def refusal(self) -> str:
+        """What a command says that is refused: a reason and exit code 1."""
+        assert (self.code, self.out) == (1, "")
+        return self.err.strip()
+
+
 class Shell:
-    """A shell whose environment points at the engines."""
+    """A shell whose environment points at the engines, in a folder of its own."""
 
     def __init__(self, settings: Settings, folder: Path) -> None:
         self.folder = folder
@@ -41,10 +77,15 @@ class Shell:
             "LOGNAME": "margot",
         }
 
-    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Type ``rollcall tenants`` and *words*."""
-        return subprocess.run(
-            [sys.executable, "-m", "rollcall", "tenants", *words],
+    def write(self, name: str, text: str) -> None:
+        """Put a file into the folder."""
+        (self.folder / name).write_text(text)
+
+    def run(self, *commands: str) -> list[Said]:
+        """Type ``rollcall tenants`` with each of *commands*, one after the other, in one fresh process."""
+        done = subprocess.run(
+            [sys.executable, "-c", SCRIPT],
+            input=json.dumps([command.split() for command in commands]),
             cwd=self.folder,
             env=self.environment,
             capture_output=True,
@@ -52,92 +93,96 @@ class Shell:
             timeout=60,
             check=False,
         )
-
-    def reads(self, *words: str) -> str:
-        """What a command prints that goes well."""
-        done = self.run(*words)
         assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def refusal(self, *words: str) -> str:
-        """What a command says that is refused: a reason, exit code 1, and no traceback."""
-        done = self.run(*words)
-        assert (done.returncode, done.stdout) == (1, ""), done.stderr
-        assert "Traceback" not in done.stderr
-        return done.stderr.strip()
+        return [Said(*json.loads(line)) for line in done.stdout.splitlines()]
 
 
-@pytest.fixture(scope="module")
-def shell(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Shell:
-    """A shell in a folder with a manifest."""
-    folder = tmp_path_factory.mktemp("shell")
-    (folder / "tenants.toml").write_text(FILE.format(slug="typed"))
-    return Shell(settings, folder)
+@pytest.fixture
+def shell(settings: Settings, tmp_path: Path) -> Shell:
+    """A shell in an empty folder."""
+    return Shell(settings, tmp_path)
 
 
 def test_from_a_file_to_a_tenant(shell: Shell) -> None:
     """A file is tried, applied, found applied, and its tenant shown to people and to programs."""
-    made = (
-        "+ plan cli-small\n+ plan cli-large\n+ tenant typed (plan cli-small, roles admin, member)\n"
-        "+ admin ada@typed.test in typed (role admin)\n"
+    shell.write("tenants.toml", FILE.format(slug="typed"))
+    tried, applied, again, listed, listed_json, shown, shown_json = shell.run(
+        "apply tenants.toml --dry-run",
+        "apply tenants.toml",
+        "apply tenants.toml",
+        "list",
+        "list --json",
+        "show typed",
+        "show typed --json",
     )
-    assert shell.reads("apply", "tenants.toml", "--dry-run") == made + "4 changes to make; nothing was changed.\n"
-    assert shell.reads("apply", "tenants.toml") == made + "4 changes made.\n"
-    assert shell.reads("apply", "tenants.toml") == "Nothing to change.\n"
-
-    assert "typed" in shell.reads("list")
-    listed = {tenant["slug"]: tenant for tenant in json.loads(shell.reads("list", "--json"))}
-    assert (listed["typed"]["plan"], listed["typed"]["status"]) == ("cli-small", "active")
-
-    shown = shell.reads("show", "typed")
-    assert "Typed Ltd (typed, active)" in shown
-    assert "1, 1 of them active admins" in shown
-    assert "role admin (admin): Admin; named by hand only" in shown
-    facts = json.loads(shell.reads("show", "typed", "--json"))
+    made = [
+        "+ plan cli-small",
+        "+ plan cli-large",
+        "+ tenant typed (plan cli-small, roles admin, member)",
+        "+ admin ada@typed.test in typed (role admin)",
+    ]
+    assert tried.well.splitlines() == [*made, "4 changes to make; nothing was changed."]
+    assert applied.well.splitlines() == [*made, "4 changes made."]
+    assert again.well == "Nothing to change.\n"
+    assert "typed" in listed.well
+    by_slug = {tenant["slug"]: tenant for tenant in json.loads(listed_json.well)}
+    assert (by_slug["typed"]["plan"], by_slug["typed"]["status"]) == ("cli-small", "active")
+    assert "Typed Ltd (typed, active)" in shown.well
+    assert "1, 1 of them active admins" in shown.well
+    assert "role admin (admin): Admin; named by hand only" in shown.well
+    facts = json.loads(shown_json.well)
     assert (facts["people"], facts["admins"], facts["role_rule"]["default"]) == (1, 1, "member")
 
 
 def test_one_tenant_changed(shell: Shell) -> None:
     """A tenant's plan is changed, and it is suspended and resumed, each once and again without harm."""
-    (shell.folder / "one.toml").write_text(FILE.format(slug="typed-one"))
-    shell.reads("apply", "one.toml")
-    changed = "typed-one: cli-small -> cli-large, from the next call on.\n"
-    assert shell.reads("plan", "typed-one", "cli-large") == changed
-    assert shell.reads("plan", "typed-one", "cli-large") == "typed-one is on cli-large already.\n"
-    assert shell.reads("suspend", "typed-one") == "typed-one is suspended.\n"
-    assert json.loads(shell.reads("show", "typed-one", "--json"))["status"] == "suspended"
-    assert shell.reads("resume", "typed-one") == "typed-one is active.\n"
-    assert json.loads(shell.reads("show", "typed-one", "--json"))["status"] == "active"
+    shell.write("one.toml", FILE.format(slug="typed-one"))
+    show = "show typed-one --json"
+    _, moved, again, suspended, shown, resumed, shown_again, refused = shell.run(
+        "apply one.toml",
+        "plan typed-one cli-large",
+        "plan typed-one cli-large",
+        "suspend typed-one",
+        show,
+        "resume typed-one",
+        show,
+        "plan typed-one platinum",
+    )
+    assert moved.well == "typed-one: cli-small -> cli-large, from the next call on.\n"
+    assert again.well == "typed-one is on cli-large already.\n"
+    assert suspended.well == "typed-one is suspended.\n"
+    assert json.loads(shown.well)["status"] == "suspended"
+    assert resumed.well == "typed-one is active.\n"
+    assert json.loads(shown_again.well)["status"] == "active"
+    assert refused.refusal == "There is no such plan as “platinum”."
 
 
 def test_refusals(shell: Shell) -> None:
-    """Whatever is refused ends with its reason and exit code 1."""
-    (shell.folder / "wrong.toml").write_text('[plans.x]\nnme = "X"\n\n[tenants.y]\nname = "Y"\nplan = "gone"\n')
-    assert shell.refusal("apply", "wrong.toml").split("\n") == [
+    """Whatever is refused ends with its reason and exit code 1, and without a traceback."""
+    shell.write("wrong.toml", '[plans.x]\nnme = "X"\n\n[tenants.y]\nname = "Y"\nplan = "gone"\n')
+    shell.write("lost.toml", '[tenants.y]\nname = "Y"\nplan = "gone"\n')
+    wrong, lost, nowhere, *nobody = shell.run(
+        "apply wrong.toml",
+        "apply lost.toml",
+        "apply nowhere.toml",
+        "show nobody",
+        "suspend nobody",
+        "resume nobody",
+        "plan nobody free",
+    )
+    assert wrong.refusal.splitlines() == [
         "wrong.toml, line 1, [plans.x] name: is missing",
         'wrong.toml, line 2, [plans.x] nme: there is no such key; did you mean "name"?',
     ]
-    (shell.folder / "lost.toml").write_text('[tenants.y]\nname = "Y"\nplan = "gone"\n')
-    assert shell.refusal("apply", "lost.toml").startswith(
-        'lost.toml, line 3, [tenants.y] plan: there is no plan "gone"'
-    )
-    assert shell.refusal("apply", "nowhere.toml") == "nowhere.toml: can't be read: No such file or directory"
-    for words in (("show", "nobody"), ("suspend", "nobody"), ("resume", "nobody"), ("plan", "nobody", "cli-large")):
-        assert shell.refusal(*words) == "There is no such tenant."
-
-
-def test_unknown_plan(shell: Shell) -> None:
-    """A tenant can't be put on a plan that nobody defined."""
-    (shell.folder / "two.toml").write_text(FILE.format(slug="typed-two"))
-    shell.reads("apply", "two.toml")
-    assert shell.refusal("plan", "typed-two", "platinum") == "There is no such plan as “platinum”."
+    assert lost.refusal.startswith('lost.toml, line 3, [tenants.y] plan: there is no plan "gone"; the plans are: ')
+    assert nowhere.refusal == "nowhere.toml: can't be read: No such file or directory"
+    assert [said.refusal for said in nobody] == ["There is no such tenant."] * 4
 
 
 async def test_whoever_typed_is_in_the_audit(shell: Shell, callers: Callers) -> None:
     """The audit names the account of the machine that ran the command."""
-    (shell.folder / "three.toml").write_text(FILE.format(slug="typed-three"))
-    await asyncio.to_thread(shell.reads, "apply", "three.toml")
-    await asyncio.to_thread(shell.reads, "suspend", "typed-three")
+    shell.write("three.toml", FILE.format(slug="typed-three"))
+    await asyncio.to_thread(shell.run, "apply three.toml", "suspend typed-three")
     answer = await callers.operator.get("/v1/tenants/typed-three/audit")
     done = [(entry["action"], entry["actor_kind"], entry["actor_label"]) for entry in answer.json()["entries"]]
     assert done == [

@@ -90,7 +90,7 @@ def test_every_line_is_explained() -> None:
         if kind and kind not in seen:
             assert "#" in line or above.startswith("#"), f"no comment explains {line!r}"
             seen.add(kind)
-        above = line if not kind == "role" else above
+        above = line if kind != "role" else above
     assert {"name", "features", "seats", "status", "tokens", "prefix", "external_id", "role"} <= seen
 
 

@@ -5,6 +5,7 @@ from typing import Any, cast
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from rollcall.manifest.places import KeyPath, Lines, dotted, find_places
 
 TRICKY = '''\

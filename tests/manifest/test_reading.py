@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from rollcall.errors import Invalid
 from rollcall.manifest.reading import ManifestInvalid, parse_manifest, read_manifest
 from rollcall.tenancy.plans import PlanTerms
@@ -75,13 +76,17 @@ MISTAKES = {
     ),
     "a key like none": (
         TENANT + "colour = 1\n",
-        "tenants.toml, line 4, [tenants.acme] colour: there is no such key; the keys here are name, plan, status, "
-        "tokens, rate_per_second, rate_burst, roles, admins",
+        (
+            "tenants.toml, line 4, [tenants.acme] colour: there is no such key; the keys here are name, plan, status, "
+            "tokens, rate_per_second, rate_burst, roles, admins"
+        ),
     ),
     "a secret": (
         TENANT + 'scim_secret = "rc_hush"\n',
-        "tenants.toml, line 4, [tenants.acme] scim_secret: there is no such key, and no secret belongs in this file; "
-        "tokens are issued by rollcall tokens issue",
+        (
+            "tenants.toml, line 4, [tenants.acme] scim_secret: there is no such key, and no secret belongs in this "
+            "file; tokens are issued by rollcall tokens issue"
+        ),
     ),
     "a rule's key misspelt": (
         TENANT + RULE + 'on_conflikt = "hold"\n',
@@ -117,8 +122,10 @@ MISTAKES = {
     ),
     "a feature that is none": (
         '[plans.team]\nname = "T"\nfeatures = [\n  "scim",\n  "SSO",\n]\n',
-        'tenants.toml, lines 3-6, [plans.team] features, entry 2: "SSO" can\'t be a feature: use lower-case letters, '
-        "digits, - and _, e.g. scim",
+        (
+            'tenants.toml, lines 3-6, [plans.team] features, entry 2: "SSO" can\'t be a feature: use lower-case '
+            "letters, digits, - and _, e.g. scim"
+        ),
     ),
     "a feature twice": (
         '[plans.team]\nname = "T"\nfeatures = ["scim", "scim"]\n',
@@ -134,23 +141,31 @@ MISTAKES = {
     ),
     "a rate too low": (
         '[plans.team]\nname = "T"\nrate_per_second = 24\n',
-        "tenants.toml, line 3, [plans.team] rate_per_second: should be 0, which means no limit, or at least 25 calls "
-        "a second",
+        (
+            "tenants.toml, line 3, [plans.team] rate_per_second: should be 0, which means no limit, or at least 25 "
+            "calls a second"
+        ),
     ),
     "a plan's key that can't be one": (
         '[plans."Our Team"]\nname = "T"\n',
-        'tenants.toml, line 1, [plans."Our Team"]: can\'t be the key of a plan: use at most 63 lower-case letters, '
-        "digits, - and _",
+        (
+            'tenants.toml, line 1, [plans."Our Team"]: can\'t be the key of a plan: use at most 63 lower-case letters, '
+            "digits, - and _"
+        ),
     ),
     "a slug that can't be one": (
         '[tenants.Acme]\nname = "A"\nplan = "free"\n',
-        "tenants.toml, line 1, [tenants.Acme]: can't be a slug: use at most 63 lower-case letters, digits and -, "
-        "e.g. acme-corp",
+        (
+            "tenants.toml, line 1, [tenants.Acme]: can't be a slug: use at most 63 lower-case letters, digits and -, "
+            "e.g. acme-corp"
+        ),
     ),
     "a slug that is an id": (
         '[tenants.0192f2c4-0000-7000-8000-000000000000]\nname = "A"\nplan = "free"\n',
-        "tenants.toml, line 1, [tenants.0192f2c4-0000-7000-8000-000000000000]: can't be a slug: it reads as the id "
-        "of a tenant; use a name, e.g. acme-corp",
+        (
+            "tenants.toml, line 1, [tenants.0192f2c4-0000-7000-8000-000000000000]: can't be a slug: it reads as the id "
+            "of a tenant; use a name, e.g. acme-corp"
+        ),
     ),
     "a status that is none": (
         TENANT + 'status = "off"\n',
@@ -174,23 +189,31 @@ MISTAKES = {
     ),
     "an admin with another role": (
         TENANT + RULE + '[[tenants.acme.admins]]\nuser_name = "ada"\nrole = "member"\n',
-        'tenants.toml, line 11, [[tenants.acme.admins]] number 1 role: "member" is no admin role of this tenant; '
-        "its admin roles are: admin",
+        (
+            'tenants.toml, line 11, [[tenants.acme.admins]] number 1 role: "member" is no admin role of this tenant; '
+            "its admin roles are: admin"
+        ),
     ),
     "an admin with no such role": (
         TENANT + RULE + '[[tenants.acme.admins]]\nuser_name = "ada"\nrole = "boss"\n',
-        'tenants.toml, line 11, [[tenants.acme.admins]] number 1 role: "boss" is no role of this tenant; '
-        "its admin roles are: admin",
+        (
+            'tenants.toml, line 11, [[tenants.acme.admins]] number 1 role: "boss" is no role of this tenant; '
+            "its admin roles are: admin"
+        ),
     ),
     "an admin twice": (
         TENANT + '[[tenants.acme.admins]]\nuser_name = "ada"\n[[tenants.acme.admins]]\nuser_name = "ADA"\n',
-        'tenants.toml, line 7, [[tenants.acme.admins]] number 2 user_name: "ADA" is admin number 1 already; '
-        "case makes no difference",
+        (
+            'tenants.toml, line 7, [[tenants.acme.admins]] number 2 user_name: "ADA" is admin number 1 already; '
+            "case makes no difference"
+        ),
     ),
     "an external_id twice": (
         TENANT + 'admins = [{ user_name = "a", external_id = "1" }, { user_name = "b", external_id = "1" }]\n',
-        'tenants.toml, line 4, [[tenants.acme.admins]] number 2 external_id: "1" is the external_id of admin '
-        "number 1 already",
+        (
+            'tenants.toml, line 4, [[tenants.acme.admins]] number 2 external_id: "1" is the external_id of admin '
+            "number 1 already"
+        ),
     ),
     "no TOML": (
         '[plans.team]\nname "T"\n',
@@ -252,3 +275,9 @@ def test_no_text(tmp_path: Path) -> None:
     (tmp_path / "odd.toml").write_bytes(b'name = "\xff"')
     with pytest.raises(ManifestInvalid, match=r"odd.toml: is not UTF-8 text \(byte 9 can't be read\)"):
         read_manifest(tmp_path / "odd.toml")
+
+
+def test_byte_order_mark(tmp_path: Path) -> None:
+    """A file that an editor began with a byte order mark is read like any other."""
+    (tmp_path / "marked.toml").write_bytes(b"\xef\xbb\xbf" + TENANT.encode())
+    assert list(read_manifest(tmp_path / "marked.toml").tenants) == ["acme"]

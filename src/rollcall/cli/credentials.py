@@ -86,7 +86,9 @@ async def issue_missing(
     try:
         async with open_fleet(database, UP, ORIGIN) as fleet:
             changes = await apply(fleet, manifest, progress=say)
-            say(f"{manifest_path.name}: {len(changes)} changes" if changes else f"{manifest_path.name}: up to date")
+            for change in changes:
+                say(f"  {change}")
+            say(f"{manifest_path.name} is applied.")
             every = await tenants.every(fleet)
             kept.operator_key = await _key(fleet, TokenKind.OPERATOR, kept.operator_key)
             kept.application_key = await _key(fleet, TokenKind.APPLICATION, kept.application_key)

@@ -48,7 +48,7 @@ def read_manifest(path: Path) -> Manifest:
         ManifestInvalid: it can't be read, or something in it is wrong; every problem is named.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # some editors begin a file with a mark
     except UnicodeDecodeError as error:
         problem = Problem(path.name, None, (), f"is not UTF-8 text (byte {error.start + 1} can't be read)")
         raise ManifestInvalid([problem]) from error
