@@ -5,6 +5,7 @@ import json
 import sys
 import tempfile
 from pathlib import Path
+from typing import cast
 
 import click
 import psutil
@@ -91,10 +92,10 @@ def _engine_versions(ground: Ground) -> dict[str, str]:
             return await connection.fetchval("SHOW server_version")
 
     with Redis.from_url(ground.engines.valkey.url) as valkey:  # pyright: ignore[reportUnknownMemberType]
-        info = valkey.info("server")
+        info = cast("dict[str, str]", valkey.info("server"))  # pyright: ignore[reportUnknownMemberType]
     return {
         "PostgreSQL": asyncio.run(postgres()),
-        "Valkey": str(info.get("valkey_version", info.get("redis_version"))),  # pyright: ignore
+        "Valkey": info.get("valkey_version", info["redis_version"]),
     }
 
 

@@ -44,7 +44,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What the rounds of one comparison say together: medians, because a neighbour's noise is no normal distribution."""
+    """What the rounds of one comparison say together: medians, because noise from outside comes in bursts."""
 
     comparison: Comparison
     pairs: Sequence[Pair]
@@ -60,9 +60,9 @@ class Finding:
         return median(pair.against.web_cpu / pair.operation.web_cpu for pair in self.pairs)
 
     @property
-    def reached(self) -> bool:
-        """Whether the goal is met by the rates."""
-        return self.ratio >= self.comparison.goal
+    def reached(self) -> bool | None:
+        """Whether the rates meet the goal; ``None`` when there is none."""
+        return None if self.comparison.goal is None else self.ratio >= self.comparison.goal
 
     def middle(self, read: Callable[[Turn], float]) -> float:
         """The median of something about the operation's turns."""
@@ -97,7 +97,8 @@ class Bench:
         )
         before = cpu_seconds(server.process), cpu_seconds(self.postgres)
         outcome = self.generator.submit(run, load).result()
-        time.sleep(SETTLING_SECONDS)
+        if operation.target is Target.ROLLCALL:
+            time.sleep(SETTLING_SECONDS)
         after = cpu_seconds(server.process), cpu_seconds(self.postgres)
         return Turn(
             rate=outcome.rate,

@@ -50,16 +50,13 @@ def floor_lines(findings: Sequence[Finding]) -> str:
 
 
 def line(finding: Finding) -> str:
-    """A row of the table. A goal below a sixth is told as what it means: so many of the other at the most."""
+    """A row of the table."""
     goal = finding.comparison.goal
-    ratio, wanted, by_cpu = (
-        (f"{finding.ratio:.0%}", f"{goal:.0%}", f"{finding.cpu_ratio:.0%}")
-        if finding.comparison.against.name.startswith("floor")
-        else (f"{1 / finding.ratio:.1f}x", f"{1 / goal:.0f}x", f"{1 / finding.cpu_ratio:.1f}x")
-    )
+    tell = _share if finding.comparison.against.name.startswith("floor") else _times
+    verdict = {True: "hit", False: "missed", None: ""}[finding.reached]
     return (
-        f"{finding.comparison.operation.name:<38} {finding.middle(lambda turn: turn.rate):7,.0f} {ratio:>7}"
-        f" {wanted:>7} {'hit' if finding.reached else 'missed':<6} {by_cpu:>7}"
+        f"{finding.comparison.operation.name:<38} {finding.middle(lambda turn: turn.rate):7,.0f}"
+        f" {tell(finding.ratio):>7} {'' if goal is None else tell(goal):>7} {verdict:<6} {tell(finding.cpu_ratio):>7}"
         f" {finding.middle(lambda turn: turn.web_cpu) * 1e6:7.0f}"
         f" {finding.middle(lambda turn: turn.postgres_cpu) * 1e6:7.0f}"
         f" {finding.middle(lambda turn: turn.latency_p50) * 1e3:7.1f}"
@@ -86,6 +83,15 @@ def as_data(around: dict[str, str], findings: Sequence[Finding], memory: int, **
             for finding in findings
         ],
     }
+
+
+def _share(ratio: float) -> str:
+    return f"{ratio:.0%}"
+
+
+def _times(ratio: float) -> str:
+    """What is held against another operation is told as so many of those."""
+    return f"{1 / ratio:.1f}x"
 
 
 def _middle(turns: Sequence[Turn], name: str) -> float:

@@ -182,7 +182,7 @@ async def test_unknown_to_us(callers: Callers) -> None:
 
 
 async def test_wrong_secret_tells_nothing(callers: Callers) -> None:
-    """With a known id and a wrong secret the answer is that of an unknown token, whatever is wrong with the real one."""
+    """With a known id and a wrong secret the answer is an unknown token's, whatever is wrong with the real one."""
     tenant = await a_tenant(callers)
     await callers.operator.post(f"{tenant.v1}/tokens/{tenant.token['id']}/revoke")
     guesses = [
@@ -340,7 +340,8 @@ async def test_nothing_is_judged_before(
         "revoked": dead_token,
     }[token]
     headers = dict(more.get("headers", {})) | ({} if text is None else {"Authorization": f"Bearer {text}"})
-    answer = await http.request(method, f"/scim/v2{path}", **(more | {"headers": headers}))
+    options: dict[str, Any] = more | {"headers": headers}
+    answer = await http.request(method, f"/scim/v2{path}", **options)
     assert answer.status_code == 401, answer.text
     assert answer.json()["schemas"] == [ERROR]
 

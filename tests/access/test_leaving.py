@@ -6,6 +6,8 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import pytest
+
 from factories import USER, Callers, Tenant, a_tenant, deactivation, patch_op
 from rollcall.access import revocation, sessions
 from rollcall.db import Connection
@@ -69,15 +71,14 @@ async def test_deactivation_that_is_taken_back(callers: Callers, owner: Connecti
     """A session asked for while a deactivation fails is opened."""
     tenant = await a_tenant(callers)
     maria = await tenant.person()
-    try:
+    opening: list[asyncio.Task[str]] = []
+    with pytest.raises(LookupError):
         async with tenant.work() as work:
             await revocation.end_all(work, UUID(maria["id"]), reason="test")
-            opening = asyncio.create_task(tenant.session(maria))
-            await until_waiting(owner, opening)
+            opening.append(asyncio.create_task(tenant.session(maria)))
+            await until_waiting(owner, opening[0])
             raise LookupError
-    except LookupError:
-        pass
-    assert await callers.is_live(await opening)
+    assert await callers.is_live(await opening[0])
 
 
 async def test_no_session_survives_a_crowd(callers: Callers, owner: Connection) -> None:

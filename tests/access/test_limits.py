@@ -95,7 +95,7 @@ async def test_off(settings: Settings) -> None:
 
 @pytest.mark.parametrize("away", [silent_server, nobody_there])
 async def test_redis_away(settings: Settings, away: Callable[[], AbstractContextManager[str]]) -> None:
-    """Without Redis the first call waits half a second at the most, the others not at all, and the limit still holds."""
+    """Without Redis the first call waits half a second at most, the others not at all, and the limit holds."""
     with away() as url:
         async with limiter(settings, url) as one:
             tenant, began = uuid4(), time.monotonic()

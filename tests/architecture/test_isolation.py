@@ -103,8 +103,9 @@ async def test_partitions_are_out_of_reach(owner: Connection, settings: object) 
 async def test_keys_lead_with_the_tenant(owner: Connection, settings: object, table: str) -> None:
     """A tenant-owned table's primary key begins with the tenant, so rows can be spread by it."""
     first = await owner.fetchval(
-        "SELECT a.attname FROM pg_constraint c JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]"
-        " WHERE c.conrelid = $1::regclass AND c.contype = 'p'",
+        "SELECT a.attname FROM pg_constraint c "
+        "JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1] "
+        "WHERE c.conrelid = $1::regclass AND c.contype = 'p'",
         table,
     )
     assert first == "tenant_id"
@@ -124,7 +125,7 @@ async def test_unique_indexes_lead_with_the_tenant(owner: Connection, settings: 
 
 
 async def test_foreign_keys_carry_the_tenant(owner: Connection, settings: object) -> None:
-    """A row can't point into another tenant: foreign keys between tenant-owned tables begin with the tenant on both sides."""
+    """A row can't point into another tenant: foreign keys begin with the tenant on both sides."""
     keys = await owner.fetch(
         "SELECT c.conname, c.conrelid::regclass::text AS source, c.confrelid::regclass::text AS target, "
         "s.attname AS here, t.attname AS there FROM pg_constraint c "

@@ -51,6 +51,10 @@ def owners_url(settings: Settings) -> str:
     return settings.migration_database_url.get_secret_value()
 
 
+def is_compared(name: str | None, kind: str, _parents: object) -> bool:
+    return kind != "table" or name is None or not PARTITION.fullmatch(name)
+
+
 async def differences(settings: Settings) -> list[Any]:
     """What alembic would change to bring the database to the models; partitions are the database's own."""
 
@@ -59,9 +63,7 @@ async def differences(settings: Settings) -> list[Any]:
             connection,
             opts={
                 "compare_type": True,
-                "include_name": lambda name, kind, _parents: (
-                    kind != "table" or name is None or not PARTITION.fullmatch(name)
-                ),
+                "include_name": is_compared,
             },
         )
         return list(compare_metadata(context, tables.metadata))

@@ -9,6 +9,7 @@ DO $$
 DECLARE v_table text;
 BEGIN
     FOREACH v_table IN ARRAY ARRAY['accounts', 'tokens', 'sessions', 'receipts', 'users', 'user_emails',
+                                   'groups', 'group_users', 'group_children', 'group_closure',
                                    'conflict_cases', 'outbox', 'audit_entries', 'audit_payloads']
     LOOP
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', v_table);
@@ -26,9 +27,9 @@ CREATE POLICY fleet ON tenants TO rollcall_fleet USING (true);
 
 GRANT SELECT ON plans, tenants, installation_keys TO rollcall_runtime;
 GRANT UPDATE (role_rule, role_rule_version) ON tenants TO rollcall_runtime;
-GRANT SELECT, INSERT, UPDATE ON accounts, tokens, sessions, receipts, users, user_emails, conflict_cases, outbox
-    TO rollcall_runtime;
-GRANT DELETE ON sessions, users, user_emails TO rollcall_runtime;
+GRANT SELECT, INSERT, UPDATE ON accounts, tokens, sessions, receipts, users, user_emails, groups, group_users,
+    group_children, group_closure, conflict_cases, outbox TO rollcall_runtime;
+GRANT DELETE ON sessions, users, user_emails, groups, group_users, group_children, group_closure TO rollcall_runtime;
 GRANT SELECT, INSERT ON audit_entries, audit_payloads TO rollcall_runtime;
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON plans TO rollcall_fleet;

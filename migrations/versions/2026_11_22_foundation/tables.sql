@@ -115,6 +115,7 @@ CREATE TABLE accounts (
     deactivated_at TIMESTAMP WITH TIME ZONE,
     deactivated_because TEXT,
     detached_at TIMESTAMP WITH TIME ZONE,
+    facts INTEGER DEFAULT 1 NOT NULL,
     CONSTRAINT pk_accounts PRIMARY KEY (tenant_id, id),
     CONSTRAINT fk_accounts_tenant_id_tenants FOREIGN KEY(tenant_id) REFERENCES tenants (id)
 );
@@ -139,6 +140,42 @@ CREATE TABLE conflict_cases (
     CONSTRAINT fk_conflict_cases_tenant_id_tenants FOREIGN KEY(tenant_id) REFERENCES tenants (id)
 );
 CREATE UNIQUE INDEX uq_conflict_cases_open ON conflict_cases (tenant_id, user_name_key) WHERE closed_at IS NULL;
+
+CREATE TABLE groups (
+    tenant_id UUID NOT NULL,
+    id UUID DEFAULT uuidv7() NOT NULL,
+    display_name TEXT NOT NULL,
+    display_name_key TEXT COLLATE "C" NOT NULL,
+    external_id TEXT COLLATE "C",
+    version INTEGER DEFAULT 1 NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
+    last_modified TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT pk_groups PRIMARY KEY (tenant_id, id),
+    CONSTRAINT fk_groups_tenant_id_tenants FOREIGN KEY(tenant_id) REFERENCES tenants (id)
+);
+CREATE INDEX ix_groups_display_name ON groups (tenant_id, display_name_key);
+CREATE INDEX ix_groups_external_id ON groups (tenant_id, external_id);
+CREATE INDEX ix_groups_last_modified ON groups (tenant_id, last_modified, id);
+
+CREATE TABLE group_children (
+    tenant_id UUID NOT NULL,
+    group_id UUID NOT NULL,
+    child_id UUID NOT NULL,
+    CONSTRAINT pk_group_children PRIMARY KEY (tenant_id, group_id, child_id),
+    CONSTRAINT group_id FOREIGN KEY(tenant_id, group_id) REFERENCES groups (tenant_id, id) ON DELETE CASCADE,
+    CONSTRAINT child_id FOREIGN KEY(tenant_id, child_id) REFERENCES groups (tenant_id, id) ON DELETE CASCADE
+);
+CREATE INDEX ix_group_children_child ON group_children (tenant_id, child_id);
+
+CREATE TABLE group_closure (
+    tenant_id UUID NOT NULL,
+    descendant_id UUID NOT NULL,
+    ancestor_id UUID NOT NULL,
+    CONSTRAINT pk_group_closure PRIMARY KEY (tenant_id, descendant_id, ancestor_id),
+    CONSTRAINT descendant_id FOREIGN KEY(tenant_id, descendant_id) REFERENCES groups (tenant_id, id) ON DELETE CASCADE,
+    CONSTRAINT ancestor_id FOREIGN KEY(tenant_id, ancestor_id) REFERENCES groups (tenant_id, id) ON DELETE CASCADE
+);
+CREATE INDEX ix_group_closure_ancestor ON group_closure (tenant_id, ancestor_id, descendant_id);
 
 CREATE TABLE receipts (
     tenant_id UUID NOT NULL,
@@ -215,6 +252,16 @@ CREATE INDEX ix_users_external_id ON users (tenant_id, external_id);
 CREATE INDEX ix_users_last_modified ON users (tenant_id, last_modified, id);
 CREATE UNIQUE INDEX uq_users_account ON users (tenant_id, account_id);
 CREATE UNIQUE INDEX uq_users_user_name ON users (tenant_id, user_name_key);
+
+CREATE TABLE group_users (
+    tenant_id UUID NOT NULL,
+    group_id UUID NOT NULL,
+    user_id UUID NOT NULL,
+    CONSTRAINT pk_group_users PRIMARY KEY (tenant_id, group_id, user_id),
+    CONSTRAINT group_id FOREIGN KEY(tenant_id, group_id) REFERENCES groups (tenant_id, id) ON DELETE CASCADE,
+    CONSTRAINT user_id FOREIGN KEY(tenant_id, user_id) REFERENCES users (tenant_id, id) ON DELETE CASCADE
+);
+CREATE INDEX ix_group_users_user ON group_users (tenant_id, user_id, group_id);
 
 CREATE TABLE user_emails (
     tenant_id UUID NOT NULL,

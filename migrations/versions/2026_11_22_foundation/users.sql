@@ -6,7 +6,7 @@ CREATE TYPE user_result AS (
     verdict text, token_label text, owner_id uuid, plan text, reason text, rate integer, burst integer,
     rule text, rule_version integer,
     id uuid, account_id uuid, document text, version integer, created_at timestamptz, last_modified timestamptz,
-    active boolean, standing text, total bigint
+    active boolean, standing text, facts integer, groups text, total bigint
 );
 
 CREATE FUNCTION opened(g gate_result) RETURNS user_result LANGUAGE plpgsql STABLE AS $$
@@ -20,7 +20,7 @@ END $$;
 -- Passes the gate and brings the person, if one is named. With p_lock the rows stay locked until the caller's
 -- transaction ends, so that the save that follows can't be stale.
 CREATE FUNCTION scim_admit(
-    p_tenant uuid, p_token uuid, p_digest bytea, p_needs text, p_user uuid, p_lock boolean
+    p_tenant uuid, p_token uuid, p_digest bytea, p_needs text, p_user uuid, p_lock boolean, p_base text
 ) RETURNS user_result LANGUAGE plpgsql AS $$
 DECLARE
     g gate_result;
@@ -47,8 +47,10 @@ BEGIN
     SELECT s.id, s.account_id, s.document::text, s.version, s.created_at, s.last_modified, s.active
       INTO u.id, u.account_id, u.document, u.version, u.created_at, u.last_modified, u.active
       FROM users s WHERE s.tenant_id = p_tenant AND s.id = p_user;
+    u.groups := groups_of(p_tenant, u.id, p_base);
     IF p_needs = 'write' THEN
-        SELECT a.standing::text INTO u.standing FROM accounts a WHERE a.tenant_id = p_tenant AND a.id = u.account_id;
+        SELECT a.standing::text, a.facts INTO u.standing, u.facts
+          FROM accounts a WHERE a.tenant_id = p_tenant AND a.id = u.account_id;
     END IF;
     RETURN u;
 END $$;
@@ -56,7 +58,8 @@ END $$;
 -- The look-ups providers make before every create: one comparison with one indexed attribute.
 -- Always at least one row: the gate's verdict, with id NULL when nobody was found.
 CREATE FUNCTION scim_find(
-    p_tenant uuid, p_token uuid, p_digest bytea, p_attribute text, p_value text, p_offset integer, p_count integer
+    p_tenant uuid, p_token uuid, p_digest bytea, p_attribute text, p_value text, p_offset integer, p_count integer,
+    p_base text
 ) RETURNS SETOF user_result LANGUAGE plpgsql AS $$
 DECLARE
     g gate_result;
@@ -80,8 +83,9 @@ BEGIN
             SELECT user_id FROM user_emails WHERE tenant_id = p_tenant AND value_key = p_value ORDER BY user_id)
     END;
     u.total := cardinality(v_ids);
-    FOR u.id, u.document, u.version, u.created_at, u.last_modified IN
-        SELECT s.id, s.document::text, s.version, s.created_at, s.last_modified FROM users s
+    FOR u.id, u.document, u.version, u.created_at, u.last_modified, u.groups IN
+        SELECT s.id, s.document::text, s.version, s.created_at, s.last_modified, groups_of(p_tenant, s.id, p_base)
+          FROM users s
          WHERE s.tenant_id = p_tenant AND s.id = ANY (v_ids) ORDER BY s.id OFFSET p_offset LIMIT p_count
     LOOP
         RETURN NEXT u;
@@ -93,7 +97,7 @@ END $$;
 
 -- A page of everybody, in the order they were created.
 CREATE FUNCTION scim_page(
-    p_tenant uuid, p_token uuid, p_digest bytea, p_offset integer, p_count integer
+    p_tenant uuid, p_token uuid, p_digest bytea, p_offset integer, p_count integer, p_base text
 ) RETURNS SETOF user_result LANGUAGE plpgsql AS $$
 DECLARE
     g gate_result;
@@ -106,8 +110,9 @@ BEGIN
         RETURN;
     END IF;
     SELECT count(*) INTO u.total FROM users WHERE tenant_id = p_tenant;
-    FOR u.id, u.document, u.version, u.created_at, u.last_modified IN
-        SELECT s.id, s.document::text, s.version, s.created_at, s.last_modified FROM users s
+    FOR u.id, u.document, u.version, u.created_at, u.last_modified, u.groups IN
+        SELECT s.id, s.document::text, s.version, s.created_at, s.last_modified, groups_of(p_tenant, s.id, p_base)
+          FROM users s
          WHERE s.tenant_id = p_tenant ORDER BY s.id OFFSET p_offset LIMIT p_count
     LOOP
         RETURN NEXT u;
@@ -297,12 +302,13 @@ BEGIN
     SELECT account_id INTO c.account_id FROM users WHERE tenant_id = p_tenant AND id = p_user;
     SELECT * INTO a FROM accounts WHERE tenant_id = p_tenant AND id = c.account_id FOR UPDATE;
     SELECT version, created_at INTO v_version, c.created_at FROM users
-     WHERE tenant_id = p_tenant AND id = p_user FOR UPDATE;
+     WHERE tenant_id = p_tenant AND id = p_user FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         c.verdict := 'not_found';
         RETURN c;
     END IF;
     IF v_version <> (p_change ->> 'version')::integer OR a.standing <> p_change -> 'was_standing'
+       OR a.facts <> (p_change ->> 'facts')::integer
        OR (SELECT role_rule_version FROM tenants WHERE id = p_tenant) <> (p_change ->> 'rule_version')::integer THEN
         c.verdict := 'stale';
         RETURN c;
@@ -389,7 +395,15 @@ DECLARE
     v_key text;
 BEGIN
     SELECT account_id INTO c.account_id FROM users WHERE tenant_id = p_tenant AND id = p_user;
+    -- Groups before people, as every change of a group locks them.
+    PERFORM FROM groups
+      WHERE tenant_id = p_tenant
+        AND id IN (SELECT group_id FROM group_users WHERE tenant_id = p_tenant AND user_id = p_user)
+      ORDER BY id FOR NO KEY UPDATE;
     PERFORM FROM accounts WHERE tenant_id = p_tenant AND id = c.account_id FOR UPDATE;
+    UPDATE groups SET version = version + 1, last_modified = statement_timestamp()
+     WHERE tenant_id = p_tenant
+       AND id IN (SELECT group_id FROM group_users WHERE tenant_id = p_tenant AND user_id = p_user);
     DELETE FROM users WHERE tenant_id = p_tenant AND id = p_user RETURNING user_name_key INTO v_key;
     IF NOT FOUND THEN
         c.verdict := 'not_found';

@@ -5,6 +5,7 @@ here it is asked, and its verdict becomes an answer.
 """
 
 import math
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -181,7 +182,8 @@ async def _meaning(call: Call, row: Row) -> SCIMException:  # noqa: PLR0911  # o
             return Unauthorized(detail="This token is not known here. Copy it again, or ask for a new one.")
 
 
-_SECRET_NAMES = frozenset({"password", "token", "secret", "authorization"})
+_SECRET_NAME = re.compile(r"(?<![\w$-])(?:password|token|secret|authorization)(?![\w$-])", re.IGNORECASE)
+"""A secret attribute, anywhere in a name or a path: behind a URN, before a sub-attribute or a filter."""
 
 
 def masked(payload: object) -> object:
@@ -200,7 +202,7 @@ def masked(payload: object) -> object:
 
 
 def _is_secret(key: object) -> bool:
-    return str(key).rpartition(":")[2].rpartition(".")[2].casefold() in _SECRET_NAMES
+    return _SECRET_NAME.search(str(key)) is not None
 
 
 def _writes_secret(operation: dict[str, object], key: str) -> bool:

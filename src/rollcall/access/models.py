@@ -52,6 +52,8 @@ class Account(Base):
     deactivated_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     deactivated_because: Mapped[str | None] = mapped_column(Text)
     detached_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    facts: Mapped[int] = mapped_column(Integer, server_default=text("1"))
+    """Counts changes of the group names that decide the role, so that no change is worked out from older ones."""
 
 
 class Token(Base):

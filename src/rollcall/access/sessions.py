@@ -10,9 +10,10 @@ from sqlalchemy import select
 from rollcall.access.accounts import locked_for_issuing
 from rollcall.access.models import Session
 from rollcall.crypto import TokenKind, digest, new_token
-from rollcall.errors import Invalid, NotFound
+from rollcall.errors import Forbidden, Invalid, NotFound
 from rollcall.journal.events import SessionClosed, SessionOpened
 from rollcall.journal.record import record
+from rollcall.tenancy import tenants
 from rollcall.work import Work
 
 LONGEST = timedelta(days=90)
@@ -33,10 +34,14 @@ async def open_session(work: Work, account_id: UUID, *, lifetime: timedelta, lab
         Invalid: the lifetime is not between one second and 90 days.
         NotFound: this tenant has no such person.
         PersonInactive: they may not come in.
+        Forbidden: the tenant is suspended.
     """
     if not timedelta(seconds=1) <= lifetime <= LONGEST:
         msg = f"lifetime: choose 1 second to {LONGEST.days} days"
         raise Invalid(msg)
+    if (await tenants.own(work)).status != "active":
+        msg = "This tenant is suspended; its sessions are not good, and none is opened, until it is resumed."
+        raise Forbidden(msg)
     account = await locked_for_issuing(work, account_id)
     session_id = uuid4()
     opened_by = new_token(TokenKind.SESSION, work.tenant.id, session_id)

@@ -27,6 +27,11 @@ def answer_scim_refusal(request: AnyRequest, refusal: SCIMException) -> Response
     return _answer(request, refusal.status, refusal.scim_type or "invalid", refusal.detail)
 
 
+def answer_nesting(request: AnyRequest, _exception: RecursionError) -> Response[dict[str, Any]]:
+    """A body that nests without end, which the framework's decoder gives up on."""
+    return _answer(request, 400, "invalid", "body: it nests too deeply")
+
+
 def answer_exception(request: AnyRequest, exception: Exception) -> Response[dict[str, Any]]:
     """What the web framework refuses, and what nobody expected."""
     match exception:

@@ -7,6 +7,7 @@ import orjson
 from litestar import Request, Response, post
 
 from rollcall.access.introspection import Live, introspect
+from rollcall.api.prepared import Prepared
 from rollcall.errors import Invalid
 
 _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
@@ -31,7 +32,7 @@ async def introspect_token(request: Request[Any, Any, Any]) -> Response[bytes]:
         msg = "token: send the credential in the form field 'token' (application/x-www-form-urlencoded)"
         raise Invalid(msg)
     body = _DEAD if live is None else orjson.dumps(_claims(live))
-    return Response(body, media_type="application/json", headers=_NO_STORE)
+    return Prepared(body, media_type="application/json", headers=_NO_STORE)
 
 
 def _token_of(body: bytes) -> str | None:

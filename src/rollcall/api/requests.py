@@ -1,12 +1,11 @@
 """What every request carries: an id, and where it came from."""
 
 import re
+from secrets import token_hex
 from typing import Any
-from uuid import uuid4
 
 import structlog
 from litestar import Request
-from litestar.datastructures import MutableScopeHeaders
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from rollcall.work import Origin
@@ -27,14 +26,15 @@ def request_ids(app: ASGIApp) -> ASGIApp:
             await app(scope, receive, send)
             return
         given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"").decode("latin-1")
-        request_id = given if _PLAIN.fullmatch(given) else uuid4().hex
+        request_id = given if _PLAIN.fullmatch(given) else token_hex(16)
         scope.setdefault("state", {})["request_id"] = request_id
+        header = (b"x-request-id", request_id.encode())
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableScopeHeaders.from_message(message)["X-Request-Id"] = request_id
+                message["headers"] = [*message["headers"], header]
             await send(message)
 
         await app(scope, receive, send_with_id)
@@ -61,13 +61,14 @@ def origin(request: AnyRequest) -> Origin:
         request_id=request.scope["state"].get("request_id", "none"),
         source=source_of(request),
         method=request.method,
-        path=request.url.path[:500],
+        path=request.scope["path"][:500],
     )
 
 
 def source_of(request: AnyRequest) -> str | None:
     """The caller's address: the peer's, or what a trusted reverse proxy says of it."""
-    peer = request.client.host if request.client else None
+    client = request.scope["client"]
+    peer = client[0] if client else None
     if peer is not None and peer in request.app.state.trusted_proxies:
         forwarded = request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
         return forwarded[:64] or peer

@@ -1,7 +1,7 @@
 """Translation: from a person's document to what is stored of them, roles included."""
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import lru_cache
@@ -40,6 +40,9 @@ class Stored:
     standing: Standing
     rule: RoleRule
     rule_version: int
+    groups: tuple[str, ...] = ()
+    """The names of the groups they are in, directly or through others."""
+    facts: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +76,14 @@ def read_standing(stored: str | Mapping[str, Any]) -> Standing:
     return Standing(**facts)
 
 
-def read_roles(rule: RoleRule, document: Document) -> Reading:
-    """What the role names in a document mean by the tenant's rule."""
-    if not rule.reads("roles"):
-        return rule.read(())
-    return rule.read(Seen(name, "roles") for name in documents.role_values(document))
+def read_roles(rule: RoleRule, document: Document, groups: Iterable[str] = ()) -> Reading:
+    """What the role names of a person mean by the tenant's rule: those in their document and in their groups."""
+    seen: list[Seen] = []
+    if rule.reads("roles"):
+        seen += (Seen(name, "roles") for name in documents.role_values(document))
+    if rule.reads("groups"):
+        seen += (Seen.in_group(name) for name in groups)
+    return rule.read(seen)
 
 
 def judge(rule: RoleRule, standing: Standing, document: Document, *, before: Stored | None = None) -> Judged:
@@ -90,7 +96,7 @@ def judge(rule: RoleRule, standing: Standing, document: Document, *, before: Sto
     Raises:
         ConflictingRoles: the names contradict each other and the rule rejects that.
     """
-    reading = read_roles(rule, document)
+    reading = read_roles(rule, document, () if before is None else before.groups)
     if not reading.conflict:
         return Judged(standings.provider_says(rule, standing, reading))
     stays_out = document.get("active") is False
@@ -129,6 +135,7 @@ def changed_user(stored: Stored, document: Document, judged: Judged, cause: Caus
         events.append(UserReactivated())
     return _change(document, stored.rule, stored.rule_version, judged, cause, events) | {
         "version": stored.version,
+        "facts": stored.facts,
         "was_standing": asdict(stored.standing),
     }
 
@@ -152,6 +159,16 @@ def with_role(rule: RoleRule, standing: Standing) -> dict[str, Any]:
         "is_admin": standing.role in rule.admin_roles,
         "standing": asdict(standing),
     }
+
+
+def group_names(groups: str | None) -> tuple[str, ...]:
+    """The names in the JSON of a person's `groups` attribute."""
+    return () if groups is None else tuple(str(group["display"]) for group in orjson.loads(groups))
+
+
+def from_json(text: str | None) -> Any:
+    """What JSON from the database says; None when there is none."""
+    return None if text is None else orjson.loads(text)
 
 
 def as_json(value: object) -> str:

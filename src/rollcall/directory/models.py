@@ -53,6 +53,83 @@ class UserEmail(Base):
     user_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
 
 
+class GroupRow(Base):
+    """A SCIM Group; its members are rows of their own."""
+
+    __tablename__ = "groups"
+    __table_args__ = (
+        Index("ix_groups_display_name", "tenant_id", "display_name_key"),
+        Index("ix_groups_external_id", "tenant_id", "external_id"),
+        Index("ix_groups_last_modified", "tenant_id", "last_modified", "id"),
+    )
+
+    tenant_id: Mapped[UUID] = mapped_column(Uuid, ForeignKey("tenants.id"), primary_key=True)
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True, server_default=_UUID7)
+    display_name: Mapped[str] = mapped_column(Text)
+    display_name_key: Mapped[str] = mapped_column(Text(collation="C"))
+    external_id: Mapped[str | None] = mapped_column(Text(collation="C"))
+    version: Mapped[int] = mapped_column(Integer, server_default=text("1"))
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
+    last_modified: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
+
+
+class GroupUser(Base):
+    """A person in a group."""
+
+    __tablename__ = "group_users"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["tenant_id", "group_id"], ["groups.tenant_id", "groups.id"], ondelete="CASCADE", name="group_id"
+        ),
+        ForeignKeyConstraint(
+            ["tenant_id", "user_id"], ["users.tenant_id", "users.id"], ondelete="CASCADE", name="user_id"
+        ),
+        Index("ix_group_users_user", "tenant_id", "user_id", "group_id"),
+    )
+
+    tenant_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    group_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+
+
+class GroupChild(Base):
+    """A group in a group."""
+
+    __tablename__ = "group_children"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["tenant_id", "group_id"], ["groups.tenant_id", "groups.id"], ondelete="CASCADE", name="group_id"
+        ),
+        ForeignKeyConstraint(
+            ["tenant_id", "child_id"], ["groups.tenant_id", "groups.id"], ondelete="CASCADE", name="child_id"
+        ),
+        Index("ix_group_children_child", "tenant_id", "child_id"),
+    )
+
+    tenant_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    group_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    child_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+
+
+class GroupAncestor(Base):
+    """A group above another one, at any distance; worked out from the nesting whenever that changes."""
+
+    __tablename__ = "group_closure"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["tenant_id", "descendant_id"], ["groups.tenant_id", "groups.id"], ondelete="CASCADE", name="descendant_id"
+        ),
+        ForeignKeyConstraint(
+            ["tenant_id", "ancestor_id"], ["groups.tenant_id", "groups.id"], ondelete="CASCADE", name="ancestor_id"
+        ),
+        Index("ix_group_closure_ancestor", "tenant_id", "ancestor_id", "descendant_id"),
+    )
+
+    tenant_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    descendant_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    ancestor_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+
+
 class ConflictCase(Base):
     """A refused or held role conflict of one person, open until its cause is gone."""
 

@@ -165,8 +165,8 @@ async def deactivate(work: Work, person_id: UUID, *, reason: str) -> Person:
     if not account.active:
         return person
     if person.user is not None:
-        document = dict(person.user.document) | {"active": False}
-        left = await _save(work, await _stored(work, person.user.id), document, reason=reason)
+        stored = await _stored(work, person.user.id)
+        left = await _save(work, stored, {**stored.document, "active": False}, reason=reason)
     else:
         left = await revocation.end_all(work, account.id, reason=reason)
     closed = {kind: int(count) for kind, count in (left or {}).items() if kind in ("sessions", "tokens")}
@@ -188,8 +188,8 @@ async def reactivate(work: Work, person_id: UUID) -> Person:
     if person.user is None:
         msg = "This person was removed by the identity provider; they come back when it creates them again."
         raise Conflict(msg)
-    document = dict(person.user.document) | {"active": True}
-    await _save(work, await _stored(work, person.user.id), document, reason="")
+    stored = await _stored(work, person.user.id)
+    await _save(work, stored, {**stored.document, "active": True}, reason="")
     await enter(work, UserReactivated(), account_id=account.id)
     return await _again(work, account.id)
 
@@ -199,9 +199,9 @@ async def explain(work: Work, person_id: UUID) -> Explanation:
     rule = RoleRule.model_validate((await tenants.own(work)).role_rule)
     person = await find(work, person_id)
     document = {} if person.user is None else person.user.document
-    return standing.explanation(
-        rule, mapping.read_standing(person.account.standing), mapping.read_roles(rule, document)
-    )
+    groups = () if person.user is None else await _group_names(work, person.user.id)
+    reading = mapping.read_roles(rule, document, groups)
+    return standing.explanation(rule, mapping.read_standing(person.account.standing), reading)
 
 
 async def cases(work: Work, *, closed: bool = False) -> Sequence[ConflictCase]:
@@ -295,7 +295,14 @@ async def _stored(work: Work, user_id: UUID) -> Stored:
         standing=mapping.read_standing(account.standing),
         rule=RoleRule.model_validate(tenant.role_rule),
         rule_version=tenant.role_rule_version,
+        groups=await _group_names(work, user.id),
+        facts=account.facts,
     )
+
+
+async def _group_names(work: Work, user_id: UUID) -> tuple[str, ...]:
+    names = await work.db.scalar(select(func.group_names_of(work.tenant.id, user_id)))
+    return tuple(names or ())
 
 
 async def _save(work: Work, stored: Stored, document: dict[str, Any], *, reason: str) -> dict[str, Any] | None:

@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import ValidationError
-from sqlalchemy import select, text, update
+from sqlalchemy import func, select, text, update
 
 from rollcall.access.models import Account
 from rollcall.directory import mapping, standing
@@ -90,15 +90,23 @@ async def _bring_to_everybody(work: Work, rule: RoleRule) -> tuple[int, int]:
         select(Account.id).where(Account.tenant_id == work.tenant.id).order_by(Account.id).with_for_update()
     )
     people = await work.db.execute(
-        select(Account.id, Account.standing, Account.role, Account.is_admin, UserRow.id, UserRow.document)
+        select(
+            Account.id,
+            Account.standing,
+            Account.role,
+            Account.is_admin,
+            UserRow.id,
+            UserRow.document,
+            func.group_names_of(Account.tenant_id, UserRow.id),
+        )
         .outerjoin(UserRow, (UserRow.tenant_id == Account.tenant_id) & (UserRow.account_id == Account.id))
         .where(Account.tenant_id == work.tenant.id)
         .order_by(Account.id)
     )
     changed = opened = 0
-    for account_id, stored, role, is_admin, user_id, document in people.all():
+    for account_id, stored, role, is_admin, user_id, document, groups in people.all():
         before = mapping.read_standing(stored)
-        reading = mapping.read_roles(rule, document or {})
+        reading = mapping.read_roles(rule, document or {}, groups or ())
         after = standing.rule_changed(rule, before, reading)
         if user_id is not None:  # pyright: ignore[reportUnnecessaryComparison]  # the join is an outer one
             opened += await _settle_case(work, user_id, document, reading)

@@ -38,9 +38,9 @@ MOST_RESULTS = 200
 USUAL_RESULTS = 100
 """People on one page when the provider does not say."""
 
-_FIND = "SELECT * FROM scim_find($1, $2, $3, $4, $5, $6, $7)"
-_PAGE = "SELECT * FROM scim_page($1, $2, $3, $4, $5)"
-_ADMIT = "SELECT * FROM scim_admit($1, $2, $3, 'read', NULL, false)"
+_FIND = "SELECT * FROM scim_find($1, $2, $3, $4, $5, $6, $7, $8)"
+_PAGE = "SELECT * FROM scim_page($1, $2, $3, $4, $5, $6)"
+_ADMIT = "SELECT * FROM scim_admit($1, $2, $3, 'read', NULL, false, '')"
 _INTEGER = re.compile(r"[+-]?[0-9]{1,100}")
 _KINDS = {str: "a string", int: "a whole number", list: "a list of names"}
 _MESSAGE = {"filter": str, "startindex": int, "count": int, "attributes": list, "excludedattributes": list}
@@ -83,11 +83,18 @@ def read_query(parameters: Mapping[str, str]) -> Query:
     tree = None if text is None else filters.read_filter(text)
     if tree is not None:
         _UserFilter().visit(tree)
-    return Query(
-        tree=tree,
-        start_index=max(1, _integer(given, "startIndex", 1)),
-        count=min(MOST_RESULTS, max(0, _integer(given, "count", USUAL_RESULTS))),
-    )
+    start_index, count = read_bounds(given)
+    return Query(tree=tree, start_index=start_index, count=count)
+
+
+def read_bounds(given: Mapping[str, str]) -> tuple[int, int]:
+    """The startIndex and the count of a request whose parameters' names are case-folded.
+
+    Raises:
+        InvalidValue: one is no number.
+    """
+    start_index = max(1, _integer(given, "startIndex", 1))
+    return start_index, min(MOST_RESULTS, max(0, _integer(given, "count", USUAL_RESULTS)))
 
 
 def read_message(payload: Mapping[str, object]) -> dict[str, str]:
@@ -113,12 +120,12 @@ async def rows(call: Call, query: Query) -> Sequence[Row]:
     """Pass the gate and, on the hot paths, bring the page: always at least one row, with the gate's verdict."""
     token = call.token
     who = (token.tenant_id, token.id, token.digest)
-    pool = call.door.pool
+    pool, base = call.door.pool, call.door.base_url
     if query.beyond_the_hot_paths:
         return await pool.fetch(_ADMIT, *who)
     if query.hot is not None:
-        return await pool.fetch(_FIND, *who, *query.hot, query.start_index - 1, query.count)
-    return await pool.fetch(_PAGE, *who, query.start_index - 1, query.count)
+        return await pool.fetch(_FIND, *who, *query.hot, query.start_index - 1, query.count, base)
+    return await pool.fetch(_PAGE, *who, query.start_index - 1, query.count, base)
 
 
 async def filtered(call: Call, query: Query) -> Sequence[Row]:
@@ -133,6 +140,7 @@ async def filtered(call: Call, query: Query) -> Sequence[Row]:
             UserRow.version,
             UserRow.created_at,
             UserRow.last_modified,
+            func.groups_of(UserRow.tenant_id, UserRow.id, call.door.base_url).label("groups"),
             func.count().over().label("total"),
         )
         .where(condition)
@@ -212,7 +220,7 @@ def _can_be(path: str, value: str) -> bool:
     return path != "id" or resource_id(value) is not None
 
 
-def _integer(given: dict[str, str], name: str, default: int) -> int:
+def _integer(given: Mapping[str, str], name: str, default: int) -> int:
     text = given.get(name.casefold())
     if text is None:
         return default

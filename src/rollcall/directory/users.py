@@ -4,7 +4,7 @@ Each call is one statement that passes the gate and brings what is stored, and f
 the gate again and applies it, unless somebody else was quicker: then it is worked out anew from the present state.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
@@ -13,33 +13,22 @@ import orjson
 
 from rollcall.access import gate
 from rollcall.access.gate import Admitted, Call
-from rollcall.db import Connection, Pool, Row
+from rollcall.db import Connection, Pool, Row, fetchrow_again
 from rollcall.directory import mapping, search
 from rollcall.directory import standing as standings
+from rollcall.directory.calls import Answer, ReadBody, read_payload, refused, trace
 from rollcall.directory.mapping import Cause, Document, Stored
-from rollcall.scim import documents, profiles, reader
+from rollcall.scim import documents, profiles
 from rollcall.scim.errors import InvalidValue, NotFound, SCIMException, Uniqueness
 
-_ADMIT = "SELECT * FROM scim_admit($1, $2, $3, $4, $5, $6)"
+_ADMIT = "SELECT * FROM scim_admit($1, $2, $3, $4, $5, $6, $7)"
 _CREATE = "SELECT * FROM scim_create_user($1, $2, $3, $4, $5)"
 _SAVE = "SELECT * FROM scim_save_user($1, $2, $3, $4, $5, $6)"
 _DELETE = "SELECT * FROM scim_delete_user($1, $2, $3, $4, $5, $6)"
 _OPTIMISTIC_TRIES = 3
 
-ReadBody = Callable[[], Awaitable[bytes]]
-"""Reads the request's body; called once the caller has passed the gate, and not before."""
-
 Edit = Callable[[Document, str], Document]
 """What a PUT or a PATCH makes of a stored document; the second argument is the person's id."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A person as they are answered: the bytes, and what the headers repeat."""
-
-    body: bytes
-    location: str
-    version: int
 
 
 async def read(call: Call, user_id: str) -> Answer:
@@ -50,9 +39,9 @@ async def read(call: Call, user_id: str) -> Answer:
     """
     row, admitted = await _admit(call, "read", search.resource_id(user_id))
     if row["id"] is None:
-        raise await _refused(admitted, NotFound())
-    _trace(admitted, user_id)
-    return _answer(call, row, row["document"])
+        raise await refused(admitted, NotFound())
+    trace(admitted, user_id)
+    return _answer(call, row, row["document"], row["groups"])
 
 
 async def find(call: Call, query: search.Query) -> bytes:
@@ -65,8 +54,8 @@ async def find(call: Call, query: search.Query) -> bytes:
     admitted = await gate.judge(call, rows[0])
     if query.beyond_the_hot_paths:
         rows = await search.filtered(call, query)
-    found = [_answer(call, row, row["document"]).body for row in rows if row["id"] is not None]
-    _trace(admitted, None)
+    found = [_answer(call, row, row["document"], row["groups"]).body for row in rows if row["id"] is not None]
+    trace(admitted, None)
     return documents.list_page(found, total=rows[0]["total"], start_index=query.start_index)
 
 
@@ -77,7 +66,7 @@ async def refuse_unread(call: Call, needs: str, refusal: SCIMException) -> SCIME
         SCIMException: the gate refuses; that comes first.
     """
     _, admitted = await _admit(call, needs, None)
-    return await _refused(admitted, refusal)
+    return await refused(admitted, refusal)
 
 
 async def posted_query(call: Call, body: ReadBody, content_type: str | None) -> dict[str, str]:
@@ -87,11 +76,11 @@ async def posted_query(call: Call, body: ReadBody, content_type: str | None) -> 
         SCIMException: the gate refuses, or the body can't be read.
     """
     _, admitted = await _admit(call, "read", None)
-    payload = await _payload(admitted, body, content_type)
+    payload = await read_payload(admitted, body, content_type)
     try:
         return search.read_message(payload)
     except SCIMException as refusal:
-        raise await _refused(admitted, refusal, payload=payload) from refusal
+        raise await refused(admitted, refusal, payload=payload) from refusal
 
 
 async def create(call: Call, body: ReadBody, content_type: str | None) -> Answer:
@@ -101,11 +90,11 @@ async def create(call: Call, body: ReadBody, content_type: str | None) -> Answer
         SCIMException: the gate refuses, the body can't be read, the userName is taken, or the roles conflict.
     """
     row, admitted = await _admit(call, "write", None)
-    payload = await _payload(admitted, body, content_type)
+    payload = await read_payload(admitted, body, content_type)
     try:
         document = documents.document(profiles.read_user(payload).user)
     except SCIMException as refusal:
-        raise await _refused(admitted, refusal, payload=payload) from refusal
+        raise await refused(admitted, refusal, payload=payload) from refusal
     former: Row | None = None
     while True:
         rule = mapping.read_rule(row["rule"])
@@ -127,7 +116,7 @@ async def create(call: Call, body: ReadBody, content_type: str | None) -> Answer
         result = await _write(call, _CREATE, change, payload=payload)
         match result["verdict"]:
             case "done":
-                return _answer(call, result, orjson.dumps(document))
+                return _answer(call, result, orjson.dumps(document), None)
             case "uniqueness":
                 raise Uniqueness("userName")
             case "former":
@@ -176,10 +165,17 @@ async def delete(call: Call, user_id: str) -> None:
     """
     row, admitted = await _admit(call, "write", search.resource_id(user_id))
     if row["id"] is None:
-        raise await _refused(admitted, NotFound())
+        raise await refused(admitted, NotFound())
     token = call.token
-    result = await call.door.pool.fetchrow(
-        _DELETE, token.tenant_id, token.id, token.digest, row["id"], call.arrived, mapping.as_json(call.described())
+    result = await fetchrow_again(
+        call.door.pool,
+        _DELETE,
+        token.tenant_id,
+        token.id,
+        token.digest,
+        row["id"],
+        call.arrived,
+        mapping.as_json(call.described()),
     )
     assert result is not None
     if result["verdict"] == "not_found":
@@ -196,15 +192,15 @@ async def _change(
     read_edit: Callable[[dict[str, object]], Edit],
 ) -> Answer:
     row, admitted = await _admit(call, "write", search.resource_id(user_id))
-    payload = await _payload(admitted, body, content_type)
+    payload = await read_payload(admitted, body, content_type)
     if row["id"] is None:
-        raise await _refused(admitted, NotFound(), payload=payload)
+        raise await refused(admitted, NotFound(), payload=payload)
     try:
         edit = read_edit(payload)
     except SCIMException as refusal:
-        raise await _refused(admitted, refusal, payload=payload, user_id=row["id"]) from refusal
+        raise await refused(admitted, refusal, payload=payload, user_id=row["id"]) from refusal
     for _ in range(_OPTIMISTIC_TRIES):
-        attempt = await _attempt(call, call.door.pool, row, edit, payload)
+        attempt = await _attempt(call, None, row, edit, payload)
         if not attempt.stale:
             return await _conclude(admitted, attempt, payload)
         row = await _admit_again(call, call.door.pool, row["id"])
@@ -236,7 +232,7 @@ class _Attempt:
 
 
 async def _attempt(
-    call: Call, through: Pool | Connection, row: Row, edit: Edit, payload: dict[str, object]
+    call: Call, through: Connection | None, row: Row, edit: Edit, payload: dict[str, object]
 ) -> _Attempt:
     """Work the change out from *row* and, if there is anything to write, write it."""
     if row["verdict"] != "ok":
@@ -266,10 +262,10 @@ async def _conclude(admitted: Admitted, attempt: _Attempt, payload: dict[str, ob
         raise attempt.refusal
     if result is None:
         await gate.note(admitted, "done", 200, "nothing to change", payload=payload, user_id=row["id"])
-        return _answer(call, row, row["document"])
+        return _answer(call, row, row["document"], row["groups"])
     match result["verdict"]:
         case "done":
-            return _answer(call, result, orjson.dumps(attempt.document))
+            return _answer(call, result, orjson.dumps(attempt.document), row["groups"])
         case "uniqueness":
             raise Uniqueness("userName")
         case "not_found":
@@ -281,7 +277,9 @@ async def _conclude(admitted: Admitted, attempt: _Attempt, payload: dict[str, ob
 
 async def _admit(call: Call, needs: str, user_id: UUID | None) -> tuple[Row, Admitted]:
     token = call.token
-    row = await call.door.pool.fetchrow(_ADMIT, token.tenant_id, token.id, token.digest, needs, user_id, False)
+    row = await call.door.pool.fetchrow(
+        _ADMIT, token.tenant_id, token.id, token.digest, needs, user_id, False, call.door.base_url
+    )
     assert row is not None
     return row, await gate.judge(call, row)
 
@@ -292,18 +290,11 @@ async def _admit_again(call: Call, through: Pool | Connection, user_id: UUID | N
     The verdict is the caller's to judge.
     """
     token = call.token
-    row = await through.fetchrow(_ADMIT, token.tenant_id, token.id, token.digest, "write", user_id, lock)
+    row = await through.fetchrow(
+        _ADMIT, token.tenant_id, token.id, token.digest, "write", user_id, lock, call.door.base_url
+    )
     assert row is not None
     return row
-
-
-async def _payload(admitted: Admitted, body: ReadBody, content_type: str | None) -> dict[str, object]:
-    """Read the body, only now that the caller has passed the gate."""
-    try:
-        reader.check_media_type(content_type)
-        return reader.read_json(await body())
-    except SCIMException as refusal:
-        raise await _refused(admitted, refusal) from refusal
 
 
 async def _write(
@@ -312,31 +303,17 @@ async def _write(
     change: dict[str, Any],
     *more: object,
     payload: dict[str, object],
-    through: Pool | Connection | None = None,
+    through: Connection | None = None,
 ) -> Row:
     token = call.token
-    row = await (through or call.door.pool).fetchrow(
-        statement,
-        token.tenant_id,
-        token.id,
-        token.digest,
-        *more,
-        mapping.as_json(change),
-        mapping.as_json(call.described(payload)),
-    )
+    who = (token.tenant_id, token.id, token.digest, *more)
+    what = (mapping.as_json(change), mapping.as_json(call.described(payload)))
+    if through is None:
+        row = await fetchrow_again(call.door.pool, statement, *who, *what)
+    else:
+        row = await through.fetchrow(statement, *who, *what)
     assert row is not None
     return row
-
-
-async def _refused(
-    admitted: Admitted,
-    refusal: SCIMException,
-    *,
-    payload: dict[str, object] | None = None,
-    user_id: UUID | None = None,
-) -> SCIMException:
-    await gate.refuse(admitted, refusal, payload=payload, user_id=user_id)
-    return refusal
 
 
 async def _conflict(
@@ -368,6 +345,8 @@ def _stored(row: Row) -> Stored:
         standing=mapping.read_standing(row["standing"]),
         rule=mapping.read_rule(row["rule"]),
         rule_version=row["rule_version"],
+        groups=mapping.group_names(row["groups"]),
+        facts=row["facts"],
     )
 
 
@@ -375,7 +354,7 @@ def _cause(call: Call) -> Cause:
     return Cause(call.origin.request_id, call.arrived, "deactivated by the identity provider")
 
 
-def _answer(call: Call, row: Row, document: bytes | str) -> Answer:
+def _answer(call: Call, row: Row, document: bytes | str, groups: str | None) -> Answer:
     location = f"{call.door.base_url}/Users/{row['id']}"
     body = documents.render(
         document,
@@ -385,19 +364,6 @@ def _answer(call: Call, row: Row, document: bytes | str) -> Answer:
         last_modified=row["last_modified"],
         version=row["version"],
         location=location,
+        groups_json=groups,
     )
-    return Answer(body, location, row["version"])
-
-
-def _trace(admitted: Admitted, target: str | None) -> None:
-    call = admitted.call
-    call.door.traces.read(
-        call.token.tenant_id,
-        call.token.id,
-        call.arrived,
-        call.origin,
-        action=call.action,
-        label=admitted.label,
-        owner_id=admitted.owner_id,
-        target=target,
-    )
+    return Answer(body, location, documents.etag(row["version"], groups))

@@ -116,6 +116,27 @@ class UserRemoved(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class GroupCreated(Event):
+    topic = "group.created"
+    group_id: UUID
+    display_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class GroupChanged(Event):
+    topic = "group.changed"
+    group_id: UUID
+    display_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRemoved(Event):
+    topic = "group.removed"
+    group_id: UUID
+    display_name: str
+
+
+@dataclass(frozen=True, slots=True)
 class ConflictOpened(Event):
     topic = "conflict.opened"
     roles: list[str]

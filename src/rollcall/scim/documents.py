@@ -2,12 +2,13 @@
 
 A document is what PostgreSQL keeps as JSONB: SCIM's own names, without what is kept in columns (`id`,
 `meta`), what is derived (`groups`) and what is never kept (`password`). Reads splice it into an answer
-without parsing it.
+without parsing it, and the list of groups beside it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, cast
+from zlib import crc32
 
 import orjson
 from scim2_models import ListResponse, PatchOp, ScimPolicy
@@ -95,9 +96,16 @@ def emails(document: Mapping[str, object]) -> tuple[str, ...]:
     )
 
 
-def etag(version: int) -> str:
-    """The entity tag of a version, weak because one version can be rendered in several ways."""
-    return f'W/"{version}"'
+def etag(version: int, groups_json: bytes | str | None = None) -> str:
+    """The entity tag of a version, weak because one version can be rendered in several ways.
+
+    A person's groups change without the person's version. So a checksum of the text they are answered with is
+    part of the tag, and the text has to list them in the same order each time. No groups, no checksum.
+    """
+    groups = _bytes(groups_json or b"").strip()
+    if groups in (b"", b"[]"):
+        return f'W/"{version}"'
+    return f'W/"{version}.{crc32(groups):08x}"'
 
 
 def timestamp(moment: datetime) -> str:
@@ -105,6 +113,19 @@ def timestamp(moment: datetime) -> str:
     if moment.tzinfo is None:
         raise ValueError("a moment without a time zone is no moment")
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def meta(
+    resource_type: str, *, created: datetime, last_modified: datetime, location: str, version: str
+) -> dict[str, str]:
+    """What a resource's `meta` says; *version* is its entity tag."""
+    return {
+        "resourceType": resource_type,
+        "created": timestamp(created),
+        "lastModified": timestamp(last_modified),
+        "location": location,
+        "version": version,
+    }
 
 
 def render(
@@ -116,35 +137,43 @@ def render(
     last_modified: datetime,
     version: int,
     location: str,
+    groups_json: bytes | str | None = None,
 ) -> bytes:
     """The resource as it is answered: `id` and `meta`, then the stored text, which is not parsed.
 
-    The text has to be a JSON object that has neither of the two, as `document` makes them.
+    The text has to be a JSON object that has neither of the two, nor `groups`, as `document` makes them;
+    *groups_json* has to be a JSON array.
     """
-    text = document_json.encode() if isinstance(document_json, str) else document_json
-    meta = {
-        "resourceType": resource_type,
-        "created": timestamp(created),
-        "lastModified": timestamp(last_modified),
-        "location": location,
-        "version": etag(version),
+    tag = etag(version, groups_json)
+    about = meta(resource_type, created=created, last_modified=last_modified, location=location, version=tag)
+    head = orjson.dumps({"id": id, "meta": about})[:-1]
+    if groups_json is not None:
+        head += b',"groups":' + _bytes(groups_json)
+    rest = _bytes(document_json).strip()[1:]
+    return head + (b"," if rest.lstrip() != b"}" else b"") + rest
+
+
+def list_page(
+    rendered: Sequence[bytes], *, total: int | None, start_index: int | None = None, next_cursor: str | None = None
+) -> bytes:
+    """The ListResponse of one page (RFC 7644 §3.4.2); `Resources` is there also when it is empty.
+
+    A page found by its index says where it begins. One found by a cursor says where the next one is, unless it
+    is the last, and need not know how many there are in total (RFC 9865 §2).
+    """
+    numbers: dict[str, object] = {
+        "schemas": [_LIST_SCHEMA],
+        "totalResults": total,
+        "startIndex": start_index,
+        "itemsPerPage": len(rendered),
+        "nextCursor": next_cursor,
     }
-    head = orjson.dumps({"id": id, "meta": meta})
-    rest = text.strip()[1:]
-    return head[:-1] + (b"," if rest.lstrip() != b"}" else b"") + rest
-
-
-def list_page(rendered: Sequence[bytes], *, total: int, start_index: int) -> bytes:
-    """The ListResponse of one page (RFC 7644 §3.4.2); `Resources` is there also when it is empty."""
-    head = orjson.dumps(
-        {
-            "schemas": [_LIST_SCHEMA],
-            "totalResults": total,
-            "startIndex": start_index,
-            "itemsPerPage": len(rendered),
-        }
-    )
+    head = orjson.dumps({name: value for name, value in numbers.items() if value is not None})
     return b"".join((head[:-1], b',"Resources":[', b",".join(rendered), b"]}"))
+
+
+def _bytes(text: bytes | str) -> bytes:
+    return text.encode() if isinstance(text, str) else text
 
 
 _document = document

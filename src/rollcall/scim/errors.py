@@ -47,9 +47,11 @@ __all__ = [
     "PreconditionFailed",
     "SCIMException",
     "TooMany",
+    "TooManyOperations",
     "TooManyRequests",
     "Unauthorized",
     "Uniqueness",
+    "UnknownAttribute",
     "UnsupportedMediaType",
     "error_body",
     "from_validation",
@@ -105,6 +107,18 @@ class PayloadTooLarge(PayloadTooLargeException):
     def __init__(self, limit: int) -> None:
         self.limit = limit
         super().__init__(detail=f"The body is larger than {limit} bytes")
+
+
+class TooManyOperations(PayloadTooLargeException):
+    """A bulk request has more operations than are carried out (RFC 7644 §3.7.4)."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        super().__init__(detail=f"The request has more than {limit} operations")
+
+
+class UnknownAttribute(InvalidFilter):
+    """A filter names an attribute that resources of this kind don't have."""
 
 
 class UnsupportedMediaType(SCIMException):

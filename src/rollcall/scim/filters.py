@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final, cast
 
-from scim2_models import Path, ScimFilter
+from scim2_models import ScimFilter
 from scim2_models.path import (
     STRING_OPERATORS,
     AttributeBinding,
@@ -26,17 +26,16 @@ from scim2_models.path import (
 )
 
 from rollcall.scim.attributes import Attribute
-from rollcall.scim.errors import InvalidFilter, shown
+from rollcall.scim.errors import InvalidFilter, UnknownAttribute, shown
 from rollcall.scim.reader import unholdable
-from rollcall.scim.resources import ENTERPRISE_SCHEMA, USER_ATTRIBUTES, USER_SCHEMA, User
+from rollcall.scim.resources import ENTERPRISE_SCHEMA, USERS, Kind
 
 LONGEST_FILTER: Final = 4_096
 DEEPEST_FILTER: Final = 50
 MOST_TERMS: Final = 100
 
-ALIASES: Final[Mapping[str, AttrPath]] = {
-    "email": AttrPath("emails"),
-    "manager": AttrPath("manager", None, ENTERPRISE_SCHEMA),
+ALIASES: Final[Mapping[Kind, Mapping[str, AttrPath]]] = {
+    USERS: {"email": AttrPath("emails"), "manager": AttrPath("manager", None, ENTERPRISE_SCHEMA)}
 }
 """Names that nobody has and that can mean one thing only.
 
@@ -50,43 +49,45 @@ _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 _CONNECTIVE: Final = re.compile(r"\b(?:and|or)\b", re.IGNORECASE)
 
 
-def read_filter(text: str) -> FilterNode:
-    """The tree of a filter on Users.
+def read_filter(text: str, kind: Kind = USERS) -> FilterNode:
+    """The tree of a filter on resources of one kind.
 
     Paths have the schema's spelling, with a URN only if they lie in an extension. Comparisons on a
     multi-valued attribute are written out on its `value`; booleans and times are Python's.
 
     Raises:
-        InvalidFilter: its syntax is wrong, it names an attribute a User doesn't have, compares one in a way
-            it can't be, or is larger than any client needs.
+        InvalidFilter: its syntax is wrong, it names an attribute such a resource doesn't have, compares one
+            in a way it can't be, or is larger than any client needs.
     """
     if (wrong := check_size(text)) is not None:
         raise InvalidFilter(filter=text, detail=f"The filter {wrong}")
     try:
-        tree = _Standard().visit(_parsed(text))
-        ScimFilter[User](tree)  # judges operators and values against the schema
+        tree = _Standard(kind).visit(_parsed(text))
+        kind.filter(tree)  # judges operators and values against the schema
     except InvalidFilter as exc:
         raise InvalidFilter(filter=text, detail=f"The filter is not valid: {exc.detail}") from exc
     return tree
 
 
-def check_selection(path: AttrPath, selection: FilterNode) -> None:
-    """Refuse a PATCH path's filter on the entries of *path* for the reasons a query's filter is refused.
+def read_selection(path: AttrPath, selection: FilterNode, kind: Kind = USERS) -> FilterNode:
+    """The filter that a PATCH path has on the entries of *path*, as `read_filter` returns a query's.
 
     Raises:
-        InvalidFilter: see `read_filter`.
+        InvalidFilter: for the reasons that a query's filter is refused.
     """
-    _Standard().visit(ValuePath(path, selection))
+    standard = _Standard(kind).visit(ValuePath(path, selection))
+    assert isinstance(standard, ValuePath)
+    return standard.val_filter
 
 
-def resolve(path: AttrPath) -> AttributeBinding:
+def resolve(path: AttrPath, kind: Kind = USERS) -> AttributeBinding:
     """Everything the schema says about a path of a tree that `read_filter` returned.
 
     Inside the brackets of a value selection, put the two paths together first.
     """
-    binding = Path[User](str(path)).resolve()
+    binding = kind.path(str(path)).resolve()
     if binding is None:
-        raise _unknown(path)
+        raise _unknown(path, kind)
     return binding
 
 
@@ -120,7 +121,8 @@ def count_terms(text: str) -> int:
 class _Standard(FilterVisitor[FilterNode]):
     """Rewrites a tree; inside the brackets of a value selection, *within* is the attribute selected from."""
 
-    def __init__(self, within: AttrPath | None = None) -> None:
+    def __init__(self, kind: Kind, within: AttrPath | None = None) -> None:
+        self.kind = kind
         self.within = within
 
     def visit_not(self, node: Not) -> FilterNode:
@@ -141,53 +143,58 @@ class _Standard(FilterVisitor[FilterNode]):
             path = full = AttrPath(path.attr, attribute.name, path.uri)
         elif attribute.parts:
             raise InvalidFilter(detail=f"{path} is complex; compare one of its parts")
-        return Comparison(path, node.op, _comparable(full, attribute, node))
+        return Comparison(path, node.op, _comparable(full, attribute, node, self.kind))
 
     def visit_value_path(self, node: ValuePath) -> FilterNode:
         path, attribute = self._written(node.attr_path)
         if not attribute.multi_valued or not attribute.parts:
             raise InvalidFilter(detail=f"{path} has no entries to select from")
-        return ValuePath(path, _Standard(path).visit(node.val_filter))
+        return ValuePath(path, _Standard(self.kind, path).visit(node.val_filter))
 
     def _written(self, path: AttrPath) -> tuple[AttrPath, Attribute]:
         """The path as the schema spells it, and the attribute at its end."""
-        if self.within is not None:
-            _, outer = _look_up(self.within)
-            part = _found(outer.parts, path.attr, path) if path.uri is None and path.sub_attr is None else None
-            if part is None:
-                raise _unknown(path)
-            return AttrPath(part.name), part
-        return _look_up(path)
+        if self.within is None:
+            return look_up(path, self.kind)
+        if path.uri is not None or path.sub_attr is not None:
+            raise _unknown(path, self.kind)
+        _, outer = look_up(self.within, self.kind)
+        part = _found(outer.parts, path.attr, path, self.kind)
+        return AttrPath(part.name), part
 
 
-def _look_up(path: AttrPath) -> tuple[AttrPath, Attribute]:
-    attributes, uri = USER_ATTRIBUTES, None
-    if path.uri is None and (alias := ALIASES.get(path.attr.lower())) is not None:
+def look_up(path: AttrPath, kind: Kind = USERS) -> tuple[AttrPath, Attribute]:
+    """A path as the schema spells it, and the attribute at its end.
+
+    Raises:
+        InvalidFilter: there is none, or it is one that nobody may ask about.
+    """
+    if path.uri is None and (alias := ALIASES.get(kind, {}).get(path.attr.lower())) is not None:
         path = AttrPath(alias.attr, path.sub_attr, alias.uri)
-    if path.uri is not None and path.uri.lower() != USER_SCHEMA.lower():
-        extension = _found(attributes, path.uri, path)
+    attributes, uri = kind.attributes, None
+    if path.uri is not None and path.uri.lower() != kind.schema.lower():
+        extension = _found(attributes, path.uri, path, kind)
         attributes, uri = extension.parts, extension.name
-    attribute = _found(attributes, path.attr, path)
+    attribute = _found(attributes, path.attr, path, kind)
     if attribute.name == "password":
         raise InvalidFilter(detail="password is never kept and can't be compared")
     if path.sub_attr is None:
         return AttrPath(attribute.name, None, uri), attribute
-    part = _found(attribute.parts, path.sub_attr, path)
+    part = _found(attribute.parts, path.sub_attr, path, kind)
     return AttrPath(attribute.name, part.name, uri), part
 
 
-def _found(attributes: Mapping[str, Attribute], name: str, path: AttrPath) -> Attribute:
+def _found(attributes: Mapping[str, Attribute], name: str, path: AttrPath, kind: Kind) -> Attribute:
     attribute = attributes.get(name.lower())
     if attribute is None:
-        raise _unknown(path)
+        raise _unknown(path, kind)
     return attribute
 
 
-def _unknown(path: AttrPath) -> InvalidFilter:
-    return InvalidFilter(detail=f"{shown(str(path))} is not an attribute of a User")
+def _unknown(path: AttrPath, kind: Kind) -> UnknownAttribute:
+    return UnknownAttribute(detail=f"{shown(str(path))} is not an attribute of a {kind.name}")
 
 
-def _comparable(path: AttrPath, attribute: Attribute, node: Comparison) -> object:
+def _comparable(path: AttrPath, attribute: Attribute, node: Comparison, kind: Kind) -> object:
     """The value as a query can use it: text that can be stored, a boolean, a time, a number or None."""
     value = cast("object", node.value)
     if isinstance(value, str) and (found := unholdable(value)) is not None:
@@ -198,9 +205,10 @@ def _comparable(path: AttrPath, attribute: Attribute, node: Comparison) -> objec
         return value
     if attribute.boolean and str(value).lower() not in ("true", "false", "none"):
         raise InvalidFilter(detail=f"{path} is true or false")
-    if resolve(path).target_type is datetime and not (isinstance(value, str) and _DATE.match(value)):
+    binding = resolve(path, kind)
+    if binding.target_type is datetime and not (isinstance(value, str) and _DATE.match(value)):
         raise InvalidFilter(detail=f"{path} is a time, such as 2030-01-31T12:00:00Z")
-    coerced = coerce_value(resolve(path), value, node.op)
+    coerced = coerce_value(binding, value, node.op)
     if isinstance(coerced, datetime) and coerced.tzinfo is None:
         return coerced.replace(tzinfo=UTC)
     return coerced if isinstance(coerced, bool | datetime) else value

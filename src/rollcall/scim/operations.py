@@ -1,6 +1,6 @@
 """Reading the operations of a PATCH: whatever shape a provider gives them in, the standard's comes out."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, cast
 
 from scim2_models import Path
@@ -8,9 +8,9 @@ from scim2_models.path import AttrPath
 
 from rollcall.scim.attributes import Attribute
 from rollcall.scim.errors import InvalidPath, InvalidSyntax, InvalidValue, Mutability, shown
-from rollcall.scim.filters import check_selection, check_size, count_terms
+from rollcall.scim.filters import check_size, count_terms, read_selection
 from rollcall.scim.reader import unholdable
-from rollcall.scim.resources import ENTERPRISE_SCHEMA, USER_ATTRIBUTES, USER_SCHEMA, User
+from rollcall.scim.resources import ENTERPRISE_SCHEMA, USER_ATTRIBUTES, USER_SCHEMA, USERS, Kind
 from rollcall.scim.values import Habit, Reading, read_entry, read_value
 
 MOST_OPERATIONS: Final = 1_000
@@ -24,8 +24,79 @@ MOST_PATH_TERMS: Final = 2_000
 
 
 def read_operations(reading: Reading, value: object) -> list[dict[str, object]]:
-    """The member `Operations` of a PATCH, as scim2-models reads it."""
-    return [clean for operation in _operations(value) for clean in _read_operation(reading, operation)]
+    """The member `Operations` of a PATCH of a User, as scim2-models reads it."""
+    return [
+        clean
+        for operation in standard_operations(reading, value)
+        for clean in (
+            _read_targeted(reading, operation, str(operation["path"]))
+            if "path" in operation
+            else _read_whole(reading, operation)
+        )
+    ]
+
+
+def standard_operations(reading: Reading, value: object) -> Iterator[dict[str, object]]:
+    """Each operation of a PATCH by the standard's names: `op` in lower case, and `path` a text or not there.
+
+    Raises:
+        InvalidSyntax: *value* is not a list of objects.
+        InvalidValue: there are more than are read, or one has no `op` or an unknown one.
+        InvalidPath: a path is no text.
+    """
+    for operation in _operations(value):
+        clean = _members(reading, operation)
+        op = clean.get("op")
+        if not isinstance(op, str):
+            raise InvalidValue(detail="op: it is add, remove or replace")
+        if op != op.lower():
+            reading.note(Habit.CAPITALISED_OP)
+        if op.lower() not in ("add", "remove", "replace"):
+            raise InvalidValue(detail=f"{shown(op)} is not a PATCH operation: add, remove or replace")
+        clean["op"] = op.lower()
+        if clean.get("path") in (None, ""):
+            clean.pop("path", None)
+        elif not isinstance(clean["path"], str):
+            raise InvalidPath(detail="path: it is a string")
+        yield clean
+
+
+def parse_path(reading: Reading, text: str, kind: Kind = USERS) -> Path[Any]:
+    """The path *text* is, unless it or all paths of the request together are too large to be parsed.
+
+    Raises:
+        InvalidPath: it is no path.
+        InvalidValue: it is one too many.
+    """
+    if (wrong := check_size(text)) is not None:
+        raise InvalidPath(path=text, detail=f"The path {wrong}")
+    _count_terms(reading, count_terms(text))
+    try:
+        return kind.path(text)
+    except InvalidPath as exc:
+        raise InvalidPath(path=text, detail=f"{shown(text)}: {exc.detail}") from exc
+
+
+def check_assigned(attribute: Attribute, value: object) -> None:
+    """Required attributes stay, and so does `active`: nobody's access may hang on how "unassigned" reads.
+
+    Raises:
+        Mutability: *value* would unassign one of them.
+    """
+    if value in (None, []) and (attribute.required or attribute.name == "active"):
+        name = attribute.name
+        raise Mutability(attribute=name, detail=f"{name}: it can be changed, but not unassigned")
+
+
+def check_known_schemas(value: object, known: tuple[str, ...]) -> None:
+    """`schemas` follows from the attributes, so a URN nobody declares could not be stored.
+
+    Raises:
+        InvalidValue: there is one in *value*.
+    """
+    urns: list[Any] = cast("list[Any]", value) if isinstance(value, list) else [value]
+    if any(urn is not None and urn not in known for urn in urns):
+        raise InvalidValue(attribute="schemas", detail="schemas: it can only name the schemas of this resource")
 
 
 def _operations(value: object) -> list[dict[str, object]]:
@@ -37,23 +108,6 @@ def _operations(value: object) -> list[dict[str, object]]:
     if not all(isinstance(operation, dict) for operation in operations):
         raise InvalidSyntax(detail="Operations: each is an object")
     return cast("list[dict[str, object]]", operations)
-
-
-def _read_operation(reading: Reading, operation: Mapping[str, object]) -> list[dict[str, object]]:
-    """One operation as the standard has it; several, if its value's keys were paths."""
-    clean = _members(reading, operation)
-    op = clean.get("op")
-    if not isinstance(op, str):
-        raise InvalidValue(detail="op: it is add, remove or replace")
-    if op != op.lower():
-        reading.note(Habit.CAPITALISED_OP)
-    clean["op"] = op.lower()
-    if clean.get("path") in (None, ""):
-        clean.pop("path", None)
-        return _read_whole(reading, clean)
-    if not isinstance(path := clean["path"], str):
-        raise InvalidPath(detail="path: it is a string")
-    return _read_targeted(reading, clean, path)
 
 
 def _members(reading: Reading, operation: Mapping[str, object]) -> dict[str, object]:
@@ -91,22 +145,26 @@ def _read_member(reading: Reading, attribute: Attribute, value: object) -> objec
     if attribute.read_only:
         return value
     clean = read_value(reading, attribute, value, attribute.name)
-    _check_assigned(attribute, clean)
+    check_assigned(attribute, clean)
     return clean
 
 
 def _read_targeted(reading: Reading, operation: dict[str, object], text: str) -> list[dict[str, object]]:
-    path = _path(reading, text)
+    path = parse_path(reading, text)
     if path.model is not None:
         return _read_model(reading, operation, text)
-    attribute, part = _target(path, text)
+    target = _target(path)
+    if target is None:
+        reading.meet_unknown(text)
+        return []
+    attribute, part = target
     if attribute.name == "password":
         reading.note(Habit.PASSWORD)
         return [_without_secret(operation)]
     if attribute.name == "schemas":
-        _check_known_schemas(operation.get("value"))
+        check_known_schemas(operation.get("value"), (USER_SCHEMA, ENTERPRISE_SCHEMA))
     if path.value_filter is not None and attribute.parts:
-        check_selection(AttrPath(attribute.name, None, path.schema), path.value_filter)
+        read_selection(AttrPath(attribute.name, None, path.schema), path.value_filter)
         if 'primary eq "' in text.lower():
             reading.note(Habit.STRING_IN_FILTER, attribute.name)
     if operation["op"] == "remove":
@@ -124,7 +182,7 @@ def _without_secret(operation: dict[str, object]) -> dict[str, object]:
 
 
 def _read_target_value(
-    reading: Reading, path: Path[User], attribute: Attribute, part: Attribute | None, value: object
+    reading: Reading, path: Path[Any], attribute: Attribute, part: Attribute | None, value: object
 ) -> object:
     label = path.attr
     if part is not None:
@@ -132,7 +190,7 @@ def _read_target_value(
     if path.value_filter is not None:
         return None if value is None else read_entry(reading, attribute, value, label)
     clean = read_value(reading, attribute, value, label)
-    _check_assigned(attribute, clean)
+    check_assigned(attribute, clean)
     return clean
 
 
@@ -142,7 +200,7 @@ def _read_removal(reading: Reading, operation: dict[str, object], target: Attrib
     Providers send entries whole, and `display` or `primary` may have changed here since: an entry that is to
     go has to go.
     """
-    _check_assigned(target, None)
+    check_assigned(target, None)
     if operation.get("value") is None:
         return {name: item for name, item in operation.items() if name != "value"}
     reading.note(Habit.REMOVE_WITH_VALUE, text)
@@ -175,16 +233,6 @@ def _read_model(reading: Reading, operation: dict[str, object], schema: str) -> 
     return [{**operation, "value": read_value(reading, attribute, operation["value"], attribute.name)}]
 
 
-def _path(reading: Reading, text: str) -> Path[User]:
-    if (wrong := check_size(text)) is not None:
-        raise InvalidPath(path=text, detail=f"The path {wrong}")
-    _count_terms(reading, count_terms(text))
-    try:
-        return cast("Path[User]", Path[User](text))
-    except InvalidPath as exc:
-        raise InvalidPath(path=text, detail=f"{shown(text)}: {exc.detail}") from exc
-
-
 def _count_terms(reading: Reading, terms: int) -> None:
     """Parsing costs by the term, and a thousand operations could have a hundred each."""
     reading.terms += terms
@@ -192,32 +240,16 @@ def _count_terms(reading: Reading, terms: int) -> None:
         raise InvalidValue(detail=f"Operations: their paths have more than {MOST_PATH_TERMS} terms together")
 
 
-def _target(path: Path[User], text: str) -> tuple[Attribute, Attribute | None]:
-    """The attribute a path designates, and the sub-attribute if it goes that far."""
+def _target(path: Path[Any]) -> tuple[Attribute, Attribute | None] | None:
+    """The attribute a path designates, and the sub-attribute if it goes that far; None if nobody has it."""
     attributes = USER_ATTRIBUTES
     binding = path.resolve()
     if binding is None:
-        raise InvalidPath(path=text, detail=f"{shown(text)} is not an attribute of this resource")
+        return None
     if (extension := attributes.get(str(getattr(binding.model, "__schema__", "")).lower())) is not None:
         attributes = extension.parts
     name, _, sub_name = path.attr.lower().partition(".")
-    try:
-        attribute = attributes[name]
-        return attribute, attribute.parts[sub_name] if sub_name else None
-    except KeyError as exc:
-        # The library also answers to names of its own making, such as `user_name`.
-        raise InvalidPath(path=text, detail=f"{shown(text)} is not an attribute of this resource") from exc
-
-
-def _check_assigned(attribute: Attribute, value: object) -> None:
-    """Required attributes stay, and so does `active`: nobody's access may hang on how "unassigned" reads."""
-    if value in (None, []) and (attribute.required or attribute.name == "active"):
-        name = attribute.name
-        raise Mutability(attribute=name, detail=f"{name}: it can be changed, but not unassigned")
-
-
-def _check_known_schemas(value: object) -> None:
-    """`schemas` follows from the attributes, so a URN nobody declares could not be stored."""
-    urns: list[Any] = cast("list[Any]", value) if isinstance(value, list) else [value]
-    if any(urn not in (None, USER_SCHEMA, ENTERPRISE_SCHEMA) for urn in urns):
-        raise InvalidValue(attribute="schemas", detail="schemas: it can only name the schemas of this resource")
+    # The library also answers to names of its own making, such as `user_name`.
+    attribute = attributes.get(name)
+    part = attribute.parts.get(sub_name) if attribute is not None and sub_name else None
+    return None if attribute is None or (sub_name and part is None) else (attribute, part)

@@ -6,15 +6,16 @@ contradicts another provider, belongs to the tenant's own settings instead.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final
 
 from pydantic import ValidationError
 from scim2_models import Context, PatchOp, PatchOperation, ScimPolicy
 
-from rollcall.scim.errors import InvalidSyntax, InvalidValue, from_validation
+from rollcall.scim.bodies import read_message, read_schemas
+from rollcall.scim.errors import InvalidValue, from_validation
 from rollcall.scim.operations import read_operations
 from rollcall.scim.plain import plain_writes
-from rollcall.scim.resources import ENTERPRISE_SCHEMA, USER_ATTRIBUTES, USER_SCHEMA, User, check_limits
+from rollcall.scim.resources import USER_ATTRIBUTES, USERS, User, check_limits
 from rollcall.scim.values import Habit, Reading, Unknown, read_object
 
 _ENTRA: Final = "https://learn.microsoft.com/en-us/entra/identity/app-provisioning/"
@@ -112,6 +113,12 @@ TOLERANCES: Final[Mapping[Habit, Tolerance]] = {
     Habit.READ_ONLY_PART: Tolerance(
         "Entra, Okta", "`manager.displayName`, which is ours to say", "left out", "RFC 7644 §3.5.1"
     ),
+    Habit.OWN_ID: Tolerance(
+        "Okta",
+        'a group\'s new name with the id it has: {"id": "…", "displayName": "…"}',
+        "the new name; an id that is not its own is refused",
+        _OKTA,
+    ),
 }
 """Every habit that is understood. A deviation in a ledger begins with one of these names."""
 
@@ -125,8 +132,7 @@ POLICY: Final = ScimPolicy(
 _REQUIRED: Final = tuple(
     attribute.name for attribute in USER_ATTRIBUTES.values() if attribute.required and attribute.name != "schemas"
 )
-_CORE_SCHEMAS: Final = "urn:ietf:params:scim:schemas:core:2.0:"
-_PATCH_SCHEMA: Final = str(PatchOp.__schema__)
+PATCH_SCHEMA: Final = str(PatchOp.__schema__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,11 +161,10 @@ def read_user(payload: Mapping[str, object]) -> ReadUser:
         InvalidValue: an attribute is missing or has a value that does not fit.
     """
     reading = Reading(Unknown.IGNORED)
-    given = {name.lower(): name for name in payload if name.lower() in ("schemas", "password")}
-    _check_schemas(reading, payload[given["schemas"]] if "schemas" in given else None)
-    if "password" in given:
+    read_schemas(reading, payload, USERS)
+    if any(name.lower() == "password" for name in payload):
         reading.note(Habit.PASSWORD)
-    rest = {name: value for name, value in payload.items() if name.lower() not in given}
+    rest = {name: value for name, value in payload.items() if name.lower() not in ("schemas", "password")}
     clean = read_object(reading, USER_ATTRIBUTES, rest)
     for name in _REQUIRED:
         if clean.get(name) in (None, []):
@@ -173,8 +178,10 @@ def read_user(payload: Mapping[str, object]) -> ReadUser:
     return ReadUser(user, reading.deviations)
 
 
-def read_patch(payload: Mapping[str, object]) -> ReadPatch:
+def read_patch(payload: Mapping[str, object], unknown: Unknown = Unknown.REFUSED) -> ReadPatch:
     """Read the body of a PATCH.
+
+    *unknown* says what becomes of attributes nobody has. If they are ignored, no operation may be left.
 
     Raises:
         InvalidSyntax: it is not a PatchOp message.
@@ -184,16 +191,14 @@ def read_patch(payload: Mapping[str, object]) -> ReadPatch:
         Mutability: an operation would change what is ours to say, or unassign what has to be there.
         NoTarget: a remove has no path.
     """
-    reading = Reading(Unknown.REFUSED)
-    members = {name.lower(): value for name, value in payload.items()}
-    if "schemas" not in members:
-        reading.note(Habit.NO_SCHEMAS)
+    reading = Reading(unknown)
+    members = read_message(reading, payload, PATCH_SCHEMA)
     operations = read_operations(reading, members.get("operations"))
-    return ReadPatch(_patch(members.get("schemas"), operations), reading.deviations)
+    return ReadPatch(_patch(operations), reading.deviations)
 
 
-def _patch(schemas: object, operations: list[dict[str, object]]) -> PatchOp[User]:
-    if schemas in (None, [_PATCH_SCHEMA]) and plain_writes(operations) is not None:
+def _patch(operations: list[dict[str, object]]) -> PatchOp[User]:
+    if plain_writes(operations) is not None:
         # Everything the library would check of these has been checked.
         built = [
             PatchOperation[User].model_construct(
@@ -201,21 +206,9 @@ def _patch(schemas: object, operations: list[dict[str, object]]) -> PatchOp[User
             )
             for operation in operations
         ]
-        return PatchOp[User].model_construct(schemas=[_PATCH_SCHEMA], operations=built)
-    message = {"schemas": schemas or [_PATCH_SCHEMA], "Operations": operations}
+        return PatchOp[User].model_construct(schemas=[PATCH_SCHEMA], operations=built)
+    message = {"schemas": [PATCH_SCHEMA], "Operations": operations}
     try:
         return PatchOp[User].model_validate(message, scim_ctx=Context.RESOURCE_PATCH_REQUEST, scim_policy=POLICY)
     except ValidationError as exc:
         raise from_validation(exc) from exc
-
-
-def _check_schemas(reading: Reading, value: object) -> None:
-    """`schemas` follows from the attributes; what it says matters only if it says this is something else."""
-    named = [str(urn).lower() for urn in cast("list[object]", value)] if isinstance(value, list) else []
-    for urn in named:
-        if urn not in (USER_SCHEMA.lower(), ENTERPRISE_SCHEMA.lower()):
-            reading.note(Habit.UNKNOWN_SCHEMA, urn)
-    if USER_SCHEMA.lower() not in named and any(urn.startswith(_CORE_SCHEMAS) for urn in named):
-        raise InvalidSyntax(detail=f"schemas: this address takes {USER_SCHEMA}")
-    if not named:
-        reading.note(Habit.NO_SCHEMAS)

@@ -1,14 +1,16 @@
 """The resources that are served: scim2-models' own, loosened where providers need it, bounded where we do."""
 
 import unicodedata
-from collections.abc import Mapping
-from typing import Annotated, ClassVar, Final, cast
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Final, cast
 
 import scim2_models
 from pydantic import Field
-from scim2_models import CaseExact, ComplexAttribute, Reference
+from scim2_models import CaseExact, ComplexAttribute, Mutability, Path, Reference, Required, ScimFilter
+from scim2_models.path import FilterNode
 
-from rollcall.scim.attributes import attributes_of
+from rollcall.scim.attributes import Attribute, attributes_of
 from rollcall.scim.errors import InvalidValue
 from rollcall.scim.reader import unholdable
 
@@ -82,9 +84,49 @@ class User(scim2_models.User[EnterpriseUser]):
     Emails: ClassVar[type[ComplexAttribute]] = Email
 
 
+class GroupMember(scim2_models.GroupMember):
+    """Somebody or some group in a group; all that is said of a member follows from its id."""
+
+    value: Annotated[str | None, Required.true, Mutability.immutable, CaseExact.true] = None
+    """The id of the User or Group that is a member."""
+
+    display: Annotated[str | None, Mutability.read_only] = None
+    """The display name of the member."""
+
+
+class Group(scim2_models.Group):
+    """Group"""
+
+    # Narrowed on purpose, as above.
+    members: list[GroupMember] | None = None  # pyright: ignore[reportIncompatibleVariableOverride]
+    """The members of the group."""
+
+    Members: ClassVar[type[ComplexAttribute]] = GroupMember
+
+
 USER_SCHEMA: Final = str(User.__schema__)
 ENTERPRISE_SCHEMA: Final = str(EnterpriseUser.__schema__)
+GROUP_SCHEMA: Final = str(Group.__schema__)
 USER_ATTRIBUTES: Final = attributes_of(User)
+GROUP_ATTRIBUTES: Final = attributes_of(Group)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kind:
+    """A kind of resource, with all that a request about one is read against."""
+
+    name: str
+    endpoint: str
+    schema: str
+    attributes: Mapping[str, Attribute]
+    path: Callable[[str], Path[Any]]
+    """Parses a path, bound to the model."""
+    filter: Callable[[FilterNode], ScimFilter[Any]]
+    """Binds the tree of a filter to the model, and judges operators and values against it."""
+
+
+USERS: Final = Kind("User", "/Users", USER_SCHEMA, USER_ATTRIBUTES, Path[User], ScimFilter[User])
+GROUPS: Final = Kind("Group", "/Groups", GROUP_SCHEMA, GROUP_ATTRIBUTES, Path[Group], ScimFilter[Group])
 
 
 def key(value: str) -> str:
@@ -134,7 +176,7 @@ def _gather(value: object, texts: list[str]) -> None:
 
 def _check_each(value: object, path: str) -> None:
     if isinstance(value, str):
-        _check_text(value, path)
+        check_text(value, path)
     elif isinstance(value, dict):
         for name, part in cast("dict[str, object]", value).items():
             separator = ":" if path == ENTERPRISE_SCHEMA else "."
@@ -144,7 +186,12 @@ def _check_each(value: object, path: str) -> None:
             _check_each(entry, path)
 
 
-def _check_text(text: str, path: str) -> None:
+def check_text(text: str, path: str) -> None:
+    """Refuse a text that is too long for the attribute at *path*, or can't be stored anywhere.
+
+    Raises:
+        InvalidValue: it is one of the two.
+    """
     if len(text) > (longest := LONGEST.get(path, LONGEST_TEXT)):
         raise InvalidValue(attribute=path, detail=f"{path}: longer than {longest} characters")
     if (found := unholdable(text)) is not None:

@@ -39,6 +39,7 @@ class Habit(StrEnum):
     WRAPPED_VALUE = "wrapped-value"
     EXTRA_MEMBER = "extra-member"
     READ_ONLY_PART = "read-only-part"
+    OWN_ID = "own-id"
 
 
 class Unknown(Enum):

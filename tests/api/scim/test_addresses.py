@@ -73,7 +73,7 @@ async def test_request_id(acme: Tenant) -> None:
     assert [entry["request_id"] for entry in entries] == [replaced.headers["x-request-id"], "entra-4711"]
 
 
-@pytest.mark.parametrize("address", ["/Users/%00", "/Users/%FF%FE", "/Users/%ED%A0%80", "/Users/..%2F..", "/Users/%0A"])
+@pytest.mark.parametrize("address", ["/Users/%00", "/Users/%FF%FE", "/Users/%ED%A0%80", "/Users/%0A"])
 async def test_strange_bytes(acme: Tenant, address: str) -> None:
     """Bytes that no id has are nobody's, and the audit survives them."""
     refused(await acme.scim.get(address), 404)

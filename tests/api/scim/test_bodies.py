@@ -16,11 +16,10 @@ WRITES = ["POST /Users", "PUT /Users/{id}", "PATCH /Users/{id}", "POST /Users/.s
 async def send(tenant: Tenant, write: str, content: Any, **headers: str) -> httpx.Response:
     """Send a body as it is, to ada's address where one is needed."""
     method, _, address = write.partition(" ")
-    given = {"Content-Type": "application/scim+json"} | {name.replace("_", "-"): text for name, text in headers.items()}
+    given = {"content-type": "application/scim+json"} | {name.replace("_", "-"): text for name, text in headers.items()}
     return await tenant.scim.request(method, address.format(id=tenant.admin["scim_id"]), content=content, headers=given)
 
 
-@pytest.mark.parametrize("write", WRITES)
 @pytest.mark.parametrize(
     "content",
     [
@@ -56,9 +55,10 @@ async def send(tenant: Tenant, write: str, content: Any, **headers: str) -> http
         b'{"a":' * 100_000,
     ],
 )
-async def test_malformed(acme: Tenant, write: str, content: bytes) -> None:
+async def test_malformed(acme: Tenant, content: bytes) -> None:
     """A body that is not one sound JSON object is 400 invalidSyntax, whatever it is sent to, and changes nothing."""
-    refused(await send(acme, write, content), 400, "invalidSyntax")
+    for write in WRITES:
+        refused(await send(acme, write, content), 400, "invalidSyntax")
 
     assert done(await acme.scim.get("/Users"))["totalResults"] == 1
 
@@ -112,14 +112,14 @@ async def test_nothing_is_read_of_an_unknown_caller(acme: Tenant) -> None:
     assert read == 0
 
 
-@pytest.mark.parametrize("write", WRITES)
 @pytest.mark.parametrize(
     "content_type",
     ["text/plain", "application/xml", "application/x-www-form-urlencoded", "application/json; charset=utf-16", "x"],
 )
-async def test_other_media_types(acme: Tenant, write: str, content_type: str) -> None:
+async def test_other_media_types(acme: Tenant, content_type: str) -> None:
     """A body declared to be something else than SCIM or JSON in UTF-8 is 415."""
-    refused(await send(acme, write, b'{"userName": "m"}', content_type=content_type), 415)
+    for write in WRITES:
+        refused(await send(acme, write, b'{"userName": "m"}', content_type=content_type), 415)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from litestar import Router
 
 from rollcall.api.requests import LARGEST_BODY
-from rollcall.api.scim import discovery, errors, users
+from rollcall.api.scim import discovery, errors, groups, users
 from rollcall.scim.errors import SCIMException
 
 router = Router(
@@ -21,6 +21,13 @@ router = Router(
         users.replace_user,
         users.patch_user,
         users.delete_user,
+        groups.list_groups,
+        groups.search_groups,
+        groups.get_group,
+        groups.create_group,
+        groups.replace_group,
+        groups.patch_group,
+        groups.delete_group,
     ],
     exception_handlers={SCIMException: errors.answer_refusal, Exception: errors.answer_exception},
     request_max_body_size=LARGEST_BODY,

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import orjson
 from litestar import Response
 
-from rollcall.directory.users import Answer
-from rollcall.scim.documents import etag
+from rollcall.api.prepared import Prepared
+from rollcall.directory.calls import Answer
 from rollcall.scim.projection import project
 
 MEDIA_TYPE = "application/scim+json"
@@ -34,7 +34,8 @@ def read_selection(parameters: Mapping[str, str]) -> Selection:
     """
     given = {name.casefold(): value for name, value in parameters.items()}
     selection = Selection(given.get("attributes"), given.get("excludedattributes"))
-    project({}, selection.attributes, selection.excluded)
+    if not selection.of_everything:
+        project({}, selection.attributes, selection.excluded)
     return selection
 
 
@@ -43,11 +44,11 @@ def resource(answer: Answer, selection: Selection, *, status: int = 200) -> Resp
     body = answer.body
     if not selection.of_everything:
         body = orjson.dumps(project(orjson.loads(body), selection.attributes, selection.excluded))
-    return Response(
+    return Prepared(
         body,
         status_code=status,
         media_type=MEDIA_TYPE,
-        headers={"Location": answer.location, "ETag": etag(answer.version)},
+        headers={"Location": answer.location, "ETag": answer.etag},
     )
 
 
@@ -62,4 +63,4 @@ def page(body: bytes, selection: Selection) -> bytes:
 
 def message(body: bytes) -> Response[bytes]:
     """Any other body of the protocol."""
-    return Response(body, media_type=MEDIA_TYPE)
+    return Prepared(body, media_type=MEDIA_TYPE)

@@ -14,6 +14,7 @@ router = Router(
     exception_handlers={
         Refusal: errors.answer_refusal,
         SCIMException: errors.answer_scim_refusal,
+        RecursionError: errors.answer_nesting,
         Exception: errors.answer_exception,
     },
     request_max_body_size=LARGEST_BODY,

@@ -1,0 +1,264 @@
+"""How the value of an attribute compares in SQL, for each kind of value there is.
+
+The meaning is that of scim2-models' own evaluator. A condition may be unknown (NULL) where there is no value; whoever
+negates one says `IS NOT TRUE`, so unknown always counts as false.
+"""
+
+import operator
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from scim2_models.path import STRING_OPERATORS, CompareOperator
+from sqlalchemy import ColumnElement, Text, and_, cast, collate, false, func, literal, true
+
+from rollcall.scim.resources import composed
+
+Condition = ColumnElement[bool]
+
+LONGEST_SORT_KEY: Final = 256
+"""Characters of a text that only stands in a document by which resources are sorted; a cursor carries them."""
+
+_MILLISECOND: Final = timedelta(milliseconds=1)
+_LAST: Final = chr(0x10FFFF)
+_ORDERING: Final[dict[CompareOperator, Callable[[Any, Any], Condition]]] = {
+    CompareOperator.gt: operator.gt,
+    CompareOperator.ge: operator.ge,
+    CompareOperator.lt: operator.lt,
+    CompareOperator.le: operator.le,
+}
+
+
+class Operand(ABC):
+    """One value of a resource, as a query has it."""
+
+    expression: ColumnElement[Any]
+    """The value itself; NULL where there is none."""
+
+    def compare(self, operation: CompareOperator, value: object) -> Condition:
+        """RFC 7644 §3.4.2.2. What is missing equals null, differs from everything else, and has no order."""
+        if value is not None:
+            return self._compare(operation, value)
+        match operation:
+            case CompareOperator.eq:
+                return self.expression.is_(None)
+            case CompareOperator.ne:
+                return self.expression.is_not(None)
+            case _:
+                return false()
+
+    def present(self) -> Condition:
+        """Whether there is a value, and not an empty one."""
+        return self.expression.is_not(None)
+
+    @property
+    def sort_key(self) -> ColumnElement[Any]:
+        """What resources are sorted by when they are sorted by this."""
+        return self.expression
+
+    @abstractmethod
+    def _compare(self, operation: CompareOperator, value: object) -> Condition:
+        """Compare with something that is not null."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Key(Operand):
+    """A column that holds text the way *form* makes it, collated by code point, so that its index is of use."""
+
+    expression: ColumnElement[Any]
+    form: Callable[[str], str]
+
+    def present(self) -> Condition:
+        return self.expression != ""
+
+    def _compare(self, operation: CompareOperator, value: object) -> Condition:
+        if not isinstance(value, str):
+            return _unlike(operation)
+        wanted = self.form(value)
+        if operation is CompareOperator.sw:
+            return begins(self.expression, wanted)
+        return _compare_text(self.expression, operation, literal(wanted, Text))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Written(Operand):
+    """Text as it was written; both sides are brought to one form by the database.
+
+    `folded` is PostgreSQL's own reading of what `scim.resources.key` does. They agree on every character that Python
+    knows; one that is newer than its tables has no case there, but may have one in PostgreSQL.
+    """
+
+    expression: ColumnElement[Any]
+    case_exact: bool
+
+    def present(self) -> Condition:
+        return self.expression != ""
+
+    @property
+    def sort_key(self) -> ColumnElement[Any]:
+        return func.left(self._formed(self.expression), LONGEST_SORT_KEY, type_=Text)
+
+    def _compare(self, operation: CompareOperator, value: object) -> Condition:
+        if not isinstance(value, str):
+            return _unlike(operation)
+        return _compare_text(self._formed(self.expression), operation, self._formed(literal(value, Text)))
+
+    def _formed(self, text: ColumnElement[Any]) -> ColumnElement[Any]:
+        return collate(func.normalize(text) if self.case_exact else func.folded(text), "C")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Identifier(Operand):
+    """An id of ours: a UUID that is compared as the text it is shown as (ids are case-exact, RFC 7643 §3.1)."""
+
+    expression: ColumnElement[Any]
+
+    def _compare(self, operation: CompareOperator, value: object) -> Condition:
+        if not isinstance(value, str):
+            return _unlike(operation)
+        own = canonical_id(value)
+        match operation:
+            case CompareOperator.eq:
+                return false() if own is None else self.expression == own
+            case CompareOperator.ne:
+                return true() if own is None else self.expression.is_distinct_from(own)
+            case _:
+                shown = collate(cast(self.expression, Text), "C")
+                return _compare_text(shown, operation, literal(composed(value), Text))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Moment(Operand):
+    """An instant, compared as it is shown: to the millisecond, the rest cut off."""
+
+    expression: ColumnElement[Any]
+
+    def _compare(self, operation: CompareOperator, value: object) -> Condition:
+        if not isinstance(value, datetime) or operation in STRING_OPERATORS:
+            return _unlike(operation)
+        moment = _in_utc(value)
+        begun = moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+        over = _later(begun)
+        match operation:
+            case CompareOperator.eq:
+                return and_(self.expression >= begun, self.expression < over) if begun == moment else false()
+            case CompareOperator.ne:
+                outside = (self.expression < begun) | (self.expression >= over)
+                return outside if begun == moment else true()
+            case CompareOperator.gt:
+                return self.expression >= over
+            case CompareOperator.le:
+                return self.expression < over
+            case CompareOperator.ge:
+                return self.expression >= (begun if begun == moment else over)
+            case _:
+                return self.expression < (begun if begun == moment else over)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Flag(Operand):
+    """True or false."""
+
+    expression: ColumnElement[Any]
+
+    def _compare(self, operation: CompareOperator, value: object) -> Condition:
+        if not isinstance(value, bool):
+            return _unlike(operation)
+        match operation:
+            case CompareOperator.eq:
+                return self.expression == literal(value)
+            case CompareOperator.ne:
+                return self.expression.is_distinct_from(literal(value))
+            case _:
+                return false()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Binary(Operand):
+    """Bytes, kept as base64 without line breaks; *encoded* writes a filter's value the same way."""
+
+    expression: ColumnElement[Any]
+    encoded: Callable[[str], str]
+
+    def present(self) -> Condition:
+        return self.expression != ""
+
+    @property
+    def sort_key(self) -> ColumnElement[Any]:
+        return collate(func.left(self.expression, LONGEST_SORT_KEY, type_=Text), "C")
+
+    def _compare(self, operation: CompareOperator, value: object) -> Condition:
+        if not isinstance(value, str):
+            return _unlike(operation)
+        match operation:
+            case CompareOperator.eq:
+                return self.expression == self.encoded(value)
+            case CompareOperator.ne:
+                return self.expression.is_distinct_from(self.encoded(value))
+            case _:
+                return false()
+
+
+def begins(column: ColumnElement[Any], prefix: str) -> Condition:
+    """Whether a column collated by code point begins with *prefix*, as a range, which an index answers."""
+    after = _successor(prefix)
+    return column >= prefix if after is None else and_(column >= prefix, column < after)
+
+
+def canonical_id(text: str) -> UUID | None:
+    """The id, spelled as ours are; anything else is simply nobody's."""
+    try:
+        found = UUID(text)
+    except ValueError:
+        return None
+    return found if str(found) == text else None
+
+
+def _compare_text(text: ColumnElement[Any], operation: CompareOperator, value: ColumnElement[Any]) -> Condition:
+    """Compare two texts of one form; `%` and `_` are characters like any other."""
+    match operation:
+        case CompareOperator.eq:
+            return text == value
+        case CompareOperator.ne:
+            return text.is_distinct_from(value)
+        case CompareOperator.co:
+            return func.strpos(text, value) > 0
+        case CompareOperator.sw:
+            return func.starts_with(text, value)
+        case CompareOperator.ew:
+            return func.right(text, func.length(value)) == value
+        case _:
+            return _ORDERING[operation](text, value)
+
+
+def _unlike(operation: CompareOperator) -> Condition:
+    """Values of two kinds are never equal and have no order."""
+    return true() if operation is CompareOperator.ne else false()
+
+
+def _successor(prefix: str) -> str | None:
+    """The first text, by code point, that comes after all that begin with *prefix*; None when nothing does."""
+    stem = prefix.rstrip(_LAST)
+    if not stem:
+        return None
+    following = ord(stem[-1]) + 1
+    # Half a surrogate pair is no character.
+    return stem[:-1] + chr(0xE000 if following == 0xD800 else following)
+
+
+def _in_utc(moment: datetime) -> datetime:
+    """The moment in UTC; near the ends of the calendar, where it has none there, the end itself."""
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        return (datetime.min if moment.year == 1 else datetime.max).replace(tzinfo=UTC)
+
+
+def _later(moment: datetime) -> datetime:
+    try:
+        return moment + _MILLISECOND
+    except OverflowError:
+        return datetime.max.replace(tzinfo=UTC)

@@ -1,0 +1,517 @@
+"""Groups as identity providers handle them: the doors of ``/scim/v2/Groups``.
+
+Members are rows, and a change of some of them is a few set operations on those. What a change means for roles is worked
+out only for the people whose group names changed, and only where names are concerned that count for roles; it takes
+effect in the same transaction.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from scim2_models.path import CompareOperator, Comparison
+
+from rollcall.access import gate
+from rollcall.access.gate import Admitted, Call
+from rollcall.db import Connection, Deadlock, Row
+from rollcall.directory import mapping, search
+from rollcall.directory import standing as standings
+from rollcall.directory.calls import Answer, ReadBody, id_of, read_payload, refused, trace
+from rollcall.directory.rules import Reading, RoleRule, Seen
+from rollcall.journal.events import ConflictOpened, Event, GroupChanged, GroupCreated, GroupRemoved, UserRoleChanged
+from rollcall.journal.events import message as event_message
+from rollcall.scim import documents
+from rollcall.scim import groups as protocol
+from rollcall.scim.errors import InvalidFilter, InvalidValue, NotFound, SCIMException, Uniqueness
+from rollcall.scim.filters import read_filter
+from rollcall.scim.groups import AddMembers, ReadGroup, RemoveMembers, Rename, ReplaceMembers, SetExternalId, Step
+from rollcall.scim.resources import GROUPS, key
+
+_ADMIT = "SELECT * FROM scim_admit_group($1, $2, $3, $4, $5, $6, $7)"
+_FIND = "SELECT * FROM scim_find_groups($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+_FOUND_BY = {"displayName": key, "externalId": mapping.composed, "id": str, "members.value": str}
+_WRITE = "SELECT * FROM scim_write_group($1, $2, $3, $4, $5, $6)"
+_DELETE = "SELECT * FROM scim_delete_group($1, $2, $3, $4, $5, $6, $7)"
+_TOUCHED = "SELECT * FROM scim_touched($1, $2, $3)"
+_SETTLE = "SELECT scim_settle($1, $2, $3, $4, $5, $6, $7, $8)"
+_REFUSE = "SELECT scim_refuse_group($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+_MEMBERS = "SELECT scim_members($1, $2, $3, $4)"
+_TRIES = 8
+_FEW = 100
+_ANY_NUMBER = 2**31 - 1
+_NAMED_IN_REFUSALS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What a change asks for: the attributes to set, and the steps on the members in order.
+
+    What is not to be set stays as it is then, not as it was when the change was worked out.
+    """
+
+    attributes: dict[str, str | None]
+    steps: tuple[dict[str, Any], ...]
+
+    @property
+    def gains(self) -> bool:
+        """Whether anybody could come under another group's name by it."""
+        return "display_name" in self.attributes or any(step["op"] != "remove" for step in self.steps)
+
+
+class _Conflicts(Exception):
+    """People whose roles would conflict by a change of a group."""
+
+    def __init__(self, found: Sequence[tuple[Row, Reading]]) -> None:
+        self.found = found
+
+
+async def read(call: Call, group_id: str, *, members: bool) -> Answer:
+    """The group with this id, with its members unless they are not wanted.
+
+    Raises:
+        SCIMException: the gate refuses, or this tenant has no such group.
+    """
+    row, admitted = await _admit(call, "read", id_of(group_id), members=members)
+    if row["id"] is None:
+        raise await refused(admitted, NotFound())
+    trace(admitted, group_id)
+    return answer(call, row, row["members"])
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which groups are wanted: those with this value of this attribute, or all."""
+
+    attribute: str | None = None
+    value: str | None = None
+    start_index: int = 1
+    count: int = search.USUAL_RESULTS
+
+
+def read_query(parameters: Mapping[str, str]) -> Query:
+    """Read the parameters of a list request.
+
+    Raises:
+        InvalidFilter, InvalidValue: a parameter can't be read.
+    """
+    given = {name.casefold(): value for name, value in parameters.items()}
+    start_index, count = search.read_bounds(given)
+    text = given.get("filter")
+    if text is None:
+        return Query(start_index=start_index, count=count)
+    match read_filter(text, GROUPS):
+        case Comparison(attr_path=path, op=CompareOperator.eq, value=str(value)) if str(path) in _FOUND_BY:
+            if str(path) in ("id", "members.value") and id_of(value) is None:
+                value = str(UUID(int=0))  # nobody's
+            return Query(str(path), _FOUND_BY[str(path)](value), start_index, count)
+        case _:
+            raise InvalidFilter(
+                detail="The filter is not supported yet: compare displayName, externalId, id or members.value with eq."
+            )
+
+
+async def find(call: Call, query: Query, *, members: bool) -> bytes:
+    """A page of groups as a ListResponse.
+
+    Raises:
+        SCIMException: the gate refuses.
+    """
+    token = call.token
+    rows = await call.door.pool.fetch(
+        _FIND,
+        token.tenant_id,
+        token.id,
+        token.digest,
+        query.attribute,
+        query.value,
+        query.start_index - 1,
+        query.count,
+        call.door.base_url,
+        members,
+    )
+    admitted = await gate.judge(call, rows[0])
+    trace(admitted, None)
+    found = [answer(call, row, row["members"]).body for row in rows if row["id"] is not None]
+    return documents.list_page(found, total=rows[0]["total"], start_index=query.start_index)
+
+
+async def create(call: Call, body: ReadBody, content_type: str | None) -> Answer:
+    """Make a group.
+
+    Raises:
+        SCIMException: the gate refuses, the body can't be read, a member is not of this tenant, or roles conflict.
+    """
+    row, admitted = await _admit(call, "write", None)
+    payload = await read_payload(admitted, body, content_type)
+    try:
+        given = protocol.read_group(payload)
+        wanted = _whole(given)
+    except SCIMException as refusal:
+        raise await refused(admitted, refusal, payload=payload) from refusal
+    for _ in range(_TRIES):
+        result = await _write(admitted, row, None, wanted, GroupCreated, payload, status=201)
+        if result is not None:
+            return answer(call, result, await _members(call, result["id"], _ANY_NUMBER))
+        row = await _admit_again(call, None)
+    raise AssertionError("changes of the role rule outran a new group many times in a row")
+
+
+async def replace(call: Call, group_id: str, body: ReadBody, content_type: str | None) -> Answer:
+    """Replace a group's attributes and members (RFC 7644 §3.5.1).
+
+    Raises:
+        SCIMException: as for `create`, or this tenant has no such group.
+    """
+    row, admitted = await _admit(call, "write", id_of(group_id))
+    payload = await read_payload(admitted, body, content_type)
+    if row["id"] is None:
+        raise await refused(admitted, NotFound(), payload=payload)
+    try:
+        given = protocol.read_group(payload)
+        wanted = _whole(given)
+    except SCIMException as refusal:
+        raise await refused(admitted, refusal, payload=payload) from refusal
+    for _ in range(_TRIES):
+        result = await _write(admitted, row, row["id"], wanted, GroupChanged, payload, status=200)
+        if result is not None:
+            return answer(call, result, await _members(call, result["id"], _ANY_NUMBER))
+        row = await _admit_again(call, row["id"])
+    raise AssertionError("changes of the role rule outran a group many times in a row")
+
+
+async def patch(call: Call, group_id: str, body: ReadBody, content_type: str | None) -> Answer | None:
+    """Change some attributes or members of a group (RFC 7644 §3.5.2), all of the operations or none.
+
+    The answer is None for a group of many members: they are neither read nor sent for a change of a few.
+
+    Raises:
+        SCIMException: as for `replace`.
+    """
+    row, admitted = await _admit(call, "write", id_of(group_id))
+    payload = await read_payload(admitted, body, content_type)
+    if row["id"] is None:
+        raise await refused(admitted, NotFound(), payload=payload)
+    try:
+        steps = protocol.read_group_patch(payload, group_id=str(row["id"])).steps
+    except SCIMException as refusal:
+        raise await refused(admitted, refusal, payload=payload) from refusal
+    for _ in range(_TRIES):
+        if row["id"] is None:
+            raise await refused(admitted, NotFound(), payload=payload)
+        try:
+            wanted = _wanted(steps)
+        except SCIMException as refusal:
+            raise await refused(admitted, refusal, payload=payload) from refusal
+        result = await _write(admitted, row, row["id"], wanted, GroupChanged, payload, status=200)
+        if result is not None:
+            members = await _members(call, result["id"], _FEW)
+            return None if members is None else answer(call, result, members)
+        row = await _admit_again(call, row["id"])
+    raise AssertionError("changes of the role rule outran a group many times in a row")
+
+
+async def delete(call: Call, group_id: str) -> None:
+    """Take a group away; whoever had a role through it is judged anew.
+
+    Raises:
+        SCIMException: the gate refuses, or this tenant has no such group.
+    """
+    row, admitted = await _admit(call, "write", id_of(group_id))
+    if row["id"] is None:
+        raise await refused(admitted, NotFound())
+    token = call.token
+    for _ in range(_TRIES):
+        rule = mapping.read_rule(row["rule"])
+        relevant = _counts(rule, (row["display_name"], *row["above"]))
+        described = mapping.as_json(call.described() | {"status": 204})
+        try:
+            async with call.door.pool.acquire() as connection, connection.transaction():
+                result = await connection.fetchrow(
+                    _DELETE,
+                    token.tenant_id,
+                    token.id,
+                    token.digest,
+                    row["id"],
+                    relevant,
+                    row["rule_version"],
+                    described,
+                )
+                assert result is not None
+                if result["verdict"] == "done" and relevant:
+                    event = GroupRemoved(group_id=row["id"], display_name=row["display_name"])
+                    await _settle(connection, admitted, rule, result, row["id"], event, described, gains=False)
+        except Deadlock:
+            result = None
+        if result is None or result["verdict"] == "stale":
+            row = await _admit_again(call, row["id"])
+            if row["id"] is None:
+                raise NotFound
+            continue
+        if result["verdict"] == "not_found":
+            raise NotFound
+        if result["verdict"] != "done":
+            await gate.refuse_verdict(call, result)
+        return
+    raise AssertionError("changes of the role rule outran a removal many times in a row")
+
+
+def answer(call: Call, row: Row | dict[str, Any], members: str | None) -> Answer:
+    """A group as it is answered, with the members' JSON where there is one."""
+    location = f"{call.door.base_url}/Groups/{row['id']}"
+    body = protocol.render_group(
+        id=str(row["id"]),
+        display_name=row["display_name"],
+        external_id=row["external_id"],
+        members_json=members,
+        created=row["created_at"],
+        last_modified=row["last_modified"],
+        version=row["version"],
+        location=location,
+    )
+    return Answer(body, location, documents.etag(row["version"]))
+
+
+async def _write(
+    admitted: Admitted,
+    before: Row,
+    group_id: UUID | None,
+    wanted: _Wanted,
+    event_type: type[GroupCreated] | type[GroupChanged],
+    payload: dict[str, object],
+    *,
+    status: int,
+) -> Row | None:
+    """Carry the change out; ``None`` when it was worked out from what is no longer so."""
+    call = admitted.call
+    token = call.token
+    rule = mapping.read_rule(before["rule"])
+    names = [name for name in (wanted.attributes.get("display_name"), before["display_name"]) if name]
+    relevant = _counts(rule, (*names, *(before["above"] or ())))
+    change = {
+        "create": group_id is None,
+        **wanted.attributes,
+        "steps": wanted.steps,
+        "relevant": relevant,
+        "rule_version": before["rule_version"],
+        "event": event_type.topic,
+    }
+    described = mapping.as_json(call.described(payload) | {"status": status})
+    who = (token.tenant_id, token.id, token.digest, group_id)
+    if not relevant:
+        result = await call.door.pool.fetchrow(_WRITE, *who, mapping.as_json(change), described)
+    else:
+        try:
+            async with call.door.pool.acquire() as connection, connection.transaction():
+                result = await connection.fetchrow(_WRITE, *who, mapping.as_json(change), described)
+                assert result is not None
+                if result["verdict"] == "done":
+                    event = event_type(group_id=result["id"], display_name=result["display_name"])
+                    await _settle(
+                        connection,
+                        admitted,
+                        rule,
+                        result,
+                        result["id"],
+                        event,
+                        described,
+                        gains=wanted.gains,
+                    )
+        except _Conflicts as conflicts:
+            raise await _refuse_conflicts(admitted, conflicts, described, group_id) from conflicts
+        except Deadlock:
+            return None
+    assert result is not None
+    return await _judged(call, result)
+
+
+async def _judged(call: Call, result: Row) -> Row | None:
+    match result["verdict"]:
+        case "done":
+            return result
+        case "stale":
+            return None
+        case "not_found":
+            raise NotFound
+        case "uniqueness":
+            raise Uniqueness("displayName")
+        case "cycle":
+            raise InvalidValue(detail="members: a group would be inside itself")
+        case "unknown_member":
+            raise InvalidValue(detail=f"members: there is no user or group {result['reason']} here")
+        case _:
+            await gate.refuse_verdict(call, result)
+            return None
+
+
+async def _settle(
+    connection: Connection,
+    admitted: Admitted,
+    rule: RoleRule,
+    result: Row,
+    group_id: UUID,
+    event: Event,
+    described: str,
+    *,
+    gains: bool,
+) -> None:
+    """Give everybody whose group names changed the role that follows, in the same transaction.
+
+    Raises:
+        _Conflicts: somebody would have two roles, and the rule rejects that.
+    """
+    call = admitted.call
+    touched = await connection.fetch(_TOUCHED, call.token.tenant_id, result["touched"] or [], call.door.base_url)
+    conflicts: list[tuple[Row, Reading]] = []
+    people: list[dict[str, Any]] = []
+    for person in touched:
+        document = {"roles": mapping.from_json(person["roles"])}
+        reading = mapping.read_roles(rule, document, mapping.group_names(person["groups"]))
+        if reading.conflict and gains and person["active"] and rule.on_conflict == "reject":
+            conflicts.append((person, reading))
+        else:
+            people.append(_resettled(rule, person, reading))
+    if conflicts:
+        raise _Conflicts(conflicts)
+    await connection.fetchrow(
+        _SETTLE,
+        call.token.tenant_id,
+        call.token.id,
+        admitted.owner_id,
+        admitted.label,
+        mapping.as_json(people),
+        group_id,
+        mapping.as_json(event_message(event)),
+        described,
+    )
+
+
+def _resettled(rule: RoleRule, person: Row, reading: Reading) -> dict[str, Any]:
+    """The change that brings a touched person to what their names mean now."""
+    before = mapping.read_standing(person["standing"])
+    after = standings.held(rule, before) if reading.conflict else standings.provider_says(rule, before, reading)
+    events: list[Event] = []
+    if after.role != before.role:
+        events.append(UserRoleChanged(before=before.role, after=after.role, origin=after.origin.value))
+    settled: dict[str, Any] = {
+        "account_id": str(person["account_id"]),
+        "user_id": str(person["user_id"]),
+        "user_name_key": key(person["user_name"]),
+        **mapping.with_role(rule, after),
+    }
+    if reading.conflict:
+        events.append(ConflictOpened(roles=list(reading.roles)))
+        settled["case"] = mapping.case_of({"userName": person["user_name"]}, reading)
+    settled["events"] = [event_message(event) for event in events]
+    return settled
+
+
+async def _refuse_conflicts(
+    admitted: Admitted, conflicts: _Conflicts, described: str, group_id: UUID | None
+) -> SCIMException:
+    """The refusal of a change by which people would have two roles each; their cases are opened with it."""
+    call = admitted.call
+    told = [f"{person['user_name']}: {reading.describe()}" for person, reading in conflicts.found]
+    more = len(told) - _NAMED_IN_REFUSALS
+    detail = "; ".join(told[:_NAMED_IN_REFUSALS]) + (f"; and {more} more people" if more > 0 else "")
+    refusal = InvalidValue(detail=f"members: {detail}")
+    cases = [
+        mapping.case_of({"userName": person["user_name"]}, reading) | {"user_id": str(person["user_id"])}
+        for person, reading in conflicts.found
+    ]
+    await call.door.pool.fetchrow(
+        _REFUSE,
+        call.token.tenant_id,
+        call.token.id,
+        admitted.owner_id,
+        admitted.label,
+        described,
+        refusal.status,
+        refusal.detail,
+        None if group_id is None else str(group_id),
+        mapping.as_json(cases),
+    )
+    return refusal
+
+
+async def _admit(call: Call, needs: str, group_id: UUID | None, *, members: bool = False) -> tuple[Row, Admitted]:
+    row = await _ask(call, needs, group_id, members=members)
+    return row, await gate.judge(call, row)
+
+
+async def _admit_again(call: Call, group_id: UUID | None) -> Row:
+    """Look at the stored state once more, in the same call: it takes no second permit of the rate limit."""
+    row = await _ask(call, "write", group_id, members=False)
+    if row["verdict"] != "ok":
+        await gate.refuse_verdict(call, row)
+    return row
+
+
+async def _ask(call: Call, needs: str, group_id: UUID | None, *, members: bool) -> Row:
+    token = call.token
+    row = await call.door.pool.fetchrow(
+        _ADMIT, token.tenant_id, token.id, token.digest, needs, group_id, call.door.base_url, members
+    )
+    assert row is not None
+    return row
+
+
+async def _members(call: Call, group_id: UUID, most: int) -> str | None:
+    """The members as JSON, or None when there are more than *most*."""
+    return await call.door.pool.fetchval(_MEMBERS, call.token.tenant_id, group_id, call.door.base_url, most)
+
+
+def _counts(rule: RoleRule, names: Sequence[str]) -> bool:
+    """Whether any of these group names could give somebody a role, or take one away."""
+    return rule.reads("groups") and rule.read(Seen.in_group(name) for name in names).managed
+
+
+def _named(display_name: str) -> dict[str, str | None]:
+    return {"display_name": display_name, "display_name_key": key(display_name)}
+
+
+def _known_outside(external_id: str | None) -> dict[str, str | None]:
+    return {"external_id": None if external_id is None else mapping.composed(external_id)}
+
+
+def _whole(given: ReadGroup) -> _Wanted:
+    """What a POST or a PUT asks for: everything as given."""
+    attributes = _named(given.display_name) | _known_outside(given.external_id)
+    return _Wanted(attributes, (_step("set", given.members),))
+
+
+def _step(operation: str, members: Sequence[str]) -> dict[str, Any]:
+    """A step as the database takes it.
+
+    Raises:
+        InvalidValue: somebody is to be added who can't be anybody here.
+    """
+    ids: list[str] = []
+    for member in members:
+        member_id = id_of(member)
+        if member_id is not None:
+            ids.append(str(member_id))
+        elif operation != "remove":
+            raise InvalidValue(detail=f"members: there is no user or group {member[:80]!r} here")
+    return {"op": operation, "ids": ids}
+
+
+def _wanted(steps: Sequence[Step]) -> _Wanted:
+    """What a PATCH asks for."""
+    attributes: dict[str, str | None] = {}
+    on_members: list[dict[str, Any]] = []
+    for step in steps:
+        match step:
+            case Rename(name):
+                attributes |= _named(name)
+            case SetExternalId(value):
+                attributes |= _known_outside(value)
+            case AddMembers(ids):
+                on_members.append(_step("add", ids))
+            case RemoveMembers(ids):
+                on_members.append(_step("remove", ids))
+            case ReplaceMembers(ids):
+                on_members.append(_step("set", ids))
+            case _:
+                raise InvalidValue(detail='members: select them by value, as in members[value eq "…"]')
+    return _Wanted(attributes, tuple(on_members))

@@ -1,0 +1,30 @@
+"""A fresh tenant for each test, and somebody who holds locks behind the application's back."""
+
+from collections.abc import AsyncGenerator
+
+import pytest_asyncio
+
+from factories import Callers, Tenant, a_tenant
+from rollcall.cli.embedded import Engines
+from rollcall.db import Connection
+from rows import connected
+
+
+@pytest_asyncio.fixture
+async def acme(callers: Callers) -> Tenant:
+    """A tenant on a plan with SCIM, with the dart- rule and an admin called ada."""
+    return await a_tenant(callers)
+
+
+@pytest_asyncio.fixture
+async def rival(engines: Engines) -> AsyncGenerator[Connection]:
+    """Somebody else at work in the database: a connection as the role that owns the tables."""
+    async with connected(engines.migration_database_url) as connection:
+        yield connection
+
+
+@pytest_asyncio.fixture
+async def watcher(engines: Engines) -> AsyncGenerator[Connection]:
+    """A second such connection, which sees who waits for whom."""
+    async with connected(engines.migration_database_url) as connection:
+        yield connection

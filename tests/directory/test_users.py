@@ -1,0 +1,135 @@
+"""The doors of SCIM while somebody else goes through the same one."""
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+from api.expect import done, refused
+from factories import Tenant, patch_op
+from rollcall.db import Connection
+from rows import until_waiting
+
+
+def title(text: str) -> dict[str, Any]:
+    """A PATCH of the title."""
+    return patch_op({"op": "replace", "path": "title", "value": text})
+
+
+async def test_change_that_waited_is_worked_out_anew(acme: Tenant, rival: Connection, watcher: Connection) -> None:
+    """A change that waited for another is applied to what the other has left."""
+    person = await acme.person("maria")
+    async with rival.transaction():
+        await rival.fetchrow("SELECT FROM users WHERE id::text = $1 FOR UPDATE", person["id"])
+        change = asyncio.create_task(acme.scim.patch(f"/Users/{person['id']}", json=title("Dr")))
+        await until_waiting(watcher, change)
+        await rival.execute(
+            """UPDATE users SET document = document || '{"nickName": "Mia"}', version = version + 1
+                WHERE id::text = $1""",
+            person["id"],
+        )
+
+    after = done(await change)
+    assert (after["title"], after["nickName"], after["meta"]["version"]) == ("Dr", "Mia", 'W/"3"')
+
+
+async def test_change_of_somebody_who_is_being_removed(acme: Tenant, rival: Connection, watcher: Connection) -> None:
+    """A change that waited for a removal is 404, and stands in the audit as refused."""
+    person = await acme.person("maria")
+    async with rival.transaction():
+        await rival.fetchrow("SELECT FROM accounts WHERE id::text = $1 FOR UPDATE", person["id"])
+        change = asyncio.create_task(acme.scim.patch(f"/Users/{person['id']}", json=title("Dr")))
+        await until_waiting(watcher, change)
+        await rival.execute("DELETE FROM users WHERE id::text = $1", person["id"])
+
+    refused(await change, 404)
+    assert [entry["status"] for entry in await acme.audit(action="scim.users.patch")] == [404]
+
+
+async def test_a_token_that_ends_while_its_change_waits_again(
+    acme: Tenant, rival: Connection, watcher: Connection
+) -> None:
+    """A change that has to be worked out anew passes the gate anew: a token revoked meanwhile changes nothing."""
+    person = await acme.person("maria")
+    async with rival.transaction():
+        await rival.fetchrow("SELECT FROM users WHERE id::text = $1 FOR UPDATE", person["id"])
+        change = asyncio.create_task(acme.scim.patch(f"/Users/{person['id']}", json=title("Dr")))
+        await until_waiting(watcher, change)
+        await acme.callers.operator.post(f"{acme.v1}/tokens/{acme.token['id']}/revoke")
+        await rival.execute("UPDATE users SET version = version + 1 WHERE id::text = $1", person["id"])
+
+    refused(await change, 401, saying="revoked")
+    assert "title" not in str(await rival.fetchval("SELECT document FROM users WHERE id::text = $1", person["id"]))
+    assert [entry["status"] for entry in await acme.audit(action="scim.users.patch")] == [401]
+
+
+async def test_removed_once(acme: Tenant) -> None:
+    """Of several who remove and change the same person at the same moment one removes them, and nobody fails."""
+    for number in range(5):
+        person = await acme.person(f"p{number}")
+        address = f"/Users/{person['id']}"
+        answers = await asyncio.gather(
+            *(acme.scim.delete(address) for _ in range(4)),
+            *(acme.scim.patch(address, json=title(f"t{count}")) for count in range(4)),
+        )
+        assert Counter(answer.status_code for answer in answers[:4]) == {204: 1, 404: 3}
+        assert {answer.status_code for answer in answers[4:]} <= {200, 404}
+        refused(await acme.scim.get(address), 404)
+
+
+async def test_one_account_comes_back_once(acme: Tenant) -> None:
+    """Of several who come back to one account at the same moment one gets it, and the others get their own."""
+    first = await acme.person("first", externalId="1")
+    await acme.scim.delete(f"/Users/{first['id']}")
+
+    answers = await asyncio.gather(
+        *(acme.scim.post("/Users", json={"userName": f"back{number}", "externalId": "1"}) for number in range(8))
+    )
+
+    accounts = [
+        (await acme.callers.operator.get(f"{acme.v1}/people/{done(answer, 201)['id']}")).json()["id"]
+        for answer in answers
+    ]
+    assert len(set(accounts)) == 8
+    assert first["id"] in accounts
+
+
+async def test_names_that_change_hands(acme: Tenant) -> None:
+    """People who take each other's userNames at the same moment never share one, and nobody waits for ever."""
+    people = [await acme.person(f"p{number}") for number in range(4)]
+    wanted = [f"n{number}" for number in range(3)]
+
+    async with asyncio.timeout(20):
+        answers = await asyncio.gather(
+            *(
+                acme.scim.patch(
+                    f"/Users/{person['id']}", json=patch_op({"op": "replace", "path": "userName", "value": name})
+                )
+                for name in wanted
+                for person in people
+            )
+        )
+
+    assert {answer.status_code for answer in answers} <= {200, 409}
+    stored = [person["userName"] for person in done(await acme.scim.get("/Users"))["Resources"]]
+    assert len(stored) == len(set(stored)) == 5
+    assert set(wanted) <= set(stored)
+
+
+async def test_creations_and_removals_of_one_name(acme: Tenant) -> None:
+    """A name that many create and remove at once is had by one at a time, and each who got it can give it back."""
+
+    async def life() -> int:
+        answer = await acme.scim.post("/Users", json={"userName": "maria", "externalId": "1"})
+        if answer.status_code != 201:
+            refused(answer, 409, "uniqueness")
+            return 0
+        found = done(await acme.scim.get("/Users", params={"filter": 'userName eq "maria"'}))
+        assert found["totalResults"] <= 1
+        assert (await acme.scim.delete(f"/Users/{answer.json()['id']}")).status_code == 204
+        return 1
+
+    async with asyncio.timeout(30):
+        lives = await asyncio.gather(*(life() for _ in range(30)))
+
+    assert sum(lives) >= 1
+    assert done(await acme.scim.get("/Users"))["totalResults"] == 1

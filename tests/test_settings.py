@@ -1,0 +1,109 @@
+"""Settings: read once from the environment, refused in words, and no secret shown by accident."""
+
+import pytest
+from pydantic import ValidationError
+
+from rollcall.settings import Settings, migrations_folder, read_settings
+
+ENVIRONMENT = {
+    "ROLLCALL_DATABASE_URL": "postgresql://web:s3cret@db/rollcall",
+    "ROLLCALL_REDIS_URL": "redis://:s3cret@cache:6379/0",
+}
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """What has to be set, and nothing else of ours."""
+    for name in list(Settings.model_fields):
+        monkeypatch.delenv(f"ROLLCALL_{name.upper()}", raising=False)
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+def test_least() -> None:
+    """The two addresses are enough; everything else has a default fit for production."""
+    settings = read_settings()
+    assert settings.database_url.get_secret_value() == ENVIRONMENT["ROLLCALL_DATABASE_URL"]
+    assert settings.environment == "production"
+    assert settings.migration_database_url is None
+
+
+@pytest.mark.parametrize("missing", sorted(ENVIRONMENT))
+def test_no_default_for_a_secret(environment: pytest.MonkeyPatch, missing: str) -> None:
+    """Without one of them the program does not start, and says which."""
+    environment.delenv(missing)
+    with pytest.raises(ValidationError, match=missing.removeprefix("ROLLCALL_").lower()):
+        read_settings()
+
+
+@pytest.mark.parametrize(
+    "pasted",
+    ["postgres://web:x@db/r", "postgresql+asyncpg://web:x@db/r", "postgresql+psycopg://web:x@db/r"],
+)
+def test_addresses_as_people_paste_them(environment: pytest.MonkeyPatch, pasted: str) -> None:
+    """Other schemes and drivers of PostgreSQL are taken for what they mean."""
+    environment.setenv("ROLLCALL_DATABASE_URL", pasted)
+    environment.setenv("ROLLCALL_MIGRATION_DATABASE_URL", pasted)
+    settings = read_settings()
+    assert settings.database_url.get_secret_value() == "postgresql://web:x@db/r"
+    assert settings.migration_database_url is not None
+    assert settings.migration_database_url.get_secret_value() == "postgresql://web:x@db/r"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", "mysql://web@db/r"),
+        ("DATABASE_URL", "db.internal"),
+        ("PUBLIC_URL", "rollcall.example.com"),
+        ("ENVIRONMENT", "staging"),
+        ("LOG_LEVEL", "LOUD"),
+        ("DATABASE_POOL_SIZE", "0"),
+        ("OUTBOX_POLL_SECONDS", "0"),
+        ("OUTBOX_LEASE_SECONDS", "-1"),
+    ],
+)
+def test_what_can_not_be(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """A value that can't be is refused at the start, by its name."""
+    environment.setenv(f"ROLLCALL_{name}", value)
+    with pytest.raises(ValidationError, match=name.lower()):
+        read_settings()
+
+
+def test_secrets_are_not_shown() -> None:
+    """Settings that are printed or dumped show no password."""
+    settings = read_settings()
+    assert "s3cret" not in repr(settings)
+    assert "s3cret" not in str(settings.model_dump())
+    assert "s3cret" not in settings.model_dump_json()
+
+
+def test_frozen() -> None:
+    """Nobody changes settings while the program runs."""
+    with pytest.raises(ValidationError, match="frozen"):
+        read_settings().environment = "development"
+
+
+def test_public_address(environment: pytest.MonkeyPatch) -> None:
+    """A slash at the end of the public address makes no double slash in locations."""
+    environment.setenv("ROLLCALL_PUBLIC_URL", "https://people.example.com/")
+    assert read_settings().public_url == "https://people.example.com"
+
+
+def test_trusted_proxies(environment: pytest.MonkeyPatch) -> None:
+    """Nobody's X-Forwarded-For is believed unless their address is listed."""
+    assert read_settings().trusted_proxies == ()
+    environment.setenv("ROLLCALL_TRUSTED_PROXIES", '["10.0.0.1", "10.0.0.2"]')
+    assert read_settings().trusted_proxies == ("10.0.0.1", "10.0.0.2")
+
+
+def test_other_variables(environment: pytest.MonkeyPatch) -> None:
+    """Variables with our prefix that mean nothing to us stop nothing."""
+    environment.setenv("ROLLCALL_UNHEARD_OF", "1")
+    read_settings()
+
+
+def test_migrations_are_found() -> None:
+    """The migrations are there, in a checkout as in an installed wheel."""
+    assert (migrations_folder() / "env.py").is_file()
