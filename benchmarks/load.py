@@ -30,7 +30,7 @@ class Load:
     again: bool
     status: int
     holds: bytes
-    """What the first bytes of every answer contain."""
+    """What the first bytes of every answer's body contain."""
     connections: int
     seconds: float
 
@@ -138,6 +138,7 @@ class _Connection(asyncio.Protocol):
         self._began = 0.0
         self._head = b""
         self._missing = 0
+        self._unseen = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -152,30 +153,44 @@ class _Connection(asyncio.Protocol):
             self._transport.write(following)
 
     def data_received(self, data: bytes) -> None:
-        if self._missing:
-            self._missing -= len(data)
-        else:
-            self._head += data
-            end = self._head.find(b"\r\n\r\n")
-            if end < 0:
+        try:
+            if self._missing:
+                self._missing -= len(data)
+            elif not self._read_head(data):
                 return
-            try:
-                length = self._judge(self._head[:end])
-            except (UnexpectedAnswer, ValueError) as failure:
-                self._tally.fail(failure)
-                return
-            self._missing = length - (len(self._head) - end - 4)
-            self._head = b""
+            if self._unseen:
+                self._look_at(data)
+        except (UnexpectedAnswer, ValueError) as failure:
+            self._tally.fail(failure)
+            return
         if self._missing == 0:
             self._tally.answered(self._began)
             self.send_next()
 
-    def _judge(self, head: bytes) -> int:
-        """The length of the body, if the answer is what was expected as far as it is here."""
-        load = self._tally.load
-        if int(head[9:12]) != load.status or load.holds not in self._head:
-            raise UnexpectedAnswer(f"expected {load.status} with {load.holds!r}, got {self._head[:600]!r}")
-        for line in head.split(b"\r\n"):
-            if line[:15].lower() == b"content-length:":
-                return int(line[15:])
-        raise UnexpectedAnswer(f"an answer without a length: {head!r}")
+    def _read_head(self, data: bytes) -> bool:
+        """Learn how long the answer is; false while its head is not complete."""
+        self._head += data
+        head, end, body = self._head.partition(b"\r\n\r\n")
+        if not end:
+            return False
+        if int(head[9:12]) != self._tally.load.status:
+            raise UnexpectedAnswer(f"expected {self._tally.load.status}, got {self._head[:600]!r}")
+        self._missing = _length(head) - len(body)
+        self._unseen = True
+        self._head = b""
+        return True
+
+    def _look_at(self, data: bytes) -> None:
+        """Look for what the answer has to hold in the first of it that is more than the head."""
+        if data.endswith(b"\r\n\r\n") and self._missing:
+            return
+        if self._tally.load.holds not in data:
+            raise UnexpectedAnswer(f"expected {self._tally.load.holds!r} in {data[:600]!r}")
+        self._unseen = False
+
+
+def _length(head: bytes) -> int:
+    for line in head.split(b"\r\n"):
+        if line[:15].lower() == b"content-length:":
+            return int(line[15:])
+    raise UnexpectedAnswer(f"an answer without a length: {head!r}")

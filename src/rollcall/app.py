@@ -5,22 +5,20 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from litestar import Litestar, Response
-from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
-from litestar.openapi.spec import Components, SecurityScheme
 
-from rollcall import api, broker, console, db, tables
+from rollcall import broker, console, db, tables
 from rollcall.access.gate import Door
 from rollcall.access.limits import RateLimiter
 from rollcall.access.traces import Traces
 from rollcall.api import errors
+from rollcall.api.docs import openapi_config, openapi_document
 from rollcall.api.health import live, ready
 from rollcall.api.oauth import introspect_token
-from rollcall.api.requests import LARGEST_BODY, AnyRequest, request_ids
+from rollcall.api.requests import LARGEST_BODY, AnyRequest, head_and_options, request_ids
 from rollcall.api.scim import errors as scim_errors
 from rollcall.api.scim import router as scim
+from rollcall.api.v1 import refusals
 from rollcall.api.v1 import router as v1
-from rollcall.errors import Refusal
 from rollcall.settings import Settings
 
 
@@ -46,23 +44,16 @@ def create_app(settings: Settings) -> Litestar:
             await database.close()
 
     app = Litestar(
-        route_handlers=[scim, v1, introspect_token, live, ready, console.router],
+        route_handlers=[scim, v1, introspect_token, openapi_document, live, ready, console.router],
         lifespan=[engines],
-        exception_handlers={Refusal: errors.answer_refusal, Exception: _answer_exception},
+        exception_handlers={Exception: _answer_exception},
+        after_exception=[refusals.write_down],
         request_max_body_size=LARGEST_BODY,
-        openapi_config=OpenAPIConfig(
-            title="Rollcall",
-            version=api.VERSION,
-            path="/v1",
-            render_plugins=[JsonRenderPlugin(path="/openapi.json")],
-            components=Components(
-                security_schemes={"key": SecurityScheme(type="http", scheme="bearer", description="rc_…")}
-            ),
-        ),
+        openapi_config=openapi_config(),
         logging_config=None,
     )
     # Outermost, so that a request which no route takes has an id too.
-    app.asgi_handler = request_ids(app.asgi_handler)
+    app.asgi_handler = request_ids(head_and_options(app, app.asgi_handler))
     return app
 
 
@@ -70,4 +61,4 @@ def _answer_exception(request: AnyRequest, exception: Exception) -> Response[Any
     """Refuse in the words of the surface that was called; routing fails before any router's own handlers."""
     if request.url.path.startswith("/scim/"):
         return scim_errors.answer_exception(request, exception)
-    return errors.answer_exception(request, exception)
+    return errors.answer(request, exception)

@@ -111,7 +111,9 @@ def alchemy_config(url: str, *, pool_size: int = 4) -> SQLAlchemyAsyncConfig:
     """advanced-alchemy's configuration for *url* (``postgresql://…``)."""
     return SQLAlchemyAsyncConfig(
         connection_string=url.replace("postgresql://", "postgresql+asyncpg://", 1),
-        engine_config=EngineConfig(pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True),
+        engine_config=EngineConfig(
+            pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True, hide_parameters=True
+        ),
         session_config=AsyncSessionConfig(expire_on_commit=False),
         alembic_config=AlembicAsyncConfig(
             script_location=str(migrations_folder()), version_table_name="alembic_version", compare_type=True

@@ -9,7 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class Settings(BaseSettings):
     """Rollcall's settings; each is an environment variable with the prefix ``ROLLCALL_``."""
 
-    model_config = SettingsConfigDict(env_prefix="ROLLCALL_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="ROLLCALL_", frozen=True, extra="ignore", hide_input_in_errors=True)
 
     database_url: SecretStr
     """PostgreSQL as the running role: it neither owns the tables nor bypasses row-level security."""

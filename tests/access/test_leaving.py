@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from factories import USER, Callers, Tenant, a_tenant, deactivation, patch_op
+from factories import DART_RULE, USER, Callers, Tenant, a_tenant, deactivation, patch_op
 from rollcall.access import revocation, sessions
 from rollcall.db import Connection
 from rollcall.errors import PersonInactive
@@ -216,15 +216,69 @@ async def test_two_last_admins_at_once(callers: Callers, owner: Connection) -> N
     maria = await tenant.person()
     await callers.operator.post(f"{tenant.v1}/people/{maria['id']}/appoint")
 
+    both = asyncio.Barrier(2)
+
     async def leave(person: dict[str, Any]) -> None:
         async with tenant.work() as work:
             await revocation.end_all(work, UUID(person["id"]), reason="test")
+            async with asyncio.timeout(5):
+                await both.wait()  # now neither sees what the other one has done
 
-    async with tenant.work() as work:
-        await revocation.end_all(work, UUID(tenant.admin["id"]), reason="test")
-        second = asyncio.create_task(leave(maria))
-        await until_waiting(owner, second)
-    await second
+    await asyncio.gather(leave(tenant.admin), leave(maria))
+    assert len(await messages(owner, tenant, "tenant.without_admin")) == 1
+
+
+@pytest.mark.parametrize("way", ["by hand", "by the provider", "through a group", "by a rule", "by a rule's roles"])
+async def test_last_admin_who_loses_the_role(callers: Callers, owner: Connection, way: str) -> None:
+    """Taking the role of the last admin raises the alert, whichever way; it names the request, once."""
+    tenant = await a_tenant(callers)
+    group = await tenant.scim.post("/Groups", json={"displayName": "dart-admins"})
+    ops = await tenant.issue_token()
+    headers = {"X-Request-Id": "last-admin"}
+    async with callers.bearer(ops["token"], path="/scim/v2") as provider:
+        members = {"displayName": "dart-admins", "members": [{"value": tenant.admin["scim_id"]}]}
+        if way == "through a group":
+            await provider.put(f"/Groups/{group.json()['id']}", json=members)
+        elif way.startswith("by a rule"):
+            say = patch_op({"op": "replace", "path": "roles", "value": ["dart-admins"]})
+            await provider.patch(f"/Users/{tenant.admin['scim_id']}", json=say)
+        assert await messages(owner, tenant, "tenant.without_admin") == []
+        match way:
+            case "by hand":
+                address = f"{tenant.v1}/people/{tenant.admin['id']}/demote"
+                answer = await callers.operator.post(address, headers=headers)
+            case "by the provider":
+                say = patch_op({"op": "replace", "path": "roles", "value": ["dart-guests"]})
+                answer = await provider.patch(f"/Users/{tenant.admin['scim_id']}", json=say, headers=headers)
+            case "through a group":
+                answer = await provider.delete(f"/Groups/{group.json()['id']}", headers=headers)
+            case "by a rule":
+                rule = {**DART_RULE, "prefix": "other-"}
+                answer = await callers.operator.put(f"{tenant.v1}/role-rule", json=rule, headers=headers)
+            case _:
+                roles = {**DART_RULE["roles"], "admin": {"label": "Admin", "names": ["admins"]}}
+                rule = {**DART_RULE, "roles": roles | {"boss": {"label": "Boss", "admin": True}}}
+                answer = await callers.operator.put(f"{tenant.v1}/role-rule", json=rule, headers=headers)
+    assert answer.status_code in (200, 204), answer.text
+    assert len(await messages(owner, tenant, "tenant.without_admin")) == 1
+    (entry,) = await tenant.audit(action="tenant.without_admin")
+    assert (entry["request_id"], entry["person_id"]) == ("last-admin", tenant.admin["id"])
+
+
+async def test_many_last_admins_in_one_change(callers: Callers, owner: Connection) -> None:
+    """A rule that takes the role of all admins at once raises one alert; one that makes others raises none."""
+    tenant = await a_tenant(callers)
+    for name in ("maria", "pedro"):
+        await tenant.person(name, roles=["dart-admins"])
+    ada = patch_op({"op": "replace", "path": "roles", "value": ["dart-guests"]})
+    ops = await tenant.issue_token()
+    async with callers.bearer(ops["token"], path="/scim/v2") as provider:
+        assert (await provider.patch(f"/Users/{tenant.admin['scim_id']}", json=ada)).status_code == 200
+    roles = {**DART_RULE["roles"], "admin": {"label": "Admin", "admin": True, "names": ["guests"]}}
+    roles["guest"] = {"label": "Guest", "names": ["admins"]}
+    await callers.operator.put(f"{tenant.v1}/role-rule", json={**DART_RULE, "roles": roles})
+    assert await messages(owner, tenant, "tenant.without_admin") == []
+    await callers.operator.put(f"{tenant.v1}/role-rule", json={**DART_RULE, "prefix": "other-"})
     assert len(await messages(owner, tenant, "tenant.without_admin")) == 1
 
 

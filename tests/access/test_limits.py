@@ -86,26 +86,26 @@ async def test_tenants_do_not_share(settings: Settings) -> None:
 
 
 async def test_off(settings: Settings) -> None:
-    """A rate of 0 is no limit, and asks nobody."""
-    with silent_server() as url:
-        async with limiter(settings, url) as one:
-            async with asyncio.timeout(0.2):
-                assert await passed([one], uuid4(), 10_000, rate=0, burst=1) == 10_000
+    """A rate of 0 is no limit, and nothing is counted anywhere."""
+    async with limiter(settings) as one:
+        tenant = uuid4()
+        assert await passed([one], tenant, 1_000, rate=0, burst=1) == 1_000
+        assert not await bucket_exists(settings, tenant)
 
 
 @pytest.mark.parametrize("away", [silent_server, nobody_there])
 async def test_redis_away(settings: Settings, away: Callable[[], AbstractContextManager[str]]) -> None:
-    """Without Redis the first call waits half a second at most, the others not at all, and the limit holds."""
+    """Without Redis the first call waits less than a second, the others not at all, and the limit holds."""
     with away() as url:
         async with limiter(settings, url) as one:
             tenant, began = uuid4(), time.monotonic()
             assert await one.wait_for(tenant, rate=25, burst=20) == 0
-            assert time.monotonic() - began < 0.5
+            assert time.monotonic() - began < 1
             began = time.monotonic()
             through = await passed([one], tenant, 100, rate=25, burst=20)
             elapsed = time.monotonic() - began
-            assert elapsed < 0.2
-            assert 19 <= through <= 19 + math.ceil((elapsed + 0.01) * 25)
+            assert elapsed < 0.5
+            assert 19 <= through <= 19 + math.ceil((elapsed + 0.1) * 25)
 
 
 async def test_redis_away_for_many(settings: Settings) -> None:
@@ -114,7 +114,7 @@ async def test_redis_away_for_many(settings: Settings) -> None:
         async with limiter(settings, url) as one:
             tenant, began = uuid4(), time.monotonic()
             await asyncio.gather(*(one.wait_for(tenant, rate=25, burst=20) for _ in range(50)))
-            assert time.monotonic() - began < 0.5
+            assert time.monotonic() - began < 1
 
 
 async def test_redis_comes_back(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,6 +88,19 @@ async def test_two_at_once_for_one_place(callers: Callers) -> None:
     assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409]
 
 
+async def test_the_last_place_is_given_once(callers: Callers, owner: Connection) -> None:
+    """While a token is being issued for the twentieth place, another one waits, and is refused."""
+    tenant = await a_tenant(callers)
+    for _ in range(tokens.MOST_LIVE - 2):
+        await tenant.issue_token()
+    async with tenant.work() as work:
+        await tokens.issue(work, label="first", scopes=[tokens.Scope.SCIM], owner_id=None)
+        await work.db.flush()
+        rival = asyncio.create_task(callers.operator.post(f"{tenant.v1}/tokens", json={"label": "rival"}))
+        await until_waiting(owner, rival)
+    assert (await rival).status_code == 409
+
+
 async def test_room_is_for_live_ones(callers: Callers, owner: Connection) -> None:
     """Expired tokens take no place."""
     tenant = await a_tenant(callers)

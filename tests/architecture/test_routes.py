@@ -14,14 +14,17 @@ PUBLIC = {
     "/health/live",
     "/health/ready",
     "/oauth/introspect",  # asks for an application key itself, in the statement that looks the credential up
-    "/v1",  # the root of the OpenAPI pages
     "/v1/openapi.json",
-    "/v1/{path:str}",  # what says that there is nothing else
 }
 """Addresses outside /scim that answer without a guard. A new one needs a reason."""
 
 DISCOVERY = ("/ServiceProviderConfig", "/ResourceTypes", "/Schemas")
 NONSENSE = b'{"Operations": [[[ \xff'
+
+
+def is_public(path: str) -> bool:
+    """Whether an address outside /scim may answer anybody: the listed ones, and the description of the API."""
+    return path in PUBLIC or path == "/v1/docs" or path.startswith("/v1/docs/")
 
 
 def routes(app: Litestar) -> list[HTTPRoute]:
@@ -47,14 +50,14 @@ def test_there_are_routes(app: Litestar) -> None:
 def test_management_is_guarded(app: Litestar) -> None:
     """Every handler of the management API has a guard, which reads the key before anything else of the request."""
     for path, handler in handlers(app, "/v1"):
-        if path not in PUBLIC:
+        if not is_public(path):
             assert handler.resolve_guards(), f"{path} has no guard: see api/v1/callers.py for the four there are"
 
 
 def test_nothing_else_is_open(app: Litestar) -> None:
     """An address that is neither SCIM nor guarded is one of the few that are meant to be."""
     for path, handler in handlers(app, "/"):
-        if not path.startswith(("/scim/", "/console")) and path not in PUBLIC:
+        if not path.startswith(("/scim/", "/console")) and not is_public(path):
             assert handler.resolve_guards(), f"{path} answers anybody; guard it, or list it here with a reason"
 
 
@@ -104,7 +107,7 @@ async def test_no_scim_address_takes_a_bad_token(app: Litestar, callers: Callers
 async def test_every_management_address_wants_a_key(app: Litestar, http: httpx.AsyncClient) -> None:
     """Without a key every address of the management API answers 401, before body, path or query are judged."""
     for path, handler in handlers(app, "/v1"):
-        if path in PUBLIC:
+        if is_public(path):
             continue
         for method in sorted(handler.http_methods):
             answer = await http.request(

@@ -1,6 +1,7 @@
 """Edits of the role rule that meet people who are being changed."""
 
 import asyncio
+import time
 from typing import Any
 from uuid import UUID
 
@@ -118,3 +119,55 @@ def test_errors_say_where(rule: dict[str, Any], saying: str) -> None:
 
     assert saying in refused.value.detail
     assert "pydantic" not in refused.value.detail
+
+
+async def test_edit_tells_of_every_role_it_changes(acme: Tenant, watcher: Connection) -> None:
+    """The outside hears of each person whose role an edit changes and whose names it makes conflict, once."""
+    guest = await acme.person("guest", roles=["dart-guests"])
+    torn = await acme.person("torn", roles=["dart-members", "sport-guests"])
+    rule = {**SWAPPED, "roles": {**SWAPPED["roles"]}}
+    rule["roles"]["guest"] = {**rule["roles"]["guest"], "aliases": ["sport-guests"]}
+
+    for on_conflict in ("reject", "hold"):
+        answer = await acme.callers.operator.put(
+            f"{acme.v1}/role-rule", json={**rule, "on_conflict": on_conflict}, headers={"X-Request-Id": "edited"}
+        )
+        assert answer.status_code == 200, answer.text
+
+    rows = await watcher.fetch(
+        "SELECT topic, account_id::text AS person, payload->>'after' AS role FROM outbox WHERE tenant_id = $1"
+        " AND request_id = 'edited' AND account_id IS NOT NULL ORDER BY id",
+        UUID(acme.id),
+    )
+    assert {(row["topic"], row["person"], row["role"]) for row in rows} == {
+        ("user.role_changed", guest["id"], "technical-admin"),
+        ("conflict.opened", torn["id"], None),
+    }
+    assert len(rows) == 2
+
+
+async def test_edit_reaches_a_crowd_quickly(acme: Tenant, rival: Connection) -> None:
+    """An edit is brought to ten thousand people, a tenth of them in conflict by it, within seconds."""
+    await rival.execute(
+        """
+        WITH made AS (
+            INSERT INTO accounts (tenant_id, user_name, active, role, is_admin, standing)
+            SELECT a.tenant_id, 'p' || n, true, 'guest', false,
+                   a.standing || '{"role": "guest", "origin": "provider", "managed": true, "provider_role": "guest"}'
+              FROM accounts a, generate_series(1, 10000) n WHERE a.id::text = $1 RETURNING *)
+        INSERT INTO users (tenant_id, id, account_id, user_name_key, active, document)
+        SELECT tenant_id, id, id, user_name, true, jsonb_build_object('userName', user_name, 'roles',
+               CASE WHEN user_name LIKE '%7' THEN '[{"value": "dart-guests"}, {"value": "sport-members"}]'
+                    ELSE '[{"value": "dart-guests"}]' END::jsonb) FROM made
+        """,
+        acme.admin["id"],
+    )
+    rule = {**SWAPPED, "roles": {**SWAPPED["roles"], "member": {"label": "Member", "aliases": ["sport-members"]}}}
+
+    async with acme.work() as work:
+        started = time.monotonic()
+        await roles.edit(work, roles.read_rule(rule))
+        assert time.monotonic() - started < 5
+
+    (entry,) = await acme.audit(action="role_rule.changed")
+    assert entry["payload"] == {"version": 2, "people_changed": 9000, "cases_opened": 1000}

@@ -1,15 +1,17 @@
 """Questions about people, before they are asked."""
 
-from typing import Any
-from uuid import uuid4
+from dataclasses import replace
 
 import pytest
+from scim2_models.path import AttrPath, CompareOperator, Comparison
 
 from rollcall.directory import search
-from rollcall.directory.search import MOST_RESULTS, USUAL_RESULTS
-from rollcall.scim.errors import InvalidFilter, InvalidSyntax, InvalidValue
+from rollcall.directory.queries import MOST_RESULTS, USUAL_RESULTS, Order, Query, query_of
+from rollcall.scim.errors import InvalidFilter, InvalidValue
+from rollcall.scim.resources import GROUPS, USERS
+from rollcall.scim.search import read_parameters
 
-ID = str(uuid4())
+ID = "5b6bb6b1-5c2e-4d0e-9a49-0c3a5e4f7d21"
 
 
 @pytest.mark.parametrize(
@@ -26,7 +28,7 @@ ID = str(uuid4())
 )
 def test_bounds(parameters: dict[str, str], start_index: int, count: int) -> None:
     """startIndex and count are bounded as RFC 7644 §3.4.2.4 has it, and so that the database takes them."""
-    query = search.read_query(parameters)
+    query = asked(parameters)
 
     assert (query.start_index, query.count) == (start_index, count)
     assert not query.beyond_the_hot_paths
@@ -37,7 +39,7 @@ def test_what_is_no_number(text: str) -> None:
     """What is no whole number is refused, whichever parameter it is."""
     for name in ("startIndex", "count"):
         with pytest.raises(InvalidValue, match=name):
-            search.read_query({name: text})
+            asked({name: text})
 
 
 @pytest.mark.parametrize(
@@ -58,17 +60,46 @@ def test_what_is_no_number(text: str) -> None:
 )
 def test_hot_paths(text: str, hot: tuple[str, str] | None) -> None:
     """The look-ups that providers make all day have a statement of their own; the others are compiled."""
-    query = search.read_query({"filter": text})
+    query = asked({"filter": text})
 
     assert query.hot == hot
     assert query.beyond_the_hot_paths is (hot is None)
+
+
+@pytest.mark.parametrize(
+    ("text", "hot"),
+    [
+        ('displayName eq "DART-Admins"', ("displayName", "dart-admins")),
+        ('externalId eq "Ext-1"', ("externalId", "Ext-1")),
+        (f'members eq "{ID}"', ("members.value", ID)),
+        (f'id eq "{ID}"', ("id", ID)),
+        ('members eq "maria"', None),
+        (f'members[value eq "{ID}"]', None),
+        ('members.display eq "maria"', None),
+    ],
+)
+def test_hot_paths_of_groups(text: str, hot: tuple[str, str] | None) -> None:
+    """Groups have such look-ups too."""
+    query = query_of(read_parameters({"filter": text}, GROUPS))
+
+    assert query.hot == hot
+    assert query.beyond_the_hot_paths is (hot is None)
+
+
+@pytest.mark.parametrize("query", [Query(by_cursor=True), Query(order=Order(AttrPath("userName"))), Query(tree=False)])
+def test_beyond_the_hot_paths(query: Query) -> None:
+    """Pages by cursor and in another order are compiled, with a filter or without one."""
+    looked_up = replace(query, tree=Comparison(AttrPath("userName"), CompareOperator.eq, "maria"))
+
+    assert query.beyond_the_hot_paths
+    assert looked_up.beyond_the_hot_paths is (query.tree is None)
 
 
 @pytest.mark.parametrize("text", ["nonsense", 'colour eq "red"', 'name eq "x"', "active eq 7", ""])
 def test_what_is_no_filter(text: str) -> None:
     """A filter that can't be asked is refused before anybody is."""
     with pytest.raises(InvalidFilter):
-        search.read_query({"filter": text})
+        asked({"filter": text})
 
 
 @pytest.mark.parametrize(
@@ -80,31 +111,6 @@ def test_ids_are_spelled_one_way(text: str) -> None:
     assert str(search.resource_id(ID)) == ID
 
 
-def test_message() -> None:
-    """A search message says what parameters say; what is not for us is passed over."""
-    message: dict[str, Any] = {
-        "schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"],
-        "FILTER": 'userName eq "a"',
-        "startIndex": 2,
-        "count": 0,
-        "attributes": ["userName", "emails.value"],
-        "excludedAttributes": None,
-        "sortBy": "userName",
-    }
-
-    assert search.read_message(message) == {
-        "FILTER": 'userName eq "a"',
-        "startIndex": "2",
-        "count": "0",
-        "attributes": "userName,emails.value",
-    }
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("filter", 1), ("count", "1"), ("count", 1.0), ("count", True), ("startIndex", []), ("attributes", "userName")],
-)
-def test_members_of_the_wrong_kind(name: str, value: object) -> None:
-    """A member of the wrong kind is refused by its name."""
-    with pytest.raises(InvalidSyntax, match=name):
-        search.read_message({name: value})
+def asked(parameters: dict[str, str]) -> Query:
+    """The query that a list request's parameters ask."""
+    return query_of(read_parameters(parameters, USERS))

@@ -4,7 +4,7 @@ import pytest
 from scim2_models import Context, ResourceType, Schema, ScimProvider, ServiceProviderConfig
 
 from rollcall.scim.discovery import Capabilities, resource_types, schemas, service_provider_config
-from rollcall.scim.resources import ENTERPRISE_SCHEMA, USER_SCHEMA
+from rollcall.scim.resources import ENTERPRISE_SCHEMA, GROUP_SCHEMA, USER_SCHEMA
 
 BASE = "https://example.com/scim/v2"
 ANSWER = Context.RESOURCE_QUERY_RESPONSE
@@ -30,12 +30,30 @@ def test_capabilities_are_one_line_each() -> None:
     shown = service_provider_config(BASE, Capabilities(bulk=True, most_bulk_operations=1_000, etag=True))
     assert shown["bulk"]["maxOperations"] == 1_000
     assert shown["etag"] == {"supported": True}
+    assert "pagination" not in shown
+
+
+def test_pages_by_cursor() -> None:
+    """Cursors are announced with how long they live, and pages by index stay the default (RFC 9865 §4)."""
+    shown = service_provider_config(BASE, Capabilities(cursors=True, cursor_seconds=900))
+    assert shown["pagination"] == {
+        "cursor": True,
+        "index": True,
+        "defaultPaginationMethod": "index",
+        "defaultPageSize": 100,
+        "maxPageSize": 200,
+        "cursorTimeout": 900,
+    }
+    ServiceProviderConfig.model_validate(shown, scim_ctx=ANSWER)
 
 
 def test_resource_types() -> None:
-    """Users are served at /Users, with the enterprise extension as an option."""
-    (shown,) = resource_types(BASE)
-    ResourceType.model_validate(shown, scim_ctx=ANSWER)
+    """Users are served at /Users, with the enterprise extension as an option, and groups at /Groups."""
+    shown, group = resource_types(BASE)
+    for kind in (shown, group):
+        ResourceType.model_validate(kind, scim_ctx=ANSWER)
+    assert (group["id"], group["endpoint"], group["schema"]) == ("Group", "/Groups", GROUP_SCHEMA)
+    assert "schemaExtensions" not in group
     assert (shown["id"], shown["endpoint"], shown["schema"]) == ("User", "/Users", USER_SCHEMA)
     assert shown["schemaExtensions"] == [{"schema": ENTERPRISE_SCHEMA, "required": False}]
     assert shown["meta"] == {"resourceType": "ResourceType", "location": f"{BASE}/ResourceTypes/User"}
@@ -46,6 +64,7 @@ def test_schemas() -> None:
     shown = {schema["id"]: schema for schema in schemas(BASE, None)}
     assert {urn: schema["name"] for urn, schema in shown.items()} == {
         USER_SCHEMA: "User",
+        GROUP_SCHEMA: "Group",
         ENTERPRISE_SCHEMA: "EnterpriseUser",
     }
     for urn, schema in shown.items():
@@ -56,6 +75,14 @@ def test_schemas() -> None:
     assert (user["userName"]["required"], user["userName"]["uniqueness"]) == (True, "server")
     email = {part["name"]: part for part in user["emails"]["subAttributes"]}
     assert (email["value"]["type"], email["value"]["description"]) == ("string", "Email addresses for the user.")
+    group = {attribute["name"]: attribute for attribute in shown[GROUP_SCHEMA]["attributes"]}
+    assert group["displayName"]["required"] is True
+    assert {part["name"]: (part["required"], part["mutability"]) for part in group["members"]["subAttributes"]} == {
+        "value": (True, "immutable"),
+        "$ref": (False, "immutable"),
+        "type": (False, "immutable"),
+        "display": (False, "readOnly"),
+    }
     manager = {
         part["name"]: part["required"]
         for attribute in shown[ENTERPRISE_SCHEMA]["attributes"]
@@ -86,3 +113,4 @@ def test_client_can_build_itself_from_discovery() -> None:
         ServiceProviderConfig.model_validate(service_provider_config(BASE)),
     )
     assert provider.model_for_endpoint("/Users") is not None
+    assert provider.model_for_endpoint("/Groups") is not None

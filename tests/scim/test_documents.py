@@ -210,7 +210,7 @@ def test_emails() -> None:
     assert emails({}) == ()
 
 
-def rendered(kept: dict[str, object], text: bytes | str | None = None) -> bytes:
+def rendered(kept: dict[str, object], text: bytes | str | None = None, groups: bytes | str | None = None) -> bytes:
     return render(
         text if text is not None else orjson.dumps(kept),
         id='2819"c223',
@@ -219,6 +219,7 @@ def rendered(kept: dict[str, object], text: bytes | str | None = None) -> bytes:
         last_modified=MEANWHILE + timedelta(seconds=1),
         version=7,
         location="https://example.com/scim/v2/Users/2819c223",
+        groups_json=groups,
     )
 
 
@@ -239,6 +240,16 @@ def test_rendering_is_the_document_with_id_and_meta(person: dict[str, object]) -
     User.model_validate(expected, scim_ctx=Context.RESOURCE_QUERY_RESPONSE)
 
 
+@pytest.mark.parametrize("groups", ["[]", '[{"value": "g", "type": "direct"}]'])
+def test_rendering_with_groups(groups: str) -> None:
+    """A person's groups stand beside what is stored, and are part of the version."""
+    for text in (groups, groups.encode()):
+        for kept in (stored({"userName": "ada"}), {}):
+            body = orjson.loads(rendered(kept, groups=text))
+            meta = {**orjson.loads(rendered(kept))["meta"], "version": etag(7, groups)}
+            assert body == {**kept, "id": '2819"c223', "meta": meta, "groups": orjson.loads(groups)}
+
+
 def test_rendering_nothing() -> None:
     """An empty document is no special case for a reader."""
     assert set(orjson.loads(rendered({}, "{ }"))) == {"id", "meta"}
@@ -253,6 +264,15 @@ def test_list_page(count: int) -> None:
     ListResponse[User].model_validate(page, scim_ctx=Context.RESOURCE_QUERY_RESPONSE)
 
 
+@pytest.mark.parametrize(("total", "next_cursor"), [(40, "abc"), (40, None), (None, "abc")])
+def test_list_page_by_cursor(total: int | None, next_cursor: str | None) -> None:
+    """A page by cursor says where the next one is, unless it is the last, and not where it begins itself."""
+    page = orjson.loads(list_page([rendered(stored({"userName": "ada"}))], total=total, next_cursor=next_cursor))
+    assert (page.get("totalResults"), page.get("nextCursor"), page["itemsPerPage"]) == (total, next_cursor, 1)
+    assert "startIndex" not in page
+    ListResponse[User].model_validate(page, scim_ctx=Context.RESOURCE_QUERY_RESPONSE)
+
+
 def test_times() -> None:
     """Times are in UTC with a Z, to the millisecond; a time without a zone is a mistake of ours."""
     there = datetime(2026, 3, 1, 2, 0, tzinfo=timezone(timedelta(hours=2)))
@@ -263,7 +283,14 @@ def test_times() -> None:
 
 def test_entity_tag() -> None:
     """The entity tag is weak and is the version."""
-    assert etag(12) == 'W/"12"'
+    assert etag(12) == etag(12, None) == etag(12, "[]") == etag(12, b" [ ]".replace(b" ", b"")) == 'W/"12"'
+
+
+def test_entity_tag_with_groups() -> None:
+    """A change of somebody's groups changes the tag, as a change of the person does."""
+    groups = '[{"value":"g"}]'
+    assert etag(12, groups) == etag(12, groups.encode()) == 'W/"12.16b391b6"'
+    assert len({etag(12), etag(12, groups), etag(13, groups), etag(12, '[{"value":"h"}]')}) == 4
 
 
 def test_messages_can_be_written_again() -> None:

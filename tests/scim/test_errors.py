@@ -14,6 +14,10 @@ from rollcall.scim.resources import EnterpriseUser, User
     ("refusal", "status", "scim_type"),
     [
         (errors.InvalidFilter(), 400, "invalidFilter"),
+        (errors.UnknownAttribute(), 400, "invalidFilter"),
+        (errors.InvalidCursor(), 400, "invalidCursor"),
+        (errors.ExpiredCursor(), 400, "expiredCursor"),
+        (errors.InvalidCount(), 400, "invalidCount"),
         (errors.InvalidPath(), 400, "invalidPath"),
         (errors.InvalidSyntax(), 400, "invalidSyntax"),
         (errors.InvalidValue(), 400, "invalidValue"),
@@ -27,6 +31,7 @@ from rollcall.scim.resources import EnterpriseUser, User
         (errors.Uniqueness("userName"), 409, "uniqueness"),
         (errors.PreconditionFailed(), 412, None),
         (errors.PayloadTooLarge(1_048_576), 413, None),
+        (errors.TooManyOperations(1_000), 413, None),
         (errors.UnsupportedMediaType(), 415, None),
         (errors.TooManyRequests(3), 429, None),
         (errors.InternalError(), 500, None),

@@ -12,7 +12,7 @@ from scim2_models.path import AttrPath, CompareOperator, Comparison
 
 from rollcall.scim.errors import InvalidFilter
 from rollcall.scim.filters import read_filter, resolve
-from rollcall.scim.resources import ENTERPRISE_SCHEMA, USER_SCHEMA
+from rollcall.scim.resources import ENTERPRISE_SCHEMA, GROUP_SCHEMA, GROUPS, USER_SCHEMA
 
 E = ENTERPRISE_SCHEMA
 
@@ -51,6 +51,33 @@ def test_standard_trees(text: str, standard: str) -> None:
     """Every spelling of a filter comes out as one tree, with the schema's names and without aliases."""
     assert str(read_filter(text)) == standard
     assert str(read_filter(standard)) == standard
+
+
+@pytest.mark.parametrize(
+    ("text", "standard"),
+    [
+        ('displayName eq "Staff"', 'displayName eq "Staff"'),
+        ('  DISPLAYNAME Eq "Staff" ', 'displayName eq "Staff"'),
+        (f'{GROUP_SCHEMA}:displayName sw "S"', 'displayName sw "S"'),
+        ('members eq "1"', 'members.value eq "1"'),
+        ('Members.Value eq "1"', 'members.value eq "1"'),
+        ('members[VALUE eq "1" and type eq "User"]', 'members[value eq "1" and type eq "User"]'),
+        ('id eq "1" or externalId eq "2"', 'id eq "1" or externalId eq "2"'),
+        ("members pr", "members pr"),
+    ],
+)
+def test_groups(text: str, standard: str) -> None:
+    """A filter on Groups is read against what groups have."""
+    assert str(read_filter(text, GROUPS)) == standard
+
+
+@pytest.mark.parametrize(
+    "text", ['userName eq "a"', 'email eq "a"', "active eq true", f'{USER_SCHEMA}:displayName eq "a"']
+)
+def test_what_groups_do_not_have(text: str) -> None:
+    """What only people have is not an attribute of a group, aliases included."""
+    with pytest.raises(InvalidFilter, match="is not an attribute of a Group"):
+        read_filter(text, GROUPS)
 
 
 @pytest.mark.parametrize(
@@ -141,5 +168,6 @@ def test_resolving() -> None:
     binding = resolve(AttrPath("emails", "value"))
     assert (binding.field_name, binding.sub_field_name, binding.is_multivalued) == ("emails", "value", True)
     assert resolve(AttrPath("externalId")).case_exact
+    assert resolve(AttrPath("members", "value"), GROUPS).case_exact
     with pytest.raises(InvalidFilter):
         resolve(AttrPath("nope"))

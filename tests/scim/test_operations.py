@@ -10,6 +10,7 @@ from rollcall.scim.documents import document, patched
 from rollcall.scim.errors import SCIMException
 from rollcall.scim.profiles import read_patch, read_user
 from rollcall.scim.resources import ENTERPRISE_SCHEMA, USER_SCHEMA
+from rollcall.scim.values import Unknown
 
 MESSAGE = str(PatchOp.__schema__)
 E = ENTERPRISE_SCHEMA
@@ -169,7 +170,6 @@ def test_operations(operation: dict[str, object], changed: dict[str, object] | N
         ({"op": "replace", "path": "meta", "value": {}}, "mutability", "meta"),
         ({"op": "add", "path": "groups", "value": [{"value": "1"}]}, "mutability", "groups"),
         ({"op": "add", "path": f"{E}:manager.displayName", "value": "B"}, "mutability", "displayName"),
-        ({"op": "remove", "path": "active"}, "mutability", "active"),
         ({"op": "replace", "path": "active", "value": None}, "mutability", "active"),
         ({"op": "replace", "value": {"active": None}}, "mutability", "active"),
         ({"op": "replace", "path": "active", "value": "maybe"}, "invalidValue", "active"),
@@ -274,6 +274,39 @@ def test_extension_leaves_with_its_schema() -> None:
 def test_deviations(operation: dict[str, object], noted: tuple[str, ...]) -> None:
     """What was unusual about a patch is noted by the name the table has for it."""
     assert deviations(operation) == noted
+
+
+@pytest.mark.parametrize(
+    ("operation", "changed"),
+    [
+        ({"op": "add", "path": "nope", "value": 1}, {}),
+        ({"op": "remove", "path": "nope"}, {}),
+        ({"op": "add", "path": "urn:x:y:z:tag", "value": "x"}, {}),
+        ({"op": "add", "path": "name.nope", "value": "x"}, {}),
+        ({"op": "add", "path": "user_name", "value": "x"}, {}),
+        ({"op": "add", "value": {"nope": 1, "nope.part": 2, "title": "Dr"}}, {"title": "Dr"}),
+        ({"op": "add", "value": {"nope": 1}}, {}),
+        ({"op": "add", "path": "roles", "value": [{"value": "a", "nope": 1}]}, None),
+        ({"op": "add", "path": E, "value": {"department": "T", "nope": 1}}, {E: {"department": "T"}}),
+    ],
+)
+def test_unknown_attributes_where_they_are_ignored(operation: dict[str, Any], changed: dict[str, Any] | None) -> None:
+    """Where a tenant's profile says so, what nobody has is noted and left out, and the rest is done."""
+    read = read_patch({"schemas": [MESSAGE], "Operations": [operation]}, Unknown.IGNORED)
+    if changed is None:
+        changed = {"roles": [{"value": "staff", "display": "Staff"}, {"value": "a"}]}
+    expected = {**ada(), **changed}
+    if E in expected:
+        expected["schemas"] = [USER_SCHEMA, E]
+    assert patched(ada(), read.operations) == expected
+    assert any(note.startswith("unknown-attribute:") for note in read.deviations)
+
+
+def test_what_is_wrong_stays_wrong() -> None:
+    """A profile that ignores unknown attributes still refuses paths that are none, and values that don't fit."""
+    for operation in ({"path": "emails[0].value"}, {"path": "active"}, {"path": 'emails[nope eq "x"].value'}):
+        with pytest.raises(SCIMException):
+            read_patch({"Operations": [{"op": "add", "value": "x", **operation}]}, Unknown.IGNORED)
 
 
 def test_password_is_in_no_message() -> None:

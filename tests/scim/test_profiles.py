@@ -1,10 +1,12 @@
 """Bodies of POST and PUT as providers send them, and how they are read."""
 
+import time
+
 import pytest
 
 from rollcall.scim import documents
 from rollcall.scim.errors import InvalidSyntax, InvalidValue
-from rollcall.scim.profiles import TOLERANCES, read_user
+from rollcall.scim.profiles import TOLERANCES, quoted, read_user
 from rollcall.scim.resources import ENTERPRISE_SCHEMA, USER_SCHEMA
 from rollcall.scim.values import MOST_NOTES, Habit
 
@@ -177,6 +179,38 @@ def test_labels_in_any_case() -> None:
     """A label from the standard's list is kept in the standard's spelling, any other as it is."""
     kept = stored(emails=[{"value": "a", "type": "Work"}, {"value": "b", "type": "Lab"}])
     assert kept["emails"] == [{"value": "a", "type": "work"}, {"value": "b", "type": "Lab"}]
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        ("userName eq bob@x.com", 'userName eq "bob@x.com"'),
+        ("userName eq bob and active eq True", 'userName eq "bob" and active eq True'),
+        ("active eq true or title eq null", "active eq true or title eq null"),
+        ("userName eq trueman", 'userName eq "trueman"'),
+        ("employeeNumber eq 701984", 'employeeNumber eq "701984"'),
+        ("displayName eq Tour Guides or (id eq 5)", 'displayName eq "Tour Guides" or (id eq "5")'),
+        ("emails[type eq work and value co x].value eq y", 'emails[type eq "work" and value co "x"].value eq "y"'),
+        ("not (userName\teq\tbob)", 'not (userName\teq\t"bob")'),
+        ("displayName eq a\\b", 'displayName eq "a\\\\b"'),
+        ('displayName eq "Rock eq Roll and x eq y"', 'displayName eq "Rock eq Roll and x eq y"'),
+        ('userName eq "a\\" eq b"', 'userName eq "a\\" eq b"'),
+        ("title pr", "title pr"),
+        ("", ""),
+    ],
+)
+def test_filters_without_quotes(sent: str, read: str) -> None:
+    """Values without quotes get them; what has them, and what is no string, stays as it is."""
+    assert quoted(sent) == read
+    assert quoted(read) == read
+
+
+@pytest.mark.parametrize("piece", ["a eq ", "eq ", " ", '"', "x eq b ", "and ", "x eq a and "])
+def test_quoting_takes_as_long_as_the_text(piece: str) -> None:
+    """No filter makes the rewriting slow."""
+    begun = time.perf_counter()
+    quoted("x eq b" + piece * 50_000)
+    assert time.perf_counter() - begun < 1
 
 
 def test_wrapped_values() -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from rollcall.scim.errors import InvalidValue
 from rollcall.scim.resources import (
     ENTERPRISE_SCHEMA,
+    GROUP_SCHEMA,
     LARGEST_DOCUMENT,
     LONGEST,
     MOST_ENTRIES,
@@ -49,6 +50,7 @@ def test_addresses_of_any_domain(address: str) -> None:
 def test_schemas() -> None:
     """The URNs are those of RFC 7643 §8.7.1."""
     assert USER_SCHEMA == "urn:ietf:params:scim:schemas:core:2.0:User"
+    assert GROUP_SCHEMA == "urn:ietf:params:scim:schemas:core:2.0:Group"
     assert ENTERPRISE_SCHEMA == "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 
 

@@ -9,7 +9,8 @@ CREATE TYPE gate_result AS (
     rate integer,           -- calls a second, 0 when the limit is off
     burst integer,
     rule jsonb,
-    rule_version integer
+    rule_version integer,
+    profile text            -- how the tenant's provider is read
 );
 
 -- Compares two digests without telling by its duration how much of them agrees.
@@ -28,7 +29,7 @@ DECLARE
 BEGIN
     PERFORM set_config('rollcall.tenant', p_tenant::text, true);
     SELECT t.digest, t.label, t.scopes, t.owner_id, t.epoch, t.expires_at, t.revoked_at, t.revoked_because,
-           n.status, n.plan, n.role_rule, n.role_rule_version, p.features,
+           n.status, n.plan, n.role_rule, n.role_rule_version, n.profile, p.features,
            coalesce(n.rate_per_second, p.rate_per_second) AS rate, coalesce(n.rate_burst, p.rate_burst) AS burst,
            o.active AS owner_active, o.is_admin AS owner_admin, o.epoch AS owner_epoch
       INTO r
@@ -41,7 +42,8 @@ BEGIN
         g.verdict := 'unknown';
         RETURN g;
     END IF;
-    g := (NULL, r.label, r.owner_id, r.plan, r.revoked_because, r.rate, r.burst, r.role_rule, r.role_rule_version);
+    g := (NULL, r.label, r.owner_id, r.plan, r.revoked_because, r.rate, r.burst, r.role_rule, r.role_rule_version,
+          r.profile);
     g.verdict := CASE
         WHEN r.revoked_at IS NOT NULL AND r.revoked_because <> 'owner_left' THEN 'revoked'
         WHEN r.expires_at <= statement_timestamp() THEN 'expired'

@@ -1,7 +1,7 @@
 -- Groups: memberships are rows. A change of some of them reads, locks and writes those and the group's own row.
 
 CREATE TYPE group_result AS (
-    verdict text, token_label text, owner_id uuid, plan text, reason text, rate integer, burst integer,
+    verdict text, token_label text, owner_id uuid, plan text, reason text, rate integer, burst integer, profile text,
     rule text, rule_version integer,
     id uuid, display_name text, external_id text, version integer, created_at timestamptz,
     last_modified timestamptz, above text[], members text, total bigint
@@ -11,7 +11,7 @@ CREATE FUNCTION opened_group(g gate_result) RETURNS group_result LANGUAGE plpgsq
 DECLARE r group_result;
 BEGIN
     r.verdict := g.verdict; r.token_label := g.token_label; r.owner_id := g.owner_id; r.plan := g.plan;
-    r.reason := g.reason; r.rate := g.rate; r.burst := g.burst;
+    r.reason := g.reason; r.rate := g.rate; r.burst := g.burst; r.profile := g.profile;
     RETURN r;
 END $$;
 
@@ -261,6 +261,20 @@ BEGIN
     RETURN c;
 END $$;
 
+-- Closes the cases of refused changes that an accepted change of a group takes back, be it by asking for what is so
+-- already: those of people it adds or removes by name, and where it says what the group is as a whole (all its members,
+-- its name, that it is no more) those in which one of p_names, the group's before and after it, has a part.
+CREATE FUNCTION close_cases_of_group(p_tenant uuid, p_change jsonb, p_names text[]) RETURNS void LANGUAGE sql AS $$
+    WITH steps AS (
+        SELECT s ->> 'op' AS op, s -> 'ids' AS ids FROM jsonb_array_elements(p_change -> 'steps') s)
+    UPDATE conflict_cases c SET closed_at = clock_timestamp(), closed_because = 'the cause is gone'
+     WHERE c.tenant_id = p_tenant AND c.closed_at IS NULL AND NOT c.stored
+       AND (EXISTS (SELECT FROM steps WHERE op <> 'set' AND ids ? c.user_id::text)
+            OR ((NOT p_change ? 'steps' OR p_change ? 'display_name' OR EXISTS (SELECT FROM steps WHERE op = 'set'))
+                AND EXISTS (SELECT FROM jsonb_array_elements(c.names) n
+                             WHERE n ->> 'source' = ANY (SELECT 'group ' || p FROM unnest(p_names) p))))
+$$;
+
 -- A change of a group as an identity provider makes it. When names that count for roles are concerned the caller goes
 -- on in the same transaction (scim_touched, scim_settle) and writes the audit entry there; otherwise it is written here.
 CREATE FUNCTION scim_write_group(
@@ -272,6 +286,7 @@ DECLARE
     v_status integer;
     v_detail text;
     v_target text := p_group::text;
+    v_name text;
 BEGIN
     g := gate(p_tenant, p_token, p_digest, 'write');
     c.token_label := g.token_label; c.owner_id := g.owner_id; c.plan := g.plan; c.reason := g.reason;
@@ -286,6 +301,7 @@ BEGIN
             c.verdict := 'stale';
             RETURN c;
         END IF;
+        SELECT display_name INTO v_name FROM groups WHERE tenant_id = p_tenant AND id = p_group;
     END IF;
     BEGIN
         c := write_group(p_tenant, p_group, p_change);
@@ -297,6 +313,9 @@ BEGIN
         WHEN SQLSTATE 'RC400' THEN c.verdict := 'unknown_member'; c.reason := SQLERRM;
             v_detail := 'not a member of this tenant: ' || SQLERRM;
     END;
+    IF c.verdict = 'done' AND (p_change ->> 'relevant')::boolean THEN
+        PERFORM close_cases_of_group(p_tenant, p_change, ARRAY[v_name, c.display_name]);
+    END IF;
     IF c.verdict = 'stale' OR (c.verdict = 'done' AND (p_change ->> 'relevant')::boolean) THEN
         RETURN c;
     END IF;
@@ -312,9 +331,11 @@ BEGIN
     RETURN c;
 END $$;
 
--- Takes a group away. With p_relevant the caller goes on as after scim_write_group.
+-- Takes a group away, with p_version only if that is its version. With p_relevant the caller goes on as after
+-- scim_write_group.
 CREATE FUNCTION scim_delete_group(
-    p_tenant uuid, p_token uuid, p_digest bytea, p_group uuid, p_relevant boolean, p_rule_version integer, p_call jsonb
+    p_tenant uuid, p_token uuid, p_digest bytea, p_group uuid, p_relevant boolean, p_rule_version integer,
+    p_call jsonb, p_version integer
 ) RETURNS group_change LANGUAGE plpgsql AS $$
 DECLARE
     g gate_result;
@@ -333,6 +354,13 @@ BEGIN
     IF (SELECT role_rule_version FROM tenants WHERE id = p_tenant) <> p_rule_version THEN
         c.verdict := 'stale';
         RETURN c;
+    END IF;
+    IF p_version IS NOT NULL THEN
+        PERFORM FROM groups WHERE tenant_id = p_tenant AND id = p_group FOR UPDATE;
+        IF (SELECT version FROM groups WHERE tenant_id = p_tenant AND id = p_group) <> p_version THEN
+            c.verdict := 'stale';
+            RETURN c;
+        END IF;
     END IF;
     PERFORM pg_advisory_xact_lock(hashtextextended('nesting ' || p_tenant, 0));
     IF p_relevant THEN
@@ -357,6 +385,7 @@ BEGIN
         END IF;
     END IF;
     IF p_relevant AND c.verdict = 'done' THEN
+        PERFORM close_cases_of_group(p_tenant, '{}', ARRAY[c.reason]);
         RETURN c;
     END IF;
     PERFORM audit_write(p_tenant, called_by(g, p_token, p_call), CASE c.verdict WHEN 'done' THEN 'done' ELSE 'refused' END,

@@ -10,12 +10,12 @@ DECLARE v_table text;
 BEGIN
     FOREACH v_table IN ARRAY ARRAY['accounts', 'tokens', 'sessions', 'receipts', 'users', 'user_emails',
                                    'groups', 'group_users', 'group_children', 'group_closure',
-                                   'conflict_cases', 'outbox', 'audit_entries', 'audit_payloads']
+                                   'conflict_cases', 'outbox', 'audit_entries', 'audit_payloads', 'deviations']
     LOOP
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', v_table);
         EXECUTE format('CREATE POLICY one_tenant ON %I TO rollcall_runtime USING (tenant_id = rollcall_tenant())', v_table);
     END LOOP;
-    FOREACH v_table IN ARRAY ARRAY['tokens', 'outbox', 'audit_entries', 'audit_payloads']
+    FOREACH v_table IN ARRAY ARRAY['tokens', 'outbox', 'audit_entries', 'audit_payloads', 'deviations']
     LOOP
         EXECUTE format('CREATE POLICY fleet ON %I TO rollcall_fleet USING (true)', v_table);
     END LOOP;
@@ -31,6 +31,8 @@ GRANT SELECT, INSERT, UPDATE ON accounts, tokens, sessions, receipts, users, use
     group_children, group_closure, conflict_cases, outbox TO rollcall_runtime;
 GRANT DELETE ON sessions, users, user_emails, groups, group_users, group_children, group_closure TO rollcall_runtime;
 GRANT SELECT, INSERT ON audit_entries, audit_payloads TO rollcall_runtime;
+GRANT SELECT ON deviations TO rollcall_runtime;
+GRANT SELECT, INSERT, UPDATE ON deviations TO rollcall_fleet;
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON plans TO rollcall_fleet;
 GRANT SELECT, INSERT, UPDATE ON tenants, installation_keys, refused_calls TO rollcall_fleet;

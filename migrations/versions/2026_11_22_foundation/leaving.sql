@@ -8,7 +8,6 @@ CREATE FUNCTION leave(
 DECLARE
     v_now timestamptz := clock_timestamp();
     v_epoch integer;
-    v_was_admin boolean;
     v_sessions integer;
     v_tokens integer;
     v_closed jsonb;
@@ -17,7 +16,7 @@ BEGIN
     UPDATE accounts
        SET active = false, epoch = epoch + 1, deactivated_at = v_now, deactivated_because = p_reason
      WHERE tenant_id = p_tenant AND id = p_account AND active
-    RETURNING epoch, is_admin INTO v_epoch, v_was_admin;
+    RETURNING epoch INTO v_epoch;
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
@@ -39,14 +38,42 @@ BEGIN
     VALUES (p_tenant, 'user.deactivated', p_account, p_request_id, jsonb_build_object(
         'epoch', v_epoch, 'reason', p_reason, 'closed', v_closed, 'arrived_at', p_arrived, 'closed_at', v_now,
         'transaction_id', pg_current_xact_id()::text));
-    IF v_was_admin THEN
-        -- Two last admins who leave at the same moment wait for each other here, or neither would be the last.
-        PERFORM pg_advisory_xact_lock(hashtextextended('admins ' || p_tenant, 0));
-        IF NOT EXISTS (SELECT FROM accounts WHERE tenant_id = p_tenant AND active AND is_admin) THEN
-            INSERT INTO outbox (tenant_id, topic, account_id, request_id, payload)
-            VALUES (p_tenant, 'tenant.without_admin', p_account, p_request_id, '{}');
-            v_closed := v_closed || '{"last_admin": true}';
-        END IF;
-    END IF;
     RETURN v_closed || jsonb_build_object('epoch', v_epoch);
 END $$;
+
+-- Alerts ops, once, when a transaction leaves a tenant without an active admin: whoever was one has left, or has lost
+-- the role by hand, by the provider's word, through a group or by an edit of the role rule. It runs as the transaction
+-- commits, so that it sees what all of it came to, and only where somebody stopped being an active admin.
+CREATE FUNCTION tell_without_admin() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    v_tenant text := current_setting('rollcall.tenant', true);
+    v_request_id text;
+BEGIN
+    IF current_setting('rollcall.told_without_admin', true) = NEW.tenant_id::text THEN
+        RETURN NULL;
+    END IF;
+    PERFORM set_config('rollcall.tenant', NEW.tenant_id::text, true);
+    -- Two last admins who stop at the same moment wait for each other here, or neither would be the last.
+    PERFORM pg_advisory_xact_lock(hashtextextended('admins ' || NEW.tenant_id, 0));
+    IF NOT EXISTS (SELECT FROM accounts WHERE tenant_id = NEW.tenant_id AND active AND is_admin) THEN
+        -- The request is the one whose change this transaction has just announced.
+        SELECT request_id INTO v_request_id FROM outbox
+         WHERE tenant_id = NEW.tenant_id AND id >= uuidv7(transaction_timestamp() - clock_timestamp())
+           AND (account_id = NEW.id OR account_id IS NULL)
+         ORDER BY id DESC LIMIT 1;
+        v_request_id := coalesce(v_request_id, 'none');
+        INSERT INTO outbox (tenant_id, topic, account_id, request_id, payload)
+        VALUES (NEW.tenant_id, 'tenant.without_admin', NEW.id, v_request_id, '{}');
+        PERFORM audit_write(
+            NEW.tenant_id, jsonb_build_object('request_id', v_request_id, 'action', 'tenant.without_admin',
+                                              'actor_kind', 'system', 'actor_label', 'rollcall'),
+            'done', NULL, NULL, ARRAY['tenant.without_admin'], NEW.id, NEW.id::text);
+        PERFORM set_config('rollcall.told_without_admin', NEW.tenant_id::text, true);
+    END IF;
+    PERFORM set_config('rollcall.tenant', coalesce(v_tenant, ''), true);
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER without_admin AFTER UPDATE OF active, is_admin ON accounts
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+    WHEN (OLD.active AND OLD.is_admin AND NOT (NEW.active AND NEW.is_admin))
+    EXECUTE FUNCTION tell_without_admin();

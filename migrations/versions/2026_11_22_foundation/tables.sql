@@ -33,6 +33,14 @@ CREATE TABLE audit_payloads (
     CONSTRAINT pk_audit_payloads PRIMARY KEY (tenant_id, at, entry_id)
 ) PARTITION BY RANGE (at);
 
+CREATE TABLE deviations (
+    tenant_id UUID NOT NULL,
+    day DATE NOT NULL,
+    habit TEXT NOT NULL,
+    times INTEGER NOT NULL,
+    CONSTRAINT pk_deviations PRIMARY KEY (tenant_id, day, habit)
+);
+
 CREATE TABLE installation_keys (
     id UUID DEFAULT uuidv7() NOT NULL,
     kind TEXT NOT NULL,
@@ -88,6 +96,7 @@ CREATE TABLE tenants (
     plan TEXT NOT NULL,
     status TEXT DEFAULT 'active' NOT NULL,
     token_issuing TEXT DEFAULT 'self_service' NOT NULL,
+    profile TEXT DEFAULT 'default' NOT NULL,
     rate_per_second INTEGER,
     rate_burst INTEGER,
     role_rule JSONB NOT NULL,
@@ -131,6 +140,7 @@ CREATE TABLE conflict_cases (
     roles TEXT[] NOT NULL,
     names JSONB NOT NULL,
     detail TEXT NOT NULL,
+    stored BOOLEAN NOT NULL,
     first_seen TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
     last_seen TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
     times INTEGER DEFAULT 1 NOT NULL,
@@ -248,6 +258,8 @@ CREATE TABLE users (
     CONSTRAINT fk_users_tenant_id_accounts FOREIGN KEY(tenant_id, account_id) REFERENCES accounts (tenant_id, id),
     CONSTRAINT fk_users_tenant_id_tenants FOREIGN KEY(tenant_id) REFERENCES tenants (id)
 );
+CREATE INDEX ix_users_active ON users (tenant_id, active, id);
+CREATE INDEX ix_users_display_name ON users (tenant_id, display_name_key, id);
 CREATE INDEX ix_users_external_id ON users (tenant_id, external_id);
 CREATE INDEX ix_users_last_modified ON users (tenant_id, last_modified, id);
 CREATE UNIQUE INDEX uq_users_account ON users (tenant_id, account_id);

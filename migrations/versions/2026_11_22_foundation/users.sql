@@ -3,7 +3,7 @@
 -- again and applies a change that was worked out from what the first one brought, or answers `stale`.
 
 CREATE TYPE user_result AS (
-    verdict text, token_label text, owner_id uuid, plan text, reason text, rate integer, burst integer,
+    verdict text, token_label text, owner_id uuid, plan text, reason text, rate integer, burst integer, profile text,
     rule text, rule_version integer,
     id uuid, account_id uuid, document text, version integer, created_at timestamptz, last_modified timestamptz,
     active boolean, standing text, facts integer, groups text, total bigint
@@ -13,7 +13,7 @@ CREATE FUNCTION opened(g gate_result) RETURNS user_result LANGUAGE plpgsql STABL
 DECLARE u user_result;
 BEGIN
     u.verdict := g.verdict; u.token_label := g.token_label; u.owner_id := g.owner_id; u.plan := g.plan;
-    u.reason := g.reason; u.rate := g.rate; u.burst := g.burst;
+    u.reason := g.reason; u.rate := g.rate; u.burst := g.burst; u.profile := g.profile;
     RETURN u;
 END $$;
 
@@ -51,6 +51,21 @@ BEGIN
     IF p_needs = 'write' THEN
         SELECT a.standing::text, a.facts INTO u.standing, u.facts
           FROM accounts a WHERE a.tenant_id = p_tenant AND a.id = u.account_id;
+    END IF;
+    RETURN u;
+END $$;
+
+-- Passes the gate and says which person the token's owner is; id is NULL for a token of the tenant's own.
+CREATE FUNCTION scim_me(p_tenant uuid, p_token uuid, p_digest bytea, p_needs text) RETURNS user_result
+LANGUAGE plpgsql AS $$
+DECLARE
+    g gate_result;
+    u user_result;
+BEGIN
+    g := gate(p_tenant, p_token, p_digest, p_needs);
+    u := opened(g);
+    IF g.verdict = 'ok' THEN
+        SELECT s.id INTO u.id FROM users s WHERE s.tenant_id = p_tenant AND s.account_id = g.owner_id;
     END IF;
     RETURN u;
 END $$;
@@ -122,60 +137,76 @@ BEGIN
     END IF;
 END $$;
 
--- Opens a role conflict's case, or counts it again.
-CREATE FUNCTION open_case(p_tenant uuid, p_user uuid, p_case jsonb) RETURNS void LANGUAGE sql AS $$
-    INSERT INTO conflict_cases (tenant_id, user_id, user_name_key, user_name, roles, names, detail)
+-- Opens a role conflict's case, or counts it again. With p_stored the names that conflict are what is stored of the
+-- person; without, they are what a refused change asked for.
+CREATE FUNCTION open_case(p_tenant uuid, p_user uuid, p_case jsonb, p_stored boolean DEFAULT false) RETURNS void
+LANGUAGE sql AS $$
+    INSERT INTO conflict_cases (tenant_id, user_id, user_name_key, user_name, roles, names, detail, stored)
     VALUES (p_tenant, p_user, p_case ->> 'user_name_key', p_case ->> 'user_name',
-            ARRAY(SELECT jsonb_array_elements_text(p_case -> 'roles')), p_case -> 'names', p_case ->> 'detail')
+            ARRAY(SELECT jsonb_array_elements_text(p_case -> 'roles')), p_case -> 'names', p_case ->> 'detail',
+            p_stored)
     ON CONFLICT (tenant_id, user_name_key) WHERE closed_at IS NULL DO UPDATE
        SET last_seen = clock_timestamp(), times = conflict_cases.times + 1, roles = excluded.roles,
-           names = excluded.names, detail = excluded.detail,
+           names = excluded.names, detail = excluded.detail, stored = conflict_cases.stored OR excluded.stored,
            user_id = coalesce(excluded.user_id, conflict_cases.user_id)
 $$;
 
-CREATE FUNCTION close_cases(p_tenant uuid, p_user uuid, p_user_name_key text, p_because text)
-RETURNS integer LANGUAGE plpgsql AS $$
+-- Closes the person's open case: of either kind, or only that of stored names ('{t}') or of a refused change ('{f}').
+CREATE FUNCTION close_cases(
+    p_tenant uuid, p_user uuid, p_user_name_key text, p_because text, p_stored boolean[] DEFAULT '{t,f}'
+) RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE v_closed integer;
 BEGIN
     UPDATE conflict_cases SET closed_at = clock_timestamp(), closed_because = p_because
-     WHERE tenant_id = p_tenant AND closed_at IS NULL
+     WHERE tenant_id = p_tenant AND closed_at IS NULL AND stored = ANY (p_stored)
        AND (user_id = p_user OR user_name_key = p_user_name_key);
     GET DIAGNOSTICS v_closed = ROW_COUNT;
     RETURN v_closed;
 END $$;
 
--- Writes down a call that changed nothing: refused, or asking for what is so already. With a case, that is opened.
+-- Writes down a call that changed nothing: refused, or asking for what is so already. p_case is a case to open, or
+-- {"taken_back": the person's user_name_key} when the call asks for the role names that are stored: whatever another
+-- one wanted instead and was refused, it no longer does.
 CREATE FUNCTION scim_note(
     p_tenant uuid, p_token uuid, p_owner uuid, p_label text, p_call jsonb, p_outcome text, p_status integer,
     p_detail text, p_user uuid, p_case jsonb
 ) RETURNS void LANGUAGE plpgsql AS $$
-DECLARE g gate_result;
+DECLARE
+    g gate_result;
+    v_events text[] := '{}';
 BEGIN
     PERFORM set_config('rollcall.tenant', p_tenant::text, true);
     g.token_label := p_label;
     g.owner_id := p_owner;
-    IF p_case IS NOT NULL THEN
+    IF p_case ? 'taken_back' THEN
+        IF close_cases(p_tenant, p_user, p_case ->> 'taken_back', 'the cause is gone', '{f}') > 0 THEN
+            v_events := '{conflict.closed}';
+        END IF;
+    ELSIF p_case IS NOT NULL THEN
         PERFORM open_case(p_tenant, p_user, p_case);
+        v_events := '{conflict.opened}';
     END IF;
     PERFORM audit_write(
-        p_tenant, called_by(g, p_token, p_call), p_outcome, p_status, p_detail,
-        CASE WHEN p_case IS NULL THEN '{}' ELSE ARRAY['conflict.opened'] END,
+        p_tenant, called_by(g, p_token, p_call), p_outcome, p_status, p_detail, v_events,
         (SELECT account_id FROM users WHERE tenant_id = p_tenant AND id = p_user),
         coalesce(p_user::text, p_case ->> 'user_name'));
 END $$;
 
--- What a change means for the person's case: opened (with `case`), left alone (`keep_case`), or else closed.
--- Returns how many were closed.
+-- What an accepted change means for the person's case. The names now stored conflict by it: it is opened (`case`).
+-- They did before and still do: it stays as it is (`keep_case`). Else what is stored has no conflict, and the case of
+-- stored names closes; that of a refused change closes too unless this one says nothing of role names (`about_roles`
+-- is false), so that the provider wants no less than it did. Returns how many were closed.
 CREATE FUNCTION settle_cases(p_tenant uuid, p_user uuid, p_change jsonb) RETURNS integer LANGUAGE plpgsql AS $$
 BEGIN
     IF p_change -> 'case' IS NOT NULL THEN
-        PERFORM open_case(p_tenant, p_user, p_change -> 'case');
+        PERFORM open_case(p_tenant, p_user, p_change -> 'case', true);
         RETURN 0;
     END IF;
     IF p_change -> 'keep_case' IS NOT NULL THEN
         RETURN 0;
     END IF;
-    RETURN close_cases(p_tenant, p_user, p_change ->> 'user_name_key', 'the cause is gone');
+    RETURN close_cases(p_tenant, p_user, p_change ->> 'user_name_key', 'the cause is gone',
+                       CASE WHEN (p_change ->> 'about_roles')::boolean IS FALSE THEN '{t}' ELSE '{t,f}' END::boolean[]);
 END $$;
 
 -- Hands events to the outbox.
@@ -185,11 +216,33 @@ LANGUAGE sql AS $$
     SELECT p_tenant, e ->> 'topic', p_account, p_request_id, e - 'topic' FROM jsonb_array_elements(p_events) e
 $$;
 
+-- Gives many people what an edited role rule makes of their names, a few statements for all of them: their roles, the
+-- cases of those whose names conflict by it, and the events. p_people: {account_id, role, is_admin, standing, events,
+-- user_id and case}; account_id stands alone with them where the role stays as it was.
+CREATE FUNCTION bring_rule(p_tenant uuid, p_request_id text, p_people jsonb) RETURNS void LANGUAGE sql AS $$
+    UPDATE accounts a SET role = p.role, is_admin = p.is_admin, standing = p.standing
+      FROM jsonb_to_recordset(p_people) p (account_id uuid, role text, is_admin boolean, standing jsonb)
+     WHERE a.tenant_id = p_tenant AND a.id = p.account_id AND p.role IS NOT NULL;
+    SELECT open_case(p_tenant, p.user_id, p.case, true)
+      FROM jsonb_to_recordset(p_people) p (user_id uuid, "case" jsonb) WHERE p.case IS NOT NULL;
+    INSERT INTO outbox (tenant_id, topic, account_id, request_id, payload)
+    SELECT p_tenant, e ->> 'topic', p.account_id, p_request_id, e - 'topic'
+      FROM jsonb_to_recordset(p_people) p (account_id uuid, events jsonb), jsonb_array_elements(p.events) e;
+$$;
+
 CREATE TYPE change_result AS (
     verdict text,            -- the gate's, or: done, stale, former, uniqueness, not_found
     token_label text, owner_id uuid, plan text, reason text,
     id uuid, account_id uuid, version integer, created_at timestamptz, last_modified timestamptz, standing text
 );
+
+-- Whether a person is no longer as a conditional call knew them. p_seen: version, groups (the text of groups_of) and base.
+CREATE FUNCTION moved_on(p_tenant uuid, p_user uuid, p_seen jsonb) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM users WHERE tenant_id = p_tenant AND id = p_user
+                   AND version <> (p_seen ->> 'version')::integer)
+        OR groups_of(p_tenant, p_user, p_seen ->> 'base') IS DISTINCT FROM p_seen ->> 'groups';
+END $$;
 
 -- The rows of a person, written by every surface. p_change: user_name, user_name_key, external_id, display_name_key,
 -- active, document, emails (keys), role, is_admin, standing, events, request_id, arrived_at, reason, and
@@ -234,6 +287,11 @@ END $$;
 CREATE FUNCTION event_names(p_change jsonb) RETURNS text[] LANGUAGE sql STABLE AS
 $$ SELECT coalesce(array_agg(e ->> 'topic'), '{}') FROM jsonb_array_elements(p_change -> 'events') e $$;
 
+-- Makes a creation and a removal under one externalId take turns, so that the one sees the account the other leaves.
+CREATE FUNCTION hold_external_id(p_tenant uuid, p_external_id text) RETURNS void LANGUAGE sql AS $$
+    SELECT pg_advisory_xact_lock(hashtextextended(p_external_id, 0) # hashtextextended('externalId ' || p_tenant, 0))
+$$;
+
 -- The former account a new resource with this externalId belongs to, locked.
 CREATE FUNCTION former_account(p_tenant uuid, p_external_id text) RETURNS accounts LANGUAGE sql AS $$
     SELECT * FROM accounts
@@ -258,6 +316,7 @@ BEGIN
     IF p_change ->> 'external_id' IS NOT NULL THEN
         -- Before the account: whoever edits the role rule holds the tenant and wants all accounts.
         PERFORM FROM tenants WHERE id = p_tenant FOR KEY SHARE;
+        PERFORM hold_external_id(p_tenant, p_change ->> 'external_id');
         f := former_account(p_tenant, p_change ->> 'external_id');
         IF f.id IS DISTINCT FROM (p_change ->> 'account_id')::uuid
            OR (f.id IS NOT NULL AND f.standing <> p_change -> 'former_standing') THEN
@@ -290,7 +349,8 @@ BEGIN
 END $$;
 
 -- Applies a change to an existing person, by every surface; the account and the user are locked in this order.
--- p_change as for write_new_user, with version and was_standing as they were when the change was worked out.
+-- p_change as for write_new_user, with version and was_standing as they were when the change was worked out; with seen
+-- (see moved_on) when it depends on more.
 CREATE FUNCTION write_user(p_tenant uuid, p_user uuid, p_change jsonb) RETURNS change_result LANGUAGE plpgsql AS $$
 DECLARE
     c change_result;
@@ -309,11 +369,11 @@ BEGIN
     END IF;
     IF v_version <> (p_change ->> 'version')::integer OR a.standing <> p_change -> 'was_standing'
        OR a.facts <> (p_change ->> 'facts')::integer
+       OR (p_change ? 'seen' AND moved_on(p_tenant, p_user, p_change -> 'seen'))
        OR (SELECT role_rule_version FROM tenants WHERE id = p_tenant) <> (p_change ->> 'rule_version')::integer THEN
         c.verdict := 'stale';
         RETURN c;
     END IF;
-    -- Before the role: who leaves and loses the admin's role at once may have been the last admin.
     IF a.active AND NOT v_active THEN
         v_left := leave(p_tenant, a.id, p_change ->> 'reason', p_change ->> 'request_id',
                         (p_change ->> 'arrived_at')::timestamptz);
@@ -387,20 +447,31 @@ BEGIN
 END $$;
 
 -- Takes the resource away: the way in closes, the account and its history stay, the userName is free again.
-CREATE FUNCTION remove_user(p_tenant uuid, p_user uuid, p_reason text, p_request_id text, p_arrived timestamptz)
-RETURNS change_result LANGUAGE plpgsql AS $$
+-- With p_seen only if the person is still so, else `stale`.
+CREATE FUNCTION remove_user(
+    p_tenant uuid, p_user uuid, p_reason text, p_request_id text, p_arrived timestamptz, p_seen jsonb
+) RETURNS change_result LANGUAGE plpgsql AS $$
 DECLARE
     c change_result;
     v_left jsonb;
     v_key text;
+    v_external text;
 BEGIN
-    SELECT account_id INTO c.account_id FROM users WHERE tenant_id = p_tenant AND id = p_user;
+    SELECT account_id, external_id INTO c.account_id, v_external FROM users
+     WHERE tenant_id = p_tenant AND id = p_user;
+    IF v_external IS NOT NULL THEN
+        PERFORM hold_external_id(p_tenant, v_external);
+    END IF;
     -- Groups before people, as every change of a group locks them.
     PERFORM FROM groups
       WHERE tenant_id = p_tenant
         AND id IN (SELECT group_id FROM group_users WHERE tenant_id = p_tenant AND user_id = p_user)
       ORDER BY id FOR NO KEY UPDATE;
     PERFORM FROM accounts WHERE tenant_id = p_tenant AND id = c.account_id FOR UPDATE;
+    IF p_seen IS NOT NULL AND moved_on(p_tenant, p_user, p_seen) THEN
+        c.verdict := 'stale';
+        RETURN c;
+    END IF;
     UPDATE groups SET version = version + 1, last_modified = statement_timestamp()
      WHERE tenant_id = p_tenant
        AND id IN (SELECT group_id FROM group_users WHERE tenant_id = p_tenant AND user_id = p_user);
@@ -420,7 +491,7 @@ BEGIN
 END $$;
 
 CREATE FUNCTION scim_delete_user(
-    p_tenant uuid, p_token uuid, p_digest bytea, p_user uuid, p_arrived timestamptz, p_call jsonb
+    p_tenant uuid, p_token uuid, p_digest bytea, p_user uuid, p_arrived timestamptz, p_call jsonb, p_seen jsonb
 ) RETURNS change_result LANGUAGE plpgsql AS $$
 DECLARE
     g gate_result;
@@ -432,7 +503,10 @@ BEGIN
         c.token_label := g.token_label; c.owner_id := g.owner_id; c.plan := g.plan; c.reason := g.reason;
         RETURN c;
     END IF;
-    c := remove_user(p_tenant, p_user, 'deleted by the identity provider', p_call ->> 'request_id', p_arrived);
+    c := remove_user(p_tenant, p_user, 'deleted by the identity provider', p_call ->> 'request_id', p_arrived, p_seen);
+    IF c.verdict = 'stale' THEN
+        RETURN c;
+    END IF;
     PERFORM audit_write(
         p_tenant, called_by(g, p_token, p_call), CASE c.verdict WHEN 'done' THEN 'done' ELSE 'refused' END,
         CASE c.verdict WHEN 'done' THEN 204 ELSE 404 END, c.reason,

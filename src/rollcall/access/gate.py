@@ -6,6 +6,7 @@ here it is asked, and its verdict becomes an answer.
 
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -17,7 +18,10 @@ from rollcall.access.limits import RateLimiter
 from rollcall.access.traces import Traces
 from rollcall.crypto import TokenKind, TokenText, read_token
 from rollcall.db import Database, Pool, Row
-from rollcall.scim.errors import Forbidden, SCIMException, TooManyRequests, Unauthorized
+from rollcall.scim.conditions import UNCONDITIONAL, Conditions
+from rollcall.scim.errors import Forbidden, InvalidSyntax, SCIMException, TooManyRequests, Unauthorized
+from rollcall.scim.providers import PROFILES, Profile
+from rollcall.scim.values import WITHIN_THE_STANDARD, Unknown
 from rollcall.work import Origin
 
 
@@ -45,6 +49,10 @@ class Call:
     origin: Origin
     action: str
     arrived: datetime
+    conditions: Conditions = UNCONDITIONAL
+    """What it requires of the version of the resource that it names."""
+    has_permit: bool = False
+    """Whether it is part of a call that took a permit of the rate limit already."""
 
     def described(self, payload: object = None) -> dict[str, Any]:
         """The call as its audit entry says it; the gate adds whose token it was."""
@@ -61,9 +69,37 @@ class Admitted:
     call: Call
     label: str
     owner_id: UUID | None
+    profile: Profile = PROFILES["default"]
+
+    @property
+    def unknown_in_patch(self) -> Unknown:
+        """What becomes of an attribute nobody has, in a PATCH."""
+        return Unknown.IGNORED if self.profile.unknown_in_patch_ignored else Unknown.REFUSED
+
+    def deviated(self, deviations: Iterable[str]) -> None:
+        """Count in what the provider departed from the standard.
+
+        Raises:
+            InvalidSyntax: the tenant wants the standard to the letter.
+        """
+        seen = tuple(deviations)
+        if not seen:
+            return
+        self.call.door.traces.deviated(self.call.token.tenant_id, self.call.arrived, seen)
+        departures = [habit for habit in seen if habit.partition(":")[0] not in WITHIN_THE_STANDARD]
+        if departures and not self.profile.tolerant:
+            named = ", ".join(departures[:5])
+            raise InvalidSyntax(detail=f"This tenant takes the standard to the letter, and this is not it: {named}")
 
 
-def present(door: Door, authorization: str | None, origin: Origin, action: str) -> Call:
+def present(
+    door: Door,
+    authorization: str | None,
+    origin: Origin,
+    action: str,
+    *,
+    conditions: Conditions = UNCONDITIONAL,
+) -> Call:
     """Read the bearer token a caller presents.
 
     Raises:
@@ -81,7 +117,7 @@ def present(door: Door, authorization: str | None, origin: Origin, action: str) 
             detail="This is not a SCIM token: it is mistyped, cut off, or meant for something else. "
             "Copy it again, whole, beginning with 'rc_scim_'."
         )
-    return Call(door, token, origin, action, arrived)
+    return Call(door, token, origin, action, arrived, conditions)
 
 
 async def judge(call: Call, row: Row) -> Admitted:
@@ -92,8 +128,10 @@ async def judge(call: Call, row: Row) -> Admitted:
     """
     if row["verdict"] != "ok":
         await refuse_verdict(call, row)
-    wait = await call.door.limiter.wait_for(call.token.tenant_id, rate=row["rate"], burst=row["burst"])
-    admitted = Admitted(call, row["token_label"], row["owner_id"])
+    wait = 0.0
+    if not call.has_permit:
+        wait = await call.door.limiter.wait_for(call.token.tenant_id, rate=row["rate"], burst=row["burst"])
+    admitted = Admitted(call, row["token_label"], row["owner_id"], PROFILES[row["profile"]])
     if wait:
         refusal = TooManyRequests(retry_after=math.ceil(wait))
         await refuse(admitted, refusal)

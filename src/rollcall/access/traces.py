@@ -5,9 +5,10 @@ refusals are not gathered here but written in their own transactions.
 """
 
 import asyncio
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from uuid import UUID
 
 import orjson
@@ -23,6 +24,8 @@ Rows = list[dict[str, object]]
 EVERY_SECONDS = 0.5
 SOURCES_A_MINUTE = 1000
 MOST_ENTRIES = 200_000
+HABITS_A_DAY = 200
+LONGEST_HABIT = 100
 
 _ENTRIES = """
 INSERT INTO audit_entries (tenant_id, at, request_id, action, actor_kind, actor_id, actor_label, owner_id, target,
@@ -43,6 +46,13 @@ UPDATE tokens t SET last_used_at = used.at, last_used_from = used.source
   FROM used JOIN kept USING (tenant_id, id)
  WHERE t.tenant_id = used.tenant_id AND t.id = used.id AND (t.last_used_at IS NULL OR t.last_used_at < used.at)
 """
+_DEVIATIONS = """
+INSERT INTO deviations (tenant_id, day, habit, times)
+SELECT tenant_id, day, habit, times FROM jsonb_to_recordset($1::jsonb) AS r(
+       tenant_id uuid, day date, habit text, times integer)
+ ORDER BY tenant_id, day, habit
+    ON CONFLICT (tenant_id, day, habit) DO UPDATE SET times = deviations.times + excluded.times
+"""
 _REFUSED = """
 INSERT INTO refused_calls (minute, source, calls)
 SELECT minute, source, calls FROM jsonb_to_recordset($1::jsonb) AS r(minute timestamptz, source text, calls integer)
@@ -61,6 +71,9 @@ class Traces:
         default_factory=dict[tuple[UUID, UUID], tuple[datetime, str | None]]
     )
     _refused: dict[tuple[datetime, str], int] = field(default_factory=dict[tuple[datetime, str], int])
+    _deviations: dict[tuple[UUID, date, str], int] = field(default_factory=dict[tuple[UUID, date, str], int])
+    _habits: dict[UUID, set[str]] = field(default_factory=dict[UUID, set[str]])
+    _habits_day: date | None = None
     _sources: set[str] = field(default_factory=set[str])
     _sources_minute: datetime | None = None
     _writing: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -125,6 +138,21 @@ class Traces:
                 self._sources.add(name)
         self._refused[minute, name] = self._refused.get((minute, name), 0) + 1
 
+    def deviated(self, tenant_id: UUID, at: datetime, habits: Iterable[str]) -> None:
+        """A tenant's provider departed from the standard in these ways."""
+        day = at.date()
+        if day != self._habits_day:
+            self._habits_day = day
+            self._habits.clear()
+        known = self._habits.setdefault(tenant_id, set())
+        for habit in habits:
+            # A habit can carry a name the caller made up, so there has to be an end to how many are told apart.
+            name = habit[:LONGEST_HABIT]
+            if name not in known and len(known) >= HABITS_A_DAY:
+                name = "others"
+            known.add(name)
+            self._deviations[tenant_id, day, name] = self._deviations.get((tenant_id, day, name), 0) + 1
+
     async def flush(self) -> None:
         """Write down everything gathered so far; when it returns, that is committed."""
         async with self._writing:
@@ -134,7 +162,8 @@ class Traces:
         entries, self._entries = self._entries, []
         uses, self._uses = self._uses, {}
         refused, self._refused = self._refused, {}
-        if not (entries or uses or refused):
+        deviations, self._deviations = self._deviations, {}
+        if not (entries or uses or refused or deviations):
             return
         try:
             async with self.pool.acquire() as connection, connection.transaction():
@@ -153,11 +182,19 @@ class Traces:
                         for (minute, source), calls in refused.items()
                     ]
                     await connection.execute(_REFUSED, _json(counts))
+                if deviations:
+                    ledger: Rows = [
+                        {"tenant_id": tenant, "day": day, "habit": habit, "times": times}
+                        for (tenant, day, habit), times in deviations.items()
+                    ]
+                    await connection.execute(_DEVIATIONS, _json(ledger))
         except BaseException:
             self._entries[:0] = entries
             self._uses = {**uses, **self._uses}
             for key, calls in refused.items():
                 self._refused[key] = self._refused.get(key, 0) + calls
+            for what, times in deviations.items():
+                self._deviations[what] = self._deviations.get(what, 0) + times
             raise
 
     async def _write_regularly(self) -> None:

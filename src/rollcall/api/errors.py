@@ -1,68 +1,75 @@
 """Every refusal outside SCIM as JSON: a code for programs, a sentence for people, the request's id for both."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import structlog
-from litestar import Request, Response
+from litestar import Response
 from litestar.exceptions import HTTPException, MethodNotAllowedException, ValidationException
 
-from rollcall.api.requests import LARGEST_BODY, methods_of
+from rollcall.api.requests import LARGEST_BODY, AnyRequest, methods_of
 from rollcall.errors import Refusal, Unauthenticated
 from rollcall.scim.errors import SCIMException
 
 log = structlog.get_logger(__name__)
 
-AnyRequest = Request[Any, Any, Any]
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What an exception means to whoever called."""
+
+    status: int
+    code: str
+    detail: str
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-def answer_refusal(request: AnyRequest, refusal: Refusal) -> Response[dict[str, Any]]:
-    """A refusal of ours."""
-    log.info("refused", status=refusal.status, code=refusal.code, detail=refusal.detail)
-    headers = {"WWW-Authenticate": 'Bearer realm="rollcall"'} if isinstance(refusal, Unauthenticated) else {}
-    return _answer(request, refusal.status, refusal.code, refusal.detail, headers)
+def answer(request: AnyRequest, exception: Exception) -> Response[dict[str, Any]]:
+    """Say no: a refusal is logged in a line, anything else with where it came from."""
+    meant = meaning(request, exception)
+    if meant.status < 500:
+        log.info("refused", status=meant.status, code=meant.code, detail=meant.detail)
+    else:
+        log.error("failed", path=request.url.path, exc_info=exception)
+    request_id = request.scope["state"].get("request_id")
+    body = {"code": meant.code, "detail": meant.detail, "request_id": request_id}
+    return Response(body, status_code=meant.status, headers=dict(meant.headers), media_type="application/json")
 
 
-def answer_scim_refusal(request: AnyRequest, refusal: SCIMException) -> Response[dict[str, Any]]:
-    """A person that can't be stored, refused by the same rules that SCIM has."""
-    return _answer(request, refusal.status, refusal.scim_type or "invalid", refusal.detail)
-
-
-def answer_nesting(request: AnyRequest, _exception: RecursionError) -> Response[dict[str, Any]]:
-    """A body that nests without end, which the framework's decoder gives up on."""
-    return _answer(request, 400, "invalid", "body: it nests too deeply")
-
-
-def answer_exception(request: AnyRequest, exception: Exception) -> Response[dict[str, Any]]:
-    """What the web framework refuses, and what nobody expected."""
+def meaning(request: AnyRequest, exception: Exception) -> Meaning:  # noqa: PLR0911  # one for each kind
+    """What we refuse, what the web framework does, and what nobody expected."""
     match exception:
+        case Unauthenticated():
+            headers = {"WWW-Authenticate": 'Bearer realm="rollcall"'}
+            return Meaning(exception.status, exception.code, exception.detail, headers)
+        case Refusal():
+            return Meaning(exception.status, exception.code, exception.detail)
+        case SCIMException():  # a person that can't be stored, by the same rules that SCIM has
+            return Meaning(exception.status, exception.scim_type or "invalid", exception.detail)
+        case RecursionError():  # the framework's decoder gives up
+            return Meaning(400, "invalid", "body: it nests too deeply")
         case ValidationException():
             found = cast("list[dict[str, Any]]", exception.extra if isinstance(exception.extra, list) else [])
-            return _answer(request, 400, "invalid", "; ".join(map(_said, found)) or exception.detail)
+            return Meaning(400, "invalid", "; ".join(map(_said, found)) or exception.detail)
         case MethodNotAllowedException():
             allow = ", ".join(methods_of(request))
-            return _answer(request, 405, "method_not_allowed", f"This address takes {allow}.", {"Allow": allow})
+            detail = f"{request.method} is not possible at this address; it takes {allow}."
+            return Meaning(405, "method_not_allowed", detail, {"Allow": allow})
         case HTTPException(status_code=404):
-            return _answer(request, 404, "not_found", "There is nothing at this address; see /v1/docs.")
+            return Meaning(404, "not_found", "There is nothing at this address; /v1/docs lists those there are.")
         case HTTPException(status_code=413):
-            return _answer(request, 413, "too_large", f"The body is larger than {LARGEST_BODY} bytes.")
+            return Meaning(413, "too_large", f"The body is larger than {LARGEST_BODY} bytes, the most that is read.")
         case HTTPException(status_code=status) if status < 500:
-            return _answer(request, status, "invalid", exception.detail)
+            return Meaning(status, "invalid", exception.detail)
         case _:
-            log.exception("failed", path=request.url.path)
-            return _answer(request, 500, "failed", "Something went wrong here; the log has it under this request's id.")
+            detail = "Something went wrong here, and nothing was changed; the log has it under this request_id."
+            return Meaning(500, "failed", detail)
 
 
 def _said(found: dict[str, Any]) -> str:
     """What is wrong with one field, in words without the framework's own vocabulary."""
     key, message = found.get("key"), str(found.get("message", "")).removeprefix("Value error, ")
     if key == "data" and message == "'data'":
-        return "body: it is missing"
+        return "body: it is missing; send JSON with Content-Type: application/json"
     return f"{'body' if key in (None, 'data') else key}: {message}"
-
-
-def _answer(
-    request: AnyRequest, status: int, code: str, detail: str, headers: dict[str, str] | None = None
-) -> Response[dict[str, Any]]:
-    request_id = request.scope["state"].get("request_id")
-    body = {"code": code, "detail": detail, "request_id": request_id}
-    return Response(body, status_code=status, headers=headers, media_type="application/json")

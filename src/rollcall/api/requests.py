@@ -5,7 +5,8 @@ from secrets import token_hex
 from typing import Any
 
 import structlog
-from litestar import Request
+from litestar import Litestar, Request
+from litestar.enums import HttpMethod
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from rollcall.work import Origin
@@ -42,17 +43,50 @@ def request_ids(app: ASGIApp) -> ASGIApp:
     return with_request_id
 
 
+def head_and_options(app: Litestar, handler: ASGIApp) -> ASGIApp:
+    """Answer OPTIONS with the methods that an address takes, and HEAD like GET, without the body."""
+
+    async def with_head_and_options(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] not in ("HEAD", "OPTIONS"):
+            await handler(scope, receive, send)
+            return
+
+        async def send_head(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                message["body"] = b""
+            await send(message)
+
+        methods = _methods_at(app, scope["path"])
+        if scope["method"] == "HEAD":
+            if "HEAD" in methods:
+                scope["method"] = HttpMethod.GET
+            await handler(scope, receive, send_head)
+        elif methods:
+            allow = (b"allow", ", ".join(methods).encode())
+            await send({"type": "http.response.start", "status": 204, "headers": [allow]})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        else:
+            await handler(scope, receive, send)
+
+    return with_head_and_options
+
+
 def methods_of(request: AnyRequest) -> tuple[str, ...]:
-    """The methods that this request's address takes."""
-    asked = request.url.path.strip("/").split("/")
-    found: list[tuple[int, tuple[str, ...]]] = []
-    for route in request.app.routes:
+    """The methods that this request's address takes, in alphabetical order."""
+    return _methods_at(request.app, request.scope["path"])
+
+
+def _methods_at(app: Litestar, path: str) -> tuple[str, ...]:
+    asked = path.strip("/").split("/")
+    found: dict[int, set[str]] = {}
+    for route in app.routes:
         declared = route.path_format.strip("/").split("/")
         if len(declared) == len(asked) and all(
             part.startswith("{") or part == given for part, given in zip(declared, asked, strict=True)
         ):
-            found.append((route.path_format.count("{"), tuple(sorted(route.methods))))
-    return min(found, default=(0, ()))[1]
+            found.setdefault(route.path_format.count("{"), set()).update(route.methods)
+    methods = found[min(found)] if found else set[str]()
+    return tuple(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
 
 
 def origin(request: AnyRequest) -> Origin:

@@ -1,7 +1,8 @@
 """Commands that read the journal: a tenant's audit, and what still waits to be told."""
 
 import json
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import click
 
@@ -15,7 +16,8 @@ from rollcall.work import open_fleet, open_work
 
 
 @click.command()
-@click.argument("tenant")
+@click.argument("tenant", required=False)
+@click.option("--installation", is_flag=True, help="Instead of a tenant's: plans, keys, refused calls of no tenant.")
 @click.option("--action", help="Only this action, or with a beginning such as 'scim.users' all under it.")
 @click.option("--outcome", type=click.Choice(["done", "refused"]), help="Only what ended so.")
 @click.option("--person", help="Only what concerns this person (userName or id).")
@@ -23,8 +25,9 @@ from rollcall.work import open_fleet, open_work
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 500), help="Entries a page.")
 @click.option("--cursor", help="Continue where the page before ended.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, payloads included.")
-def audit(
-    tenant: str,
+def audit(  # noqa: PLR0913  # a command has a parameter for each of its options
+    tenant: str | None,
+    installation: bool,
     action: str | None,
     outcome: str | None,
     person: str | None,
@@ -34,13 +37,24 @@ def audit(
     as_json: bool,
 ) -> None:
     """Read TENANT's audit, newest first."""
+    if (tenant is None) != installation:
+        msg = "name a tenant, or give --installation"
+        raise click.UsageError(msg)
+    if installation and person is not None:
+        msg = "--person is for a tenant's audit; the installation has no people"
+        raise click.UsageError(msg)
 
     async def run(database: Database) -> None:
-        async with open_work(database, await ref_of(database, tenant), actor(), origin()) as work:
-            account_id = None if person is None else (await find_person(work, person)).account.id
-            since_utc = None if since is None else since.replace(tzinfo=work.now.tzinfo)
-            question = Question(action=action, outcome=outcome, account_id=account_id, since=since_utc)
-            page = await read(work, question, limit=limit, cursor=cursor)
+        since_utc = None if since is None else since.replace(tzinfo=UTC)
+        question = Question(action=action, outcome=outcome, since=since_utc)
+        if tenant is None:
+            async with open_fleet(database, actor(), origin()) as fleet:
+                page = await read(fleet, question, limit=limit, cursor=cursor)
+        else:
+            async with open_work(database, await ref_of(database, tenant), actor(), origin()) as work:
+                if person is not None:
+                    question = replace(question, account_id=(await find_person(work, person)).account.id)
+                page = await read(work, question, limit=limit, cursor=cursor)
         if as_json:
             for entry, payload in page.entries:
                 click.echo(json.dumps(_facts(entry) | {"payload": payload}, default=str))

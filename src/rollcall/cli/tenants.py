@@ -165,6 +165,7 @@ def _facts(tenant: Tenant) -> dict[str, Any]:
         "plan": tenant.plan,
         "status": tenant.status,
         "tokens": tenant.token_issuing,
+        "profile": tenant.profile,
         "rate_per_second": tenant.rate_per_second,
         "rate_burst": tenant.rate_burst,
         "created": tenant.created_at.isoformat(timespec="seconds"),

@@ -28,13 +28,13 @@ _templates = Environment(
     lstrip_blocks=True,
     auto_reload=False,
 )
-_templates.globals.update(stylesheet=STYLESHEET.address, version=version("rollcall"))
+_VERSION = version("rollcall")
 
 
 def page(template: str, *, status_code: int = 200, **facts: object) -> Response[str]:
     """A page from *template*, told *facts*."""
     return Response(
-        _templates.get_template(template).render(**facts),
+        _templates.get_template(template).render(stylesheet=STYLESHEET.address, version=_VERSION, **facts),
         status_code=status_code,
         headers=HEADERS,
         media_type=MediaType.HTML,

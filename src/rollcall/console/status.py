@@ -26,6 +26,9 @@ LATE_SECONDS = 300
 """A delivery that has waited this long is worth a look; before, it is only on its way."""
 
 
+AnyRequest = Request[Any, Any, Any]
+
+
 class Tone(StrEnum):
     """How much attention something asks for."""
 
@@ -45,8 +48,13 @@ class Part:
     command: str | None = None
 
 
-@get("/", name="console_status", cache=SECONDS_KEPT, cache_key_builder=lambda _request: "console_status")
-async def status_page(request: Request[Any, Any, Any]) -> Response[str]:
+def _one_for_all(_request: AnyRequest) -> str:
+    """Every visitor gets the same page, whatever query they make up."""
+    return "console_status"
+
+
+@get("/", name="console_status", cache=SECONDS_KEPT, cache_key_builder=_one_for_all)
+async def status_page(request: AnyRequest) -> Response[str]:
     """What is running, and how to get on; 503 when requests can't be served."""
     state = request.app.state
     found = await health.look(state.database.pool, state.redis, state.revision)
@@ -114,8 +122,8 @@ def broker_part(found: Health) -> Part:
     if found.broker:
         return Part("Broker", Tone.GOOD, "OK", "Redis or Valkey answers.")
     said = (
-        "Redis or Valkey does not answer. Requests are served all the same, with rate limits kept by each process; "
-        "deliveries wait and go out when it is back. This says more:"
+        "Redis or Valkey does not answer. No request waits for it: each process keeps rate limits by itself, and "
+        "deliveries go out when it is back. This says more:"
     )
     return Part("Broker", Tone.NOTICE, "Away", said, "rollcall doctor")
 
@@ -123,7 +131,7 @@ def broker_part(found: Health) -> Part:
 def deliveries_part(waiting: Backlog | None) -> Part:
     """What the outbox still holds, without numbers: they would tell strangers how much is going on."""
     if waiting is None:
-        return Part("Deliveries", Tone.NOTICE, "Not known", "The outbox can be read when the database is well.")
+        return Part("Deliveries", Tone.NOTICE, "Not known", "This can be told when the database is well.")
     if waiting.dead:
         said = "Some deliveries failed for three days and were given up. See which ones and why:"
         return Part("Deliveries", Tone.NOTICE, "Given up", said, "rollcall doctor")

@@ -5,12 +5,18 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from rollcall.access import gate
-from rollcall.access.gate import Admitted
+from rollcall.access.gate import Admitted, Call
 from rollcall.scim import reader
+from rollcall.scim.conditions import proceeds
 from rollcall.scim.errors import SCIMException
+
+_ADMIT = "SELECT * FROM gate($1, $2, $3, $4)"
 
 ReadBody = Callable[[], Awaitable[bytes]]
 """Reads the request's body; called once the caller has passed the gate, and not before."""
+
+ReadPayload = Callable[[], Awaitable[dict[str, object]]]
+"""Reads what a request carries, or says why it can't be read; called as a `ReadBody` is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,17 +26,51 @@ class Answer:
     body: bytes
     location: str
     etag: str
+    known: bool = False
+    """Whether the sender has this version already, as If-None-Match says, and needs no body."""
+    quiet: bool = False
+    """Whether the provider's profile wants a PATCH answered without the body."""
 
 
-async def read_payload(admitted: Admitted, body: ReadBody, content_type: str | None) -> dict[str, object]:
-    """Read the body, only now that the caller has passed the gate.
+def payload_in(body: ReadBody, content_type: str | None) -> ReadPayload:
+    """How the payload of a body is read."""
+
+    async def read() -> dict[str, object]:
+        reader.check_media_type(content_type)
+        return reader.read_json(await body())
+
+    return read
+
+
+def given(payload: dict[str, object]) -> ReadPayload:
+    """How a payload is read that has been read already."""
+
+    async def read() -> dict[str, object]:
+        return payload
+
+    return read
+
+
+async def admit(call: Call, needs: str) -> Admitted:
+    """Pass the gate for a call that names no resource.
+
+    Raises:
+        SCIMException: the gate refuses.
+    """
+    token = call.token
+    row = await call.door.pool.fetchrow(_ADMIT, token.tenant_id, token.id, token.digest, needs)
+    assert row is not None
+    return await gate.judge(call, row)
+
+
+async def read_payload(admitted: Admitted, payload: ReadPayload) -> dict[str, object]:
+    """Read what the request carries, only now that the caller has passed the gate.
 
     Raises:
         SCIMException: it can't be read; the refusal has been written down.
     """
     try:
-        reader.check_media_type(content_type)
-        return reader.read_json(await body())
+        return await payload()
     except SCIMException as refusal:
         raise await refused(admitted, refusal) from refusal
 
@@ -39,12 +79,32 @@ async def refused(
     admitted: Admitted,
     refusal: SCIMException,
     *,
-    payload: dict[str, object] | None = None,
-    user_id: UUID | None = None,
+    payload: object = None,
+    target: UUID | None = None,
 ) -> SCIMException:
     """Write a refusal down and give it back to be raised."""
-    await gate.refuse(admitted, refusal, payload=payload, user_id=user_id)
+    await gate.refuse(admitted, refusal, payload=payload, user_id=target)
     return refusal
+
+
+async def check_conditions(
+    admitted: Admitted, version: str, *, target: UUID, reading: bool = False, payload: object = None
+) -> bool:
+    """Whether the call is to be carried out on a resource of this version; False only says that a reader has it.
+
+    Raises:
+        PreconditionFailed: it is not; that has been written down.
+    """
+    try:
+        return proceeds(admitted.call.conditions, version, reading=reading)
+    except SCIMException as refusal:
+        raise await refused(admitted, refusal, payload=payload, target=target) from refusal
+
+
+def depends_on_version(call: Call) -> bool:
+    """Whether the call's conditions hold for one version and not for another; ``*`` is every version."""
+    wanted = (call.conditions.if_match, call.conditions.if_none_match)
+    return any(text is not None and text.strip() not in ("", "*") for text in wanted)
 
 
 def id_of(text: str) -> UUID | None:

@@ -13,16 +13,19 @@ from typing import Any, Final
 from uuid import UUID
 
 from scim2_models.path import STRING_OPERATORS, CompareOperator
-from sqlalchemy import ColumnElement, Text, and_, cast, collate, false, func, literal, true
+from sqlalchemy import ColumnElement, SQLColumnExpression, Text, and_, cast, collate, false, func, literal, or_, true
 
-from rollcall.scim.resources import composed
+from rollcall.directory.mapping import composed
 
 Condition = ColumnElement[bool]
+Value = SQLColumnExpression[Any]
 
 LONGEST_SORT_KEY: Final = 256
 """Characters of a text that only stands in a document by which resources are sorted; a cursor carries them."""
 
 _MILLISECOND: Final = timedelta(milliseconds=1)
+_BEGINNING: Final = datetime.min.replace(tzinfo=UTC)
+_END: Final = datetime.max.replace(tzinfo=UTC)
 _LAST: Final = chr(0x10FFFF)
 _ORDERING: Final[dict[CompareOperator, Callable[[Any, Any], Condition]]] = {
     CompareOperator.gt: operator.gt,
@@ -35,7 +38,7 @@ _ORDERING: Final[dict[CompareOperator, Callable[[Any, Any], Condition]]] = {
 class Operand(ABC):
     """One value of a resource, as a query has it."""
 
-    expression: ColumnElement[Any]
+    expression: Value
     """The value itself; NULL where there is none."""
 
     def compare(self, operation: CompareOperator, value: object) -> Condition:
@@ -55,7 +58,7 @@ class Operand(ABC):
         return self.expression.is_not(None)
 
     @property
-    def sort_key(self) -> ColumnElement[Any]:
+    def sort_key(self) -> Value:
         """What resources are sorted by when they are sorted by this."""
         return self.expression
 
@@ -68,7 +71,7 @@ class Operand(ABC):
 class Key(Operand):
     """A column that holds text the way *form* makes it, collated by code point, so that its index is of use."""
 
-    expression: ColumnElement[Any]
+    expression: Value
     form: Callable[[str], str]
 
     def present(self) -> Condition:
@@ -91,14 +94,14 @@ class Written(Operand):
     knows; one that is newer than its tables has no case there, but may have one in PostgreSQL.
     """
 
-    expression: ColumnElement[Any]
+    expression: Value
     case_exact: bool
 
     def present(self) -> Condition:
         return self.expression != ""
 
     @property
-    def sort_key(self) -> ColumnElement[Any]:
+    def sort_key(self) -> Value:
         return func.left(self._formed(self.expression), LONGEST_SORT_KEY, type_=Text)
 
     def _compare(self, operation: CompareOperator, value: object) -> Condition:
@@ -106,7 +109,7 @@ class Written(Operand):
             return _unlike(operation)
         return _compare_text(self._formed(self.expression), operation, self._formed(literal(value, Text)))
 
-    def _formed(self, text: ColumnElement[Any]) -> ColumnElement[Any]:
+    def _formed(self, text: Value) -> Value:
         return collate(func.normalize(text) if self.case_exact else func.folded(text), "C")
 
 
@@ -114,7 +117,7 @@ class Written(Operand):
 class Identifier(Operand):
     """An id of ours: a UUID that is compared as the text it is shown as (ids are case-exact, RFC 7643 §3.1)."""
 
-    expression: ColumnElement[Any]
+    expression: Value
 
     def _compare(self, operation: CompareOperator, value: object) -> Condition:
         if not isinstance(value, str):
@@ -134,7 +137,7 @@ class Identifier(Operand):
 class Moment(Operand):
     """An instant, compared as it is shown: to the millisecond, the rest cut off."""
 
-    expression: ColumnElement[Any]
+    expression: Value
 
     def _compare(self, operation: CompareOperator, value: object) -> Condition:
         if not isinstance(value, datetime) or operation in STRING_OPERATORS:
@@ -142,27 +145,24 @@ class Moment(Operand):
         moment = _in_utc(value)
         begun = moment.replace(microsecond=moment.microsecond // 1000 * 1000)
         over = _later(begun)
-        match operation:
-            case CompareOperator.eq:
-                return and_(self.expression >= begun, self.expression < over) if begun == moment else false()
-            case CompareOperator.ne:
-                outside = (self.expression < begun) | (self.expression >= over)
-                return outside if begun == moment else true()
-            case CompareOperator.gt:
-                return self.expression >= over
-            case CompareOperator.le:
-                return self.expression < over
-            case CompareOperator.ge:
-                return self.expression >= (begun if begun == moment else over)
-            case _:
-                return self.expression < (begun if begun == moment else over)
+        # The first instant whose millisecond is not before the moment; between two of them nothing is equal to it.
+        first = begun if begun == moment else over
+        at = self.expression
+        return {
+            CompareOperator.eq: and_(at >= first, at < over),
+            CompareOperator.ne: or_(at < first, at >= over),
+            CompareOperator.gt: at >= over,
+            CompareOperator.ge: at >= first,
+            CompareOperator.lt: at < first,
+            CompareOperator.le: at < over,
+        }[operation]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Flag(Operand):
     """True or false."""
 
-    expression: ColumnElement[Any]
+    expression: Value
 
     def _compare(self, operation: CompareOperator, value: object) -> Condition:
         if not isinstance(value, bool):
@@ -171,7 +171,7 @@ class Flag(Operand):
             case CompareOperator.eq:
                 return self.expression == literal(value)
             case CompareOperator.ne:
-                return self.expression.is_distinct_from(literal(value))
+                return or_(self.expression == literal(not value), self.expression.is_(None))
             case _:
                 return false()
 
@@ -180,15 +180,11 @@ class Flag(Operand):
 class Binary(Operand):
     """Bytes, kept as base64 without line breaks; *encoded* writes a filter's value the same way."""
 
-    expression: ColumnElement[Any]
+    expression: Value
     encoded: Callable[[str], str]
 
     def present(self) -> Condition:
         return self.expression != ""
-
-    @property
-    def sort_key(self) -> ColumnElement[Any]:
-        return collate(func.left(self.expression, LONGEST_SORT_KEY, type_=Text), "C")
 
     def _compare(self, operation: CompareOperator, value: object) -> Condition:
         if not isinstance(value, str):
@@ -202,7 +198,7 @@ class Binary(Operand):
                 return false()
 
 
-def begins(column: ColumnElement[Any], prefix: str) -> Condition:
+def begins(column: Value, prefix: str) -> Condition:
     """Whether a column collated by code point begins with *prefix*, as a range, which an index answers."""
     after = _successor(prefix)
     return column >= prefix if after is None else and_(column >= prefix, column < after)
@@ -217,7 +213,7 @@ def canonical_id(text: str) -> UUID | None:
     return found if str(found) == text else None
 
 
-def _compare_text(text: ColumnElement[Any], operation: CompareOperator, value: ColumnElement[Any]) -> Condition:
+def _compare_text(text: Value, operation: CompareOperator, value: Value) -> Condition:
     """Compare two texts of one form; `%` and `_` are characters like any other."""
     match operation:
         case CompareOperator.eq:
@@ -254,11 +250,11 @@ def _in_utc(moment: datetime) -> datetime:
     try:
         return moment.astimezone(UTC)
     except OverflowError:
-        return (datetime.min if moment.year == 1 else datetime.max).replace(tzinfo=UTC)
+        return _BEGINNING if moment.year == 1 else _END
 
 
 def _later(moment: datetime) -> datetime:
     try:
         return moment + _MILLISECOND
     except OverflowError:
-        return datetime.max.replace(tzinfo=UTC)
+        return _END

@@ -5,41 +5,47 @@ out only for the people whose group names changed, and only where names are conc
 effect in the same transaction.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from dataclasses import replace as with_changes
 from typing import Any
 from uuid import UUID
-
-from scim2_models.path import CompareOperator, Comparison
 
 from rollcall.access import gate
 from rollcall.access.gate import Admitted, Call
 from rollcall.db import Connection, Deadlock, Row
-from rollcall.directory import mapping, search
+from rollcall.directory import mapping
 from rollcall.directory import standing as standings
-from rollcall.directory.calls import Answer, ReadBody, id_of, read_payload, refused, trace
+from rollcall.directory.calls import (
+    Answer,
+    ReadPayload,
+    check_conditions,
+    depends_on_version,
+    id_of,
+    read_payload,
+    refused,
+    trace,
+)
 from rollcall.directory.rules import Reading, RoleRule, Seen
 from rollcall.journal.events import ConflictOpened, Event, GroupChanged, GroupCreated, GroupRemoved, UserRoleChanged
 from rollcall.journal.events import message as event_message
 from rollcall.scim import documents
 from rollcall.scim import groups as protocol
-from rollcall.scim.errors import InvalidFilter, InvalidValue, NotFound, SCIMException, Uniqueness
-from rollcall.scim.filters import read_filter
-from rollcall.scim.groups import AddMembers, ReadGroup, RemoveMembers, Rename, ReplaceMembers, SetExternalId, Step
-from rollcall.scim.resources import GROUPS, key
+from rollcall.scim.errors import Conflict, InvalidValue, NotFound, SCIMException, Uniqueness
+from rollcall.scim.groups import AddMembers, RemoveMembers, Rename, ReplaceMembers, SetExternalId, Step
+from rollcall.scim.resources import key
 
 _ADMIT = "SELECT * FROM scim_admit_group($1, $2, $3, $4, $5, $6, $7)"
-_FIND = "SELECT * FROM scim_find_groups($1, $2, $3, $4, $5, $6, $7, $8, $9)"
-_FOUND_BY = {"displayName": key, "externalId": mapping.composed, "id": str, "members.value": str}
 _WRITE = "SELECT * FROM scim_write_group($1, $2, $3, $4, $5, $6)"
-_DELETE = "SELECT * FROM scim_delete_group($1, $2, $3, $4, $5, $6, $7)"
+_DELETE = "SELECT * FROM scim_delete_group($1, $2, $3, $4, $5, $6, $7, $8)"
 _TOUCHED = "SELECT * FROM scim_touched($1, $2, $3)"
 _SETTLE = "SELECT scim_settle($1, $2, $3, $4, $5, $6, $7, $8)"
 _REFUSE = "SELECT scim_refuse_group($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 _MEMBERS = "SELECT scim_members($1, $2, $3, $4)"
-_TRIES = 8
+_TRIES = 50
 _FEW = 100
 _ANY_NUMBER = 2**31 - 1
+_NOBODY = "[]"
 _NAMED_IN_REFUSALS = 5
 
 
@@ -75,78 +81,26 @@ async def read(call: Call, group_id: str, *, members: bool) -> Answer:
     row, admitted = await _admit(call, "read", id_of(group_id), members=members)
     if row["id"] is None:
         raise await refused(admitted, NotFound())
+    needed = await check_conditions(admitted, documents.etag(row["version"]), target=row["id"], reading=True)
     trace(admitted, group_id)
-    return answer(call, row, row["members"])
+    return with_changes(answer(call, row, row["members"]), known=not needed)
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
-    """Which groups are wanted: those with this value of this attribute, or all."""
-
-    attribute: str | None = None
-    value: str | None = None
-    start_index: int = 1
-    count: int = search.USUAL_RESULTS
+def rendered(call: Call, row: Row) -> bytes:
+    """One group of a page."""
+    return answer(call, row, row["members"]).body
 
 
-def read_query(parameters: Mapping[str, str]) -> Query:
-    """Read the parameters of a list request.
-
-    Raises:
-        InvalidFilter, InvalidValue: a parameter can't be read.
-    """
-    given = {name.casefold(): value for name, value in parameters.items()}
-    start_index, count = search.read_bounds(given)
-    text = given.get("filter")
-    if text is None:
-        return Query(start_index=start_index, count=count)
-    match read_filter(text, GROUPS):
-        case Comparison(attr_path=path, op=CompareOperator.eq, value=str(value)) if str(path) in _FOUND_BY:
-            if str(path) in ("id", "members.value") and id_of(value) is None:
-                value = str(UUID(int=0))  # nobody's
-            return Query(str(path), _FOUND_BY[str(path)](value), start_index, count)
-        case _:
-            raise InvalidFilter(
-                detail="The filter is not supported yet: compare displayName, externalId, id or members.value with eq."
-            )
-
-
-async def find(call: Call, query: Query, *, members: bool) -> bytes:
-    """A page of groups as a ListResponse.
-
-    Raises:
-        SCIMException: the gate refuses.
-    """
-    token = call.token
-    rows = await call.door.pool.fetch(
-        _FIND,
-        token.tenant_id,
-        token.id,
-        token.digest,
-        query.attribute,
-        query.value,
-        query.start_index - 1,
-        query.count,
-        call.door.base_url,
-        members,
-    )
-    admitted = await gate.judge(call, rows[0])
-    trace(admitted, None)
-    found = [answer(call, row, row["members"]).body for row in rows if row["id"] is not None]
-    return documents.list_page(found, total=rows[0]["total"], start_index=query.start_index)
-
-
-async def create(call: Call, body: ReadBody, content_type: str | None) -> Answer:
+async def create(call: Call, read: ReadPayload) -> Answer:
     """Make a group.
 
     Raises:
         SCIMException: the gate refuses, the body can't be read, a member is not of this tenant, or roles conflict.
     """
     row, admitted = await _admit(call, "write", None)
-    payload = await read_payload(admitted, body, content_type)
+    payload = await read_payload(admitted, read)
     try:
-        given = protocol.read_group(payload)
-        wanted = _whole(given)
+        wanted = _whole(payload, admitted)
     except SCIMException as refusal:
         raise await refused(admitted, refusal, payload=payload) from refusal
     for _ in range(_TRIES):
@@ -154,61 +108,67 @@ async def create(call: Call, body: ReadBody, content_type: str | None) -> Answer
         if result is not None:
             return answer(call, result, await _members(call, result["id"], _ANY_NUMBER))
         row = await _admit_again(call, None)
-    raise AssertionError("changes of the role rule outran a new group many times in a row")
+    raise await refused(admitted, _outrun(), payload=payload)
 
 
-async def replace(call: Call, group_id: str, body: ReadBody, content_type: str | None) -> Answer:
+async def replace(call: Call, group_id: str, read: ReadPayload) -> Answer:
     """Replace a group's attributes and members (RFC 7644 §3.5.1).
 
     Raises:
         SCIMException: as for `create`, or this tenant has no such group.
     """
-    row, admitted = await _admit(call, "write", id_of(group_id))
-    payload = await read_payload(admitted, body, content_type)
-    if row["id"] is None:
-        raise await refused(admitted, NotFound(), payload=payload)
-    try:
-        given = protocol.read_group(payload)
-        wanted = _whole(given)
-    except SCIMException as refusal:
-        raise await refused(admitted, refusal, payload=payload) from refusal
-    for _ in range(_TRIES):
-        result = await _write(admitted, row, row["id"], wanted, GroupChanged, payload, status=200)
-        if result is not None:
-            return answer(call, result, await _members(call, result["id"], _ANY_NUMBER))
-        row = await _admit_again(call, row["id"])
-    raise AssertionError("changes of the role rule outran a group many times in a row")
+
+    def read_wanted(payload: dict[str, object], admitted: Admitted, _id: str) -> _Wanted:
+        return _whole(payload, admitted)
+
+    _, result = await _change(call, group_id, read, read_wanted)
+    return answer(call, result, await _members(call, result["id"], _ANY_NUMBER))
 
 
-async def patch(call: Call, group_id: str, body: ReadBody, content_type: str | None) -> Answer | None:
+async def patch(call: Call, group_id: str, read: ReadPayload) -> Answer:
     """Change some attributes or members of a group (RFC 7644 §3.5.2), all of the operations or none.
 
-    The answer is None for a group of many members: they are neither read nor sent for a change of a few.
+    The answer is quiet for a group of many members: they are neither read nor sent for a change of a few.
 
     Raises:
         SCIMException: as for `replace`.
     """
+
+    def read_wanted(payload: dict[str, object], admitted: Admitted, own_id: str) -> _Wanted:
+        given = protocol.read_group_patch(payload, group_id=own_id, unknown=admitted.unknown_in_patch)
+        admitted.deviated(given.deviations)
+        return _wanted(given.steps)
+
+    admitted, result = await _change(call, group_id, read, read_wanted)
+    quiet = not admitted.profile.patch_answers_body
+    members = None if quiet else await _members(call, result["id"], _FEW)
+    return with_changes(answer(call, result, members), quiet=members is None)
+
+
+async def _change(
+    call: Call,
+    group_id: str,
+    read: ReadPayload,
+    read_wanted: Callable[[dict[str, object], Admitted, str], _Wanted],
+) -> tuple[Admitted, Row]:
+    """Carry a PUT or a PATCH out; *read_wanted* reads what it asks of the group with the id it is given."""
     row, admitted = await _admit(call, "write", id_of(group_id))
-    payload = await read_payload(admitted, body, content_type)
+    payload = await read_payload(admitted, read)
     if row["id"] is None:
         raise await refused(admitted, NotFound(), payload=payload)
     try:
-        steps = protocol.read_group_patch(payload, group_id=str(row["id"])).steps
+        wanted = read_wanted(payload, admitted, str(row["id"]))
     except SCIMException as refusal:
-        raise await refused(admitted, refusal, payload=payload) from refusal
+        raise await refused(admitted, refusal, payload=payload, target=row["id"]) from refusal
     for _ in range(_TRIES):
         if row["id"] is None:
             raise await refused(admitted, NotFound(), payload=payload)
-        try:
-            wanted = _wanted(steps)
-        except SCIMException as refusal:
-            raise await refused(admitted, refusal, payload=payload) from refusal
+        await check_conditions(admitted, documents.etag(row["version"]), target=row["id"], payload=payload)
         result = await _write(admitted, row, row["id"], wanted, GroupChanged, payload, status=200)
         if result is not None:
-            members = await _members(call, result["id"], _FEW)
-            return None if members is None else answer(call, result, members)
+            return admitted, result
         row = await _admit_again(call, row["id"])
-    raise AssertionError("changes of the role rule outran a group many times in a row")
+    raise await refused(admitted, _outrun(), payload=payload, target=row["id"])
 
 
 async def delete(call: Call, group_id: str) -> None:
@@ -218,42 +178,52 @@ async def delete(call: Call, group_id: str) -> None:
         SCIMException: the gate refuses, or this tenant has no such group.
     """
     row, admitted = await _admit(call, "write", id_of(group_id))
-    if row["id"] is None:
-        raise await refused(admitted, NotFound())
-    token = call.token
     for _ in range(_TRIES):
-        rule = mapping.read_rule(row["rule"])
-        relevant = _counts(rule, (row["display_name"], *row["above"]))
-        described = mapping.as_json(call.described() | {"status": 204})
-        try:
-            async with call.door.pool.acquire() as connection, connection.transaction():
-                result = await connection.fetchrow(
-                    _DELETE,
-                    token.tenant_id,
-                    token.id,
-                    token.digest,
-                    row["id"],
-                    relevant,
-                    row["rule_version"],
-                    described,
-                )
-                assert result is not None
-                if result["verdict"] == "done" and relevant:
-                    event = GroupRemoved(group_id=row["id"], display_name=row["display_name"])
-                    await _settle(connection, admitted, rule, result, row["id"], event, described, gains=False)
-        except Deadlock:
-            result = None
+        if row["id"] is None:
+            raise await refused(admitted, NotFound())
+        await check_conditions(admitted, documents.etag(row["version"]), target=row["id"])
+        result = await _remove(admitted, row)
         if result is None or result["verdict"] == "stale":
             row = await _admit_again(call, row["id"])
-            if row["id"] is None:
-                raise NotFound
             continue
         if result["verdict"] == "not_found":
             raise NotFound
         if result["verdict"] != "done":
             await gate.refuse_verdict(call, result)
         return
-    raise AssertionError("changes of the role rule outran a removal many times in a row")
+    raise await refused(admitted, _outrun(), target=row["id"])
+
+
+async def _remove(admitted: Admitted, row: Row) -> Row | None:
+    """Take the group away, unless what was worked out from *row* is no longer so; ``None`` for a lost deadlock."""
+    call, token = admitted.call, admitted.call.token
+    rule = mapping.read_rule(row["rule"])
+    relevant = _counts(rule, (row["display_name"], *row["above"]))
+    described = mapping.as_json(call.described() | {"status": 204})
+    try:
+        async with call.door.pool.acquire() as connection, connection.transaction():
+            result = await connection.fetchrow(
+                _DELETE,
+                token.tenant_id,
+                token.id,
+                token.digest,
+                row["id"],
+                relevant,
+                row["rule_version"],
+                described,
+                row["version"] if depends_on_version(call) else None,
+            )
+            assert result is not None
+            if result["verdict"] == "done" and relevant:
+                event = GroupRemoved(group_id=row["id"], display_name=row["display_name"])
+                await _settle(connection, admitted, rule, result, row["id"], event, described, gains=False)
+            return result
+    except Deadlock:
+        return None
+
+
+def _outrun() -> Conflict:
+    return Conflict(detail="Others change this group, or what group names mean, too quickly; try again")
 
 
 def answer(call: Call, row: Row | dict[str, Any], members: str | None) -> Answer:
@@ -263,7 +233,7 @@ def answer(call: Call, row: Row | dict[str, Any], members: str | None) -> Answer
         id=str(row["id"]),
         display_name=row["display_name"],
         external_id=row["external_id"],
-        members_json=members,
+        members_json=None if members == _NOBODY else members,
         created=row["created_at"],
         last_modified=row["last_modified"],
         version=row["version"],
@@ -293,9 +263,12 @@ async def _write(
         **wanted.attributes,
         "steps": wanted.steps,
         "relevant": relevant,
+        "unique_name": admitted.profile.unique_group_names,
         "rule_version": before["rule_version"],
         "event": event_type.topic,
     }
+    if group_id is not None and depends_on_version(call):
+        change["version"] = before["version"]
     described = mapping.as_json(call.described(payload) | {"status": status})
     who = (token.tenant_id, token.id, token.digest, group_id)
     if not relevant:
@@ -474,8 +447,14 @@ def _known_outside(external_id: str | None) -> dict[str, str | None]:
     return {"external_id": None if external_id is None else mapping.composed(external_id)}
 
 
-def _whole(given: ReadGroup) -> _Wanted:
-    """What a POST or a PUT asks for: everything as given."""
+def _whole(payload: dict[str, object], admitted: Admitted) -> _Wanted:
+    """What a POST or a PUT asks for: everything as given; what is unusual about it is counted.
+
+    Raises:
+        SCIMException: it can't be read, or the tenant takes the standard to the letter.
+    """
+    given = protocol.read_group(payload)
+    admitted.deviated(given.deviations)
     attributes = _named(given.display_name) | _known_outside(given.external_id)
     return _Wanted(attributes, (_step("set", given.members),))
 

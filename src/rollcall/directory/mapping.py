@@ -1,11 +1,12 @@
 """Translation: from a person's document to what is stored of them, roles included."""
 
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import orjson
@@ -23,9 +24,11 @@ from rollcall.journal.events import (
     message,
 )
 from rollcall.scim import documents
-from rollcall.scim.resources import key
+from rollcall.scim.resources import USER_SCHEMA, key
 
 Document = Mapping[str, object]
+
+_ON_ROLES = re.compile(rf"(?:{re.escape(USER_SCHEMA)}:)?roles(?![\w$-])", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +59,17 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What a document's role names make of a person, and the conflict case they open, if any."""
+    """What a document's role names make of a person, and of the conflict case that is or comes to be open.
+
+    Names that conflict in the document open it (*conflict*), or leave it as it is when they are not touched
+    (*keep_case*). Otherwise it closes, but for one thing: what a refused change wanted still stands when this one is
+    not *about_roles*.
+    """
 
     standing: Standing
     conflict: Reading | None = None
     keep_case: bool = False
+    about_roles: bool = True
 
 
 @lru_cache(maxsize=1024)
@@ -86,8 +95,48 @@ def read_roles(rule: RoleRule, document: Document, groups: Iterable[str] = ()) -
     return rule.read(seen)
 
 
-def judge(rule: RoleRule, standing: Standing, document: Document, *, before: Stored | None = None) -> Judged:
+def speaks_of_roles(payload: Mapping[str, object]) -> bool:
+    """Whether a body says which roles a person has, as all but a PATCH of other attributes do."""
+    operations = _member(payload, "operations")
+    if not isinstance(operations, list):
+        return True
+    return any(
+        _is_on_roles(cast("dict[str, object]", operation))
+        for operation in cast("list[object]", operations)
+        if isinstance(operation, dict)
+    )
+
+
+def _is_on_roles(operation: Mapping[str, object]) -> bool:
+    path, value = _member(operation, "path"), _member(operation, "value")
+    if isinstance(path, str) and path.strip():
+        return _ON_ROLES.match(path.strip()) is not None
+    return isinstance(value, dict) and _has_roles(cast("dict[str, object]", value))
+
+
+def _has_roles(value: Mapping[str, object]) -> bool:
+    if any(_ON_ROLES.match(name) for name in value):
+        return True
+    extension = _member(value, USER_SCHEMA.casefold())
+    return isinstance(extension, dict) and _has_roles(cast("dict[str, object]", extension))
+
+
+def _member(value: Mapping[str, object], name: str) -> object:
+    """The member of this name, in whichever case it is written."""
+    return next((found for given, found in value.items() if given.casefold() == name), None)
+
+
+def judge(
+    rule: RoleRule,
+    standing: Standing,
+    document: Document,
+    *,
+    before: Stored | None = None,
+    about_roles: bool = True,
+) -> Judged:
     """Decide the role that *document* gives to somebody who stands as *standing*.
+
+    *about_roles* is whether the change says anything about role names, be it what is stored already.
 
     A change that leaves the person inactive is never refused for its roles: they keep the role they had and the case
     opens. Names that conflicted before and are not touched by the change don't refuse it either, nor count their case
@@ -98,8 +147,8 @@ def judge(rule: RoleRule, standing: Standing, document: Document, *, before: Sto
     """
     reading = read_roles(rule, document, () if before is None else before.groups)
     if not reading.conflict:
-        return Judged(standings.provider_says(rule, standing, reading))
-    stays_out = document.get("active") is False
+        return Judged(standings.provider_says(rule, standing, reading), about_roles=about_roles)
+    stays_out = not document.get("active")
     if before is not None and (before.active or stays_out) and _same_names(before.document, document):
         return Judged(standings.held(rule, standing), keep_case=True)
     if stays_out or rule.on_conflict == "hold":
@@ -136,7 +185,7 @@ def changed_user(stored: Stored, document: Document, judged: Judged, cause: Caus
     return _change(document, stored.rule, stored.rule_version, judged, cause, events) | {
         "version": stored.version,
         "facts": stored.facts,
-        "was_standing": asdict(stored.standing),
+        "was_standing": _facts(stored.standing),
     }
 
 
@@ -152,13 +201,25 @@ def case_of(document: Document, conflict: Reading) -> dict[str, Any]:
     }
 
 
+def taken_back(document: Document, judged: Judged) -> dict[str, Any] | None:
+    """What a change that changed nothing means for the case of a refused one: asking for what is stored closes it."""
+    if judged.keep_case or not judged.about_roles:
+        return None
+    return {"taken_back": key(str(document["userName"]))}
+
+
 def with_role(rule: RoleRule, standing: Standing) -> dict[str, Any]:
     """The columns a standing is stored in."""
     return {
         "role": standing.role,
         "is_admin": standing.role in rule.admin_roles,
-        "standing": asdict(standing),
+        "standing": _facts(standing),
     }
+
+
+def _facts(standing: Standing) -> dict[str, Any]:
+    """A standing in its stored form; what `asdict` copies deeply is plain here."""
+    return {name: getattr(standing, name) for name in Standing.__slots__}
 
 
 def group_names(groups: str | None) -> tuple[str, ...]:
@@ -191,7 +252,7 @@ def _change(
         "user_name_key": key(str(document["userName"])),
         "external_id": None if external_id is None else composed(str(external_id)),
         "display_name_key": None if display_name is None else key(str(display_name)),
-        "active": document.get("active", True),
+        "active": document.get("active") is True,
         "document": document,
         "emails": sorted({key(address) for address in documents.emails(document)}),
         "rule_version": rule_version,
@@ -205,6 +266,8 @@ def _change(
         change["case"] = case_of(document, judged.conflict)
     elif judged.keep_case:
         change["keep_case"] = True
+    elif not judged.about_roles:
+        change["about_roles"] = False
     change["events"] = [message(event) for event in events]
     return change
 

@@ -22,6 +22,8 @@ class UserRow(Base):
         ForeignKeyConstraint(["tenant_id", "account_id"], ["accounts.tenant_id", "accounts.id"]),
         Index("uq_users_user_name", "tenant_id", "user_name_key", unique=True),
         Index("uq_users_account", "tenant_id", "account_id", unique=True),
+        Index("ix_users_active", "tenant_id", "active", "id"),
+        Index("ix_users_display_name", "tenant_id", "display_name_key", "id"),
         Index("ix_users_external_id", "tenant_id", "external_id"),
         Index("ix_users_last_modified", "tenant_id", "last_modified", "id"),
     )
@@ -152,6 +154,8 @@ class ConflictCase(Base):
     roles: Mapped[list[str]] = mapped_column(ARRAY(Text))
     names: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
     detail: Mapped[str] = mapped_column(Text)
+    stored: Mapped[bool]
+    """Whether the names are what is stored of the person, or only what a refused change asked for."""
     first_seen: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
     last_seen: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
     times: Mapped[int] = mapped_column(Integer, server_default=text("1"))

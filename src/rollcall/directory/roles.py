@@ -1,17 +1,20 @@
 """The tenant's role rule as it is stored: read, edited, and brought to everybody it concerns."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 from pydantic import ValidationError
-from sqlalchemy import func, select, text, update
+from sqlalchemy import RowMapping, Uuid, any_, func, literal, null, select, text, update
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from rollcall.access.models import Account
 from rollcall.directory import mapping, standing
-from rollcall.directory.models import UserRow
-from rollcall.directory.rules import Reading, RoleRule
+from rollcall.directory.models import ConflictCase, UserRow
+from rollcall.directory.rules import RoleRule, Seen
 from rollcall.errors import Invalid
-from rollcall.journal.events import RoleRuleChanged
+from rollcall.journal.events import ConflictOpened, Event, RoleRuleChanged, UserRoleChanged, message
 from rollcall.journal.record import record
 from rollcall.tenancy import tenants
 from rollcall.tenancy.models import Tenant
@@ -22,8 +25,12 @@ USUAL_RULE = RoleRule.model_validate(
 )
 """The rule of a tenant that brought none: two roles, given by hand."""
 
-_OPEN_CASE = text("SELECT open_case(:tenant, :user, CAST(:case AS jsonb))")
-_CLOSE_CASES = text("SELECT close_cases(:tenant, :user, :user_name_key, 'the role rule was edited')")
+_LOCK_EVERYBODY = text(
+    "SELECT count(*) FROM (SELECT FROM accounts WHERE tenant_id = :tenant ORDER BY id FOR UPDATE) locked"
+)
+_BRING = text("SELECT bring_rule(:tenant, :request_id, CAST(:people AS jsonb))")
+_AT_ONCE = 1000
+"""People that are read and written in one statement each."""
 
 
 def read_rule(given: dict[str, Any]) -> RoleRule:
@@ -71,8 +78,10 @@ async def edit(work: Work, rule: RoleRule) -> bool:
         .where(Tenant.id == work.tenant.id)
         .values(role_rule=rule.model_dump(mode="json"), role_rule_version=version)
     )
-    changed, opened = await _bring_to_everybody(work, rule)
-    await record(work, RoleRuleChanged(version=version, people_changed=changed, cases_opened=opened))
+    reached = await _bring_to_everybody(work, rule)
+    await record(
+        work, RoleRuleChanged(version=version, people_changed=reached.changed, cases_opened=len(reached.conflicting))
+    )
     work.db.expire_all()
     return True
 
@@ -83,50 +92,94 @@ async def current(work: Work) -> tuple[RoleRule, int]:
     return RoleRule.model_validate(tenant.role_rule), tenant.role_rule_version
 
 
-async def _bring_to_everybody(work: Work, rule: RoleRule) -> tuple[int, int]:
+@dataclass(slots=True)
+class _Reached:
+    """Whom an edit has reached so far: how many it changed, and whose names conflict by it."""
+
+    changed: int = 0
+    conflicting: set[UUID] = field(default_factory=set[UUID])
+
+
+async def _bring_to_everybody(work: Work, rule: RoleRule) -> _Reached:
     # Locked first and read after it: a locking statement that had to wait shows the accounts as they are then, but the
     # documents beside them as they were before.
+    await work.db.execute(_LOCK_EVERYBODY, {"tenant": work.tenant.id})
+    open_cases = (
+        await work.db.scalars(
+            select(ConflictCase).where(ConflictCase.tenant_id == work.tenant.id, ConflictCase.closed_at.is_(None))
+        )
+    ).all()
+    known = {case.user_id for case in open_cases if case.stored and case.user_id is not None}
+    reached = _Reached()
+    last = UUID(int=0)
+    while people := await _some(work, rule, after=last):
+        changes = [change for person in people if (change := _brought(rule, person, known, reached)) is not None]
+        if changes:
+            who = {"tenant": work.tenant.id, "request_id": work.origin.request_id}
+            await work.db.execute(_BRING, who | {"people": mapping.as_json(changes)})
+        last = people[-1]["account_id"]
+    over = [case.id for case in open_cases if case.user_id not in reached.conflicting and _is_over(rule, case)]
     await work.db.execute(
-        select(Account.id).where(Account.tenant_id == work.tenant.id).order_by(Account.id).with_for_update()
+        update(ConflictCase)
+        .where(ConflictCase.tenant_id == work.tenant.id, ConflictCase.id == any_(literal(over, ARRAY(Uuid))))
+        .values(closed_at=func.clock_timestamp(), closed_because="the role rule was edited")
     )
-    people = await work.db.execute(
+    return reached
+
+
+async def _some(work: Work, rule: RoleRule, *, after: UUID) -> Sequence[RowMapping]:
+    """The next people in the order of their ids, with all that decides their role."""
+    groups = func.group_names_of(Account.tenant_id, UserRow.id) if rule.reads("groups") else null()
+    rows = await work.db.execute(
         select(
-            Account.id,
+            Account.id.label("account_id"),
             Account.standing,
-            Account.role,
             Account.is_admin,
-            UserRow.id,
-            UserRow.document,
-            func.group_names_of(Account.tenant_id, UserRow.id),
+            Account.user_name,
+            UserRow.id.label("user_id"),
+            UserRow.document["roles"].label("roles"),
+            groups.label("groups"),
         )
         .outerjoin(UserRow, (UserRow.tenant_id == Account.tenant_id) & (UserRow.account_id == Account.id))
-        .where(Account.tenant_id == work.tenant.id)
+        .where(Account.tenant_id == work.tenant.id, Account.id > after)
         .order_by(Account.id)
+        .limit(_AT_ONCE)
     )
-    changed = opened = 0
-    for account_id, stored, role, is_admin, user_id, document, groups in people.all():
-        before = mapping.read_standing(stored)
-        reading = mapping.read_roles(rule, document or {}, groups or ())
-        after = standing.rule_changed(rule, before, reading)
-        if user_id is not None:  # pyright: ignore[reportUnnecessaryComparison]  # the join is an outer one
-            opened += await _settle_case(work, user_id, document, reading)
-        if after == before and is_admin == (role in rule.admin_roles):
-            continue
-        await work.db.execute(
-            update(Account)
-            .where(Account.tenant_id == work.tenant.id, Account.id == account_id)
-            .values(**mapping.with_role(rule, after))
-        )
-        changed += 1
-    return changed, opened
+    return rows.mappings().all()
 
 
-async def _settle_case(work: Work, user_id: UUID, document: dict[str, Any], reading: Reading) -> int:
-    """Open the case of somebody whose names conflict now, or close the case of somebody whose no longer do."""
-    case = mapping.case_of(document, reading)
-    who = {"tenant": work.tenant.id, "user": user_id}
+def _brought(rule: RoleRule, person: RowMapping, known: set[UUID], reached: _Reached) -> dict[str, Any] | None:
+    """What the rule changes of a person, as the database function takes it; None when that is nothing.
+
+    Those whose stored names are *known* to conflict have been told of.
+    """
+    before = mapping.read_standing(person["standing"])
+    reading = mapping.read_roles(rule, {"roles": person["roles"]}, person["groups"] or ())
+    after = standing.rule_changed(rule, before, reading)
+    change: dict[str, Any] = {"account_id": str(person["account_id"])}
+    events: list[Event] = []
+    if after != before or person["is_admin"] != (before.role in rule.admin_roles):
+        reached.changed += 1
+        change |= mapping.with_role(rule, after)
+    if after.role != before.role:
+        events.append(UserRoleChanged(before=before.role, after=after.role, origin=after.origin.value))
     if reading.conflict:
-        await work.db.execute(_OPEN_CASE, who | {"case": mapping.as_json(case)})
-        return 1
-    await work.db.execute(_CLOSE_CASES, who | {"user_name_key": case["user_name_key"]})
-    return 0
+        reached.conflicting.add(person["user_id"])
+        change["user_id"] = str(person["user_id"])
+        change["case"] = mapping.case_of({"userName": person["user_name"]}, reading)
+        if person["user_id"] not in known:
+            events.append(ConflictOpened(roles=list(reading.roles)))
+    if len(change) == 1:
+        return None
+    change["events"] = [message(event) for event in events]
+    return change
+
+
+def _is_over(rule: RoleRule, case: ConflictCase) -> bool:
+    """Whether an open case is over by *rule*, when nothing conflicts in what is stored of its person.
+
+    One of a refused change stays open while the names that change asked for still conflict.
+    """
+    if case.stored:
+        return True
+    return not rule.read(Seen(name["name"], name["source"]) for name in case.names).conflict

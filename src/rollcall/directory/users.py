@@ -6,6 +6,7 @@ the gate again and applies it, unless somebody else was quicker: then it is work
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from dataclasses import replace as with_changes
 from typing import Any
 from uuid import UUID
 
@@ -16,15 +17,27 @@ from rollcall.access.gate import Admitted, Call
 from rollcall.db import Connection, Pool, Row, fetchrow_again
 from rollcall.directory import mapping, search
 from rollcall.directory import standing as standings
-from rollcall.directory.calls import Answer, ReadBody, read_payload, refused, trace
+from rollcall.directory.calls import (
+    Answer,
+    ReadPayload,
+    admit,
+    check_conditions,
+    depends_on_version,
+    read_payload,
+    refused,
+    trace,
+)
 from rollcall.directory.mapping import Cause, Document, Stored
 from rollcall.scim import documents, profiles
-from rollcall.scim.errors import InvalidValue, NotFound, SCIMException, Uniqueness
+from rollcall.scim.conditions import proceeds
+from rollcall.scim.errors import InvalidValue, NobodysToken, NotFound, SCIMException, Uniqueness
+from rollcall.scim.resources import User
 
 _ADMIT = "SELECT * FROM scim_admit($1, $2, $3, $4, $5, $6, $7)"
 _CREATE = "SELECT * FROM scim_create_user($1, $2, $3, $4, $5)"
 _SAVE = "SELECT * FROM scim_save_user($1, $2, $3, $4, $5, $6)"
-_DELETE = "SELECT * FROM scim_delete_user($1, $2, $3, $4, $5, $6)"
+_DELETE = "SELECT * FROM scim_delete_user($1, $2, $3, $4, $5, $6, $7)"
+_ME = "SELECT * FROM scim_me($1, $2, $3, $4)"
 _OPTIMISTIC_TRIES = 3
 
 Edit = Callable[[Document, str], Document]
@@ -40,23 +53,24 @@ async def read(call: Call, user_id: str) -> Answer:
     row, admitted = await _admit(call, "read", search.resource_id(user_id))
     if row["id"] is None:
         raise await refused(admitted, NotFound())
+    needed = await check_conditions(admitted, _etag(row), target=row["id"], reading=True)
     trace(admitted, user_id)
-    return _answer(call, row, row["document"], row["groups"])
+    return with_changes(_answer(call, row, row["document"], row["groups"]), known=not needed)
 
 
-async def find(call: Call, query: search.Query) -> bytes:
-    """A page of people, filtered or all, as a ListResponse.
+async def me(call: Call, needs: str) -> tuple[Call, str]:
+    """The person that ``/Me`` is, the token's owner: their id, and the call as it goes on with it (RFC 7644 §3.11).
 
     Raises:
-        SCIMException: the gate refuses.
+        SCIMException: the gate refuses, or nobody owns the token.
     """
-    rows = await search.rows(call, query)
-    admitted = await gate.judge(call, rows[0])
-    if query.beyond_the_hot_paths:
-        rows = await search.filtered(call, query)
-    found = [_answer(call, row, row["document"], row["groups"]).body for row in rows if row["id"] is not None]
-    trace(admitted, None)
-    return documents.list_page(found, total=rows[0]["total"], start_index=query.start_index)
+    token = call.token
+    row = await call.door.pool.fetchrow(_ME, token.tenant_id, token.id, token.digest, needs)
+    assert row is not None
+    admitted = await gate.judge(call, row)
+    if row["id"] is None:
+        raise await refused(admitted, NobodysToken())
+    return with_changes(call, has_permit=True), str(row["id"])
 
 
 async def refuse_unread(call: Call, needs: str, refusal: SCIMException) -> SCIMException:
@@ -65,34 +79,33 @@ async def refuse_unread(call: Call, needs: str, refusal: SCIMException) -> SCIME
     Raises:
         SCIMException: the gate refuses; that comes first.
     """
-    _, admitted = await _admit(call, needs, None)
-    return await refused(admitted, refusal)
+    return await refused(await admit(call, needs), refusal)
 
 
-async def posted_query(call: Call, body: ReadBody, content_type: str | None) -> dict[str, str]:
-    """Pass the gate and read a search message into the parameters of the same request as a GET.
+async def posted(call: Call, read: ReadPayload) -> dict[str, object]:
+    """Pass the gate and read the body of a search.
 
     Raises:
         SCIMException: the gate refuses, or the body can't be read.
     """
-    _, admitted = await _admit(call, "read", None)
-    payload = await read_payload(admitted, body, content_type)
-    try:
-        return search.read_message(payload)
-    except SCIMException as refusal:
-        raise await refused(admitted, refusal, payload=payload) from refusal
+    return await read_payload(await admit(call, "read"), read)
 
 
-async def create(call: Call, body: ReadBody, content_type: str | None) -> Answer:
+def rendered(call: Call, row: Row) -> bytes:
+    """One person of a page."""
+    return _answer(call, row, row["document"], row["groups"]).body
+
+
+async def create(call: Call, read: ReadPayload) -> Answer:
     """Take a new person in. Somebody with the same externalId who was removed takes their account up again.
 
     Raises:
         SCIMException: the gate refuses, the body can't be read, the userName is taken, or the roles conflict.
     """
     row, admitted = await _admit(call, "write", None)
-    payload = await read_payload(admitted, body, content_type)
+    payload = await read_payload(admitted, read)
     try:
-        document = documents.document(profiles.read_user(payload).user)
+        document = documents.document(read_user(payload, admitted))
     except SCIMException as refusal:
         raise await refused(admitted, refusal, payload=payload) from refusal
     former: Row | None = None
@@ -129,32 +142,34 @@ async def create(call: Call, body: ReadBody, content_type: str | None) -> Answer
                 await gate.refuse_verdict(call, result)
 
 
-async def replace(call: Call, user_id: str, body: ReadBody, content_type: str | None) -> Answer:
+async def replace(call: Call, user_id: str, read: ReadPayload) -> Answer:
     """Replace a person's attributes (RFC 7644 §3.5.1).
 
     Raises:
         SCIMException: as for `create`, or this tenant has no such person.
     """
 
-    def read_edit(payload: dict[str, object]) -> Edit:
-        user = profiles.read_user(payload).user
+    def read_edit(payload: dict[str, object], admitted: Admitted) -> Edit:
+        user = read_user(payload, admitted)
         return lambda document, _id: documents.replaced(document, user)
 
-    return await _change(call, user_id, body, content_type, read_edit)
+    return await _change(call, user_id, read, read_edit)
 
 
-async def patch(call: Call, user_id: str, body: ReadBody, content_type: str | None) -> Answer:
+async def patch(call: Call, user_id: str, read: ReadPayload) -> Answer:
     """Change some of a person's attributes (RFC 7644 §3.5.2), all of the operations or none.
 
     Raises:
         SCIMException: as for `replace`.
     """
 
-    def read_edit(payload: dict[str, object]) -> Edit:
-        operations = profiles.read_patch(payload).operations
+    def read_edit(payload: dict[str, object], admitted: Admitted) -> Edit:
+        given = profiles.read_patch(payload, admitted.unknown_in_patch)
+        admitted.deviated(given.deviations)
+        operations = given.operations
         return lambda document, own_id: documents.patched(document, operations, id=own_id)
 
-    return await _change(call, user_id, body, content_type, read_edit)
+    return await _change(call, user_id, read, read_edit)
 
 
 async def delete(call: Call, user_id: str) -> None:
@@ -164,8 +179,25 @@ async def delete(call: Call, user_id: str) -> None:
         SCIMException: the gate refuses, or this tenant has no such person.
     """
     row, admitted = await _admit(call, "write", search.resource_id(user_id))
-    if row["id"] is None:
-        raise await refused(admitted, NotFound())
+    while True:
+        if row["id"] is None:
+            raise await refused(admitted, NotFound())
+        await check_conditions(admitted, _etag(row), target=row["id"])
+        result = await _remove(call, row)
+        match result["verdict"]:
+            case "done":
+                return
+            case "not_found":
+                raise NotFound
+            case "stale":
+                row = await _admit_again(call, call.door.pool, row["id"])
+                if row["verdict"] != "ok":
+                    await gate.refuse_verdict(call, row)
+            case _:
+                await gate.refuse_verdict(call, result)
+
+
+async def _remove(call: Call, row: Row) -> Row:
     token = call.token
     result = await fetchrow_again(
         call.door.pool,
@@ -176,29 +208,37 @@ async def delete(call: Call, user_id: str) -> None:
         row["id"],
         call.arrived,
         mapping.as_json(call.described()),
+        mapping.as_json(_seen(call, row)) if depends_on_version(call) else None,
     )
     assert result is not None
-    if result["verdict"] == "not_found":
-        raise NotFound
-    if result["verdict"] != "done":
-        await gate.refuse_verdict(call, result)
+    return result
+
+
+def read_user(payload: dict[str, object], admitted: Admitted) -> User:
+    """The person a body describes; what is unusual about it is counted.
+
+    Raises:
+        SCIMException: it can't be read, or the tenant takes the standard to the letter.
+    """
+    read = profiles.read_user(payload)
+    admitted.deviated(read.deviations)
+    return read.user
 
 
 async def _change(
     call: Call,
     user_id: str,
-    body: ReadBody,
-    content_type: str | None,
-    read_edit: Callable[[dict[str, object]], Edit],
+    read: ReadPayload,
+    read_edit: Callable[[dict[str, object], Admitted], Edit],
 ) -> Answer:
     row, admitted = await _admit(call, "write", search.resource_id(user_id))
-    payload = await read_payload(admitted, body, content_type)
+    payload = await read_payload(admitted, read)
     if row["id"] is None:
         raise await refused(admitted, NotFound(), payload=payload)
     try:
-        edit = read_edit(payload)
+        edit = read_edit(payload, admitted)
     except SCIMException as refusal:
-        raise await refused(admitted, refusal, payload=payload, user_id=row["id"]) from refusal
+        raise await refused(admitted, refusal, payload=payload, target=row["id"]) from refusal
     for _ in range(_OPTIMISTIC_TRIES):
         attempt = await _attempt(call, None, row, edit, payload)
         if not attempt.stale:
@@ -241,17 +281,25 @@ async def _attempt(
         return _Attempt(row, refusal=NotFound())
     stored = _stored(row)
     try:
+        proceeds(call.conditions, _etag(row), reading=False)
         document = edit(stored.document, str(stored.id))
     except SCIMException as refusal:
         return _Attempt(row, refusal=refusal)
     try:
-        judged = mapping.judge(stored.rule, stored.standing, document, before=stored)
+        about_roles = mapping.speaks_of_roles(payload)
+        judged = mapping.judge(stored.rule, stored.standing, document, before=stored, about_roles=about_roles)
     except standings.ConflictingRoles as conflict:
         return _Attempt(row, refusal=_refusal_of(conflict), case=mapping.case_of(document, conflict.reading))
     if document == stored.document and judged.standing == stored.standing:
-        return _Attempt(row)
+        return _Attempt(row, case=mapping.taken_back(document, judged))
     change = mapping.changed_user(stored, document, judged, _cause(call))
+    if through is None and depends_on_version(call):
+        change["seen"] = _seen(call, row)
     return _Attempt(row, document, await _write(call, _SAVE, change, stored.id, payload=payload, through=through))
+
+
+def _quieted(admitted: Admitted, answer: Answer) -> Answer:
+    return with_changes(answer, quiet=not admitted.profile.patch_answers_body)
 
 
 async def _conclude(admitted: Admitted, attempt: _Attempt, payload: dict[str, object]) -> Answer:
@@ -261,11 +309,13 @@ async def _conclude(admitted: Admitted, attempt: _Attempt, payload: dict[str, ob
         await gate.refuse(admitted, attempt.refusal, payload=payload, user_id=row["id"], case=attempt.case)
         raise attempt.refusal
     if result is None:
-        await gate.note(admitted, "done", 200, "nothing to change", payload=payload, user_id=row["id"])
-        return _answer(call, row, row["document"], row["groups"])
+        await gate.note(
+            admitted, "done", 200, "nothing to change", payload=payload, user_id=row["id"], case=attempt.case
+        )
+        return _quieted(admitted, _answer(call, row, row["document"], row["groups"]))
     match result["verdict"]:
         case "done":
-            return _answer(call, result, orjson.dumps(attempt.document), row["groups"])
+            return _quieted(admitted, _answer(call, result, orjson.dumps(attempt.document), row["groups"]))
         case "uniqueness":
             raise Uniqueness("userName")
         case "not_found":
@@ -348,6 +398,15 @@ def _stored(row: Row) -> Stored:
         groups=mapping.group_names(row["groups"]),
         facts=row["facts"],
     )
+
+
+def _etag(row: Row) -> str:
+    return documents.etag(row["version"], row["groups"])
+
+
+def _seen(call: Call, row: Row) -> dict[str, object]:
+    """What an entity tag stands for, so that the database can tell whether the person is still so."""
+    return {"version": row["version"], "groups": row["groups"], "base": call.door.base_url}
 
 
 def _cause(call: Call) -> Cause:

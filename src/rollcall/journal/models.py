@@ -1,11 +1,12 @@
 """The journal's tables: what happened, and what still has to be told."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
     CheckConstraint,
+    Date,
     DateTime,
     Index,
     Integer,
@@ -74,6 +75,17 @@ class RefusedCalls(Base):
     minute: Mapped[datetime] = mapped_column(DateTime(timezone=True), primary_key=True)
     source: Mapped[str] = mapped_column(Text, primary_key=True)
     calls: Mapped[int] = mapped_column(Integer)
+
+
+class Deviation(Base):
+    """How often a tenant's provider departed from the standard in one way on one day."""
+
+    __tablename__ = "deviations"
+
+    tenant_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
+    habit: Mapped[str] = mapped_column(Text, primary_key=True)
+    times: Mapped[int] = mapped_column(Integer)
 
 
 class OutboxMessage(Base):

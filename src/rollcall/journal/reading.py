@@ -1,17 +1,18 @@
-"""Reading a tenant's audit: newest first, filtered, a page at a time."""
+"""Reading the audit, a tenant's or the installation's: newest first, filtered, a page at a time."""
 
 import base64
 import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import select, tuple_
 
 from rollcall.errors import Invalid
-from rollcall.journal.models import AuditEntry, AuditPayload
-from rollcall.work import Work
+from rollcall.journal.models import AuditEntry, AuditPayload, Deviation
+from rollcall.journal.record import INSTALLATION
+from rollcall.work import Fleet, Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,8 @@ class Page:
     next_cursor: str | None
 
 
-async def read(work: Work, question: Question, *, limit: int = 50, cursor: str | None = None) -> Page:
-    """Read a page of the tenant's audit, newest first.
+async def read(work: Work | Fleet, question: Question, *, limit: int = 50, cursor: str | None = None) -> Page:
+    """Read a page of the tenant's audit, newest first; for work across tenants, of the installation's.
 
     *action* matches whole names and their beginnings up to a dot: ``user`` finds ``user.deactivated``.
 
@@ -51,7 +52,7 @@ async def read(work: Work, question: Question, *, limit: int = 50, cursor: str |
             & (AuditPayload.at == AuditEntry.at)
             & (AuditPayload.entry_id == AuditEntry.id),
         )
-        .where(AuditEntry.tenant_id == work.tenant.id)
+        .where(AuditEntry.tenant_id == (work.tenant.id if isinstance(work, Work) else INSTALLATION))
         .order_by(AuditEntry.at.desc(), AuditEntry.id.desc())
         .limit(limit + 1)
     )
@@ -76,6 +77,18 @@ async def read(work: Work, question: Question, *, limit: int = 50, cursor: str |
     page = [(entry, payload) for entry, payload in rows[:limit]]
     more = len(rows) > limit
     return Page(page, _seal(page[-1][0]) if more else None)
+
+
+async def deviations(work: Work, *, days: int) -> Sequence[Deviation]:
+    """What the tenant's provider did otherwise than the standard on the last *days* days, latest and most first."""
+    return (
+        await work.db.scalars(
+            select(Deviation)
+            .where(Deviation.tenant_id == work.tenant.id, Deviation.day > work.now.date() - timedelta(days=days))
+            .order_by(Deviation.day.desc(), Deviation.times.desc(), Deviation.habit)
+            .limit(1000)
+        )
+    ).all()
 
 
 def _seal(entry: AuditEntry) -> str:

@@ -6,7 +6,6 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from rollcall.errors import Refusal
 from rollcall.journal.events import Event
 from rollcall.journal.models import OutboxMessage
 from rollcall.work import Actor, Fleet, Origin, Work
@@ -45,17 +44,17 @@ async def record_for_installation(fleet: Fleet, event: Event, *, target: str | N
     await _enter(fleet, INSTALLATION, event, None, target)
 
 
-async def record_refusal(work: Work, refusal: Refusal, *, action: str) -> None:
-    """Enter that a call was understood and not granted."""
+async def record_refusal(work: Work | Fleet, *, action: str, status: int, detail: str) -> None:
+    """Enter that a call was not granted: into the tenant's audit, or the installation's for work across tenants."""
     call = call_of(work.actor, work.origin, action)
     await work.db.execute(
         _WRITE,
         {
-            "tenant": work.tenant.id,
+            "tenant": work.tenant.id if isinstance(work, Work) else INSTALLATION,
             "call": json.dumps(call),
             "outcome": "refused",
-            "status": refusal.status,
-            "detail": refusal.detail,
+            "status": status,
+            "detail": detail,
             "events": [],
             "account": None,
             "target": None,

@@ -79,6 +79,7 @@ class TenantChanged:
             ("name", before.name, after.name),
             ("plan", before.plan, after.plan),
             ("tokens", before.token_issuing, after.token_issuing),
+            ("profile", before.profile, after.profile),
             ("rate_per_second", _or_plans(before.rate_per_second), _or_plans(after.rate_per_second)),
             ("rate_burst", _or_plans(before.rate_burst), _or_plans(after.rate_burst)),
         )

@@ -113,6 +113,7 @@ class TenantTable(_Table):
     plan: str
     status: Literal["active", "suspended"] | None = None
     tokens: Literal["self_service", "ops"] | None = None
+    profile: Literal["default", "entra", "okta", "onelogin", "jumpcloud", "strict"] | None = None
     rate_per_second: OwnRate = None
     rate_burst: OwnBurst = None
     roles: RoleRule | None = None
@@ -123,6 +124,8 @@ class TenantTable(_Table):
         terms = replace(before or TenantTerms(name=self.name, plan=self.plan), name=self.name, plan=self.plan)
         if self.tokens is not None:
             terms = replace(terms, token_issuing=self.tokens)
+        if self.profile is not None:
+            terms = replace(terms, profile=self.profile)
         own = self.model_dump(include={"rate_per_second", "rate_burst"}, exclude_unset=True)
         return replace(terms, **own)
 

@@ -7,6 +7,7 @@ the single request that it stands for.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from operator import attrgetter
 from typing import Final, cast
 
 import orjson
@@ -117,10 +118,11 @@ def ordered(plan: BulkPlan) -> tuple[BulkOperation, ...]:
     """
     order: list[BulkOperation] = []
     for circle in _circles(plan.operations):
-        if len(circle) > 1 or circle[0].bulk_id in circle[0].references:
+        first = circle[0]
+        if len(circle) > 1 or (first.method == Method.POST and first.bulk_id in first.references):
             order += [replace(operation, refusal=operation.refusal or _circular(circle)) for operation in circle]
         else:
-            order += circle
+            order.append(first)
     return tuple(order)
 
 
@@ -144,7 +146,7 @@ def resolved(data: object, ids: Mapping[str, str]) -> object:
 
 def response(results: Iterable[BulkResult]) -> bytes:
     """The BulkResponse, with the results in the order of the request."""
-    parts = [_result(result) for result in sorted(results, key=lambda result: result.operation.index)]
+    parts = [_result(result) for result in sorted(results, key=attrgetter("operation.index"))]
     return b"".join((orjson.dumps({"schemas": [_RESPONSE]})[:-1], b',"Operations":[', b",".join(parts), b"]}"))
 
 
@@ -203,10 +205,7 @@ def _filled(shell: BulkOperation, members: Mapping[str, object]) -> BulkOperatio
     version = members.get("version")
     if not isinstance(version, str | None):
         raise InvalidValue(attribute="version", detail="version: it is a string")
-    data: object = {} if shell.method == Method.DELETE else members.get("data")
-    if not isinstance(data, dict):
-        raise InvalidValue(attribute="data", detail="data: it is the object that the single request has as its body")
-    body = cast("dict[str, object]", data)
+    body = _body(shell.method, members.get("data"))
     return replace(
         shell,
         kind=kind,
@@ -215,6 +214,18 @@ def _filled(shell: BulkOperation, members: Mapping[str, object]) -> BulkOperatio
         version=version or None,
         references=tuple(dict.fromkeys(_references((resource_id, body)))),
     )
+
+
+def _body(method: str, data: object) -> dict[str, object]:
+    """The body of the single request that the operation stands for."""
+    if method == Method.DELETE:
+        return {}
+    if method == Method.PATCH and isinstance(data, list):
+        # So the example of RFC 7644 §3.7.3 has it, though the body of a PATCH is an object (§3.5.2).
+        return {"Operations": cast("list[object]", data)}
+    if not isinstance(data, dict):
+        raise InvalidValue(attribute="data", detail="data: it is the object that the single request has as its body")
+    return cast("dict[str, object]", data)
 
 
 def _place(path: object, *, creating: bool) -> tuple[Kind, str | None]:
@@ -281,30 +292,31 @@ def _circles(operations: Sequence[BulkOperation]) -> Iterator[list[BulkOperation
     met: dict[int, int] = {}
     lowest: dict[int, int] = {}
     still_open: dict[int, BulkOperation] = {}
-    way: list[tuple[BulkOperation, Iterator[str]]] = []
+    way: list[tuple[BulkOperation, Iterator[BulkOperation]]] = []
 
     def descend(operation: BulkOperation) -> None:
         met[operation.index] = lowest[operation.index] = len(met)
         still_open[operation.index] = operation
-        way.append((operation, iter(() if operation.refusal is not None else operation.references)))
+        references = () if operation.refusal is not None else operation.references
+        way.append((operation, iter(sorted(map(creations.__getitem__, references), key=attrgetter("index")))))
 
     for first in operations:
         if first.index not in met:
             descend(first)
         while way:
-            operation, references = way[-1]
+            operation, remaining = way[-1]
             index = operation.index
-            needed = next((creations[reference] for reference in references), None)
+            needed = next(remaining, None)
             if needed is None:
                 way.pop()
                 if way:
                     above = way[-1][0].index
                     lowest[above] = min(lowest[above], lowest[index])
                 if lowest[index] == met[index]:
-                    together = [each for each in still_open.values() if met[each.index] >= met[index]]
-                    for each in together:
-                        del still_open[each.index]
-                    yield together
+                    together: list[BulkOperation] = []
+                    while not together or together[-1] is not operation:
+                        together.append(still_open.popitem()[1])
+                    yield sorted(together, key=attrgetter("index"))
             elif needed.index not in met:
                 descend(needed)
             elif needed.index in still_open:

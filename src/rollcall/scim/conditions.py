@@ -26,6 +26,10 @@ class Conditions:
     if_none_match: str | None = None
 
 
+UNCONDITIONAL: Final = Conditions()
+"""Nothing is required."""
+
+
 def proceeds(conditions: Conditions, version: str | None, *, reading: bool) -> bool:
     """Whether the request is to be carried out on a resource whose entity tag is *version*.
 

@@ -17,6 +17,7 @@ from scim2_models import (
     External,
     Filter,
     Meta,
+    Pagination,
     Patch,
     Reference,
     Resource,
@@ -26,7 +27,7 @@ from scim2_models import (
     Sort,
 )
 
-from rollcall.scim.resources import EnterpriseUser, User
+from rollcall.scim.resources import EnterpriseUser, Group, User
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,12 @@ class Capabilities:
     sort: bool = False
     etag: bool = False
     change_password: bool = False
+    cursors: bool = False
+    """Pages by cursor (RFC 9865), beside those by index, which remain the default."""
+    usual_results: int = 100
+    """Resources on a page when the client doesn't say."""
+    cursor_seconds: int = 600
+    """How long a cursor is good for."""
 
 
 def service_provider_config(base_url: str, able: Capabilities = Capabilities()) -> dict[str, Any]:
@@ -57,6 +64,7 @@ def service_provider_config(base_url: str, able: Capabilities = Capabilities()) 
         change_password=ChangePassword(supported=able.change_password),
         sort=Sort(supported=able.sort),
         etag=ETag(supported=able.etag),
+        pagination=_pagination(able) if able.cursors else None,
         authentication_schemes=[
             AuthenticationScheme(
                 type=AuthenticationScheme.Type.oauthbearertoken,
@@ -72,17 +80,31 @@ def service_provider_config(base_url: str, able: Capabilities = Capabilities()) 
 
 def resource_types(base_url: str) -> list[dict[str, Any]]:
     """The ResourceTypes that are served."""
-    kind = ResourceType.from_resource(User)
-    kind.description = User.__doc__
-    return [_answered(kind, "ResourceType", f"{base_url}/ResourceTypes/{kind.id}")]
+    kinds: list[dict[str, Any]] = []
+    for model in (User, Group):
+        kind = ResourceType.from_resource(model)
+        kind.description = model.__doc__
+        kinds.append(_answered(kind, "ResourceType", f"{base_url}/ResourceTypes/{kind.id}"))
+    return kinds
 
 
 def schemas(base_url: str, role_values: Sequence[str] | None = None) -> list[dict[str, Any]]:
     """The Schemas of what is served; *role_values* are the names that a tenant's roles may have."""
-    described = [User.to_schema(), EnterpriseUser.to_schema()]
+    described = [User.to_schema(), Group.to_schema(), EnterpriseUser.to_schema()]
     if role_values is not None:
         _role_value(described[0]).canonical_values = list(role_values)
     return [_answered(schema, "Schema", f"{base_url}/Schemas/{schema.id}") for schema in described]
+
+
+def _pagination(able: Capabilities) -> Pagination:
+    return Pagination(
+        cursor=True,
+        index=True,
+        default_pagination_method=Pagination.DefaultPaginationMethod.index,
+        default_page_size=able.usual_results,
+        max_page_size=able.most_results,
+        cursor_timeout=able.cursor_seconds,
+    )
 
 
 def _role_value(schema: Schema) -> Attribute:

@@ -54,7 +54,8 @@ def patched(
 ) -> dict[str, object]:
     """*document* with every operation of *patch* applied, in order; *document* itself is left as it is.
 
-    *id* lets a value repeat the resource's own id, as Okta's do.
+    *id* lets a value repeat the resource's own id, as Okta's do. If `active` has been removed it is not there
+    afterwards, and whoever is not said to be active is not: nobody gets in by it.
 
     Raises:
         SCIMException: one operation can't be carried out, so none is (RFC 7644 §3.5.2).
@@ -65,7 +66,10 @@ def patched(
         return result
     user = from_document(document, id=id)
     apply(patch, user)
-    return _document(user)
+    result = _document(user)
+    if user.active is None:
+        del result["active"]
+    return result
 
 
 def replaced(document: Mapping[str, object], user: User) -> dict[str, object]:
@@ -76,7 +80,8 @@ def replaced(document: Mapping[str, object], user: User) -> dict[str, object]:
     """
     kept = _document(user)
     if user.active is None:
-        kept["active"] = document.get("active", True)
+        del kept["active"]
+        kept |= {name: value for name, value in document.items() if name == "active"}
     return kept
 
 

@@ -21,7 +21,10 @@ from scim2_models import (
     UnauthorizedException,
     UniquenessException,
 )
+from scim2_models import ExpiredCursorException as ExpiredCursor
 from scim2_models import ForbiddenException as Forbidden
+from scim2_models import InvalidCountException as InvalidCount
+from scim2_models import InvalidCursorException as InvalidCursor
 from scim2_models import InvalidFilterException as InvalidFilter
 from scim2_models import InvalidPathException as InvalidPath
 from scim2_models import InvalidSyntaxException as InvalidSyntax
@@ -33,8 +36,11 @@ from scim2_models import TooManyException as TooMany
 
 __all__ = [
     "Conflict",
+    "ExpiredCursor",
     "Forbidden",
     "InternalError",
+    "InvalidCount",
+    "InvalidCursor",
     "InvalidFilter",
     "InvalidPath",
     "InvalidSyntax",
@@ -42,6 +48,7 @@ __all__ = [
     "MethodNotAllowed",
     "Mutability",
     "NoTarget",
+    "NobodysToken",
     "NotFound",
     "PayloadTooLarge",
     "PreconditionFailed",
@@ -81,6 +88,16 @@ class NotFound(NotFoundException):
 
     def __init__(self) -> None:
         super().__init__(detail="No such resource")
+
+
+class NobodysToken(NotFoundException):
+    """The token belongs to the tenant and to nobody in it, so there is nobody at ``/Me``.
+
+    404, and not the 501 of RFC 7644 §3.11: that is for those who don't have ``/Me``. It keeps no secret, so it tells.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(detail="/Me is the owner of the token, and nobody owns this one: it belongs to the tenant")
 
 
 class MethodNotAllowed(SCIMException):

@@ -5,7 +5,7 @@ the schema spells it, and a comparison names the sub-attribute that is compared.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Final, cast
 
@@ -19,6 +19,7 @@ from scim2_models.path import (
     FilterNode,
     FilterVisitor,
     LogicalExpr,
+    LogicalOperator,
     Not,
     Present,
     ValuePath,
@@ -64,6 +65,26 @@ def read_filter(text: str, kind: Kind = USERS) -> FilterNode:
     try:
         tree = _Standard(kind).visit(_parsed(text))
         kind.filter(tree)  # judges operators and values against the schema
+    except InvalidFilter as exc:
+        raise InvalidFilter(filter=text, detail=f"The filter is not valid: {exc.detail}") from exc
+    return tree
+
+
+def read_filter_among(text: str, kind: Kind, kinds: Collection[Kind]) -> FilterNode | bool:
+    """What a filter on resources of several kinds means for those of one.
+
+    An attribute that only others of *kinds* have, has no value here (RFC 7644 §3.4.2.1): whatever is asked of it is
+    not so. Where the answer then is the same for every resource, it is that answer.
+
+    Raises:
+        InvalidFilter: as `read_filter`, or none of *kinds* has an attribute.
+    """
+    if (wrong := check_size(text)) is not None:
+        raise InvalidFilter(filter=text, detail=f"The filter {wrong}")
+    try:
+        tree = _Among(kind, kinds).visit(_parsed(text))
+        if not isinstance(tree, bool):
+            kind.filter(tree)
     except InvalidFilter as exc:
         raise InvalidFilter(filter=text, detail=f"The filter is not valid: {exc.detail}") from exc
     return tree
@@ -160,6 +181,53 @@ class _Standard(FilterVisitor[FilterNode]):
         _, outer = look_up(self.within, self.kind)
         part = _found(outer.parts, path.attr, path, self.kind)
         return AttrPath(part.name), part
+
+
+class _Among(FilterVisitor[FilterNode | bool]):
+    """Rewrites a tree as `_Standard` does, and settles what is the same for every resource of the kind."""
+
+    def __init__(self, kind: Kind, kinds: Collection[Kind]) -> None:
+        self.standard = _Standard(kind)
+        self.others = [_Standard(other) for other in kinds if other is not kind]
+
+    def visit_not(self, node: Not) -> FilterNode | bool:
+        inner = self.visit(node.expr)
+        return not inner if isinstance(inner, bool) else Not(inner)
+
+    def visit_logical_expr(self, node: LogicalExpr) -> FilterNode | bool:
+        decisive = node.op is LogicalOperator.or_
+        terms = [self.visit(term) for term in node.terms]
+        if decisive in terms:
+            return decisive
+        remaining = tuple(term for term in terms if not isinstance(term, bool))
+        if len(remaining) > 1:
+            return LogicalExpr(node.op, remaining)
+        return remaining[0] if remaining else not decisive
+
+    def visit_present(self, node: Present) -> FilterNode | bool:
+        return self._settled(node)
+
+    def visit_comparison(self, node: Comparison) -> FilterNode | bool:
+        return self._settled(node)
+
+    def visit_value_path(self, node: ValuePath) -> FilterNode | bool:
+        return self._settled(node)
+
+    def _settled(self, node: FilterNode) -> FilterNode | bool:
+        try:
+            return self.standard.visit(node)
+        except UnknownAttribute:
+            if not any(_reads(other, node) for other in self.others):
+                raise
+            return False
+
+
+def _reads(standard: _Standard, node: FilterNode) -> bool:
+    try:
+        standard.visit(node)
+    except UnknownAttribute:
+        return False
+    return True
 
 
 def look_up(path: AttrPath, kind: Kind = USERS) -> tuple[AttrPath, Attribute]:

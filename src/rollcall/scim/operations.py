@@ -78,7 +78,9 @@ def parse_path(reading: Reading, text: str, kind: Kind = USERS) -> Path[Any]:
 
 
 def check_assigned(attribute: Attribute, value: object) -> None:
-    """Required attributes stay, and so does `active`: nobody's access may hang on how "unassigned" reads.
+    """Required attributes stay, and `active` is not unassigned by writing nothing: that may just be left over.
+
+    A removal of `active`, which can't be meant otherwise, is carried out (`documents.patched`).
 
     Raises:
         Mutability: *value* would unassign one of them.
@@ -200,7 +202,8 @@ def _read_removal(reading: Reading, operation: dict[str, object], target: Attrib
     Providers send entries whole, and `display` or `primary` may have changed here since: an entry that is to
     go has to go.
     """
-    check_assigned(target, None)
+    if target.name != "active":
+        check_assigned(target, None)
     if operation.get("value") is None:
         return {name: item for name, item in operation.items() if name != "value"}
     reading.note(Habit.REMOVE_WITH_VALUE, text)

@@ -1,15 +1,16 @@
 """What providers do otherwise than the standard, in one table, and the reading of their requests.
 
-Every line here is read the same way whoever calls, because it can't be misread. What is ambiguous, or
-contradicts another provider, belongs to the tenant's own settings instead.
+Nearly every line here is read the same way whoever calls, because it can't be misread. What is ambiguous, or
+contradicts another provider, is read so only where a tenant's profile says so, and its line names that profile.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from pydantic import ValidationError
-from scim2_models import Context, PatchOp, PatchOperation, ScimPolicy
+from scim2_models import Context, PatchOp, PatchOperation, ScimFilter, ScimPolicy
 
 from rollcall.scim.bodies import read_message, read_schemas
 from rollcall.scim.errors import InvalidValue, from_validation
@@ -34,6 +35,8 @@ class Tolerance:
     sends: str
     read_as: str
     documented: str
+    profile: str | None = None
+    """The only profile that reads it so; None if all do."""
 
 
 TOLERANCES: Final[Mapping[Habit, Tolerance]] = {
@@ -43,7 +46,7 @@ TOLERANCES: Final[Mapping[Habit, Tolerance]] = {
     Habit.CAPITALISED_OP: Tolerance("Entra", '"op": "Replace"', "the operation in any case", _ENTRA_SCIM),
     Habit.BARE_STRING: Tolerance(
         "Entra, bridges",
-        '"roles": ["admin"], "manager": "26118915"',
+        '"roles": ["admin"], "manager": "26118915", "members": ["2819c223"]',
         'the object {"value": …}, wherever an attribute has a `value`',
         _NOWHERE,
     ),
@@ -86,7 +89,7 @@ TOLERANCES: Final[Mapping[Habit, Tolerance]] = {
     Habit.UNKNOWN_ATTRIBUTE: Tolerance(
         "any",
         "attributes of POST and PUT bodies that nobody declares",
-        "left out; in a PATCH 400 invalidPath",
+        "left out; in a PATCH 400 invalidPath, unless the profile is Entra's",
         _NOWHERE,
     ),
     Habit.UNKNOWN_SCHEMA: Tolerance(
@@ -119,6 +122,14 @@ TOLERANCES: Final[Mapping[Habit, Tolerance]] = {
         "the new name; an id that is not its own is refused",
         _OKTA,
     ),
+    Habit.BRACKETED_LIST: Tolerance("Entra", "attributes=[userName,emails]", "the list inside the brackets", _NOWHERE),
+    Habit.UNQUOTED_VALUE: Tolerance(
+        "Entra",
+        "filter=userName eq ada@example.com",
+        "the value up to the next `and`, `or` or closing bracket, as a string",
+        _NOWHERE,
+        profile="Entra",
+    ),
 }
 """Every habit that is understood. A deviation in a ledger begins with one of these names."""
 
@@ -129,10 +140,30 @@ POLICY: Final = ScimPolicy(
 )
 """What scim2-models is told of the table; the rest has been rewritten before it reads anything."""
 
+_QUOTED_OR_NOT: Final = re.compile(
+    r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?'
+    r"|(?<=\s)(?P<operator>(?:eq|ne|co|sw|ew|gt|ge|lt|le)\s++)"
+    r'(?!(?:true|false|null)(?:[\s()\[\]]|$))(?P<value>[^\s"()\[\]]++(?:\s++(?!(?:and|or)\s)[^\s"()\[\]]++)*+)',
+    re.IGNORECASE | re.DOTALL,
+)
+"""A string, which stays as it is, or a comparison with a value that is none."""
+
 _REQUIRED: Final = tuple(
     attribute.name for attribute in USER_ATTRIBUTES.values() if attribute.required and attribute.name != "schemas"
 )
 PATCH_SCHEMA: Final = str(PatchOp.__schema__)
+
+
+def quoted(text: str) -> str:
+    """A filter with quotes around the values that lack them; true, false and null are no strings.
+
+    Numbers are taken for strings too, as no attribute is a number. It takes as long as *text* is, whatever it holds.
+    """
+    return _QUOTED_OR_NOT.sub(_quoted_value, text)
+
+
+def _quoted_value(found: re.Match[str]) -> str:
+    return found[0] if found["value"] is None else f"{found['operator']}{ScimFilter.quote(found['value'])}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,8 @@ ALWAYS: Final = frozenset({"id", "schemas"})
 """Returned whatever is asked: `id` by its characteristic (RFC 7643 §3.1), `schemas` always (§3)."""
 
 LONGEST_LIST: Final = 4_096
+_AROUND: Final = " ,[]"
+"""What a list of names may stand in; Entra puts brackets around one."""
 
 
 @dataclass(slots=True)
@@ -37,9 +39,9 @@ def project(resource: Mapping[str, object], attributes: str | None, excluded: st
         if given is not None and len(given) > LONGEST_LIST:
             raise InvalidValue(detail=f"A list of attributes is longer than {LONGEST_LIST} characters")
     core = tuple(str(urn).lower() for urn in cast("list[object]", resource.get("schemas", [])))
-    if attributes and attributes.strip(" ,"):
+    if attributes and attributes.strip(_AROUND):
         return _tidied(_kept(resource, _names(attributes, core), top=True))
-    if excluded and excluded.strip(" ,"):
+    if excluded and excluded.strip(_AROUND):
         return _tidied(_left(resource, _names(excluded, core), top=True))
     return dict(resource)
 
@@ -48,7 +50,7 @@ def project(resource: Mapping[str, object], attributes: str | None, excluded: st
 def _names(text: str, schemas: tuple[str, ...]) -> Names:
     """The tree for a list; a page asks for the same one a hundred times."""
     root = Names()
-    for name in text.lower().split(","):
+    for name in text.lower().strip(_AROUND).split(","):
         node = root
         for part in _steps(name.strip(), schemas):
             node = node.parts.setdefault(part, Names())

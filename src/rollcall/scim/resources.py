@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Final, cast
 
 import scim2_models
@@ -118,10 +118,10 @@ class Kind:
     name: str
     endpoint: str
     schema: str
-    attributes: Mapping[str, Attribute]
-    path: Callable[[str], Path[Any]]
+    attributes: Mapping[str, Attribute] = field(repr=False)
+    path: Callable[[str], Path[Any]] = field(repr=False)
     """Parses a path, bound to the model."""
-    filter: Callable[[FilterNode], ScimFilter[Any]]
+    filter: Callable[[FilterNode], ScimFilter[Any]] = field(repr=False)
     """Binds the tree of a filter to the model, and judges operators and values against it."""
 
 

@@ -40,6 +40,12 @@ class Habit(StrEnum):
     EXTRA_MEMBER = "extra-member"
     READ_ONLY_PART = "read-only-part"
     OWN_ID = "own-id"
+    UNQUOTED_VALUE = "unquoted-value"
+    BRACKETED_LIST = "bracketed-list"
+
+
+WITHIN_THE_STANDARD = frozenset({Habit.NO_PATH, Habit.PASSWORD, Habit.READ_ONLY_PART})
+"""Habits that are worth counting, because few providers have them, and that the standard allows."""
 
 
 class Unknown(Enum):
@@ -125,11 +131,19 @@ def _read_complex(reading: Reading, attribute: Attribute, value: object, path: s
         raise InvalidValue(attribute=path, detail=f"{path}: it is an object")
     if attribute.name == "roles":
         value = _role(reading, cast("dict[str, object]", value))
-    separator = ":" if path.startswith("urn:") and path == attribute.name else "."
-    clean = read_object(reading, attribute.parts, cast("dict[str, object]", value), path + separator)
+    parts = cast("dict[str, object]", value)
+    separator = "."
+    if path.startswith("urn:") and path == attribute.name:
+        separator, parts = ":", _own_parts(parts, path)
+    clean = read_object(reading, attribute.parts, parts, path + separator)
     if isinstance(text := clean.get("value"), str) and text[:1] in ("{", "["):
         reading.note(Habit.JSON_IN_STRING, path)
     return clean
+
+
+def _own_parts(parts: dict[str, object], schema: str) -> dict[str, object]:
+    """What an extension's value holds, less its own URN, which scim2-models repeats inside."""
+    return {name: part for name, part in parts.items() if name.lower() != "schemas" or part != [schema]}
 
 
 def _role(reading: Reading, entry: dict[str, object]) -> dict[str, object]:

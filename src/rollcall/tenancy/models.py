@@ -45,6 +45,7 @@ class Tenant(Base):
     plan: Mapped[str] = mapped_column(ForeignKey("plans.key"))
     status: Mapped[str] = mapped_column(Text, server_default=text("'active'"))
     token_issuing: Mapped[str] = mapped_column(Text, server_default=text("'self_service'"))
+    profile: Mapped[str] = mapped_column(Text, server_default=text("'default'"))
     rate_per_second: Mapped[int | None] = mapped_column(Integer)
     rate_burst: Mapped[int | None] = mapped_column(Integer)
     role_rule: Mapped[dict[str, Any]] = mapped_column(JSONB)

@@ -37,6 +37,8 @@ class TenantTerms:
     name: str
     plan: str
     token_issuing: str = "self_service"  # noqa: S105  # a policy's name
+    profile: str = "default"
+    """How the identity provider is read and answered; a key of `scim.providers.PROFILES`."""
     rate_per_second: int | None = None
     rate_burst: int | None = None
 
@@ -59,6 +61,7 @@ async def create(fleet: Fleet, slug: str, terms: TenantTerms, *, role_rule: dict
         name=terms.name,
         plan=terms.plan,
         token_issuing=terms.token_issuing,
+        profile=terms.profile,
         rate_per_second=terms.rate_per_second,
         rate_burst=terms.rate_burst,
         role_rule=role_rule,
@@ -89,7 +92,7 @@ async def change(fleet: Fleet, tenant: Tenant, terms: TenantTerms) -> bool:
         return False
     await plans.find(fleet, terms.plan)
     changes: dict[str, Any] = {}
-    for name in ("name", "token_issuing", "rate_per_second", "rate_burst"):
+    for name in ("name", "token_issuing", "profile", "rate_per_second", "rate_burst"):
         if getattr(before, name) != getattr(terms, name):
             changes[name] = getattr(terms, name)
             setattr(tenant, name, getattr(terms, name))
@@ -121,6 +124,7 @@ def terms_of(tenant: Tenant) -> TenantTerms:
         name=tenant.name,
         plan=tenant.plan,
         token_issuing=tenant.token_issuing,
+        profile=tenant.profile,
         rate_per_second=tenant.rate_per_second,
         rate_burst=tenant.rate_burst,
     )

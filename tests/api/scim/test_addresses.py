@@ -16,6 +16,8 @@ from factories import Tenant
         ("POST", "/Users/x", {"GET", "PUT", "PATCH", "DELETE"}),
         ("DELETE", "/Users/.search", {"POST"}),
         ("GET", "/.search", {"POST"}),
+        ("POST", "/Me", {"GET", "PUT", "PATCH", "DELETE"}),
+        ("GET", "/Bulk", {"POST"}),
         ("POST", "/ServiceProviderConfig", {"GET"}),
         ("DELETE", "/Schemas", {"GET"}),
         ("PUT", "/ResourceTypes/User", {"GET"}),
@@ -32,7 +34,7 @@ async def test_methods(acme: Tenant, method: str, address: str, allowed: set[str
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
-@pytest.mark.parametrize("address", ["", "/", "/Nothing", "/Users/x/y", "/users", "/Groups2", "/Users//", "/Me"])
+@pytest.mark.parametrize("address", ["", "/", "/Nothing", "/Users/x/y", "/users", "/Groups2", "/Users//", "/Me/x"])
 async def test_no_such_address(acme: Tenant, http: httpx.AsyncClient, method: str, address: str) -> None:
     """Where there is nothing, SCIM's own 404 is answered, to strangers too."""
     for caller in (acme.scim, http):

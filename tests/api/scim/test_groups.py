@@ -5,6 +5,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+
 from factories import Callers, Tenant, a_tenant, deactivation, patch_op
 
 GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"

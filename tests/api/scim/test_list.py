@@ -42,7 +42,7 @@ async def five(acme: Tenant) -> Tenant:
         ({"count": 0}, 1, []),
         ({"count": -1}, 1, []),
         ({"startindex": 2, "COUNT": 1}, 2, ["p1"]),
-        ({"sortBy": "userName", "sortOrder": "descending", "count": 1}, 1, ["ada"]),
+        ({"sortBy": "userName", "sortOrder": "descending", "count": 1}, 1, ["p4"]),
     ],
 )
 async def test_pages(five: Tenant, parameters: dict[str, Any], start_index: int | None, found: list[str]) -> None:
@@ -204,7 +204,6 @@ async def test_filters_follow_changes(acme: Tenant) -> None:
         "active eq 1",
         "userName eq 1",
         "userName eq true",
-        "userName eq null",
         'userName[type eq "a"]',
         'userName eq "a\x00"',
         'userName eq "\\ud800"',

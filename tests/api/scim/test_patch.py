@@ -131,7 +131,7 @@ async def test_operations_in_order(acme: Tenant) -> None:
         ({"op": "replace", "path": "id", "value": "other"}, "mutability", "id"),
         ({"op": "replace", "path": "meta.created", "value": "2000-01-01T00:00:00Z"}, "mutability", "meta"),
         ({"op": "remove", "path": "userName"}, "mutability", "userName"),
-        ({"op": "remove", "path": "active"}, "mutability", "active"),
+        ({"op": "replace", "path": "active", "value": None}, "mutability", "active"),
         ({"op": "remove"}, "noTarget", ""),
         ({"op": "replace", "path": 'photos[type eq "x"]', "value": "red"}, None, ""),
         ({"op": "delete", "path": "title"}, "invalidValue", "op"),

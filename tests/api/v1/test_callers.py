@@ -13,6 +13,7 @@ TENANT = "/v1/tenants/{tenant}"
 PERSON = f"{TENANT}/people/{{person}}"
 ROUTES: list[tuple[str, str, Any]] = [
     ("GET", "/v1/plans", None),
+    ("GET", "/v1/audit", None),
     ("GET", "/v1/tenants", None),
     ("POST", "/v1/tenants", {"slug": "made-here", "name": "Made", "plan": "free"}),
     ("PATCH", TENANT, {"name": "Renamed"}),
@@ -46,7 +47,7 @@ ROUTES: list[tuple[str, str, Any]] = [
     ("DELETE", f"{TENANT}/sessions/{{session}}", None),
     ("POST", "/v1/sessions", {"user_name": "maria"}),
 ]
-OPS_ONLY = ("/v1/plans", "/v1/tenants", f"{TENANT}/suspend", f"{TENANT}/resume", f"PATCH {TENANT}")
+OPS_ONLY = ("/v1/plans", "/v1/audit", "/v1/tenants", f"{TENANT}/suspend", f"{TENANT}/resume", f"PATCH {TENANT}")
 PRODUCTS = (f"{TENANT}/people", PERSON, f"{PERSON}/sessions")
 NOBODY = "00000000-0000-7000-8000-000000000000"
 

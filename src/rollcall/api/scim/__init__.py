@@ -3,7 +3,7 @@
 from litestar import Router
 
 from rollcall.api.requests import LARGEST_BODY
-from rollcall.api.scim import discovery, errors, groups, users
+from rollcall.api.scim import bulk, discovery, errors, groups, lists, me, users
 from rollcall.scim.errors import SCIMException
 
 router = Router(
@@ -14,20 +14,26 @@ router = Router(
         discovery.resource_type,
         discovery.schemas,
         discovery.schema,
-        users.list_users,
-        users.search_users,
+        lists.list_users,
+        lists.search_users,
+        lists.list_groups,
+        lists.search_groups,
+        lists.search_everything,
         users.get_user,
         users.create_user,
         users.replace_user,
         users.patch_user,
         users.delete_user,
-        groups.list_groups,
-        groups.search_groups,
         groups.get_group,
         groups.create_group,
         groups.replace_group,
         groups.patch_group,
         groups.delete_group,
+        me.get_me,
+        me.replace_me,
+        me.patch_me,
+        me.delete_me,
+        bulk.carry_out_bulk,
     ],
     exception_handlers={SCIMException: errors.answer_refusal, Exception: errors.answer_exception},
     request_max_body_size=LARGEST_BODY,

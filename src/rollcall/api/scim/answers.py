@@ -21,6 +21,13 @@ class Selection:
     excluded: str | None = None
 
     @property
+    def of_members(self) -> bool:
+        """Whether a group's members are to be answered: leaving them out spares a large group's reading."""
+        if self.attributes:
+            return "members" in self.attributes.casefold()
+        return "members" not in (self.excluded or "").casefold()
+
+    @property
     def of_everything(self) -> bool:
         """Whether all of a resource is answered, so that its bytes need not be parsed."""
         return not (self.attributes or self.excluded)
@@ -40,7 +47,9 @@ def read_selection(parameters: Mapping[str, str]) -> Selection:
 
 
 def resource(answer: Answer, selection: Selection, *, status: int = 200) -> Response[bytes]:
-    """One resource, its location and version repeated in the headers."""
+    """One resource, its location and version repeated in the headers; no body for who has that version."""
+    if answer.known:
+        return _bare(answer, status=304)
     body = answer.body
     if not selection.of_everything:
         body = orjson.dumps(project(orjson.loads(body), selection.attributes, selection.excluded))
@@ -50,6 +59,15 @@ def resource(answer: Answer, selection: Selection, *, status: int = 200) -> Resp
         media_type=MEDIA_TYPE,
         headers={"Location": answer.location, "ETag": answer.etag},
     )
+
+
+def nothing(answer: Answer) -> Response[bytes]:
+    """A changed resource's headers without its body."""
+    return _bare(answer, status=204)
+
+
+def _bare(answer: Answer, *, status: int) -> Response[bytes]:
+    return Response(b"", status_code=status, headers={"Location": answer.location, "ETag": answer.etag})
 
 
 def page(body: bytes, selection: Selection) -> bytes:

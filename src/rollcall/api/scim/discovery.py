@@ -7,14 +7,30 @@ from litestar import Request, Response, get
 from litestar.params import FromPath
 
 from rollcall.access import gate
+from rollcall.api.requests import LARGEST_BODY
 from rollcall.api.scim.answers import message
 from rollcall.api.scim.users import call_of
 from rollcall.directory import mapping
+from rollcall.directory.bulk import MOST_OPERATIONS
+from rollcall.directory.listing import CURSOR_LIFE
+from rollcall.directory.queries import MOST_RESULTS, USUAL_RESULTS
 from rollcall.scim import discovery
+from rollcall.scim.discovery import Capabilities
 from rollcall.scim.documents import list_page
 from rollcall.scim.errors import Forbidden, NotFound
 
 AnyRequest = Request[Any, Any, Any]
+_ABLE = Capabilities(
+    bulk=True,
+    most_bulk_operations=MOST_OPERATIONS,
+    largest_bulk=LARGEST_BODY,
+    etag=True,
+    sort=True,
+    cursors=True,
+    most_results=MOST_RESULTS,
+    usual_results=USUAL_RESULTS,
+    cursor_seconds=int(CURSOR_LIFE.total_seconds()),
+)
 _ADMIT = "SELECT * FROM gate($1, $2, $3, 'read')"
 
 
@@ -52,7 +68,7 @@ async def service_provider_config(request: AnyRequest) -> Response[bytes]:
     """What this service can do."""
     await _role_values(request)
     _refuse_filter(request)
-    return message(orjson.dumps(discovery.service_provider_config(request.app.state.door.base_url)))
+    return message(orjson.dumps(discovery.service_provider_config(request.app.state.door.base_url, _ABLE)))
 
 
 @get("/ResourceTypes", name="scim_resource_types")

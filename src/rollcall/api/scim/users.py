@@ -10,9 +10,10 @@ from litestar.params import FromPath
 from rollcall.access import gate
 from rollcall.access.gate import Call
 from rollcall.api.requests import LARGEST_BODY, origin
-from rollcall.api.scim.answers import Selection, message, page, read_selection, resource
-from rollcall.directory import search, users
-from rollcall.directory.users import ReadBody
+from rollcall.api.scim.answers import Selection, nothing, read_selection, resource
+from rollcall.directory import users
+from rollcall.directory.calls import ReadPayload, payload_in
+from rollcall.scim.conditions import Conditions
 from rollcall.scim.errors import PayloadTooLarge, SCIMException
 
 AnyRequest = Request[Any, Any, Any]
@@ -20,10 +21,21 @@ AnyRequest = Request[Any, Any, Any]
 
 def call_of(request: AnyRequest, action: str) -> Call:
     """The SCIM call a request is; its token has been read and nothing else."""
-    return gate.present(request.app.state.door, request.headers.get("authorization"), origin(request), f"scim.{action}")
+    return gate.present(
+        request.app.state.door,
+        request.headers.get("authorization"),
+        origin(request),
+        f"scim.{action}",
+        conditions=Conditions(_header(request, "if-match"), _header(request, "if-none-match")),
+    )
 
 
-def body_of(request: AnyRequest) -> ReadBody:
+def _header(request: AnyRequest, name: str) -> str | None:
+    """A header that is a list, and may be sent in several lines."""
+    return ",".join(request.headers.getall(name, [])) or None
+
+
+def payload_of(request: AnyRequest) -> ReadPayload:
     """How the body is read, which is refused in the protocol's own words, and written down, when it is too large."""
 
     async def read() -> bytes:
@@ -34,7 +46,7 @@ def body_of(request: AnyRequest) -> ReadBody:
                 raise
             raise PayloadTooLarge(LARGEST_BODY) from exception
 
-    return read
+    return payload_in(read, request.headers.get("content-type"))
 
 
 async def selection_of(call: Call, needs: str, parameters: Mapping[str, str]) -> Selection:
@@ -43,30 +55,6 @@ async def selection_of(call: Call, needs: str, parameters: Mapping[str, str]) ->
         return read_selection(parameters)
     except SCIMException as refusal:
         raise await users.refuse_unread(call, needs, refusal) from refusal
-
-
-async def listed(call: Call, parameters: Mapping[str, str]) -> Response[bytes]:
-    """The page of people that *parameters* ask for."""
-    try:
-        query = search.read_query(parameters)
-    except SCIMException as refusal:
-        raise await users.refuse_unread(call, "read", refusal) from refusal
-    selection = await selection_of(call, "read", parameters)
-    return message(page(await users.find(call, query), selection))
-
-
-@get("/Users", name="scim_list_users")
-async def list_users(request: AnyRequest) -> Response[bytes]:
-    """List people, or find some of them with ``filter``."""
-    return await listed(call_of(request, "users.list"), request.query_params)
-
-
-@post(["/.search", "/Users/.search"], name="scim_search_users", status_code=200)
-async def search_users(request: AnyRequest) -> Response[bytes]:
-    """Do what a list does, with the parameters in the body (RFC 7644 §3.4.3)."""
-    call = call_of(request, "users.search")
-    parameters = await users.posted_query(call, body_of(request), request.headers.get("content-type"))
-    return await listed(call, parameters)
 
 
 @get("/Users/{user_id:str}", name="scim_get_user")
@@ -82,7 +70,7 @@ async def create_user(request: AnyRequest) -> Response[bytes]:
     """Take a person in."""
     call = call_of(request, "users.create")
     selection = await selection_of(call, "write", request.query_params)
-    created = await users.create(call, body_of(request), request.headers.get("content-type"))
+    created = await users.create(call, payload_of(request))
     return resource(created, selection, status=201)
 
 
@@ -91,7 +79,7 @@ async def replace_user(request: AnyRequest, user_id: FromPath[str]) -> Response[
     """Replace a person's attributes."""
     call = call_of(request, "users.replace")
     selection = await selection_of(call, "write", request.query_params)
-    replaced = await users.replace(call, user_id, body_of(request), request.headers.get("content-type"))
+    replaced = await users.replace(call, user_id, payload_of(request))
     return resource(replaced, selection)
 
 
@@ -100,8 +88,8 @@ async def patch_user(request: AnyRequest, user_id: FromPath[str]) -> Response[by
     """Change some of a person's attributes; ``active=false`` closes every way in."""
     call = call_of(request, "users.patch")
     selection = await selection_of(call, "write", request.query_params)
-    patched = await users.patch(call, user_id, body_of(request), request.headers.get("content-type"))
-    return resource(patched, selection)
+    patched = await users.patch(call, user_id, payload_of(request))
+    return nothing(patched) if patched.quiet else resource(patched, selection)
 
 
 @delete("/Users/{user_id:str}", name="scim_delete_user")

@@ -5,18 +5,11 @@ from litestar import Router
 from rollcall.api import errors
 from rollcall.api.requests import LARGEST_BODY
 from rollcall.api.v1 import audit, people, roles, sessions, tenants, tokens
-from rollcall.errors import Refusal
-from rollcall.scim.errors import SCIMException
 
 router = Router(
     "/v1",
     route_handlers=[tenants.router, people.router, tokens.router, roles.router, sessions.router, audit.router],
-    exception_handlers={
-        Refusal: errors.answer_refusal,
-        SCIMException: errors.answer_scim_refusal,
-        RecursionError: errors.answer_nesting,
-        Exception: errors.answer_exception,
-    },
+    exception_handlers={Exception: errors.answer},
     request_max_body_size=LARGEST_BODY,
     security=[{"key": []}],
 )

@@ -1,6 +1,6 @@
-"""``/v1/tenants/{tenant}/audit``: what happened, newest first."""
+"""``/v1/tenants/{tenant}/audit`` and ``/v1/audit``: what happened, newest first."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -9,10 +9,11 @@ from litestar.params import FromQuery, QueryParameter
 from pydantic import BaseModel
 
 from rollcall.api.v1.bodies import storable_moment
-from rollcall.api.v1.callers import ADMINS, TenantWork, tenant_work
+from rollcall.api.v1.callers import ADMINS, OPS, FleetWork, TenantWork, fleet_work, tenant_work
 from rollcall.errors import Invalid
+from rollcall.journal import reading
 from rollcall.journal.models import AuditEntry
-from rollcall.journal.reading import Question, read
+from rollcall.journal.reading import Page, Question, read
 
 
 class AuditView(BaseModel):
@@ -92,7 +93,34 @@ async def read_audit(
         since=_moment("since", since),
         until=_moment("until", until),
     )
-    page = await read(work, question, limit=limit, cursor=cursor)
+    return _page_view(await read(work, question, limit=limit, cursor=cursor))
+
+
+@get("/audit", guards=[OPS], dependencies={"fleet": fleet_work})
+async def read_installation_audit(
+    fleet: FleetWork,
+    action: FromQuery[str | None] = None,
+    outcome: FromQuery[Literal["done", "refused"] | None] = None,
+    actor: FromQuery[UUID | None] = None,
+    request_id: FromQuery[str | None] = None,
+    since: FromQuery[datetime | None] = None,
+    until: FromQuery[datetime | None] = None,
+    limit: Annotated[int, QueryParameter(ge=1, le=500)] = 50,
+    cursor: FromQuery[str | None] = None,
+) -> AuditPage:
+    """What concerns no single tenant, newest first: plans, keys, and refused calls that name no tenant there is."""
+    question = Question(
+        action=action,
+        outcome=outcome,
+        actor_id=actor,
+        request_id=request_id,
+        since=_moment("since", since),
+        until=_moment("until", until),
+    )
+    return _page_view(await read(fleet, question, limit=limit, cursor=cursor))
+
+
+def _page_view(page: Page) -> AuditPage:
     return AuditPage(
         entries=[entry_view(entry, payload) for entry, payload in page.entries], next_cursor=page.next_cursor
     )
@@ -106,4 +134,23 @@ def _moment(name: str, given: datetime | None) -> datetime | None:
         raise Invalid(msg) from error
 
 
-router = Router("/", route_handlers=[read_audit], tags=["audit"])
+class DeviationView(BaseModel):
+    """How often the tenant's provider departed from the standard in one way on one day."""
+
+    day: date
+    habit: str
+    times: int
+
+
+@get("/tenants/{tenant:str}/deviations", guards=[ADMINS], dependencies={"work": tenant_work})
+async def list_deviations(
+    work: TenantWork, days: Annotated[int, QueryParameter(ge=1, le=90)] = 7
+) -> list[DeviationView]:
+    """What the tenant's provider does otherwise than the standard, latest day first."""
+    return [
+        DeviationView(day=row.day, habit=row.habit, times=row.times)
+        for row in await reading.deviations(work, days=days)
+    ]
+
+
+router = Router("/", route_handlers=[read_audit, read_installation_audit, list_deviations], tags=["audit"])

@@ -5,6 +5,7 @@ which a tenant's admin can only name if it is their own.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -42,21 +43,54 @@ _NAMES = {
     ActorKind.APPLICATION: "an application key",
     ActorKind.PERSON: "a token of a tenant admin (scope admin)",
 }
+_ANY_KEY = "an operator key (rc_op_…), an application key (rc_app_…) or an admin's token (rc_pat_…)"
 
 
-async def _authenticate(connection: Connection) -> tuple[Actor, TenantRef | None]:
+@dataclass(slots=True)
+class Caller:
+    """What has been found out about a call so far; it stays with the request."""
+
+    actor: Actor | None = None
+    home: TenantRef | None = None
+    """The tenant that the key is of, and can't leave."""
+    tenant: TenantRef | None = None
+    """The tenant that the request names, once it is known to be one."""
+    written_down: bool = False
+    """Whether the work that was refused has entered that already."""
+
+
+def caller_of(connection: Connection) -> Caller:
+    """What is known about the caller of this request."""
+    return connection.scope["state"].setdefault("caller", Caller())
+
+
+async def identify(connection: Connection) -> Actor:
+    """Find out whose key a request presents.
+
+    Raises:
+        Unauthenticated: there is none, or none that is live.
+    """
     scheme, _, text = connection.headers.get("authorization", "").partition(" ")
-    token = read_token(text.strip()) if scheme.lower() == "bearer" else None
-    kind = None if token is None else _KINDS.get(token.kind)
-    database: Database = connection.app.state.database
-    row = None
-    if token is not None and kind is not None:
-        row = await database.pool.fetchrow(_ASK, token.kind.value, token.tenant_id, token.id, token.digest)
-    if token is None or kind is None or row is None:
-        msg = "A live key is needed: send 'Authorization: Bearer <operator key, application key or admin token>'."
+    if scheme.lower() != "bearer":
+        msg = f"A key is needed: send 'Authorization: Bearer …' with {_ANY_KEY}."
         raise Unauthenticated(msg)
-    actor = Actor(kind, row["label"], token.id, row["owner_id"])
-    return actor, None if row["slug"] is None else TenantRef(token.tenant_id, row["slug"])
+    token = read_token(text.strip())
+    kind = None if token is None else _KINDS.get(token.kind)
+    if token is None or kind is None:
+        msg = f"This is no key of the management API, or it was not copied whole: send {_ANY_KEY}."
+        raise Unauthenticated(msg)
+    database: Database = connection.app.state.database
+    row = await database.pool.fetchrow(_ASK, token.kind.value, token.tenant_id, token.id, token.digest)
+    if row is None:
+        msg = (
+            "This key is not live: it is unknown, revoked or expired, or for an admin's token the owner is no longer "
+            "an active admin or the tenant is suspended. Use another one."
+        )
+        raise Unauthenticated(msg)
+    caller = caller_of(connection)
+    caller.actor = Actor(kind, row["label"], token.id, row["owner_id"])
+    caller.home = None if row["slug"] is None else TenantRef(token.tenant_id, row["slug"])
+    return caller.actor
 
 
 def _check_address(connection: Connection) -> None:
@@ -70,16 +104,14 @@ def only(*kinds: ActorKind) -> Guard:
     """A guard that lets these kinds of keys through, and a tenant's admin only to their own tenant."""
 
     async def guard(connection: Connection, _handler: BaseRouteHandler) -> None:
-        actor, home = await _authenticate(connection)
+        actor = await identify(connection)
         if actor.kind not in kinds:
-            msg = f"This needs {' or '.join(_NAMES[kind] for kind in kinds)}."
+            msg = f"This needs {' or '.join(_NAMES[kind] for kind in kinds)}; the key you sent is {_NAMES[actor.kind]}."
             raise Forbidden(msg)
         _check_address(connection)
-        named = connection.path_params.get("tenant")
+        named, home = connection.path_params.get("tenant"), caller_of(connection).home
         if home is not None and named is not None and named not in (home.slug, str(home.id)):
             raise NotFound("tenant")
-        connection.scope["state"]["actor"] = actor
-        connection.scope["state"]["home"] = home
 
     return guard
 
@@ -92,7 +124,14 @@ ANYBODY = only(ActorKind.OPERATOR, ActorKind.APPLICATION, ActorKind.PERSON)
 
 def actor_of(request: Request[Any, Any, Any]) -> Actor:
     """Who calls, as the guard found out."""
-    return request.scope["state"]["actor"]
+    actor = caller_of(request).actor
+    assert actor is not None, "a guard has let the call in"
+    return actor
+
+
+def action_of(request: Request[Any, Any, Any]) -> str:
+    """What a request asks for, as the audit names it; ``v1.none`` where there is no such address."""
+    return f"v1.{request.route_handler.handler_name}" if "route_handler" in request.scope else "v1.none"
 
 
 async def tenant_named(request: Request[Any, Any, Any], name: str) -> TenantRef:
@@ -101,13 +140,15 @@ async def tenant_named(request: Request[Any, Any, Any], name: str) -> TenantRef:
     Raises:
         NotFound: there is none.
     """
-    home: TenantRef | None = request.scope["state"].get("home")
-    if home is not None:
-        if name not in (home.slug, str(home.id)):
-            raise NotFound("tenant")
-        return home
-    async with open_fleet(request.app.state.database, SYSTEM, origin(request)) as fleet:
-        return tenants.ref(await tenants.find(fleet, name))
+    caller = caller_of(request)
+    if caller.home is None:
+        async with open_fleet(request.app.state.database, SYSTEM, origin(request)) as fleet:
+            caller.tenant = tenants.ref(await tenants.find(fleet, name))
+    elif name in (caller.home.slug, str(caller.home.id)):
+        caller.tenant = caller.home
+    else:
+        raise NotFound("tenant")
+    return caller.tenant
 
 
 async def tenant_work(request: Request[Any, Any, Any], tenant: FromPath[str]) -> AsyncGenerator[Work]:
@@ -126,7 +167,8 @@ def refusal_writer(request: Request[Any, Any, Any]) -> Callable[[Work, Refusal],
     """What writes a refused request of the management API into the audit."""
 
     async def write(work: Work, refusal: Refusal) -> None:
-        await record_refusal(work, refusal, action=f"v1.{request.route_handler.handler_name}")
+        await record_refusal(work, action=action_of(request), status=refusal.status, detail=refusal.detail)
+        caller_of(request).written_down = True
 
     return write
 

@@ -31,6 +31,10 @@ Rate = Annotated[
 ]
 
 
+ProfileName = Literal["default", "entra", "okta", "onelogin", "jumpcloud", "strict"]
+"""How a tenant's identity provider is read and answered."""
+
+
 class PlanView(BaseModel):
     """A plan: what a customer pays for."""
 
@@ -52,6 +56,7 @@ class TenantView(BaseModel):
     plan: str
     status: Literal["active", "suspended"]
     token_issuing: Literal["self_service", "ops"]
+    profile: ProfileName
     rate_per_second: int | None
     rate_burst: int | None
     created_at: datetime
@@ -64,6 +69,7 @@ class NewTenant(Body):
     name: str = Field(min_length=1, max_length=200)
     plan: str
     token_issuing: Literal["self_service", "ops"] = "self_service"  # noqa: S105  # a policy's name
+    profile: ProfileName = "default"
     rate_per_second: Rate | None = None
     rate_burst: int | None = Field(default=None, ge=1, le=1_000_000)
     role_rule: dict[str, object] | None = None
@@ -75,10 +81,11 @@ class TenantChange(Body):
     name: str | None = Field(default=None, min_length=1, max_length=200)
     plan: str | None = None
     token_issuing: Literal["self_service", "ops"] | None = None
+    profile: ProfileName | None = None
     rate_per_second: Rate | None = None
     rate_burst: int | None = Field(default=None, ge=1, le=1_000_000)
 
-    @field_validator("name", "plan", "token_issuing")
+    @field_validator("name", "plan", "token_issuing", "profile")
     @classmethod
     def _always_there(cls, value: str | None) -> str:
         if value is None:
@@ -117,6 +124,7 @@ async def create_tenant(fleet: FleetWork, data: JSONBody[NewTenant]) -> TenantVi
         name=data.name,
         plan=data.plan,
         token_issuing=data.token_issuing,
+        profile=data.profile,
         rate_per_second=data.rate_per_second,
         rate_burst=data.rate_burst,
     )
@@ -160,6 +168,7 @@ def _as_given(terms: TenantTerms) -> dict[str, Any]:
         "name": terms.name,
         "plan": terms.plan,
         "token_issuing": terms.token_issuing,
+        "profile": terms.profile,
         "rate_per_second": terms.rate_per_second,
         "rate_burst": terms.rate_burst,
     }

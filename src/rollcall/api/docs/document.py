@@ -1,0 +1,148 @@
+"""The OpenAPI document: what the framework reads off the handlers, completed."""
+
+import inspect
+from collections.abc import Iterator
+from typing import Any, cast
+
+from litestar import Litestar
+from litestar.handlers import HTTPRouteHandler
+from litestar.routes import HTTPRoute
+
+from rollcall.api.docs import words
+from rollcall.api.v1.callers import Guard
+from rollcall.directory.rules import RoleRule
+
+Json = dict[str, Any]
+
+_REF = "#/components/schemas/"
+
+
+def described(app: Litestar) -> Json:
+    """The document of *app*. Every call in it has a summary, a description, its keys and its refusals."""
+    document: Json = _plain(app.openapi_schema.to_schema())
+    document["components"]["schemas"] |= _further_schemas()
+    document["components"]["responses"] = {status: _refusal(said) for status, said in words.REFUSALS.items()}
+    for name, example in words.EXAMPLES.items():
+        if name in document["components"]["schemas"]:
+            document["components"]["schemas"][name]["examples"] = [example]
+    for path, method, handler in described_handlers(app):
+        _complete(document["paths"][path][method], path, method, handler)
+    _say_what_is_a_rule(document)
+    return document
+
+
+def described_handlers(app: Litestar) -> Iterator[tuple[str, str, HTTPRouteHandler]]:
+    """Every handler that belongs in the document, with its path and method as they stand there."""
+    for route in app.routes:
+        if isinstance(route, HTTPRoute):
+            for method, (handler, _) in route.route_handler_map.items():
+                if handler.resolve_include_in_schema():
+                    yield route.path_format, method.lower(), handler
+
+
+def handler_name(handler: HTTPRouteHandler, *_: object) -> str:
+    """A call is named as its handler is: ``list_people``. Clients that are generated have a method of that name."""
+    return handler.handler_name
+
+
+def _complete(operation: Json, path: str, method: str, handler: HTTPRouteHandler) -> None:
+    operation["summary"] = handler.handler_name.replace("_", " ").capitalize()
+    operation["description"] = (inspect.getdoc(handler.fn) or "").replace("``", "`")
+    for parameter in operation.get("parameters", []):
+        _complete_parameter(parameter)
+    if "requestBody" in operation:
+        _complete_body(operation["requestBody"])
+    operation["responses"] = _answers(operation) | _refusals(path, method)
+    if handler.handler_name == "introspect_token":
+        _complete_introspection(operation)
+    else:
+        operation["security"] = [{key: []} for key in _keys(handler)]
+
+
+def _keys(handler: HTTPRouteHandler) -> tuple[str, ...]:
+    """The kinds of keys that a handler's guard lets through; none if no guard is one of ours."""
+    guards = cast("list[Guard]", handler.resolve_guards())  # pyright: ignore[reportUnknownMemberType]  # of connections of any kind
+    return next((keys for guard, keys in words.KEYS_BEHIND.items() if guard in guards), ())
+
+
+def _complete_introspection(operation: Json) -> None:
+    """It reads a form and writes bytes by itself, so nothing can be read off its types."""
+    operation["security"] = [{"application": []}]
+    operation["requestBody"] = words.INTROSPECTION_BODY
+    operation["responses"]["200"]["content"] = {"application/json": {"schema": {"$ref": f"{_REF}Introspection"}}}
+    del operation["responses"]["404"], operation["responses"]["409"]
+
+
+def _complete_parameter(parameter: Json) -> None:
+    """Say what it means; one that may be left out is left out, and never sent as null."""
+    parameter.setdefault("description", words.PARAMETERS.get(parameter["name"], ""))
+    schema = parameter["schema"]
+    if isinstance(schema.get("type"), list):
+        schema["type"] = next(each for each in schema["type"] if each != "null")
+    if "enum" in schema:
+        schema["enum"] = [each for each in schema["enum"] if each is not None]
+
+
+def _complete_body(body: Json) -> None:
+    """A body that may be null may be left out."""
+    for content in body["content"].values():
+        choices = content["schema"].get("oneOf", [])
+        if len(choices) == 2 and {"type": "null"} in choices:
+            content["schema"] = next(choice for choice in choices if choice != {"type": "null"})
+            body["required"] = False
+
+
+def _answers(operation: Json) -> Json:
+    """What the framework read off the handler, less the refusals it thinks of: ours look otherwise."""
+    return {
+        status: {**answer, "description": words.ANSWERS.get(status, answer["description"])}
+        for status, answer in operation["responses"].items()
+        if status < "400"
+    }
+
+
+def _refusals(path: str, method: str) -> Json:
+    statuses = {"400", "401", "403"}
+    if "{" in path or method != "get":
+        statuses.add("404")
+    if method != "get":
+        statuses.add("409")
+    return {status: {"$ref": f"#/components/responses/{status}"} for status in sorted(statuses)}
+
+
+def _refusal(said: str) -> Json:
+    return {"description": said, "content": {"application/json": {"schema": {"$ref": f"{_REF}Problem"}}}}
+
+
+def _further_schemas() -> Json:
+    """What no handler's types name: refusals, introspection, and the role rule, which is read behind the handler."""
+    rule: Json = RoleRule.model_json_schema(ref_template=_REF + "{model}")
+    parts = rule.pop("$defs", {})
+    return {"Problem": words.PROBLEM, "Introspection": words.INTROSPECTION_ANSWER, "RoleRule": rule, **parts}
+
+
+def _say_what_is_a_rule(document: Json) -> None:
+    rule = {"$ref": f"{_REF}RoleRule"}
+    document["components"]["schemas"]["NewTenant"]["properties"]["role_rule"] = {"oneOf": [rule, {"type": "null"}]}
+    operation = document["paths"]["/v1/tenants/{tenant}/role-rule"]["put"]
+    operation["requestBody"]["content"]["application/json"]["schema"] = rule
+
+
+_DEFAULTS = (("deprecated", False), ("allowEmptyValue", False), ("allowReserved", False))
+
+
+def _plain(node: Any) -> Any:
+    """*node* said more shortly: "or null" as a second type, whole numbers as such, nothing that is only a default."""
+    if isinstance(node, list):
+        return [_plain(each) for each in cast("list[Any]", node)]
+    if isinstance(node, float) and node.is_integer():
+        return int(node)
+    if not isinstance(node, dict):
+        return node
+    given = cast("Json", node)
+    said: Json = {key: _plain(value) for key, value in given.items() if (key, value) not in _DEFAULTS}
+    choices: list[Json] = said.get("oneOf", [])
+    if len(choices) == 2 and choices[1] == {"type": "null"} and isinstance(choices[0].get("type"), str):
+        del said["oneOf"]
+        return {**choices[0], **said, "type": [choices[0]["type"], "null"]}
+    return said

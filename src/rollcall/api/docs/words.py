@@ -1,0 +1,147 @@
+"""What the OpenAPI document says beyond what handlers and their types say by themselves."""
+
+from typing import Any
+
+from litestar.openapi.spec import SecurityScheme, Tag
+
+from rollcall.api.v1.callers import ADMINS, ANYBODY, OPS, PRODUCT
+
+TITLE = "Rollcall management API"
+
+DESCRIPTION = """\
+Rollcall keeps your customers' user lists true: their identity providers say who joined, moved or left, and what they
+may do follows at once.
+
+This is the side for your product, your operators and your tenants' admins. Every call carries a key as bearer token:
+`Authorization: Bearer rc_…`. Identity providers themselves speak SCIM 2.0 at `/scim/v2`.
+
+A call that is refused changes nothing and is answered with a `code` for programs, a `detail` for people, and the
+`request_id` under which the audit and the log have it.
+"""
+
+TAGS = [
+    Tag("tenants", description="Customers, and the plans they are on. A plan change counts from the next call."),
+    Tag("people", description="Who is in a tenant, in which role and why; letting people in, and out for good."),
+    Tag("tokens", description="SCIM tokens and admins' own: shown once, rotated without downtime, ended at once."),
+    Tag("roles", description="Which names from the identity provider mean which of your product's roles."),
+    Tag("sessions", description="Your product opens a session when somebody signs in and may close it at any time."),
+    Tag("audit", description="What happened: who did what to whom, when, and how it ended. Nothing can be taken out."),
+    Tag("introspection", description="Whether a session or token is good at this moment (RFC 7662)."),
+]
+"""The groups of calls, in the order they are read."""
+
+KEYS = {
+    "operator": SecurityScheme(type="http", scheme="bearer", description="An operator key: ops of your company."),
+    "application": SecurityScheme(type="http", scheme="bearer", description="An application key: your product."),
+    "admin": SecurityScheme(
+        type="http", scheme="bearer", description="A tenant admin's own token with the scope `admin`; for their tenant."
+    ),
+}
+"""The kinds of keys there are."""
+
+KEYS_BEHIND = {
+    OPS: ("operator",),
+    ADMINS: ("operator", "admin"),
+    PRODUCT: ("operator", "application"),
+    ANYBODY: ("operator", "application", "admin"),
+}
+"""Which keys pass a guard."""
+
+PARAMETERS = {
+    "tenant": "The tenant's id or slug.",
+    "person": "The person's id in your product, or the one SCIM has for them.",
+    "token": "The token's id.",
+    "session": "The session's id.",
+    "limit": "How many to answer at most.",
+    "offset": "How many to pass over.",
+    "cursor": "Where to continue: `next_cursor` of the page before.",
+    "user_name": "Only the person with this userName.",
+    "closed": "Those that are over instead of those that are open.",
+    "action": "Only this action, such as `user.deactivated`; with `user` everything that begins with `user.`.",
+    "outcome": "Only what was done, or only what was refused.",
+    "actor": "Only what this key did.",
+    "request_id": "Only what belongs to this request.",
+    "since": "Only what happened at this time or later.",
+    "until": "Only what happened before this time.",
+    "days": "How many days to look back.",
+}
+"""What parameters mean; a name means the same wherever it stands."""
+
+ANSWERS = {"200": "Done.", "201": "Made.", "204": "Done; the answer is empty."}
+
+PROBLEM: dict[str, Any] = {
+    "type": "object",
+    "title": "Problem",
+    "description": "Why a call was refused.",
+    "required": ["code", "detail", "request_id"],
+    "properties": {
+        "code": {"type": "string", "description": "the kind of refusal, for programs; it does not change"},
+        "detail": {"type": "string", "description": "what is wrong and what to do about it, for people"},
+        "request_id": {"type": ["string", "null"], "description": "the request, as audit and log call it"},
+    },
+    "examples": [{"code": "not_found", "detail": "There is no such tenant.", "request_id": "9f1c2b…"}],
+}
+
+REFUSALS = {
+    "400": "What was sent can't be read as what it should be; `detail` says where.",
+    "401": "There is no key, or none that is live.",
+    "403": "The key is live and does not reach this far.",
+    "404": "There is no such row, or it is another tenant's, which is the same.",
+    "409": "It does not fit the present state; `code` says why.",
+}
+
+_RULE = {
+    "prefix": "acme-",
+    "roles": {
+        "admin": {"label": "Admin", "admin": True, "names": ["admins"]},
+        "member": {"label": "Member", "names": ["members"], "aliases": ["Everybody"]},
+    },
+    "default": "member",
+}
+
+EXAMPLES: dict[str, Any] = {
+    "NewTenant": {"slug": "acme", "name": "Acme", "plan": "business"},
+    "TenantChange": {"plan": "enterprise"},
+    "NewPerson": {"user_name": "maria@acme.example", "display_name": "Maria Silva", "role": "member"},
+    "RoleGiven": {"role": "admin"},
+    "Deactivation": {"reason": "left the company"},
+    "TokenWanted": {"label": "Okta", "scopes": ["scim"]},
+    "Rotation": {"overlap_seconds": 86400},
+    "SessionWanted": {"tenant": "acme", "user_name": "maria@acme.example", "lifetime_seconds": 28800},
+    "RoleRule": _RULE,
+}
+"""A body for each thing that is sent, as one would send it."""
+
+INTROSPECTION_BODY: dict[str, Any] = {
+    "required": True,
+    "content": {
+        "application/x-www-form-urlencoded": {
+            "schema": {
+                "type": "object",
+                "required": ["token"],
+                "properties": {"token": {"type": "string", "description": "the session or token in question"}},
+            },
+            "example": {"token": "rc_ses_…"},
+        }
+    },
+}
+
+INTROSPECTION_ANSWER: dict[str, Any] = {
+    "type": "object",
+    "title": "Introspection",
+    "description": "What a credential is good for; with `active` false there is nothing else.",
+    "required": ["active"],
+    "properties": {
+        "active": {"type": "boolean", "description": "whether it is good right now"},
+        "token_type": {"type": "string", "description": "the kind of credential"},
+        "jti": {"type": "string", "format": "uuid", "description": "its id"},
+        "tenant": {"type": "string", "description": "the tenant's slug"},
+        "tenant_id": {"type": "string", "format": "uuid"},
+        "sub": {"type": "string", "format": "uuid", "description": "the person's id, if it is a person's"},
+        "username": {"type": "string"},
+        "role": {"type": "string", "description": "the person's role, read now"},
+        "scope": {"type": "string", "description": "a token's scopes, with a space between"},
+        "iat": {"type": "integer", "description": "when it was issued, in seconds since 1970"},
+        "exp": {"type": "integer", "description": "when it ends, in seconds since 1970; left out if it does not"},
+    },
+}

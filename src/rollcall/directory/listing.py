@@ -1,0 +1,126 @@
+"""Lists: what a list request asks, read, answered a page at a time, by index or by cursor (RFC 9865)."""
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+from rollcall.access import gate
+from rollcall.access.gate import Admitted, Call
+from rollcall.db import Row
+from rollcall.directory import search
+from rollcall.directory.calls import refused, trace
+from rollcall.directory.queries import USUAL_RESULTS, Query, query_of
+from rollcall.scim import documents
+from rollcall.scim.cursors import Key, Position, open_cursor, seal
+from rollcall.scim.errors import InvalidValue, SCIMException
+from rollcall.scim.search import Search
+
+CURSOR_LIFE = timedelta(minutes=10)
+"""How long a cursor is good for; ServiceProviderConfig announces it."""
+
+Read = Callable[[bool], Search]
+"""Reads what a request asks for; with True, the values of its filter may lack their quotes."""
+
+Render = Callable[[Row], bytes]
+"""Renders one resource of a page."""
+
+_ADMIT = "SELECT * FROM gate($1, $2, $3, 'read')"
+
+
+async def asked(call: Call, read: Read) -> Search:
+    """What a list request asks for; a filter that can't be read as it is is read as the provider's profile has it.
+
+    Raises:
+        SCIMException: the gate refuses, or the request can't be read; that has been written down.
+    """
+    try:
+        return read(False)
+    except SCIMException as refusal:
+        token = call.token
+        row = await call.door.pool.fetchrow(_ADMIT, token.tenant_id, token.id, token.digest)
+        assert row is not None
+        admitted = await gate.judge(call, row)
+        if admitted.profile.unquoted_filter_values:
+            try:
+                wanted = read(True)
+            except SCIMException as second:
+                raise await refused(admitted, second) from second
+            admitted.deviated(wanted.deviations)
+            return wanted
+        raise await refused(admitted, refusal) from refusal
+
+
+async def listed(call: Call, wanted: Search, render: Render, *, members: bool = True) -> bytes:
+    """The page that *wanted* asks for, as a ListResponse.
+
+    Raises:
+        SCIMException: the gate refuses, the cursor is not good, or the filter takes too long.
+    """
+    after = await _opened(call, wanted)
+    query = query_of(wanted, after=after, members=members)
+    rows = await _brought(call, query, wanted)
+    page = search.page(query, rows)
+    shown = [render(row) for row in page.rows]
+    if not query.by_cursor:
+        return documents.list_page(shown, total=page.total, start_index=query.start_index)
+    return documents.list_page(shown, total=page.total, next_cursor=_sealed(call, wanted, page.next))
+
+
+async def listed_together(call: Call, each: Sequence[tuple[Search, Render]], *, members: bool = True) -> bytes:
+    """A page of several kinds of resources, one kind after the other (RFC 7644 §3.4.2.1).
+
+    Raises:
+        SCIMException: as for `listed`; pages by cursor are for one kind at a time.
+    """
+    first = each[0][0]
+    if first.cursor is not None:
+        raise InvalidValue(detail="cursor: ask one kind of resource at a time, as in /Users")
+    left = USUAL_RESULTS if first.count is None else min(first.count, search.MOST_RESULTS)
+    shown: list[bytes] = []
+    total = 0
+    for wanted, render in each:
+        start = max(1, first.start_index - total)
+        query = query_of(wanted, members=members)
+        query = Query(query.tree, start, left, query.kind, query.order, members=members)
+        rows = await _brought(call, query, wanted)
+        found = [render(row) for row in search.page(query, rows).rows]
+        shown += found
+        left -= len(found)
+        total += rows[0]["total"]
+    return documents.list_page(shown, total=total, start_index=first.start_index)
+
+
+async def _brought(call: Call, query: Query, wanted: Search) -> Sequence[Row]:
+    """The rows of a page; the gate has been passed, and the read has left its trace."""
+    rows = await search.rows(call, query)
+    admitted = await gate.judge(call, rows[0])
+    if query.beyond_the_hot_paths:
+        try:
+            rows = await search.filtered(call, query)
+        except SCIMException as refusal:
+            raise await refused(admitted, refusal) from refusal
+    admitted.deviated(wanted.deviations)
+    trace(admitted, None)
+    return rows
+
+
+async def _opened(call: Call, wanted: Search) -> tuple[Key, ...] | None:
+    """The position that a cursor stands for. It is sealed with the token's digest, so only its token can use it."""
+    if not wanted.cursor:
+        return None
+    token = call.token
+    try:
+        return open_cursor(
+            token.digest, token.tenant_id, wanted.cursor, query=wanted.fingerprint, now=call.arrived
+        ).after
+    except SCIMException as refusal:
+        row = await call.door.pool.fetchrow(_ADMIT, token.tenant_id, token.id, token.digest)
+        assert row is not None
+        admitted: Admitted = await gate.judge(call, row)
+        raise await refused(admitted, refusal) from refusal
+
+
+def _sealed(call: Call, wanted: Search, after: tuple[Key, ...] | None) -> str | None:
+    if after is None:
+        return None
+    token = call.token
+    return seal(token.digest, token.tenant_id, Position(wanted.fingerprint, after), call.arrived + CURSOR_LIFE)

@@ -1,0 +1,183 @@
+"""/v1/openapi.json and /v1/docs: the management API described, and a page to try it."""
+
+import re
+from html import unescape
+from typing import Any
+
+import httpx
+import pytest_asyncio
+from litestar import Litestar
+from litestar.routes import HTTPRoute
+from openapi_spec_validator import validate
+
+from factories import DART_RULE, Callers, a_tenant
+from rollcall.api.docs import words
+
+Json = dict[str, Any]
+
+
+@pytest_asyncio.fixture(scope="session")
+async def document(http: httpx.AsyncClient) -> Json:
+    """The document, as a program without any key gets it."""
+    answer = await http.get("/v1/openapi.json")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "application/vnd.oai.openapi+json"
+    return answer.json()
+
+
+def operations(document: Json) -> list[tuple[str, Json]]:
+    return [
+        (f"{method.upper()} {path}", operation)
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+    ]
+
+
+def test_valid(document: Json) -> None:
+    """The document is valid OpenAPI 3.1."""
+    assert document["openapi"].startswith("3.1")
+    validate(document)
+
+
+def test_complete(app: Litestar, document: Json) -> None:
+    """Every call of the management API is in the document."""
+    for route in app.routes:
+        path = route.path_format
+        if isinstance(route, HTTPRoute) and path.startswith("/v1/") and not path.startswith(("/v1/docs", "/v1/open")):
+            for method in route.methods - {"OPTIONS"}:
+                assert method.lower() in document["paths"].get(path, {}), f"{method} {path}"
+
+
+def test_explained(document: Json) -> None:
+    """Every call has a name of its own, a summary, a sentence on what it does, a known group, and its keys."""
+    tags = {tag["name"] for tag in document["tags"]}
+    for call, operation in operations(document):
+        assert re.fullmatch(r"[A-Z][a-z]+( [a-z0-9]+)+", operation["summary"]), call
+        assert operation["description"].endswith("."), f"{call}: say in the handler's docstring what it does"
+        assert set(operation["tags"]) <= tags, f"{call}: describe its tag in api/docs/words.py"
+        assert operation["security"], f"{call}: name its guard in api/docs/words.py"
+    names = [operation["operationId"] for _, operation in operations(document)]
+    assert len(names) == len(set(names))
+    assert all(tag["description"] for tag in document["tags"])
+
+
+def test_parameters_explained(document: Json) -> None:
+    """Every parameter says what it means, and none is sent as null."""
+    for call, operation in operations(document):
+        for parameter in operation.get("parameters", []):
+            where = f"{call}: {parameter['name']}: describe it in its handler or in api/docs/words.py"
+            assert parameter["description"], where
+            assert "null" not in str(parameter["schema"]), where
+
+
+def test_keys(document: Json) -> None:
+    """The keys that a call takes are bearer tokens, and differ as the guards do."""
+    for scheme in document["components"]["securitySchemes"].values():
+        assert (scheme["type"], scheme["scheme"]) == ("http", "bearer")
+    keys = {
+        operation["operationId"]: {key for each in operation["security"] for key in each}
+        for _, operation in operations(document)
+    }
+    assert keys["create_tenant"] == {"operator"}
+    assert keys["issue_token"] == {"operator", "admin"}
+    assert keys["open_session"] == {"operator", "application"}
+    assert keys["list_people"] == {"operator", "application", "admin"}
+    assert keys["introspect_token"] == {"application"}
+
+
+def test_refusals(document: Json) -> None:
+    """Every call says how it refuses, in the one form that refusals have."""
+    for call, operation in operations(document):
+        refusals = {status: answer for status, answer in operation["responses"].items() if status >= "400"}
+        assert {"400", "401", "403"} <= set(refusals), call
+        for status, answer in refusals.items():
+            assert answer == {"$ref": f"#/components/responses/{status}"}, call
+    for answer in document["components"]["responses"].values():
+        assert answer["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Problem"}
+
+
+async def test_refusals_as_described(http: httpx.AsyncClient, document: Json) -> None:
+    """A real refusal has exactly the fields that the document gives it."""
+    answer = await http.get("/v1/tenants")
+
+    problem = document["components"]["schemas"]["Problem"]
+    assert set(answer.json()) == set(problem["properties"]) == set(problem["required"])
+
+
+def test_examples_are_used(document: Json) -> None:
+    """Every JSON body comes with an example, and no example is left from a body that is gone."""
+    schemas = document["components"]["schemas"]
+    assert set(words.EXAMPLES) <= set(schemas)
+    for call, operation in operations(document):
+        for media_type, content in operation.get("requestBody", {}).get("content", {}).items():
+            name = content["schema"].get("$ref", "").rpartition("/")[2]
+            given = schemas[name].get("examples") if media_type == "application/json" else content.get("example")
+            assert given, f"{call}: add an example to api/docs/words.py"
+
+
+async def test_examples_work(callers: Callers) -> None:
+    """The examples, sent as they are one after the other, are carried out."""
+    acme = await a_tenant(callers, rule={**DART_RULE, "prefix": "acme-"})
+    ops, examples = callers.operator, words.EXAMPLES
+
+    made = await ops.post("/v1/tenants", json={**examples["NewTenant"], "slug": f"{acme.slug}-b"})
+    person = await ops.post(f"{acme.v1}/people", json=examples["NewPerson"])
+    assert (made.status_code, person.status_code) == (201, 201), made.text + person.text
+    maria = f"{acme.v1}/people/{person.json()['id']}"
+    session = {**examples["SessionWanted"], "tenant": acme.slug}
+    token = await ops.post(f"{acme.v1}/tokens", json=examples["TokenWanted"])
+    for answer in (
+        token,
+        await callers.product.post("/v1/sessions", json=session),
+        await ops.post(f"{acme.v1}/tokens/{token.json()['id']}/rotate", json=examples["Rotation"]),
+        await ops.post(f"{maria}/role", json=examples["RoleGiven"]),
+        await ops.post(f"{maria}/deactivate", json=examples["Deactivation"]),
+        await ops.put(f"{acme.v1}/role-rule", json=examples["RoleRule"]),
+        await ops.patch(acme.v1, json=examples["TenantChange"]),
+    ):
+        assert answer.is_success, answer.text
+
+
+async def test_page_shows_every_call(http: httpx.AsyncClient, document: Json) -> None:
+    """The page has every call of the document, with its address, its parameters and its body."""
+    page = await http.get("/v1/docs")
+
+    assert page.status_code == 200
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    for call, operation in operations(document):
+        name = operation["operationId"]
+        found = re.search(rf'<details id="{name}" class="call">.*?<h3>Answers</h3>', page.text, re.DOTALL)
+        assert found, call
+        method, path = call.split()
+        assert f'data-method="{method}" data-path="{path}"' in found[0]
+        for parameter in operation.get("parameters", []):
+            assert f'id="{name}.{parameter["name"]}"' in found[0]
+        assert ("<textarea" in found[0]) == ("requestBody" in operation)
+    assert '"slug": "acme"' in unescape(page.text)
+
+
+async def test_page_needs_no_other_server(http: httpx.AsyncClient) -> None:
+    """All that the page loads is served here, and its policy forbids the rest; so it works offline."""
+    page = await http.get("/v1/docs")
+
+    policy = page.headers["content-security-policy"].split("; ")
+    assert {"default-src 'none'", "script-src 'self'", "connect-src 'self'", "frame-ancestors 'none'"} <= set(policy)
+    assert not [rule for rule in policy if "unsafe" in rule or "http" in rule]
+    assert not re.search(r"<script(?! src=)|<style|\bstyle=|\bonclick=", page.text)
+    loaded = re.findall(r'(?:src|<link rel="\w+" href)="([^"]+)"', page.text)
+    assert len(loaded) == 3
+    for address in loaded:
+        if not address.startswith("data:"):
+            asset = await http.get(address)
+            assert asset.status_code == 200
+            assert "immutable" in asset.headers["cache-control"]
+            assert not re.search(r"https?://|\burl\(|@import|innerHTML|eval\(", asset.text)
+
+
+async def test_page_is_public_and_knows_nothing(http: httpx.AsyncClient) -> None:
+    """An unknown file of the page is 404, an outdated address is not kept, and nothing else hides beside them."""
+    assert (await http.get("/v1/docs/assets/docs.html")).status_code == 404
+    assert (await http.get("/v1/docs/assets/docs.js?v=older")).headers["cache-control"] == "no-cache"
+    assert (await http.get("/v1/docs/nothing")).status_code == 404
+    assert (await http.get("/v1/nothing")).json()["code"] == "not_found"
+    assert (await http.get("/v1/docs/openapi.json")).json() == (await http.get("/v1/openapi.json")).json()

@@ -1,0 +1,161 @@
+"""/console/: what is running, for anybody."""
+
+import re
+import socket
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from litestar import Litestar
+from pydantic import SecretStr
+
+from factories import Callers, a_tenant, deactivation, in_process
+from rollcall.app import create_app
+from rollcall.cli.embedded import Engines, prepare, running
+from rollcall.console.status import LATE_SECONDS, Tone, deliveries_part
+from rollcall.db import Database
+from rollcall.journal import outbox
+from rollcall.journal.outbox import Backlog
+from rollcall.settings import Settings
+from rollcall.work import SYSTEM, Origin, open_fleet
+
+BASE = "http://rollcall.test"
+
+
+def parts(page: httpx.Response) -> dict[str, str]:
+    """The state of each part, as the page's badges say it."""
+    rows = re.findall(r"<h3>(\w+)</h3>\s*<span class=\"badge \w+\"><svg.*?</svg>([\w ]+)</span>", page.text, re.DOTALL)
+    return dict(rows)
+
+
+@asynccontextmanager
+async def visitor(settings: Settings) -> AsyncGenerator[httpx.AsyncClient]:
+    """Somebody who looks at an installation of its own."""
+    app = create_app(settings)
+    async with app.lifespan(), httpx.AsyncClient(transport=in_process(app), base_url=BASE) as client:
+        yield client
+
+
+def nobody_listens() -> str:
+    """An address at which no broker is."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return f"redis://127.0.0.1:{taken.getsockname()[1]}/0"
+
+
+async def test_all_well(settings: Settings) -> None:
+    """With everything running the page is 200 and says so of each part."""
+    async with visitor(settings) as client:
+        page = await client.get("/console/")
+
+    assert page.status_code == 200
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    found = parts(page)
+    assert found["Database"] == found["Broker"] == "OK"
+    assert found["Deliveries"] in {"Nothing waiting", "On their way", "Late"}
+    assert f"{settings.public_url}/scim/v2" in page.text
+
+
+async def test_leads_on(http: httpx.AsyncClient) -> None:
+    """Every address the page links to answers."""
+    page = await http.get("/console/")
+
+    links = set(re.findall(r'href="(/[^"]*)"', page.text))
+    assert {"/v1/docs", "/scim/v2/ServiceProviderConfig"} <= links
+    for link in links:
+        assert (await http.get(link)).status_code == 200, link
+    assert "rollcall --help" in page.text
+
+
+async def test_broker_away(settings: Settings) -> None:
+    """Without a broker the page is 200, and says that requests go on and deliveries wait."""
+    alone = settings.model_copy(update={"redis_url": SecretStr(nobody_listens())})
+    async with visitor(alone) as client:
+        page = await client.get("/console/")
+
+    assert page.status_code == 200
+    assert (parts(page)["Database"], parts(page)["Broker"]) == ("OK", "Away")
+    assert "something needs a look" in page.text
+
+
+def settings_of(engines: Engines) -> Settings:
+    """Settings that point at these engines."""
+    return Settings(
+        database_url=SecretStr(engines.database_url), redis_url=SecretStr(engines.valkey.url), environment="development"
+    )
+
+
+async def test_database_behind_then_away(tmp_path: Path) -> None:
+    """Tables that are missing, and then a database that stops, each give a page with status 503 that says what to do.
+
+    What readiness answers agrees with it.
+    """
+    with running(tmp_path, durable=False) as (postgres, valkey):
+        async with visitor(settings_of(await prepare(postgres, valkey))) as client:
+            behind, unready = await client.get("/console/"), await client.get("/health/ready")
+            postgres.stop()
+            away, unable = await client.get("/console/"), await client.get("/health/ready")
+
+    assert (behind.status_code, unready.status_code) == (503, 503)
+    assert parts(behind) == {"Database": "Migrations behind", "Broker": "OK", "Deliveries": "Not known"}
+    assert "rollcall migrate" in behind.text
+    assert "rollcall migrate" in unready.json()["checks"]["database"]
+    assert (away.status_code, unable.status_code) == (503, 503)
+    assert parts(away) == {"Database": "Away", "Broker": "OK", "Deliveries": "Not known"}
+    assert "rollcall doctor" in away.text
+    assert unable.json()["checks"]["database"] == "away"
+
+
+async def test_deliveries_waiting(settings: Settings, callers: Callers, database: Database) -> None:
+    """Messages that wait are told of without a number, and nothing on the page names the tenant they are of."""
+    acme = await a_tenant(callers)
+    person = await acme.person()
+    await acme.scim.patch(f"/Users/{person['id']}", json=deactivation())
+    async with open_fleet(database, SYSTEM, Origin("test")) as fleet:
+        assert (await outbox.backlog(fleet)).waiting
+
+    async with visitor(settings) as client:
+        page = await client.get("/console/")
+
+    assert parts(page)["Deliveries"] in {"On their way", "Late"}
+    assert acme.slug not in page.text
+    assert acme.id not in page.text
+
+
+async def test_says_no_secret(settings: Settings, http: httpx.AsyncClient) -> None:
+    """No address of an engine stands on the page."""
+    page = (await http.get("/console/")).text
+
+    for url in (settings.database_url, settings.redis_url):
+        where = url.get_secret_value().rpartition("@")[2]
+        assert where not in page
+        assert where.partition("/")[0] not in page
+
+
+@pytest.mark.parametrize(
+    ("waiting", "state", "tone"),
+    [
+        (Backlog(waiting=0, dead=0, oldest_seconds=0), "Nothing waiting", Tone.GOOD),
+        (Backlog(waiting=7, dead=0, oldest_seconds=LATE_SECONDS), "On their way", Tone.GOOD),
+        (Backlog(waiting=7, dead=0, oldest_seconds=LATE_SECONDS + 1), "Late", Tone.NOTICE),
+        (Backlog(waiting=0, dead=3, oldest_seconds=0), "Given up", Tone.NOTICE),
+        (None, "Not known", Tone.NOTICE),
+    ],
+)
+def test_deliveries_in_words(waiting: Backlog | None, state: str, tone: Tone) -> None:
+    """What waits is told by how long it has waited, never by how much it is."""
+    part = deliveries_part(waiting)
+
+    assert (part.state, part.tone) == (state, tone)
+    assert not re.search(r"\d", part.state + part.said)
+
+
+async def test_kept_for_a_crowd(app: Litestar, http: httpx.AsyncClient) -> None:
+    """Visitors within a moment get the same page, also with a query that makes it look like another."""
+    first = await http.get("/console/")
+    second = await http.get("/console/", params={"anything": "else"})
+
+    assert first.text == second.text
+    assert await app.stores.get("response_cache").exists("console_status")
