@@ -470,9 +470,9 @@ def test_time():
     ]
 
     def once() -> float:
-        start = time.perf_counter()
+        start = time.process_time()
         for _ in range(100):
             rule.read(seen)
-        return (time.perf_counter() - start) / 100
+        return (time.process_time() - start) / 100
 
     assert min(once() for _ in range(20)) < 15e-6 * 4  # the goal is 15 µs; other work shares a test machine

@@ -199,9 +199,9 @@ def test_the_given_order_stays() -> None:
 )
 def test_large_requests_are_quick(operations: list[object]) -> None:
     """As many operations and references as a body can hold are ordered in about a second."""
-    begun = time.perf_counter()
+    begun = time.process_time()
     assert ordered(plan(*operations))
-    assert time.perf_counter() - begun < 2
+    assert time.process_time() - begun < 2
 
 
 def test_resolving() -> None:

@@ -81,6 +81,6 @@ def test_any_list_is_read_exactly(listed: list[tuple[str, str]], other: str, sep
 @pytest.mark.parametrize("piece", [",", '"x",', "x ", " ", "W/", '"'])
 def test_long_headers(piece: str) -> None:
     """A header made to occupy a process does not."""
-    begun = time.perf_counter()
+    begun = time.process_time()
     assert proceeds(Conditions(if_none_match=piece * 100_000), NOW, reading=True)
-    assert time.perf_counter() - begun < 1
+    assert time.process_time() - begun < 1

@@ -157,10 +157,10 @@ def test_any_text_is_a_filter_or_invalid(text: str) -> None:
 @pytest.mark.parametrize("text", ["(" * 10_000, "not (" * 800, "title pr and " * 300, "[" * 4_000, '"\\' * 2_000])
 def test_hostile_filters_are_refused_at_once(text: str) -> None:
     """Filters made to exhaust the parser are refused before it sees them."""
-    begun = time.perf_counter()
+    begun = time.process_time()
     with pytest.raises(InvalidFilter):
         read_filter(text)
-    assert time.perf_counter() - begun < 0.5
+    assert time.process_time() - begun < 0.5
 
 
 def test_resolving() -> None:

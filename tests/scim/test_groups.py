@@ -423,9 +423,9 @@ def test_net_change() -> None:
 )
 def test_large_patches_are_quick(operations: list[object]) -> None:
     """A thousand operations with thousands of members are read in well under a second."""
-    begun = time.perf_counter()
+    begun = time.process_time()
     assert steps(*operations)
-    assert time.perf_counter() - begun < 1
+    assert time.process_time() - begun < 1
 
 
 @pytest.mark.parametrize(
@@ -442,10 +442,10 @@ def test_large_patches_are_quick(operations: list[object]) -> None:
 )
 def test_hostile_patches_are_refused_soon(operations: list[object]) -> None:
     """A patch made to occupy a process is refused before it does."""
-    begun = time.perf_counter()
+    begun = time.process_time()
     with pytest.raises(SCIMException):
         steps(*operations)
-    assert time.perf_counter() - begun < 2
+    assert time.process_time() - begun < 2
 
 
 names = st.sampled_from(

@@ -338,7 +338,7 @@ def test_password_is_in_no_message() -> None:
 def test_hostile_patches_are_refused_soon(operations: list[object]) -> None:
     """A patch made to occupy a process is refused before it does."""
     person = ada(emails=[{"value": f"x{number}", "type": "work"} for number in range(1_000)])
-    begun = time.perf_counter()
+    begun = time.process_time()
     with pytest.raises(SCIMException):
         apply(*operations, to=person)
-    assert time.perf_counter() - begun < 3
+    assert time.process_time() - begun < 3

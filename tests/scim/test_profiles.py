@@ -208,9 +208,9 @@ def test_filters_without_quotes(sent: str, read: str) -> None:
 @pytest.mark.parametrize("piece", ["a eq ", "eq ", " ", '"', "x eq b ", "and ", "x eq a and "])
 def test_quoting_takes_as_long_as_the_text(piece: str) -> None:
     """No filter makes the rewriting slow."""
-    begun = time.perf_counter()
+    begun = time.process_time()
     quoted("x eq b" + piece * 50_000)
-    assert time.perf_counter() - begun < 1
+    assert time.process_time() - begun < 1
 
 
 def test_wrapped_values() -> None:

@@ -107,10 +107,10 @@ def test_depth() -> None:
 )
 def test_hostile_bodies_are_refused_at_once(body: bytes) -> None:
     """Bodies made to exhaust the stack or the processor are refused in well under a second."""
-    begun = time.perf_counter()
+    begun = time.process_time()
     with pytest.raises(InvalidSyntax):
         read_json(body)
-    assert time.perf_counter() - begun < 1
+    assert time.process_time() - begun < 1
 
 
 @pytest.mark.parametrize(

@@ -257,8 +257,8 @@ def test_any_query(parameters: dict[str, str]) -> None:
 @pytest.mark.parametrize("text", ["(" * 10_000, "x eq a " * 50_000, "eq " * 100_000, 'x eq "' * 50_000])
 def test_hostile_filters_are_refused_at_once(text: str) -> None:
     """A filter made to occupy a process is refused before it does, whichever way it is read."""
-    begun = time.perf_counter()
+    begun = time.process_time()
     for among in ((), ALL):
         with pytest.raises(InvalidFilter):
             read_parameters({"filter": text}, USERS, among=among, unquoted_values=True)
-    assert time.perf_counter() - begun < 0.5
+    assert time.process_time() - begun < 0.5

@@ -127,8 +127,9 @@ BEGIN
     SELECT count(*) INTO u.total FROM users WHERE tenant_id = p_tenant;
     FOR u.id, u.document, u.version, u.created_at, u.last_modified, u.groups IN
         SELECT s.id, s.document::text, s.version, s.created_at, s.last_modified, groups_of(p_tenant, s.id, p_base)
-          FROM users s
-         WHERE s.tenant_id = p_tenant ORDER BY s.id OFFSET p_offset LIMIT p_count
+          FROM (SELECT id FROM users WHERE tenant_id = p_tenant ORDER BY id OFFSET p_offset LIMIT p_count) p
+          JOIN users s ON s.tenant_id = p_tenant AND s.id = p.id  -- nothing of the people passed over is worked out
+         ORDER BY s.id
     LOOP
         RETURN NEXT u;
     END LOOP;

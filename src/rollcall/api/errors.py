@@ -1,5 +1,6 @@
 """Every refusal outside SCIM as JSON: a code for programs, a sentence for people, the request's id for both."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -60,16 +61,41 @@ def meaning(request: AnyRequest, exception: Exception) -> Meaning:  # noqa: PLR0
             return Meaning(404, "not_found", "There is nothing at this address; /v1/docs lists those there are.")
         case HTTPException(status_code=413):
             return Meaning(413, "too_large", f"The body is larger than {LARGEST_BODY} bytes, the most that is read.")
+        case HTTPException(status_code=400):
+            return Meaning(400, "invalid", f"body: it can't be read as JSON ({exception.detail})")
         case HTTPException(status_code=status) if status < 500:
             return Meaning(status, "invalid", exception.detail)
         case _:
-            detail = "Something went wrong here, and nothing was changed; the log has it under this request_id."
+            detail = "Something went wrong on our side; try again, and if that is no help, report this request_id."
             return Meaning(500, "failed", detail)
+
+
+_IN_PLAIN_WORDS = tuple(
+    (re.compile(pattern), words)
+    for pattern, words in (
+        (r"^'data'$", "is missing; send JSON with Content-Type: application/json"),
+        (r"^Value error, ", ""),
+        (r"^Field required$", "is missing"),
+        (r"^Extra inputs are not permitted$", "there is no such field"),
+        (r"^Input should be a valid dictionary or instance of \w+$", "has to be a JSON object"),
+        (r"^Expected `object`, got `\w+`$", "has to be a JSON object"),
+        (r"^Input should have timezone info$", "needs a time zone, as in 2026-01-31T12:00:00Z"),
+        (r"^Invalid RFC3339 encoded datetime$", "has to be a moment, as 2026-01-31T12:00:00Z is one"),
+        (r"^Invalid UUID$", "has to be an id, as 0192e7a4-5c1b-7d3e-8f60-1a2b3c4d5e6f is one"),
+        (r"^Invalid enum value '(.*)'$", r'can\'t be "\1"'),
+        (r"^Expected `int`, got `\w+`$", "has to be a whole number"),
+        (r"^Expected `bool`, got `\w+`$", "has to be true or false"),
+        (r"^Expected `int` >= (\d+)$", r"has to be at least \1"),
+        (r"^Expected `int` <= (\d+)$", r"has to be at most \1"),
+        (r"^(?:Input|String|List|Value) should (have|be) ", r"has to \1 "),
+    )
+)
+"""What the framework's two validators say, and what we say instead; anything else is passed on as it is."""
 
 
 def _said(found: dict[str, Any]) -> str:
     """What is wrong with one field, in words without the framework's own vocabulary."""
-    key, message = found.get("key"), str(found.get("message", "")).removeprefix("Value error, ")
-    if key == "data" and message == "'data'":
-        return "body: it is missing; send JSON with Content-Type: application/json"
+    key, message = found.get("key"), str(found.get("message", ""))
+    for pattern, words in _IN_PLAIN_WORDS:
+        message = pattern.sub(words, message)
     return f"{'body' if key in (None, 'data') else key}: {message}"

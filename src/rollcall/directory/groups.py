@@ -387,7 +387,7 @@ async def _refuse_conflicts(
     told = [f"{person['user_name']}: {reading.describe()}" for person, reading in conflicts.found]
     more = len(told) - _NAMED_IN_REFUSALS
     detail = "; ".join(told[:_NAMED_IN_REFUSALS]) + (f"; and {more} more people" if more > 0 else "")
-    refusal = InvalidValue(detail=f"members: {detail}")
+    refusal = InvalidValue(detail=f"members: a person has one role, so nothing was changed: {detail}")
     cases = [
         mapping.case_of({"userName": person["user_name"]}, reading) | {"user_id": str(person["user_id"])}
         for person, reading in conflicts.found

@@ -382,7 +382,7 @@ async def _conflict(
 
 
 def _refusal_of(conflict: standings.ConflictingRoles) -> InvalidValue:
-    return InvalidValue(attribute="roles", detail=f"roles: {conflict.detail}")
+    return InvalidValue(attribute="roles", detail=f"roles: {conflict.detail}; a person has one, so nothing was changed")
 
 
 def _stored(row: Row) -> Stored:

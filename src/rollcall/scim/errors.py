@@ -115,7 +115,9 @@ class Uniqueness(UniquenessException):
     """Somebody else in the tenant has this value already."""
 
     def __init__(self, attribute: str) -> None:
-        super().__init__(attribute=attribute, detail=f"{attribute} is already in use")
+        super().__init__(
+            attribute=attribute, detail=f"{attribute} is already in use here, perhaps by something inactive"
+        )
 
 
 class PayloadTooLarge(PayloadTooLargeException):

@@ -296,3 +296,32 @@ async def test_refusal_under_lock_is_audited(acme: Tenant, owner: Connection) ->
     entries = await acme.audit(action="scim.users.patch")
     assert sorted(entry["status"] for entry in entries) == statuses
     assert done(await acme.scim.get(f"/Users/{taken['id']}"))["userName"] == "taken"
+
+
+async def test_unassigned_active(acme: Tenant) -> None:
+    """Whoever is no longer said to be active is not, until somebody says so: neither silence nor a PUT lets them in."""
+    maria = await acme.person("maria")
+    address, session = f"/Users/{maria['id']}", await acme.session(maria)
+    removal = patch_op({"op": "remove", "path": "active"})
+
+    for _ in range(2):
+        answer = await acme.scim.patch(address, json=removal)
+        assert answer.status_code == 200
+        assert "active" not in answer.json()
+    assert not await acme.callers.is_live(session)
+    assert "active" not in (await acme.scim.put(address, json={"userName": "maria"})).json()
+    assert "active" not in (await acme.scim.get(address)).json()
+    assert (await acme.callers.operator.get(f"{acme.v1}/people/{maria['id']}")).json()["active"] is False
+
+    back = patch_op({"op": "replace", "path": "active", "value": True})
+    assert (await acme.scim.patch(address, json=back)).json()["active"] is True
+
+
+async def test_removing_the_active_of_somebody_inactive(acme: Tenant) -> None:
+    """A removal never reactivates anybody."""
+    maria = await acme.person("maria", active=False)
+    address = f"/Users/{maria['id']}"
+
+    assert (await acme.scim.patch(address, json=patch_op({"op": "remove", "path": "active"}))).status_code == 200
+
+    assert (await acme.callers.operator.get(f"{acme.v1}/people/{maria['id']}")).json()["active"] is False

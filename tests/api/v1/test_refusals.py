@@ -7,7 +7,9 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from api.expect import turned_down
 from factories import Callers, Tenant
+from rollcall.api.v1 import refusals
 from rollcall.db import Connection
 
 NOBODY = "00000000-0000-7000-8000-000000000000"
@@ -158,3 +160,15 @@ async def test_installations_audit(acme: Tenant, callers: Callers) -> None:
     assert len({entry["id"] for entry in first["entries"] + second["entries"]}) == 4
     assert "installation_key.issued" in {entry["action"] for entry in await of_installation(callers, limit=500)}
     assert await of_installation(callers, actor=acme.token["id"]) == []
+
+
+async def test_audit_that_fails(acme: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refusal that can't be written down is answered all the same, and is in the log."""
+
+    async def fail(*_: Any, **__: Any) -> None:
+        raise ConnectionResetError
+
+    monkeypatch.setattr(refusals, "record_refusal", fail)
+
+    turned_down(await acme.callers.operator.get("/v1/tenants/no-such-tenant"), 404, "not_found")
+    turned_down(await acme.callers.operator.post(f"{acme.v1}/people", json={}), 400, "invalid", "user_name: is missing")

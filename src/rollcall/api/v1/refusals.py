@@ -2,18 +2,23 @@
 
 from typing import Any
 
+import structlog
 from litestar import Request
 from litestar.types import Scope
+from sqlalchemy.exc import SQLAlchemyError
 
 from rollcall.access.gate import Door
 from rollcall.api import errors
 from rollcall.api.errors import Meaning
 from rollcall.api.requests import AnyRequest, origin, source_of
 from rollcall.api.v1.callers import action_of, caller_of, identify
+from rollcall.db import DatabaseError
 from rollcall.errors import NotFound, Unauthenticated
 from rollcall.journal.record import record_refusal
 from rollcall.tenancy import tenants
 from rollcall.work import SYSTEM, TenantRef, open_fleet, open_work
+
+log = structlog.get_logger(__name__)
 
 
 async def write_down(exception: Exception, scope: Scope) -> None:
@@ -29,13 +34,16 @@ async def write_down(exception: Exception, scope: Scope) -> None:
     meant = errors.meaning(request, exception)
     if caller.written_down or meant.status >= 500:
         return
-    if caller.actor is None and not isinstance(exception, Unauthenticated):
-        await _look_who_calls(request)
-    if caller.actor is None:
-        door: Door = request.app.state.door
-        door.traces.refused(source_of(request))
-    else:
-        await _enter(request, meant)
+    try:
+        if caller.actor is None and not isinstance(exception, Unauthenticated):
+            await _look_who_calls(request)
+        if caller.actor is not None:
+            await _enter(request, meant)
+            return
+    except (OSError, SQLAlchemyError, *DatabaseError):  # refused it is all the same, and nothing was changed
+        log.exception("a refusal was not written down", status=meant.status, path=scope["path"])
+    door: Door = request.app.state.door
+    door.traces.refused(source_of(request))
 
 
 async def _look_who_calls(request: AnyRequest) -> None:
