@@ -349,6 +349,36 @@ async def test_groups_by_example(tenant: Tenant, written: str, names: list[str])
         assert {named[each] for each in await directory.found(read_filter(written, GROUPS), GROUPS)} == set(names)
 
 
+EDGES = [
+    Made({"userName": "\ud7ff1", "emails": [{"value": ""}]}),
+    Made({"userName": "\U0010ffff1", "emails": [{"value": "a"}]}),
+    Made({"userName": "\ue0001"}),
+]
+
+
+@pytest.mark.parametrize(
+    ("written", "places"),
+    [
+        ('userName sw "\ud7ff"', [0]),
+        ('userName sw "\ue000"', [2]),
+        ('userName sw "\U0010ffff"', [1]),
+        ('userName sw ""', [0, 1, 2]),
+        ('emails eq ""', [0]),
+        ('emails co ""', [0, 1]),
+        ('emails ne ""', [1, 2]),
+        ('emails[value eq ""]', [0]),
+        ('not (emails.value gt "")', [0, 2]),
+    ],
+)
+async def test_edges(tenant: Tenant, written: str, places: list[int]) -> None:
+    """Neither the ends of the character set nor empty values are passed over."""
+    async with scratch(tenant) as directory:
+        await directory.db.execute(text("DELETE FROM users"))
+        users, _ = await directory.make(EDGES)
+
+        assert await directory.found(read_filter(written)) == {str(users[place]) for place in places}
+
+
 @pytest.mark.parametrize(
     "written", ["emails pr", "emails[type pr]", 'emails.value co "x"', "name pr", "title pr", "manager pr"]
 )
