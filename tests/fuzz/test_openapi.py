@@ -1,0 +1,134 @@
+"""Whatever fits the management API's own description, and much that doesn't, sent to it by an operator."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, cast
+
+import httpx
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from hypothesis.errors import Unsatisfiable
+from schemathesis import GenerationMode
+from schemathesis.specs.openapi.checks import (
+    positive_data_acceptance,  # pyright: ignore[reportUnknownVariableType]  # its decorator hides the type
+)
+
+from factories import Callers, Tenant, a_tenant
+
+BOUNDED = settings(
+    max_examples=10,
+    derandomize=True,
+    database=None,
+    phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+)
+BROKEN = settings(BOUNDED, max_examples=5)
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who sends the cases: an operator, from a thread that knows of no event loop."""
+
+    client: httpx.AsyncClient
+    loop: asyncio.AbstractEventLoop
+    known: dict[str, str]
+    """Path parameters that lead somewhere."""
+
+    def send(self, case: Any) -> httpx.Response:
+        """Call the application as requests would."""
+        prepared = requests.Request(**_of_requests(case, str(self.client.base_url))).prepare()
+        request = self.client.build_request(
+            str(prepared.method),
+            str(prepared.url),
+            content=_bytes(prepared.body),
+            headers=cast("dict[str, str]", dict(prepared.headers)),
+        )
+        answer = asyncio.run_coroutine_threadsafe(self.client.send(request), self.loop)
+        return answer.result(timeout=30)
+
+    def try_all(self, operation: Any) -> None:
+        """Send what describes *operation*, first with path parameters that lead somewhere, then with any."""
+        parameters = operation.path_parameters
+        known = {each.name: self.known[each.name] for each in parameters if each.name in self.known}
+        self._try(BOUNDED, operation.as_strategy(path_parameters=known))
+        self._try(BROKEN, operation.as_strategy())
+        with suppress(Unsatisfiable):  # some take nothing that could be wrong
+            self._try(BROKEN, operation.as_strategy(generation_mode=GenerationMode.NEGATIVE, path_parameters=known))
+
+    def _try(self, bounds: settings, cases: st.SearchStrategy[Any]) -> None:
+        @bounds
+        @given(case=cases)
+        def each(case: Any) -> None:
+            case.validate_response(self.send(case), excluded_checks=[positive_data_acceptance])
+
+        cast("Callable[[], None]", each)()
+
+
+def _of_requests(case: Any, base_url: str) -> dict[str, Any]:
+    given_by = case.as_transport_kwargs(base_url=base_url)
+    return {name: value for name, value in given_by.items() if name not in ("timeout", "verify", "allow_redirects")}
+
+
+def _bytes(body: Any) -> bytes | None:
+    return body.encode() if isinstance(body, str) else body
+
+
+async def test_openapi(callers: Callers) -> None:
+    """Every operation answers as its description says, and never with a 5xx.
+
+    A body that fits its description may still be refused: that a plan exists, no description can say.
+    """
+    document = (await callers.operator.get("/v1/openapi.json")).json()
+    loop = asyncio.get_running_loop()
+
+    wrong: list[str] = []
+    described: Any = schemathesis.openapi.from_dict(without_security(document))
+    for found in described.get_all_operations():
+        operation = found.ok()
+        caller = Caller(callers.operator, loop, await known_in(await a_tenant(callers)))
+        try:
+            await asyncio.to_thread(caller.try_all, operation)
+        except BaseExceptionGroup as failures:
+            wrong.append(str(failures))
+
+    assert not wrong, "\n\n".join(wrong)
+
+
+async def test_nobody(callers: Callers, http: httpx.AsyncClient) -> None:
+    """Every operation answers 401 to whoever has no key, before anything else is looked at."""
+    document = (await callers.operator.get("/v1/openapi.json")).json()
+    for address, operations in document["paths"].items():
+        for method in operations:
+            answer = await http.request(method, address, content=b"{")
+            assert answer.status_code == 401, (method, address)
+
+
+def without_security(document: dict[str, Any]) -> dict[str, Any]:
+    """The description less its keys: the caller has the right one and sends it with every call."""
+    components = {name: part for name, part in document["components"].items() if name != "securitySchemes"}
+    paths = {
+        address: {
+            method: {name: part for name, part in operation.items() if name != "security"}
+            for method, operation in operations.items()
+        }
+        for address, operations in document["paths"].items()
+    }
+    rest = {name: part for name, part in document.items() if name != "security"}
+    return {**rest, "components": components, "paths": paths}
+
+
+async def known_in(tenant: Tenant) -> dict[str, str]:
+    """A person, a token and a session of *tenant*."""
+    person = await tenant.person()
+    session = await tenant.callers.product.post("/v1/sessions", json={"tenant": tenant.slug, "person": person["id"]})
+    token = await tenant.issue_token()
+    return {
+        "tenant": tenant.slug,
+        "person": person["id"],
+        "session": session.json()["id"],
+        "token": token["id"],
+    }
