@@ -4,6 +4,7 @@ import asyncio
 import json
 import sys
 import tempfile
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import cast
 
@@ -14,8 +15,8 @@ from redis import Redis
 from benchmarks import report
 from benchmarks.ground import Ground, laid_out, superuser
 from benchmarks.measuring import Bench, Finding, ready
-from benchmarks.operations import Comparison, Target, comparisons
-from benchmarks.servers import free_port, started
+from benchmarks.operations import Comparison, Target, comparisons, growth
+from benchmarks.servers import Server, free_port, started
 
 MEMORY_GOAL = 200 * 2**20
 
@@ -27,15 +28,22 @@ MEMORY_GOAL = 200 * 2**20
 @click.option("--seconds", type=click.FloatRange(0.1, 60), help="How long each turn takes. [2]")
 @click.option("--rounds", type=click.IntRange(1, 99), help="Turns of each operation and of its floor. [5]")
 @click.option("--connections", default=16, show_default=True, type=click.IntRange(1, 256), help="Busy at a time.")
+@click.option(
+    "--beside",
+    type=click.IntRange(2, 1_000),
+    metavar="N",
+    help="Measure beside an installation with the Nth part of the people and tenants, instead of beside floors.",
+)
 @click.option("--only", multiple=True, help="Measure operations whose name begins so; may be repeated.")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures here.")
-def main(
+def main(  # noqa: PLR0913  # one for each option
     quick: bool,
     people: int | None,
     tenants: int,
     seconds: float | None,
     rounds: int | None,
     connections: int,
+    beside: int | None,
     only: tuple[str, ...],
     json_file: Path | None,
 ) -> None:
@@ -43,20 +51,31 @@ def main(
     people = people or (2_000 if quick else 100_000)
     seconds = seconds or (0.5 if quick else 2.0)
     rounds = rounds or (3 if quick else 5)
-    with (
-        tempfile.TemporaryDirectory(prefix="rollcall-bench-") as folder,
-        laid_out(Path(folder), people=people, tenants=tenants, say=click.echo) as ground,
-        started(*_floor(ground), ready="/live") as floor,
-        started(*_rollcall(ground), ready="/health/ready") as rollcall,
-        ready(
-            {Target.FLOOR: floor, Target.ROLLCALL: rollcall},
-            psutil.Process(ground.engines.postgres.process.pid),
-            connections=connections,
-            seconds=seconds,
-        ) as bench,
-    ):
+    with tempfile.TemporaryDirectory(prefix="rollcall-bench-") as folder, ExitStack() as running:
+        ground = running.enter_context(
+            laid_out(Path(folder) / "ground", people=people, tenants=tenants, say=click.echo)
+        )
+        rollcall = running.enter_context(_rollcall(ground))
+        servers, postgres = {Target.ROLLCALL: rollcall}, {Target.ROLLCALL: _postgres(ground)}
+        if beside is None:
+            servers[Target.FLOOR] = running.enter_context(_floor(ground))
+            postgres[Target.FLOOR] = _postgres(ground)
+            wanted = comparisons(ground)
+        else:
+            smaller = running.enter_context(
+                laid_out(
+                    Path(folder) / "smaller",
+                    people=max(people // beside, 200),
+                    tenants=max(tenants // beside, 1),
+                    say=click.echo,
+                )
+            )
+            servers[Target.SMALLER] = running.enter_context(_rollcall(smaller))
+            postgres[Target.SMALLER] = _postgres(smaller)
+            wanted = growth(ground, smaller)
+        bench = running.enter_context(ready(servers, postgres, connections=connections, seconds=seconds))
         around = report.surroundings(_engine_versions(ground))
-        chosen = [each for each in comparisons(ground) if not only or each.operation.name.startswith(only)]
+        chosen = [each for each in wanted if not only or each.operation.name.startswith(only)]
         click.echo(f"{connections} connections, {rounds} rounds of {seconds:g} s, one web process; medians.")
         click.echo(report.heading(around))
         findings = _measure(bench, chosen, rounds)
@@ -64,7 +83,13 @@ def main(
         click.echo(report.floor_lines(findings))
         click.echo(f"\nA web process holds {memory / 2**20:.0f} MB (goal: under {MEMORY_GOAL / 2**20:.0f} MB).")
         if json_file is not None:
-            run = {"people": people, "tenants": tenants, "seconds": seconds, "connections": connections}
+            run = {
+                "people": people,
+                "tenants": tenants,
+                "seconds": seconds,
+                "connections": connections,
+                "beside": beside,
+            }
             json_file.write_text(json.dumps(report.as_data(around, findings, memory, **run), indent=2))
 
 
@@ -76,14 +101,19 @@ def _measure(bench: Bench, chosen: list[Comparison], rounds: int) -> list[Findin
     return findings
 
 
-def _rollcall(ground: Ground) -> tuple[list[str], int, dict[str, str]]:
+def _rollcall(ground: Ground) -> AbstractContextManager[Server]:
     port = free_port()
-    return ["-m", "rollcall", "serve", "--port", str(port)], port, ground.environment()
+    command = ["-m", "rollcall", "serve", "--port", str(port)]
+    return started(command, port, ground.environment(), ready="/health/ready")
 
 
-def _floor(ground: Ground) -> tuple[list[str], int, dict[str, str]]:
+def _floor(ground: Ground) -> AbstractContextManager[Server]:
     port = free_port()
-    return ["-m", "benchmarks.floor", str(port)], port, ground.environment(ground.floor_url)
+    return started(["-m", "benchmarks.floor", str(port)], port, ground.environment(ground.floor_url), ready="/live")
+
+
+def _postgres(ground: Ground) -> psutil.Process:
+    return psutil.Process(ground.engines.postgres.process.pid)
 
 
 def _engine_versions(ground: Ground) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from benchmarks import floor
 from rollcall import tables
 from rollcall.cli.embedded import DATABASE, RUNNER, Engines, prepare, running
-from rollcall.crypto import NOBODY, TokenKind, digest, new_token
+from rollcall.crypto import NOBODY, TokenKind, digest, new_secret_key, new_token
 from rollcall.db import Connection
 from rollcall.directory import standing
 from rollcall.directory.rules import RoleRule
@@ -25,6 +25,13 @@ from rollcall.settings import Settings
 
 SAMPLE = 4_000
 """People that are asked about, of all that are stored; chosen by lot."""
+
+NEIGHBOURS = 2_000
+"""People of the tenant that is there to write at the same moment as another."""
+
+GROUPS = {10: 400, 1_000: 20, 100_000: 1}
+"""How many members the groups have that somebody is added to, and how many such groups take turns: a group of ten must
+not become one of thousands. Where there are not so many people the groups are smaller."""
 
 BATCH = 50_000
 THINGS = 20_000
@@ -125,20 +132,38 @@ class Tenant:
 
 
 @dataclass(frozen=True, slots=True)
+class Groups:
+    """Groups of one size that people are added to in turn."""
+
+    tenant: Tenant
+    ids: tuple[UUID, ...]
+    members: int
+
+
+@dataclass(frozen=True, slots=True)
 class Ground:
-    """Everything the measured requests are about. *tenants* are full of people, *neighbour* has none."""
+    """Everything the measured requests are about. *tenants* are full of people, *neighbour* writes beside the first."""
 
     engines: Engines
     application_key: str
     tenants: tuple[Tenant, ...]
     neighbour: Tenant
+    groups: tuple[Groups, ...]
+    """Of the first tenant, from the smallest to the largest."""
+    neighbours_groups: Groups
     things: tuple[UUID, ...]
+
+    @property
+    def pair(self) -> tuple[Tenant, Tenant]:
+        """Two tenants for writing at the same moment."""
+        return self.tenants[0], self.neighbour
 
     def environment(self, database_url: str | None = None) -> dict[str, str]:
         """What a web process is told."""
         return self.engines.environment | {
             "ROLLCALL_DATABASE_URL": database_url or self.engines.database_url,
             "ROLLCALL_PUBLIC_URL": "https://rollcall.bench.example",
+            "ROLLCALL_SECRET_KEYS": new_secret_key(),
         }
 
     @property
@@ -146,15 +171,19 @@ class Ground:
         """The floor's own database on the same server, as the same role."""
         return self.engines.database_url.removesuffix(f"/{DATABASE}") + f"/{floor.DATABASE}"
 
-    def leavers(self, count: int) -> list[tuple[Tenant, UUID]]:
-        """New people, active and signed in, for whom it is time to leave."""
-        return asyncio.run(self._leavers(count))
+    def newcomers(self, tenants: Sequence[Tenant], count: int) -> list[tuple[Tenant, UUID]]:
+        """New people, active and signed in and in no group, of each tenant in turn."""
+        return asyncio.run(self._newcomers(tenants, count))
 
-    async def _leavers(self, count: int) -> list[tuple[Tenant, UUID]]:
-        share = -(-count // len(self.tenants))
+    async def _newcomers(self, tenants: Sequence[Tenant], count: int) -> list[tuple[Tenant, UUID]]:
+        share = -(-count // len(tenants))
         async with superuser(self.engines) as connection:
-            found = [(tenant, await _add_people(connection, tenant.id, share)) for tenant in self.tenants]
-        return [(tenant, person) for tenant, people in found for person in people][:count]
+            found = [await _add_people(connection, tenant.id, share) for tenant in tenants]
+        return [
+            (tenant, person)
+            for people in zip(*found, strict=True)
+            for tenant, person in zip(tenants, people, strict=True)
+        ][:count]
 
     def count_people(self, tenant: Tenant) -> int:
         """How many people a tenant has now."""
@@ -175,6 +204,7 @@ def laid_out(folder: Path, *, people: int, tenants: int, say: Callable[[str], No
             database_url=SecretStr(engines.database_url),
             migration_database_url=SecretStr(engines.migration_database_url),
             redis_url=SecretStr(engines.valkey.url),
+            secret_keys=(SecretStr(new_secret_key()),),
         )
         asyncio.run(tables.migrate(settings))
         say(f"Writing {people:,} people of {tenants:,} {'tenant' if tenants == 1 else 'tenants'} …")
@@ -213,10 +243,12 @@ async def _fill(engines: Engines, people: int, tenants: int) -> Ground:
             await _tenant(connection, f"bench-{number}", people // tenants, -(-SAMPLE // tenants), lot)
             for number in range(tenants)
         ]
-        neighbour = await _tenant(connection, "neighbour", 0, 0, lot)
+        neighbour = await _tenant(connection, "neighbour", NEIGHBOURS, NEIGHBOURS, lot)
+        groups = [await _groups(connection, full[0], size) for size in GROUPS]
+        neighbours_groups = await _groups(connection, neighbour, 1_000)
         await connection.execute("VACUUM (ANALYZE)")
         await connection.execute("CHECKPOINT")
-    return Ground(engines, application_key, tuple(full), neighbour, things)
+    return Ground(engines, application_key, tuple(full), neighbour, tuple(groups), neighbours_groups, things)
 
 
 async def _fill_floor(engines: Engines) -> tuple[UUID, ...]:
@@ -271,6 +303,31 @@ async def _tenant(connection: Connection, slug: str, people: int, sample: int, l
         everybody += await _add_people(connection, tenant_id, min(BATCH, people - len(everybody)))
     asked = lot.sample(everybody, min(sample, len(everybody)))
     return Tenant(tenant_id, slug, token, people, await _signed_in(connection, tenant_id, asked))
+
+
+async def _groups(connection: Connection, tenant: Tenant, size: int) -> Groups:
+    """Groups of people of a tenant, one after the other; their names have nothing to do with roles."""
+    members = min(size, tenant.people)
+    rows = await connection.fetch(
+        "INSERT INTO groups (tenant_id, display_name, display_name_key) "
+        "SELECT $1, name, name FROM (SELECT $2 || ' ' || n AS name FROM generate_series(1, $3::integer) n) named "
+        "RETURNING id",
+        tenant.id,
+        f"{members} of us",
+        GROUPS[size],
+    )
+    ids = [row["id"] for row in rows]
+    await connection.execute(
+        "WITH people AS (SELECT id, row_number() OVER (ORDER BY id) - 1 AS position FROM users WHERE tenant_id = $1) "
+        "INSERT INTO group_users (tenant_id, group_id, user_id) SELECT $1, ($2::uuid[])[1 + turn], people.id "
+        "FROM generate_series(0, cardinality($2::uuid[]) - 1) turn CROSS JOIN generate_series(0, $3::bigint - 1) seat "
+        "JOIN people ON people.position = (turn * $3 + seat) % $4::bigint",
+        tenant.id,
+        ids,
+        members,
+        tenant.people,
+    )
+    return Groups(tenant, tuple(ids), members)
 
 
 async def _add_people(connection: Connection, tenant_id: UUID, count: int) -> list[UUID]:

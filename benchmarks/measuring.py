@@ -74,7 +74,8 @@ class Bench:
     """The servers under load, and the process the load comes from."""
 
     servers: dict[Target, Server]
-    postgres: psutil.Process
+    postgres: dict[Target, psutil.Process]
+    """The PostgreSQL that each server asks."""
     generator: ProcessPoolExecutor
     connections: int
     seconds: float
@@ -85,7 +86,7 @@ class Bench:
         Raises:
             UnexpectedAnswer: a server answered something else than what is being measured.
         """
-        server = self.servers[operation.target]
+        server, postgres = self.servers[operation.target], self.postgres[operation.target]
         load = Load(
             port=server.port,
             requests=operation.write(int(self.seconds * MOST_CHANGES_A_SECOND) + 100),
@@ -95,11 +96,11 @@ class Bench:
             connections=self.connections,
             seconds=self.seconds,
         )
-        before = cpu_seconds(server.process), cpu_seconds(self.postgres)
+        before = cpu_seconds(server.process), cpu_seconds(postgres)
         outcome = self.generator.submit(run, load).result()
-        if operation.target is Target.ROLLCALL:
+        if operation.target is not Target.FLOOR:
             time.sleep(SETTLING_SECONDS)
-        after = cpu_seconds(server.process), cpu_seconds(self.postgres)
+        after = cpu_seconds(server.process), cpu_seconds(postgres)
         return Turn(
             rate=outcome.rate,
             latency_p50=_percentile(outcome, 0.50),
@@ -124,7 +125,7 @@ class Bench:
 
 @contextmanager
 def ready(
-    servers: dict[Target, Server], postgres: psutil.Process, *, connections: int, seconds: float
+    servers: dict[Target, Server], postgres: dict[Target, psutil.Process], *, connections: int, seconds: float
 ) -> Generator[Bench]:
     """Make the process that the load comes from, for as long as the block runs."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as generator:

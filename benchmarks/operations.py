@@ -2,14 +2,15 @@
 
 import random
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
-from itertools import count
+from itertools import count, cycle
 from urllib.parse import quote
+from uuid import UUID
 
 import orjson
 
-from benchmarks.ground import SAMPLE, Ground, Tenant, person_text
+from benchmarks.ground import SAMPLE, Ground, Groups, Tenant, person_text
 from benchmarks.load import request
 
 
@@ -18,6 +19,8 @@ class Target(Enum):
 
     FLOOR = "floor"
     ROLLCALL = "rollcall"
+    SMALLER = "smaller"
+    """Rollcall on a smaller ground, to see what growth costs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,11 @@ class Comparison:
     goal: float | None = None
 
 
+AT_MOST_GROWN = 1 / 1.3
+"""The least share of its rate that an operation keeps when what it works among grows."""
+
 PAGE = 100
+ANSWERED_WHOLE = 100
 _SCIM = "application/scim+json"
 _FORM = "application/x-www-form-urlencoded"
 _NUMBERS = count(1)
@@ -62,10 +69,43 @@ def comparisons(ground: Ground) -> list[Comparison]:
         Comparison(_look_up(ground, crowd), reading, 0.50),
         Comparison(_page(ground, f"page of {PAGE}, the first", 1), read_one, 1 / 6),
         Comparison(_page(ground, f"page of {PAGE}, anywhere in {crowd:,}", crowd), read_one, 1 / 6),
-        Comparison(_create("create", ground.tenants), writing, 0.35),
-        Comparison(_create("create, two tenants at once", (ground.tenants[0], ground.neighbour)), writing, 0.35),
-        Comparison(_deactivate(ground), writing, 0.35),
-        Comparison(_replace(ground), writing, 0.35),
+        *(Comparison(operation, writing, 0.35) for operation in _changes(ground)),
+        *(Comparison(_join(ground, (group,)), writing, 0.30) for group in ground.groups),
+        Comparison(_join(ground, (ground.groups[1], ground.neighbours_groups)), writing, 0.30),
+        Comparison(_join(ground, ground.groups[-1:]), _join(ground, ground.groups[:1]), AT_MOST_GROWN),
+    ]
+
+
+def growth(ground: Ground, smaller: Ground) -> list[Comparison]:
+    """Everything that is measured on *ground*, each held against the same on a *smaller* one."""
+    return [
+        Comparison(large, replace(small, target=Target.SMALLER, name=f"{small.name} (smaller)"), AT_MOST_GROWN)
+        for large, small in zip(_everything(ground), _everything(smaller), strict=True)
+    ]
+
+
+def _everything(ground: Ground) -> list[Operation]:
+    return [
+        _introspection(ground),
+        _read_one(ground),
+        _look_up(ground, max(tenant.people for tenant in ground.tenants)),
+        _page(ground, f"page of {PAGE}, the first", 1),
+        _create("create", ground.tenants),
+        _deactivate("PATCH active=false", ground, ground.tenants),
+        _replace("PUT", ground.tenants),
+        _join(ground, ground.groups[:1]),
+    ]
+
+
+def _changes(ground: Ground) -> list[Operation]:
+    at_once = "two tenants at once"
+    return [
+        _create("create", ground.tenants),
+        _create(f"create, {at_once}", ground.pair),
+        _deactivate("PATCH active=false", ground, ground.tenants),
+        _deactivate(f"PATCH active=false, {at_once}", ground, ground.pair),
+        _replace("PUT", ground.tenants),
+        _replace(f"PUT, {at_once}", ground.pair),
     ]
 
 
@@ -137,7 +177,7 @@ def _create(name: str, tenants: Sequence[Tenant]) -> Operation:
     return Operation(name, Target.ROLLCALL, write, status=201, holds=b'"userName"', again=False)
 
 
-def _deactivate(ground: Ground) -> Operation:
+def _deactivate(name: str, ground: Ground, tenants: Sequence[Tenant]) -> Operation:
     body = orjson.dumps(
         {
             "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
@@ -148,14 +188,41 @@ def _deactivate(ground: Ground) -> Operation:
     def write(most: int) -> list[bytes]:
         return [
             request("PATCH", f"/scim/v2/Users/{person}", _bearer(tenant) | {"Content-Type": _SCIM}, body)
-            for tenant, person in ground.leavers(most)
+            for tenant, person in ground.newcomers(tenants, most)
         ]
 
-    return Operation("PATCH active=false", Target.ROLLCALL, write, holds=b'"userName"', again=False)
+    return Operation(name, Target.ROLLCALL, write, holds=b'"userName"', again=False)
 
 
-def _replace(ground: Ground) -> Operation:
-    people = [(tenant, person) for tenant in ground.tenants for person in tenant.sample]
+def _join(ground: Ground, groups: Sequence[Groups]) -> Operation:
+    """One more member, for groups of each of *groups* in turn."""
+    of = {each.tenant.slug: cycle(each.ids) for each in groups}
+    members = groups[0].members
+    name = f"+1 in a group of {members:,}" + (", two tenants at once" if len(groups) > 1 else "")
+
+    def body(person: UUID) -> bytes:
+        addition = {"op": "add", "path": "members", "value": [{"value": str(person)}]}
+        return orjson.dumps({"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": [addition]})
+
+    def write(most: int) -> list[bytes]:
+        return [
+            request(
+                "PATCH",
+                f"/scim/v2/Groups/{next(of[tenant.slug])}?attributes=displayName",
+                _bearer(tenant) | {"Content-Type": _SCIM},
+                body(person),
+            )
+            for tenant, person in ground.newcomers([each.tenant for each in groups], most)
+        ]
+
+    # The list of a large group is not sent for a small change, and neither is what was asked for beside it.
+    status = 204 if members >= ANSWERED_WHOLE else 200
+    return Operation(name, Target.ROLLCALL, write, status=status, again=False)
+
+
+def _replace(name: str, tenants: Sequence[Tenant]) -> Operation:
+    people = [(tenant, person) for tenant in tenants for person in tenant.sample]
+    random.Random(7644).shuffle(people)
 
     def write(most: int) -> list[bytes]:
         return [
@@ -168,7 +235,7 @@ def _replace(ground: Ground) -> Operation:
             for tenant, person in (people[number % len(people)] for number in range(most))
         ]
 
-    return Operation("PUT", Target.ROLLCALL, write, holds=b'"userName"', again=False)
+    return Operation(name, Target.ROLLCALL, write, holds=b'"userName"', again=False)
 
 
 def _with_title(user_name: str, title: str) -> bytes:

@@ -14,7 +14,7 @@ from benchmarks.measuring import Finding, Turn
 
 _PACKAGES = ("litestar", "granian", "uvloop", "asyncpg")
 _HEADER = (
-    f"{'operation':<38} {'req/s':>7} {'ratio':>7} {'goal':>7} {'':<6}"
+    f"{'operation':<42} {'req/s':>7} {'ratio':>7} {'goal':>7} {'':<6}"
     f" {'by CPU':>7} {'web µs':>7} {'PG µs':>7} {'p50 ms':>7} {'p99 ms':>7}"
 )
 
@@ -42,7 +42,7 @@ def floor_lines(findings: Sequence[Finding]) -> str:
         if finding.comparison.against.name.startswith("floor"):
             turns.setdefault(finding.comparison.against.name, []).extend(pair.against for pair in finding.pairs)
     return "\n".join(
-        f"{name:<38} {_middle(each, 'rate'):7,.0f} {'':>31} {_middle(each, 'web_cpu') * 1e6:7.0f}"
+        f"{name:<42} {_middle(each, 'rate'):7,.0f} {'':>31} {_middle(each, 'web_cpu') * 1e6:7.0f}"
         f" {_middle(each, 'postgres_cpu') * 1e6:7.0f} {_middle(each, 'latency_p50') * 1e3:7.1f}"
         f" {_middle(each, 'latency_p99') * 1e3:7.1f}"
         for name, each in turns.items()
@@ -55,7 +55,7 @@ def line(finding: Finding) -> str:
     tell = _share if finding.comparison.against.name.startswith("floor") else _times
     verdict = {True: "hit", False: "missed", None: ""}[finding.reached]
     return (
-        f"{finding.comparison.operation.name:<38} {finding.middle(lambda turn: turn.rate):7,.0f}"
+        f"{finding.comparison.operation.name:<42} {finding.middle(lambda turn: turn.rate):7,.0f}"
         f" {tell(finding.ratio):>7} {'' if goal is None else tell(goal):>7} {verdict:<6} {tell(finding.cpu_ratio):>7}"
         f" {finding.middle(lambda turn: turn.web_cpu) * 1e6:7.0f}"
         f" {finding.middle(lambda turn: turn.postgres_cpu) * 1e6:7.0f}"

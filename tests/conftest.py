@@ -15,6 +15,7 @@ from factories import Callers, in_process, make_callers
 from rollcall import logging, tables
 from rollcall.app import create_app
 from rollcall.cli.embedded import Engines, prepare, running
+from rollcall.crypto import new_secret_key
 from rollcall.db import Database
 from rollcall.settings import Settings
 
@@ -44,6 +45,7 @@ def settings(engines: Engines) -> Settings:
         database_url=SecretStr(engines.database_url),
         migration_database_url=SecretStr(engines.migration_database_url),
         redis_url=SecretStr(engines.valkey.url),
+        secret_keys=(SecretStr(new_secret_key()),),
         public_url=PUBLIC_URL,
         environment="development",
     )

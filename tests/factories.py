@@ -89,6 +89,28 @@ class Tenant:
         assert answer.status_code == 201, answer.text
         return answer.json()
 
+    async def personal_token(self, person: dict[str, Any]) -> str:
+        """Issue a person a token of their own, as the product does; returns its text."""
+        address = f"{self.v1}/people/{person['id']}/tokens"
+        answer = await self.callers.product.post(address, json={"label": "laptop", "scopes": ["repo:read"]})
+        assert answer.status_code == 201, answer.text
+        return answer.json()["token"]
+
+    async def external(self, person: dict[str, Any], name: str = "", kind: str = "ssh_key") -> dict[str, Any]:
+        """Register an external credential of a person, as the product does."""
+        address = f"{self.v1}/people/{person['id']}/external-credentials"
+        wanted = {"kind": kind, "name": name or f"key {next(_NUMBERS)}"}
+        answer = await self.callers.product.post(address, json=wanted)
+        assert answer.status_code == 201, answer.text
+        return answer.json()
+
+    async def is_good(self, credential: dict[str, Any]) -> bool:
+        """What the product hears about an external credential."""
+        named = {name: credential[name] for name in ("kind", "name")}
+        answer = await self.callers.product.get(f"{self.v1}/external-credentials/state", params=named)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["active"]
+
     async def audit(self, **question: Any) -> list[dict[str, Any]]:
         """The tenant's audit, newest first; reads that are still in memory are written down before."""
         await self.callers.app.state.door.traces.flush()

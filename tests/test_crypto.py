@@ -1,4 +1,4 @@
-"""Tokens as text: written, read, and told apart from everything that is none."""
+"""Tokens as text: written, read, and told apart from everything that is none. Secrets sealed and opened."""
 
 import string
 import zlib
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rollcall import logging
-from rollcall.crypto import NOBODY, TokenKind, digest, new_token, read_token
+from rollcall.crypto import NOBODY, CannotOpen, Sealer, TokenKind, digest, new_secret_key, new_token, read_token
 
 KINDS = st.sampled_from(TokenKind)
 TENANT, TOKEN = UUID("01890000-0000-7000-8000-000000000001"), UUID("01890000-0000-7000-8000-000000000002")
@@ -124,3 +124,42 @@ def test_scanners_recognise_them(kind: TokenKind, token: UUID, before: str, afte
     masked = logging.masked(f"{before} {text} {after}")
     assert text not in masked
     assert text.split("_")[4] not in masked
+
+
+@given(st.binary(max_size=300))
+def test_sealed_and_opened(secret: bytes) -> None:
+    """What was sealed is opened unchanged, and its text neither shows the secret nor repeats."""
+    sealer = Sealer([new_secret_key()])
+    once, again = sealer.seal(secret), sealer.seal(secret)
+    assert once != again
+    assert sealer.open(once) == sealer.open(again) == secret
+    if len(secret) > 8:
+        assert secret not in once.encode()
+
+
+def test_keys_change() -> None:
+    """A new first key seals, the old one opens what it sealed, and without it the error names the setting."""
+    old, new = new_secret_key(), new_secret_key()
+    before = Sealer([old]).seal(b"whsec")
+    both = Sealer([new, old])
+    assert both.open(before) == b"whsec"
+    assert Sealer([new]).open(both.seal(b"whsec")) == b"whsec"
+    with pytest.raises(CannotOpen, match="ROLLCALL_SECRET_KEYS"):
+        Sealer([new]).open(before)
+
+
+def test_sealed_and_altered() -> None:
+    """A sealed text that was cut, changed or made up does not open."""
+    key = new_secret_key()
+    sealed = Sealer([key]).seal(b"whsec")
+    middle = len(sealed) // 2
+    changed = sealed[:middle] + ("A" if sealed[middle] != "A" else "B") + sealed[middle + 1 :]
+    for spoilt in (changed, sealed[:-8], "", "nothing", "é"):
+        with pytest.raises(CannotOpen):
+            Sealer([key]).open(spoilt)
+
+
+def test_a_sealer_shows_no_key() -> None:
+    """Neither a sealer's own text nor what the settings print has a key in it."""
+    key = new_secret_key()
+    assert key not in repr(Sealer([key]))

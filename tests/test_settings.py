@@ -1,13 +1,17 @@
 """Settings: read once from the environment, refused in words, and no secret shown by accident."""
 
 import pytest
+from click.testing import CliRunner
 from pydantic import ValidationError
 
+from rollcall.cli.main import main
+from rollcall.crypto import new_secret_key
 from rollcall.settings import Settings, migrations_folder, read_settings
 
 ENVIRONMENT = {
     "ROLLCALL_DATABASE_URL": "postgresql://web:s3cret@db/rollcall",
     "ROLLCALL_REDIS_URL": "redis://:s3cret@cache:6379/0",
+    "ROLLCALL_SECRET_KEYS": "czNjcmV0LXMzY3JldC1zM2NyZXQtczNjcmV0LXMzY3I=",
 }
 
 
@@ -22,7 +26,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 def test_least() -> None:
-    """The two addresses are enough; everything else has a default fit for production."""
+    """Two addresses and a key are enough; everything else has a default fit for production."""
     settings = read_settings()
     assert settings.database_url.get_secret_value() == ENVIRONMENT["ROLLCALL_DATABASE_URL"]
     assert settings.environment == "production"
@@ -107,3 +111,31 @@ def test_other_variables(environment: pytest.MonkeyPatch) -> None:
 def test_migrations_are_found() -> None:
     """The migrations are there, in a checkout as in an installed wheel."""
     assert (migrations_folder() / "env.py").is_file()
+
+
+def test_secret_keys_are_a_list(environment: pytest.MonkeyPatch) -> None:
+    """Several keys are separated by commas, spaces do not matter, and their order is kept."""
+    first, second = new_secret_key(), new_secret_key()
+    environment.setenv("ROLLCALL_SECRET_KEYS", f" {first} ,{second},")
+    assert [key.get_secret_value() for key in read_settings().secret_keys] == [first, second]
+
+
+@pytest.mark.parametrize("given", ["", " , ", "hunter2", "[]", f"{'A' * 43}=,short"])
+def test_secret_keys_of_another_shape(environment: pytest.MonkeyPatch, given: str) -> None:
+    """No key, or one that is none, stops the start, and the error repeats nothing of it."""
+    environment.setenv("ROLLCALL_SECRET_KEYS", given)
+    with pytest.raises(ValidationError, match="secret_keys") as refused:
+        read_settings()
+    assert not given.strip() or given not in str(refused.value)
+
+
+def test_a_missing_key_says_how_to_make_one(environment: pytest.MonkeyPatch) -> None:
+    """Without a key a command ends with a line that names the command which makes one."""
+    environment.delenv("ROLLCALL_SECRET_KEYS")
+    said = CliRunner().invoke(main, ["relay"])
+    assert said.exit_code == 1
+    assert "ROLLCALL_SECRET_KEYS" in said.stderr
+    assert "'rollcall secret'" in said.stderr
+    made = CliRunner().invoke(main, ["secret"])
+    environment.setenv("ROLLCALL_SECRET_KEYS", made.stdout)
+    assert read_settings().secret_keys

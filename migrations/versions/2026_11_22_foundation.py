@@ -14,7 +14,7 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-_PARTS = ("tables", "isolation", "audit", "gate", "leaving", "users", "groups", "search")
+_PARTS = ("tables", "isolation", "audit", "gate", "leaving", "users", "groups", "search", "events")
 _FOLDER = Path(__file__).with_suffix("")
 
 

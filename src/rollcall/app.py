@@ -7,18 +7,22 @@ from typing import Any
 from litestar import Litestar, Response
 
 from rollcall import broker, console, db, tables
+from rollcall.access.authenticators import relying_party
 from rollcall.access.gate import Door
 from rollcall.access.limits import RateLimiter
 from rollcall.access.traces import Traces
 from rollcall.api import errors
 from rollcall.api.docs import openapi_config, openapi_document
 from rollcall.api.health import live, ready
-from rollcall.api.oauth import introspect_token
+from rollcall.api.jwks import jwks, receipt_keys
+from rollcall.api.oauth import router as oauth
 from rollcall.api.requests import LARGEST_BODY, AnyRequest, head_and_options, request_ids
 from rollcall.api.scim import errors as scim_errors
 from rollcall.api.scim import router as scim
 from rollcall.api.v1 import refusals
 from rollcall.api.v1 import router as v1
+from rollcall.crypto import Sealer
+from rollcall.events.addresses import AddressRules
 from rollcall.settings import Settings
 
 
@@ -34,6 +38,10 @@ def create_app(settings: Settings) -> Litestar:
         app.state.database = database
         app.state.redis = redis
         app.state.revision = tables.newest_revision()
+        app.state.sealer = Sealer.of(settings)
+        app.state.address_rules = AddressRules(allow_private=settings.allow_private_destinations)
+        app.state.public_url = settings.public_url
+        app.state.relying_party = relying_party(settings)
         app.state.trusted_proxies = frozenset(settings.trusted_proxies)
         app.state.door = Door(database, RateLimiter(redis), traces, f"{settings.public_url}/scim/v2")
         try:
@@ -44,7 +52,7 @@ def create_app(settings: Settings) -> Litestar:
             await database.close()
 
     app = Litestar(
-        route_handlers=[scim, v1, introspect_token, openapi_document, live, ready, console.router],
+        route_handlers=[scim, v1, oauth, openapi_document, live, ready, jwks, receipt_keys, console.router],
         lifespan=[engines],
         exception_handlers={Exception: _answer_exception},
         after_exception=[refusals.write_down],

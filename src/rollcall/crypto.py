@@ -1,19 +1,28 @@
-"""Secrets: how a token is written, read and kept.
+"""Secrets: how a token is written, read and kept, and how a secret that must be read again is sealed.
 
 A token is ``rc_<kind>_<tenant>_<id>_<secret>_<check>`` in lower-case base 36. The tenant and the id only route the
 look-up; authority comes from the row whose digest fits. The secret has 256 random bits, so a plain SHA-256 digest of
 the whole token is the right thing to keep. The check (CRC-32) lets a mistyped token be told from a revoked one without
 asking the database, and lets scanners recognise a leaked one.
+
+What can't be a digest, because it is needed again in clear (a webhook's secret, a signing key), is sealed under the
+keys of ``ROLLCALL_SECRET_KEYS``, which the database never holds.
 """
 
 import re
 import secrets
 import string
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
+from typing import Self
 from uuid import UUID
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+from rollcall.settings import Settings
 
 _DIGITS = string.digits + string.ascii_lowercase
 _ID_WIDTH, _SECRET_WIDTH, _CHECK_WIDTH = 25, 50, 7
@@ -86,3 +95,51 @@ def read_token(text: str) -> TokenText | None:
         )
     except ValueError:
         return None
+
+
+class CannotOpen(Exception):
+    """Something sealed opens with none of the keys: one has been taken out of the settings, or the row was altered."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A stored secret can't be opened. See that ROLLCALL_SECRET_KEYS still names every key that was ever in it, "
+            "on every process; the first one seals, all of them open."
+        )
+
+
+class Sealer:
+    """Seals secrets for the database and opens them again; the first key seals, all of them open.
+
+    Each key is a Fernet key, as ``rollcall secret`` prints one. A new one is put before the others.
+    """
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        self._fernet = MultiFernet([Fernet(key) for key in keys])
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The sealer of an installation."""
+        return cls([key.get_secret_value() for key in settings.secret_keys])
+
+    def __repr__(self) -> str:
+        return "Sealer()"
+
+    def seal(self, secret: bytes) -> str:
+        """*secret* as text that says nothing without a key; twice the same secret gives two texts."""
+        return self._fernet.encrypt(secret).decode()
+
+    def open(self, sealed: str) -> bytes:
+        """What was sealed.
+
+        Raises:
+            CannotOpen: none of the keys fits, or the text has been altered.
+        """
+        try:
+            return self._fernet.decrypt(sealed)
+        except (InvalidToken, ValueError):  # the second for what is not even ASCII
+            raise CannotOpen from None
+
+
+def new_secret_key() -> str:
+    """A fresh key for ``ROLLCALL_SECRET_KEYS``."""
+    return Fernet.generate_key().decode()

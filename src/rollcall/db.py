@@ -15,6 +15,7 @@ from advanced_alchemy.config import (
 )
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
+from rollcall.pool import HotPool
 from rollcall.settings import Settings, migrations_folder
 
 RUNTIME_ROLE = "rollcall_runtime"
@@ -58,19 +59,6 @@ class Pool(Protocol):
     async def fetchval(self, query: str, *args: object) -> Any: ...
     def acquire(self) -> AbstractAsyncContextManager[Connection]: ...
     async def close(self) -> None: ...
-
-
-class _HotConnection(asyncpg.Connection):
-    """A connection of the hot paths' pool; given back as it is, which saves a round trip for every statement.
-
-    asyncpg would send RESET ALL, CLOSE ALL, UNLISTEN * and pg_advisory_unlock_all() each time. There is nothing of the
-    kind to undo: whatever runs through the pool sets what it sets for its own transaction alone (PgBouncer asks for the
-    same), and an open transaction is still rolled back.
-    """
-
-    def get_reset_query(self) -> str:
-        """Nothing."""
-        return ""
 
 
 class Base(DefaultBase):
@@ -129,13 +117,8 @@ async def connect(settings: Settings) -> Database:
     """
     url = settings.database_url.get_secret_value()
     config = alchemy_config(url, pool_size=max(2, settings.database_pool_size // 2))
-    pool: Any = await asyncpg.create_pool(  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-        url,
-        min_size=1,
-        max_size=settings.database_pool_size,
-        command_timeout=30,
-        connection_class=_HotConnection,
-        max_inactive_connection_lifetime=300,
-    )
+    pool = HotPool(url, settings.database_pool_size)
+    async with pool.acquire():
+        pass  # whoever connects learns at once whether it is possible
     engine = config.get_engine()
     return Database(engine, async_sessionmaker(engine, expire_on_commit=False), cast("Pool", pool))

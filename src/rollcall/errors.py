@@ -87,6 +87,16 @@ class TooManyTokens(Conflict):
         self.limit = limit
 
 
+class TooMany(Conflict):
+    """The person has as many of these as one person may have."""
+
+    code = "too_many"
+
+    def __init__(self, what: str, limit: int) -> None:
+        super().__init__(f"The person has {limit} {what} already; close one that is no longer used.")
+        self.limit = limit
+
+
 class TokenEnded(Conflict):
     """The token has been revoked or has expired, so it can't be rotated."""
 

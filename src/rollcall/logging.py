@@ -9,12 +9,14 @@ from typing import Any, cast
 import structlog
 
 _TOKEN = re.compile(r"rc_(scim|pat|ses|op|app)_[0-9a-z]{25}_[0-9a-z]{25}_[0-9a-z]{50}_[0-9a-z]{7}")
+_WEBHOOK_SECRET = re.compile(r"whsec_[A-Za-z0-9+/=]+")
 _PASSWORD_IN_URL = re.compile(r"(://[^:/@\s]*:)[^/\s]+@")
 
 
 def masked(text: str) -> str:
     """Replace tokens and passwords of addresses, so that what is left may be logged."""
     text = _TOKEN.sub(lambda match: f"rc_{match[1]}_***", text)
+    text = _WEBHOOK_SECRET.sub("whsec_***", text)
     return _PASSWORD_IN_URL.sub(r"\1***@", text)
 
 

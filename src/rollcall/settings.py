@@ -1,9 +1,11 @@
 """What an operator can set: read once at the edge, from the environment."""
 
 from pathlib import Path
+from typing import Annotated
 
+from cryptography.fernet import Fernet
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
 class Settings(BaseSettings):
@@ -19,6 +21,9 @@ class Settings(BaseSettings):
 
     redis_url: SecretStr
     """Redis or Valkey: Celery's broker and the shared part of rate limits."""
+
+    secret_keys: Annotated[tuple[SecretStr, ...], NoDecode, Field(min_length=1)]
+    """Fernet keys, comma separated, that seal what has to be stored and read again; the first seals, all open."""
 
     public_url: str = "http://127.0.0.1:8000"
     """The address customers reach this installation at; it stands in every ``meta.location``."""
@@ -38,8 +43,23 @@ class Settings(BaseSettings):
     outbox_lease_seconds: float = Field(default=60, gt=0, le=3600)
     """How long a worker may take for one message before the relay hands it out again."""
 
+    delivery_timeout_seconds: float = Field(default=10, gt=0, le=60)
+    """How long a destination may take for one call, from its beginning to the end of the answer."""
+
+    allow_private_destinations: bool = False
+    """For development: destinations may be plain ``http://`` and inside one's own network."""
+
     trusted_proxies: tuple[str, ...] = ()
     """Addresses of reverse proxies whose ``X-Forwarded-For`` is believed."""
+
+    passkey_rp_id: str | None = None
+    """The domain that passkeys are bound to, and can't be moved from; the host of the public address if not set."""
+
+    passkey_rp_name: str = Field(default="Rollcall", min_length=1)
+    """What a person reads when their device asks whether to make a passkey: the product's name."""
+
+    passkey_origins: tuple[str, ...] = ()
+    """A JSON list of the addresses whose pages may use passkeys; the public address if not set."""
 
     @field_validator("database_url", "migration_database_url", mode="before")
     @classmethod
@@ -52,6 +72,26 @@ class Settings(BaseSettings):
             msg = "a PostgreSQL address is needed: postgresql://user:password@host:port/database"
             raise ValueError(msg)
         return f"postgresql://{rest}"
+
+    @field_validator("secret_keys", mode="before")
+    @classmethod
+    def _separated_by_commas(cls, value: object) -> object:
+        if isinstance(value, SecretStr):
+            value = value.get_secret_value()
+        if not isinstance(value, str):
+            return value
+        return tuple(key for part in value.split(",") if (key := part.strip()))
+
+    @field_validator("secret_keys")
+    @classmethod
+    def _keys_of_the_right_shape(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for position, key in enumerate(keys, 1):
+            try:
+                Fernet(key.get_secret_value())
+            except ValueError:
+                msg = f"number {position} is no Fernet key (32 bytes in URL-safe base 64)"
+                raise ValueError(msg) from None
+        return keys
 
     @field_validator("public_url")
     @classmethod

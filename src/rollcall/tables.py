@@ -12,13 +12,17 @@ from sqlalchemy import MetaData
 from sqlalchemy.util import await_only
 
 from rollcall.access import models as access
-from rollcall.db import FLEET_ROLE, RUNTIME_ROLE, Base, Connection, alchemy_config
+from rollcall.access import signing
+from rollcall.crypto import Sealer
+from rollcall.db import FLEET_ROLE, RUNTIME_ROLE, Base, Connection, alchemy_config, connect
 from rollcall.directory import models as directory
+from rollcall.events import models as events
 from rollcall.journal import models as journal
 from rollcall.settings import Settings, migrations_folder
 from rollcall.tenancy import models as tenancy
+from rollcall.work import SYSTEM, Origin, open_fleet
 
-__all__ = ["access", "directory", "journal", "metadata", "migrate", "run_script", "tenancy"]
+__all__ = ["access", "directory", "events", "journal", "metadata", "migrate", "run_script", "tenancy"]
 
 metadata: MetaData = Base.metadata
 
@@ -57,8 +61,18 @@ async def migrate(settings: Settings) -> None:
         await asyncio.to_thread(lambda: AlembicCommands(alchemy_config(owner_url)).upgrade())
         await _grant(owner, runtime)
         await _check_rights(owner, runtime)
+        await _make_signing_key(settings)
     finally:
         await owner.close()
+
+
+async def _make_signing_key(settings: Settings) -> None:
+    database = await connect(settings)
+    try:
+        async with open_fleet(database, SYSTEM, Origin(request_id="migrate")) as fleet:
+            await signing.ensure_key(fleet, Sealer.of(settings))
+    finally:
+        await database.close()
 
 
 async def _connect(url: str) -> Any:

@@ -1,14 +1,18 @@
-"""/oauth/introspect: is this session or token good, at this moment."""
+"""/oauth: are these sessions and tokens good, at this moment; and handing one back that is done."""
 
+import asyncio
 import time
+import zlib
 from collections.abc import Awaitable, Callable
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
 
 from api.expect import turned_down
 from factories import Tenant, deactivation
+from rollcall.crypto import NOBODY, TokenKind, new_token
 from rollcall.db import Connection
 
 DEAD = b'{"active":false}'
@@ -36,6 +40,7 @@ async def test_live_session(acme: Tenant, product: httpx.AsyncClient) -> None:
         "active": True,
         "token_type": "ses",
         "jti": session["id"],
+        "sid": session["id"],
         "tenant": acme.slug,
         "tenant_id": acme.id,
         "sub": person["id"],
@@ -143,17 +148,22 @@ async def test_missing_token(product: httpx.AsyncClient, content: bytes) -> None
     turned_down(await product.post("/oauth/introspect", content=content), 400, "invalid", "token")
 
 
-async def test_strangers_learn_nothing(acme: Tenant, http: httpx.AsyncClient) -> None:
-    """Only a live application or operator key may ask; anybody else is 401 whatever they send."""
+@pytest.mark.parametrize("address", ["/oauth/introspect", "/oauth/introspect/batch", "/oauth/revoke"])
+async def test_strangers_learn_nothing(acme: Tenant, http: httpx.AsyncClient, address: str) -> None:
+    """Only a live application or operator key may ask or end anything; anybody else is 401 whatever they send."""
+    unknown, unknown_operator = (
+        new_token(kind, NOBODY, uuid4()) for kind in (TokenKind.APPLICATION, TokenKind.OPERATOR)
+    )
     session = await acme.session(await acme.person("maria"))
     admins = await acme.issue_token(scopes=["admin"], owner=acme.admin["id"])
 
-    for key in (None, "nonsense", session, acme.token["token"], admins["token"]):
+    for key in (None, "nonsense", session, acme.token["token"], admins["token"], unknown, unknown_operator):
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-        for content in (f"token={session}", "", "&".join(["a=1"] * 50)):
-            answer = await http.post("/oauth/introspect", content=content, headers=headers)
+        for content in (f"token={session}", "", "&".join(["a=1"] * 50), '{"tokens": []}', '{"tokens": ["x"]}'):
+            answer = await http.post(address, content=content, headers=headers)
             turned_down(answer, 401, "unauthenticated")
             assert answer.headers["www-authenticate"].startswith("Bearer")
+    assert await acme.callers.is_live(session)
 
 
 async def test_operators_may_ask(acme: Tenant, operator: httpx.AsyncClient) -> None:
@@ -161,3 +171,139 @@ async def test_operators_may_ask(acme: Tenant, operator: httpx.AsyncClient) -> N
     session = await acme.session(await acme.person("maria"))
 
     assert (await ask(operator, session)).json()["active"] is True
+
+
+async def ask_many(client: httpx.AsyncClient, tokens: object) -> httpx.Response:
+    """Ask about many credentials."""
+    return await client.post("/oauth/introspect/batch", json={"tokens": tokens})
+
+
+async def test_many_at_once(acme: Tenant, other: Tenant, product: httpx.AsyncClient) -> None:
+    """Many are answered in their order, each as it would be alone, whatever tenants they are of."""
+    maria, noor = await acme.person("maria"), await other.person("noor")
+    gone = await acme.session(await acme.person("gone", externalId="g"))
+    await acme.callers.operator.post(f"{acme.v1}/people/{(await found(acme, 'gone'))['id']}/deactivate")
+    texts = [await acme.session(maria), gone, other.token["token"], "nonsense", await other.session(noor)]
+    texts = [*texts, texts[0], await acme.personal_token(maria)]
+
+    answer = await ask_many(product, texts)
+
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["cache-control"] == "no-store"
+    answers = answer.json()["answers"]
+    assert answers == [(await ask(product, text)).json() for text in texts]
+    assert [each["active"] for each in answers] == [True, False, True, False, True, True, True]
+    assert [each.get("sub") for each in answers[:5:4]] == [maria["id"], noor["id"]]
+
+
+async def found(tenant: Tenant, user_name: str) -> dict[str, Any]:
+    """The person with this userName."""
+    page = (await tenant.callers.operator.get(f"{tenant.v1}/people", params={"user_name": user_name})).json()
+    return page["people"][0]
+
+
+async def test_how_many(acme: Tenant, product: httpx.AsyncClient) -> None:
+    """A hundred can be asked about, and none; more are refused."""
+    session = await acme.session(await acme.person())
+    assert (await ask_many(product, [])).json() == {"answers": []}
+    hundred = (await ask_many(product, [session, *["x"] * 98, session])).json()["answers"]
+    assert [each["active"] for each in hundred] == [True, *[False] * 98, True]
+    turned_down(await ask_many(product, ["x"] * 101), 400, "invalid", "100")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"1",
+        b"{}",
+        b'{"tokens": "x"}',
+        b'{"tokens": [1]}',
+        b'{"tokens": null}',
+        b"[" * 100_000,
+        b"\xff",
+    ],
+    ids=range(10),
+)
+async def test_what_is_no_question(product: httpx.AsyncClient, content: bytes) -> None:
+    """A body that names no list of credentials is refused."""
+    answer = await product.post("/oauth/introspect/batch", content=content)
+    turned_down(answer, 400, "invalid", "tokens")
+
+
+async def hand_back(client: httpx.AsyncClient, token: str, **more: str) -> httpx.Response:
+    """End a credential."""
+    return await client.post("/oauth/revoke", data={"token": token, **more})
+
+
+@pytest.mark.parametrize("kind", ["session", "personal", "provider", "admin"])
+async def test_handing_back(acme: Tenant, product: httpx.AsyncClient, kind: str) -> None:
+    """A session or token that is handed back is dead at the next question, once, and the audit names the product."""
+    maria = await acme.person("maria")
+    text = {
+        "session": lambda: acme.session(maria),
+        "personal": lambda: acme.personal_token(maria),
+        "provider": lambda: issued(acme, ["scim"]),
+        "admin": lambda: issued(acme, ["admin"]),
+    }[kind]
+    token, another = await text(), await text()
+
+    answers = await asyncio.gather(*(hand_back(product, token, token_type_hint="refresh_token") for _ in range(4)))
+
+    for answer in answers:
+        assert (answer.status_code, answer.content) == (200, b"")
+        assert answer.headers["cache-control"] == "no-store"
+    assert (await ask(product, token)).content == DEAD
+    assert await acme.callers.is_live(another)
+    (entry,) = await acme.audit(action="session.closed" if kind == "session" else "token.revoked")
+    assert (entry["actor_kind"], entry["actor_label"], entry["path"]) == (
+        "application",
+        "product under test",
+        "/oauth/revoke",
+    )
+
+
+async def issued(tenant: Tenant, scopes: list[str]) -> str:
+    """A token of the tenant's admin."""
+    return (await tenant.issue_token(scopes=scopes, owner=tenant.admin["id"]))["token"]
+
+
+@pytest.mark.parametrize("change", ["nonsense", "cut", "secret", "tenant", "kind", "nobodys"])
+async def test_handing_back_what_is_none(acme: Tenant, other: Tenant, product: httpx.AsyncClient, change: str) -> None:
+    """What never was a credential is answered like one that was, and ends nothing."""
+    session = await acme.session(await acme.person("maria"))
+    parts = session.split("_")
+    forged = {
+        "nonsense": "nonsense",
+        "cut": session[:-1],
+        "secret": retold(*parts[1:4], "0" * 50),
+        "tenant": retold(parts[1], other.token["token"].split("_")[2], *parts[3:5]),
+        "kind": retold("pat", *parts[2:5]),
+        "nobodys": new_token(TokenKind.SESSION, uuid4(), uuid4()),
+    }[change]
+
+    answer = await hand_back(product, forged)
+
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert await acme.callers.is_live(session)
+
+
+def retold(*parts: str) -> str:
+    """A text with a right check that nobody issued."""
+    body = "_".join(("rc", *parts))
+    number, check = zlib.crc32(body.encode()), ""
+    while number:
+        number, digit = divmod(number, 36)
+        check = "0123456789abcdefghijklmnopqrstuvwxyz"[digit] + check
+    return f"{body}_{check.rjust(7, '0')}"
+
+
+async def test_keys_are_not_handed_back(product: httpx.AsyncClient) -> None:
+    """The installation's own keys are not ended here, and whoever tries is told so."""
+    key = product.headers["authorization"].removeprefix("Bearer ")
+    turned_down(await hand_back(product, key), 400, "unsupported_token_type", "rollcall keys revoke")
+    assert (await ask(product, key)).status_code == 200
+    turned_down(await product.post("/oauth/revoke", content=b"x=y"), 400, "invalid", "token")

@@ -9,6 +9,7 @@ import asyncpg  # pyright: ignore[reportMissingTypeStubs]  # it ships no types
 import pytest
 import pytest_asyncio
 
+from authenticator import begun, registered
 from factories import USER, Callers, Tenant, a_tenant, deactivation
 from rollcall import tables
 from rollcall.access import receipts
@@ -24,23 +25,32 @@ GUARDED = [*OF_TENANTS, "tenants"]
 @pytest_asyncio.fixture(scope="session")
 async def full(callers: Callers, owner: Connection) -> Tenant:
     """A tenant with rows in every table."""
-    tenant = await a_tenant(callers)
+    tenant = await a_tenant(callers, mass_change_threshold=1)
     maria = await tenant.person(emails=[{"value": "maria@elsewhere.test"}])
     await tenant.session(maria)
     refused = await tenant.scim.post(
         "/Users", json={"schemas": [USER], "userName": "torn", "roles": ["dart-admins", "dart-guests"]}
     )
     assert refused.status_code == 400
-    await tenant.scim.patch(f"/Users/{maria['id']}", json=deactivation())
-    message = await owner.fetchval(
+    for leaver in (maria, await tenant.person()):
+        await tenant.scim.patch(f"/Users/{leaver['id']}", json=deactivation())
+    messages = await owner.fetch(
         "SELECT id FROM outbox WHERE tenant_id = $1 AND topic = 'user.deactivated'", UUID(tenant.id)
     )
-    async with tenant.work() as work:
-        assert await receipts.settle(work, message)
+    for message in messages:
+        async with tenant.work() as work:
+            assert await receipts.settle(work, message["id"])
     noor = await tenant.person(active="True")  # a habit of some providers, which is counted
     await tenant.session(noor)
+    await registered(tenant, noor)
+    await begun(tenant, noor)
+    await tenant.external(noor)
     inner = await a_group(tenant, "Inner", noor)
     await a_group(tenant, "Outer", inner)
+    hook = await callers.operator.post(
+        f"{tenant.v1}/destinations", json={"url": "https://93.184.215.14/", "label": "hook"}
+    )
+    assert (await callers.operator.post(f"{tenant.v1}/destinations/{hook.json()['id']}/test")).status_code == 202
     await tenant.callers.app.state.door.traces.flush()
     return tenant
 
@@ -274,6 +284,9 @@ async def test_the_fleet_is_stepped_into(owner: Connection, runner: Connection, 
         "SELECT document FROM users",
         "SELECT FROM user_emails",
         "SELECT FROM sessions",
+        "SELECT FROM passkeys",
+        "SELECT FROM passkey_challenges",
+        "SELECT FROM external_credentials",
         "SELECT FROM conflict_cases",
         "SELECT FROM receipts",
         "SELECT digest FROM tokens",

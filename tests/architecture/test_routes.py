@@ -14,7 +14,11 @@ PUBLIC = {
     "/health/live",
     "/health/ready",
     "/oauth/introspect",  # asks for an application key itself, in the statement that looks the credential up
+    "/oauth/introspect/batch",  # as above
+    "/oauth/revoke",  # asks for an application key itself, and refuses in OAuth's way: 401 for every other key
     "/v1/openapi.json",
+    "/.well-known/jwks.json",  # public keys
+    "/.well-known/receipt-keys.json",  # as above
 }
 """Addresses outside /scim that answer without a guard. A new one needs a reason."""
 

@@ -42,7 +42,7 @@ def test_every_operation_is_measured_beside_its_floor(run: tuple[str, dict[str, 
 
 def test_the_table_says_where_each_operation_stands(run: tuple[str, dict[str, Any]]) -> None:
     """A row has the operation, its goal and whether that was reached."""
-    rows = {line[:38].strip(): line[38:].split() for line in run[0].splitlines()}
+    rows = {line[:42].strip(): line[42:].split() for line in run[0].splitlines()}
     assert rows["introspection"][2] == "70%"
     assert rows["introspection"][3] in {"hit", "missed"}
     assert "floor R" in rows

@@ -14,6 +14,7 @@ def rollcall(settings: Settings, *words: str) -> "subprocess.CompletedProcess[st
     environment = os.environ | {
         "ROLLCALL_DATABASE_URL": settings.database_url.get_secret_value(),
         "ROLLCALL_REDIS_URL": settings.redis_url.get_secret_value(),
+        "ROLLCALL_SECRET_KEYS": settings.secret_keys[0].get_secret_value(),
         "ROLLCALL_ENVIRONMENT": "development",
         "ROLLCALL_LOG_LEVEL": "WARNING",
     }

@@ -15,6 +15,7 @@ from factories import Callers, a_tenant, deactivation, in_process
 from rollcall.app import create_app
 from rollcall.cli.embedded import Engines, prepare, running
 from rollcall.console.status import LATE_SECONDS, Tone, deliveries_part
+from rollcall.crypto import new_secret_key
 from rollcall.db import Database
 from rollcall.journal import outbox
 from rollcall.journal.outbox import Backlog
@@ -83,7 +84,10 @@ async def test_broker_away(settings: Settings) -> None:
 def settings_of(engines: Engines) -> Settings:
     """Settings that point at these engines."""
     return Settings(
-        database_url=SecretStr(engines.database_url), redis_url=SecretStr(engines.valkey.url), environment="development"
+        database_url=SecretStr(engines.database_url),
+        redis_url=SecretStr(engines.valkey.url),
+        secret_keys=(SecretStr(new_secret_key()),),
+        environment="development",
     )
 
 

@@ -20,7 +20,7 @@ from rollcall.scim.filters import read_filter
 from rollcall.scim.resources import ENTERPRISE_SCHEMA, GROUPS, USERS, Kind, key
 
 E = ENTERPRISE_SCHEMA
-SOME = settings(max_examples=40)
+SOME = settings(max_examples=100)
 
 WORDS = [
     *["", "a", "A", "b", "ab", "z", "Maria", "MARIA", "work", "home", "a@x.test", "A@X.TEST", "@x"],

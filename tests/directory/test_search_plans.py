@@ -130,6 +130,7 @@ async def test_people_are_looked_up(crowd: Tenant, text: str, index: str) -> Non
         ('externalId eq "ext-77" and displayName pr', "ix_groups_external_id"),
         (f'id eq "{SOMEBODY}" and members eq "{SOMEBODY}"', "pk_groups"),
         (f'members[value eq "{SOMEBODY}"]', "ix_group_users_user"),
+        ('meta.lastModified gt "2026-02-14T21:00:00Z"', "ix_groups_last_modified"),
     ],
 )
 async def test_groups_are_looked_up(crowd: Tenant, text: str, index: str) -> None:

@@ -17,6 +17,7 @@ from schemathesis.specs.openapi.checks import (
     positive_data_acceptance,  # pyright: ignore[reportUnknownVariableType]  # its decorator hides the type
 )
 
+from authenticator import registered
 from factories import Callers, Tenant, a_tenant
 
 BOUNDED = settings(
@@ -122,11 +123,16 @@ def without_security(document: dict[str, Any]) -> dict[str, Any]:
 
 
 async def known_in(tenant: Tenant) -> dict[str, str]:
-    """A person, a token and a session of *tenant*."""
+    """A person of *tenant*, and what they and it have."""
     person = await tenant.person()
     session = await tenant.callers.product.post("/v1/sessions", json={"tenant": tenant.slug, "person": person["id"]})
     token = await tenant.issue_token()
+    credential = await tenant.external(person)
+    await registered(tenant, person)
+    (passkey,) = (await tenant.callers.product.get(f"{tenant.v1}/people/{person['id']}/passkeys")).json()
     return {
+        "passkey": passkey["id"],
+        "credential": credential["id"],
         "tenant": tenant.slug,
         "person": person["id"],
         "session": session.json()["id"],

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from factories import ORIGIN, Callers, Tenant, a_tenant
 from rollcall.db import Connection, Database
+from rollcall.events import fanout
 from rollcall.journal import housekeeping, outbox, record
 from rollcall.journal.events import UserUpdated
 from rollcall.journal.outbox import Leased, backoff
@@ -23,15 +24,24 @@ from rows import until_waiting
 async def tenant(callers: Callers, owner: Connection) -> Tenant:
     """A fresh tenant, and an outbox in which nothing is due."""
     tenant = await a_tenant(callers)
-    await owner.execute("UPDATE outbox SET done_at = clock_timestamp() WHERE done_at IS NULL")
+    await owner.execute(
+        "UPDATE outbox SET done_at = clock_timestamp(), fanned_out_at = clock_timestamp() WHERE done_at IS NULL"
+    )
     return tenant
 
 
 async def announce(tenant: Tenant, number: int = 1) -> None:
-    """Hand *number* events to the outbox, in this order."""
+    """Hand *number* events that somebody within listens to to the outbox, in this order, and fan them out."""
     for _ in range(number):
         async with tenant.work() as work:
             await record.record(work, UserUpdated())
+    await fan_out(tenant)
+
+
+async def fan_out(tenant: Tenant, *, heard: Sequence[str] = ("user.updated",)) -> int:
+    """Fan out what is new."""
+    async with open_fleet(tenant.callers.database, SYSTEM, ORIGIN) as fleet:
+        return await fanout.fan_out(fleet, limit=100, heard=heard)
 
 
 async def lease(database: Database, *, limit: int = 10, seconds: float = 60) -> Sequence[Leased]:
@@ -110,7 +120,17 @@ async def test_uncommitted_messages_are_not_seen(database: Database, tenant: Ten
     async with tenant.work() as work:
         await record.record(work, UserUpdated())
         await work.db.flush()
-        assert await lease(database) == []
+        assert await fan_out(tenant) == 0
+    assert await fan_out(tenant) == 1
+    assert len(await lease(database)) == 1
+
+
+async def test_not_before_it_is_fanned_out(database: Database, tenant: Tenant) -> None:
+    """A message is handed out once its deliveries are made, so that whoever settles it knows who is told."""
+    async with tenant.work() as work:
+        await record.record(work, UserUpdated())
+    assert await lease(database) == []
+    await fan_out(tenant)
     assert len(await lease(database)) == 1
 
 
@@ -137,12 +157,34 @@ async def test_given_back_too_late(database: Database, tenant: Tenant, owner: Co
     assert await lease(database) == []
 
 
-async def test_settled_at_once(database: Database, tenant: Tenant, owner: Connection) -> None:
-    """What nobody listens to is done, and is not leased again when its lease runs out."""
-    await announce(tenant, 2)
-    async with open_fleet(database, SYSTEM, ORIGIN) as fleet:
-        await outbox.settle_at_once(fleet, await outbox.lease(fleet, limit=10, seconds=0))
+async def test_settled_at_once(database: Database, tenant: Tenant) -> None:
+    """What nobody within listens to is done as soon as it is fanned out, and never leased."""
+    for _ in range(2):
+        async with tenant.work() as work:
+            await record.record(work, UserUpdated())
+    assert await fan_out(tenant, heard=()) == 2
     assert await lease(database) == []
+
+
+async def test_two_fan_out(database: Database, tenant: Tenant) -> None:
+    """While one relay fans out, another finds nothing to do; what was fanned out is not fanned out again."""
+    async with tenant.work() as work:
+        await record.record(work, UserUpdated())
+    async with open_fleet(database, SYSTEM, ORIGIN) as one:
+        assert await fanout.fan_out(one, limit=100, heard=()) == 1
+        assert await fan_out(tenant) == 0
+    assert await fan_out(tenant) == 0
+
+
+async def test_revived(database: Database, tenant: Tenant, owner: Connection) -> None:
+    """A dead message can be dealt with again, by hand."""
+    await announce(tenant)
+    (message,) = await lease(database)
+    await owner.execute("UPDATE outbox SET dead_at = now() WHERE id = $1", message.id)
+    assert await lease(database) == []
+    async with open_fleet(database, SYSTEM, ORIGIN) as fleet:
+        assert await outbox.revive(fleet) >= 1
+    assert message.id in {each.id for each in await lease(database, limit=100)}
 
 
 async def test_failure(database: Database, tenant: Tenant, owner: Connection) -> None:
@@ -216,8 +258,7 @@ async def test_failing_what_is_done(database: Database, tenant: Tenant, owner: C
     """A failure reported after the message was dealt with changes nothing; nor does one for no message."""
     await announce(tenant)
     (message,) = await lease(database)
-    async with open_fleet(database, SYSTEM, ORIGIN) as fleet:
-        await outbox.settle_at_once(fleet, [message])
+    await owner.execute("UPDATE outbox SET done_at = now() WHERE id = $1", message.id)
     await fail(tenant, message)
     assert await column(owner, message, "last_error") is None
     async with tenant.work() as work:
@@ -234,12 +275,12 @@ async def test_another_tenants_message(callers: Callers, database: Database, ten
 
 
 async def test_forgetting(database: Database, tenant: Tenant, owner: Connection) -> None:
-    """What was dealt with a week ago is deleted; what waits, is dead or was done this week stays."""
+    """What was dealt with a month ago is deleted; what waits, is dead or was done this month stays."""
     await announce(tenant, 4)
     old, recent, dead, waiting = await lease(database)
     set_done = "UPDATE outbox SET done_at = now() - make_interval(days => $2) WHERE id = $1"
-    await owner.execute(set_done, old.id, 8)
-    await owner.execute(set_done, recent.id, 6)
+    await owner.execute(set_done, old.id, 31)
+    await owner.execute(set_done, recent.id, 29)
     await owner.execute("UPDATE outbox SET dead_at = now() - interval '99 days' WHERE id = $1", dead.id)
     async with open_fleet(database, SYSTEM, ORIGIN) as fleet:
         assert await outbox.forget_done(fleet) == 1

@@ -72,6 +72,7 @@ class Shell:
         self.environment = os.environ | {
             "ROLLCALL_DATABASE_URL": settings.database_url.get_secret_value(),
             "ROLLCALL_REDIS_URL": settings.redis_url.get_secret_value(),
+            "ROLLCALL_SECRET_KEYS": settings.secret_keys[0].get_secret_value(),
             "ROLLCALL_ENVIRONMENT": "development",
             "ROLLCALL_LOG_LEVEL": "WARNING",
             "LOGNAME": "margot",
@@ -155,6 +156,27 @@ def test_one_tenant_changed(shell: Shell) -> None:
     assert resumed.well == "typed-one is active.\n"
     assert json.loads(shown_again.well)["status"] == "active"
     assert refused.refusal == "There is no such plan as “platinum”."
+
+
+def test_a_profile(shell: Shell) -> None:
+    """A tenant's provider profile is changed, once and again without harm, and a profile that is none is refused."""
+    shell.write("read.toml", FILE.format(slug="typed-read"))
+    _, changed, again, shown, shown_json, nobody, none = shell.run(
+        "apply read.toml",
+        "profile typed-read entra",
+        "profile typed-read entra",
+        "show typed-read",
+        "show typed-read --json",
+        "profile typed-nobody entra",
+        "profile typed-read ping",
+    )
+    assert changed.well == "typed-read: profile default -> entra, from the next call on.\n"
+    assert again.well == "typed-read has the profile entra already.\n"
+    assert "provider      Microsoft Entra ID (profile entra)" in shown.well
+    assert json.loads(shown_json.well)["profile"] == "entra"
+    assert nobody.refusal == "There is no such tenant."
+    assert none.code == 2
+    assert "'default', 'entra', 'okta'" in none.err
 
 
 def test_refusals(shell: Shell) -> None:

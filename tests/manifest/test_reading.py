@@ -78,7 +78,7 @@ MISTAKES = {
         TENANT + "colour = 1\n",
         (
             "tenants.toml, line 4, [tenants.acme] colour: there is no such key; the keys here are name, plan, status, "
-            "tokens, profile, rate_per_second, rate_burst, roles, admins"
+            "tokens, profile, rate_per_second, rate_burst, mass_change_threshold, roles, admins"
         ),
     ),
     "a secret": (

@@ -81,7 +81,7 @@ def test_schemas() -> None:
         "value": (True, "immutable"),
         "$ref": (False, "immutable"),
         "type": (False, "immutable"),
-        "display": (False, "readOnly"),
+        "display": (False, "immutable"),
     }
     manager = {
         part["name"]: part["required"]

@@ -8,10 +8,11 @@ from typing import cast
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scim2_models import Context, ListResponse, PatchOp
 
+from rollcall.scim.attributes import Attribute
 from rollcall.scim.documents import (
     document,
     emails,
@@ -26,9 +27,10 @@ from rollcall.scim.documents import (
 )
 from rollcall.scim.errors import SCIMException
 from rollcall.scim.patching import apply
-from rollcall.scim.plain import plain_writes
-from rollcall.scim.profiles import read_patch, read_user
-from rollcall.scim.resources import ENTERPRISE_SCHEMA, USER_SCHEMA, User
+from rollcall.scim.plain import PlainUser, plain_user, plain_writes
+from rollcall.scim.profiles import POLICY, read_patch, read_user
+from rollcall.scim.resources import ENTERPRISE_SCHEMA, USER_ATTRIBUTES, USER_SCHEMA, User
+from rollcall.scim.values import Reading, Unknown, read_object
 
 
 def dictionaries(
@@ -298,3 +300,58 @@ def test_messages_can_be_written_again() -> None:
     for path in ("title", "name.givenName"):
         body = {"schemas": [str(PatchOp.__schema__)], "Operations": [{"op": "replace", "path": path, "value": "x"}]}
         assert cast("object", read_patch(body).operations.model_dump()) == body
+
+
+_texts = st.sampled_from(["", "ada", "work", "home", "Work", "True", "https://acme.test/", "é"])
+
+
+def _of(attribute: Attribute) -> st.SearchStrategy[object]:
+    """Values that *attribute* may be given, most of them fitting."""
+    if attribute.parts:
+        return _objects({part.name: part for part in attribute.parts.values() if not part.read_only}, 4)
+    return st.booleans() if attribute.boolean else _texts
+
+
+def _given(attribute: Attribute) -> st.SearchStrategy[object]:
+    one = _of(attribute)
+    return st.one_of(st.none(), st.lists(one, max_size=2) if attribute.multi_valued else one)
+
+
+def _objects(parts: dict[str, Attribute], most: int) -> st.SearchStrategy[dict[str, object]]:
+    chosen = st.lists(st.sampled_from(sorted(parts)), max_size=most, unique=True)
+    return chosen.flatmap(lambda names: st.fixed_dictionaries({name: _given(parts[name]) for name in names}))
+
+
+_settable = {
+    attribute.name: attribute
+    for attribute in USER_ATTRIBUTES.values()
+    if not attribute.read_only and attribute.name not in ("schemas", "password", "meta", "id")
+}
+
+
+@settings(max_examples=300, deadline=None)
+@given(_objects(_settable, 6))
+def test_plain_people_are_kept_as_the_library_keeps_them(attributes: dict[str, object]) -> None:
+    """The short way from a body to a document ends where building the whole person does."""
+    try:
+        clean = read_object(Reading(Unknown.IGNORED), USER_ATTRIBUTES, {**attributes, "userName": "ada"})
+    except SCIMException:
+        return
+    if (plain := plain_user(clean)) is not None:
+        whole = User.model_validate(clean, scim_policy=POLICY)
+        assert document(plain) == document(whole)
+        assert plain.active == whole.active
+        assert orjson.loads(orjson.dumps(document(plain))) == document(whole)
+
+
+def test_what_providers_send_is_plain() -> None:
+    """The body of an ordinary new person takes the short way."""
+    sent: dict[str, object] = {
+        "schemas": [USER_SCHEMA, ENTERPRISE_SCHEMA],
+        "userName": "ada",
+        "name": {"givenName": "Ada", "familyName": "Lovelace"},
+        "emails": [{"value": "ada@acme.test", "type": "work", "primary": True}],
+        "active": True,
+        ENTERPRISE_SCHEMA: {"department": "Engines", "manager": {"value": "1"}},
+    }
+    assert isinstance(read_user(sent).user, PlainUser)

@@ -20,13 +20,13 @@ CREATE FUNCTION members_of(p_tenant uuid, p_group uuid, p_base text) RETURNS tex
     SELECT '[' || string_agg(m.body, ',' ORDER BY m.id) || ']' FROM (
         SELECT u.id, json_build_object(
                    'value', u.id, '$ref', p_base || '/Users/' || u.id,
-                   'display', coalesce(u.document ->> 'displayName', u.document ->> 'userName'),
+                   'display', coalesce(m.display, u.document ->> 'displayName', u.document ->> 'userName'),
                    'type', 'User')::text AS body
           FROM group_users m JOIN users u ON u.tenant_id = m.tenant_id AND u.id = m.user_id
          WHERE m.tenant_id = p_tenant AND m.group_id = p_group
         UNION ALL
         SELECT c.id, json_build_object(
-                   'value', c.id, '$ref', p_base || '/Groups/' || c.id, 'display', c.display_name,
+                   'value', c.id, '$ref', p_base || '/Groups/' || c.id, 'display', coalesce(m.display, c.display_name),
                    'type', 'Group')::text
           FROM group_children m JOIN groups c ON c.tenant_id = m.tenant_id AND c.id = m.child_id
          WHERE m.tenant_id = p_tenant AND m.group_id = p_group) m
@@ -45,6 +45,25 @@ CREATE FUNCTION groups_of(p_tenant uuid, p_user uuid, p_base text) RETURNS text 
                   JOIN group_closure c ON c.tenant_id = m.tenant_id AND c.descendant_id = m.group_id
                  WHERE m.tenant_id = p_tenant AND m.user_id = p_user) of GROUP BY of.id) r
       JOIN groups g ON g.tenant_id = p_tenant AND g.id = r.id
+$$;
+
+-- The same for many people at once, in the same words, because a checksum of them is part of each entity tag.
+CREATE FUNCTION groups_of_each(p_tenant uuid, p_users uuid[], p_base text)
+RETURNS TABLE (user_id uuid, groups text) LANGUAGE sql STABLE AS $$
+    WITH direct AS MATERIALIZED (
+        SELECT m.user_id, m.group_id FROM group_users m WHERE m.tenant_id = p_tenant AND m.user_id = ANY (p_users)),
+    reached AS (
+        SELECT of.user_id, of.group_id, bool_or(of.direct) AS direct FROM (
+            SELECT d.user_id, d.group_id, true AS direct FROM direct d
+            UNION ALL
+            SELECT d.user_id, c.ancestor_id, false FROM direct d
+              JOIN group_closure c ON c.tenant_id = p_tenant AND c.descendant_id = d.group_id) of
+         GROUP BY of.user_id, of.group_id)
+    SELECT r.user_id, '[' || string_agg(json_build_object(
+                   'value', g.id, '$ref', p_base || '/Groups/' || g.id, 'display', g.display_name,
+                   'type', CASE WHEN r.direct THEN 'direct' ELSE 'indirect' END)::text, ',' ORDER BY g.id) || ']'
+      FROM reached r JOIN groups g ON g.tenant_id = p_tenant AND g.id = r.group_id
+     GROUP BY r.user_id
 $$;
 
 -- The names of the groups a person is in, directly or through others.
@@ -130,6 +149,38 @@ CREATE FUNCTION everybody_in(p_tenant uuid, p_groups uuid[]) RETURNS SETOF uuid 
      WHERE c.tenant_id = p_tenant AND c.ancestor_id = ANY (p_groups)
 $$;
 
+-- Keeps what the provider calls the members that a step names, and forgets it where a step that sets them all calls them
+-- nothing. Returns whether anything changed.
+CREATE FUNCTION name_members(p_tenant uuid, p_group uuid, p_step jsonb) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    v_all boolean := p_step ->> 'op' = 'set';
+    v_changed boolean := false;
+BEGIN
+    IF p_step ? 'displays' THEN
+        WITH named AS MATERIALIZED (
+            SELECT n.id::uuid AS id, n.display, n.display_key
+              FROM ROWS FROM (jsonb_array_elements_text(p_step -> 'ids'), jsonb_array_elements_text(p_step -> 'displays'),
+                              jsonb_array_elements_text(p_step -> 'display_keys')) n(id, display, display_key)),
+        people AS (
+            UPDATE group_users m SET display = n.display, display_key = n.display_key FROM named n
+             WHERE m.tenant_id = p_tenant AND m.group_id = p_group AND m.user_id = n.id
+               AND m.display IS DISTINCT FROM n.display AND (v_all OR n.display IS NOT NULL) RETURNING 1),
+        nested AS (
+            UPDATE group_children m SET display = n.display, display_key = n.display_key FROM named n
+             WHERE m.tenant_id = p_tenant AND m.group_id = p_group AND m.child_id = n.id
+               AND m.display IS DISTINCT FROM n.display AND (v_all OR n.display IS NOT NULL) RETURNING 1)
+        SELECT EXISTS (SELECT FROM people) OR EXISTS (SELECT FROM nested) INTO v_changed;
+    ELSIF v_all THEN
+        UPDATE group_users SET display = NULL, display_key = NULL
+         WHERE tenant_id = p_tenant AND group_id = p_group AND display IS NOT NULL;
+        v_changed := FOUND;
+        UPDATE group_children SET display = NULL, display_key = NULL
+         WHERE tenant_id = p_tenant AND group_id = p_group AND display IS NOT NULL;
+        v_changed := v_changed OR FOUND;
+    END IF;
+    RETURN v_changed;
+END $$;
+
 CREATE TYPE group_change AS (
     verdict text,            -- the gate's, or: done, stale, unknown_member, cycle, uniqueness, not_found
     token_label text, owner_id uuid, plan text, reason text,
@@ -139,7 +190,8 @@ CREATE TYPE group_change AS (
 
 -- Carries out a change of a group, in the caller's transaction. p_change: create, display_name with display_name_key and
 -- external_id where they are to change, unique_name, version (only if the change depends on it), relevant (whether names that count for roles
--- are concerned), and steps: an array of {"op": add | remove | set, "ids": […]}.
+-- are concerned), and steps: an array of {"op": add | remove | set, "ids": […]}, with "displays" and "display_keys" in
+-- the order of the ids if the provider calls any of them by a name, null where it does not.
 CREATE FUNCTION write_group(p_tenant uuid, p_group uuid, p_change jsonb) RETURNS group_change LANGUAGE plpgsql AS $$
 DECLARE
     c group_change;
@@ -218,6 +270,7 @@ BEGIN
                 SELECT p_tenant, s.id, id FROM groups WHERE tenant_id = p_tenant AND id = ANY (v_ids)
                     ON CONFLICT DO NOTHING RETURNING child_id)
             SELECT coalesce(array_agg(child_id), '{}') INTO v_children FROM come;
+            c.changed := name_members(p_tenant, s.id, v_step) OR c.changed;
             IF cardinality(v_children) > 0 THEN
                 IF s.id = ANY (v_children) OR EXISTS (
                     SELECT FROM group_closure WHERE tenant_id = p_tenant AND descendant_id = s.id

@@ -9,7 +9,9 @@ DECLARE
     v_now timestamptz := clock_timestamp();
     v_epoch integer;
     v_sessions integer;
-    v_tokens integer;
+    v_tokens integer := 0;
+    v_passkeys integer;
+    v_external integer;
     v_closed jsonb;
 BEGIN
     -- The row lock waits for whoever is issuing a credential to this account right now (they hold FOR SHARE).
@@ -20,6 +22,8 @@ BEGIN
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
+    -- The classes are those of access/ways_in.py, in its order. Each statement is written out, so that its plan is kept,
+    -- and where there is nothing to close it is one look into the index of what is open.
     WITH ended AS (
         UPDATE sessions SET closed_at = v_now, closed_because = 'person_left'
          WHERE tenant_id = p_tenant AND account_id = p_account AND closed_at IS NULL
@@ -28,12 +32,23 @@ BEGIN
     -- In the order of the keys, as everybody who locks several tokens does.
     PERFORM FROM tokens WHERE tenant_id = p_tenant AND owner_id = p_account AND revoked_at IS NULL
       ORDER BY id FOR NO KEY UPDATE;
+    IF FOUND THEN
+        WITH ended AS (
+            UPDATE tokens SET revoked_at = v_now, revoked_because = 'owner_left'
+             WHERE tenant_id = p_tenant AND owner_id = p_account AND revoked_at IS NULL
+            RETURNING expires_at)
+        SELECT count(*) FILTER (WHERE expires_at IS NULL OR expires_at > v_now) INTO v_tokens FROM ended;
+    END IF;
+    UPDATE passkeys SET closed_at = v_now, closed_because = 'person_left'
+     WHERE tenant_id = p_tenant AND account_id = p_account AND closed_at IS NULL;
+    GET DIAGNOSTICS v_passkeys = ROW_COUNT;
     WITH ended AS (
-        UPDATE tokens SET revoked_at = v_now, revoked_because = 'owner_left'
-         WHERE tenant_id = p_tenant AND owner_id = p_account AND revoked_at IS NULL
+        UPDATE external_credentials SET closed_at = v_now, closed_because = 'person_left'
+         WHERE tenant_id = p_tenant AND account_id = p_account AND closed_at IS NULL
         RETURNING expires_at)
-    SELECT count(*) FILTER (WHERE expires_at IS NULL OR expires_at > v_now) INTO v_tokens FROM ended;
-    v_closed := jsonb_build_object('sessions', v_sessions, 'tokens', v_tokens);
+    SELECT count(*) FILTER (WHERE expires_at IS NULL OR expires_at > v_now) INTO v_external FROM ended;
+    v_closed := jsonb_build_object('sessions', v_sessions, 'tokens', v_tokens, 'passkeys', v_passkeys,
+                                   'external', v_external);
     INSERT INTO outbox (tenant_id, topic, account_id, request_id, payload)
     VALUES (p_tenant, 'user.deactivated', p_account, p_request_id, jsonb_build_object(
         'epoch', v_epoch, 'reason', p_reason, 'closed', v_closed, 'arrived_at', p_arrived, 'closed_at', v_now,

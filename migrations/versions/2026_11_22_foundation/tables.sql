@@ -33,6 +33,25 @@ CREATE TABLE audit_payloads (
     CONSTRAINT pk_audit_payloads PRIMARY KEY (tenant_id, at, entry_id)
 ) PARTITION BY RANGE (at);
 
+CREATE TABLE destinations (
+    tenant_id UUID NOT NULL,
+    id UUID DEFAULT uuidv7() NOT NULL,
+    kind TEXT NOT NULL,
+    url TEXT NOT NULL,
+    label TEXT NOT NULL,
+    topics TEXT[] DEFAULT '{}' NOT NULL,
+    audience TEXT,
+    secrets JSONB DEFAULT '[]' NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
+    disabled_at TIMESTAMP WITH TIME ZONE,
+    disabled_because TEXT,
+    deleted_at TIMESTAMP WITH TIME ZONE,
+    failures INTEGER DEFAULT 0 NOT NULL,
+    next_try_at TIMESTAMP WITH TIME ZONE,
+    leased_until TIMESTAMP WITH TIME ZONE,
+    CONSTRAINT pk_destinations PRIMARY KEY (tenant_id, id)
+);
+
 CREATE TABLE deviations (
     tenant_id UUID NOT NULL,
     day DATE NOT NULL,
@@ -62,6 +81,7 @@ CREATE TABLE outbox (
     created_at TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
     next_try_at TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
     attempts INTEGER DEFAULT 0 NOT NULL,
+    fanned_out_at TIMESTAMP WITH TIME ZONE,
     done_at TIMESTAMP WITH TIME ZONE,
     dead_at TIMESTAMP WITH TIME ZONE,
     last_error TEXT,
@@ -69,6 +89,7 @@ CREATE TABLE outbox (
 );
 CREATE INDEX ix_outbox_done ON outbox (done_at) WHERE done_at IS NOT NULL;
 CREATE INDEX ix_outbox_due ON outbox (next_try_at) WHERE done_at IS NULL AND dead_at IS NULL;
+CREATE INDEX ix_outbox_new ON outbox (id) WHERE fanned_out_at IS NULL;
 
 CREATE TABLE plans (
     key TEXT NOT NULL,
@@ -89,6 +110,55 @@ CREATE TABLE refused_calls (
     CONSTRAINT pk_refused_calls PRIMARY KEY (minute, source)
 );
 
+CREATE TABLE signing_keys (
+    kid TEXT NOT NULL,
+    sealed_private_key TEXT NOT NULL,
+    public_jwk JSONB NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
+    active_from TIMESTAMP WITH TIME ZONE NOT NULL,
+    retired_at TIMESTAMP WITH TIME ZONE,
+    CONSTRAINT pk_signing_keys PRIMARY KEY (kid)
+);
+
+CREATE TABLE user_counts (
+    tenant_id UUID NOT NULL,
+    part SMALLINT NOT NULL,
+    people BIGINT NOT NULL,
+    CONSTRAINT pk_user_counts PRIMARY KEY (tenant_id, part)
+);
+
+CREATE TABLE deliveries (
+    tenant_id UUID NOT NULL,
+    id UUID DEFAULT uuidv7() NOT NULL,
+    destination_tenant_id UUID NOT NULL,
+    destination_id UUID NOT NULL,
+    kind TEXT NOT NULL,
+    label TEXT NOT NULL,
+    message_id UUID NOT NULL,
+    topic TEXT NOT NULL,
+    account_id UUID,
+    line_id UUID NOT NULL,
+    state TEXT DEFAULT 'pending' NOT NULL,
+    attempts INTEGER DEFAULT 0 NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
+    next_try_at TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
+    give_up_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    first_tried_at TIMESTAMP WITH TIME ZONE,
+    ended_at TIMESTAMP WITH TIME ZONE,
+    last_status INTEGER,
+    last_error TEXT,
+    took_ms INTEGER,
+    CONSTRAINT pk_deliveries PRIMARY KEY (tenant_id, id),
+    CONSTRAINT ck_deliveries_state CHECK (state IN ('pending', 'delivered', 'dead', 'cancelled')),
+    CONSTRAINT fk_deliveries_tenant_id_outbox FOREIGN KEY(tenant_id, message_id) REFERENCES outbox (tenant_id, id) ON DELETE CASCADE
+);
+CREATE INDEX ix_deliveries_dead ON deliveries (destination_tenant_id, destination_id, id) WHERE state = 'dead';
+CREATE INDEX ix_deliveries_due ON deliveries (destination_tenant_id, destination_id, next_try_at, message_id) WHERE state = 'pending';
+CREATE INDEX ix_deliveries_line ON deliveries (destination_tenant_id, destination_id, tenant_id, line_id, message_id) WHERE state = 'pending';
+CREATE INDEX ix_deliveries_log ON deliveries (destination_tenant_id, destination_id, id);
+CREATE INDEX ix_deliveries_message ON deliveries (tenant_id, message_id);
+CREATE UNIQUE INDEX ux_deliveries_once ON deliveries (tenant_id, destination_id, message_id);
+
 CREATE TABLE tenants (
     id UUID DEFAULT uuidv7() NOT NULL,
     slug TEXT NOT NULL,
@@ -99,6 +169,7 @@ CREATE TABLE tenants (
     profile TEXT DEFAULT 'default' NOT NULL,
     rate_per_second INTEGER,
     rate_burst INTEGER,
+    mass_change_threshold INTEGER DEFAULT 100 NOT NULL,
     role_rule JSONB NOT NULL,
     role_rule_version INTEGER DEFAULT 1 NOT NULL,
     created_at TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
@@ -106,6 +177,7 @@ CREATE TABLE tenants (
     CONSTRAINT ck_tenants_status CHECK (status IN ('active', 'suspended')),
     CONSTRAINT ck_tenants_token_issuing CHECK (token_issuing IN ('self_service', 'ops')),
     CONSTRAINT ck_tenants_rate CHECK (rate_per_second = 0 OR rate_per_second >= 25),
+    CONSTRAINT ck_tenants_mass_change_threshold CHECK (mass_change_threshold >= 1),
     CONSTRAINT uq_tenants_slug UNIQUE (slug),
     CONSTRAINT fk_tenants_plan_plans FOREIGN KEY(plan) REFERENCES plans (key)
 );
@@ -129,6 +201,7 @@ CREATE TABLE accounts (
     CONSTRAINT fk_accounts_tenant_id_tenants FOREIGN KEY(tenant_id) REFERENCES tenants (id)
 );
 CREATE INDEX ix_accounts_admins ON accounts (tenant_id) WHERE active AND is_admin;
+CREATE INDEX ix_accounts_departed ON accounts (tenant_id, deactivated_at) WHERE deactivated_at IS NOT NULL;
 CREATE INDEX ix_accounts_detached ON accounts (tenant_id, external_id) WHERE detached_at IS NOT NULL AND external_id IS NOT NULL;
 
 CREATE TABLE conflict_cases (
@@ -167,10 +240,58 @@ CREATE INDEX ix_groups_display_name ON groups (tenant_id, display_name_key);
 CREATE INDEX ix_groups_external_id ON groups (tenant_id, external_id);
 CREATE INDEX ix_groups_last_modified ON groups (tenant_id, last_modified, id);
 
+CREATE TABLE mass_changes (
+    tenant_id UUID NOT NULL,
+    id UUID DEFAULT uuidv7() NOT NULL,
+    began_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    noticed_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    count INTEGER NOT NULL,
+    threshold INTEGER NOT NULL,
+    released_at TIMESTAMP WITH TIME ZONE,
+    released_by TEXT,
+    CONSTRAINT pk_mass_changes PRIMARY KEY (tenant_id, id),
+    CONSTRAINT fk_mass_changes_tenant_id_tenants FOREIGN KEY(tenant_id) REFERENCES tenants (id)
+);
+CREATE UNIQUE INDEX uq_mass_changes_open ON mass_changes (tenant_id) WHERE released_at IS NULL;
+
+CREATE TABLE passkey_challenges (
+    tenant_id UUID NOT NULL,
+    id UUID NOT NULL,
+    purpose TEXT NOT NULL,
+    account_id UUID,
+    epoch INTEGER,
+    challenge BYTEA NOT NULL,
+    expires_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_passkey_challenges PRIMARY KEY (tenant_id, id),
+    CONSTRAINT ck_passkey_challenges_purpose CHECK (purpose IN ('registration', 'sign_in')),
+    CONSTRAINT fk_passkey_challenges_tenant_id_tenants FOREIGN KEY(tenant_id) REFERENCES tenants (id)
+);
+CREATE INDEX ix_passkey_challenges_expiry ON passkey_challenges (tenant_id, expires_at);
+
+CREATE TABLE external_credentials (
+    tenant_id UUID NOT NULL,
+    id UUID NOT NULL,
+    account_id UUID NOT NULL,
+    epoch INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    name TEXT COLLATE "C" NOT NULL,
+    label TEXT,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
+    expires_at TIMESTAMP WITH TIME ZONE,
+    closed_at TIMESTAMP WITH TIME ZONE,
+    closed_because TEXT,
+    CONSTRAINT pk_external_credentials PRIMARY KEY (tenant_id, id),
+    CONSTRAINT fk_external_credentials_tenant_id_accounts FOREIGN KEY(tenant_id, account_id) REFERENCES accounts (tenant_id, id)
+);
+CREATE INDEX ix_external_credentials_open ON external_credentials (tenant_id, account_id) WHERE closed_at IS NULL;
+CREATE UNIQUE INDEX uq_external_credentials_open_name ON external_credentials (tenant_id, kind, name) WHERE closed_at IS NULL AND name <> '';
+
 CREATE TABLE group_children (
     tenant_id UUID NOT NULL,
     group_id UUID NOT NULL,
     child_id UUID NOT NULL,
+    display TEXT,
+    display_key TEXT COLLATE "C",
     CONSTRAINT pk_group_children PRIMARY KEY (tenant_id, group_id, child_id),
     CONSTRAINT group_id FOREIGN KEY(tenant_id, group_id) REFERENCES groups (tenant_id, id) ON DELETE CASCADE,
     CONSTRAINT child_id FOREIGN KEY(tenant_id, child_id) REFERENCES groups (tenant_id, id) ON DELETE CASCADE
@@ -187,6 +308,27 @@ CREATE TABLE group_closure (
 );
 CREATE INDEX ix_group_closure_ancestor ON group_closure (tenant_id, ancestor_id, descendant_id);
 
+CREATE TABLE passkeys (
+    tenant_id UUID NOT NULL,
+    id UUID NOT NULL,
+    account_id UUID NOT NULL,
+    epoch INTEGER NOT NULL,
+    credential_id BYTEA NOT NULL,
+    public_key BYTEA NOT NULL,
+    sign_count BIGINT NOT NULL,
+    transports TEXT[] NOT NULL,
+    aaguid UUID NOT NULL,
+    label TEXT,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
+    last_used_at TIMESTAMP WITH TIME ZONE,
+    closed_at TIMESTAMP WITH TIME ZONE,
+    closed_because TEXT,
+    CONSTRAINT pk_passkeys PRIMARY KEY (tenant_id, id),
+    CONSTRAINT fk_passkeys_tenant_id_accounts FOREIGN KEY(tenant_id, account_id) REFERENCES accounts (tenant_id, id),
+    CONSTRAINT uq_passkeys_credential_id UNIQUE (tenant_id, credential_id)
+);
+CREATE INDEX ix_passkeys_open ON passkeys (tenant_id, account_id) WHERE closed_at IS NULL;
+
 CREATE TABLE receipts (
     tenant_id UUID NOT NULL,
     id UUID NOT NULL,
@@ -200,9 +342,15 @@ CREATE TABLE receipts (
     closed JSONB NOT NULL,
     settled_at TIMESTAMP WITH TIME ZONE NOT NULL,
     purged JSONB NOT NULL,
+    destinations JSONB,
+    completed_at TIMESTAMP WITH TIME ZONE,
+    statement TEXT,
     CONSTRAINT pk_receipts PRIMARY KEY (tenant_id, id),
     CONSTRAINT fk_receipts_tenant_id_accounts FOREIGN KEY(tenant_id, account_id) REFERENCES accounts (tenant_id, id)
 );
+CREATE INDEX ix_receipts_closed ON receipts (tenant_id, closed_at);
+CREATE INDEX ix_receipts_incomplete ON receipts (tenant_id, id) WHERE completed_at IS NULL;
+CREATE INDEX ix_receipts_person ON receipts (tenant_id, account_id, closed_at);
 
 CREATE TABLE sessions (
     tenant_id UUID NOT NULL,
@@ -255,8 +403,7 @@ CREATE TABLE users (
     created_at TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
     last_modified TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT pk_users PRIMARY KEY (tenant_id, id),
-    CONSTRAINT fk_users_tenant_id_accounts FOREIGN KEY(tenant_id, account_id) REFERENCES accounts (tenant_id, id),
-    CONSTRAINT fk_users_tenant_id_tenants FOREIGN KEY(tenant_id) REFERENCES tenants (id)
+    CONSTRAINT fk_users_tenant_id_accounts FOREIGN KEY(tenant_id, account_id) REFERENCES accounts (tenant_id, id)
 );
 CREATE INDEX ix_users_active ON users (tenant_id, active, id);
 CREATE INDEX ix_users_display_name ON users (tenant_id, display_name_key, id);
@@ -269,6 +416,8 @@ CREATE TABLE group_users (
     tenant_id UUID NOT NULL,
     group_id UUID NOT NULL,
     user_id UUID NOT NULL,
+    display TEXT,
+    display_key TEXT COLLATE "C",
     CONSTRAINT pk_group_users PRIMARY KEY (tenant_id, group_id, user_id),
     CONSTRAINT group_id FOREIGN KEY(tenant_id, group_id) REFERENCES groups (tenant_id, id) ON DELETE CASCADE,
     CONSTRAINT user_id FOREIGN KEY(tenant_id, user_id) REFERENCES users (tenant_id, id) ON DELETE CASCADE

@@ -44,13 +44,16 @@ BEGIN
           WHERE s.tenant_id = p_tenant AND s.id = p_user FOR UPDATE;
         SELECT role_rule::text, role_rule_version INTO u.rule, u.rule_version FROM tenants WHERE id = p_tenant;
     END IF;
+    IF p_needs = 'write' THEN  -- before the groups: whoever moves between the two is noticed by `facts`
+        SELECT a.standing::text, a.facts INTO u.standing, u.facts
+          FROM users s JOIN accounts a ON a.tenant_id = s.tenant_id AND a.id = s.account_id
+         WHERE s.tenant_id = p_tenant AND s.id = p_user;
+    END IF;
     SELECT s.id, s.account_id, s.document::text, s.version, s.created_at, s.last_modified, s.active
       INTO u.id, u.account_id, u.document, u.version, u.created_at, u.last_modified, u.active
       FROM users s WHERE s.tenant_id = p_tenant AND s.id = p_user;
-    u.groups := groups_of(p_tenant, u.id, p_base);
-    IF p_needs = 'write' THEN
-        SELECT a.standing::text, a.facts INTO u.standing, u.facts
-          FROM accounts a WHERE a.tenant_id = p_tenant AND a.id = u.account_id;
+    IF EXISTS (SELECT FROM group_users m WHERE m.tenant_id = p_tenant AND m.user_id = u.id) THEN
+        u.groups := groups_of(p_tenant, u.id, p_base);
     END IF;
     RETURN u;
 END $$;
@@ -87,6 +90,17 @@ BEGIN
         RETURN NEXT u;
         RETURN;
     END IF;
+    IF p_attribute = 'userName' AND p_offset = 0 AND p_count > 0 THEN  -- one or nobody, and asked all day
+        SELECT s.id, s.document::text, s.version, s.created_at, s.last_modified
+          INTO u.id, u.document, u.version, u.created_at, u.last_modified
+          FROM users s WHERE s.tenant_id = p_tenant AND s.user_name_key = p_value;
+        u.total := FOUND::integer;
+        IF EXISTS (SELECT FROM group_users m WHERE m.tenant_id = p_tenant AND m.user_id = u.id) THEN
+            u.groups := groups_of(p_tenant, u.id, p_base);
+        END IF;
+        RETURN NEXT u;
+        RETURN;
+    END IF;
     v_ids := CASE p_attribute
         WHEN 'userName' THEN ARRAY(
             SELECT id FROM users WHERE tenant_id = p_tenant AND user_name_key = p_value)
@@ -110,6 +124,24 @@ BEGIN
     END IF;
 END $$;
 
+-- How many people there are is kept, so that a page need not count them: each connection keeps its own part of the
+-- sum, or everybody who creates somebody would wait for the one row.
+CREATE FUNCTION count_people() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO user_counts AS kept (tenant_id, part, people)
+    SELECT tenant_id, pg_backend_pid() % 32, CASE TG_OP WHEN 'INSERT' THEN count(*) ELSE -count(*) END
+      FROM changed GROUP BY tenant_id
+    ON CONFLICT (tenant_id, part) DO UPDATE SET people = kept.people + excluded.people;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER count_created AFTER INSERT ON users REFERENCING NEW TABLE AS changed
+    FOR EACH STATEMENT EXECUTE FUNCTION count_people();
+CREATE TRIGGER count_removed AFTER DELETE ON users REFERENCING OLD TABLE AS changed
+    FOR EACH STATEMENT EXECUTE FUNCTION count_people();
+
+CREATE FUNCTION people_in(p_tenant uuid) RETURNS bigint LANGUAGE sql STABLE AS
+$$ SELECT coalesce(sum(people), 0)::bigint FROM user_counts WHERE tenant_id = p_tenant $$;
+
 -- A page of everybody, in the order they were created.
 CREATE FUNCTION scim_page(
     p_tenant uuid, p_token uuid, p_digest bytea, p_offset integer, p_count integer, p_base text
@@ -117,6 +149,7 @@ CREATE FUNCTION scim_page(
 DECLARE
     g gate_result;
     u user_result;
+    v_ids uuid[];
 BEGIN
     g := gate(p_tenant, p_token, p_digest, 'read');
     u := opened(g);
@@ -124,12 +157,20 @@ BEGIN
         RETURN NEXT u;
         RETURN;
     END IF;
-    SELECT count(*) INTO u.total FROM users WHERE tenant_id = p_tenant;
+    u.total := people_in(p_tenant);
+    -- Nothing of the people passed over is worked out, and they are passed over from the nearer end.
+    IF p_offset <= u.total / 2 THEN
+        v_ids := ARRAY(SELECT id FROM users WHERE tenant_id = p_tenant ORDER BY id OFFSET p_offset LIMIT p_count);
+    ELSE
+        SELECT total, ARRAY(
+                   SELECT id FROM users WHERE tenant_id = p_tenant ORDER BY id DESC
+                   OFFSET greatest(total - p_offset - p_count, 0) LIMIT greatest(least(total - p_offset, p_count), 0))
+          INTO u.total, v_ids FROM people_in(p_tenant) total;
+    END IF;
     FOR u.id, u.document, u.version, u.created_at, u.last_modified, u.groups IN
-        SELECT s.id, s.document::text, s.version, s.created_at, s.last_modified, groups_of(p_tenant, s.id, p_base)
-          FROM (SELECT id FROM users WHERE tenant_id = p_tenant ORDER BY id OFFSET p_offset LIMIT p_count) p
-          JOIN users s ON s.tenant_id = p_tenant AND s.id = p.id  -- nothing of the people passed over is worked out
-         ORDER BY s.id
+        SELECT s.id, s.document::text, s.version, s.created_at, s.last_modified, theirs.groups
+          FROM users s LEFT JOIN groups_of_each(p_tenant, v_ids, p_base) theirs ON theirs.user_id = s.id
+         WHERE s.tenant_id = p_tenant AND s.id = ANY (v_ids) ORDER BY s.id
     LOOP
         RETURN NEXT u;
     END LOOP;
@@ -314,6 +355,11 @@ BEGIN
         c.token_label := g.token_label; c.owner_id := g.owner_id; c.plan := g.plan; c.reason := g.reason;
         RETURN c;
     END IF;
+    -- Worked out by what a process remembers, which is what is asked here.
+    IF p_change -> 'remembered' <> jsonb_build_object('profile', g.profile, 'rate', g.rate, 'burst', g.burst) THEN
+        c.verdict := 'stale';
+        RETURN c;
+    END IF;
     IF p_change ->> 'external_id' IS NOT NULL THEN
         -- Before the account: whoever edits the role rule holds the tenant and wants all accounts.
         PERFORM FROM tenants WHERE id = p_tenant FOR KEY SHARE;
@@ -357,13 +403,16 @@ DECLARE
     c change_result;
     a accounts;
     v_version integer;
+    v_rule_version integer;
     v_active boolean := (p_change ->> 'active')::boolean;
     v_left jsonb;
 BEGIN
-    SELECT account_id INTO c.account_id FROM users WHERE tenant_id = p_tenant AND id = p_user;
-    SELECT * INTO a FROM accounts WHERE tenant_id = p_tenant AND id = c.account_id FOR UPDATE;
-    SELECT version, created_at INTO v_version, c.created_at FROM users
-     WHERE tenant_id = p_tenant AND id = p_user FOR NO KEY UPDATE;
+    SELECT o.* INTO a FROM users s JOIN accounts o ON o.tenant_id = s.tenant_id AND o.id = s.account_id
+     WHERE s.tenant_id = p_tenant AND s.id = p_user FOR UPDATE OF o;
+    c.account_id := a.id;
+    SELECT s.version, s.created_at, n.role_rule_version INTO v_version, c.created_at, v_rule_version
+      FROM users s JOIN tenants n ON n.id = s.tenant_id
+     WHERE s.tenant_id = p_tenant AND s.id = p_user FOR NO KEY UPDATE OF s;
     IF NOT FOUND THEN
         c.verdict := 'not_found';
         RETURN c;
@@ -371,7 +420,7 @@ BEGIN
     IF v_version <> (p_change ->> 'version')::integer OR a.standing <> p_change -> 'was_standing'
        OR a.facts <> (p_change ->> 'facts')::integer
        OR (p_change ? 'seen' AND moved_on(p_tenant, p_user, p_change -> 'seen'))
-       OR (SELECT role_rule_version FROM tenants WHERE id = p_tenant) <> (p_change ->> 'rule_version')::integer THEN
+       OR v_rule_version <> (p_change ->> 'rule_version')::integer THEN
         c.verdict := 'stale';
         RETURN c;
     END IF;
@@ -383,14 +432,15 @@ BEGIN
         UPDATE accounts SET active = true, deactivated_at = NULL, deactivated_because = NULL
          WHERE tenant_id = p_tenant AND id = a.id;
     END IF;
-    UPDATE accounts
-       SET user_name = p_change ->> 'user_name', external_id = p_change ->> 'external_id',
-           role = p_change ->> 'role', is_admin = (p_change ->> 'is_admin')::boolean,
-           standing = p_change -> 'standing'
-     WHERE tenant_id = p_tenant AND id = a.id
-       AND (user_name, external_id, standing, role, is_admin) IS DISTINCT FROM (
+    IF (a.user_name, a.external_id, a.standing, a.role, a.is_admin) IS DISTINCT FROM (
            p_change ->> 'user_name', p_change ->> 'external_id', p_change -> 'standing', p_change ->> 'role',
-           (p_change ->> 'is_admin')::boolean);
+           (p_change ->> 'is_admin')::boolean) THEN
+        UPDATE accounts
+           SET user_name = p_change ->> 'user_name', external_id = p_change ->> 'external_id',
+               role = p_change ->> 'role', is_admin = (p_change ->> 'is_admin')::boolean,
+               standing = p_change -> 'standing'
+         WHERE tenant_id = p_tenant AND id = a.id;
+    END IF;
     UPDATE users
        SET user_name_key = p_change ->> 'user_name_key', external_id = p_change ->> 'external_id',
            display_name_key = p_change ->> 'display_name_key', active = v_active, document = p_change -> 'document',

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from rollcall.access.models import Account
 from rollcall.errors import NotFound, PersonInactive
@@ -41,6 +41,15 @@ async def locked_for_issuing(work: Work, account_id: UUID) -> Account:
     if not account.active:
         raise PersonInactive
     return account
+
+
+async def turn_at(work: Work, what: str) -> None:
+    """Wait until nobody else in this tenant is at *what*, until this work is committed.
+
+    Who counts before adding one takes a turn, so that two at the same moment do not overstep a limit together.
+    """
+    name = {"name": f"{what} {work.tenant.id}"}
+    await work.db.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), name)
 
 
 async def admins(work: Work) -> int:

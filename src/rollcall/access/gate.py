@@ -7,7 +7,7 @@ here it is asked, and its verdict becomes an answer.
 import math
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, cast
 from uuid import UUID
@@ -15,6 +15,7 @@ from uuid import UUID
 import orjson
 
 from rollcall.access.limits import RateLimiter
+from rollcall.access.memory import Memory, Remembered
 from rollcall.access.traces import Traces
 from rollcall.crypto import TokenKind, TokenText, read_token
 from rollcall.db import Database, Pool, Row
@@ -33,6 +34,7 @@ class Door:
     limiter: RateLimiter
     traces: Traces
     base_url: str
+    memory: Memory = field(default_factory=Memory)
 
     @property
     def pool(self) -> Pool:
@@ -140,6 +142,13 @@ async def judge(call: Call, row: Row) -> Admitted:
     return admitted
 
 
+async def admit_remembered(call: Call, caller: Remembered) -> Admitted | None:
+    """Take a permit for a caller whose change asks the gate itself; None when there is none to be had at once."""
+    if await call.door.limiter.wait_for(call.token.tenant_id, rate=caller.rate, burst=caller.burst):
+        return None
+    return Admitted(replace(call, has_permit=True), caller.label, caller.owner_id, caller.profile)
+
+
 async def refuse_verdict(call: Call, row: Row) -> None:
     """Raise what the gate's verdict means, after writing it down.
 
@@ -220,21 +229,27 @@ async def _meaning(call: Call, row: Row) -> SCIMException:  # noqa: PLR0911  # o
             return Unauthorized(detail="This token is not known here. Copy it again, or ask for a new one.")
 
 
-_SECRET_NAME = re.compile(r"(?<![\w$-])(?:password|token|secret|authorization)(?![\w$-])", re.IGNORECASE)
+_SECRETS = ("password", "token", "secret", "authorization")
+_SECRET_NAME = re.compile(rf"(?<![\w$-])(?:{'|'.join(_SECRETS)})(?![\w$-])", re.IGNORECASE)
 """A secret attribute, anywhere in a name or a path: behind a URN, before a sub-attribute or a filter."""
 
 
 def masked(payload: object) -> object:
-    """Copy what a caller sent with the values of secret attributes replaced, wherever they stand."""
+    """What a caller sent with the values of secret attributes replaced, wherever they stand."""
+    text = orjson.dumps(payload).decode().casefold()
+    return _masked(payload) if any(word in text for word in _SECRETS) else payload
+
+
+def _masked(payload: object) -> object:
     match payload:
         case dict():
             members = cast("dict[str, object]", payload)
             return {
-                key: "***" if _is_secret(key) or _writes_secret(members, key) else masked(value)
+                key: "***" if _is_secret(key) or _writes_secret(members, key) else _masked(value)
                 for key, value in members.items()
             }
         case list():
-            return [masked(item) for item in cast("list[object]", payload)]
+            return [_masked(item) for item in cast("list[object]", payload)]
         case _:
             return payload
 

@@ -1,10 +1,12 @@
-"""The tables of the ways in: accounts, tokens, sessions, and the receipts of their closing."""
+"""The tables of the ways in: accounts, tokens, sessions, passkeys, the product's own, and receipts of their closing."""
 
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
     DateTime,
     ForeignKey,
     ForeignKeyConstraint,
@@ -12,6 +14,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     Text,
+    UniqueConstraint,
     Uuid,
     text,
 )
@@ -37,6 +40,12 @@ class Account(Base):
             postgresql_where=text("detached_at IS NOT NULL AND external_id IS NOT NULL"),
         ),
         Index("ix_accounts_admins", "tenant_id", postgresql_where=text("active AND is_admin")),
+        Index(
+            "ix_accounts_departed",
+            "tenant_id",
+            "deactivated_at",
+            postgresql_where=text("deactivated_at IS NOT NULL"),
+        ),
     )
 
     tenant_id: Mapped[UUID] = mapped_column(Uuid, ForeignKey("tenants.id"), primary_key=True)
@@ -103,11 +112,96 @@ class Session(Base):
     closed_because: Mapped[str | None] = mapped_column(Text)
 
 
+class Passkey(Base):
+    """A person's WebAuthn credential; the authenticator keeps the private key, here is the public one."""
+
+    __tablename__ = "passkeys"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "account_id"], _ACCOUNT),
+        UniqueConstraint("tenant_id", "credential_id", name="uq_passkeys_credential_id"),
+        Index("ix_passkeys_open", "tenant_id", "account_id", postgresql_where=text("closed_at IS NULL")),
+    )
+
+    tenant_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    account_id: Mapped[UUID] = mapped_column(Uuid)
+    epoch: Mapped[int] = mapped_column(Integer)
+    credential_id: Mapped[bytes] = mapped_column(LargeBinary)
+    public_key: Mapped[bytes] = mapped_column(LargeBinary)
+    sign_count: Mapped[int] = mapped_column(BigInteger)
+    transports: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    aaguid: Mapped[UUID] = mapped_column(Uuid)
+    label: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
+    last_used_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    closed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    closed_because: Mapped[str | None] = mapped_column(Text)
+
+
+class PasskeyChallenge(Base):
+    """What an authenticator has to sign, once, within minutes.
+
+    A sign-in names an account or, where the authenticator is to say whose passkey it is, none; the account named need
+    not exist, so that nobody learns from a challenge whether it does.
+    """
+
+    __tablename__ = "passkey_challenges"
+    __table_args__ = (
+        CheckConstraint("purpose IN ('registration', 'sign_in')", name="purpose"),
+        Index("ix_passkey_challenges_expiry", "tenant_id", "expires_at"),
+    )
+
+    tenant_id: Mapped[UUID] = mapped_column(Uuid, ForeignKey("tenants.id"), primary_key=True)
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    purpose: Mapped[str] = mapped_column(Text)
+    account_id: Mapped[UUID | None] = mapped_column(Uuid)
+    epoch: Mapped[int | None] = mapped_column(Integer)
+    challenge: Mapped[bytes] = mapped_column(LargeBinary)
+    expires_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class ExternalCredential(Base):
+    """A credential that the product gave somebody and answers for by a name of its own: a grant, a key, a job."""
+
+    __tablename__ = "external_credentials"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "account_id"], _ACCOUNT),
+        Index(
+            "uq_external_credentials_open_name",
+            "tenant_id",
+            "kind",
+            "name",
+            unique=True,
+            # Only a question about a name can use it: for a person's, in a table that has not been counted yet, the
+            # planner finds it as cheap as the next one, and then reads all that the tenant has.
+            postgresql_where=text("closed_at IS NULL AND name <> ''"),
+        ),
+        Index("ix_external_credentials_open", "tenant_id", "account_id", postgresql_where=text("closed_at IS NULL")),
+    )
+
+    tenant_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    account_id: Mapped[UUID] = mapped_column(Uuid)
+    epoch: Mapped[int] = mapped_column(Integer)
+    kind: Mapped[str] = mapped_column(Text)
+    name: Mapped[str] = mapped_column(Text(collation="C"))
+    label: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
+    expires_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    closed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    closed_because: Mapped[str | None] = mapped_column(Text)
+
+
 class Receipt(Base):
     """What the worker found and did after a person left; one for each deactivation."""
 
     __tablename__ = "receipts"
-    __table_args__ = (ForeignKeyConstraint(["tenant_id", "account_id"], _ACCOUNT),)
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "account_id"], _ACCOUNT),
+        Index("ix_receipts_person", "tenant_id", "account_id", "closed_at"),
+        Index("ix_receipts_closed", "tenant_id", "closed_at"),
+        Index("ix_receipts_incomplete", "tenant_id", "id", postgresql_where=text("completed_at IS NULL")),
+    )
 
     tenant_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
@@ -121,3 +215,43 @@ class Receipt(Base):
     closed: Mapped[dict[str, Any]] = mapped_column(JSONB)
     settled_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     purged: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    destinations: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB)
+    """What became of each destination; None until the last of them is dealt with."""
+    completed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    statement: Mapped[str | None] = mapped_column(Text)
+    """The whole receipt as a signed compact JWS."""
+
+
+class SigningKey(Base):
+    """A key that signs what outsiders verify. The installation's: it belongs to no tenant."""
+
+    __tablename__ = "signing_keys"
+
+    kid: Mapped[str] = mapped_column(Text, primary_key=True)
+    sealed_private_key: Mapped[str] = mapped_column(Text)
+    public_jwk: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
+    active_from: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    """It is published at once and signs from this moment on, so that caches of the JWKS know it by then."""
+    retired_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """When its successor takes over."""
+
+
+class MassChange(Base):
+    """More departures within an hour than a tenant is used to; it holds back what can't be undone until released."""
+
+    __tablename__ = "mass_changes"
+    __table_args__ = (
+        Index("uq_mass_changes_open", "tenant_id", unique=True, postgresql_where=text("released_at IS NULL")),
+    )
+
+    tenant_id: Mapped[UUID] = mapped_column(Uuid, ForeignKey("tenants.id"), primary_key=True)
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True, server_default=_UUID7)
+    began_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    """When the first of the departures that were counted happened."""
+    noticed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    count: Mapped[int] = mapped_column(Integer)
+    """How many there were when it was noticed."""
+    threshold: Mapped[int] = mapped_column(Integer)
+    released_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    released_by: Mapped[str | None] = mapped_column(Text)

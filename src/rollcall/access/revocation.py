@@ -1,18 +1,24 @@
-"""The one door that ends what a person can do; the closing itself is the function ``leave`` in the migrations."""
+"""The one door that ends what a person can do, and the small one for a single credential that its holder shows.
+
+The closing of everything is the function ``leave`` in the migrations; what there is to close stands in `ways_in`.
+"""
 
 import json
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 
+from rollcall.access import sessions, tokens
+from rollcall.access.models import Session, Token
+from rollcall.crypto import TokenKind, TokenText
 from rollcall.work import Work
 
 _LEAVE = text("SELECT leave(:tenant, :account, :reason, :request_id, :arrived)")
 
 
 async def end_all(work: Work, account_id: UUID, *, reason: str) -> dict[str, Any] | None:
-    """Close every way in that an account has: it is inactive, its epoch rises, sessions and tokens are closed.
+    """Close every way in that an account has: it is inactive, its epoch rises, each of `ways_in` is closed.
 
     The outbox message that tells the worker is written in the same transaction. Returns how many of each credential
     class were closed, or ``None`` when the account was closed already.
@@ -28,3 +34,18 @@ async def end_all(work: Work, account_id: UUID, *, reason: str) -> dict[str, Any
         },
     )
     return json.loads(closed) if isinstance(closed, str) else closed
+
+
+async def end_shown(work: Work, shown: TokenText) -> bool:
+    """Close the session or token that somebody shows whole (RFC 7009). Returns whether there is such a one.
+
+    One that is over stays over, and whoever shows what is none changes nothing.
+    """
+    row = Session if shown.kind is TokenKind.SESSION else Token
+    found = await work.db.scalar(
+        select(row.id).where(row.tenant_id == work.tenant.id, row.id == shown.id, row.digest == shown.digest)
+    )
+    if found is None:
+        return False
+    await (sessions.close(work, found) if row is Session else tokens.revoke(work, found))
+    return True

@@ -1,4 +1,8 @@
-"""Tokens: issued by an admin or by ops, shown once, kept as a digest, rotated with an overlap, revoked for good."""
+"""Tokens: issued by an admin or by ops, shown once, kept as a digest, rotated with an overlap, revoked for good.
+
+These open Rollcall itself, for a provider (SCIM) or an admin. What people use with the product is in
+`personal_tokens`; both are rows of one table and end alike.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,9 +10,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID, uuid4
 
-from sqlalchemy import func, or_, select, text
+from sqlalchemy import func, or_, select
 
-from rollcall.access.accounts import locked_for_issuing
+from rollcall.access.accounts import locked_for_issuing, turn_at
 from rollcall.access.models import Token
 from rollcall.crypto import TokenKind, digest, new_token
 from rollcall.errors import Forbidden, Invalid, NotAnAdmin, NotFound, TokenEnded, TooManyTokens
@@ -30,6 +34,10 @@ class Scope(StrEnum):
     SCIM = "scim"
     SCIM_READ = "scim:read"
     ADMIN = "admin"
+
+
+OPENS_ROLLCALL = Token.scopes.overlap([*Scope])
+"""A token of these scopes needs an active admin behind it; the functions `gate` and `introspect` ask for the same."""
 
 
 class TokenState(StrEnum):
@@ -82,7 +90,7 @@ async def issue(
         raise Forbidden(msg)
     epoch = await _epoch_of_owner(work, owner_id)
     await _check_room(work)
-    new = _new(work, label, scopes, owner_id, epoch, expires_at)
+    new = mint(work, label=label, scopes=scopes, owner_id=owner_id, epoch=epoch, expires_at=expires_at)
     await record(
         work,
         TokenIssued(token_id=new.row.id, label=label, scopes=[*scopes], owner_id=owner_id),
@@ -120,7 +128,7 @@ async def rotate(work: Work, token_id: UUID, *, overlap: timedelta) -> NewToken:
         await _check_room(work)
     lifetime = None if old.expires_at is None else old.expires_at - old.created_at
     expires_at = None if lifetime is None else work.now + lifetime
-    new = _new(work, old.label, [Scope(scope) for scope in old.scopes], old.owner_id, epoch, expires_at)
+    new = mint(work, label=old.label, scopes=old.scopes, owner_id=old.owner_id, epoch=epoch, expires_at=expires_at)
     old.replaced_by = new.row.id
     retires = work.now + overlap
     old.expires_at = retires if old.expires_at is None else min(old.expires_at, retires)
@@ -176,10 +184,13 @@ async def is_live(work: Work, token_id: UUID, token_digest: bytes) -> bool:
 
 
 async def every(work: Work) -> Sequence[Token]:
-    """The tenant's tokens, newest first, ended ones too."""
+    """The tenant's tokens, newest first, ended ones too; what people use with the product is not among them."""
     return (
         await work.db.scalars(
-            select(Token).where(Token.tenant_id == work.tenant.id).order_by(Token.created_at.desc()).limit(500)
+            select(Token)
+            .where(Token.tenant_id == work.tenant.id, OPENS_ROLLCALL)
+            .order_by(Token.created_at.desc())
+            .limit(500)
         )
     ).all()
 
@@ -211,6 +222,9 @@ def _check_issuer(work: Work, tenant: Tenant) -> None:
 
 def _check_rotatable(work: Work, token: Token) -> None:
     """Whoever rotates a token is shown one that opens the same: ops' own and other admins' are not theirs to have."""
+    if not set(token.scopes) & set(Scope):
+        msg = "This is a person's own token for the product; issue them another one and revoke this."
+        raise Forbidden(msg)
     if not _by_ops(work) and token.owner_id is None:
         msg = "This token was issued by the vendor's support; ask them to rotate it, or issue one of your own."
         raise Forbidden(msg)
@@ -232,15 +246,13 @@ async def _epoch_of_owner(work: Work, owner_id: UUID | None) -> int | None:
 
 
 async def _check_room(work: Work) -> None:
-    """Two issues at the same moment wait for each other here, so that neither oversteps the limit."""
-    await work.db.execute(
-        text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": f"tokens {work.tenant.id}"}
-    )
+    await turn_at(work, "tokens")
     live = await work.db.scalar(
         select(func.count())
         .select_from(Token)
         .where(
             Token.tenant_id == work.tenant.id,
+            OPENS_ROLLCALL,
             Token.revoked_at.is_(None),
             or_(Token.expires_at.is_(None), Token.expires_at > work.now),
         )
@@ -249,16 +261,18 @@ async def _check_room(work: Work) -> None:
         raise TooManyTokens(MOST_LIVE)
 
 
-def _new(
+def mint(
     work: Work,
+    *,
     label: str,
-    scopes: Sequence[Scope],
+    scopes: Sequence[str],
     owner_id: UUID | None,
     epoch: int | None,
     expires_at: datetime | None,
 ) -> NewToken:
+    """A new token's row and text, for the doors that have decided that there is to be one."""
     token_id = uuid4()
-    kind = TokenKind.PERSONAL if Scope.ADMIN in scopes else TokenKind.SCIM
+    kind = TokenKind.SCIM if {Scope.SCIM, Scope.SCIM_READ} & set(scopes) else TokenKind.PERSONAL
     opened_by = new_token(kind, work.tenant.id, token_id)
     row = Token(
         tenant_id=work.tenant.id,

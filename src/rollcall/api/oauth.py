@@ -1,17 +1,32 @@
-"""``/oauth``: the product asks whether a credential is good (RFC 7662)."""
+"""``/oauth``: the product asks whether credentials are good (RFC 7662), and hands back one that is done (RFC 7009)."""
 
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs
 
 import orjson
-from litestar import Request, Response, post
+from litestar import Request, Response, Router, post
 
-from rollcall.access.introspection import Live, introspect
+from rollcall.access import revocation
+from rollcall.access.introspection import MOST_AT_ONCE, Live, client_of, introspect, introspect_many
 from rollcall.api.prepared import Prepared
-from rollcall.errors import Invalid
+from rollcall.api.requests import AnyRequest, origin
+from rollcall.api.v1.callers import identify, tenant_named
+from rollcall.crypto import TokenKind, TokenText, read_token
+from rollcall.errors import Invalid, NotFound, Refusal
+from rollcall.work import Actor, open_work
 
 _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 _DEAD = b'{"active":false}'
+_KEYS = frozenset({TokenKind.APPLICATION, TokenKind.OPERATOR})
+
+
+class UnsupportedTokenType(Refusal):
+    """A credential that is real and is not ended here (RFC 7009 §2.2.1)."""
+
+    code = "unsupported_token_type"
+
+    def __init__(self) -> None:
+        super().__init__("This is a key of the installation; ops end it with 'rollcall keys revoke'.")
 
 
 @post("/oauth/introspect", status_code=200, name="oauth_introspect", tags=["introspection"])
@@ -21,18 +36,61 @@ async def introspect_token(request: Request[Any, Any, Any]) -> Response[bytes]:
     The caller presents its application key as bearer token. A credential that is not good, for whatever reason, is
     answered with exactly ``{"active": false}``.
     """
-    scheme, _, key = request.headers.get("authorization", "").partition(" ")
     token = _token_of(await request.body())
-    live = await introspect(
-        request.app.state.door.pool,
-        key.strip() if scheme.lower() == "bearer" else None,
-        token or "",
-    )
+    live = await introspect(request.app.state.door.pool, _key_of(request), token or "")
     if token is None:
-        msg = "token: send the credential in the form field 'token' (application/x-www-form-urlencoded)"
+        raise _no_token()
+    return _answer(_DEAD if live is None else orjson.dumps(_claims(live)))
+
+
+@post("/oauth/introspect/batch", status_code=200, name="oauth_introspect_batch", tags=["introspection"])
+async def introspect_batch(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """Tell the same about up to 100 sessions and tokens at once, in the order they were named."""
+    tokens = _tokens_of(await request.body())
+    found = await introspect_many(request.app.state.door.pool, _key_of(request), tokens or ())
+    if tokens is None:
+        msg = f'body: send {{"tokens": ["…"]}} as JSON, with {MOST_AT_ONCE} credentials at most'
         raise Invalid(msg)
-    body = _DEAD if live is None else orjson.dumps(_claims(live))
-    return Prepared(body, media_type="application/json", headers=_NO_STORE)
+    answers = [{"active": False} if live is None else _claims(live) for live in found]
+    return _answer(orjson.dumps({"answers": answers}))
+
+
+@post("/oauth/revoke", status_code=200, name="oauth_revoke", tags=["introspection"])
+async def revoke_credential(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """End the session or token in the form field ``token``, from this answer on.
+
+    One that is over, or never was, is answered like one that was just ended.
+    """
+    client_of(_key_of(request))
+    actor = await identify(request)
+    token = _token_of(await request.body())
+    if token is None:
+        raise _no_token()
+    shown = read_token(token)
+    if shown is not None:
+        await _end(request, actor, shown)
+    return _answer(b"")
+
+
+async def _end(request: AnyRequest, actor: Actor, shown: TokenText) -> None:
+    if shown.kind in _KEYS:
+        raise UnsupportedTokenType
+    try:
+        tenant = await tenant_named(request, str(shown.tenant_id))
+    except NotFound:
+        return
+    async with open_work(request.app.state.database, tenant, actor, origin(request)) as work:
+        await revocation.end_shown(work, shown)
+
+
+def _key_of(request: AnyRequest) -> str | None:
+    """The bearer token of a request."""
+    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    return key.strip() if scheme.lower() == "bearer" else None
+
+
+def _no_token() -> Invalid:
+    return Invalid("token: send the credential in the form field 'token' (application/x-www-form-urlencoded)")
 
 
 def _token_of(body: bytes) -> str | None:
@@ -43,8 +101,25 @@ def _token_of(body: bytes) -> str | None:
         return None
 
 
+def _tokens_of(body: bytes) -> list[str] | None:
+    """The credentials in a body for many; None if it is none, or names too many."""
+    try:
+        read: object = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    tokens = cast("dict[str, object]", read).get("tokens") if isinstance(read, dict) else None
+    if not isinstance(tokens, list) or len(cast("list[object]", tokens)) > MOST_AT_ONCE:
+        return None
+    named = cast("list[object]", tokens)
+    return cast("list[str]", named) if all(isinstance(each, str) for each in named) else None
+
+
+def _answer(body: bytes) -> Response[bytes]:
+    return Prepared(body, media_type="application/json", headers=_NO_STORE)
+
+
 def _claims(live: Live) -> dict[str, object]:
-    """RFC 7662 §2.2, and beside it the tenant and the role as of now."""
+    """RFC 7662 §2.2, and beside it the tenant and the role as of now; a session is named by ``sid`` as well."""
     claims: dict[str, object] = {
         "active": True,
         "token_type": live.kind.value,
@@ -53,6 +128,8 @@ def _claims(live: Live) -> dict[str, object]:
         "tenant_id": str(live.tenant_id),
         "iat": int(live.issued_at.timestamp()),
     }
+    if live.kind is TokenKind.SESSION:
+        claims["sid"] = str(live.id)
     if live.account_id is not None:
         claims |= {"sub": str(live.account_id), "username": live.user_name, "role": live.role}
     if live.scopes:
@@ -60,3 +137,6 @@ def _claims(live: Live) -> dict[str, object]:
     if live.expires_at is not None:
         claims["exp"] = int(live.expires_at.timestamp())
     return claims
+
+
+router = Router("/", route_handlers=[introspect_token, introspect_batch, revoke_credential])

@@ -66,8 +66,8 @@ class Children:
         process = self._spawn(arguments, log)
         self._children.append(Child(name, arguments, log, process, time.monotonic()))
 
-    def wait_until_ready(self, url: str, settings: Settings) -> None:
-        """Wait until the web process and the worker answer.
+    def wait_until_ready(self, url: str, settings: Settings, *, workers: int) -> None:
+        """Wait until the web process and so many workers answer.
 
         Raises:
             EngineFailed: a process ended, or not all answered in time; the log's tail says why.
@@ -78,10 +78,10 @@ class Children:
         while not (web and worker):
             self._fail_if_ended()
             if time.monotonic() > deadline:
-                late = "the web process" if not web else "the worker"
+                late = "the web process" if not web else "a worker"
                 raise EngineFailed(f"{late} did not answer within {READY_SECONDS} s", remedy=f"see {self._logs}")
             web = web or _answers(url)
-            worker = worker or bool(celery.control.ping(timeout=0.3, limit=1))
+            worker = worker or len(celery.control.ping(timeout=0.5, limit=workers)) >= workers
         celery.close()
 
     def watch(self, revive_engines: Callable[[], None]) -> None:

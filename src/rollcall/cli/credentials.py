@@ -12,7 +12,7 @@ from typing import Any
 from rollcall import db
 from rollcall.access import tokens
 from rollcall.access.tokens import Scope
-from rollcall.crypto import TokenKind, read_token
+from rollcall.crypto import TokenKind, new_secret_key, read_token
 from rollcall.db import Database
 from rollcall.directory import people
 from rollcall.manifest.applying import apply
@@ -137,6 +137,13 @@ def _recall(path: Path) -> Credentials:
         )
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return Credentials()
+
+
+def secret_key(path: Path) -> str:
+    """The key kept at *path*, made and written down before anything is sealed under it."""
+    if not path.exists():
+        write_private(path, new_secret_key())
+    return path.read_text().strip()
 
 
 def write_private(path: Path, text: str) -> None:

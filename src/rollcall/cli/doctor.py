@@ -2,13 +2,17 @@
 
 import asyncio
 import sys
+from collections.abc import Sequence
 
 import click
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from rollcall import broker, db, logging, tables
+from rollcall.access import signing
+from rollcall.access.models import SigningKey
 from rollcall.cli.running import actor, origin, settings_or_give_up
+from rollcall.crypto import CannotOpen, Sealer
 from rollcall.db import FLEET_ROLE, RUNTIME_ROLE, Database
 from rollcall.journal import outbox
 from rollcall.settings import Settings
@@ -44,13 +48,13 @@ async def _examine(settings: Settings) -> list[Finding]:
         said = logging.masked(str(error))
         return [*findings, (False, f"the database can't be reached ({said}): check ROLLCALL_DATABASE_URL")]
     try:
-        findings += await _examine_database(database)
+        findings += await _examine_database(database, Sealer.of(settings))
     finally:
         await database.close()
     return [*findings, *await _examine_broker(settings)]
 
 
-async def _examine_database(database: Database) -> list[Finding]:
+async def _examine_database(database: Database, sealer: Sealer) -> list[Finding]:
     version = int(await database.pool.fetchval("SHOW server_version_num"))
     findings: list[Finding] = [
         (version >= 180000, f"PostgreSQL is {version // 10000} (18 is needed)"),
@@ -69,6 +73,7 @@ async def _examine_database(database: Database) -> list[Finding]:
     )
     async with open_fleet(database, actor(), origin()) as fleet:
         waiting = await outbox.backlog(fleet)
+        findings.append(_examine_keys(await signing.every(fleet), sealer))
     findings.append(
         (
             waiting.oldest_seconds < 60 and waiting.dead == 0,
@@ -79,6 +84,17 @@ async def _examine_database(database: Database) -> list[Finding]:
         )
     )
     return findings
+
+
+def _examine_keys(keys: Sequence[SigningKey], sealer: Sealer) -> Finding:
+    if not keys:
+        return (False, "there is no signing key: run 'rollcall migrate'")
+    try:
+        for key in keys:
+            sealer.open(key.sealed_private_key)
+    except CannotOpen as error:
+        return (False, f"ROLLCALL_SECRET_KEYS does not open what is stored. {error}")
+    return (True, "ROLLCALL_SECRET_KEYS opens every signing key")
 
 
 async def _examine_broker(settings: Settings) -> list[Finding]:

@@ -1,18 +1,25 @@
 """Commands that read the journal: a tenant's audit, and what still waits to be told."""
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
 
 import click
 
 from rollcall.cli.access import find_person, ref_of
 from rollcall.cli.running import actor, origin, run_with_database, table
 from rollcall.db import Database
+from rollcall.errors import NotFound
+from rollcall.events import deliveries
+from rollcall.events.destinations import DestinationClosed
 from rollcall.journal import outbox as outbox_doors
 from rollcall.journal.models import AuditEntry
 from rollcall.journal.reading import Question, read
-from rollcall.work import open_fleet, open_work
+from rollcall.journal.record import INSTALLATION
+from rollcall.work import TenantRef, open_fleet, open_work
 
 
 @click.command()
@@ -87,12 +94,50 @@ def _facts(entry: AuditEntry) -> dict[str, object]:
 
 
 @click.command()
-def outbox() -> None:
-    """Say how much of the outbox waits to be told, and since when."""
+@click.option("--replay", is_flag=True, help="Have dead messages dealt with again, and dead deliveries made again.")
+def outbox(replay: bool) -> None:
+    """Say how much waits to be told, since when, to whom, and what has been given up."""
 
     async def run(database: Database) -> None:
+        if replay:
+            await _replay(database)
         async with open_fleet(database, actor(), origin()) as fleet:
             found = await outbox_doors.backlog(fleet)
+            told = await deliveries.backlog(fleet)
+            troubled = await deliveries.troubled(fleet)
         click.echo(f"waiting: {found.waiting} (the oldest for {found.oldest_seconds:.0f} s), dead: {found.dead}")
+        click.echo(f"deliveries: {told.pending} (the oldest for {told.oldest_seconds:.0f} s), dead: {told.dead}")
+        if troubled:
+            table([_trouble(row) for row in troubled])
 
     run_with_database(run)
+
+
+async def _replay(database: Database) -> None:
+    async with open_fleet(database, actor(), origin()) as fleet:
+        messages = await outbox_doors.revive(fleet)
+        troubled = [row for row in await deliveries.troubled(fleet) if row.dead]
+    again = 0
+    for row in troubled:
+        with suppress(NotFound, DestinationClosed):
+            again += await _replay_one(database, row.owner_id, row.destination_id)
+    click.echo(f"replayed: {messages} messages, {again} deliveries")
+
+
+async def _replay_one(database: Database, owner_id: UUID, destination_id: UUID) -> int:
+    if owner_id == INSTALLATION:
+        async with open_fleet(database, actor(), origin()) as fleet:
+            return await deliveries.replay_dead(fleet, destination_id)
+    async with open_work(database, TenantRef(owner_id, ""), actor(), origin()) as work:
+        return await deliveries.replay_dead(work, destination_id)
+
+
+def _trouble(row: Any) -> dict[str, object]:
+    return {
+        "destination": row.destination_id,
+        "label": row.label,
+        "tenant": "(installation)" if row.owner_id == INSTALLATION else row.owner_id,
+        "waiting": row.pending,
+        "dead": row.dead,
+        "oldest": row.oldest.strftime("%Y-%m-%d %H:%M:%S"),
+    }

@@ -13,12 +13,17 @@ COMMANDS = {
     "beat": "serving",
     "migrate": "serving",
     "doctor": "doctor",
+    "secret": "secret",
+    "signing-keys": "signing",
+    "receipts": "receipts",
+    "alerts": "alerts",
     "tenants": "tenants",
     "plans": "plans",
     "tokens": "access",
     "people": "access",
     "explain": "access",
     "keys": "access",
+    "destinations": "destinations",
     "audit": "journal",
     "outbox": "journal",
 }
@@ -33,7 +38,7 @@ class _Commands(click.Group):
         module = COMMANDS.get(cmd_name)
         if module is None:
             return None
-        return cast("click.Command", getattr(import_module(f"rollcall.cli.{module}"), cmd_name))
+        return cast("click.Command", getattr(import_module(f"rollcall.cli.{module}"), cmd_name.replace("-", "_")))
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

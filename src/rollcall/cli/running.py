@@ -12,12 +12,18 @@ from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
 from rollcall import db, logging
+from rollcall.crypto import CannotOpen
 from rollcall.db import Database
 from rollcall.errors import Refusal
 from rollcall.settings import Settings, read_settings
 from rollcall.work import Actor, ActorKind, Origin
 
 T = TypeVar("T")
+
+_REMEDIES: dict[int | str, str] = {
+    "secret_keys": "; 'rollcall secret' prints a fresh key, keep it as you keep a password"
+}
+"""What to do about a setting, where its name does not say it."""
 
 
 def actor() -> Actor:
@@ -45,7 +51,10 @@ def settings_or_give_up() -> Settings:
     try:
         settings = read_settings()
     except ValidationError as error:
-        lines = [f"ROLLCALL_{'_'.join(map(str, each['loc'])).upper()}: {each['msg']}" for each in error.errors()]
+        lines = [
+            f"ROLLCALL_{'_'.join(map(str, each['loc'])).upper()}: {each['msg']}{_REMEDIES.get(each['loc'][0], '')}"
+            for each in error.errors()
+        ]
         give_up(
             "\n".join([*lines, "Set these environment variables, or use 'rollcall up' for everything on one machine."])
         )
@@ -68,6 +77,8 @@ def run_with_database(command: Callable[[Database], Awaitable[T]], settings: Set
         return asyncio.run(run())
     except Refusal as refusal:
         give_up(refusal.detail)
+    except CannotOpen as sealed:
+        give_up(str(sealed))
     except (OSError, SQLAlchemyError, *db.DatabaseError) as error:
         give_up(f"The database can't be used: {logging.masked(str(error))}\nSee 'rollcall doctor'.")
 

@@ -1,6 +1,7 @@
 """The processes of an installation: web, worker, relay, beat, and the migration before them."""
 
 import asyncio
+import os
 import signal
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from rollcall import logging, tables
 from rollcall.app import create_app
 from rollcall.cli.running import give_up, settings_or_give_up
 from rollcall.settings import read_settings
-from rollcall.worker.app import HOUSEKEEPING, REVOCATION, make_celery, prepare_processes
+from rollcall.worker.app import PROMPT, WAITING, make_celery, prepare_processes
 from rollcall.worker.relay import relay as run_relay
 
 
@@ -46,18 +47,45 @@ def serve(host: str, port: int, workers: int) -> None:
     ).serve()
 
 
+def _queues(_context: click.Context, _parameter: click.Parameter, value: str) -> frozenset[str]:
+    """Read the names of queues; what follows a departure is never to wait behind somebody who is slow to listen."""
+    names = frozenset(name.strip() for name in value.split(","))
+    if unknown := sorted(names - {*PROMPT, *WAITING}):
+        msg = f"there is no queue {', '.join(unknown)}; there are {', '.join((*PROMPT, *WAITING))}"
+        raise click.BadParameter(msg)
+    if names & {*PROMPT} and names & {*WAITING}:
+        msg = f"run one worker for {','.join(PROMPT)} and another for {','.join(WAITING)}: neither is to wait"
+        raise click.BadParameter(msg)
+    return names
+
+
 @click.command()
-@click.option("--concurrency", default=2, show_default=True, type=click.IntRange(1, 64), help="Worker processes.")
-def worker(concurrency: int) -> None:
-    """Run Celery's worker: everything that reaches outside happens here."""
+@click.option(
+    "--queues",
+    default=",".join(PROMPT),
+    show_default=True,
+    callback=_queues,
+    help=f"What this worker does; another one does {','.join(WAITING)}.",
+)
+@click.option(
+    "--concurrency",
+    type=click.IntRange(1, 256),
+    help="Tasks at a time: 2 processes, or for deliveries, which mostly wait, 32 threads.",
+)
+def worker(queues: frozenset[str], concurrency: int | None) -> None:
+    """Run Celery's worker: everything that reaches outside happens here. It takes two: see --queues."""
     settings = settings_or_give_up()
-    prepare_processes(settings)
-    make_celery(settings).worker_main(
+    threads = bool(queues & {*WAITING})
+    prepare_processes(settings, forking=not threads)
+    app = make_celery(settings)
+    app.set_default()
+    app.worker_main(
         [
             "worker",
-            "--pool=prefork",
-            f"--concurrency={concurrency}",
-            f"--queues={REVOCATION},{HOUSEKEEPING}",
+            f"--pool={'threads' if threads else 'prefork'}",
+            f"--concurrency={concurrency or (32 if threads else 2)}",
+            f"--queues={','.join(sorted(queues))}",
+            f"--hostname={'delivery' if threads else 'rollcall'}-{os.getpid()}@%h",
             "--without-gossip",
             "--without-mingle",
             f"--loglevel={settings.log_level}",

@@ -15,6 +15,7 @@ from rollcall.directory import people, roles
 from rollcall.manifest.applying import apply, compare
 from rollcall.manifest.changes import Change
 from rollcall.manifest.reading import Manifest, ManifestInvalid, read_manifest
+from rollcall.scim.providers import PROFILES
 from rollcall.tenancy import plans
 from rollcall.tenancy import tenants as tenant_doors
 from rollcall.tenancy.models import Tenant
@@ -109,6 +110,41 @@ def change_plan(slug: str, plan: str) -> None:
         click.echo(f"{slug}: {before} -> {plan}, from the next call on.")
 
 
+@tenants.command("profile")
+@click.argument("slug")
+@click.argument("profile", type=click.Choice(list(PROFILES)))
+def change_profile(slug: str, profile: str) -> None:
+    """Read and answer the calls of the tenant SLUG as its identity provider, PROFILE, wants it."""
+
+    async def run(fleet: Fleet) -> str:
+        tenant = await tenant_doors.find(fleet, slug)
+        before = tenant.profile
+        await tenant_doors.change(fleet, tenant, replace(tenant_doors.terms_of(tenant), profile=profile))
+        return before
+
+    before = _across_tenants(run)
+    if before == profile:
+        click.echo(f"{slug} has the profile {profile} already.")
+    else:
+        click.echo(f"{slug}: profile {before} -> {profile}, from the next call on.")
+
+
+@tenants.command("threshold")
+@click.argument("slug")
+@click.argument("departures", type=click.IntRange(1, 100_000_000))
+def change_threshold(slug: str, departures: int) -> None:
+    """Raise an alert when more than DEPARTURES people leave the tenant SLUG within an hour."""
+
+    async def run(fleet: Fleet) -> None:
+        tenant = await tenant_doors.find(fleet, slug)
+        await tenant_doors.change(
+            fleet, tenant, replace(tenant_doors.terms_of(tenant), mass_change_threshold=departures)
+        )
+
+    _across_tenants(run)
+    click.echo(f"{slug}: more than {departures} departures within an hour are an alert.")
+
+
 @tenants.command("suspend")
 @click.argument("slug")
 def suspend(slug: str) -> None:
@@ -168,6 +204,7 @@ def _facts(tenant: Tenant) -> dict[str, Any]:
         "profile": tenant.profile,
         "rate_per_second": tenant.rate_per_second,
         "rate_burst": tenant.rate_burst,
+        "mass_change_threshold": tenant.mass_change_threshold,
         "created": tenant.created_at.isoformat(timespec="seconds"),
     }
 
@@ -182,6 +219,8 @@ def _print(facts: dict[str, Any]) -> None:
         "plan": f"{facts['plan']} (features: {' '.join(facts['features']) or 'none'})",
         "seats": facts["seats"] or "any",
         "calls/s": own,
+        "mass change": f"more than {facts['mass_change_threshold']} departures within an hour",
+        "provider": f"{PROFILES[facts['profile']].label} (profile {facts['profile']})",
         "tokens": "issued by ops only" if facts["tokens"] == "ops" else "issued by the tenant's admins",
         "people": f"{facts['people']}, {facts['admins']} of them active admins",
         "prefix": rule["prefix"] or "none, exact names only",

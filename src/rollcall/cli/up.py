@@ -18,10 +18,11 @@ import click
 from rollcall import tables
 from rollcall.cli import embedded
 from rollcall.cli.children import Children
-from rollcall.cli.credentials import Credentials, issue_missing, write_private
+from rollcall.cli.credentials import Credentials, issue_missing, secret_key, write_private
 from rollcall.cli.running import give_up, settings_or_give_up
 from rollcall.engines import AlreadyRunning, EngineFailed, lock
 from rollcall.manifest.problems import ManifestInvalid
+from rollcall.worker.app import WAITING
 
 ADDRESSES = ("ROLLCALL_DATABASE_URL", "ROLLCALL_MIGRATION_DATABASE_URL", "ROLLCALL_REDIS_URL")
 
@@ -88,7 +89,9 @@ def _run(  # one parameter for each option
     base_url = os.environ.get("ROLLCALL_PUBLIC_URL", f"http://{host}:{port}").rstrip("/")
     os.environ.update(addresses)
     os.environ["ROLLCALL_PUBLIC_URL"] = base_url
+    os.environ["ROLLCALL_SECRET_KEYS"] = os.environ.get("ROLLCALL_SECRET_KEYS") or secret_key(data_dir / "secret.key")
     os.environ.setdefault("ROLLCALL_ENVIRONMENT", "development")
+    os.environ.setdefault("ROLLCALL_ALLOW_PRIVATE_DESTINATIONS", "true")
     settings = settings_or_give_up()
     click.echo("Bringing the database to the present tables …")
     asyncio.run(tables.migrate(settings))
@@ -99,8 +102,9 @@ def _run(  # one parameter for each option
         children.start("web", "serve", "--host", host, "--port", str(port), "--workers", str(web_processes))
         children.start("relay", "relay")
         children.start("worker", "worker")
+        children.start("delivery", "worker", "--queues", ",".join(WAITING))
         children.start("beat", "beat", "--schedule", str(data_dir.resolve() / "beat-schedule"))
-        children.wait_until_ready(f"http://{_reachable(host)}:{port}/health/ready", settings)
+        children.wait_until_ready(f"http://{_reachable(host)}:{port}/health/ready", settings, workers=2)
         write_private(data_dir / "try.sh", credentials.for_shells(base_url))
         _announce(credentials, base_url, f"http://{_reachable(host)}:{port}", data_dir)
         if ready_file is not None:

@@ -42,6 +42,7 @@ async def carry_out(call: Call, read: ReadPayload) -> bytes:
     payload = await read_payload(admitted, read)
     try:
         plan = protocol.read_bulk(payload, most_operations=MOST_OPERATIONS)
+        admitted.deviated(plan.deviations)
     except SCIMException as refusal:
         raise await refused(admitted, refusal, payload=payload) from refusal
     # Now, and not when all is done: should the database go away on the way, what was done can still be answered.

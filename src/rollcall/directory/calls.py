@@ -1,7 +1,7 @@
 """What every SCIM call on a resource has in common: its body read after the gate, its refusals, its answer."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from rollcall.access import gate
@@ -33,11 +33,21 @@ class Answer:
 
 
 def payload_in(body: ReadBody, content_type: str | None) -> ReadPayload:
-    """How the payload of a body is read."""
+    """How the payload of a body is read: once, whoever asks, with the same outcome each time."""
+
+    read_before: list[dict[str, object] | SCIMException] = []
 
     async def read() -> dict[str, object]:
-        reader.check_media_type(content_type)
-        return reader.read_json(await body())
+        if not read_before:
+            try:
+                reader.check_media_type(content_type)
+                read_before.append(reader.read_json(await body()))
+            except SCIMException as refusal:
+                read_before.append(refusal)
+        outcome = read_before[0]
+        if isinstance(outcome, SCIMException):
+            raise outcome
+        return outcome
 
     return read
 
@@ -61,6 +71,11 @@ async def admit(call: Call, needs: str) -> Admitted:
     row = await call.door.pool.fetchrow(_ADMIT, token.tenant_id, token.id, token.digest, needs)
     assert row is not None
     return await gate.judge(call, row)
+
+
+def permitted(call: Call) -> Call:
+    """What is left to do of a call that has taken its permit of the rate limit: it may pass the gate again."""
+    return replace(call, has_permit=True)
 
 
 async def read_payload(admitted: Admitted, payload: ReadPayload) -> dict[str, object]:

@@ -72,7 +72,9 @@ class _Members(Entries):
                 GroupUser.group_id,
                 GroupUser.user_id.label("value"),
                 literal(USERS.name, Text).label("type"),
-                func.coalesce(UserRow.display_name_key, UserRow.user_name_key).label("display_key"),
+                func.coalesce(GroupUser.display_key, UserRow.display_name_key, UserRow.user_name_key).label(
+                    "display_key"
+                ),
             )
             .outerjoin(UserRow, same)
             .where(GroupUser.tenant_id == self.tenant_id)
@@ -86,7 +88,7 @@ class _Members(Entries):
                 GroupChild.group_id,
                 GroupChild.child_id,
                 literal(GROUPS.name, Text),
-                child.display_name_key,
+                func.coalesce(GroupChild.display_key, child.display_name_key),
             )
             .outerjoin(child, same)
             .where(GroupChild.tenant_id == self.tenant_id)

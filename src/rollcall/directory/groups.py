@@ -456,23 +456,29 @@ def _whole(payload: dict[str, object], admitted: Admitted) -> _Wanted:
     given = protocol.read_group(payload)
     admitted.deviated(given.deviations)
     attributes = _named(given.display_name) | _known_outside(given.external_id)
-    return _Wanted(attributes, (_step("set", given.members),))
+    return _Wanted(attributes, (_step("set", given.members, given.displays),))
 
 
-def _step(operation: str, members: Sequence[str]) -> dict[str, Any]:
+def _step(operation: str, members: Sequence[str], displays: Sequence[tuple[str, str]] = ()) -> dict[str, Any]:
     """A step as the database takes it.
 
     Raises:
         InvalidValue: somebody is to be added who can't be anybody here.
     """
     ids: list[str] = []
+    called = dict(displays)
+    names: list[str | None] = []
     for member in members:
         member_id = id_of(member)
         if member_id is not None:
             ids.append(str(member_id))
+            names.append(called.get(member))
         elif operation != "remove":
             raise InvalidValue(detail=f"members: there is no user or group {member[:80]!r} here")
-    return {"op": operation, "ids": ids}
+    if not called:
+        return {"op": operation, "ids": ids}
+    keys = [None if name is None else key(name) for name in names]
+    return {"op": operation, "ids": ids, "displays": names, "display_keys": keys}
 
 
 def _wanted(steps: Sequence[Step]) -> _Wanted:
@@ -485,12 +491,12 @@ def _wanted(steps: Sequence[Step]) -> _Wanted:
                 attributes |= _named(name)
             case SetExternalId(value):
                 attributes |= _known_outside(value)
-            case AddMembers(ids):
-                on_members.append(_step("add", ids))
+            case AddMembers(ids, displays):
+                on_members.append(_step("add", ids, displays))
             case RemoveMembers(ids):
                 on_members.append(_step("remove", ids))
-            case ReplaceMembers(ids):
-                on_members.append(_step("set", ids))
+            case ReplaceMembers(ids, displays):
+                on_members.append(_step("set", ids, displays))
             case _:
                 raise InvalidValue(detail='members: select them by value, as in members[value eq "…"]')
     return _Wanted(attributes, tuple(on_members))

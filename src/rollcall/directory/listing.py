@@ -7,7 +7,7 @@ from rollcall.access import gate
 from rollcall.access.gate import Admitted, Call
 from rollcall.db import Row
 from rollcall.directory import search
-from rollcall.directory.calls import refused, trace
+from rollcall.directory.calls import admit, permitted, refused, trace
 from rollcall.directory.queries import USUAL_RESULTS, Query, query_of
 from rollcall.scim import documents
 from rollcall.scim.cursors import Key, Position, open_cursor, seal
@@ -23,30 +23,25 @@ Read = Callable[[bool], Search]
 Render = Callable[[Row], bytes]
 """Renders one resource of a page."""
 
-_ADMIT = "SELECT * FROM gate($1, $2, $3, 'read')"
 
-
-async def asked(call: Call, read: Read) -> Search:
+async def asked(call: Call, read: Read) -> tuple[Call, Search]:
     """What a list request asks for; a filter that can't be read as it is is read as the provider's profile has it.
+
+    With it comes what is left of the call, which may have had to take its permit for that.
 
     Raises:
         SCIMException: the gate refuses, or the request can't be read; that has been written down.
     """
     try:
-        return read(False)
+        return call, read(False)
     except SCIMException as refusal:
-        token = call.token
-        row = await call.door.pool.fetchrow(_ADMIT, token.tenant_id, token.id, token.digest)
-        assert row is not None
-        admitted = await gate.judge(call, row)
-        if admitted.profile.unquoted_filter_values:
-            try:
-                wanted = read(True)
-            except SCIMException as second:
-                raise await refused(admitted, second) from second
-            admitted.deviated(wanted.deviations)
-            return wanted
-        raise await refused(admitted, refusal) from refusal
+        admitted = await admit(call, "read")
+        if not admitted.profile.unquoted_filter_values:
+            raise await refused(admitted, refusal) from refusal
+        try:
+            return permitted(call), read(True)
+        except SCIMException as second:
+            raise await refused(admitted, second) from second
 
 
 async def listed(call: Call, wanted: Search, render: Render, *, members: bool = True) -> bytes:
@@ -57,7 +52,8 @@ async def listed(call: Call, wanted: Search, render: Render, *, members: bool = 
     """
     after = await _opened(call, wanted)
     query = query_of(wanted, after=after, members=members)
-    rows = await _brought(call, query, wanted)
+    admitted, rows = await _brought(call, query)
+    await _note(admitted, wanted)
     page = search.page(query, rows)
     shown = [render(row) for row in page.rows]
     if not query.by_cursor:
@@ -73,7 +69,9 @@ async def listed_together(call: Call, each: Sequence[tuple[Search, Render]], *, 
     """
     first = each[0][0]
     if first.cursor is not None:
-        raise InvalidValue(detail="cursor: ask one kind of resource at a time, as in /Users")
+        refusal = InvalidValue(detail="cursor: ask one kind of resource at a time, as in /Users")
+        raise await refused(await admit(call, "read"), refusal)
+    admitted: Admitted | None = None
     left = USUAL_RESULTS if first.count is None else min(first.count, search.MOST_RESULTS)
     shown: list[bytes] = []
     total = 0
@@ -81,26 +79,35 @@ async def listed_together(call: Call, each: Sequence[tuple[Search, Render]], *, 
         start = max(1, first.start_index - total)
         query = query_of(wanted, members=members)
         query = Query(query.tree, start, left, query.kind, query.order, members=members)
-        rows = await _brought(call, query, wanted)
+        admitted, rows = await _brought(call if admitted is None else permitted(call), query)
         found = [render(row) for row in search.page(query, rows).rows]
         shown += found
         left -= len(found)
         total += rows[0]["total"]
+    assert admitted is not None, "there is a kind of resource at least"
+    await _note(admitted, *(wanted for wanted, _ in each))
     return documents.list_page(shown, total=total, start_index=first.start_index)
 
 
-async def _brought(call: Call, query: Query, wanted: Search) -> Sequence[Row]:
-    """The rows of a page; the gate has been passed, and the read has left its trace."""
+async def _brought(call: Call, query: Query) -> tuple[Admitted, Sequence[Row]]:
+    """The rows of a page, brought for whoever has passed the gate."""
     rows = await search.rows(call, query)
     admitted = await gate.judge(call, rows[0])
-    if query.beyond_the_hot_paths:
-        try:
-            rows = await search.filtered(call, query)
-        except SCIMException as refusal:
-            raise await refused(admitted, refusal) from refusal
-    admitted.deviated(wanted.deviations)
+    if not query.beyond_the_hot_paths:
+        return admitted, rows
+    try:
+        return admitted, await search.filtered(call, query)
+    except SCIMException as refusal:
+        raise await refused(admitted, refusal) from refusal
+
+
+async def _note(admitted: Admitted, *each: Search) -> None:
+    """Leave the trace of a read, and count once what was unusual about the request."""
+    try:
+        admitted.deviated(dict.fromkeys(habit for wanted in each for habit in wanted.deviations))
+    except SCIMException as refusal:
+        raise await refused(admitted, refusal) from refusal
     trace(admitted, None)
-    return rows
 
 
 async def _opened(call: Call, wanted: Search) -> tuple[Key, ...] | None:
@@ -113,10 +120,7 @@ async def _opened(call: Call, wanted: Search) -> tuple[Key, ...] | None:
             token.digest, token.tenant_id, wanted.cursor, query=wanted.fingerprint, now=call.arrived
         ).after
     except SCIMException as refusal:
-        row = await call.door.pool.fetchrow(_ADMIT, token.tenant_id, token.id, token.digest)
-        assert row is not None
-        admitted: Admitted = await gate.judge(call, row)
-        raise await refused(admitted, refusal) from refusal
+        raise await refused(await admit(call, "read"), refusal) from refusal
 
 
 def _sealed(call: Call, wanted: Search, after: tuple[Key, ...] | None) -> str | None:

@@ -182,11 +182,14 @@ def changed_user(stored: Stored, document: Document, judged: Judged, cause: Caus
         )
     if document.get("active") is True and not stored.active:
         events.append(UserReactivated())
-    return _change(document, stored.rule, stored.rule_version, judged, cause, events) | {
+    change = _change(document, stored.rule, stored.rule_version, judged, cause, events) | {
         "version": stored.version,
         "facts": stored.facts,
         "was_standing": _facts(stored.standing),
     }
+    if document.get("emails") == stored.document.get("emails"):
+        del change["emails"]  # their rows are as they are
+    return change
 
 
 def case_of(document: Document, conflict: Reading) -> dict[str, Any]:

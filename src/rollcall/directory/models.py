@@ -4,7 +4,18 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import DateTime, ForeignKey, ForeignKeyConstraint, Index, Integer, Text, Uuid, text
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    SmallInteger,
+    Text,
+    Uuid,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -28,7 +39,7 @@ class UserRow(Base):
         Index("ix_users_last_modified", "tenant_id", "last_modified", "id"),
     )
 
-    tenant_id: Mapped[UUID] = mapped_column(Uuid, ForeignKey("tenants.id"), primary_key=True)
+    tenant_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True, server_default=_UUID7)
     account_id: Mapped[UUID] = mapped_column(Uuid)
     user_name_key: Mapped[str] = mapped_column(Text(collation="C"))
@@ -53,6 +64,16 @@ class UserEmail(Base):
     tenant_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     value_key: Mapped[str] = mapped_column(Text(collation="C"), primary_key=True)
     user_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+
+
+class UserCount(Base):
+    """How many people a tenant has: the sum of its parts, each kept by other connections (migrations, users.sql)."""
+
+    __tablename__ = "user_counts"
+
+    tenant_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    part: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    people: Mapped[int] = mapped_column(BigInteger)
 
 
 class GroupRow(Base):
@@ -92,6 +113,9 @@ class GroupUser(Base):
     tenant_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     group_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     user_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    display: Mapped[str | None] = mapped_column(Text)
+    """What the provider calls the member; None answers the member's own name."""
+    display_key: Mapped[str | None] = mapped_column(Text(collation="C"))
 
 
 class GroupChild(Base):
@@ -111,6 +135,8 @@ class GroupChild(Base):
     tenant_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     group_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     child_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    display: Mapped[str | None] = mapped_column(Text)
+    display_key: Mapped[str | None] = mapped_column(Text(collation="C"))
 
 
 class GroupAncestor(Base):

@@ -60,12 +60,15 @@ def statement(query: Query, tenant_id: UUID, base_url: str) -> Select[Any]:
     found = _found(places, query)
     counted = select(func.count().label("total")).select_from(found).subquery("counted")
     chosen = _chosen(query, found)
-    own = and_(places.mine, places.row.id == chosen.c.id)
+    own = select(*places.columns(members=query.members)).where(places.mine, places.row.id == chosen.c.id)
+    # The limit keeps this a look-up for each of the page's few; joined as a table it may be read through for them.
+    brought = own.limit(1).lateral("brought")
+    columns: list[ColumnElement[Any]] = [*brought.c, counted.c.total, cast(chosen.c.key, Text).label("key")]
     return (
-        select(*places.columns(members=query.members), counted.c.total, cast(chosen.c.key, Text).label("key"))
+        select(*columns)
         .select_from(counted)
         .outerjoin(chosen, true())
-        .outerjoin(places.row, own)
+        .outerjoin(brought, true())
         .order_by(*_in_order(query.order, chosen))
     )
 

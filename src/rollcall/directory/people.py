@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import RowMapping, func, select, text, update
 from sqlalchemy.exc import IntegrityError
 
-from rollcall.access import accounts, revocation
+from rollcall.access import accounts, revocation, ways_in
 from rollcall.access.models import Account
 from rollcall.directory import mapping, standing
 from rollcall.directory.mapping import Cause, Stored
@@ -169,7 +169,7 @@ async def deactivate(work: Work, person_id: UUID, *, reason: str) -> Person:
         left = await _save(work, stored, {**stored.document, "active": False}, reason=reason)
     else:
         left = await revocation.end_all(work, account.id, reason=reason)
-    closed = {kind: int(count) for kind, count in (left or {}).items() if kind in ("sessions", "tokens")}
+    closed = {kind: int(count) for kind, count in (left or {}).items() if kind in ways_in.NAMES}
     await enter(work, UserDeactivated(reason=reason, closed=closed), account_id=account.id)
     return await _again(work, account.id)
 

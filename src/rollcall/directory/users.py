@@ -14,6 +14,7 @@ import orjson
 
 from rollcall.access import gate
 from rollcall.access.gate import Admitted, Call
+from rollcall.access.memory import Remembered
 from rollcall.db import Connection, Pool, Row, fetchrow_again
 from rollcall.directory import mapping, search
 from rollcall.directory import standing as standings
@@ -23,6 +24,7 @@ from rollcall.directory.calls import (
     admit,
     check_conditions,
     depends_on_version,
+    permitted,
     read_payload,
     refused,
     trace,
@@ -31,6 +33,7 @@ from rollcall.directory.mapping import Cause, Document, Stored
 from rollcall.scim import documents, profiles
 from rollcall.scim.conditions import proceeds
 from rollcall.scim.errors import InvalidValue, NobodysToken, NotFound, SCIMException, Uniqueness
+from rollcall.scim.plain import PlainUser
 from rollcall.scim.resources import User
 
 _ADMIT = "SELECT * FROM scim_admit($1, $2, $3, $4, $5, $6, $7)"
@@ -82,13 +85,14 @@ async def refuse_unread(call: Call, needs: str, refusal: SCIMException) -> SCIME
     return await refused(await admit(call, needs), refusal)
 
 
-async def posted(call: Call, read: ReadPayload) -> dict[str, object]:
-    """Pass the gate and read the body of a search.
+async def posted(call: Call, read: ReadPayload) -> tuple[Call, dict[str, object]]:
+    """Pass the gate and read the body of a search; returns what is left of the call, and the body.
 
     Raises:
         SCIMException: the gate refuses, or the body can't be read.
     """
-    return await read_payload(await admit(call, "read"), read)
+    payload = await read_payload(await admit(call, "read"), read)
+    return permitted(call), payload
 
 
 def rendered(call: Call, row: Row) -> bytes:
@@ -102,6 +106,17 @@ async def create(call: Call, read: ReadPayload) -> Answer:
     Raises:
         SCIMException: the gate refuses, the body can't be read, the userName is taken, or the roles conflict.
     """
+    caller = None if call.has_permit else call.door.memory.recall(call.token)
+    if caller is not None and (admitted := await gate.admit_remembered(call, caller)) is not None:
+        if (created := await _create_at_once(admitted, caller, read)) is not None:
+            return created
+        if call.door.memory.recall(call.token) is not None:
+            call = admitted.call  # what it was remembered by still holds, and so does the permit it took
+    return await _create(call, read)
+
+
+async def _create(call: Call, read: ReadPayload) -> Answer:
+    """Create a person as `create` promises: the gate is asked, then the body is read, then the change is written."""
     row, admitted = await _admit(call, "write", None)
     payload = await read_payload(admitted, read)
     try:
@@ -140,6 +155,45 @@ async def create(call: Call, read: ReadPayload) -> Answer:
                     await gate.refuse_verdict(call, row)
             case _:
                 await gate.refuse_verdict(call, result)
+
+
+async def _create_at_once(admitted: Admitted, caller: Remembered, read: ReadPayload) -> Answer | None:
+    """Create a person in one statement, which passes the gate itself; the work is done before, from what is remembered.
+
+    None means that nothing was done and nothing said: the body can't be stored as it is, or something remembered is no
+    longer so. Then the gate is asked first, as always, and what is wrong is said after it.
+
+    Raises:
+        SCIMException: the gate refuses, or the userName is taken.
+    """
+    call = admitted.call
+    try:
+        payload = await read()
+        given = profiles.read_user(payload)
+        document = documents.document(given.user)
+        rule = mapping.read_rule(caller.rule)
+        judged = mapping.judge(rule, mapping.taken_up_again(standings.fresh(rule)), document)
+    except (SCIMException, standings.ConflictingRoles):
+        return None
+    if given.deviations and not caller.profile.tolerant:
+        return None
+    change = mapping.new_user(document, rule, caller.rule_version, judged, _cause(call))
+    change["remembered"] = {"profile": caller.profile.key, "rate": caller.rate, "burst": caller.burst}
+    result = await _write(call, _CREATE, change, payload=payload)
+    match result["verdict"]:
+        case "former":
+            return None
+        case "stale":
+            call.door.memory.forget(call.token)
+            return None
+        case "done" | "uniqueness":
+            admitted.deviated(given.deviations)
+            call.door.traces.used(call.token.tenant_id, call.token.id, call.arrived, call.origin.source)
+        case _:
+            await gate.refuse_verdict(call, result)
+    if result["verdict"] == "uniqueness":
+        raise Uniqueness("userName")
+    return _answer(call, result, orjson.dumps(document), None)
 
 
 async def replace(call: Call, user_id: str, read: ReadPayload) -> Answer:
@@ -214,7 +268,7 @@ async def _remove(call: Call, row: Row) -> Row:
     return result
 
 
-def read_user(payload: dict[str, object], admitted: Admitted) -> User:
+def read_user(payload: dict[str, object], admitted: Admitted) -> User | PlainUser:
     """The person a body describes; what is unusual about it is counted.
 
     Raises:
@@ -331,7 +385,21 @@ async def _admit(call: Call, needs: str, user_id: UUID | None) -> tuple[Row, Adm
         _ADMIT, token.tenant_id, token.id, token.digest, needs, user_id, False, call.door.base_url
     )
     assert row is not None
-    return row, await gate.judge(call, row)
+    admitted = await gate.judge(call, row)
+    if needs == "write":
+        call.door.memory.keep(
+            token,
+            Remembered(
+                admitted.label,
+                admitted.owner_id,
+                admitted.profile,
+                row["rate"],
+                row["burst"],
+                row["rule"],
+                row["rule_version"],
+            ),
+        )
+    return row, admitted
 
 
 async def _admit_again(call: Call, through: Pool | Connection, user_id: UUID | None, *, lock: bool = False) -> Row:

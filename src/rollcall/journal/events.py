@@ -67,6 +67,25 @@ class TenantWithoutAdmin(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class TenantMassChange(Event):
+    """More people left within an hour than the tenant's threshold: an alert. What can't be undone waits."""
+
+    topic = "tenant.mass_change"
+    mass_change_id: UUID
+    began_at: str
+    departures: int
+    threshold: int
+
+
+@dataclass(frozen=True, slots=True)
+class TenantMassChangeReleased(Event):
+    """Somebody has looked at a mass change: what can't be undone may be done again."""
+
+    topic = "tenant.mass_change_released"
+    mass_change_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
 class RoleRuleChanged(Event):
     topic = "role_rule.changed"
     version: int
@@ -181,6 +200,16 @@ class InstallationKeyIssued(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class SigningKeyPublished(Event):
+    """A new key for receipts and logout tokens stands in the JWKS; it signs from *active_from* on."""
+
+    topic = "signing_key.published"
+    announced = False
+    kid: str
+    active_from: str
+
+
+@dataclass(frozen=True, slots=True)
 class SessionOpened(Event):
     topic = "session.opened"
     announced = False
@@ -191,6 +220,117 @@ class SessionOpened(Event):
 class SessionClosed(Event):
     topic = "session.closed"
     session_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class PasskeyRegistered(Event):
+    topic = "passkey.registered"
+    passkey_id: UUID
+    label: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PasskeyClosed(Event):
+    topic = "passkey.closed"
+    passkey_id: UUID
+    label: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PasskeyCopied(Event):
+    """A sign-in was refused because the passkey counted backwards: a second device seems to hold a copy of it."""
+
+    topic = "passkey.copy_suspected"
+    passkey_id: UUID
+    counted: int
+    expected_above: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalCredentialRegistered(Event):
+    topic = "external_credential.registered"
+    credential_id: UUID
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalCredentialClosed(Event):
+    topic = "external_credential.closed"
+    credential_id: UUID
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationCreated(Event):
+    topic = "destination.created"
+    announced = False
+    destination_id: UUID
+    kind: str
+    label: str
+    host: str
+    topics: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationChanged(Event):
+    topic = "destination.changed"
+    announced = False
+    destination_id: UUID
+    changed: list[str]
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationSecretRotated(Event):
+    topic = "destination.secret_rotated"
+    announced = False
+    destination_id: UUID
+    overlap_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationEnabled(Event):
+    topic = "destination.enabled"
+    announced = False
+    destination_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationDisabled(Event):
+    """Nothing more is sent there, because somebody said so or because it answered that it is gone."""
+
+    topic = "destination.disabled"
+    destination_id: UUID
+    label: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationRemoved(Event):
+    topic = "destination.removed"
+    announced = False
+    destination_id: UUID
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationTested(Event):
+    """Sent to one destination alone, because somebody asked for it."""
+
+    topic = "destination.tested"
+    announced = False
+    destination_id: UUID
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveriesReplayed(Event):
+    topic = "deliveries.replayed"
+    announced = False
+    destination_id: UUID
+    number: int
 
 
 def message(event: Event) -> dict[str, Any]:

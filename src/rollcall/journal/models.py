@@ -99,6 +99,7 @@ class OutboxMessage(Base):
             postgresql_where=text("done_at IS NULL AND dead_at IS NULL"),
         ),
         Index("ix_outbox_done", "done_at", postgresql_where=text("done_at IS NOT NULL")),
+        Index("ix_outbox_new", "id", postgresql_where=text("fanned_out_at IS NULL")),
     )
 
     tenant_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
@@ -110,6 +111,8 @@ class OutboxMessage(Base):
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
     next_try_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
     attempts: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    fanned_out_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """When a delivery had been made for each destination that wants to hear of it."""
     done_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     dead_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     last_error: Mapped[str | None] = mapped_column(Text)

@@ -1,4 +1,7 @@
-"""The outbox: what the outside still has to hear. Leases, attempts and next tries live here, not in the broker."""
+"""The outbox: what has happened and is not dealt with. Leases, attempts and next tries live here, not in the broker.
+
+What outside destinations hear is fanned out from here into deliveries of their own; a message stays for replays.
+"""
 
 import secrets
 from collections.abc import Sequence
@@ -7,13 +10,13 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import func, select, text, update
 
 from rollcall.journal.models import OutboxMessage
 from rollcall.work import Fleet, Work
 
 GIVE_UP_AFTER = timedelta(days=3)
-KEEP_DONE_FOR = timedelta(days=7)
+KEEP_DONE_FOR = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,7 @@ class Leased:
 
 
 async def lease(fleet: Fleet, *, limit: int, seconds: float) -> Sequence[Leased]:
-    """Take up to *limit* due messages, oldest first; they are nobody else's for *seconds*.
+    """Take up to *limit* messages that are fanned out and due, oldest first; they are nobody else's for *seconds*.
 
     A worker that is killed in the middle simply lets its lease run out, and the message is due again.
     """
@@ -36,7 +39,8 @@ async def lease(fleet: Fleet, *, limit: int, seconds: float) -> Sequence[Leased]
         text("""
             WITH due AS (
                 SELECT tenant_id, id FROM outbox
-                 WHERE done_at IS NULL AND dead_at IS NULL AND next_try_at <= clock_timestamp()
+                 WHERE done_at IS NULL AND dead_at IS NULL AND fanned_out_at IS NOT NULL
+                   AND next_try_at <= clock_timestamp()
                  ORDER BY next_try_at LIMIT :limit FOR UPDATE SKIP LOCKED)
             UPDATE outbox o
                SET attempts = o.attempts + 1, next_try_at = clock_timestamp() + make_interval(secs => :seconds)
@@ -46,16 +50,6 @@ async def lease(fleet: Fleet, *, limit: int, seconds: float) -> Sequence[Leased]
         {"limit": limit, "seconds": seconds},
     )
     return [Leased(row.tenant_id, row.id, row.topic, row.request_id, row.attempts) for row in rows]
-
-
-async def settle_at_once(fleet: Fleet, messages: Sequence[Leased]) -> None:
-    """Mark messages nobody listens to as done."""
-    for message in messages:
-        await fleet.db.execute(
-            update(OutboxMessage)
-            .where(OutboxMessage.tenant_id == message.tenant_id, OutboxMessage.id == message.id)
-            .values(done_at=func.clock_timestamp())
-        )
 
 
 async def give_back(fleet: Fleet, messages: Sequence[Leased]) -> None:
@@ -107,8 +101,28 @@ def backoff(attempts: int, *, jitter: float) -> timedelta:
 
 
 async def forget_done(fleet: Fleet) -> int:
-    """Delete messages that were dealt with a week ago; returns how many."""
-    result: Any = await fleet.db.execute(delete(OutboxMessage).where(OutboxMessage.done_at < fleet.now - KEEP_DONE_FOR))
+    """Delete messages that were dealt with a month ago, with their deliveries; returns how many.
+
+    One that somebody is being told again stays until that has ended.
+    """
+    result: Any = await fleet.db.execute(
+        text("""
+            DELETE FROM outbox o WHERE done_at < :before AND NOT EXISTS (
+                SELECT FROM deliveries d
+                 WHERE d.tenant_id = o.tenant_id AND d.message_id = o.id AND d.state = 'pending')
+        """),
+        {"before": fleet.now - KEEP_DONE_FOR},
+    )
+    return int(result.rowcount)
+
+
+async def revive(fleet: Fleet) -> int:
+    """Have every dead message dealt with again; returns how many there were."""
+    result: Any = await fleet.db.execute(
+        update(OutboxMessage)
+        .where(OutboxMessage.dead_at.is_not(None), OutboxMessage.done_at.is_(None))
+        .values(dead_at=None, next_try_at=func.clock_timestamp())
+    )
     return int(result.rowcount)
 
 

@@ -82,6 +82,7 @@ class TenantChanged:
             ("profile", before.profile, after.profile),
             ("rate_per_second", _or_plans(before.rate_per_second), _or_plans(after.rate_per_second)),
             ("rate_burst", _or_plans(before.rate_burst), _or_plans(after.rate_burst)),
+            ("mass_change_threshold", before.mass_change_threshold, after.mass_change_threshold),
         )
         return f"~ tenant {self.slug}: {', '.join(parts)}"
 

@@ -116,6 +116,7 @@ class TenantTable(_Table):
     profile: Literal["default", "entra", "okta", "onelogin", "jumpcloud", "strict"] | None = None
     rate_per_second: OwnRate = None
     rate_burst: OwnBurst = None
+    mass_change_threshold: Annotated[StrictInt, Field(ge=1, le=100_000_000)] | None = None
     roles: RoleRule | None = None
     admins: Annotated[tuple[AdminTable, ...], Field(max_length=1_000)] = ()
 
@@ -126,6 +127,8 @@ class TenantTable(_Table):
             terms = replace(terms, token_issuing=self.tokens)
         if self.profile is not None:
             terms = replace(terms, profile=self.profile)
+        if self.mass_change_threshold is not None:
+            terms = replace(terms, mass_change_threshold=self.mass_change_threshold)
         own = self.model_dump(include={"rate_per_second", "rate_burst"}, exclude_unset=True)
         return replace(terms, **own)
 

@@ -5,6 +5,7 @@ Built from the models once, so that no attribute is named a second time.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 from pydantic import Base64Bytes, BaseModel
@@ -19,6 +20,8 @@ class Attribute:
     boolean: bool
     text: bool
     """Any string at all; a reference, a label from a list or a time takes only some."""
+    labels: frozenset[str]
+    """The strings it takes, if it takes only those of a list."""
     binary: bool
     multi_valued: bool
     read_only: bool
@@ -41,7 +44,7 @@ def _declared(model: type[BaseModel]) -> dict[str, Attribute]:
     table: dict[str, Attribute] = {}
     for field_name, field in model.model_fields.items():
         # Messages, complex attributes and extensions all share the library's base, which knows these answers.
-        name = field.serialization_alias or field_name
+        name = str(field.serialization_alias or field_name)
         table[name.lower()] = _attribute(model, field_name, name)
     return table
 
@@ -52,11 +55,20 @@ def _attribute(model: Any, field_name: str, name: str) -> Attribute:
         name=name,
         boolean=kind is bool,
         text=kind is str,
+        labels=_labels(kind),
         binary=kind is Base64Bytes,
         multi_valued=model.get_field_multiplicity(field_name),
         read_only=model.get_field_annotation(field_name, Mutability) == Mutability.read_only,
         required=model.get_field_annotation(field_name, Required) == Required.true,
         parts=_parts(kind) if isinstance(kind, type) else {},
+    )
+
+
+def _labels(kind: Any) -> frozenset[str]:
+    return (
+        frozenset(str(label.value) for label in kind)
+        if isinstance(kind, type) and issubclass(kind, Enum)
+        else frozenset()
     )
 
 

@@ -25,13 +25,14 @@ from rollcall.scim.errors import (
     shown,
 )
 from rollcall.scim.resources import GROUPS, USERS, Kind, check_text
-from rollcall.scim.values import Reading, Unknown
+from rollcall.scim.values import Habit, Reading, Unknown
 
 _REQUEST: Final = str(BulkRequest.__schema__)
 _RESPONSE: Final = str(BulkResponse.__schema__)
 _PREFIX: Final = "bulkId:"
 _MOST_SHOWN: Final = 8
 """Members of a circle that a refusal names; it can be as long as the request."""
+_MEMBERS: Final = frozenset({"method", "path", "bulkid", "version", "data"})
 _KINDS: Final[Mapping[str, Kind]] = {kind.endpoint.lower().strip("/"): kind for kind in (USERS, GROUPS)}
 
 
@@ -71,6 +72,8 @@ class BulkPlan:
 
     operations: tuple[BulkOperation, ...]
     fail_on_errors: int | None
+    deviations: tuple[str, ...] = ()
+    """What was unusual about the request itself; what its operations carry is read, and counted, with them."""
 
     def ends_after(self, errors: int) -> bool:
         """Whether so many failed operations are the most that the client accepts (RFC 7644 §3.7.3)."""
@@ -97,7 +100,8 @@ def read_bulk(payload: Mapping[str, object], *, most_operations: int) -> BulkPla
         InvalidValue: `failOnErrors` is not a whole number above 0.
         TooManyOperations: it has more than *most_operations* (RFC 7644 §3.7.4).
     """
-    members = read_message(Reading(Unknown.IGNORED), payload, _REQUEST)
+    reading = Reading(Unknown.IGNORED)
+    members = read_message(reading, payload, _REQUEST)
     operations = members.get("operations")
     if not isinstance(operations, list) or not operations:
         raise InvalidSyntax(detail="Operations: one or more operations are required")
@@ -106,8 +110,8 @@ def read_bulk(payload: Mapping[str, object], *, most_operations: int) -> BulkPla
         raise TooManyOperations(most_operations)
     if not all(isinstance(operation, dict) for operation in given):
         raise InvalidSyntax(detail="Operations: each is an object")
-    read = [_read(index, cast("dict[str, object]", operation)) for index, operation in enumerate(given)]
-    return BulkPlan(tuple(_judged(read)), _fail_on_errors(members.get("failonerrors")))
+    read = [_read(reading, index, cast("dict[str, object]", operation)) for index, operation in enumerate(given)]
+    return BulkPlan(tuple(_judged(read)), _fail_on_errors(members.get("failonerrors")), reading.deviations)
 
 
 def ordered(plan: BulkPlan) -> tuple[BulkOperation, ...]:
@@ -172,8 +176,11 @@ def _fail_on_errors(value: object) -> int | None:
     return value
 
 
-def _read(index: int, operation: Mapping[str, object]) -> BulkOperation:
+def _read(reading: Reading, index: int, operation: Mapping[str, object]) -> BulkOperation:
     members = {name.lower(): value for name, value in operation.items()}
+    for name in operation:
+        if name.lower() not in _MEMBERS:
+            reading.note(Habit.EXTRA_MEMBER, name)
     method, bulk_id = members.get("method"), members.get("bulkid")
     shell = BulkOperation(
         index=index,
@@ -184,9 +191,14 @@ def _read(index: int, operation: Mapping[str, object]) -> BulkOperation:
         bulk_id=bulk_id if isinstance(bulk_id, str) else None,
     )
     try:
-        return _filled(shell, members)
+        filled = _filled(shell, members)
     except SCIMException as refusal:
         return replace(shell, refusal=refusal)
+    if members["method"] != filled.method:
+        reading.note(Habit.BULK_SPELLING, "method")
+    if not str(members["path"]).startswith(filled.kind.endpoint):
+        reading.note(Habit.BULK_SPELLING, "path")
+    return filled
 
 
 def _filled(shell: BulkOperation, members: Mapping[str, object]) -> BulkOperation:

@@ -14,7 +14,7 @@ import orjson
 from scim2_models import ListResponse, PatchOp, ScimPolicy
 
 from rollcall.scim.patching import apply
-from rollcall.scim.plain import plain_writes
+from rollcall.scim.plain import PlainUser, plain_writes
 from rollcall.scim.resources import ENTERPRISE_SCHEMA, USER_SCHEMA, User, check_limits
 
 _STORED: Final = ScimPolicy(unknown=ScimPolicy.Unknown.keep)
@@ -26,13 +26,15 @@ _DEEPEST_ROLE: Final = 8
 _ROLE_NAMES: Final = ("value", "displayName", "display", "name")
 
 
-def document(user: User) -> dict[str, object]:
+def document(user: User | PlainUser) -> dict[str, object]:
     """What is kept of *user*: always with the right `schemas`, and with `active`, which defaults to true.
 
     Raises:
         InvalidValue: it holds what can't be stored (see `resources.check_limits`).
     """
-    kept: dict[str, object] = user.model_dump(scim_policy=_STORED)
+    kept: dict[str, object] = (
+        dict(user.attributes) if isinstance(user, PlainUser) else user.model_dump(scim_policy=_STORED)
+    )
     for name in _NOT_KEPT:
         kept.pop(name, None)
     kept["schemas"] = [USER_SCHEMA, ENTERPRISE_SCHEMA] if ENTERPRISE_SCHEMA in kept else [USER_SCHEMA]
@@ -72,7 +74,7 @@ def patched(
     return result
 
 
-def replaced(document: Mapping[str, object], user: User) -> dict[str, object]:
+def replaced(document: Mapping[str, object], user: User | PlainUser) -> dict[str, object]:
     """What is kept after a PUT of *user*: RFC 7644 §3.5.1 clears what it doesn't give.
 
     Except `active`: a provider that leaves it out says nothing about it, and must neither let somebody back

@@ -5,7 +5,7 @@ steps that a database can carry out one after the other, each at the cost of the
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sized
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, assert_never, cast
@@ -19,7 +19,7 @@ from rollcall.scim.bodies import read_message, read_schemas
 from rollcall.scim.documents import etag, meta
 from rollcall.scim.errors import InvalidValue, Mutability, NoTarget, shown
 from rollcall.scim.filters import read_selection
-from rollcall.scim.members import check_count, listed_ids, read_ids, read_parts
+from rollcall.scim.members import check_count, labelled, listed_ids, read_members
 from rollcall.scim.operations import check_assigned, check_known_schemas, parse_path, standard_operations
 from rollcall.scim.resources import GROUP_ATTRIBUTES, GROUP_SCHEMA, GROUPS, check_text
 from rollcall.scim.values import Habit, Reading, Unknown, read_object, read_value
@@ -50,6 +50,8 @@ class AddMembers:
     """These belong to the group; those who did already still do."""
 
     ids: tuple[str, ...]
+    displays: tuple[tuple[str, str], ...] = ()
+    """What some of them are called, by their ids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,8 @@ class ReplaceMembers:
     """These belong to the group and nobody else does; none of them means nobody."""
 
     ids: tuple[str, ...]
+    displays: tuple[tuple[str, str], ...] = ()
+    """What some of them are called, by their ids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,8 @@ class ReadGroup:
     external_id: str | None
     members: tuple[str, ...]
     """Their ids, each once, in the order given."""
+    displays: tuple[tuple[str, str], ...]
+    """What some of them are called, by their ids."""
     members_given: bool
     """Whether the body says anything of members; one that doesn't can be told from one that says "none"."""
     deviations: tuple[str, ...]
@@ -111,7 +117,7 @@ def read_group(payload: Mapping[str, object]) -> ReadGroup:
     """Read the body of a POST or a PUT.
 
     `id` and `meta` are ignored, being ours to say (RFC 7644 §3.5.1). So is what is said of a member besides its
-    id: `type`, `$ref` and `display` follow from whom the id belongs to.
+    id and its `display`: `type` and `$ref` follow from whom the id belongs to.
 
     Raises:
         InvalidSyntax: `schemas` says it is something other than a Group.
@@ -125,11 +131,12 @@ def read_group(payload: Mapping[str, object]) -> ReadGroup:
     if clean.get("displayName") is None:
         raise InvalidValue(attribute="displayName", detail="displayName: it is required")
     external_id = clean.get("externalId")
-    members = given.get("members")
+    members = {} if given.get("members") is None else read_members(reading, given["members"])
     return ReadGroup(
         display_name=_text(GROUP_ATTRIBUTES["displayname"], clean["displayName"]),
         external_id=None if external_id is None else _text(GROUP_ATTRIBUTES["externalid"], external_id),
-        members=() if members is None else read_ids(reading, members),
+        members=tuple(members),
+        displays=labelled(members),
         members_given="members" in given,
         deviations=reading.deviations,
     )
@@ -221,25 +228,25 @@ class _Patch:
     named: int = 0
     """Members named so far."""
     _steps: list[Step] = field(default_factory=list[Step])
-    _run: dict[str, None] = field(default_factory=dict[str, None])
+    _run: dict[str, str | None] = field(default_factory=dict[str, str | None])
     _run_of: type[AddMembers] | type[RemoveMembers] = AddMembers
 
-    def name(self, ids: tuple[str, ...]) -> tuple[str, ...]:
-        """The same *ids*, unless they are too many together with all that were named before."""
-        self.named += len(ids)
+    def count(self, named: Sized) -> None:
+        """Refuse members that are too many together with all that were named before."""
+        self.named += len(named)
         check_count(self.named)
-        return ids
 
     def then(self, step: Step) -> None:
         self._end_run()
         self._steps.append(step)
 
-    def then_each(self, change: type[AddMembers] | type[RemoveMembers], ids: tuple[str, ...]) -> None:
+    def then_each(self, change: type[AddMembers] | type[RemoveMembers], members: Mapping[str, str | None]) -> None:
         """The step that changes these; a thousand additions in a row are one."""
         if change is not self._run_of:
             self._end_run()
             self._run_of = change
-        self._run |= dict.fromkeys(ids)
+        for member, display in members.items():
+            self._run[member] = display or self._run.get(member)
 
     def steps(self) -> tuple[Step, ...]:
         self._end_run()
@@ -247,7 +254,10 @@ class _Patch:
 
     def _end_run(self) -> None:
         if self._run:
-            self._steps.append(self._run_of(tuple(self._run)))
+            ids = tuple(self._run)
+            self._steps.append(
+                RemoveMembers(ids) if self._run_of is RemoveMembers else AddMembers(ids, labelled(self._run))
+            )
             self._run = {}
 
 
@@ -358,34 +368,42 @@ def _change_members(patch: _Patch, op: str, value: object) -> None:
     if value is None:
         patch.then(ReplaceMembers(()))
         return
-    ids = patch.name(read_ids(patch.reading, value))
+    members = read_members(patch.reading, value)
+    patch.count(members)
     if op == "replace":
-        patch.then(ReplaceMembers(ids))
+        patch.then(ReplaceMembers(tuple(members), labelled(members)))
     elif op == "add":
-        patch.then_each(AddMembers, ids)
+        patch.then_each(AddMembers, members)
     else:
         patch.reading.note(Habit.REMOVE_WITH_VALUE, "members")
-        if not ids:
+        if not members:
             # Whether that means nobody or everybody is not for us to guess.
             raise InvalidValue(attribute="members", detail="members: a remove lists one or more values")
-        patch.then_each(RemoveMembers, ids)
+        patch.then_each(RemoveMembers, members)
 
 
 def _read_chosen(patch: _Patch, operation: dict[str, object], ids: tuple[str, ...]) -> None:
     """An operation on the members with certain ids, as `members[value eq "…"]` has it."""
-    patch.name(ids)
+    patch.count(ids)
     if operation["op"] == "remove":
         _check_no_value(operation)
-        patch.then_each(RemoveMembers, ids)
+        patch.then_each(RemoveMembers, dict.fromkeys(ids))
         return
     _check_value(operation, GROUP_ATTRIBUTES["members"])
     value = operation["value"]
-    if isinstance(value, dict):
-        value = read_parts(patch.reading, cast("dict[str, object]", value)).get("value")
-    if ids != (value,):
+    members = _said(patch.reading, value)
+    if ids != tuple(members):
         raise _unwritable(str(operation["path"]))
     # RFC 7644 §3.5.2.3 answers noTarget if this is no member yet; who says so means that it should be.
-    patch.then_each(AddMembers, ids)
+    patch.then_each(AddMembers, members)
+
+
+def _said(reading: Reading, value: object) -> dict[str, str | None]:
+    """The member that an operation on one member says again; nobody if it names none."""
+    if isinstance(value, dict):
+        member = cast("dict[str, object]", value)
+        return read_members(reading, [member]) if any(name.lower() == "value" for name in member) else {}
+    return {value: None} if isinstance(value, str) else {}
 
 
 def _read_part(patch: _Patch, operation: dict[str, object], ids: tuple[str, ...] | None, text: str) -> None:

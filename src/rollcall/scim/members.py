@@ -9,6 +9,8 @@ from rollcall.scim.errors import InvalidValue
 from rollcall.scim.resources import GROUP_ATTRIBUTES, check_text
 from rollcall.scim.values import Habit, Reading
 
+_ENTRA_NAME: Final = "displayname"
+
 MOST_MEMBERS: Final = 100_000
 """Members that one request may name."""
 
@@ -32,7 +34,16 @@ def read_ids(reading: Reading, value: object) -> tuple[str, ...]:
     """The ids in the value of `members`, each once, in the order given.
 
     Raises:
-        InvalidValue: one has no id, or they are more than one request may name.
+        InvalidValue: as for `read_members`.
+    """
+    return tuple(read_members(reading, value))
+
+
+def read_members(reading: Reading, value: object) -> dict[str, str | None]:
+    """Whom the value of `members` names, by their ids, in the order given; and what it calls them, if anything.
+
+    Raises:
+        InvalidValue: one has no id, is called by what is no text, or they are more than one request may name.
     """
     if not isinstance(value, list):
         reading.note(Habit.ONE_FOR_LIST, "members")
@@ -40,27 +51,48 @@ def read_ids(reading: Reading, value: object) -> tuple[str, ...]:
     check_count(len(entries))
     if any(isinstance(entry, str) for entry in entries):
         reading.note(Habit.BARE_STRING, "members")
-    return tuple(dict.fromkeys(_id(reading, entry) for entry in entries))
+    members: dict[str, str | None] = {}
+    for entry in entries:
+        member, display = _read(reading, entry)
+        members[member] = display or members.get(member)
+    return members
 
 
-def _id(reading: Reading, entry: object) -> str:
+def labelled(members: Mapping[str, str | None]) -> tuple[tuple[str, str], ...]:
+    """Those who are called something, with what."""
+    return tuple((member, display) for member, display in members.items() if display)
+
+
+def _read(reading: Reading, entry: object) -> tuple[str, str | None]:
+    display: object = None
     if isinstance(entry, dict):
         member = cast("dict[str, object]", entry)
-        # Most are {"value": …} and nothing else.
-        entry = member["value"] if len(member) == 1 and "value" in member else read_parts(reading, member).get("value")
+        if len(member) == 1 and "value" in member:  # most say nothing else
+            entry = member["value"]
+        else:
+            parts = read_parts(reading, member)
+            entry, display = parts.get("value"), parts.get("display")
     if not isinstance(entry, str) or not entry:
         raise InvalidValue(attribute="members", detail="members: each has a value, the id of a User or a Group")
     check_text(entry, "members.value")
-    return entry
+    if not isinstance(display, str | None):
+        raise InvalidValue(attribute="members.display", detail="members.display: it is a string")
+    if display:
+        check_text(display, "members.display")
+    return entry, display or None
 
 
 def read_parts(reading: Reading, member: Mapping[str, object]) -> dict[str, object]:
     """What is said of a member, by names in lower case."""
     known = GROUP_ATTRIBUTES["members"].parts
+    parts = {name.lower(): part for name, part in member.items()}
+    if _ENTRA_NAME in parts:
+        reading.note(Habit.MEMBER_NAME)
+        parts.setdefault("display", parts[_ENTRA_NAME])
     for name in member:
-        if name.lower() not in known:
+        if name.lower() not in known and name.lower() != _ENTRA_NAME:
             reading.meet_unknown(f"members.{name}")
-    return {name.lower(): part for name, part in member.items()}
+    return parts
 
 
 def check_count(named: int) -> None:

@@ -52,11 +52,17 @@ def _names(text: str, schemas: tuple[str, ...]) -> Names:
     root = Names()
     for name in text.lower().strip(_AROUND).split(","):
         node = root
-        for part in _steps(name.strip(), schemas):
+        for part in _steps(_whole(name).strip(), schemas):
             node = node.parts.setdefault(part, Names())
         if node is not root:
             node.whole = True
     return root
+
+
+def _whole(name: str) -> str:
+    """A name without a selection as Entra's own checks have it: `emails[type eq "work"]` asks for all emails."""
+    head, _, rest = name.partition("[")
+    return head + rest.rpartition("]")[2] if "]" in rest else head
 
 
 def _steps(name: str, schemas: tuple[str, ...]) -> list[str]:

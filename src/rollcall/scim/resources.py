@@ -85,13 +85,13 @@ class User(scim2_models.User[EnterpriseUser]):
 
 
 class GroupMember(scim2_models.GroupMember):
-    """Somebody or some group in a group; all that is said of a member follows from its id."""
+    """Somebody or some group in a group; what is said of a member follows from its id, but for its name."""
 
     value: Annotated[str | None, Required.true, Mutability.immutable, CaseExact.true] = None
     """The id of the User or Group that is a member."""
 
-    display: Annotated[str | None, Mutability.read_only] = None
-    """The display name of the member."""
+    display: Annotated[str | None, Mutability.immutable] = None
+    """What the member is called in the group: as whoever added them said, or else by their own name."""
 
 
 class Group(scim2_models.Group):

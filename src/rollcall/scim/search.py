@@ -193,7 +193,7 @@ def _descending(text: str | None) -> bool:
 
 def _names(reading: Reading, given: Mapping[str, object], name: str) -> str | None:
     text = _text(given, name)
-    if text is not None and text.strip().startswith("["):
+    if text is not None and "[" in text:
         reading.note(Habit.BRACKETED_LIST, name)
     return text
 

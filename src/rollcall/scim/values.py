@@ -42,6 +42,8 @@ class Habit(StrEnum):
     OWN_ID = "own-id"
     UNQUOTED_VALUE = "unquoted-value"
     BRACKETED_LIST = "bracketed-list"
+    BULK_SPELLING = "bulk-spelling"
+    MEMBER_NAME = "member-name"
 
 
 WITHIN_THE_STANDARD = frozenset({Habit.NO_PATH, Habit.PASSWORD, Habit.READ_ONLY_PART})
@@ -100,8 +102,8 @@ def read_object(
 
 def read_value(reading: Reading, attribute: Attribute, value: object, path: str) -> object:
     """The value of one attribute; None means unassigned (RFC 7643 §2.5)."""
-    if value is None:
-        return None
+    if value is None or (attribute.text and type(value) is str and not attribute.multi_valued):
+        return value
     if attribute.multi_valued:
         if not isinstance(value, list):
             reading.note(Habit.ONE_FOR_LIST, path)

@@ -37,6 +37,7 @@ class Tenant(Base):
         CheckConstraint("status IN ('active', 'suspended')", name="status"),
         CheckConstraint("token_issuing IN ('self_service', 'ops')", name="token_issuing"),
         CheckConstraint("rate_per_second = 0 OR rate_per_second >= 25", name="rate"),
+        CheckConstraint("mass_change_threshold >= 1", name="mass_change_threshold"),
     )
 
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True, server_default=_UUID7)
@@ -48,6 +49,7 @@ class Tenant(Base):
     profile: Mapped[str] = mapped_column(Text, server_default=text("'default'"))
     rate_per_second: Mapped[int | None] = mapped_column(Integer)
     rate_burst: Mapped[int | None] = mapped_column(Integer)
+    mass_change_threshold: Mapped[int] = mapped_column(Integer, server_default=text("100"))
     role_rule: Mapped[dict[str, Any]] = mapped_column(JSONB)
     role_rule_version: Mapped[int] = mapped_column(Integer, server_default=text("1"))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)

@@ -41,6 +41,8 @@ class TenantTerms:
     """How the identity provider is read and answered; a key of `scim.providers.PROFILES`."""
     rate_per_second: int | None = None
     rate_burst: int | None = None
+    mass_change_threshold: int = 100
+    """How many may leave within an hour before it is an alert, and what can't be undone waits."""
 
 
 async def create(fleet: Fleet, slug: str, terms: TenantTerms, *, role_rule: dict[str, Any]) -> Tenant:
@@ -64,6 +66,7 @@ async def create(fleet: Fleet, slug: str, terms: TenantTerms, *, role_rule: dict
         profile=terms.profile,
         rate_per_second=terms.rate_per_second,
         rate_burst=terms.rate_burst,
+        mass_change_threshold=terms.mass_change_threshold,
         role_rule=role_rule,
     )
     try:
@@ -92,7 +95,7 @@ async def change(fleet: Fleet, tenant: Tenant, terms: TenantTerms) -> bool:
         return False
     await plans.find(fleet, terms.plan)
     changes: dict[str, Any] = {}
-    for name in ("name", "token_issuing", "profile", "rate_per_second", "rate_burst"):
+    for name in ("name", "token_issuing", "profile", "rate_per_second", "rate_burst", "mass_change_threshold"):
         if getattr(before, name) != getattr(terms, name):
             changes[name] = getattr(terms, name)
             setattr(tenant, name, getattr(terms, name))
@@ -127,6 +130,7 @@ def terms_of(tenant: Tenant) -> TenantTerms:
         profile=tenant.profile,
         rate_per_second=tenant.rate_per_second,
         rate_burst=tenant.rate_burst,
+        mass_change_threshold=tenant.mass_change_threshold,
     )
 
 

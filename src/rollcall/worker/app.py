@@ -17,6 +17,18 @@ REVOCATION = "revocation"
 HOUSEKEEPING = "housekeeping"
 """The queue of what the clock asks for."""
 
+DELIVERY = "delivery"
+"""The queue of what destinations are told."""
+
+DELIVERY_SLOW = "delivery-slow"
+"""The queue of destinations whose last calls failed, so that those may be given processes of their own."""
+
+PROMPT = (REVOCATION, HOUSEKEEPING)
+"""The queues of a worker whose tasks are soon over."""
+
+WAITING = (DELIVERY, DELIVERY_SLOW)
+"""The queues of a worker whose tasks mostly wait for somebody outside; no process takes from both kinds."""
+
 
 def make_celery(settings: Settings, *, publishing: bool = False) -> Any:
     """Put Celery together: a `celery.Celery`, which ships no types.
@@ -30,7 +42,7 @@ def make_celery(settings: Settings, *, publishing: bool = False) -> Any:
         task_ignore_result=True,
         task_store_errors_even_if_ignored=False,
         task_default_queue=HOUSEKEEPING,
-        task_queues=[Queue(name, Exchange(name), routing_key=name) for name in (REVOCATION, HOUSEKEEPING)],
+        task_queues=[Queue(name, Exchange(name), routing_key=name) for name in (*PROMPT, *WAITING)],
         # Early: what happens to a message is in PostgreSQL, and a killed worker's lease simply runs out there.
         task_acks_late=False,
         worker_prefetch_multiplier=1,
@@ -50,8 +62,12 @@ def make_celery(settings: Settings, *, publishing: bool = False) -> Any:
     return app
 
 
-def prepare_processes(settings: Settings) -> None:
-    """Give each worker process its own event loop and connections, made after the fork, and our logging."""
+def prepare_processes(settings: Settings, *, forking: bool = True) -> None:
+    """Give each worker process its own event loop and connections, and our logging.
+
+    A pool that is *forking* has them in each of its processes, made after the fork; a pool of threads in the one there
+    is, for which Celery sends the signals of a forked process neither at its beginning nor at its end.
+    """
 
     def start(**_: Any) -> None:
         Runtime.start(settings)
@@ -59,10 +75,17 @@ def prepare_processes(settings: Settings) -> None:
     def stop(**_: Any) -> None:
         Runtime.stop()
 
+    def wind_down(**_: Any) -> None:
+        Runtime.wind_down()
+
     def configure(**_: Any) -> None:
         logging.configure(environment=settings.environment, level=settings.log_level)
 
     on: Any = signals
-    on.worker_process_init.connect(start, weak=False)
-    on.worker_process_shutdown.connect(stop, weak=False)
+    begins, ends = (
+        (on.worker_process_init, on.worker_process_shutdown) if forking else (on.worker_init, on.worker_shutdown)
+    )
+    begins.connect(start, weak=False)
+    ends.connect(stop, weak=False)
+    on.worker_shutting_down.connect(wind_down, weak=False)
     on.setup_logging.connect(configure, weak=False)

@@ -1,12 +1,13 @@
-"""The relay: takes what is due from the outbox and hands it to Celery. It runs outside any request.
+"""The relay: fans messages out to destinations and hands what is due to Celery. It runs outside any request.
 
-Any number of relays may run; each takes other messages. When the broker is away the messages are given back and wait
-in PostgreSQL; when the database is away the relay waits for it.
+Any number of relays may run; each takes other messages and destinations. When the broker is away what was taken is
+given back and waits in PostgreSQL; when the database is away the relay waits for it.
 """
 
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -16,16 +17,21 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from rollcall import broker, db
 from rollcall.db import Database
+from rollcall.events import fanout
+from rollcall.events.fanout import LeasedDestination
 from rollcall.journal import outbox
 from rollcall.journal.outbox import Leased
 from rollcall.settings import Settings
 from rollcall.work import SYSTEM, Origin, open_fleet
-from rollcall.worker.app import REVOCATION, make_celery
-from rollcall.worker.tasks import LISTENERS
+from rollcall.worker.app import DELIVERY, DELIVERY_SLOW, REVOCATION, make_celery
+from rollcall.worker.tasks import DELIVER, LISTENERS
 
 log = structlog.get_logger(__name__)
 
 BATCH = 100
+FAN_OUT_BATCH = 500
+FORGET_TASKS_AFTER = 300.0
+"""Seconds after which a delivery task need not begin: others were published since. Clocks may differ by less."""
 HEARTBEAT_KEY = "rollcall:relay"
 HEARTBEAT_SECONDS = 15
 _ORIGIN = Origin(request_id="relay")
@@ -40,7 +46,7 @@ async def relay(settings: Settings, stop: asyncio.Event) -> None:
         while not stop.is_set():
             try:
                 database = database or await db.connect(settings)
-                handed = await hand_over(database, celery, lease_seconds=settings.outbox_lease_seconds)
+                handed = await hand_over(database, celery, settings)
             except (SQLAlchemyError, OSError, *db.DatabaseError) as error:
                 log.warning("the database is away; waiting for it", error=str(error))
                 handed = 0
@@ -55,31 +61,57 @@ async def relay(settings: Settings, stop: asyncio.Event) -> None:
             await database.close()
 
 
-async def hand_over(database: Database, celery: Any, *, lease_seconds: float) -> int:
-    """Lease a batch, publish what somebody listens to, and settle the rest. Returns how many were taken."""
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A task to publish, and what was leased for it."""
+
+    task: str
+    arguments: tuple[str, ...]
+    queue: str
+    leased: Leased | LeasedDestination
+    expires: float | None = None
+    """Seconds; later than that nobody needs to begin it."""
+
+
+async def hand_over(database: Database, celery: Any, settings: Settings) -> int:
+    """Fan new messages out, then publish a task for each departure to settle and each destination to look after.
+
+    Returns how much there was to do, or 0 when the broker is away.
+    """
+    seconds = settings.outbox_lease_seconds
     async with open_fleet(database, SYSTEM, _ORIGIN) as fleet:
-        leased = await outbox.lease(fleet, limit=BATCH, seconds=lease_seconds)
-        await outbox.settle_at_once(fleet, [message for message in leased if message.topic not in LISTENERS])
-    wanted = [message for message in leased if message.topic in LISTENERS]
-    unsent: Sequence[Leased] = await asyncio.to_thread(_publish, celery, wanted) if wanted else ()
+        fanned_out = await fanout.fan_out(fleet, limit=FAN_OUT_BATCH, heard=LISTENERS)
+    async with open_fleet(database, SYSTEM, _ORIGIN) as fleet:
+        calls = [_settling(message) for message in await outbox.lease(fleet, limit=BATCH, seconds=seconds)]
+        calls += [_delivering(each, seconds) for each in await fanout.lease(fleet, limit=BATCH, seconds=seconds)]
+    unsent: Sequence[_Call] = await asyncio.to_thread(_publish, celery, calls) if calls else ()
     if not unsent:
-        return len(leased)
+        return max(fanned_out, len(calls))
     async with open_fleet(database, SYSTEM, _ORIGIN) as fleet:
-        await outbox.give_back(fleet, unsent)
+        await outbox.give_back(fleet, [call.leased for call in unsent if isinstance(call.leased, Leased)])
+        await fanout.give_back(fleet, [call.leased for call in unsent if isinstance(call.leased, LeasedDestination)])
     return 0
 
 
-def _publish(celery: Any, messages: Sequence[Leased]) -> Sequence[Leased]:
-    """Hand messages to the broker; returns those it would not take. It is not asked again after the first no."""
+def _settling(message: Leased) -> _Call:
+    arguments = (str(message.tenant_id), str(message.id), message.request_id)
+    return _Call(LISTENERS[message.topic], arguments, REVOCATION, message)
+
+
+def _delivering(destination: LeasedDestination, seconds: float) -> _Call:
+    queue = DELIVERY_SLOW if destination.failing else DELIVERY
+    return _Call(
+        DELIVER, (str(destination.owner_id), str(destination.id)), queue, destination, max(seconds, FORGET_TASKS_AFTER)
+    )
+
+
+def _publish(celery: Any, calls: Sequence[_Call]) -> Sequence[_Call]:
+    """Hand tasks to the broker; returns those it would not take. It is not asked again after the first no."""
     celery.set_default()
-    for position, message in enumerate(messages):
+    for position, call in enumerate(calls):
         try:
-            celery.send_task(
-                LISTENERS[message.topic],
-                args=[str(message.tenant_id), str(message.id), message.request_id],
-                queue=REVOCATION,
-            )
+            celery.send_task(call.task, args=list(call.arguments), queue=call.queue, expires=call.expires)
         except (OperationalError, RedisError, OSError) as error:
-            log.warning("the broker is away; messages wait in the outbox", waiting=len(messages), error=str(error))
-            return messages[position:]
+            log.warning("the broker is away; what is due waits", waiting=len(calls) - position, error=str(error))
+            return calls[position:]
     return []

@@ -1,32 +1,35 @@
 """Celery's tasks: each opens its work, calls a domain function, and is done. All of them may run twice."""
 
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from dataclasses import asdict
+from typing import Any
 from uuid import UUID
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from rollcall.access import receipts
-from rollcall.db import Database
+from rollcall.db import Database, DatabaseError
+from rollcall.events import delivering, endings
+from rollcall.events import housekeeping as events_housekeeping
+from rollcall.events.delivering import Tally, Workshop
 from rollcall.journal import housekeeping, outbox
 from rollcall.work import SYSTEM, Origin, TenantRef, open_fleet, open_work
 from rollcall.worker.runtime import Runtime
 
 log = structlog.get_logger(__name__)
 
-T = TypeVar("T")
-
 SETTLE_DEPARTURE = "rollcall.settle_departure"
+DELIVER = "rollcall.deliver"
 KEEP_HOUSE = "rollcall.keep_house"
 
 LISTENERS = {"user.deactivated": SETTLE_DEPARTURE}
-"""Which task hears of which event; what nobody listens to is done as soon as the relay sees it."""
+"""Which task hears of which event; what nobody listens to is done as soon as it has been fanned out."""
 
 
 def register(app: Any) -> None:
     """Make the tasks known to *app*."""
     app.task(name=SETTLE_DEPARTURE)(settle_departure)
+    app.task(name=DELIVER)(deliver)
     app.task(name=KEEP_HOUSE)(keep_house)
 
 
@@ -38,7 +41,9 @@ def settle_departure(tenant_id: str, message_id: str, request_id: str) -> None:
 
     async def settle(database: Database) -> bool:
         async with open_work(database, tenant, SYSTEM, origin) as work:
-            return await receipts.settle(work, message)
+            settled = await receipts.settle(work, message)
+            await endings.complete_receipt(work, message, runtime().means)
+            return settled
 
     async def note(database: Database) -> None:
         async with open_work(database, tenant, SYSTEM, origin) as work:
@@ -47,7 +52,7 @@ def settle_departure(tenant_id: str, message_id: str, request_id: str) -> None:
     failure = ""
 
     try:
-        settled = _run(settle)
+        settled = runtime().run(settle)
         log.info("departure settled" if settled else "departure had been settled before")
     except (SQLAlchemyError, OSError) as error:
         # The database is away or refused: the lease runs out and the relay hands the message out again.
@@ -55,22 +60,41 @@ def settle_departure(tenant_id: str, message_id: str, request_id: str) -> None:
     except Exception as error:
         log.exception("departure not settled; it will be tried again")
         failure = f"{type(error).__name__}: {error}"
-        _run(note)
+        runtime().run(note)
+    finally:
+        structlog.contextvars.clear_contextvars()
+
+
+def deliver(owner_id: str, destination_id: str) -> None:
+    """Deliver what is due for one destination."""
+    structlog.contextvars.bind_contextvars(destination_id=destination_id)
+
+    async def work(shop: Workshop) -> Tally:
+        return await delivering.deliver(shop, UUID(owner_id), UUID(destination_id))
+
+    try:
+        log.info("delivered", **asdict(runtime().deliver(work)))
+    except (SQLAlchemyError, OSError, *DatabaseError) as error:
+        # What was claimed is due again when its claim runs out.
+        log.warning("not delivered; it will be tried again", error=str(error))
     finally:
         structlog.contextvars.clear_contextvars()
 
 
 def keep_house() -> None:
-    """Make the coming months' partitions and forget what has long been dealt with."""
+    """Make the coming months' partitions, forget what has long been dealt with, complete receipts left open."""
 
     async def keep(database: Database) -> dict[str, int]:
         async with open_fleet(database, SYSTEM, Origin(request_id="keep house")) as fleet:
-            return await housekeeping.keep(fleet)
+            kept = await housekeeping.keep(fleet)
+            kept |= await events_housekeeping.keep(fleet)
+        return kept | {"receipts_completed": await events_housekeeping.complete_receipts(database, runtime().means)}
 
-    log.info("house kept", **_run(keep))
+    log.info("house kept", **runtime().run(keep))
 
 
-def _run(work: Callable[[Database], Awaitable[T]]) -> T:
-    runtime = Runtime.current
-    assert runtime is not None, "a task runs in a worker process, which has a runtime"
-    return runtime.run(work)
+def runtime() -> Runtime:
+    """The runtime of this process."""
+    current = Runtime.current
+    assert current is not None, "a task runs in a worker process, which has a runtime"
+    return current

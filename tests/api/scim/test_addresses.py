@@ -34,7 +34,7 @@ async def test_methods(acme: Tenant, method: str, address: str, allowed: set[str
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
-@pytest.mark.parametrize("address", ["", "/", "/Nothing", "/Users/x/y", "/users", "/Groups2", "/Users//", "/Me/x"])
+@pytest.mark.parametrize("address", ["", "/", "/Nothing", "/Users/x/y", "/USERS", "/Groups2", "/Users//", "/Me/x"])
 async def test_no_such_address(acme: Tenant, http: httpx.AsyncClient, method: str, address: str) -> None:
     """Where there is nothing, SCIM's own 404 is answered, to strangers too."""
     for caller in (acme.scim, http):
@@ -52,6 +52,19 @@ async def test_trailing_slash(acme: Tenant) -> None:
     assert done(await acme.scim.get(f"/Users/{person['id']}/")) == person
     assert "maria" in names(await acme.scim.get("/Users/"))
     assert done(await acme.scim.get("/Schemas/"))["totalResults"] > 0
+
+
+async def test_lower_case(acme: Tenant) -> None:
+    """Entra's own checks ask for /users: that is /Users, and what is answered names the address as it is."""
+    person = done(await acme.scim.post("/users", json={"userName": "maria"}), 201)
+    group = done(await acme.scim.post("/groups", json={"displayName": "Tours"}), 201)
+
+    assert person["meta"]["location"].endswith(f"/Users/{person['id']}")
+    assert done(await acme.scim.get(f"/users/{person['id']}")) == person
+    assert names(await acme.scim.get("/users")) == names(await acme.scim.get("/Users"))
+    assert done(await acme.scim.get("/groups"))["Resources"] == [group]
+    assert (await acme.scim.delete(f"/groups/{group['id']}")).status_code == 204
+    assert {"GET", "POST"} < set((await acme.scim.put("/users")).headers["allow"].split(", "))
 
 
 @pytest.mark.parametrize("address", ["/Users", "/Users/x", "/Schemas", "/Nothing"])

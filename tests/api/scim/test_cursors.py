@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from api.expect import done
 from factories import Callers, Tenant, a_tenant
 
 
@@ -36,6 +37,20 @@ async def test_every_page_once(acme: Tenant) -> None:
     pages = await walk(acme, count=4)
     assert [len(page) for page in pages] == [4, 4, 2]
     assert len({name for page in pages for name in page}) == 10
+
+
+async def test_a_page_says_where_it_goes_on(acme: Tenant) -> None:
+    """A page by index has numbers and no cursor, empty or not; one has a cursor if it was asked for by one."""
+    by_index = [{}, {"startIndex": "1", "count": "2"}, {"count": "0"}, {"startIndex": "99"}, {"filter": 'id eq "x"'}]
+    for parameters in by_index:
+        page = done(await acme.scim.get("/Users", params=parameters))
+        assert {"startIndex", "itemsPerPage", "totalResults", "Resources"} <= set(page), parameters
+        assert "nextCursor" not in page, parameters
+        assert len(page["Resources"]) == page["itemsPerPage"], parameters
+
+    first = done(await acme.scim.get("/Users", params={"cursor": "", "count": "2"}))
+    assert first["nextCursor"]
+    assert "startIndex" not in first
 
 
 async def test_nobody_is_skipped_while_others_come_and_go(acme: Tenant) -> None:

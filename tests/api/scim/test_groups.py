@@ -104,6 +104,58 @@ async def test_replacing_sets_the_members(acme: Tenant) -> None:
     assert await members_of(acme, group) == {two["id"]}
 
 
+async def test_what_a_provider_calls_a_member(acme: Tenant) -> None:
+    """A member is called what the provider calls them, the last time it says so, and else by their own name."""
+    maria, inner = await acme.person(displayName="Maria"), await make(acme, "Inner")
+    outer = await make(acme, "Outer", maria, inner)
+    address = f"/Groups/{outer['id']}"
+    assert await displays(acme, address) == ["Inner", "Maria"]
+    named = [{"value": maria["id"], "displayName": "New User"}, {"value": inner["id"], "display": "The core"}]
+    changes: list[tuple[dict[str, Any], list[str]]] = [
+        (patch_op({"op": "add", "path": "members", "value": named}), ["New User", "The core"]),
+        (add(maria), ["New User", "The core"]),
+        (patch_op({"op": "add", "path": "members", "value": [{**named[0], "displayName": "M"}]}), ["M", "The core"]),
+        (
+            patch_op({"op": "replace", "path": "members", "value": [*named[:1], {"value": inner["id"]}]}),
+            ["Inner", "New User"],
+        ),
+        (patch_op(remove(maria)["Operations"][0], add(maria)["Operations"][0]), ["Inner", "Maria"]),
+    ]
+    for number, (change, called) in enumerate(changes, 1):
+        version = (await acme.scim.get(address)).headers["etag"]
+        assert (await acme.scim.patch(address, json=change)).status_code == 200
+        assert await displays(acme, address) == called, number
+        moved = (await acme.scim.get(address)).headers["etag"] != version
+        assert moved == (number != 2), number
+
+    assert (await acme.scim.patch(address, json=changes[0][0])).status_code == 200
+    for text, found in (('members.display eq "new USER"', 1), ('members.display eq "maria"', 0)):
+        assert (await acme.scim.get("/Groups", params={"filter": text})).json()["totalResults"] == found
+    put = {"schemas": [GROUP], "displayName": "Outer", "members": [{"value": maria["id"]}, {"value": inner["id"]}]}
+    assert (await acme.scim.put(address, json=put)).status_code == 200
+    assert await displays(acme, address) == ["Inner", "Maria"]
+
+
+async def displays(tenant: Tenant, address: str) -> list[str]:
+    """What the members of a group are called."""
+    return sorted(member["display"] for member in (await tenant.scim.get(address)).json()["members"])
+
+
+@pytest.mark.parametrize("display", [5, "x" * 5_000, "x\x00", {"value": "x"}], ids=["number", "long", "NUL", "object"])
+async def test_no_name_for_a_member(acme: Tenant, display: object) -> None:
+    """A member can't be called by what is no name, and nothing is changed."""
+    maria, group = await acme.person(), await make(acme, "Outer")
+    member = {"value": maria["id"], "display": display}
+
+    answer = await acme.scim.patch(
+        f"/Groups/{group['id']}", json=patch_op({"op": "add", "path": "members", "value": [member]})
+    )
+
+    assert answer.status_code == 400
+    assert "display" in answer.json()["detail"] or "NUL" in answer.json()["detail"]
+    assert await members_of(acme, group) == set()
+
+
 async def test_a_foreign_member_is_refused(callers: Callers, acme: Tenant) -> None:
     """A member of another tenant is a 400, like one that never existed, and nothing is changed."""
     other = await a_tenant(callers)

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from api.expect import done, names, refused
-from factories import USER, Tenant
+from factories import USER, Callers, Tenant, a_tenant
 
 SEARCH = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"
 
@@ -258,3 +258,22 @@ async def test_search_by_post(five: Tenant, address: str) -> None:
 async def test_searches_that_are_none(acme: Tenant, members: dict[str, Any], scim_type: str, saying: str) -> None:
     """A search message with a member of the wrong kind is refused by its name."""
     refused(await search(acme, "/Users/.search", **members), 400, scim_type, saying)
+
+
+async def test_a_list_takes_one_permit(callers: Callers) -> None:
+    """However a list is asked, it is one call: it takes one permit of the rate limit and leaves one audit entry."""
+    wanted = {"filter": 'displayName eq "Tours"'}
+    ways: list[tuple[str, str, dict[str, Any]]] = [
+        ("GET", "/Users", {"params": {"filter": "displayName eq Tours"}}),
+        ("POST", "/Users/.search", {"json": wanted}),
+        ("POST", "/.search", {"json": wanted}),
+        ("POST", "/.search", {"json": {}}),
+    ]
+    for method, address, asked in ways:
+        acme = await a_tenant(callers, profile="entra", rate_per_second=25, rate_burst=1)
+        done(await acme.scim.request(method, address, **asked))
+        refused(await acme.scim.get("/Users"), 429)
+
+        entries = await acme.audit()
+        answered = [entry for entry in entries if entry["action"].startswith("scim.") and entry["status"] == 200]
+        assert len(answered) == 1, (address, asked)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from factories import Callers, Tenant, a_tenant, patch_op
+from factories import USER, Callers, Tenant, a_tenant, patch_op
 
 
 async def with_profile(callers: Callers, profile: str) -> Tenant:
@@ -75,6 +75,56 @@ async def test_the_ledger_counts_by_day(callers: Callers) -> None:
         await acme.person(f"p{number}@acme.test", active="True")
     assert (await ledger(acme))["string-boolean:active"] == 3
     assert "string-boolean:active" not in await ledger(other)
+
+
+async def test_the_ledger_counts_each_request_once(callers: Callers) -> None:
+    """A list is one request, however it is asked: what is unusual about it is counted once."""
+    acme = await with_profile(callers, "entra")
+    unquoted = {"filter": "displayName eq maria"}
+    for number, ask in enumerate(
+        (
+            acme.scim.get("/Users", params=unquoted),
+            acme.scim.post("/Users/.search", json=unquoted),
+            acme.scim.post("/.search", json=unquoted),
+        ),
+        1,
+    ):
+        assert (await ask).status_code == 200
+        assert (await ledger(acme))["unquoted-value"] == number
+
+
+async def test_the_ledger_counts_bulk_requests(callers: Callers) -> None:
+    """What is unusual about a Bulk request is counted, and so is what each of its operations carries."""
+    acme = await with_profile(callers, "default")
+    operations = [
+        {"method": "post", "path": "users", "bulkId": str(n), "data": {"userName": f"p{n}", "active": "True"}, "x": 1}
+        for n in range(3)
+    ]
+
+    answer = await acme.scim.post("/Bulk", json={"Operations": operations})
+
+    assert [each["status"] for each in answer.json()["Operations"]] == ["201"] * 3
+    counted = await ledger(acme)
+    assert {name: counted[name] for name in ("bulk-spelling:method", "bulk-spelling:path", "extra-member:x")} == {
+        "bulk-spelling:method": 1,
+        "bulk-spelling:path": 1,
+        "extra-member:x": 1,
+    }
+    assert (counted["string-boolean:active"], counted["no-schemas"]) == (3, 4)
+
+
+async def test_a_bulk_request_to_the_letter(callers: Callers) -> None:
+    """The strict profile refuses a Bulk request that departs from the standard, whole."""
+    acme = await with_profile(callers, "strict")
+    operation = {"method": "post", "path": "/Users", "bulkId": "1", "data": {"schemas": [USER], "userName": "maria"}}
+    message = {"schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"]}
+
+    refused = await acme.scim.post("/Bulk", json={**message, "Operations": [operation]})
+    done = await acme.scim.post("/Bulk", json={**message, "Operations": [{**operation, "method": "POST"}]})
+
+    assert refused.status_code == 400
+    assert "bulk-spelling" in refused.json()["detail"]
+    assert [each["status"] for each in done.json()["Operations"]] == ["201"]
 
 
 async def test_an_unknown_profile_is_refused(callers: Callers) -> None:

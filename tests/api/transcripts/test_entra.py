@@ -6,6 +6,7 @@ attribute-mappings", both of the same chapter on app provisioning.
 
 import pytest
 
+from api.expect import refused
 from api.transcripts.talk import Turn, found, replay, role_of, with_profile
 from factories import PATCH_OP, USER, Tenant
 
@@ -346,6 +347,107 @@ ONLY_ENTRA = [
 ]
 """Examples 1 and 2 of Handling provisioning, an attribute nobody has declared, and /Groups: names are unique."""
 
+POSTMAN = [
+    Turn("GET /users", answers={"startIndex": 1}),
+    Turn("GET /Groups", answers=found()),
+    Turn("GET /ResourceTypes", answers={"Resources": [{"endpoint": "/Groups"}, {"endpoint": "/Users"}]}),
+    Turn("GET /ServiceProviderConfig", answers={"patch": {"supported": True}}),
+    Turn("GET /Schemas", answers={"totalResults": 3}),
+    Turn(
+        "POST /Users",
+        {
+            "UserName": "Olga",
+            "Active": "True",
+            "DisplayName": "Olga Ohm",
+            "schemas": [ENTERPRISE, USER],
+            "externalId": "o1",
+            "name": {"formatted": "Olga Ohm", "familyName": "Ohm", "givenName": "Olga"},
+            "emails": [
+                {"Primary": True, "type": "work", "value": "olga@contoso.test"},
+                {"Primary": False, "type": "home", "value": "olga@home.test"},
+            ],
+            ENTERPRISE: {"Department": "Tours", "Manager": {"Value": "Uma"}},
+        },
+        answers={
+            "userName": "Olga",
+            "active": True,
+            ENTERPRISE: {"department": "Tours", "manager": {"value": "Uma"}},
+        },
+        keep="olga",
+    ),
+    Turn("POST /Users", {"schemas": [USER], "userName": "olga", "active": True}, status=409),
+    Turn("POST /Users", {"schemas": [USER], "active": True, "displayName": "Nobody"}, status=400),
+    Turn("PUT /Users/<olga>", {"schemas": [USER], "userame": "Olga", "active": True}, status=400),
+    Turn("GET /Users", query={"filter": 'DisplayName eq "Olga Ohm"'}, answers=found({"id": "<olga>"})),
+    Turn(
+        "GET /Users",
+        query={"filter": 'DisplayName eq "Olga Ohm"', "attributes": 'emails[type eq "work"]'},
+        answers=found({"id": "<olga>", "emails": [{"value": "olga@contoso.test"}, {"value": "olga@home.test"}]}),
+        lacks=["userName"],
+    ),
+    Turn("GET /Users", query={"attributes": "userName,emails", "startIndex": "1", "count": "1"}, lacks=["active"]),
+    Turn("GET /Users", query={"filter": "userName sw O"}, answers=found({"id": "<olga>"})),
+    Turn(
+        "GET /Users",
+        query={"filter": "userName eq olga and meta.Created gt 2015-10-10T14:38:21.8617979-07:00"},
+        answers=found({"id": "<olga>"}),
+    ),
+    Turn(
+        "GET /Users",
+        query={"filter": "name.FamilyName eq Ohm and (emails.Value co example.com or emails.Value co contoso.test)"},
+        answers=found({"id": "<olga>"}),
+    ),
+    Turn("PATCH /Users/<olga>", change(replace("userName", "Olga.Volt")), answers={"userName": "Olga.Volt"}),
+    Turn("PATCH /Users/<olga>", change(replace("active", False)), answers={"active": False}),
+    Turn(
+        "PUT /Users/<olga>",
+        {"schemas": [USER], "id": "<olga>", "UserName": "Olga", "Active": True, "adreses": [{"country": "Peru"}]},
+        answers={"userName": "Olga", "active": True},
+        lacks=["adreses", "addresses"],
+    ),
+    Turn("POST /Groups", {"schemas": [GROUP], "externalId": "g1", "displayName": "One", "members": []}, keep="one"),
+    Turn(
+        "POST /Groups",
+        {"schemas": [GROUP], "displayName": "Two", "members": [{"value": "<olga>", "display": "VP"}]},
+        answers={"members": [{"value": "<olga>"}]},
+        keep="two",
+    ),
+    Turn(
+        "PUT /Groups/<one>",
+        {"schemas": [GROUP], "id": "<one>", "displayName": "Uno", "members": [{"value": "<olga>", "display": "VP"}]},
+        answers={"displayName": "Uno", "members": [{"value": "<olga>"}]},
+    ),
+    Turn(
+        "PATCH /Groups/<one>",
+        change({"op": "remove", "path": 'members[value eq "<olga>"]'}),
+        answers={"members": []},
+    ),
+    Turn(
+        "PATCH /Groups/<one>",
+        {"id": "<one>", **change({"name": "addMember", "op": "add", "path": "members", "value": "<olga>"})},
+        answers={"members": [{"value": "<olga>"}]},
+    ),
+    Turn(
+        "PATCH /Groups/<one>",
+        change(
+            {
+                "name": "addMember",
+                "op": "add",
+                "path": "members",
+                "value": [{"displayName": "new User", "value": "<olga>"}],
+            }
+        ),
+        answers={"members": [{"value": "<olga>", "display": "new User"}]},
+    ),
+    Turn("GET /Groups/<one>", query={"excludedAttributes": "members"}, lacks=["members"]),
+    Turn("PATCH /Groups/<one>", change({"op": "remove", "path": "members"}), answers={"members": []}),
+    Turn("DELETE /Users/<olga>"),
+    Turn("DELETE /Groups/<one>"),
+    Turn("DELETE /Groups/<two>"),
+    Turn("GET /Groups", answers=found()),
+]
+"""The Postman collection of "Test your SCIM endpoint", in the wiki of SCIMReferenceCode, and what its tests check."""
+
 PROFILES = pytest.mark.parametrize(("profile", "patched"), [("entra", 204), ("default", 200)])
 
 
@@ -394,3 +496,11 @@ async def test_roles(acme: Tenant, profile: str, patched: int, conversation: lis
 async def test_what_only_its_profile_reads(acme: Tenant) -> None:
     """Values without quotes, attributes that nobody has declared, and group names of which there is one each."""
     await replay(await with_profile(acme, "entra"), ONLY_ENTRA, media_type=MEDIA_TYPE, patched=204)
+
+
+async def test_microsofts_own_checks(acme: Tenant) -> None:
+    """The calls of Microsoft's Postman collection are answered as its tests expect."""
+    await replay(await with_profile(acme, "entra"), POSTMAN, patched=204)
+
+    junk = await acme.scim.post("/Users", content='{"acve": tre, "userName"', headers={"Content-Type": MEDIA_TYPE})
+    refused(junk, 400, "invalidSyntax")

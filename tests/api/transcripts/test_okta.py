@@ -6,6 +6,7 @@ send PATCH.
 
 import asyncio
 
+from api.expect import refused
 from api.transcripts.talk import Turn, found, replay, role_of, with_profile
 from factories import PATCH_OP, USER, Tenant
 
@@ -157,6 +158,42 @@ PUSH_NOW = [
     Turn("GET /Groups/<guests>", status=404),
 ]
 """A full push of the members, also of none; the same by PUT, as the wizard's integrations do; Delete a Group."""
+
+
+SPECIFICATION = [
+    Turn("POST /Users", PIA, keep="pia"),
+    Turn("GET /Users", query={"count": "1", "startIndex": "1"}, answers={"itemsPerPage": 1, "startIndex": 1}),
+    Turn(
+        "GET /Users",
+        query={"count": "1", "startIndex": "2"},
+        answers=found(
+            {
+                "id": "<pia>",
+                "userName": "pia@okta.test",
+                "active": True,
+                "name": {"familyName": "Lark", "givenName": "Pia"},
+                "emails": [{"value": "pia@okta.test"}],
+            },
+            total=2,
+        ),
+    ),
+    Turn("GET /Users/<pia>", answers={"id": "<pia>", "active": True, "name": {"familyName": "Lark"}}),
+    Turn("GET /Users", query={"filter": 'userName eq "nobody@okta.test"'}, answers=found()),
+    Turn("GET /Users/00919288221112222", status=404),
+    Turn("POST /Users", {**PIA, "emails": [{"primary": True, "value": "pia@lark.test", "type": "work"}]}, status=409),
+    Turn("GET /Users", query={"filter": 'userName eq "PIA@OKTA.TEST"'}, answers=found({"id": "<pia>"})),
+    Turn("GET /Groups", answers=found()),
+]
+"""Okta's "SCIM 2.0 Spec Test", to be imported into BlazeMeter (Runscope), in its order."""
+
+
+async def test_oktas_own_checks(acme: Tenant) -> None:
+    """The specification test for the catalogue is passed, whatever the bodies call themselves."""
+    await replay(acme, SPECIFICATION, media_type="application/json")
+
+    for header in ("non-token", "Basic cGlhOmxhcms=", "Bearer non-token"):
+        answer = await acme.scim.get("/Users", headers={"Authorization": header})
+        refused(answer, 401)
 
 
 async def test_a_person(acme: Tenant) -> None:

@@ -178,7 +178,10 @@ async def test_deactivate(operator: httpx.AsyncClient, acme: Tenant) -> None:
     stored = done(await acme.scim.get(f"/Users/{person['id']}"))
     assert (stored["active"], stored["meta"]["version"]) == (False, 'W/"2"')
     (entry,) = await acme.audit(action="user.deactivated")
-    assert entry["payload"] == {"reason": "left the company", "closed": {"sessions": 1, "tokens": 0}}
+    assert entry["payload"] == {
+        "reason": "left the company",
+        "closed": {"sessions": 1, "tokens": 0, "passkeys": 0, "external": 0},
+    }
 
 
 @pytest.mark.parametrize("body", [None, {}, {"reason": "x"}])

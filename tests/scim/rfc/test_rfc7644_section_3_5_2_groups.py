@@ -19,7 +19,7 @@ def steps(*operations: object) -> list[Step]:
 def test_3_5_2_1_adding_a_member() -> None:
     """A member is added, with what the client says of it besides the id."""
     member = {"display": "Babs Jensen", "$ref": f"https://example.com/v2/Users/{BABS}", "value": BABS}
-    assert steps({"op": "add", "path": "members", "value": [member]}) == [AddMembers((BABS,))]
+    assert steps({"op": "add", "path": "members", "value": [member]}) == [AddMembers((BABS,), ((BABS, "Babs Jensen"),))]
 
 
 def test_3_5_2_2_removing_one_member() -> None:
@@ -37,7 +37,7 @@ def test_3_5_2_2_removing_one_and_adding_another() -> None:
     member = {"display": "James Smith", "$ref": f"https://example.com/v2/Users/{JAMES}", "value": JAMES}
     assert steps(
         {"op": "remove", "path": f'members[value eq "{BABS}"]'}, {"op": "add", "path": "members", "value": [member]}
-    ) == [RemoveMembers((BABS,)), AddMembers((JAMES,))]
+    ) == [RemoveMembers((BABS,)), AddMembers((JAMES,), ((JAMES, "James Smith"),))]
 
 
 def test_3_5_2_3_replacing_all_members() -> None:
@@ -46,4 +46,6 @@ def test_3_5_2_3_replacing_all_members() -> None:
         {"display": "Babs Jensen", "$ref": f"https://example.com/v2/Users/{BABS}", "value": BABS},
         {"display": "James Smith", "$ref": f"https://example.com/v2/Users/{JAMES}", "value": JAMES},
     ]
-    assert steps({"op": "replace", "path": "members", "value": new}) == [ReplaceMembers((BABS, JAMES))]
+    assert steps({"op": "replace", "path": "members", "value": new}) == [
+        ReplaceMembers((BABS, JAMES), ((BABS, "Babs Jensen"), (JAMES, "James Smith")))
+    ]

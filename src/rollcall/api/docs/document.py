@@ -17,6 +17,10 @@ Json = dict[str, Any]
 _REF = "#/components/schemas/"
 
 
+def _json(schema: str) -> Json:
+    return {"application/json": {"schema": {"$ref": f"{_REF}{schema}"}}}
+
+
 def described(app: Litestar) -> Json:
     """The document of *app*. Every call in it has a summary, a description, its keys and its refusals."""
     document: Json = _plain(app.openapi_schema.to_schema())
@@ -53,8 +57,8 @@ def _complete(operation: Json, path: str, method: str, handler: HTTPRouteHandler
     if "requestBody" in operation:
         _complete_body(operation["requestBody"])
     operation["responses"] = _answers(operation) | _refusals(path, method)
-    if handler.handler_name == "introspect_token":
-        _complete_introspection(operation)
+    if path.startswith("/oauth/"):
+        _complete_oauth(operation, handler.handler_name)
     else:
         operation["security"] = [{key: []} for key in _keys(handler)]
 
@@ -65,11 +69,17 @@ def _keys(handler: HTTPRouteHandler) -> tuple[str, ...]:
     return next((keys for guard, keys in words.KEYS_BEHIND.items() if guard in guards), ())
 
 
-def _complete_introspection(operation: Json) -> None:
-    """It reads a form and writes bytes by itself, so nothing can be read off its types."""
+_OAUTH: dict[str, tuple[Json, Json]] = {
+    "introspect_token": (words.FORM, _json("Introspection")),
+    "introspect_batch": ({"required": True, "content": _json("Credentials")}, _json("Introspections")),
+    "revoke_credential": (words.FORM, {}),
+}
+"""What ``/oauth`` is sent and answers; it reads and writes bytes by itself, so nothing can be read off its types."""
+
+
+def _complete_oauth(operation: Json, name: str) -> None:
     operation["security"] = [{"application": []}]
-    operation["requestBody"] = words.INTROSPECTION_BODY
-    operation["responses"]["200"]["content"] = {"application/json": {"schema": {"$ref": f"{_REF}Introspection"}}}
+    operation["requestBody"], operation["responses"]["200"]["content"] = _OAUTH[name]
     del operation["responses"]["404"], operation["responses"]["409"]
 
 
@@ -111,14 +121,19 @@ def _refusals(path: str, method: str) -> Json:
 
 
 def _refusal(said: str) -> Json:
-    return {"description": said, "content": {"application/json": {"schema": {"$ref": f"{_REF}Problem"}}}}
+    return {"description": said, "content": _json("Problem")}
 
 
 def _further_schemas() -> Json:
     """What no handler's types name: refusals, introspection, and the role rule, which is read behind the handler."""
     rule: Json = RoleRule.model_json_schema(ref_template=_REF + "{model}")
     parts = rule.pop("$defs", {})
-    return {"Problem": words.PROBLEM, "Introspection": words.INTROSPECTION_ANSWER, "RoleRule": rule, **parts}
+    introspection = {
+        "Introspection": words.INTROSPECTION_ANSWER,
+        "Credentials": words.MANY,
+        "Introspections": words.MANY_ANSWERS,
+    }
+    return {"Problem": words.PROBLEM, **introspection, "RoleRule": rule, **parts}
 
 
 def _say_what_is_a_rule(document: Json) -> None:

@@ -25,8 +25,27 @@ TAGS = [
     Tag("tokens", description="SCIM tokens and admins' own: shown once, rotated without downtime, ended at once."),
     Tag("roles", description="Which names from the identity provider mean which of your product's roles."),
     Tag("sessions", description="Your product opens a session when somebody signs in and may close it at any time."),
+    Tag(
+        "passkeys",
+        description="WebAuthn for your people: your product carries the ceremonies between browser and here.",
+    ),
+    Tag(
+        "external credentials",
+        description="What your product gave its people, such as grants, keys and jobs: registered by name, it ends "
+        "when they leave.",
+    ),
+    Tag(
+        "destinations",
+        description="Who outside hears what happens: webhooks and back-channel logout, signed, in order for each "
+        "person, tried for three days. A tenant's own, and ops' that hear of every tenant.",
+    ),
+    Tag("receipts", description="The signed proof of each departure: what was closed when, and who was told when."),
+    Tag("alerts", description="Unusually many departures at once; what can't be undone waits for their release."),
     Tag("audit", description="What happened: who did what to whom, when, and how it ended. Nothing can be taken out."),
-    Tag("introspection", description="Whether a session or token is good at this moment (RFC 7662)."),
+    Tag(
+        "introspection",
+        description="Whether sessions and tokens are good at this moment (RFC 7662); ending one (RFC 7009).",
+    ),
 ]
 """The groups of calls, in the order they are read."""
 
@@ -52,6 +71,14 @@ PARAMETERS = {
     "person": "The person's id in your product, or the one SCIM has for them.",
     "token": "The token's id.",
     "session": "The session's id.",
+    "passkey": "The passkey's id.",
+    "credential": "The registered credential's id.",
+    "destination": "The destination's id.",
+    "delivery": "The delivery's id.",
+    "state": "Only those that stand so.",
+    "receipt": "The receipt's id.",
+    "alert": "The alert's id.",
+    "incomplete": "Only those that wait for a destination.",
     "limit": "How many to answer at most.",
     "offset": "How many to pass over.",
     "cursor": "Where to continue: `next_cursor` of the page before.",
@@ -67,7 +94,7 @@ PARAMETERS = {
 }
 """What parameters mean; a name means the same wherever it stands."""
 
-ANSWERS = {"200": "Done.", "201": "Made.", "204": "Done; the answer is empty."}
+ANSWERS = {"200": "Done.", "201": "Made.", "202": "Taken; it is done soon.", "204": "Done; the answer is empty."}
 
 PROBLEM: dict[str, Any] = {
     "type": "object",
@@ -99,6 +126,17 @@ _RULE = {
     "default": "member",
 }
 
+_CHALLENGE = "0192e7a4-5c1b-7d3e-8f60-1a2b3c4d5e6f"
+
+_CREDENTIAL = {"id": "yQ3x…", "rawId": "yQ3x…", "type": "public-key"}
+
+_ATTESTATION = {**_CREDENTIAL, "response": {"clientDataJSON": "eyJ0…", "attestationObject": "o2Nm…"}}
+
+_ASSERTION = {
+    **_CREDENTIAL,
+    "response": {"clientDataJSON": "eyJ0…", "authenticatorData": "SZYN…", "signature": "MEUC…", "userHandle": "AZLn…"},
+}
+
 EXAMPLES: dict[str, Any] = {
     "NewTenant": {"slug": "acme", "name": "Acme", "plan": "business"},
     "TenantChange": {"plan": "enterprise"},
@@ -109,10 +147,18 @@ EXAMPLES: dict[str, Any] = {
     "Rotation": {"overlap_seconds": 86400},
     "SessionWanted": {"tenant": "acme", "user_name": "maria@acme.example", "lifetime_seconds": 28800},
     "RoleRule": _RULE,
+    "DestinationWanted": {"url": "https://acme.example/hooks", "label": "CRM", "topics": ["user.deactivated"]},
+    "DestinationChange": {"topics": ["user.deactivated", "user.reactivated"]},
+    "SecretRotation": {"overlap_seconds": 86400},
+    "PersonalTokenWanted": {"label": "laptop", "scopes": ["repo:read"]},
+    "ExternalWanted": {"kind": "ssh_key", "name": "SHA256:9f1c2b", "label": "Maria's laptop"},
+    "PasskeyMade": {"challenge": _CHALLENGE, "credential": _ATTESTATION, "label": "Maria's phone"},
+    "SignInWanted": {"user_name": "maria@acme.example"},
+    "SignInAnswered": {"challenge": _CHALLENGE, "credential": _ASSERTION, "lifetime_seconds": 28800},
 }
 """A body for each thing that is sent, as one would send it."""
 
-INTROSPECTION_BODY: dict[str, Any] = {
+FORM: dict[str, Any] = {
     "required": True,
     "content": {
         "application/x-www-form-urlencoded": {
@@ -125,6 +171,24 @@ INTROSPECTION_BODY: dict[str, Any] = {
         }
     },
 }
+"""How one credential is sent to ``/oauth``."""
+
+MANY: dict[str, Any] = {
+    "type": "object",
+    "title": "Credentials",
+    "description": "Sessions and tokens in question.",
+    "required": ["tokens"],
+    "properties": {"tokens": {"type": "array", "maxItems": 100, "items": {"type": "string"}}},
+    "examples": [{"tokens": ["rc_ses_…", "rc_pat_…"]}],
+}
+
+MANY_ANSWERS: dict[str, Any] = {
+    "type": "object",
+    "title": "Introspections",
+    "description": "What each is good for, in the order they were named.",
+    "required": ["answers"],
+    "properties": {"answers": {"type": "array", "items": {"$ref": "#/components/schemas/Introspection"}}},
+}
 
 INTROSPECTION_ANSWER: dict[str, Any] = {
     "type": "object",
@@ -135,6 +199,7 @@ INTROSPECTION_ANSWER: dict[str, Any] = {
         "active": {"type": "boolean", "description": "whether it is good right now"},
         "token_type": {"type": "string", "description": "the kind of credential"},
         "jti": {"type": "string", "format": "uuid", "description": "its id"},
+        "sid": {"type": "string", "format": "uuid", "description": "the session's id, if it is one"},
         "tenant": {"type": "string", "description": "the tenant's slug"},
         "tenant_id": {"type": "string", "format": "uuid"},
         "sub": {"type": "string", "format": "uuid", "description": "the person's id, if it is a person's"},

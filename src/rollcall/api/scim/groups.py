@@ -12,7 +12,7 @@ from rollcall.directory import groups
 AnyRequest = Request[Any, Any, Any]
 
 
-@get("/Groups/{group_id:str}", name="scim_get_group")
+@get(["/Groups/{group_id:str}", "/groups/{group_id:str}"], name="scim_get_group")
 async def get_group(request: AnyRequest, group_id: FromPath[str]) -> Response[bytes]:
     """Read one group."""
     call = call_of(request, "groups.read")
@@ -20,7 +20,7 @@ async def get_group(request: AnyRequest, group_id: FromPath[str]) -> Response[by
     return resource(await groups.read(call, group_id, members=selection.of_members), selection)
 
 
-@post("/Groups", name="scim_create_group")
+@post(["/Groups", "/groups"], name="scim_create_group")
 async def create_group(request: AnyRequest) -> Response[bytes]:
     """Make a group."""
     call = call_of(request, "groups.create")
@@ -29,7 +29,7 @@ async def create_group(request: AnyRequest) -> Response[bytes]:
     return resource(created, selection, status=201)
 
 
-@put("/Groups/{group_id:str}", name="scim_replace_group")
+@put(["/Groups/{group_id:str}", "/groups/{group_id:str}"], name="scim_replace_group")
 async def replace_group(request: AnyRequest, group_id: FromPath[str]) -> Response[bytes]:
     """Replace a group's attributes and members."""
     call = call_of(request, "groups.replace")
@@ -38,7 +38,7 @@ async def replace_group(request: AnyRequest, group_id: FromPath[str]) -> Respons
     return resource(replaced, selection)
 
 
-@patch("/Groups/{group_id:str}", name="scim_patch_group")
+@patch(["/Groups/{group_id:str}", "/groups/{group_id:str}"], name="scim_patch_group")
 async def patch_group(request: AnyRequest, group_id: FromPath[str]) -> Response[bytes]:
     """Change a group's name, or some of its members.
 
@@ -50,7 +50,7 @@ async def patch_group(request: AnyRequest, group_id: FromPath[str]) -> Response[
     return nothing(patched) if patched.quiet else resource(patched, selection)
 
 
-@delete("/Groups/{group_id:str}", name="scim_delete_group")
+@delete(["/Groups/{group_id:str}", "/groups/{group_id:str}"], name="scim_delete_group")
 async def delete_group(request: AnyRequest, group_id: FromPath[str]) -> None:
     """Take a group away; whoever had a role through it is judged anew."""
     await groups.delete(call_of(request, "groups.delete"), group_id)

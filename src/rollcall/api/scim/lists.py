@@ -28,39 +28,38 @@ async def _answered(call: Call, wanted: Search) -> Response[bytes]:
 
 
 async def _listed(request: AnyRequest, action: str, kind: Kind) -> Response[bytes]:
-    call = call_of(request, action)
-    wanted = await listing.asked(
-        call, lambda unquoted: read_parameters(request.query_params, kind, unquoted_values=unquoted)
+    call, wanted = await listing.asked(
+        call_of(request, action),
+        lambda unquoted: read_parameters(request.query_params, kind, unquoted_values=unquoted),
     )
     return await _answered(call, wanted)
 
 
 async def _searched(request: AnyRequest, action: str, kind: Kind) -> Response[bytes]:
-    call = call_of(request, action)
-    payload = await users.posted(call, payload_of(request))
-    wanted = await listing.asked(call, lambda unquoted: read_search(payload, kind, unquoted_values=unquoted))
+    call, payload = await users.posted(call_of(request, action), payload_of(request))
+    call, wanted = await listing.asked(call, lambda unquoted: read_search(payload, kind, unquoted_values=unquoted))
     return await _answered(call, wanted)
 
 
-@get("/Users", name="scim_list_users")
+@get(["/Users", "/users"], name="scim_list_users")
 async def list_users(request: AnyRequest) -> Response[bytes]:
     """List people, or find some of them with ``filter``."""
     return await _listed(request, "users.list", USERS)
 
 
-@post("/Users/.search", name="scim_search_users", status_code=200)
+@post(["/Users/.search", "/users/.search"], name="scim_search_users", status_code=200)
 async def search_users(request: AnyRequest) -> Response[bytes]:
     """Do what a list does, with the parameters in the body."""
     return await _searched(request, "users.search", USERS)
 
 
-@get("/Groups", name="scim_list_groups")
+@get(["/Groups", "/groups"], name="scim_list_groups")
 async def list_groups(request: AnyRequest) -> Response[bytes]:
     """List groups, or find some of them with ``filter``."""
     return await _listed(request, "groups.list", GROUPS)
 
 
-@post("/Groups/.search", name="scim_search_groups", status_code=200)
+@post(["/Groups/.search", "/groups/.search"], name="scim_search_groups", status_code=200)
 async def search_groups(request: AnyRequest) -> Response[bytes]:
     """Do what a list does, with the parameters in the body."""
     return await _searched(request, "groups.search", GROUPS)
@@ -69,13 +68,12 @@ async def search_groups(request: AnyRequest) -> Response[bytes]:
 @post("/.search", name="scim_search", status_code=200)
 async def search_everything(request: AnyRequest) -> Response[bytes]:
     """Search people and groups together; an attribute that only one kind has finds none of the other."""
-    call = call_of(request, "search")
-    payload = await users.posted(call, payload_of(request))
+    call, payload = await users.posted(call_of(request, "search"), payload_of(request))
 
     def read(kind: Kind) -> Callable[[bool], Search]:
         return lambda unquoted: read_search(payload, kind, among=_BOTH, unquoted_values=unquoted)
 
-    asked = [(await listing.asked(call, read(kind)), partial(_RENDERED[kind], call)) for kind in _BOTH]
+    asked = [((await listing.asked(call, read(kind)))[1], partial(_RENDERED[kind], call)) for kind in _BOTH]
     selection = Selection(asked[0][0].attributes, asked[0][0].excluded_attributes)
     body = await listing.listed_together(call, asked, members=selection.of_members)
     return message(page(body, selection))

@@ -57,7 +57,7 @@ async def selection_of(call: Call, needs: str, parameters: Mapping[str, str]) ->
         raise await users.refuse_unread(call, needs, refusal) from refusal
 
 
-@get("/Users/{user_id:str}", name="scim_get_user")
+@get(["/Users/{user_id:str}", "/users/{user_id:str}"], name="scim_get_user")
 async def get_user(request: AnyRequest, user_id: FromPath[str]) -> Response[bytes]:
     """Read one person."""
     call = call_of(request, "users.read")
@@ -65,7 +65,7 @@ async def get_user(request: AnyRequest, user_id: FromPath[str]) -> Response[byte
     return resource(await users.read(call, user_id), selection)
 
 
-@post("/Users", name="scim_create_user")
+@post(["/Users", "/users"], name="scim_create_user")
 async def create_user(request: AnyRequest) -> Response[bytes]:
     """Take a person in."""
     call = call_of(request, "users.create")
@@ -74,7 +74,7 @@ async def create_user(request: AnyRequest) -> Response[bytes]:
     return resource(created, selection, status=201)
 
 
-@put("/Users/{user_id:str}", name="scim_replace_user")
+@put(["/Users/{user_id:str}", "/users/{user_id:str}"], name="scim_replace_user")
 async def replace_user(request: AnyRequest, user_id: FromPath[str]) -> Response[bytes]:
     """Replace a person's attributes."""
     call = call_of(request, "users.replace")
@@ -83,7 +83,7 @@ async def replace_user(request: AnyRequest, user_id: FromPath[str]) -> Response[
     return resource(replaced, selection)
 
 
-@patch("/Users/{user_id:str}", name="scim_patch_user")
+@patch(["/Users/{user_id:str}", "/users/{user_id:str}"], name="scim_patch_user")
 async def patch_user(request: AnyRequest, user_id: FromPath[str]) -> Response[bytes]:
     """Change some of a person's attributes; ``active=false`` closes every way in."""
     call = call_of(request, "users.patch")
@@ -92,7 +92,7 @@ async def patch_user(request: AnyRequest, user_id: FromPath[str]) -> Response[by
     return nothing(patched) if patched.quiet else resource(patched, selection)
 
 
-@delete("/Users/{user_id:str}", name="scim_delete_user")
+@delete(["/Users/{user_id:str}", "/users/{user_id:str}"], name="scim_delete_user")
 async def delete_user(request: AnyRequest, user_id: FromPath[str]) -> None:
     """Take the person's resource away and close every way in."""
     await users.delete(call_of(request, "users.delete"), user_id)

@@ -4,11 +4,39 @@ from litestar import Router
 
 from rollcall.api import errors
 from rollcall.api.requests import LARGEST_BODY
-from rollcall.api.v1 import audit, people, roles, sessions, tenants, tokens
+from rollcall.api.v1 import (
+    alerts,
+    audit,
+    destinations,
+    external,
+    installation_destinations,
+    passkeys,
+    people,
+    personal_tokens,
+    receipts,
+    roles,
+    sessions,
+    tenants,
+    tokens,
+)
 
 router = Router(
     "/v1",
-    route_handlers=[tenants.router, people.router, tokens.router, roles.router, sessions.router, audit.router],
+    route_handlers=[
+        tenants.router,
+        people.router,
+        tokens.router,
+        external.router,
+        passkeys.router,
+        personal_tokens.router,
+        roles.router,
+        sessions.router,
+        destinations.router,
+        installation_destinations.router,
+        audit.router,
+        receipts.router,
+        alerts.router,
+    ],
     exception_handlers={Exception: errors.answer},
     request_max_body_size=LARGEST_BODY,
     security=[{"key": []}],

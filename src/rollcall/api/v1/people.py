@@ -8,7 +8,7 @@ from litestar import Router, delete, get, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from pydantic import BaseModel, Field
 
-from rollcall.access import receipts, sessions
+from rollcall.access import sessions
 from rollcall.api.v1.bodies import Body
 from rollcall.api.v1.callers import ADMINS, ANYBODY, TenantWork, tenant_work, uuid_of
 from rollcall.directory import people
@@ -71,20 +71,6 @@ class SessionView(BaseModel):
     label: str | None
     created_at: datetime
     expires_at: datetime
-
-
-class ReceiptView(BaseModel):
-    """The proof of a departure: what was closed, when, and what the worker did after it."""
-
-    id: UUID
-    reason: str
-    request_id: str
-    transaction_id: str
-    arrived_at: datetime
-    closed_at: datetime
-    closed: dict[str, Any]
-    settled_at: datetime
-    purged: dict[str, Any]
 
 
 class CaseView(BaseModel):
@@ -183,7 +169,7 @@ async def lift_role_override(work: TenantWork, person: FromPath[str]) -> PersonV
 async def deactivate_person(
     work: TenantWork, person: FromPath[str], data: JSONBody[Deactivation | None] = None
 ) -> PersonView:
-    """End what a person can do: every session and token is closed when this answers."""
+    """End what a person can do: every session, token, passkey and registered credential is closed when this answers."""
     reason = (data or Deactivation()).reason
     return person_view(await people.deactivate(work, uuid_of(person, "person"), reason=reason))
 
@@ -208,14 +194,6 @@ async def list_sessions(work: TenantWork, person: FromPath[str]) -> list[Session
     return [SessionView.model_validate(row, from_attributes=True) for row in rows]
 
 
-@get(f"{_ONE}/receipts", guards=[ADMINS], dependencies=_OF_TENANT)
-async def list_receipts(work: TenantWork, person: FromPath[str]) -> list[ReceiptView]:
-    """The receipts of a person's departures, newest first."""
-    found = await people.find(work, uuid_of(person, "person"))
-    rows = await receipts.of_person(work, found.account.id)
-    return [ReceiptView.model_validate(row, from_attributes=True) for row in rows]
-
-
 @get("/tenants/{tenant:str}/conflict-cases", guards=[ADMINS], dependencies=_OF_TENANT)
 async def list_conflict_cases(work: TenantWork, closed: FromQuery[bool] = False) -> list[CaseView]:
     """The open role conflicts, or those that are over."""
@@ -236,7 +214,6 @@ router = Router(
         reactivate_person,
         explain_role,
         list_sessions,
-        list_receipts,
         list_conflict_cases,
     ],
     tags=["people"],

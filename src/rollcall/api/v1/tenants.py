@@ -31,6 +31,9 @@ Rate = Annotated[
 ]
 
 
+Threshold = Annotated[int, Field(ge=1, le=100_000_000, description="departures within an hour that are no alert yet")]
+
+
 ProfileName = Literal["default", "entra", "okta", "onelogin", "jumpcloud", "strict"]
 """How a tenant's identity provider is read and answered."""
 
@@ -59,6 +62,7 @@ class TenantView(BaseModel):
     profile: ProfileName
     rate_per_second: int | None
     rate_burst: int | None
+    mass_change_threshold: int
     created_at: datetime
 
 
@@ -72,6 +76,7 @@ class NewTenant(Body):
     profile: ProfileName = "default"
     rate_per_second: Rate | None = None
     rate_burst: int | None = Field(default=None, ge=1, le=1_000_000)
+    mass_change_threshold: Threshold = 100
     role_rule: dict[str, object] | None = None
 
 
@@ -84,10 +89,11 @@ class TenantChange(Body):
     profile: ProfileName | None = None
     rate_per_second: Rate | None = None
     rate_burst: int | None = Field(default=None, ge=1, le=1_000_000)
+    mass_change_threshold: Threshold | None = None
 
-    @field_validator("name", "plan", "token_issuing", "profile")
+    @field_validator("name", "plan", "token_issuing", "profile", "mass_change_threshold")
     @classmethod
-    def _always_there(cls, value: str | None) -> str:
+    def _always_there(cls, value: object) -> object:
         if value is None:
             msg = "can't be taken away; leave it out to keep it"
             raise ValueError(msg)
@@ -127,6 +133,7 @@ async def create_tenant(fleet: FleetWork, data: JSONBody[NewTenant]) -> TenantVi
         profile=data.profile,
         rate_per_second=data.rate_per_second,
         rate_burst=data.rate_burst,
+        mass_change_threshold=data.mass_change_threshold,
     )
     return tenant_view(await tenants.create(fleet, data.slug, terms, role_rule=rule.model_dump(mode="json")))
 
@@ -171,6 +178,7 @@ def _as_given(terms: TenantTerms) -> dict[str, Any]:
         "profile": terms.profile,
         "rate_per_second": terms.rate_per_second,
         "rate_burst": terms.rate_burst,
+        "mass_change_threshold": terms.mass_change_threshold,
     }
 
 

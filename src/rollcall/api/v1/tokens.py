@@ -79,7 +79,8 @@ def _facts(token: Token, now: datetime) -> dict[str, Any]:
     }
 
 
-def _issued(new: NewToken, now: datetime) -> IssuedToken:
+def issued_view(new: NewToken, now: datetime) -> IssuedToken:
+    """A token as it is shown once."""
     return IssuedToken.model_validate({**_facts(new.row, now), "token": new.text})
 
 
@@ -107,14 +108,14 @@ async def issue_token(work: TenantWork, data: JSONBody[TokenWanted]) -> IssuedTo
         owner_id=owner_id,
         expires_at=data.expires_at,
     )
-    return _issued(new, work.now)
+    return issued_view(new, work.now)
 
 
 @post("/tenants/{tenant:str}/tokens/{token:str}/rotate", guards=[ADMINS], dependencies=_OF_TENANT)
 async def rotate_token(work: TenantWork, token: FromPath[str], data: JSONBody[Rotation | None] = None) -> IssuedToken:
     """Replace a token; the old one works until the overlap is over."""
     overlap = timedelta(seconds=(data or Rotation()).overlap_seconds)
-    return _issued(await tokens.rotate(work, uuid_of(token, "token"), overlap=overlap), work.now)
+    return issued_view(await tokens.rotate(work, uuid_of(token, "token"), overlap=overlap), work.now)
 
 
 @post("/tenants/{tenant:str}/tokens/{token:str}/revoke", status_code=200, guards=[ADMINS], dependencies=_OF_TENANT)

@@ -1,0 +1,162 @@
+"""Signing: the installation's keys, how one follows another, and the statements they sign.
+
+Receipts and logout tokens are compact JWS (RFC 7515) signed with RS256, which every OpenID client verifies. Public keys
+stand in the JWKS (RFC 7517) for as long as something signed with them may be checked against it.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+import orjson
+from joserfc import jws
+from joserfc.jwk import RSAKey
+from sqlalchemy import func, select, text
+
+from rollcall.access.models import SigningKey
+from rollcall.crypto import Sealer
+from rollcall.db import Pool
+from rollcall.errors import Conflict
+from rollcall.journal.events import SigningKeyPublished
+from rollcall.journal.record import record_for_installation
+from rollcall.work import Fleet, Work
+
+ALGORITHM = "RS256"
+KEY_BITS = 2048
+LEAD = timedelta(minutes=10)
+"""How long a new key is published before it signs: twice as long as the JWKS may be cached."""
+
+JWKS_MAX_AGE = timedelta(minutes=5)
+PUBLISHED_AFTER = timedelta(days=90)
+"""How long a key stays in the JWKS once another one signs."""
+
+KEEP_OPEN_SECONDS = 60.0
+_PUBLISHED = """
+SELECT public_jwk FROM signing_keys WHERE $1 OR retired_at IS NULL OR retired_at > clock_timestamp() - $2::interval
+ ORDER BY active_from DESC, kid
+"""
+_LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended('signing keys', 0))")
+
+_opened: dict[str, tuple[float, RSAKey]] = {}
+
+
+class NoSigningKey(RuntimeError):
+    """Nothing can be signed yet."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no signing key: run 'rollcall migrate', which makes the first one.")
+
+
+class KeyWaiting(Conflict):
+    """A new key is published already and has not begun to sign."""
+
+    code = "key_waiting"
+
+
+async def sign(work: Work, sealer: Sealer, *, kind: str, claims: Mapping[str, Any]) -> str:
+    """*claims* as a compact JWS; *kind* stands in its ``typ`` header, so that it is not taken for another statement.
+
+    Raises:
+        NoSigningKey: the tables have never been migrated to their end.
+        CannotOpen: the key was sealed under a key that the settings no longer name.
+    """
+    now = func.clock_timestamp()
+    signing = await work.db.scalar(
+        select(SigningKey).where(SigningKey.active_from <= now).order_by(SigningKey.active_from.desc()).limit(1)
+    )
+    if signing is None:
+        raise NoSigningKey
+    header = {"alg": ALGORITHM, "typ": kind, "kid": signing.kid}
+    key = _open(sealer, signing.sealed_private_key)
+    return jws.serialize_compact(header, orjson.dumps(dict(claims)), key, algorithms=[ALGORITHM])
+
+
+async def ensure_key(fleet: Fleet, sealer: Sealer) -> None:
+    """Make the first key if there is none; it signs at once. Two that do so at the same moment make one."""
+    await fleet.db.execute(_LOCK)
+    if not await every(fleet):
+        await _publish(fleet, sealer, lead=timedelta())
+
+
+async def rotate(fleet: Fleet, sealer: Sealer, *, lead: timedelta = LEAD) -> SigningKey:
+    """Publish a new key, which signs after *lead*; the present one stays published for 90 days more.
+
+    With no lead a key that is published and waits begins to sign instead.
+
+    Raises:
+        KeyWaiting: there is one that waits, and a lead was asked for.
+    """
+    await fleet.db.execute(_LOCK)
+    keys, now = await every(fleet), await _now(fleet)
+    waiting = next((key for key in keys if key.active_from > now), None)
+    if waiting is None:
+        return await _publish(fleet, sealer, lead=lead)
+    if lead:
+        msg = (
+            f"A new key waits already and signs from {waiting.active_from:%Y-%m-%d %H:%M:%S} UTC on; "
+            "with --now it does so at once."
+        )
+        raise KeyWaiting(msg)
+    waiting.active_from = now
+    for key in keys:
+        if key.retired_at is not None and key.retired_at > now:
+            key.retired_at = now
+    await _tell(fleet, waiting)
+    return waiting
+
+
+async def every(fleet: Fleet) -> Sequence[SigningKey]:
+    """Every key there ever was, newest first."""
+    found = await fleet.db.scalars(select(SigningKey).order_by(SigningKey.active_from.desc(), SigningKey.kid))
+    return found.all()
+
+
+async def published(pool: Pool, *, ever: bool = False) -> dict[str, Any]:
+    """The JWKS: the keys that sign or did in the last 90 days, or with *ever* all that have ever signed."""
+    rows = await pool.fetch(_PUBLISHED, ever, PUBLISHED_AFTER)
+    return {"keys": [orjson.loads(row["public_jwk"]) for row in rows]}
+
+
+def forget() -> None:
+    """Forget the opened private key, which is otherwise remembered for a minute."""
+    _opened.clear()
+
+
+async def _publish(fleet: Fleet, sealer: Sealer, *, lead: timedelta) -> SigningKey:
+    pair = RSAKey.generate_key(KEY_BITS)
+    active_from = await _now(fleet) + lead
+    for key in await every(fleet):
+        if key.retired_at is None:
+            key.retired_at = active_from
+    new = SigningKey(
+        kid=pair.thumbprint(),
+        sealed_private_key=sealer.seal(pair.as_pem(private=True)),
+        public_jwk={**pair.as_dict(private=False), "kid": pair.thumbprint(), "use": "sig", "alg": ALGORITHM},
+        created_at=fleet.now,
+        active_from=active_from,
+    )
+    fleet.db.add(new)
+    await _tell(fleet, new)
+    return new
+
+
+async def _now(fleet: Fleet) -> datetime:
+    """The database's time, which decides which key signs."""
+    return cast("datetime", await fleet.db.scalar(select(func.clock_timestamp())))
+
+
+async def _tell(fleet: Fleet, key: SigningKey) -> None:
+    event = SigningKeyPublished(kid=key.kid, active_from=key.active_from.isoformat())
+    await record_for_installation(fleet, event, target=key.kid)
+
+
+def _open(sealer: Sealer, sealed: str) -> RSAKey:
+    """The private key in clear, which this process remembers for a minute: opening takes 30 ms, signing one."""
+    now = time.monotonic()
+    until, key = _opened.get(sealed, (0.0, None))
+    if key is None or until < now:
+        key = RSAKey.import_key(sealer.open(sealed))
+        _opened.clear()
+        _opened[sealed] = (now + KEEP_OPEN_SECONDS, key)
+    return key

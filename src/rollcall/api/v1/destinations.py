@@ -1,0 +1,299 @@
+"""``/v1/tenants/{tenant}/destinations``: who outside hears what happens, their secrets, and what they were told."""
+
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from litestar import Request, Router, delete, get, patch, post
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from pydantic import BaseModel, Field
+
+from rollcall.api.v1.bodies import Body
+from rollcall.api.v1.callers import ADMINS, TenantWork, tenant_work, uuid_of
+from rollcall.events import deliveries, destinations
+from rollcall.events.addresses import LONGEST_URL
+from rollcall.events.deliveries import Page, State
+from rollcall.events.destinations import Change, NewDestination, Wanted
+from rollcall.events.models import Delivery, DestinationRow
+from rollcall.work import Work
+
+AnyCall = Request[Any, Any, Any]
+Topics = Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=100)]
+StateName = Literal["pending", "delivered", "dead", "cancelled"]
+
+
+class DestinationView(BaseModel):
+    """Somebody outside who hears what happens. ``topics`` is empty for everything that is announced."""
+
+    id: UUID
+    kind: str
+    url: str
+    label: str
+    topics: list[str]
+    audience: str | None
+    state: Literal["enabled", "disabled"]
+    disabled_at: datetime | None
+    disabled_because: str | None
+    live_secrets: int
+    failures: int
+    next_try_at: datetime | None
+    created_at: datetime
+
+
+class SecretShown(DestinationView):
+    """A destination with its secret as it is shown once: keep it, it can't be read again. None for logout."""
+
+    secret: str | None
+
+
+class DestinationWanted(Body):
+    """A destination to register: a webhook, or a client to send back-channel logout tokens to."""
+
+    kind: Literal["webhook", "logout"] = "webhook"
+    url: str = Field(min_length=1, max_length=LONGEST_URL, description="https://…, a public address")
+    label: str = Field(min_length=1, max_length=200)
+    topics: Topics = Field(default=[], description="what to hear, such as user.deactivated; left out: everything")
+    audience: str | None = Field(default=None, min_length=1, max_length=500, description="logout: the client's id")
+
+
+class DestinationChange(Body):
+    """What to change of a destination; what is left out stays."""
+
+    url: str | None = Field(default=None, min_length=1, max_length=LONGEST_URL)
+    label: str | None = Field(default=None, min_length=1, max_length=200)
+    topics: Topics | None = None
+    audience: str | None = Field(default=None, min_length=1, max_length=500)
+
+
+class SecretRotation(Body):
+    """How a webhook's secret is replaced."""
+
+    overlap_seconds: int = Field(
+        default=86_400, ge=0, le=2_592_000, description="how long calls carry a signature with the old one beside it"
+    )
+
+
+class DeliveryView(BaseModel):
+    """What became of one message for one destination."""
+
+    id: UUID
+    message_id: str
+    topic: str
+    tenant_id: UUID
+    person_id: UUID | None
+    state: StateName
+    attempts: int
+    created_at: datetime
+    first_tried_at: datetime | None
+    next_try_at: datetime | None
+    ended_at: datetime | None
+    last_status: int | None
+    last_error: str | None
+    took_ms: int | None
+
+
+class DeliveryPage(BaseModel):
+    """Some deliveries; ``next_cursor`` continues after them."""
+
+    deliveries: list[DeliveryView]
+    next_cursor: str | None
+
+
+class TestSent(BaseModel):
+    """A test event on its way; the delivery log tells how it went."""
+
+    delivery_id: UUID
+
+
+class Replayed(BaseModel):
+    """How many deliveries are made once more."""
+
+    replayed: int
+
+
+def destination_view(row: DestinationRow, now: datetime) -> DestinationView:
+    """A destination as it is shown."""
+    return DestinationView(**_facts(row, now))
+
+
+def secret_shown(new: NewDestination, now: datetime) -> SecretShown:
+    """A destination with its secret, for this one answer."""
+    return SecretShown(**_facts(new.row, now), secret=new.secret)
+
+
+def delivery_view(row: Delivery) -> DeliveryView:
+    """A delivery as it is shown."""
+    return DeliveryView(
+        id=row.id,
+        message_id=f"msg_{row.message_id.hex}",
+        topic=row.topic,
+        tenant_id=row.tenant_id,
+        person_id=row.account_id,
+        state=State(row.state).value,
+        attempts=row.attempts,
+        created_at=row.created_at,
+        first_tried_at=row.first_tried_at,
+        next_try_at=row.next_try_at if row.state == State.PENDING else None,
+        ended_at=row.ended_at,
+        last_status=row.last_status,
+        last_error=row.last_error,
+        took_ms=row.took_ms,
+    )
+
+
+def page_view(page: Page) -> DeliveryPage:
+    """Some deliveries as they are shown."""
+    return DeliveryPage(deliveries=[delivery_view(row) for row in page.deliveries], next_cursor=page.next_cursor)
+
+
+async def create(request: AnyCall, work: Work, data: DestinationWanted) -> SecretShown:
+    """Register what a body asks for."""
+    wanted = Wanted(data.kind, data.url, data.label, data.topics, data.audience)
+    state = request.app.state
+    return secret_shown(await destinations.create(work, wanted, state.address_rules, state.sealer), work.now)
+
+
+async def change(request: AnyCall, work: Work, destination: str, data: DestinationChange) -> DestinationView:
+    """Change what a body asks for."""
+    wanted = Change(data.url, data.label, data.topics, data.audience)
+    rules = request.app.state.address_rules
+    return destination_view(await destinations.change(work, id_of(destination), wanted, rules), work.now)
+
+
+async def rotate(request: AnyCall, work: Work, destination: str, data: SecretRotation | None) -> SecretShown:
+    """Replace a secret as a body asks for."""
+    overlap = timedelta(seconds=(data or SecretRotation()).overlap_seconds)
+    new = await destinations.rotate_secret(work, id_of(destination), request.app.state.sealer, overlap=overlap)
+    return secret_shown(new, work.now)
+
+
+def id_of(destination: str) -> UUID:
+    """The id of a destination, from a path."""
+    return uuid_of(destination, "destination")
+
+
+def _facts(row: DestinationRow, now: datetime) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "kind": row.kind,
+        "url": row.url,
+        "label": row.label,
+        "topics": row.topics,
+        "audience": row.audience,
+        "state": "enabled" if row.disabled_at is None else "disabled",
+        "disabled_at": row.disabled_at,
+        "disabled_because": row.disabled_because,
+        "live_secrets": destinations.live_secrets(row, now),
+        "failures": row.failures,
+        "next_try_at": row.next_try_at,
+        "created_at": row.created_at,
+    }
+
+
+_ALL = "/tenants/{tenant:str}/destinations"
+_ONE = f"{_ALL}/{{destination:str}}"
+_OF_TENANT = {"work": tenant_work}
+
+
+@get(_ALL, guards=[ADMINS], dependencies=_OF_TENANT)
+async def list_destinations(work: TenantWork) -> list[DestinationView]:
+    """The tenant's destinations, oldest first."""
+    return [destination_view(row, work.now) for row in await destinations.every(work)]
+
+
+@post(_ALL, guards=[ADMINS], dependencies=_OF_TENANT)
+async def create_destination(request: AnyCall, work: TenantWork, data: JSONBody[DestinationWanted]) -> SecretShown:
+    """Register a destination. Its secret is in this answer and nowhere else."""
+    return await create(request, work, data)
+
+
+@get(_ONE, guards=[ADMINS], dependencies=_OF_TENANT)
+async def get_destination(work: TenantWork, destination: FromPath[str]) -> DestinationView:
+    """One destination."""
+    return destination_view(await destinations.find(work, id_of(destination)), work.now)
+
+
+@patch(_ONE, guards=[ADMINS], dependencies=_OF_TENANT)
+async def change_destination(
+    request: AnyCall, work: TenantWork, destination: FromPath[str], data: JSONBody[DestinationChange]
+) -> DestinationView:
+    """Change where a destination is or what it hears; its secret stays."""
+    return await change(request, work, destination, data)
+
+
+@delete(_ONE, guards=[ADMINS], dependencies=_OF_TENANT)
+async def remove_destination(work: TenantWork, destination: FromPath[str]) -> None:
+    """Take a destination away; what still waits for it is cancelled."""
+    await destinations.remove(work, id_of(destination))
+
+
+@post(f"{_ONE}/rotate-secret", status_code=200, guards=[ADMINS], dependencies=_OF_TENANT)
+async def rotate_destination_secret(
+    request: AnyCall, work: TenantWork, destination: FromPath[str], data: JSONBody[SecretRotation | None] = None
+) -> SecretShown:
+    """Give a webhook a new secret; until the overlap is over, calls are signed with both."""
+    return await rotate(request, work, destination, data)
+
+
+@post(f"{_ONE}/enable", status_code=200, guards=[ADMINS], dependencies=_OF_TENANT)
+async def enable_destination(work: TenantWork, destination: FromPath[str]) -> DestinationView:
+    """Let a disabled destination hear again, from now on."""
+    return destination_view(await destinations.enable(work, id_of(destination)), work.now)
+
+
+@post(f"{_ONE}/disable", status_code=200, guards=[ADMINS], dependencies=_OF_TENANT)
+async def disable_destination(work: TenantWork, destination: FromPath[str]) -> DestinationView:
+    """Tell a destination nothing more; what still waits for it is cancelled."""
+    row = await destinations.disable(work, id_of(destination), because="disabled by an admin")
+    return destination_view(row, work.now)
+
+
+@post(f"{_ONE}/test", status_code=202, guards=[ADMINS], dependencies=_OF_TENANT)
+async def test_destination(work: TenantWork, destination: FromPath[str]) -> TestSent:
+    """Send a destination the event ``destination.tested``, which nobody else hears."""
+    return TestSent(delivery_id=await destinations.send_test(work, id_of(destination)))
+
+
+@get(f"{_ONE}/deliveries", guards=[ADMINS], dependencies=_OF_TENANT)
+async def list_deliveries(
+    work: TenantWork,
+    destination: FromPath[str],
+    in_state: Annotated[StateName | None, QueryParameter(name="state")] = None,
+    limit: Annotated[int, QueryParameter(ge=1, le=500)] = 50,
+    cursor: FromQuery[str | None] = None,
+) -> DeliveryPage:
+    """What a destination was told, newest first; kept for a month. ``state=dead`` finds what was given up."""
+    chosen = None if in_state is None else State(in_state)
+    return page_view(await deliveries.page(work, id_of(destination), state=chosen, limit=limit, cursor=cursor))
+
+
+@post(f"{_ONE}/deliveries/{{delivery:str}}/replay", status_code=202, guards=[ADMINS], dependencies=_OF_TENANT)
+async def replay_delivery(work: TenantWork, destination: FromPath[str], delivery: FromPath[str]) -> DeliveryView:
+    """Make a delivery once more, with the same ``webhook-id``."""
+    return delivery_view(await deliveries.replay(work, id_of(destination), uuid_of(delivery, "delivery")))
+
+
+@post(f"{_ONE}/replay-dead", status_code=202, guards=[ADMINS], dependencies=_OF_TENANT)
+async def replay_dead_deliveries(work: TenantWork, destination: FromPath[str]) -> Replayed:
+    """Make every dead delivery of a destination once more, oldest first."""
+    return Replayed(replayed=await deliveries.replay_dead(work, id_of(destination)))
+
+
+router = Router(
+    "/",
+    route_handlers=[
+        list_destinations,
+        create_destination,
+        get_destination,
+        change_destination,
+        remove_destination,
+        rotate_destination_secret,
+        enable_destination,
+        disable_destination,
+        test_destination,
+        list_deliveries,
+        replay_delivery,
+        replay_dead_deliveries,
+    ],
+    tags=["destinations"],
+)

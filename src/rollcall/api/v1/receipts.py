@@ -1,0 +1,117 @@
+"""``/v1/tenants/{tenant}/receipts``: the signed proofs of departures."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from litestar import Response, Router, get
+from litestar.params import FromPath, FromQuery, QueryParameter
+from pydantic import BaseModel
+
+from rollcall.access import receipts
+from rollcall.access.models import Receipt
+from rollcall.api.v1.callers import ADMINS, TenantWork, tenant_work, uuid_of
+from rollcall.directory import people
+from rollcall.errors import Conflict
+
+
+class ReceiptIncomplete(Conflict):
+    """A destination has still to be told, so nothing is signed yet."""
+
+    code = "receipt_incomplete"
+
+    def __init__(self) -> None:
+        super().__init__("This receipt is not complete yet: a destination has still to be told. Ask again later.")
+
+
+class ReceiptView(BaseModel):
+    """The proof of a departure: what was closed and when, and what became of each destination.
+
+    ``statement`` says all of it, signed; it and ``destinations`` are there once the last destination is dealt with.
+    """
+
+    id: UUID
+    person_id: UUID
+    reason: str
+    request_id: str
+    transaction_id: str
+    arrived_at: datetime
+    closed_at: datetime
+    closed: dict[str, Any]
+    settled_at: datetime
+    purged: dict[str, Any]
+    completed_at: datetime | None
+    destinations: list[dict[str, Any]] | None
+    statement: str | None
+
+
+class ReceiptPage(BaseModel):
+    """Some receipts; ``next_cursor`` continues after them."""
+
+    receipts: list[ReceiptView]
+    next_cursor: str | None
+
+
+def receipt_view(receipt: Receipt) -> ReceiptView:
+    """A receipt as it is shown."""
+    return ReceiptView(
+        id=receipt.id,
+        person_id=receipt.account_id,
+        reason=receipt.reason,
+        request_id=receipt.request_id,
+        transaction_id=receipt.transaction_id,
+        arrived_at=receipt.arrived_at,
+        closed_at=receipt.closed_at,
+        closed=receipt.closed,
+        settled_at=receipt.settled_at,
+        purged=receipt.purged,
+        completed_at=receipt.completed_at,
+        destinations=receipt.destinations,
+        statement=receipt.statement,
+    )
+
+
+_OF_TENANT = {"work": tenant_work}
+_ONE = "/tenants/{tenant:str}/receipts/{receipt:str}"
+
+
+@get("/tenants/{tenant:str}/people/{person:str}/receipts", guards=[ADMINS], dependencies=_OF_TENANT)
+async def list_receipts(work: TenantWork, person: FromPath[str]) -> list[ReceiptView]:
+    """The receipts of a person's departures, newest first."""
+    found = await people.find(work, uuid_of(person, "person"))
+    return [receipt_view(receipt) for receipt in await receipts.of_person(work, found.account.id)]
+
+
+@get("/tenants/{tenant:str}/receipts", guards=[ADMINS], dependencies=_OF_TENANT)
+async def list_tenant_receipts(
+    work: TenantWork,
+    incomplete: FromQuery[bool] = False,
+    limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
+    cursor: FromQuery[str | None] = None,
+) -> ReceiptPage:
+    """The tenant's receipts, newest first; with ``incomplete`` those that wait for a destination."""
+    page = await receipts.page(work, limit=limit, cursor=cursor, incomplete=incomplete)
+    return ReceiptPage(receipts=[receipt_view(each) for each in page.receipts], next_cursor=page.next_cursor)
+
+
+@get(_ONE, guards=[ADMINS], dependencies=_OF_TENANT)
+async def get_receipt(work: TenantWork, receipt: FromPath[str]) -> ReceiptView:
+    """One receipt; ``rollcall receipts verify`` reads this answer."""
+    return receipt_view(await receipts.find(work, uuid_of(receipt, "receipt")))
+
+
+@get(f"{_ONE}/statement", guards=[ADMINS], dependencies=_OF_TENANT, media_type="application/jose")
+async def download_statement(work: TenantWork, receipt: FromPath[str]) -> Response[bytes]:
+    """The signed statement alone, a compact JWS, as a file to keep."""
+    found = await receipts.find(work, uuid_of(receipt, "receipt"))
+    if found.statement is None:
+        raise ReceiptIncomplete
+    headers = {"Content-Disposition": f'attachment; filename="receipt-{found.id}.jws"'}
+    return Response(found.statement.encode(), media_type="application/jose", headers=headers)
+
+
+router = Router(
+    "/",
+    route_handlers=[list_receipts, list_tenant_receipts, get_receipt, download_statement],
+    tags=["receipts"],
+)

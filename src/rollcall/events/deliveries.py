@@ -1,0 +1,208 @@
+"""The delivery log: what each destination was told, what still waits, what is dead, and telling it once more."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, or_, select, text, update
+
+from rollcall.errors import Conflict, Invalid, NotFound
+from rollcall.events.destinations import GIVE_UP_AFTER, DestinationClosed
+from rollcall.events.models import Delivery, DestinationRow
+from rollcall.journal.events import DeliveriesReplayed
+from rollcall.journal.record import INSTALLATION, enter, record_for_installation
+from rollcall.work import Fleet, Work
+
+REPLAY_AT_MOST = 10_000
+
+
+class State(StrEnum):
+    """How a delivery stands."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    DEAD = "dead"
+    CANCELLED = "cancelled"
+
+
+class StillPending(Conflict):
+    """It has not ended, so there is nothing to repeat."""
+
+    code = "still_pending"
+
+    def __init__(self) -> None:
+        super().__init__("This delivery still waits to be made; it needs no replay.")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some deliveries, newest first; *next_cursor* continues after them."""
+
+    deliveries: Sequence[Delivery]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How one destination, or all of them, stand."""
+
+    pending: int
+    dead: int
+    oldest_seconds: float
+
+
+async def page(
+    work: Work | Fleet, destination_id: UUID, *, state: State | None, limit: int, cursor: str | None
+) -> Page:
+    """What a destination was told, newest first: of a tenant's own with a `Work`, of the installation's with a `Fleet`.
+
+    Raises:
+        NotFound: there is no such destination.
+        Invalid: the cursor is none of ours.
+    """
+    await _check(work, destination_id)
+    question = _of(work, destination_id)
+    if state is not None:
+        question = question.where(Delivery.state == state.value)
+    if cursor is not None:
+        question = question.where(Delivery.id < _position(cursor))
+    found = (await work.db.scalars(question.order_by(Delivery.id.desc()).limit(limit + 1))).all()
+    shown = found[:limit]
+    return Page(shown, str(shown[-1].id) if len(found) > limit else None)
+
+
+async def replay(work: Work | Fleet, destination_id: UUID, delivery_id: UUID) -> Delivery:
+    """Make a delivery once more, with the same ``webhook-id``; it is tried for another three days.
+
+    Raises:
+        NotFound: there is no such destination or delivery.
+        StillPending: it has not ended.
+        DestinationClosed: the destination is disabled.
+    """
+    if not await _check(work, destination_id):
+        raise DestinationClosed
+    row = await work.db.scalar(_of(work, destination_id).where(Delivery.id == delivery_id).with_for_update())
+    if row is None:
+        raise NotFound("delivery")
+    if row.state == State.PENDING:
+        raise StillPending
+    row.state, row.ended_at, row.attempts = State.PENDING.value, None, 0
+    row.next_try_at, row.give_up_at = work.now, work.now + GIVE_UP_AFTER
+    await _enter(work, DeliveriesReplayed(destination_id, 1), destination_id)
+    return row
+
+
+async def replay_dead(work: Work | Fleet, destination_id: UUID) -> int:
+    """Make every dead delivery of a destination once more, oldest first; returns how many, 10,000 at most.
+
+    Raises:
+        NotFound: there is no such destination.
+        DestinationClosed: it is disabled.
+    """
+    if not await _check(work, destination_id):
+        raise DestinationClosed
+    dead = (
+        select(Delivery.tenant_id, Delivery.id)
+        .where(Delivery.destination_tenant_id == owner_of(work), Delivery.destination_id == destination_id)
+        .where(Delivery.state == State.DEAD.value)
+        .order_by(Delivery.id)
+        .limit(REPLAY_AT_MOST)
+        .with_for_update()
+        .subquery()
+    )
+    revived: Any = await work.db.execute(
+        update(Delivery)
+        .where(Delivery.tenant_id == dead.c.tenant_id, Delivery.id == dead.c.id)
+        .values(
+            state=State.PENDING.value,
+            ended_at=None,
+            attempts=0,
+            next_try_at=work.now,
+            give_up_at=work.now + GIVE_UP_AFTER,
+        )
+        .execution_options(synchronize_session=False)
+    )
+    number = int(revived.rowcount)
+    if number:
+        await _enter(work, DeliveriesReplayed(destination_id, number), destination_id)
+    return number
+
+
+async def backlog(fleet: Fleet) -> Backlog:
+    """Count what has not been delivered, over all destinations."""
+    row = (
+        await fleet.db.execute(
+            text("""
+                SELECT count(*) FILTER (WHERE state = 'pending') AS pending,
+                       count(*) FILTER (WHERE state = 'dead') AS dead,
+                       coalesce(extract(epoch FROM clock_timestamp() - min(created_at)
+                                FILTER (WHERE state = 'pending')), 0) AS oldest
+                  FROM deliveries WHERE state = 'pending' OR state = 'dead'
+            """)
+        )
+    ).one()
+    return Backlog(pending=row.pending, dead=row.dead, oldest_seconds=float(row.oldest))
+
+
+async def troubled(fleet: Fleet) -> Sequence[Any]:
+    """The destinations that have something waiting or dead, with how much: rows of numbers and names."""
+    rows = await fleet.db.execute(
+        select(
+            Delivery.destination_tenant_id.label("owner_id"),
+            Delivery.destination_id,
+            func.max(Delivery.label).label("label"),
+            func.count().filter(Delivery.state == State.PENDING.value).label("pending"),
+            func.count().filter(Delivery.state == State.DEAD.value).label("dead"),
+            func.min(Delivery.created_at).label("oldest"),
+        )
+        .where(or_(Delivery.state == State.PENDING.value, Delivery.state == State.DEAD.value))
+        .group_by(Delivery.destination_tenant_id, Delivery.destination_id)
+        .order_by(func.count().desc())
+        .limit(100)
+    )
+    return rows.all()
+
+
+def owner_of(work: Work | Fleet) -> UUID:
+    """Whose destinations are meant: the tenant's, or across tenants the installation's."""
+    return work.tenant.id if isinstance(work, Work) else INSTALLATION
+
+
+def _of(work: Work | Fleet, destination_id: UUID) -> Any:
+    return (
+        select(Delivery)
+        .where(Delivery.destination_tenant_id == owner_of(work), Delivery.destination_id == destination_id)
+        .execution_options(populate_existing=True)
+    )
+
+
+async def _check(work: Work | Fleet, destination_id: UUID) -> bool:
+    """Whether the destination is open."""
+    row = (
+        await work.db.execute(
+            select(DestinationRow.disabled_at).where(
+                DestinationRow.tenant_id == owner_of(work),
+                DestinationRow.id == destination_id,
+                DestinationRow.deleted_at.is_(None),
+            )
+        )
+    ).one_or_none()
+    if row is None:
+        raise NotFound("destination")
+    return row.disabled_at is None
+
+
+async def _enter(work: Work | Fleet, event: DeliveriesReplayed, destination_id: UUID) -> None:
+    if isinstance(work, Work):
+        await enter(work, event, target=str(destination_id))
+    else:
+        await record_for_installation(work, event, target=str(destination_id))
+
+
+def _position(cursor: str) -> UUID:
+    try:
+        return UUID(cursor)
+    except ValueError:
+        raise Invalid("This cursor is none of ours; begin without one.") from None

@@ -1,0 +1,341 @@
+"""Destinations: who outside wants to hear, registered by a tenant's admins or, for all tenants, by ops.
+
+The installation's own are rows of a tenant that is all zeroes, so that every door here takes a `Work` of either.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, cast
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from sqlalchemy import func, select, text
+
+from rollcall.crypto import Sealer
+from rollcall.errors import Conflict, Invalid, NotFound
+from rollcall.events import kinds
+from rollcall.events.addresses import AddressRules
+from rollcall.events.kinds import Means
+from rollcall.events.models import Delivery, DestinationRow
+from rollcall.events.webhooks import new_secret
+from rollcall.journal.events import (
+    TOPICS,
+    DestinationChanged,
+    DestinationCreated,
+    DestinationDisabled,
+    DestinationEnabled,
+    DestinationRemoved,
+    DestinationSecretRotated,
+    DestinationTested,
+)
+from rollcall.journal.models import OutboxMessage
+from rollcall.journal.record import INSTALLATION, enter, record
+from rollcall.work import TenantRef, Work
+
+MOST_DESTINATIONS = 20
+MOST_SECRETS = 5
+GIVE_UP_AFTER = timedelta(days=3)
+WHOLE_INSTALLATION = TenantRef(INSTALLATION, "installation")
+"""What stands in a tenant's place for the destinations that hear of every tenant."""
+
+
+class TooManyDestinations(Conflict):
+    """There are as many destinations as there may be."""
+
+    code = "too_many_destinations"
+
+    def __init__(self) -> None:
+        super().__init__(f"There are {MOST_DESTINATIONS} destinations already; remove one that is no longer used.")
+
+
+class DestinationClosed(Conflict):
+    """Nothing is sent to it until it is enabled again."""
+
+    code = "destination_disabled"
+
+    def __init__(self) -> None:
+        super().__init__("This destination is disabled; enable it first.")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A destination as it is asked for."""
+
+    kind: str
+    url: str
+    label: str
+    topics: Sequence[str] = ()
+    """Empty for everything that is announced."""
+    audience: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What to change; ``None`` keeps it."""
+
+    url: str | None = None
+    label: str | None = None
+    topics: Sequence[str] | None = None
+    audience: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewDestination:
+    """A destination with its secret in clear; ``None`` for kinds that are signed with the installation's keys."""
+
+    row: DestinationRow
+    secret: str | None
+
+
+async def create(work: Work, wanted: Wanted, rules: AddressRules, sealer: Sealer) -> NewDestination:
+    """Register a destination. Its secret is in this answer and nowhere else.
+
+    Raises:
+        DestinationRefused: the URL is none that we would call.
+        Invalid: a topic that nobody announces, or an audience missing or out of place.
+        TooManyDestinations: there are as many as there may be.
+    """
+    topics = _topics(wanted.kind, wanted.topics)
+    _check_audience(wanted.kind, wanted.audience)
+    await rules.judge(wanted.url)
+    await _check_number(work)
+    secret = new_secret() if wanted.kind == "webhook" else None
+    row = DestinationRow(
+        tenant_id=work.tenant.id,
+        kind=wanted.kind,
+        url=wanted.url,
+        label=wanted.label,
+        topics=topics,
+        audience=wanted.audience,
+        secrets=[] if secret is None else [_sealed(sealer, secret)],
+        created_at=work.now,
+        failures=0,
+    )
+    work.db.add(row)
+    await work.db.flush()  # the id is in the entry
+    await record(work, DestinationCreated(row.id, row.kind, row.label, host_of(row.url), topics), target=str(row.id))
+    return NewDestination(row, secret)
+
+
+async def every(work: Work) -> Sequence[DestinationRow]:
+    """The destinations, oldest first."""
+    return (await work.db.scalars(_own(work).order_by(DestinationRow.id))).all()
+
+
+async def find(work: Work, destination_id: UUID) -> DestinationRow:
+    """One destination.
+
+    Raises:
+        NotFound: there is none, or it is somebody else's.
+    """
+    row = await work.db.scalar(_own(work).where(DestinationRow.id == destination_id))
+    if row is None:
+        raise NotFound("destination")
+    return row
+
+
+async def change(work: Work, destination_id: UUID, wanted: Change, rules: AddressRules) -> DestinationRow:
+    """Change where a destination is or what it hears from now on; its secrets stay.
+
+    Raises:
+        NotFound, DestinationRefused, Invalid: as for a new one.
+    """
+    if wanted.url is not None:
+        await rules.judge(wanted.url)
+    row = await _locked(work, destination_id)
+    before = (row.url, row.label, row.topics, row.audience)
+    if wanted.url is not None and wanted.url != row.url:
+        row.url, row.failures, row.next_try_at = wanted.url, 0, None
+    row.label = row.label if wanted.label is None else wanted.label
+    row.topics = row.topics if wanted.topics is None else _topics(row.kind, wanted.topics)
+    if wanted.audience is not None:
+        _check_audience(row.kind, wanted.audience)
+        row.audience = wanted.audience
+    after = (row.url, row.label, row.topics, row.audience)
+    changed = [
+        name for name, old, new in zip(("url", "label", "topics", "audience"), before, after, strict=True) if old != new
+    ]
+    if changed:
+        await record(work, DestinationChanged(row.id, changed, host_of(row.url)), target=str(row.id))
+    return row
+
+
+async def rotate_secret(work: Work, destination_id: UUID, sealer: Sealer, *, overlap: timedelta) -> NewDestination:
+    """Give a webhook a new secret; until *overlap* is over each call carries a signature with the old one beside it.
+
+    Raises:
+        NotFound: there is none.
+        Invalid: its kind has no secret.
+    """
+    row = await _locked(work, destination_id)
+    if row.kind != "webhook":
+        raise Invalid("This kind of destination has no secret: it is signed with the installation's keys.")
+    secret, until = new_secret(), work.now + overlap
+    kept = [_until(entry, until) for entry in row.secrets if _is_live(entry, work.now)] if overlap else []
+    row.secrets = [_sealed(sealer, secret), *kept[: MOST_SECRETS - 1]]
+    seconds = int(overlap.total_seconds())
+    await record(work, DestinationSecretRotated(row.id, seconds), target=str(row.id))
+    return NewDestination(row, secret)
+
+
+async def enable(work: Work, destination_id: UUID) -> DestinationRow:
+    """Let a disabled destination hear again, from now on: what was cancelled stays so and can be replayed."""
+    row = await _locked(work, destination_id)
+    if row.disabled_at is not None:
+        row.disabled_at = row.disabled_because = row.next_try_at = None
+        row.failures = 0
+        await record(work, DestinationEnabled(row.id), target=str(row.id))
+    return row
+
+
+async def disable(work: Work, destination_id: UUID, *, because: str) -> DestinationRow:
+    """Tell a destination nothing more; the worker cancels what still waits for it. Twice is the same as once."""
+    row = await _locked(work, destination_id)
+    if row.disabled_at is None:
+        row.disabled_at, row.disabled_because = work.now, because
+        await record(work, DestinationDisabled(row.id, row.label, because), target=str(row.id))
+    return row
+
+
+async def disable_if_there(work: Work, destination_id: UUID, *, because: str) -> None:
+    """Disable a destination that may have been removed meanwhile."""
+    try:
+        await disable(work, destination_id, because=because)
+    except NotFound:
+        return
+
+
+async def remove(work: Work, destination_id: UUID) -> None:
+    """Take a destination away, its secrets at once; the worker cancels what still waits for it."""
+    row = await _locked(work, destination_id)
+    row.deleted_at, row.secrets = work.now, []
+    await record(work, DestinationRemoved(row.id, row.label), target=str(row.id))
+
+
+async def send_test(work: Work, destination_id: UUID) -> UUID:
+    """Send a destination an event of its own, ``destination.tested``, that nobody else hears.
+
+    Returns the delivery's id; the delivery log tells how it went.
+
+    Raises:
+        NotFound: there is none.
+        DestinationClosed: it is disabled.
+    """
+    row = await _locked(work, destination_id)
+    if row.disabled_at is not None:
+        raise DestinationClosed
+    event = DestinationTested(row.id, row.label)
+    message = OutboxMessage(
+        tenant_id=work.tenant.id,
+        topic=event.topic,
+        payload=event.payload(),
+        request_id=work.origin.request_id,
+        created_at=work.now,
+        fanned_out_at=work.now,
+        done_at=work.now,
+    )
+    work.db.add(message)
+    await work.db.flush()  # the id is in the delivery
+    delivery = Delivery(
+        tenant_id=work.tenant.id,
+        destination_tenant_id=work.tenant.id,
+        destination_id=row.id,
+        kind=row.kind,
+        label=row.label,
+        message_id=message.id,
+        topic=event.topic,
+        line_id=message.id,  # a line of its own: it overtakes what waits
+        give_up_at=work.now + GIVE_UP_AFTER,
+    )
+    work.db.add(delivery)
+    await work.db.flush()
+    await enter(work, event, target=str(row.id))
+    return delivery.id
+
+
+async def opened(work: Work, destination_id: UUID, means: Means) -> tuple[DestinationRow, kinds.Destination] | None:
+    """A destination with its live secrets in clear, removed ones too; ``None`` when there is none."""
+    row = await work.db.scalar(
+        select(DestinationRow).where(DestinationRow.tenant_id == work.tenant.id, DestinationRow.id == destination_id)
+    )
+    if row is None:
+        return None
+    live = [entry for entry in row.secrets if _is_live(entry, work.now)]
+    return row, kinds.Destination(
+        tenant_id=row.tenant_id,
+        id=row.id,
+        kind=row.kind,
+        url=row.url,
+        label=row.label,
+        audience=row.audience,
+        secrets=tuple(means.sealer.open(entry["sealed"]).decode() for entry in live),
+        means=means,
+    )
+
+
+def host_of(url: str) -> str:
+    """The part of a URL that may stand in the audit; the rest may hold secrets."""
+    return urlsplit(url).netloc
+
+
+def live_secrets(row: DestinationRow, now: datetime) -> int:
+    """With how many secrets calls are signed now."""
+    return sum(_is_live(entry, now) for entry in row.secrets)
+
+
+def _own(work: Work) -> Any:
+    return select(DestinationRow).where(DestinationRow.tenant_id == work.tenant.id, DestinationRow.deleted_at.is_(None))
+
+
+async def _locked(work: Work, destination_id: UUID) -> DestinationRow:
+    row = await work.db.scalar(
+        _own(work)
+        .where(DestinationRow.id == destination_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    if row is None:
+        raise NotFound("destination")
+    return row
+
+
+async def _check_number(work: Work) -> None:
+    await work.db.execute(
+        text("SELECT pg_advisory_xact_lock(hashtextextended('destinations ' || :tenant, 0))"),
+        {"tenant": str(work.tenant.id)},
+    )
+    number = await work.db.scalar(select(func.count()).select_from(_own(work).subquery()))
+    if (number or 0) >= MOST_DESTINATIONS:
+        raise TooManyDestinations
+
+
+def _topics(kind: str, given: Sequence[str]) -> list[str]:
+    sayable = kinds.TOPICS.get(kind) or tuple(topic for topic, event in TOPICS.items() if event.announced)
+    if unknown := sorted(set(given) - set(sayable)):
+        msg = f"No destination of this kind hears of {', '.join(unknown)}; there are: {', '.join(sorted(sayable))}."
+        raise Invalid(msg)
+    return list(dict.fromkeys(given or kinds.TOPICS.get(kind, ())))
+
+
+def _check_audience(kind: str, audience: str | None) -> None:
+    if (kind == "logout") != (audience is not None):
+        raise Invalid(
+            "A logout destination names the client its tokens are for (audience)."
+            if kind == "logout"
+            else "Only a logout destination has an audience."
+        )
+
+
+def _sealed(sealer: Sealer, secret: str) -> dict[str, Any]:
+    return {"sealed": sealer.seal(secret.encode()), "until": None}
+
+
+def _until(entry: dict[str, Any], until: datetime) -> dict[str, Any]:
+    ends = until if entry["until"] is None else min(until, datetime.fromisoformat(entry["until"]))
+    return entry | {"until": ends.isoformat()}
+
+
+def _is_live(entry: dict[str, Any], now: datetime) -> bool:
+    until = cast("str | None", entry["until"])
+    return until is None or datetime.fromisoformat(until) > now

@@ -1,0 +1,147 @@
+"""One call to the outside: bounded in time and in what is read, no redirect followed, no proxy asked."""
+
+import asyncio
+import re
+import ssl
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpcore
+
+from rollcall import logging
+from rollcall.events.addresses import AddressRules, DestinationRefused, JudgingBackend, read_url
+from rollcall.events.kinds import Outgoing
+
+READ_AT_MOST = 64 * 1024
+KEEP_OF_BODY = 200
+LONGEST_RETRY_AFTER = 3600.0
+
+_UNPRINTABLE = re.compile(r"[^\x20-\x7e\u00a1-\ud7ff\ue000-\ufffd]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How a call ended."""
+
+    status: int | None
+    """``None`` when there was no answer; *said* tells why."""
+    said: str
+    """The beginning of the body, or what went wrong; at most 200 characters, fit to be shown and stored."""
+    took_ms: int
+    retry_after: float | None = None
+    """Seconds that the receiver asks us to wait, within bounds."""
+
+    @property
+    def taken(self) -> bool:
+        """Whether the receiver has the message now."""
+        return self.status is not None and 200 <= self.status < 300
+
+    @property
+    def ill(self) -> bool:
+        """Whether the receiver as a whole seems unable to take anything, and not this message alone."""
+        return self.status is None or self.status >= 500 or self.status in (408, 429)
+
+
+class Sender:
+    """Makes calls, up to any number at a time; connections are kept and used again for the same host."""
+
+    def __init__(self, rules: AddressRules, *, seconds: float, trust: ssl.SSLContext | None = None) -> None:
+        self._rules = rules
+        self._seconds = seconds
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=trust or ssl.create_default_context(),
+            max_connections=None,
+            max_keepalive_connections=50,
+            keepalive_expiry=15,
+            network_backend=JudgingBackend(rules),
+        )
+
+    @property
+    def seconds(self) -> float:
+        """How long one call may take from its beginning to its end."""
+        return self._seconds
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._pool.aclose()
+
+    async def post(self, outgoing: Outgoing) -> Answer:
+        """Make a call; whatever happens, there is an answer."""
+        begun = time.monotonic()
+
+        def after(status: int | None, said: str, retry_after: float | None = None) -> Answer:
+            return Answer(status, presentable(said), round((time.monotonic() - begun) * 1000), retry_after)
+
+        try:
+            async with asyncio.timeout(self._seconds):
+                status, headers, body = await self._post(outgoing)
+            return after(status, body.decode(errors="replace"), retry_after(headers, datetime.now(UTC)))
+        except TimeoutError:
+            return after(None, f"no whole answer within {self._seconds:g} s")
+        except DestinationRefused as refusal:
+            return after(None, refusal.detail)
+        except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, OSError) as error:
+            return after(None, f"{type(error).__name__}: {error}")
+
+    async def _post(self, outgoing: Outgoing) -> tuple[int, Mapping[str, str], bytes]:
+        target = read_url(outgoing.url, allow_http=self._rules.allow_private)
+        host = f"[{target.host}]" if ":" in target.host else target.host
+        usual = 443 if target.scheme == "https" else 80
+        headers = {
+            "host": host if target.port == usual else f"{host}:{target.port}",
+            "user-agent": "Rollcall",
+            "accept": "*/*",
+            **{name.lower(): value for name, value in outgoing.headers.items()},
+            "content-length": str(len(outgoing.body)),
+        }
+        url = httpcore.URL(
+            scheme=target.scheme.encode(),
+            host=target.host.encode(),
+            port=target.port,
+            target=target.path.encode(),
+        )
+        patience = dict.fromkeys(("connect", "read", "write", "pool"), self._seconds)
+        async with self._pool.stream(
+            "POST",
+            url,
+            headers=[(name.encode(), value.encode()) for name, value in headers.items()],
+            content=outgoing.body,
+            extensions={"timeout": patience},
+        ) as response:
+            return response.status, _plain(response.headers), await _beginning(response)
+
+
+async def _beginning(response: Any) -> bytes:
+    """The beginning of a body. What is longer than we read costs its connection, and no more."""
+    read = bytearray()
+    async for chunk in response.aiter_stream():
+        read += chunk[: READ_AT_MOST - len(read)]
+        if len(read) >= READ_AT_MOST:
+            break
+    return bytes(read[: 4 * KEEP_OF_BODY])
+
+
+def _plain(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in headers}
+
+
+def presentable(said: str) -> str:
+    """The first 200 characters of what somebody outside said, secrets masked, on one line."""
+    return _UNPRINTABLE.sub(" ", logging.masked(said)).strip()[:KEEP_OF_BODY]
+
+
+def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
+    """What ``Retry-After`` asks for, in seconds: 0 to an hour; ``None`` when it asks for nothing we can read."""
+    given = headers.get("retry-after", "").strip()
+    if given.isascii() and given.isdigit():
+        return min(float(given[:9]), LONGEST_RETRY_AFTER)
+    try:
+        moment = parsedate_to_datetime(given)
+    except ValueError:
+        return None
+    seconds = (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds()
+    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)

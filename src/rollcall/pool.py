@@ -1,0 +1,139 @@
+"""The connections of the hot paths: lent for one statement, and taken back as they are.
+
+asyncpg's own pool wraps each connection, shields its return in a task, and sends RESET ALL, CLOSE ALL, UNLISTEN * and
+pg_advisory_unlock_all() each time: half of what a look-up by key costs a web process. There is nothing of the kind to
+undo here: whatever runs through this pool sets what it sets for its own transaction alone (PgBouncer asks for the
+same), and a connection that comes back in the middle of something is closed.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import asyncpg  # pyright: ignore[reportMissingTypeStubs]  # it ships no types
+
+LONGEST_STATEMENT = 30.0
+"""Seconds that a statement may take."""
+
+LONGEST_REST = 300.0
+"""Seconds after which a connection nobody used is not trusted: something between here and there may have dropped it."""
+
+_driver: Any = asyncpg
+_fetchrow: Any = _driver.Connection.fetchrow
+_fetch: Any = _driver.Connection.fetch
+_fetchval: Any = _driver.Connection.fetchval
+
+
+class HotPool:
+    """Up to *size* connections, opened when they are needed; the one used last is used first."""
+
+    def __init__(self, url: str, size: int) -> None:
+        self._url = url
+        self._size = size
+        self._open = 0
+        self._idle: list[tuple[Any, float]] = []
+        self._waiting: deque[asyncio.Future[Any]] = deque()
+        self._clock = asyncio.get_running_loop().time
+        self._closed = False
+
+    async def fetchrow(self, query: str, *args: object) -> Any:
+        """The first row of an answer; None if it has none."""
+        return await self._through(_fetchrow, query, args)
+
+    async def fetch(self, query: str, *args: object) -> Sequence[Any]:
+        """All rows of an answer."""
+        return await self._through(_fetch, query, args)
+
+    async def fetchval(self, query: str, *args: object) -> Any:
+        """The first column of the first row."""
+        return await self._through(_fetchval, query, args)
+
+    @asynccontextmanager
+    async def acquire(self) -> AsyncGenerator[Any]:
+        """Lend a connection for several statements."""
+        connection = await self._lend()
+        try:
+            yield connection
+        except (asyncio.CancelledError, TimeoutError):
+            self._discard(connection)
+            raise
+        except BaseException:
+            self._take_back(connection)
+            raise
+        self._take_back(connection)
+
+    async def close(self) -> None:
+        """Close what is idle; what is lent is closed as it comes back."""
+        self._closed = True
+        while self._idle:
+            connection, _ = self._idle.pop()
+            self._open -= 1
+            with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                await connection.close(timeout=5)
+
+    async def _through(self, ask: Callable[..., Awaitable[Any]], query: str, args: tuple[object, ...]) -> Any:
+        connection = await self._lend()
+        try:
+            answer = await ask(connection, query, *args)
+        except (asyncio.CancelledError, TimeoutError):
+            self._discard(connection)  # the answer is still on its way, and must not be anybody else's
+            raise
+        except BaseException:
+            self._take_back(connection)
+            raise
+        self._take_back(connection)
+        return answer
+
+    async def _lend(self) -> Any:
+        while True:
+            while self._idle:
+                connection, since = self._idle.pop()
+                if not connection.is_closed() and self._clock() - since < LONGEST_REST:
+                    return connection
+                self._discard(connection)
+            if self._closed:
+                raise _driver.InterfaceError("the pool is closed")
+            if self._open < self._size:
+                return await self._connected()
+            waiting: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+            self._waiting.append(waiting)
+            try:
+                connection = await waiting
+            except asyncio.CancelledError:
+                if waiting.done() and not waiting.cancelled():  # it was handed over at the same moment
+                    self._hand_on(waiting.result())
+                raise
+            if connection is not None:
+                return connection
+
+    async def _connected(self) -> Any:
+        self._open += 1
+        try:
+            return await _driver.connect(self._url, command_timeout=LONGEST_STATEMENT)
+        except BaseException:
+            self._open -= 1
+            self._hand_on(None)
+            raise
+
+    def _take_back(self, connection: Any) -> None:
+        if self._closed or connection.is_closed() or connection.is_in_transaction():
+            self._discard(connection)
+        else:
+            self._hand_on(connection)
+
+    def _discard(self, connection: Any) -> None:
+        self._open -= 1
+        connection.terminate()
+        self._hand_on(None)
+
+    def _hand_on(self, connection: Any) -> None:
+        """Give a connection to who has waited longest; None tells them that there is room for a new one."""
+        while self._waiting:
+            waiting = self._waiting.popleft()
+            if not waiting.done():
+                waiting.set_result(connection)
+                return
+        if connection is not None:
+            self._idle.append((connection, self._clock()))

@@ -1,0 +1,240 @@
+"""Where a destination may be: judged when it is registered, and again for the very address that is called."""
+
+import ssl
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+
+from events.conftest import CALL_SECONDS, Listen, answering
+from rollcall.events.addresses import AddressRules, DestinationRefused, is_public, read_url
+from rollcall.events.kinds import Outgoing
+from rollcall.events.sending import Sender, presentable
+
+INSIDE_ADDRESSES = [
+    "127.0.0.1",
+    "127.255.255.254",
+    "10.1.2.3",
+    "172.16.0.1",
+    "192.168.1.1",
+    "169.254.169.254",
+    "100.64.0.1",
+    "0.0.0.0",
+    "192.0.0.8",
+    "192.0.2.1",
+    "198.18.0.1",
+    "224.0.0.1",
+    "240.0.0.1",
+    "255.255.255.255",
+    "168.63.129.16",
+    "::",
+    "::1",
+    "::127.0.0.1",
+    "::ffff:127.0.0.1",
+    "::ffff:10.0.0.1",
+    "64:ff9b::7f00:1",
+    "64:ff9b:1::7f00:1",
+    "2002:7f00:1::",
+    "2002:a9fe:a9fe::1",
+    "2001::1",
+    "2001:db8::1",
+    "3fff::1",
+    "fc00::1",
+    "fd12:3456::1",
+    "fe80::1",
+    "fe80::1%eth0",
+    "fec0::1",
+    "ff02::1",
+    "not an address",
+]
+OUTSIDE_ADDRESSES = ["93.184.215.14", "8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"]
+BAD_URLS = [
+    "http://hooks.example/",
+    "ftp://hooks.example/",
+    "//hooks.example/",
+    "hooks.example",
+    "",
+    "https://",
+    "https:///path",
+    "https://user@hooks.example/",
+    "https://user:secret@hooks.example/",
+    "https://@hooks.example/",
+    "https://hooks.example:0/",
+    "https://hooks.example:65536/",
+    "https://hooks.example:http/",
+    "https://hooks.example/#part",
+    "https://hooks.example/a b",
+    "https://hooks.example/\\..",
+    "https://hooks.example\n.evil.example/",
+    "https://hooks.exämple/",
+    "https://[::1/",
+    "https://" + "a" * 254 + "/",
+    "https://hooks.example/" + "a" * 2000,
+]
+
+
+def resolving(*answers: Sequence[str]) -> AddressRules:
+    """Rules for a name that resolves to the first answer, then to the next, and to the last from then on."""
+    left = list(answers)
+
+    async def resolve(_host: str, _port: int) -> Sequence[str]:
+        return left.pop(0) if len(left) > 1 else left[0]
+
+    return AddressRules(resolve=resolve)
+
+
+@pytest.mark.parametrize("address", INSIDE_ADDRESSES)
+def test_inside(address: str) -> None:
+    """What is private, loopback, link-local, reserved or no address is not public, however it is written."""
+    assert not is_public(address)
+
+
+@pytest.mark.parametrize("address", OUTSIDE_ADDRESSES)
+def test_outside(address: str) -> None:
+    """What is somebody's on the open internet is public."""
+    assert is_public(address)
+
+
+@pytest.mark.parametrize("number", range(len(BAD_URLS)))
+def test_bad_urls(number: int) -> None:
+    """A URL that can't be a destination is refused with the reason, before any name is looked up."""
+    with pytest.raises(DestinationRefused):
+        read_url(BAD_URLS[number], allow_http=False)
+
+
+async def test_one_bad_address_is_enough() -> None:
+    """A name is refused when one of its addresses is inside, even if the others are not."""
+    with pytest.raises(DestinationRefused, match="not public"):
+        await resolving(["93.184.215.14", "127.0.0.1"]).judge("https://hooks.example/")
+
+
+async def test_no_address() -> None:
+    """A name that has no address is refused at registration."""
+    with pytest.raises(DestinationRefused, match="can't be resolved"):
+        await resolving([]).judge("https://hooks.example/")
+
+
+async def test_judged_again_when_called(listen: Listen) -> None:
+    """A name that was public when it was registered, and points inside when it is called, is not called."""
+    receiver = await listen()
+    rules = resolving(["93.184.215.14"], ["127.0.0.1"])
+    url = f"https://hooks.example:{receiver.port}/"
+    await rules.judge(url)
+    sender = Sender(rules, seconds=CALL_SECONDS)
+    answer = await sender.post(Outgoing(url, {}, b"{}"))
+    await sender.close()
+    assert answer.status is None
+    assert "not public: 127.0.0.1" in answer.said
+    assert receiver.calls == []
+
+
+async def test_the_judged_address_is_the_one_called(listen: Listen) -> None:
+    """The connection goes to the address that was judged; the name is not looked up a second time for it."""
+    receiver = await listen()
+    asked: list[str] = []
+
+    async def resolve(host: str, _port: int) -> Sequence[str]:
+        asked.append(host)
+        return ["127.0.0.1"]
+
+    sender = Sender(AddressRules(allow_private=True, resolve=resolve), seconds=CALL_SECONDS)
+    answer = await sender.post(Outgoing(f"http://hooks.example:{receiver.port}/x?y=1", {}, b"{}"))
+    await sender.close()
+    assert answer.taken
+    assert asked == ["hooks.example"]
+    (call,) = receiver.calls
+    assert (call.path, call.headers["host"]) == ("/x?y=1", f"hooks.example:{receiver.port}")
+
+
+def certificate(folder: Path, name: str) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """A server's side of TLS that has a certificate for *name*, and a client's that trusts it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem, secret = folder / "made.pem", folder / "made.key"
+    pem.write_bytes(made.public_bytes(Encoding.PEM))
+    secret.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(pem, secret)
+    return server, ssl.create_default_context(cafile=str(pem))
+
+
+async def test_tls_asks_for_the_name(listen: Listen, tmp_path: Path) -> None:
+    """The certificate has to be for the name in the URL, not for the address that is called."""
+    server, trust = certificate(tmp_path, "hooks.example")
+    receiver = await listen(tls=server)
+
+    async def resolve(_host: str, _port: int) -> Sequence[str]:
+        return ["127.0.0.1"]
+
+    sender = Sender(AddressRules(allow_private=True, resolve=resolve), seconds=2, trust=trust)
+    right = await sender.post(Outgoing(f"https://hooks.example:{receiver.port}/", {}, b"{}"))
+    wrong = await sender.post(Outgoing(f"https://other.example:{receiver.port}/", {}, b"{}"))
+    await sender.close()
+    assert right.taken
+    assert wrong.status is None
+    assert "certificate" in wrong.said.lower()
+    assert len(receiver.calls) == 1
+
+
+async def test_the_next_address_is_tried(listen: Listen) -> None:
+    """Where the first address of a name takes no connection, the next one does."""
+    receiver = await listen()
+
+    async def resolve(_host: str, _port: int) -> Sequence[str]:
+        return ["127.0.0.2", "127.0.0.1"]
+
+    sender = Sender(AddressRules(allow_private=True, resolve=resolve), seconds=CALL_SECONDS)
+    answer = await sender.post(Outgoing(f"http://hooks.example:{receiver.port}/", {}, b"{}"))
+    await sender.close()
+    assert answer.taken
+
+
+async def test_proxies_of_the_environment(listen: Listen, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No proxy that the environment names is asked."""
+    receiver, proxy = await listen(), await listen()
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
+    sender = Sender(AddressRules(allow_private=True), seconds=CALL_SECONDS)
+    assert (await sender.post(Outgoing(receiver.url, {}, b"{}"))).taken
+    await sender.close()
+    assert (len(receiver.calls), proxy.calls) == (1, [])
+
+
+async def test_plain_http_is_refused_outside_development(listen: Listen) -> None:
+    """A destination stored when private ones were allowed is not called once they are not."""
+    receiver = await listen()
+    sender = Sender(AddressRules(), seconds=CALL_SECONDS)
+    answer = await sender.post(Outgoing(receiver.url, {}, b"{}"))
+    await sender.close()
+    assert (answer.status, receiver.calls) == (None, [])
+
+
+async def test_what_a_receiver_says_is_kept_short_and_harmless(listen: Listen) -> None:
+    """Of an answer no control character, no token and no more than 200 characters are kept."""
+    token = f"rc_scim_{UUID(int=1).int:025d}_{'0' * 25}_{'s' * 50}_{'c' * 7}"
+    receiver = await listen(answering(500, body=f"no\x00pe \x1b[31m {token} " + "x" * 500))
+    sender = Sender(AddressRules(allow_private=True), seconds=CALL_SECONDS)
+    answer = await sender.post(Outgoing(receiver.url, {}, b"{}"))
+    await sender.close()
+    assert answer.said.startswith("no pe  [31m rc_scim_*** xxx")
+    assert len(answer.said) == 200
+    assert presentable("") == ""

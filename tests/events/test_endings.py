@@ -1,0 +1,85 @@
+"""The receipt of a departure is completed by whatever ends last."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from events.conftest import Listen, Post, answering
+from rollcall.access import receipts
+from rollcall.events import destinations, endings
+
+
+async def leave(post: Post) -> Any:
+    """Have somebody leave; returns the message that tells of it."""
+    maria = await post.tenant.person()
+    await post.tenant.callers.operator.post(f"{post.tenant.v1}/people/{maria['id']}/deactivate")
+    await post.fan_out()
+    return await post.owner.fetchval(
+        "SELECT id FROM outbox WHERE account_id = $1 AND topic = 'user.deactivated'", await post.account(maria)
+    )
+
+
+async def settle(post: Post, message: Any) -> None:
+    """Do what the worker does with a departure."""
+    async with post.tenant.work() as work:
+        assert await receipts.settle(work, message)
+        await endings.complete_receipt(work, message, post.shop.means)
+
+
+async def told(post: Post, message: Any) -> list[tuple[str, str]] | None:
+    """What the receipt says of each destination; ``None`` while it is not complete."""
+    async with post.tenant.work() as work:
+        receipt = await receipts.find(work, message)
+    if receipt.completed_at is None:
+        return None
+    assert receipt.statement is not None
+    return sorted((each["label"], each["state"]) for each in receipt.destinations or [])
+
+
+async def test_nobody_to_tell(post: Post) -> None:
+    """Where no destination wants to hear, settling completes the receipt."""
+    message = await leave(post)
+    await settle(post, message)
+    assert await told(post, message) == []
+
+
+async def test_settled_first(post: Post, listen: Listen) -> None:
+    """A receipt that was settled first is completed by the last delivery, whatever became of it."""
+    taken = await post.hook(await listen(), "user.deactivated")
+    gone = await post.hook(await listen(answering(410)), "user.deactivated")
+    message = await leave(post)
+    await settle(post, message)
+    await post.deliver(taken)
+    assert await told(post, message) is None
+    await post.deliver(gone)
+    assert await told(post, message) == [("hook", "cancelled"), ("hook", "delivered")]
+
+
+async def test_delivered_first(post: Post, listen: Listen) -> None:
+    """A departure that was told before it was settled is completed by the settling."""
+    hook = await post.hook(await listen(), "user.deactivated")
+    message = await leave(post)
+    await post.deliver(hook)
+    await settle(post, message)
+    assert await told(post, message) == [("hook", "delivered")]
+
+
+async def test_removed_meanwhile(post: Post, listen: Listen) -> None:
+    """A destination that is removed while it waits stands in the receipt as cancelled."""
+    hook = await post.hook(await listen(), "user.deactivated")
+    message = await leave(post)
+    await settle(post, message)
+    async with post.tenant.work() as work:
+        await destinations.remove(work, hook.row.id)
+    assert (await post.deliver(hook)).cancelled == 1
+    assert await told(post, message) == [("hook", "cancelled")]
+
+
+@pytest.mark.parametrize("turn", range(5))
+async def test_all_at_the_same_moment(post: Post, listen: Listen, turn: int) -> None:
+    """When the settling and several deliveries end at the same moment, one of them completes the receipt."""
+    hooks = [await post.hook(await listen(), "user.deactivated") for _ in range(3)]
+    message = await leave(post)
+    await asyncio.gather(settle(post, message), *(post.deliver(hook) for hook in hooks))
+    assert await told(post, message) == [("hook", "delivered")] * 3
