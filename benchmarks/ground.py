@@ -142,14 +142,19 @@ class Groups:
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """Everything the measured requests are about. *tenants* are full of people, *neighbour* writes beside the first."""
+    """Everything the measured requests are about.
+
+    *tenants* are full of people. *neighbour* writes beside the first of them. In *club*, which is as large as one of
+    them, everybody is in a group or two.
+    """
 
     engines: Engines
     application_key: str
     tenants: tuple[Tenant, ...]
     neighbour: Tenant
+    club: Tenant
     groups: tuple[Groups, ...]
-    """Of the first tenant, from the smallest to the largest."""
+    """The club's, from the smallest to the largest."""
     neighbours_groups: Groups
     things: tuple[UUID, ...]
 
@@ -207,7 +212,7 @@ def laid_out(folder: Path, *, people: int, tenants: int, say: Callable[[str], No
             secret_keys=(SecretStr(new_secret_key()),),
         )
         asyncio.run(tables.migrate(settings))
-        say(f"Writing {people:,} people of {tenants:,} {'tenant' if tenants == 1 else 'tenants'} …")
+        say(f"Writing {people:,} people of {tenants:,} {'tenant' if tenants == 1 else 'tenants'}, and a club …")
         yield asyncio.run(_fill(engines, people, tenants))
 
 
@@ -244,11 +249,12 @@ async def _fill(engines: Engines, people: int, tenants: int) -> Ground:
             for number in range(tenants)
         ]
         neighbour = await _tenant(connection, "neighbour", NEIGHBOURS, NEIGHBOURS, lot)
-        groups = [await _groups(connection, full[0], size) for size in GROUPS]
+        club = await _tenant(connection, "club", people // tenants, SAMPLE, lot)
+        groups = [await _groups(connection, club, size) for size in GROUPS]
         neighbours_groups = await _groups(connection, neighbour, 1_000)
         await connection.execute("VACUUM (ANALYZE)")
         await connection.execute("CHECKPOINT")
-    return Ground(engines, application_key, tuple(full), neighbour, tuple(groups), neighbours_groups, things)
+    return Ground(engines, application_key, tuple(full), neighbour, club, tuple(groups), neighbours_groups, things)
 
 
 async def _fill_floor(engines: Engines) -> tuple[UUID, ...]:

@@ -60,15 +60,18 @@ _NUMBERS = count(1)
 def comparisons(ground: Ground) -> list[Comparison]:
     """Everything that is measured on *ground*."""
     reading, writing = _floor_read(ground, "floor R", "/things"), _floor_write()
-    read_one = _read_one(ground)
+    read_one = _read_one("read one", ground.tenants)
+    read_member = _read_one("read one who is in groups", (ground.club,))
     crowd = max(tenant.people for tenant in ground.tenants)
     return [
         Comparison(_floor_read(ground, "floor R on Rollcall's pool", "/fast-things"), reading),
         Comparison(_introspection(ground), reading, 0.70),
         Comparison(read_one, reading, 0.60),
+        Comparison(read_member, reading),
         Comparison(_look_up(ground, crowd), reading, 0.50),
-        Comparison(_page(ground, f"page of {PAGE}, the first", 1), read_one, 1 / 6),
-        Comparison(_page(ground, f"page of {PAGE}, anywhere in {crowd:,}", crowd), read_one, 1 / 6),
+        Comparison(_page(f"page of {PAGE}, the first", ground.tenants, 1), read_one, 1 / 6),
+        Comparison(_page(f"page of {PAGE}, anywhere in {crowd:,}", ground.tenants, crowd), read_one, 1 / 6),
+        Comparison(_page(f"page of {PAGE} who are in groups", (ground.club,), 1), read_member, 1 / 6),
         *(Comparison(operation, writing, 0.35) for operation in _changes(ground)),
         *(Comparison(_join(ground, (group,)), writing, 0.30) for group in ground.groups),
         Comparison(_join(ground, (ground.groups[1], ground.neighbours_groups)), writing, 0.30),
@@ -87,9 +90,9 @@ def growth(ground: Ground, smaller: Ground) -> list[Comparison]:
 def _everything(ground: Ground) -> list[Operation]:
     return [
         _introspection(ground),
-        _read_one(ground),
+        _read_one("read one", ground.tenants),
         _look_up(ground, max(tenant.people for tenant in ground.tenants)),
-        _page(ground, f"page of {PAGE}, the first", 1),
+        _page(f"page of {PAGE}, the first", ground.tenants, 1),
         _create("create", ground.tenants),
         _deactivate("PATCH active=false", ground, ground.tenants),
         _replace("PUT", ground.tenants),
@@ -133,13 +136,11 @@ def _introspection(ground: Ground) -> Operation:
     return Operation("introspection", Target.ROLLCALL, lambda _most: requests, holds=b'"active":true')
 
 
-def _read_one(ground: Ground) -> Operation:
+def _read_one(name: str, tenants: Sequence[Tenant]) -> Operation:
     requests = _shuffled(
-        request("GET", f"/scim/v2/Users/{person.id}", _bearer(tenant))
-        for tenant in ground.tenants
-        for person in tenant.sample
+        request("GET", f"/scim/v2/Users/{person.id}", _bearer(tenant)) for tenant in tenants for person in tenant.sample
     )
-    return Operation("read one", Target.ROLLCALL, lambda _most: requests, holds=b'"userName"')
+    return Operation(name, Target.ROLLCALL, lambda _most: requests, holds=b'"userName"')
 
 
 def _look_up(ground: Ground, crowd: int) -> Operation:
@@ -152,12 +153,12 @@ def _look_up(ground: Ground, crowd: int) -> Operation:
     return Operation(name, Target.ROLLCALL, lambda _most: requests, holds=b'"totalResults":1,')
 
 
-def _page(ground: Ground, name: str, last_start: int) -> Operation:
+def _page(name: str, tenants: Sequence[Tenant], last_start: int) -> Operation:
     lot = random.Random(7643)
     requests = [
         request("GET", f"/scim/v2/Users?startIndex={1 + lot.randrange(last_start)}&count={PAGE}", _bearer(tenant))
-        for tenant in ground.tenants
-        for _ in range(-(-500 // len(ground.tenants)))
+        for tenant in tenants
+        for _ in range(-(-500 // len(tenants)))
     ]
     return Operation(name, Target.ROLLCALL, lambda _most: requests, holds=b'"totalResults":')
 

@@ -73,7 +73,29 @@ BEGIN
     RETURN u;
 END $$;
 
--- The look-ups providers make before every create: one comparison with one indexed attribute.
+-- The look-up providers make before every create and all day: who has this userName.
+CREATE FUNCTION scim_find_user_name(p_tenant uuid, p_token uuid, p_digest bytea, p_value text, p_base text)
+RETURNS user_result LANGUAGE plpgsql AS $$
+DECLARE
+    g gate_result;
+    u user_result;
+BEGIN
+    g := gate(p_tenant, p_token, p_digest, 'read');
+    u := opened(g);
+    IF g.verdict <> 'ok' THEN
+        RETURN u;
+    END IF;
+    SELECT s.id, s.document::text, s.version, s.created_at, s.last_modified
+      INTO u.id, u.document, u.version, u.created_at, u.last_modified
+      FROM users s WHERE s.tenant_id = p_tenant AND s.user_name_key = p_value;
+    u.total := FOUND::integer;
+    IF EXISTS (SELECT FROM group_users m WHERE m.tenant_id = p_tenant AND m.user_id = u.id) THEN
+        u.groups := groups_of(p_tenant, u.id, p_base);
+    END IF;
+    RETURN u;
+END $$;
+
+-- The other look-ups: one comparison with one indexed attribute.
 -- Always at least one row: the gate's verdict, with id NULL when nobody was found.
 CREATE FUNCTION scim_find(
     p_tenant uuid, p_token uuid, p_digest bytea, p_attribute text, p_value text, p_offset integer, p_count integer,
@@ -87,17 +109,6 @@ BEGIN
     g := gate(p_tenant, p_token, p_digest, 'read');
     u := opened(g);
     IF g.verdict <> 'ok' THEN
-        RETURN NEXT u;
-        RETURN;
-    END IF;
-    IF p_attribute = 'userName' AND p_offset = 0 AND p_count > 0 THEN  -- one or nobody, and asked all day
-        SELECT s.id, s.document::text, s.version, s.created_at, s.last_modified
-          INTO u.id, u.document, u.version, u.created_at, u.last_modified
-          FROM users s WHERE s.tenant_id = p_tenant AND s.user_name_key = p_value;
-        u.total := FOUND::integer;
-        IF EXISTS (SELECT FROM group_users m WHERE m.tenant_id = p_tenant AND m.user_id = u.id) THEN
-            u.groups := groups_of(p_tenant, u.id, p_base);
-        END IF;
         RETURN NEXT u;
         RETURN;
     END IF;

@@ -1,7 +1,7 @@
 """Questions about people and groups: whom a list request means, and a page of them.
 
-The look-ups that providers make all day are single statements (``scim_find``, ``scim_page``, ``scim_find_groups``); any
-other question is compiled to SQL and asked behind the same gate, inside the tenant.
+The look-ups that providers make all day are single statements (``scim_find_user_name`` and others beside it); any other
+question is compiled to SQL and asked behind the same gate, inside the tenant.
 """
 
 from collections.abc import Sequence
@@ -39,6 +39,7 @@ LONGEST_SEARCH: Final = "5s"
 
 _ADMIT = "SELECT * FROM gate($1, $2, $3, 'read')"
 _FIND = "SELECT * FROM scim_find($1, $2, $3, $4, $5, $6, $7, $8)"
+_FIND_USER_NAME = "SELECT * FROM scim_find_user_name($1, $2, $3, $4, $5)"
 _PAGE = "SELECT * FROM scim_page($1, $2, $3, $4, $5, $6)"
 _GROUPS = "SELECT * FROM scim_find_groups($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 # Compiling to machine code takes longer than these run, and a plan is only as good as the values it is made for.
@@ -69,6 +70,9 @@ def hot_statement(call: Call, query: Query) -> tuple[str, *tuple[object, ...]]:
         return _GROUPS, *who, *(query.hot or (None, None)), *span, query.members
     if query.hot is None:
         return _PAGE, *who, *span
+    attribute, value = query.hot
+    if attribute == "userName" and query.start_index == 1 and query.count > 0:
+        return _FIND_USER_NAME, *who, value, base_url
     return _FIND, *who, *query.hot, *span
 
 
