@@ -7,6 +7,7 @@ the gate again and applies it, unless somebody else was quicker: then it is work
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from dataclasses import replace as with_changes
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from rollcall.access import gate
 from rollcall.access.gate import Admitted, Call
 from rollcall.access.memory import Remembered
 from rollcall.db import Connection, Pool, Row, fetchrow_again
-from rollcall.directory import mapping, search
+from rollcall.directory import at_once, mapping, rendering, search
 from rollcall.directory import standing as standings
 from rollcall.directory.calls import (
     Answer,
@@ -29,9 +30,9 @@ from rollcall.directory.calls import (
     refused,
     trace,
 )
-from rollcall.directory.mapping import Cause, Document, Stored
+from rollcall.directory.mapping import Document, Stored
 from rollcall.scim import documents, profiles
-from rollcall.scim.conditions import proceeds
+from rollcall.scim.conditions import UNCONDITIONAL, proceeds
 from rollcall.scim.errors import InvalidValue, NobodysToken, NotFound, SCIMException, Uniqueness
 from rollcall.scim.plain import PlainUser
 from rollcall.scim.resources import User
@@ -56,9 +57,9 @@ async def read(call: Call, user_id: str) -> Answer:
     row, admitted = await _admit(call, "read", search.resource_id(user_id))
     if row["id"] is None:
         raise await refused(admitted, NotFound())
-    needed = await check_conditions(admitted, _etag(row), target=row["id"], reading=True)
+    needed = await check_conditions(admitted, rendering.etag(row), target=row["id"], reading=True)
     trace(admitted, user_id)
-    return with_changes(_answer(call, row, row["document"], row["groups"]), known=not needed)
+    return with_changes(rendering.answer(call, row, row["document"], row["groups"]), known=not needed)
 
 
 async def me(call: Call, needs: str) -> tuple[Call, str]:
@@ -97,7 +98,7 @@ async def posted(call: Call, read: ReadPayload) -> tuple[Call, dict[str, object]
 
 def rendered(call: Call, row: Row) -> bytes:
     """One person of a page."""
-    return _answer(call, row, row["document"], row["groups"]).body
+    return rendering.answer(call, row, row["document"], row["groups"]).body
 
 
 async def create(call: Call, read: ReadPayload) -> Answer:
@@ -106,13 +107,8 @@ async def create(call: Call, read: ReadPayload) -> Answer:
     Raises:
         SCIMException: the gate refuses, the body can't be read, the userName is taken, or the roles conflict.
     """
-    caller = None if call.has_permit else call.door.memory.recall(call.token)
-    if caller is not None and (admitted := await gate.admit_remembered(call, caller)) is not None:
-        if (created := await _create_at_once(admitted, caller, read)) is not None:
-            return created
-        if call.door.memory.recall(call.token) is not None:
-            call = admitted.call  # what it was remembered by still holds, and so does the permit it took
-    return await _create(call, read)
+    outcome = await at_once.tried(call, partial(at_once.create, read))
+    return outcome if isinstance(outcome, Answer) else await _create(outcome, read)
 
 
 async def _create(call: Call, read: ReadPayload) -> Answer:
@@ -136,7 +132,7 @@ async def _create(call: Call, read: ReadPayload) -> Answer:
             rule,
             row["rule_version"],
             judged,
-            _cause(call),
+            at_once.cause(call),
             former=None if former is None else former["account_id"],
         )
         if former is not None:
@@ -144,7 +140,7 @@ async def _create(call: Call, read: ReadPayload) -> Answer:
         result = await _write(call, _CREATE, change, payload=payload)
         match result["verdict"]:
             case "done":
-                return _answer(call, result, orjson.dumps(document), None)
+                return rendering.answer(call, result, orjson.dumps(document), None)
             case "uniqueness":
                 raise Uniqueness("userName")
             case "former":
@@ -155,45 +151,6 @@ async def _create(call: Call, read: ReadPayload) -> Answer:
                     await gate.refuse_verdict(call, row)
             case _:
                 await gate.refuse_verdict(call, result)
-
-
-async def _create_at_once(admitted: Admitted, caller: Remembered, read: ReadPayload) -> Answer | None:
-    """Create a person in one statement, which passes the gate itself; the work is done before, from what is remembered.
-
-    None means that nothing was done and nothing said: the body can't be stored as it is, or something remembered is no
-    longer so. Then the gate is asked first, as always, and what is wrong is said after it.
-
-    Raises:
-        SCIMException: the gate refuses, or the userName is taken.
-    """
-    call = admitted.call
-    try:
-        payload = await read()
-        given = profiles.read_user(payload)
-        document = documents.document(given.user)
-        rule = mapping.read_rule(caller.rule)
-        judged = mapping.judge(rule, mapping.taken_up_again(standings.fresh(rule)), document)
-    except (SCIMException, standings.ConflictingRoles):
-        return None
-    if given.deviations and not caller.profile.tolerant:
-        return None
-    change = mapping.new_user(document, rule, caller.rule_version, judged, _cause(call))
-    change["remembered"] = {"profile": caller.profile.key, "rate": caller.rate, "burst": caller.burst}
-    result = await _write(call, _CREATE, change, payload=payload)
-    match result["verdict"]:
-        case "former":
-            return None
-        case "stale":
-            call.door.memory.forget(call.token)
-            return None
-        case "done" | "uniqueness":
-            admitted.deviated(given.deviations)
-            call.door.traces.used(call.token.tenant_id, call.token.id, call.arrived, call.origin.source)
-        case _:
-            await gate.refuse_verdict(call, result)
-    if result["verdict"] == "uniqueness":
-        raise Uniqueness("userName")
-    return _answer(call, result, orjson.dumps(document), None)
 
 
 async def replace(call: Call, user_id: str, read: ReadPayload) -> Answer:
@@ -223,6 +180,11 @@ async def patch(call: Call, user_id: str, read: ReadPayload) -> Answer:
         operations = given.operations
         return lambda document, own_id: documents.patched(document, operations, id=own_id)
 
+    if (person := search.resource_id(user_id)) is not None and call.conditions == UNCONDITIONAL:
+        outcome = await at_once.tried(call, partial(at_once.deactivate, person, read))
+        if isinstance(outcome, Answer):
+            return outcome
+        call = outcome
     return await _change(call, user_id, read, read_edit)
 
 
@@ -236,7 +198,7 @@ async def delete(call: Call, user_id: str) -> None:
     while True:
         if row["id"] is None:
             raise await refused(admitted, NotFound())
-        await check_conditions(admitted, _etag(row), target=row["id"])
+        await check_conditions(admitted, rendering.etag(row), target=row["id"])
         result = await _remove(call, row)
         match result["verdict"]:
             case "done":
@@ -335,7 +297,7 @@ async def _attempt(
         return _Attempt(row, refusal=NotFound())
     stored = _stored(row)
     try:
-        proceeds(call.conditions, _etag(row), reading=False)
+        proceeds(call.conditions, rendering.etag(row), reading=False)
         document = edit(stored.document, str(stored.id))
     except SCIMException as refusal:
         return _Attempt(row, refusal=refusal)
@@ -346,14 +308,10 @@ async def _attempt(
         return _Attempt(row, refusal=_refusal_of(conflict), case=mapping.case_of(document, conflict.reading))
     if document == stored.document and judged.standing == stored.standing:
         return _Attempt(row, case=mapping.taken_back(document, judged))
-    change = mapping.changed_user(stored, document, judged, _cause(call))
+    change = mapping.changed_user(stored, document, judged, at_once.cause(call))
     if through is None and depends_on_version(call):
         change["seen"] = _seen(call, row)
     return _Attempt(row, document, await _write(call, _SAVE, change, stored.id, payload=payload, through=through))
-
-
-def _quieted(admitted: Admitted, answer: Answer) -> Answer:
-    return with_changes(answer, quiet=not admitted.profile.patch_answers_body)
 
 
 async def _conclude(admitted: Admitted, attempt: _Attempt, payload: dict[str, object]) -> Answer:
@@ -366,10 +324,12 @@ async def _conclude(admitted: Admitted, attempt: _Attempt, payload: dict[str, ob
         await gate.note(
             admitted, "done", 200, "nothing to change", payload=payload, user_id=row["id"], case=attempt.case
         )
-        return _quieted(admitted, _answer(call, row, row["document"], row["groups"]))
+        return rendering.quieted(admitted, rendering.answer(call, row, row["document"], row["groups"]))
     match result["verdict"]:
         case "done":
-            return _quieted(admitted, _answer(call, result, orjson.dumps(attempt.document), row["groups"]))
+            return rendering.quieted(
+                admitted, rendering.answer(call, result, orjson.dumps(attempt.document), row["groups"])
+            )
         case "uniqueness":
             raise Uniqueness("userName")
         case "not_found":
@@ -468,29 +428,6 @@ def _stored(row: Row) -> Stored:
     )
 
 
-def _etag(row: Row) -> str:
-    return documents.etag(row["version"], row["groups"])
-
-
 def _seen(call: Call, row: Row) -> dict[str, object]:
     """What an entity tag stands for, so that the database can tell whether the person is still so."""
     return {"version": row["version"], "groups": row["groups"], "base": call.door.base_url}
-
-
-def _cause(call: Call) -> Cause:
-    return Cause(call.origin.request_id, call.arrived, "deactivated by the identity provider")
-
-
-def _answer(call: Call, row: Row, document: bytes | str, groups: str | None) -> Answer:
-    location = f"{call.door.base_url}/Users/{row['id']}"
-    body = documents.render(
-        document,
-        id=str(row["id"]),
-        resource_type="User",
-        created=row["created_at"],
-        last_modified=row["last_modified"],
-        version=row["version"],
-        location=location,
-        groups_json=groups,
-    )
-    return Answer(body, location, documents.etag(row["version"], groups))

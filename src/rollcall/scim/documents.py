@@ -74,6 +74,11 @@ def patched(
     return result
 
 
+def only_deactivates(patch: PatchOp[User]) -> bool:
+    """Whether all that *patch* says is ``active=false``."""
+    return _plain(patch) == {"active": False}
+
+
 def replaced(document: Mapping[str, object], user: User | PlainUser) -> dict[str, object]:
     """What is kept after a PUT of *user*: RFC 7644 §3.5.1 clears what it doesn't give.
 

@@ -1,0 +1,138 @@
+"""Changes in one statement, for callers who were admitted a moment ago: new people, and people who leave.
+
+The change is worked out before the gate is asked, from what is remembered of the caller, and the statement that writes
+it passes the gate itself. Whatever is not so plain is left to the way that asks first, so nothing is said to anybody
+before the gate has let them in, and nothing is done that this way would not do.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from rollcall.access import gate
+from rollcall.access.gate import Admitted, Call
+from rollcall.access.memory import Remembered
+from rollcall.db import Row, fetchrow_again
+from rollcall.directory import mapping, rendering
+from rollcall.directory import standing as standings
+from rollcall.directory.calls import Answer, ReadPayload
+from rollcall.directory.mapping import Cause
+from rollcall.scim import documents, profiles
+from rollcall.scim.errors import SCIMException, Uniqueness
+
+_CREATE = "SELECT * FROM scim_create_user($1, $2, $3, $4, $5)"
+_DEACTIVATE = "SELECT * FROM scim_deactivate_user($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+
+Attempt = Callable[[Admitted, Remembered], Awaitable[Answer | None]]
+"""A change tried in one statement. None: nothing was done and nothing said."""
+
+
+async def tried(call: Call, attempt: Attempt) -> Answer | Call:
+    """Try a change at once, if its caller is remembered. Without an answer, the call goes on as it is returned.
+
+    Raises:
+        SCIMException: the gate refuses, or what is stored stands against the change.
+    """
+    caller = None if call.has_permit else call.door.memory.recall(call.token)
+    if caller is None or (admitted := await gate.admit_remembered(call, caller)) is None:
+        return call
+    answer = await attempt(admitted, caller)
+    if answer is not None:
+        return answer
+    # What the caller was remembered by still holds, and so does the permit it took; or neither does.
+    return call if call.door.memory.recall(call.token) is None else admitted.call
+
+
+async def create(read: ReadPayload, admitted: Admitted, caller: Remembered) -> Answer | None:
+    """Take a new person in.
+
+    Raises:
+        SCIMException: the gate refuses, or the userName is taken.
+    """
+    call = admitted.call
+    try:
+        payload = await read()
+        given = profiles.read_user(payload)
+        document = documents.document(given.user)
+        rule = mapping.read_rule(caller.rule)
+        judged = mapping.judge(rule, mapping.taken_up_again(standings.fresh(rule)), document)
+    except (SCIMException, standings.ConflictingRoles):
+        return None
+    if given.deviations and not caller.profile.tolerant:
+        return None
+    change = mapping.new_user(document, rule, caller.rule_version, judged, cause(call))
+    change["remembered"] = _remembered(caller)
+    result = await _written(call, _CREATE, mapping.as_json(change), mapping.as_json(call.described(payload)))
+    if not await _stands(admitted, result, given.deviations):
+        return None
+    if result["verdict"] == "uniqueness":
+        raise Uniqueness("userName")
+    return rendering.answer(call, result, orjson.dumps(document), None)
+
+
+async def deactivate(person: UUID, read: ReadPayload, admitted: Admitted, caller: Remembered) -> Answer | None:
+    """Close every way in, if the PATCH says nothing but ``active=false`` and the person is active.
+
+    The role stays as it was, as it does whenever somebody leaves; so nothing has to be worked out.
+
+    Raises:
+        SCIMException: the gate refuses.
+    """
+    call = admitted.call
+    try:
+        payload = await read()
+        given = profiles.read_patch(payload, admitted.unknown_in_patch)
+    except SCIMException:
+        return None
+    if not documents.only_deactivates(given.operations) or (given.deviations and not caller.profile.tolerant):
+        return None
+    result = await _written(
+        call,
+        _DEACTIVATE,
+        person,
+        call.door.base_url,
+        mapping.as_json(_remembered(caller)),
+        cause(call).reason,
+        call.arrived,
+        mapping.as_json(call.described(payload)),
+    )
+    if not await _stands(admitted, result, given.deviations):
+        return None
+    return rendering.quieted(admitted, rendering.answer(call, result, result["document"], result["groups"]))
+
+
+def cause(call: Call) -> Cause:
+    """What stands in the records about a provider's change."""
+    return Cause(call.origin.request_id, call.arrived, "deactivated by the identity provider")
+
+
+def _remembered(caller: Remembered) -> dict[str, Any]:
+    """What the statement has to find as it was, beside the version of the role rule."""
+    return {"profile": caller.profile.key, "rate": caller.rate, "burst": caller.burst}
+
+
+async def _written(call: Call, statement: str, *what: object) -> Row:
+    token = call.token
+    row = await fetchrow_again(call.door.pool, statement, token.tenant_id, token.id, token.digest, *what)
+    assert row is not None
+    return row
+
+
+async def _stands(admitted: Admitted, result: Row, deviations: tuple[str, ...]) -> bool:
+    """Whether the statement has settled the call; then the call leaves its traces."""
+    call = admitted.call
+    match result["verdict"]:
+        case "done" | "uniqueness":
+            admitted.deviated(deviations)
+            call.door.traces.used(call.token.tenant_id, call.token.id, call.arrived, call.origin.source)
+            return True
+        case "former" | "elsewhere":
+            return False
+        case "stale":
+            call.door.memory.forget(call.token)
+            return False
+        case _:
+            await gate.refuse_verdict(call, result)
+    raise AssertionError("the gate's verdict has been raised")
