@@ -74,7 +74,7 @@ def main(  # noqa: PLR0913  # one for each option
             postgres[Target.SMALLER] = _postgres(smaller)
             wanted = growth(ground, smaller)
         bench = running.enter_context(ready(servers, postgres, connections=connections, seconds=seconds))
-        around = report.surroundings(_engine_versions(ground))
+        around = report.surroundings(engine_versions(ground))
         chosen = [each for each in wanted if not only or each.operation.name.startswith(only)]
         click.echo(f"{connections} connections, {rounds} rounds of {seconds:g} s, one web process; medians.")
         click.echo(report.heading(around))
@@ -116,7 +116,9 @@ def _postgres(ground: Ground) -> psutil.Process:
     return psutil.Process(ground.engines.postgres.process.pid)
 
 
-def _engine_versions(ground: Ground) -> dict[str, str]:
+def engine_versions(ground: Ground) -> dict[str, str]:
+    """What the engines say of themselves."""
+
     async def postgres() -> str:
         async with superuser(ground.engines) as connection:
             return await connection.fetchval("SHOW server_version")

@@ -175,7 +175,7 @@ class _Connection(asyncio.Protocol):
             return False
         if int(head[9:12]) != self._tally.load.status:
             raise UnexpectedAnswer(f"expected {self._tally.load.status}, got {self._head[:600]!r}")
-        self._missing = 0 if self._tally.load.status == 204 else _length(head) - len(body)
+        self._missing = _length(head) - len(body)
         self._unseen = True
         self._head = b""
         return True

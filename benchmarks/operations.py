@@ -51,7 +51,6 @@ AT_MOST_GROWN = 1 / 1.3
 """The least share of its rate that an operation keeps when what it works among grows."""
 
 PAGE = 100
-ANSWERED_WHOLE = 100
 _SCIM = "application/scim+json"
 _FORM = "application/x-www-form-urlencoded"
 _NUMBERS = count(1)
@@ -216,9 +215,7 @@ def _join(ground: Ground, groups: Sequence[Groups]) -> Operation:
             for tenant, person in ground.newcomers([each.tenant for each in groups], most)
         ]
 
-    # The list of a large group is not sent for a small change, and neither is what was asked for beside it.
-    status = 204 if members >= ANSWERED_WHOLE else 200
-    return Operation(name, Target.ROLLCALL, write, status=status, again=False)
+    return Operation(name, Target.ROLLCALL, write, holds=b'"displayName"', again=False)
 
 
 def _replace(name: str, tenants: Sequence[Tenant]) -> Operation:

@@ -202,6 +202,7 @@ DECLARE
     v_children uuid[] := '{}';
     v_users uuid[] := '{}';
     v_some uuid[];
+    v_inner uuid[];
     v_nested boolean := false;
     v_renamed boolean := false;
     v_external text;
@@ -231,12 +232,15 @@ BEGIN
         v_ids := ARRAY(SELECT DISTINCT e::uuid FROM jsonb_array_elements_text(v_step -> 'ids') e);
         IF v_step ->> 'op' <> 'remove' THEN
             v_found := ARRAY(SELECT id FROM users WHERE tenant_id = p_tenant AND id = ANY (v_ids));
-            v_some := ARRAY(SELECT id FROM groups WHERE tenant_id = p_tenant AND id = ANY (v_ids));
-            IF cardinality(v_found) + cardinality(v_some) < cardinality(v_ids) THEN
-                RAISE EXCEPTION '%', (SELECT e FROM unnest(v_ids) e WHERE e <> ALL (v_found || v_some) LIMIT 1)
+            v_inner := '{}';
+            IF cardinality(v_found) < cardinality(v_ids) THEN
+                v_inner := ARRAY(SELECT id FROM groups WHERE tenant_id = p_tenant AND id = ANY (v_ids));
+            END IF;
+            IF cardinality(v_found) + cardinality(v_inner) < cardinality(v_ids) THEN
+                RAISE EXCEPTION '%', (SELECT e FROM unnest(v_ids) e WHERE e <> ALL (v_found || v_inner) LIMIT 1)
                     USING ERRCODE = 'RC400';
             END IF;
-            IF cardinality(v_some) > 0 AND NOT v_nested THEN
+            IF cardinality(v_inner) > 0 AND NOT v_nested THEN
                 PERFORM pg_advisory_xact_lock(hashtextextended('nesting ' || p_tenant, 0));
                 v_nested := true;
             END IF;
@@ -265,12 +269,16 @@ BEGIN
                 INSERT INTO group_users (tenant_id, group_id, user_id)
                 SELECT p_tenant, s.id, e FROM unnest(v_found) e ON CONFLICT DO NOTHING RETURNING user_id)
             SELECT v_users || coalesce(array_agg(user_id), '{}') INTO v_users FROM come;
-            WITH come AS (
-                INSERT INTO group_children (tenant_id, group_id, child_id)
-                SELECT p_tenant, s.id, id FROM groups WHERE tenant_id = p_tenant AND id = ANY (v_ids)
-                    ON CONFLICT DO NOTHING RETURNING child_id)
-            SELECT coalesce(array_agg(child_id), '{}') INTO v_children FROM come;
-            c.changed := name_members(p_tenant, s.id, v_step) OR c.changed;
+            v_children := '{}';
+            IF cardinality(v_inner) > 0 THEN
+                WITH come AS (
+                    INSERT INTO group_children (tenant_id, group_id, child_id)
+                    SELECT p_tenant, s.id, e FROM unnest(v_inner) e ON CONFLICT DO NOTHING RETURNING child_id)
+                SELECT coalesce(array_agg(child_id), '{}') INTO v_children FROM come;
+            END IF;
+            IF v_step ? 'displays' OR v_step ->> 'op' = 'set' THEN
+                c.changed := name_members(p_tenant, s.id, v_step) OR c.changed;
+            END IF;
             IF cardinality(v_children) > 0 THEN
                 IF s.id = ANY (v_children) OR EXISTS (
                     SELECT FROM group_closure WHERE tenant_id = p_tenant AND descendant_id = s.id

@@ -125,10 +125,11 @@ async def replace(call: Call, group_id: str, read: ReadPayload) -> Answer:
     return answer(call, result, await _members(call, result["id"], _ANY_NUMBER))
 
 
-async def patch(call: Call, group_id: str, read: ReadPayload) -> Answer:
+async def patch(call: Call, group_id: str, read: ReadPayload, *, members: bool = True) -> Answer:
     """Change some attributes or members of a group (RFC 7644 §3.5.2), all of the operations or none.
 
-    The answer is quiet for a group of many members: they are neither read nor sent for a change of a few.
+    The answer is quiet for a group of many *members*, if they are wanted at all: they are neither read nor sent for a
+    change of a few.
 
     Raises:
         SCIMException: as for `replace`.
@@ -141,8 +142,10 @@ async def patch(call: Call, group_id: str, read: ReadPayload) -> Answer:
 
     admitted, result = await _change(call, group_id, read, read_wanted)
     quiet = not admitted.profile.patch_answers_body
-    members = None if quiet else await _members(call, result["id"], _FEW)
-    return with_changes(answer(call, result, members), quiet=members is None)
+    if quiet or not members:
+        return with_changes(answer(call, result, _NOBODY), quiet=quiet)
+    few = await _members(call, result["id"], _FEW)
+    return with_changes(answer(call, result, few), quiet=few is None)
 
 
 async def _change(

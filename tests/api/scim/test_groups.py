@@ -201,6 +201,12 @@ async def test_a_large_group_is_not_sent_for_a_small_change(acme: Tenant) -> Non
     assert answer.status_code == 204
     assert len(await members_of(acme, group)) == 102
 
+    asked = f"/Groups/{group['id']}?excludedAttributes=members"
+    rename = patch_op({"op": "replace", "path": "displayName", "value": "All of us"})
+    renamed = (await acme.scim.patch(asked, json=rename)).json()
+    assert renamed["displayName"] == "All of us"
+    assert "members" not in renamed
+
 
 async def test_a_group_gives_a_role(acme: Tenant) -> None:
     """Joining a group with a role's name gives the role at once; leaving it means the default."""

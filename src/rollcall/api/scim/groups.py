@@ -42,11 +42,12 @@ async def replace_group(request: AnyRequest, group_id: FromPath[str]) -> Respons
 async def patch_group(request: AnyRequest, group_id: FromPath[str]) -> Response[bytes]:
     """Change a group's name, or some of its members.
 
-    Answers 204 for a group of many members: a change of a few never reads or sends them all.
+    Answers 204 for a group of many members, unless other attributes are asked for: a change of a few members never
+    reads or sends them all.
     """
     call = call_of(request, "groups.patch")
     selection = await selection_of(call, "write", request.query_params)
-    patched = await groups.patch(call, group_id, payload_of(request))
+    patched = await groups.patch(call, group_id, payload_of(request), members=selection.of_members)
     return nothing(patched) if patched.quiet else resource(patched, selection)
 
 
