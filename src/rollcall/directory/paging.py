@@ -58,7 +58,7 @@ def statement(query: Query, tenant_id: UUID, base_url: str) -> Select[Any]:
     """
     places = _PLACES[query.kind](tenant_id, base_url)
     found = _found(places, query)
-    counted = select(func.count().label("total")).select_from(found).subquery("counted")
+    counted = _total(query, found, tenant_id).subquery("counted")
     chosen = _chosen(query, found)
     own = select(*places.columns(members=query.members)).where(places.mine, places.row.id == chosen.c.id)
     # The limit keeps this a look-up for each of the page's few; joined as a table it may be read through for them.
@@ -90,6 +90,13 @@ def _found(places: Places, query: Query) -> CTE:
     chosen = select(places.row.id.label("id"), sorted_by)
     found = chosen.where(places.mine, _meant(places, query)).cte("found")
     return found.prefix_with("NOT MATERIALIZED" if query.tree is None else "MATERIALIZED")
+
+
+def _total(query: Query, found: CTE, tenant_id: UUID) -> Select[Any]:
+    """How many a query finds; how many people there are altogether is kept, and need not be counted."""
+    if query.tree is None and query.kind is USERS:
+        return select(func.people_in(tenant_id).label("total"))
+    return select(func.count().label("total")).select_from(found)
 
 
 def _meant(places: Places, query: Query) -> Condition:
