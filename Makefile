@@ -5,7 +5,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up test check bench lock clean sound embedded dev
+.PHONY: help up test faults check bench leaving lock clean sound embedded dev
 
 ARGS ?=
 
@@ -13,13 +13,16 @@ PIP := .venv/bin/python -m pip install -q --disable-pip-version-check --no-input
 PROJECT := $(PIP) --no-deps --no-build-isolation -e .
 
 help: ## list these targets
-	@awk -F ' ## ' '/^[a-z]+:.* ## / { sub(/:.*/, "", $$1); printf "  make %-6s %s\n", $$1, $$2 }' Makefile
+	@awk -F ' ## ' '/^[a-z]+:.* ## / { sub(/:.*/, "", $$1); printf "  make %-7s %s\n", $$1, $$2 }' Makefile
 
 up: embedded ## the whole product on this machine, with engines of its own (ARGS="...")
 	@exec .venv/bin/python -m rollcall up $(ARGS)
 
 test: dev ## all tests (ARGS="tests/engines -k lock" for some)
 	@.venv/bin/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+faults: dev ## processes killed and servers gone in the middle of departures: slow, not part of "test"
+	@.venv/bin/python -m pytest --show-capture=no --tb=short $(or $(ARGS),tests/faults)
 
 check: dev ## style, types, and who may import whom
 	.venv/bin/ruff check
@@ -29,6 +32,9 @@ check: dev ## style, types, and who may import whom
 
 bench: dev ## how fast it is, beside bare floors measured in the same run (ARGS="...")
 	@.venv/bin/python -m benchmarks $(ARGS)
+
+leaving: dev ## from "they left" until nobody lets them in and everybody knows (ARGS="...")
+	@.venv/bin/python -m benchmarks.leaving $(ARGS)
 
 lock: sound ## bring the lock files in line with pyproject.toml (ARGS=--upgrade for newer versions)
 	@set -e; \

@@ -171,12 +171,25 @@ class Stage:
 
 
 @click.command()
-@click.option("--people", default=10_000, show_default=True, type=click.IntRange(20, 1_000_000), help="Who leave.")
+@click.option(
+    "--people",
+    default=10_000,
+    show_default=True,
+    type=click.IntRange(20, 1_000_000),
+    help="Who leave and are asked about.",
+)
+@click.option(
+    "--at-once",
+    default=10_000,
+    show_default=True,
+    type=click.IntRange(2, 1_000_000),
+    help="Who leave as fast as they can.",
+)
 @click.option("--connections", default=16, show_default=True, type=click.IntRange(1, 256), help="Busy at a time.")
 @click.option("--idle", default=60, show_default=True, type=click.IntRange(2, 10_000), help="Who leave one by one.")
 @click.option("--seconds", default=20.0, show_default=True, type=click.FloatRange(1, 600), help=f"At {PACE} a second.")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures here.")
-def main(people: int, connections: int, idle: int, seconds: float, json_file: Path | None) -> None:
+def main(people: int, at_once: int, connections: int, idle: int, seconds: float, json_file: Path | None) -> None:
     """Have people leave, and measure what follows, on engines and processes of its own."""
     with tempfile.TemporaryDirectory(prefix="rollcall-leaving-") as folder, ExitStack() as running:
         ground = running.enter_context(laid_out(Path(folder) / "ground", people=200, tenants=1, say=click.echo))
@@ -184,13 +197,13 @@ def main(people: int, connections: int, idle: int, seconds: float, json_file: Pa
         around = surroundings(engine_versions(ground))
         click.echo("\n".join(["", *(f"{name:<12} {what}" for name, what in around.items()), ""]))
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
+            loop.run(_warm_up(stage))
             alone = _one_by_one(loop, stage, idle)
             paced = _at_pace(loop, stage, round(PACE * seconds))
-            flood = _at_once(loop, stage, people, connections)
+            flood = _at_once(loop, stage, at_once, connections)
             leavers = stage.leavers(people)
             refusals = loop.run(_refuse(stage, leavers, connections))
             click.echo(_of_refusals(refusals, connections))
-            loop.run(_until_told(stage, leavers))
         if json_file is not None:
             tellings = {"one by one": alone, f"{PACE} a second": paced, "as fast as they go": flood}
             figures = {
@@ -315,6 +328,13 @@ def _at_once(loop: asyncio.Runner, stage: Stage, count: int, connections: int) -
     return _said("as fast as they go", loop.run(measure()))
 
 
+async def _warm_up(stage: Stage) -> None:
+    """Have somebody leave and wait for the receipt: by then every part has started."""
+    leavers = await asyncio.to_thread(stage.leavers, 20)
+    await _over_connections(stage, leavers, 1, lambda _: 0.0)
+    await _until_told(stage, leavers)
+
+
 async def _over_connections(
     stage: Stage, leavers: Sequence[Leaver], connections: int, not_before: Callable[[int], float]
 ) -> dict[str, float]:
@@ -398,7 +418,8 @@ async def _refuse(stage: Stage, leavers: Sequence[Leaver], connections: int) -> 
 async def _watch(found: Refusals, provider: Talker, product: Talker, leaver: Leaver) -> None:
     """Have somebody leave while another connection asks about them without a pause."""
     for question in leaver.questions:
-        found.good_before += await _is_good(product, question)
+        good = await _is_good(product, question)  # first the answer, then the sum: others add to it meanwhile
+        found.good_before += good
     begun = time.monotonic()
     departure = asyncio.create_task(_leave(provider, leaver))
     turn = 0
@@ -412,16 +433,18 @@ async def _watch(found: Refusals, provider: Talker, product: Talker, leaver: Lea
     found.departures += 1
     found.slowest_departure = max(found.slowest_departure, time.monotonic() - begun)
     for question in leaver.questions:
+        good = await _is_good(product, question)
         found.asked_at_once += 1
-        found.accepted_after += await _is_good(product, question)
+        found.accepted_after += good
 
 
 async def _ask_later(found: Refusals, spare: "asyncio.Queue[Talker]", leaver: Leaver, seconds: float) -> None:
     await asyncio.sleep(seconds)
     product = await spare.get()
     for question in leaver.questions:
+        good = await _is_good(product, question)
         found.asked_later += 1
-        found.accepted_after += await _is_good(product, question)
+        found.accepted_after += good
     spare.put_nowait(product)
 
 

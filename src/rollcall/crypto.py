@@ -102,9 +102,17 @@ class CannotOpen(Exception):
 
     def __init__(self) -> None:
         super().__init__(
-            "A stored secret can't be opened. See that ROLLCALL_SECRET_KEYS still names every key that was ever in it, "
-            "on every process; the first one seals, all of them open."
+            "A stored secret can't be opened. See that ROLLCALL_SECRET_KEYS names the key that sealed it, on every "
+            "process; the first one seals, all of them open, and 'rollcall secret reseal' lets you drop the others."
         )
+
+
+class Under(StrEnum):
+    """Which of the keys a sealed secret opens with."""
+
+    FIRST = "first"
+    OLDER = "older"
+    NONE = "none"
 
 
 class Sealer:
@@ -114,7 +122,8 @@ class Sealer:
     """
 
     def __init__(self, keys: Sequence[str]) -> None:
-        self._fernet = MultiFernet([Fernet(key) for key in keys])
+        fernets = [Fernet(key) for key in keys]
+        self._first, self._fernet = MultiFernet(fernets[:1]), MultiFernet(fernets)
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -134,10 +143,27 @@ class Sealer:
         Raises:
             CannotOpen: none of the keys fits, or the text has been altered.
         """
-        try:
-            return self._fernet.decrypt(sealed)
-        except (InvalidToken, ValueError):  # the second for what is not even ASCII
-            raise CannotOpen from None
+        opened = _opened(self._fernet, sealed)
+        if opened is None:
+            raise CannotOpen
+        return opened
+
+    def under(self, sealed: str) -> Under:
+        """Which key it takes to open this."""
+        if _opened(self._first, sealed) is not None:
+            return Under.FIRST
+        return Under.NONE if _opened(self._fernet, sealed) is None else Under.OLDER
+
+    def resealed(self, sealed: str) -> str:
+        """The same secret under the first key; as it is where that is so already, or where no key opens it."""
+        return self.seal(self.open(sealed)) if self.under(sealed) is Under.OLDER else sealed
+
+
+def _opened(fernet: MultiFernet, sealed: str) -> bytes | None:
+    try:
+        return fernet.decrypt(sealed)
+    except (InvalidToken, ValueError):  # the second for what is not even ASCII
+        return None
 
 
 def new_secret_key() -> str:

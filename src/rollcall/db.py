@@ -95,12 +95,20 @@ class Database:
         await self.engine.dispose()
 
 
-def alchemy_config(url: str, *, pool_size: int = 4) -> SQLAlchemyAsyncConfig:
+LONGEST_STATEMENT = 120.0
+"""Seconds that a statement of management work may take; a connection that died without a word is given up by then."""
+
+
+def alchemy_config(url: str, *, pool_size: int = 4, longest_statement: float | None = None) -> SQLAlchemyAsyncConfig:
     """advanced-alchemy's configuration for *url* (``postgresql://…``)."""
     return SQLAlchemyAsyncConfig(
         connection_string=url.replace("postgresql://", "postgresql+asyncpg://", 1),
         engine_config=EngineConfig(
-            pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True, hide_parameters=True
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            pool_pre_ping=True,
+            hide_parameters=True,
+            connect_args={"command_timeout": longest_statement},
         ),
         session_config=AsyncSessionConfig(expire_on_commit=False),
         alembic_config=AlembicAsyncConfig(
@@ -116,7 +124,9 @@ async def connect(settings: Settings) -> Database:
         OSError, asyncpg.PostgresError: the server can't be reached or refuses the role.
     """
     url = settings.database_url.get_secret_value()
-    config = alchemy_config(url, pool_size=max(2, settings.database_pool_size // 2))
+    config = alchemy_config(
+        url, pool_size=max(2, settings.database_pool_size // 2), longest_statement=LONGEST_STATEMENT
+    )
     pool = HotPool(url, settings.database_pool_size)
     async with pool.acquire():
         pass  # whoever connects learns at once whether it is possible

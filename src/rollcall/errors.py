@@ -52,6 +52,17 @@ class Taken(Conflict):
     code = "taken"
 
 
+class TooManyRequests(Refusal):
+    """So much of this is under way that more has to wait for *retry_after* seconds."""
+
+    status = 429
+    code = "too_many_requests"
+
+    def __init__(self, detail: str, *, retry_after: int) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+
+
 class Invalid(Refusal):
     """What was sent can't be read as what it should be."""
 

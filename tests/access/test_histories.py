@@ -107,9 +107,25 @@ class Histories(RuleBasedStateMachine):
         assert answer.status_code in (200, 204), answer.text
         self.saw(f"left by {way}")
         person.active = False
-        for credential in self.credentials:
-            if credential.owner is person:
-                credential.live = False
+        self.ended(person)
+
+    @precondition(lambda self: self.attached() and self.detached())
+    @rule(who=chosen, whom=chosen)
+    def link(self, who: int, whom: int) -> None:
+        """An admin says that somebody is a person who was removed before."""
+        person, former = self.attached()[who % len(self.attached())], self.detached()[whom % len(self.detached())]
+        address = f"{self.tenant.v1}/people/{person.id}/link"
+        answer = self.ground.run(self.ground.callers.operator.post(address, json={"former": former.id}))
+        if self.meant_by(former.id) not in (former, person):
+            assert (answer.status_code, answer.json()["code"]) == (409, "not_linkable"), answer.text
+            self.saw("id in use")
+            return
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["id"] == former.id
+        self.saw("linked")
+        former.scim_id, former.active, former.external_id = person.scim_id, person.active, person.external_id
+        person.scim_id, person.active, person.external_id = None, False, None
+        self.ended(person)
 
     @precondition(lambda self: self.attached())
     @rule(who=chosen, by_hand=st.booleans())
@@ -129,7 +145,7 @@ class Histories(RuleBasedStateMachine):
     @rule(who=chosen, kind=st.sampled_from(["session", "token", "provider's token", "passkey", "external"]))
     def give(self, who: int, kind: str) -> None:
         """Somebody is given a credential; who may not come in gets none."""
-        person = self.people[who % len(self.people)]
+        person = self.meant_by(self.people[who % len(self.people)].id)
         credential = Credential(person)
         refusal = self.ground.run(self.refusal_of(kind, credential))
         if refusal is not None:
@@ -223,6 +239,20 @@ class Histories(RuleBasedStateMachine):
         if credential.live:
             self.credentials.append(Credential(credential.owner, text=answer.json()["token"]))
 
+    def meant_by(self, given: str) -> Person:
+        """Who is found by this id: the person whose resource has it, else the account's."""
+        return min((each for each in self.people if given in (each.id, each.scim_id)), key=lambda x: x.scim_id != given)
+
+    def ended(self, person: Person) -> None:
+        """Nothing that this account opened is good any more."""
+        for credential in self.credentials:
+            if credential.owner is person:
+                credential.live = False
+
+    def detached(self) -> list[Person]:
+        """Those whose resource was removed."""
+        return [person for person in self.people if person.scim_id is None]
+
     def attached(self) -> list[Person]:
         """Those whom the provider has a resource of."""
         return [person for person in self.people if person.scim_id is not None]
@@ -240,7 +270,7 @@ class Histories(RuleBasedStateMachine):
 
 
 async def test_nothing_closed_is_ever_good_again(callers: Callers) -> None:
-    """Over random histories of joining, leaving, returning, relinking and namesakes, what is live is what should be."""
+    """Over random histories of people who come, go, return and are linked, what is live is what should be."""
     ground = Ground(callers, asyncio.get_running_loop())
     machine = type("OnThisGround", (Histories,), {"ground": ground})
     bounds = settings(
@@ -255,6 +285,7 @@ async def test_nothing_closed_is_ever_good_again(callers: Callers) -> None:
     await asyncio.to_thread(run_state_machine_as_test, machine, settings=bounds)
     for what in (
         "relinked",
+        "linked",
         "new",
         "name taken",
         "returned",

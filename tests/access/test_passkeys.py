@@ -11,7 +11,7 @@ import pytest
 
 from authenticator import Authenticator, begun, decoded, encoded, registered, sign_in_begun, signed_in
 from factories import Callers, Tenant, a_tenant, deactivation, patch_op
-from rollcall.access import authenticators, passkeys, revocation
+from rollcall.access import authenticators, challenges, passkeys, revocation
 from rollcall.access.authenticators import relying_party
 from rollcall.db import Connection
 from rollcall.settings import Settings
@@ -444,3 +444,34 @@ def test_settings_of_the_relying_party(settings: Settings) -> None:
     assert relying_party(settings.model_copy(update=said)) == authenticators.RelyingParty(
         "acme.test", "Acme", ("https://app.acme.test",)
     )
+
+
+async def test_sign_ins_under_way(callers: Callers, owner: Connection) -> None:
+    """Beyond so many unfinished sign-ins of a tenant no more begin until some are over; all else goes on."""
+    tenant, other = await a_tenant(callers), await a_tenant(callers)
+    maria = await tenant.person()
+    device = await registered(tenant, maria)
+    begun_before = await sign_in_begun(callers, tenant)
+    await owner.execute(
+        "INSERT INTO passkey_challenges (tenant_id, id, purpose, challenge, expires_at) "
+        "SELECT $1, gen_random_uuid(), 'sign_in', 'x', clock_timestamp() + make_interval(secs => 60 + n) "
+        "FROM generate_series(1, $2::integer) n",
+        UUID(tenant.id),
+        challenges.MOST_SIGN_INS - 1,
+    )
+
+    refused = await callers.product.post(f"{tenant.v1}/passkeys/sign-in/begin")
+
+    assert (refused.status_code, refused.json()["code"]) == (429, "too_many_requests"), refused.text
+    assert 1 <= int(refused.headers["retry-after"]) <= 61
+    await registered(tenant, maria)
+    assert (await sign_in_begun(callers, other))["challenge"]
+    assert (await sign_in(tenant, begun_before, device.get(begun_before["options"]))).status_code == 201
+    assert (await signed_in(tenant, device)).status_code == 201
+    await sign_in_begun(callers, tenant)
+    assert (await callers.product.post(f"{tenant.v1}/passkeys/sign-in/begin")).status_code == 429
+    await owner.execute(
+        "UPDATE passkey_challenges SET expires_at = clock_timestamp() - interval '1 second' WHERE tenant_id = $1",
+        UUID(tenant.id),
+    )
+    await sign_in_begun(callers, tenant)

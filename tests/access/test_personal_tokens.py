@@ -162,3 +162,12 @@ async def test_not_among_the_tenants(callers: Callers) -> None:
     issued = (await issue(tenant, await tenant.person())).json()
     assert issued["id"] not in {each["id"] for each in (await callers.operator.get(f"{tenant.v1}/tokens")).json()}
     turned_down(await callers.operator.post(f"{tenant.v1}/tokens/{issued['id']}/rotate"), 403, "forbidden")
+
+
+async def test_a_scope_that_can_not_be_stored(callers: Callers) -> None:
+    """A NUL in a scope is refused like any other that is no word."""
+    tenant = await a_tenant(callers)
+    maria = await tenant.person()
+    wanted = {"label": "hers", "scopes": ["repo:\x00"]}
+    address = f"{tenant.v1}/people/{maria['id']}/tokens"
+    assert (await callers.product.post(address, json=wanted)).status_code == 400

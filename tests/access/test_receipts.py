@@ -12,12 +12,13 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from authlib.jose import JsonWebKey, JsonWebToken  # pyright: ignore[reportMissingTypeStubs]  # it ships no types
 from click.testing import CliRunner, Result
 from joserfc import jws
 from joserfc.jwk import OctKey, RSAKey
 
+from authenticator import registered, signed_in
 from factories import Callers, Tenant, a_tenant, deactivation
+from other_libraries import read_by_authlib
 from rollcall.access import receipts, signing
 from rollcall.access.receipts import Told
 from rollcall.cli.main import main
@@ -51,10 +52,30 @@ async def test_receipt(callers: Callers, owner: Connection) -> None:
     assert await settle(tenant, message)
     (receipt,) = (await callers.operator.get(f"{tenant.v1}/people/{person}/receipts")).json()
     assert (receipt["closed"]["sessions"], receipt["closed"]["tokens"]) == (1, 0)
-    assert receipt["purged"] == {"sessions": 1}
+    assert receipt["purged"] == {"sessions": 1, "passkeys": 0}
     assert receipt["request_id"] == f"leave-{person[-12:]}"
     assert receipt["arrived_at"] <= receipt["closed_at"] <= receipt["settled_at"]
     assert await owner.fetchval("SELECT count(*) FROM sessions WHERE account_id = $1", UUID(person)) == 0
+
+
+async def test_devices_are_forgotten(callers: Callers, owner: Connection) -> None:
+    """Settled, nothing says any more which devices somebody had; the receipt counts them, and other people's stay."""
+    tenant = await a_tenant(callers)
+    maria, noor = await tenant.person(), await tenant.person()
+    devices = [await registered(tenant, person) for person in (maria, maria, noor)]
+    await tenant.external(maria)
+    await tenant.scim.patch(f"/Users/{maria['id']}", json=deactivation())
+    message = await owner.fetchval(
+        "SELECT id FROM outbox WHERE account_id = $1 AND topic = 'user.deactivated'", UUID(maria["id"])
+    )
+    assert await settle(tenant, message)
+
+    (receipt,) = (await callers.operator.get(f"{tenant.v1}/people/{maria['id']}/receipts")).json()
+    assert (receipt["closed"]["passkeys"], receipt["purged"]) == (2, {"sessions": 0, "passkeys": 2})
+    kept = await owner.fetch("SELECT credential_id FROM passkeys WHERE tenant_id = $1", UUID(tenant.id))
+    assert [row["credential_id"] for row in kept] == [devices[2].credential_id]
+    await callers.operator.post(f"{tenant.v1}/people/{maria['id']}/reactivate")
+    assert [(await signed_in(tenant, device)).status_code for device in devices] == [403, 403, 201]
 
 
 async def test_settling_twice(callers: Callers, owner: Connection) -> None:
@@ -128,12 +149,6 @@ async def jwks(http: httpx.AsyncClient, name: str = "jwks") -> dict[str, Any]:
     answer = await http.get(f"/.well-known/{name}.json")
     assert answer.status_code == 200, answer.text
     return answer.json()
-
-
-def read_by_authlib(statement: str, keys: dict[str, Any]) -> dict[str, Any]:
-    """What a library that nobody here wrote makes of it."""
-    reader: Any = JsonWebToken(["RS256"])
-    return dict(reader.decode(statement, JsonWebKey.import_key_set(keys)))  # pyright: ignore[reportUnknownMemberType]
 
 
 def verify_command(folder: Path, statement: str | dict[str, Any], keys: dict[str, Any]) -> list[str]:

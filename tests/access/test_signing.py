@@ -22,6 +22,7 @@ from factories import Callers, a_tenant
 from rollcall.access import signing
 from rollcall.crypto import Sealer, new_secret_key
 from rollcall.db import Connection, Database
+from rollcall.errors import NotFound
 from rollcall.settings import Settings
 from rollcall.work import SYSTEM, Origin, open_fleet
 
@@ -172,7 +173,7 @@ async def test_doctor(settings: Settings, tmp_path: Path) -> None:
     well, ill = await asyncio.gather(
         *(asyncio.to_thread(rollcall, each, tmp_path, "doctor") for each in (settings, other))
     )
-    assert "ok    ROLLCALL_SECRET_KEYS opens every signing key" in well.stdout
+    assert "ok    the first of ROLLCALL_SECRET_KEYS opens everything that is stored" in well.stdout
     assert "NOT OK ROLLCALL_SECRET_KEYS does not open what is stored" in ill.stdout
     assert ill.returncode == 1
     for key in (*settings.secret_keys, *other.secret_keys):
@@ -184,7 +185,7 @@ def rollcall(settings: Settings, folder: Path, *words: str) -> "subprocess.Compl
     environment: dict[str, Any] = os.environ | {
         "ROLLCALL_DATABASE_URL": settings.database_url.get_secret_value(),
         "ROLLCALL_REDIS_URL": settings.redis_url.get_secret_value(),
-        "ROLLCALL_SECRET_KEYS": settings.secret_keys[0].get_secret_value(),
+        "ROLLCALL_SECRET_KEYS": ",".join(key.get_secret_value() for key in settings.secret_keys),
         "ROLLCALL_LOG_LEVEL": "WARNING",
     }
     command = [sys.executable, "-m", "rollcall", *words]
@@ -204,3 +205,139 @@ async def test_commands(settings: Settings, http: httpx.AsyncClient, tmp_path: P
     states = {line.split()[0]: line.split()[1] for line in listed.stdout.splitlines()}
     assert (states[new], states[old]) == ("waiting", "signing")
     assert [key["kid"] for key in json.loads(keys.stdout)["keys"]] == [new, old]
+
+
+async def revoked(database: Database, settings: Settings, kid: str) -> str:
+    """Withdraw a key; returns the one that signs."""
+    async with open_fleet(database, SYSTEM, ORIGIN) as fleet:
+        return (await signing.revoke(fleet, Sealer.of(settings), kid)).kid
+
+
+async def test_revoked(
+    http: httpx.AsyncClient, callers: Callers, database: Database, settings: Settings, tmp_path: Path
+) -> None:
+    """A key that others may have leaves every key set at once, another signs, and the audit says so; twice is once."""
+    (stolen,) = await published(http)
+    new = await revoked(database, settings, stolen)
+    assert await revoked(database, settings, stolen) == new
+    assert kid_of(await signed(callers, settings)) == new != stolen
+    assert await published(http) == await published(http, "receipt-keys") == [new]
+    said = (await http.get("/.well-known/receipt-keys.json")).json()["revoked"]
+    assert [each["kid"] for each in said] == [stolen]
+    answer = await callers.operator.get("/v1/audit", params={"action": "signing_key.revoked", "limit": 5})
+    assert [entry["target"] for entry in answer.json()["entries"]].count(stolen) == 1
+    with pytest.raises(NotFound):
+        await revoked(database, settings, "nobody's")
+
+
+async def test_successor_of_a_revoked_key(
+    http: httpx.AsyncClient, callers: Callers, database: Database, settings: Settings
+) -> None:
+    """If a successor waits already it signs at once; if that one is withdrawn, the present one goes on as before."""
+    (first,) = await published(http)
+    waiting = await rotated(database, settings)
+    assert await revoked(database, settings, first) == waiting
+    assert kid_of(await signed(callers, settings)) == waiting
+
+    stolen = await rotated(database, settings)
+    assert await revoked(database, settings, stolen) == waiting
+    assert await published(http) == [waiting]
+    next_one = await rotated(database, settings)
+    assert (await published(http), kid_of(await signed(callers, settings))) == ([next_one, waiting], waiting)
+
+
+async def test_two_revoke_and_rotate_at_once(
+    http: httpx.AsyncClient, callers: Callers, database: Database, settings: Settings
+) -> None:
+    """However withdrawals and a rotation meet, one key signs afterwards and it is not the one that is gone."""
+    (stolen,) = await published(http)
+    await asyncio.gather(
+        revoked(database, settings, stolen),
+        revoked(database, settings, stolen),
+        rotated(database, settings, lead=timedelta()),
+    )
+    keys = await published(http)
+    assert stolen not in keys
+    assert kid_of(await signed(callers, settings)) == keys[0]
+
+
+async def test_what_a_revoked_key_signed(
+    http: httpx.AsyncClient, callers: Callers, database: Database, settings: Settings, tmp_path: Path
+) -> None:
+    """Off-line, a receipt that a withdrawn key signed is refused with the reason, whatever else is right about it."""
+    tenant = await a_tenant(callers)
+    async with tenant.work() as work:
+        statement = await signing.sign(work, Sealer.of(settings), kind="receipt+jwt", claims={"iss": "x"})
+    await revoked(database, settings, kid_of(statement))
+    (tmp_path / "receipt.jws").write_text(statement)
+    (tmp_path / "keys.json").write_text((await http.get("/.well-known/receipt-keys.json")).text)
+
+    result = await asyncio.to_thread(rollcall, settings, tmp_path, "receipts", "verify", "receipt.jws")
+
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"NOT VERIFIED. The key '{kid_of(statement)}' was revoked (20")
+
+
+async def test_revoke_command(settings: Settings, http: httpx.AsyncClient, tmp_path: Path) -> None:
+    """Ops withdraw a key by its id."""
+    (stolen,) = await published(http)
+    done = await asyncio.to_thread(rollcall, settings, tmp_path, "signing-keys", "revoke", stolen)
+    assert done.returncode == 0, done.stderr
+    (new,) = await published(http)
+    assert (stolen in done.stdout, new in done.stdout) == (True, True)
+    listed = await asyncio.to_thread(rollcall, settings, tmp_path, "signing-keys", "list")
+    states = {line.split()[0]: line.split()[1] for line in listed.stdout.splitlines()}
+    assert (states[stolen], states[new]) == ("revoked", "signing")
+    assert (await asyncio.to_thread(rollcall, settings, tmp_path, "signing-keys", "revoke", "x")).returncode == 1
+
+
+async def sealed_texts(owner: Connection) -> list[str]:
+    """Everything that is sealed: the private keys, and the secrets of webhooks that are not removed."""
+    rows = await owner.fetch(
+        "SELECT sealed_private_key AS sealed FROM signing_keys UNION ALL SELECT e ->> 'sealed' "
+        "FROM destinations, jsonb_array_elements(secrets) e WHERE deleted_at IS NULL"
+    )
+    return [row["sealed"] for row in rows]
+
+
+async def test_reseal(
+    callers: Callers, database: Database, owner: Connection, settings: Settings, http: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    """Everything stored is brought under the first key, so that the others can go; the doctor tells how it stands."""
+    tenant = await a_tenant(callers)
+    for address in (f"{tenant.v1}/destinations", "/v1/destinations"):
+        wanted = {"kind": "webhook", "url": "https://8.8.8.8/hook", "label": "x"}
+        made = await callers.operator.post(address, json=wanted)
+        assert made.status_code == 201, made.text
+    new = SecretStr(new_secret_key())
+    both = settings.model_copy(update={"secret_keys": (new, *settings.secret_keys)})
+    only_new = settings.model_copy(update={"secret_keys": (new,)})
+    before = [Sealer.of(settings).open(text) for text in await sealed_texts(owner)]
+    try:
+        assert "takes an older key" in (await asyncio.to_thread(rollcall, both, tmp_path, "doctor")).stdout
+        lost = await asyncio.to_thread(rollcall, only_new, tmp_path, "secret", "reseal")
+        assert (lost.returncode, "can't be opened" in lost.stderr) == (1, True)
+        assert [Sealer.of(settings).open(text) for text in await sealed_texts(owner)] == before
+
+        first, again = [await asyncio.to_thread(rollcall, both, tmp_path, "secret", "reseal") for _ in range(2)]
+
+        assert (first.returncode, again.returncode) == (0, 0), first.stderr + again.stderr
+        assert first.stdout.startswith(f"{len(before)} resealed; 0 were")
+        assert again.stdout.startswith("0 resealed")
+        assert sorted(Sealer.of(only_new).open(text) for text in await sealed_texts(owner)) == sorted(before)
+        assert (
+            "first of ROLLCALL_SECRET_KEYS" in (await asyncio.to_thread(rollcall, only_new, tmp_path, "doctor")).stdout
+        )
+        assert kid_of(await signed(callers, only_new)) == (await published(http))[0]
+        for key in (*both.secret_keys,):
+            assert key.get_secret_value() not in first.stdout + first.stderr
+    finally:
+        back = settings.model_copy(update={"secret_keys": (*settings.secret_keys, new)})
+        await asyncio.to_thread(rollcall, back, tmp_path, "secret", "reseal")
+        await owner.execute("UPDATE destinations SET deleted_at = now(), secrets = '[]' WHERE label = 'x'")
+
+
+async def test_a_fresh_key(settings: Settings, tmp_path: Path) -> None:
+    """The command alone still prints a key that seals."""
+    printed = await asyncio.to_thread(rollcall, settings, tmp_path, "secret")
+    assert Sealer([printed.stdout.strip()]).seal(b"x")

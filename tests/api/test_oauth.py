@@ -3,6 +3,7 @@
 import asyncio
 import time
 import zlib
+from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import uuid4
@@ -162,7 +163,56 @@ async def test_strangers_learn_nothing(acme: Tenant, http: httpx.AsyncClient, ad
         for content in (f"token={session}", "", "&".join(["a=1"] * 50), '{"tokens": []}', '{"tokens": ["x"]}'):
             answer = await http.post(address, content=content, headers=headers)
             turned_down(answer, 401, "unauthenticated")
-            assert answer.headers["www-authenticate"].startswith("Bearer")
+            assert answer.headers["www-authenticate"] == 'Bearer realm="rollcall", Basic realm="rollcall"'
+    assert await acme.callers.is_live(session)
+
+
+def as_client(key: str, client_id: str = "shop") -> str:
+    """How OAuth clients present their secret."""
+    return "Basic " + b64encode(f"{client_id}:{key}".encode()).decode()
+
+
+@pytest.mark.parametrize("client_id", ["", "shop", "sh%20op"])
+async def test_key_as_a_clients_password(acme: Tenant, http: httpx.AsyncClient, client_id: str) -> None:
+    """OAuth clients present their key as the password of whatever client id they have, at every address."""
+    key = acme.callers.product.headers["authorization"].partition(" ")[2]
+    headers = {"Authorization": as_client(key, client_id)}
+    session = await acme.session(await acme.person("maria"))
+
+    asked = await http.post("/oauth/introspect", data={"token": session}, headers=headers)
+    many = await http.post("/oauth/introspect/batch", json={"tokens": [session]}, headers=headers)
+    assert (asked.json()["active"], many.json()["answers"]) == (True, [asked.json()])
+    ended = await http.post("/oauth/revoke", data={"token": session}, headers=headers)
+    assert ended.status_code == 200, ended.text
+    assert not await acme.callers.is_live(session)
+    (entry,) = await acme.audit(action="session.closed")
+    assert entry["actor_label"] == "product under test"
+
+
+async def test_no_client(acme: Tenant, http: httpx.AsyncClient) -> None:
+    """A client whose password is no live key of the product is 401, however the header is written."""
+    session = await acme.session(await acme.person("maria"))
+    key = acme.callers.product.headers["authorization"].partition(" ")[2]
+    unknown = new_token(TokenKind.APPLICATION, NOBODY, uuid4())
+    admins = (await acme.issue_token(scopes=["admin"], owner=acme.admin["id"]))["token"]
+    without_colon = "Basic " + b64encode(key.encode()).decode()
+    as_name = "Basic " + b64encode(f"{key}:".encode()).decode()
+
+    for given in (
+        as_client(unknown),
+        as_client(admins),
+        as_client(session),
+        without_colon,
+        as_name,
+        "Basic",
+        "Basic !",
+    ):
+        for address in ("/oauth/introspect", "/oauth/revoke"):
+            answer = await http.post(address, data={"token": session}, headers={"Authorization": given})
+            turned_down(answer, 401, "unauthenticated")
+            assert "Basic" in answer.headers["www-authenticate"]
+    latin = b"Basic " + b64encode("shop:ü".encode("latin-1"))
+    turned_down(await http.post("/oauth/revoke", headers=[(b"Authorization", latin)]), 401, "unauthenticated")
     assert await acme.callers.is_live(session)
 
 

@@ -56,3 +56,12 @@ def test_queues_are_apart(settings: Settings) -> None:
         said = rollcall(settings, "worker", "--queues", queues)
         assert said.returncode == 2
         assert "queue" in said.stderr or "run one worker" in said.stderr
+
+
+async def test_a_label_does_not_drive_the_terminal(callers: Callers, settings: Settings) -> None:
+    """A control character that a tenant's admin put into a label is made visible to ops."""
+    acme = await a_tenant(callers)
+    wanted = {"url": OUTSIDE, "label": "\x1b[2Jnone\nrow"}
+    assert (await callers.operator.post(f"{acme.v1}/destinations", json=wanted)).status_code == 201
+    listed = rollcall(settings, "destinations", "list", acme.slug).stdout
+    assert "\\x1b[2Jnone\\nrow" in listed

@@ -1,5 +1,7 @@
 """Where a destination may be: judged when it is registered, and again for the very address that is called."""
 
+import asyncio
+import socket
 import ssl
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -13,10 +15,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from events.conftest import CALL_SECONDS, Listen, answering
+from events.conftest import CALL_SECONDS, Call, Listen, answering
 from rollcall.events.addresses import AddressRules, DestinationRefused, is_public, read_url
 from rollcall.events.kinds import Outgoing
-from rollcall.events.sending import Sender, presentable
+from rollcall.events.sending import LONGEST_RETRY_AFTER, Sender, presentable
 
 INSIDE_ADDRESSES = [
     "127.0.0.1",
@@ -131,7 +133,8 @@ async def test_judged_again_when_called(listen: Listen) -> None:
     answer = await sender.post(Outgoing(url, {}, b"{}"))
     await sender.close()
     assert answer.status is None
-    assert "not public: 127.0.0.1" in answer.said
+    assert "hooks.example has an address that is not public" in answer.said
+    assert "127.0.0.1" not in answer.said, "what our own network calls its addresses is not told outside"
     assert receiver.calls == []
 
 
@@ -238,3 +241,79 @@ async def test_what_a_receiver_says_is_kept_short_and_harmless(listen: Listen) -
     assert answer.said.startswith("no pe  [31m rc_scim_*** xxx")
     assert len(answer.said) == 200
     assert presentable("") == ""
+
+
+HOSTILE_WAITS = [
+    "Mon, 01 Jan 2026 00:00:00 +99999999999999999999",
+    "Mon, 99999999999999999999 Jan 2026 00:00:00 GMT",
+    "01 Jan 2026 99999999999999999:00:00",
+    "9" * 5000,
+    "\u00b2",
+]
+
+
+@pytest.mark.parametrize("number", range(len(HOSTILE_WAITS)))
+async def test_hostile_retry_after(listen: Listen, number: int) -> None:
+    """A wait that no calendar has is an answer like any other, and never a crash."""
+    receiver = await listen(answering(503, f"retry-after: {HOSTILE_WAITS[number]}"))
+    sender = Sender(AddressRules(allow_private=True), seconds=CALL_SECONDS)
+    answer = await sender.post(Outgoing(receiver.url, {}, b"{}"))
+    await sender.close()
+    assert answer.status == 503
+    assert answer.retry_after in (None, LONGEST_RETRY_AFTER)
+
+
+async def test_a_body_in_crumbs(listen: Listen) -> None:
+    """A body in very many pieces costs the worker no more than one in few."""
+
+    async def behave(_call: Call) -> bytes:
+        return b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 60_000
+
+    receiver = await listen(behave)
+    sender = Sender(AddressRules(allow_private=True), seconds=CALL_SECONDS)
+    answers = await asyncio.gather(*(sender.post(Outgoing(receiver.url, {}, b"{}")) for _ in range(10)))
+    await sender.close()
+    assert all(answer.taken for answer in answers)
+
+
+async def test_asked_once_for_many_calls(listen: Listen) -> None:
+    """Calls to one host that begin together look its name up once; one that gives up does not disturb the others."""
+    receiver, asked = await listen(), 0
+
+    async def resolve(_host: str, _port: int) -> Sequence[str]:
+        nonlocal asked
+        asked += 1
+        await asyncio.sleep(0.1)
+        return ["127.0.0.1"]
+
+    sender = Sender(AddressRules(allow_private=True, resolve=resolve), seconds=CALL_SECONDS)
+    outgoing = Outgoing(f"http://hooks.example:{receiver.port}/", {}, b"{}")
+    impatient = asyncio.create_task(sender.post(outgoing))
+    calls = asyncio.gather(*(sender.post(outgoing) for _ in range(9)))
+    await asyncio.sleep(0.05)
+    impatient.cancel()
+    assert all(answer.taken for answer in await calls)
+    assert asked == 1
+    await sender.close()
+
+
+async def test_a_silent_address_leaves_time_for_the_next(listen: Listen) -> None:
+    """Where the first address of a name says nothing at all, the next one is still tried in time."""
+    receiver = await listen()
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.2", receiver.port))
+        silent.listen(0)
+        full = [socket.socket() for _ in range(3)]
+        for each in full:
+            each.setblocking(False)
+            each.connect_ex(("127.0.0.2", receiver.port))
+
+        async def resolve(_host: str, _port: int) -> Sequence[str]:
+            return ["127.0.0.2", "127.0.0.1"]
+
+        sender = Sender(AddressRules(allow_private=True, resolve=resolve), seconds=2 * CALL_SECONDS)
+        answer = await sender.post(Outgoing(f"http://hooks.example:{receiver.port}/", {}, b"{}"))
+        await sender.close()
+        for each in full:
+            each.close()
+    assert answer.taken, answer.said

@@ -7,11 +7,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import orjson
 import pytest
 from standardwebhooks import Webhook
 
 from events.conftest import (
     CALL_SECONDS,
+    INSIDE,
     Behaviour,
     Call,
     Listen,
@@ -21,7 +23,10 @@ from events.conftest import (
     hanging,
 )
 from rollcall.crypto import Sealer, new_secret_key
-from rollcall.events import deliveries, fanout, housekeeping
+from rollcall.errors import NotFound
+from rollcall.events import deliveries, destinations, fanout, housekeeping
+from rollcall.events.delivering import BATCH
+from rollcall.events.destinations import Change
 from rollcall.journal import outbox
 from rollcall.work import SYSTEM, Origin, open_fleet
 from rows import until_waiting
@@ -388,3 +393,138 @@ async def test_removed_destinations_are_forgotten(post: Post, listen: Listen) ->
     async with open_fleet(post.shop.database, SYSTEM, Origin("test")) as fleet:
         assert (await housekeeping.keep(fleet))["destinations_forgotten"] >= 1
     assert await post.column(hook, "id", "destinations") is None
+
+
+async def given_up(post: Post, hook: Any) -> None:
+    """Let three days pass."""
+    await post.owner.execute("UPDATE deliveries SET give_up_at = now() WHERE destination_id = $1", hook.row.id)
+    await post.due_now(hook)
+
+
+async def test_a_dead_receiver_keeps_nobody_waiting(post: Post, listen: Listen) -> None:
+    """All that a receiver took nothing of for three days is dead then, also what it was never asked to take."""
+    receiver = await listen(answering(500))
+    people = [await post.tenant.person() for _ in range(15)]
+    await post.fan_out()
+    hook = await post.hook(receiver)
+    await post.announce(*people, times=4)
+    await post.deliver(hook)
+    await given_up(post, hook)
+    receiver.calls.clear()
+
+    tally = await post.deliver(hook)
+
+    assert len(receiver.calls) == 1
+    assert tally.dead == 60
+    assert await post.states(hook) == ["dead"] * 60
+
+
+async def test_late_and_taken_all_the_same(post: Post, listen: Listen) -> None:
+    """What waited for three days is still told when the receiver takes it."""
+    hook = await post.hook(await listen())
+    await post.tenant.person()
+    await post.tenant.person()
+    await post.fan_out()
+    await post.owner.execute("UPDATE destinations SET failures = 7 WHERE id = $1", hook.row.id)
+    await given_up(post, hook)
+    assert (await post.deliver(hook)).delivered == 2
+
+
+async def test_a_lost_secret_does_not_hold_for_ever(post: Post, listen: Listen) -> None:
+    """What can't be signed any more is dead after three days, or cancelled as soon as the destination is disabled."""
+    receiver = await listen()
+    hook, other = await post.hook(receiver), await post.hook(receiver)
+    await post.tenant.person()
+    await post.fan_out()
+    lost = replace(post.shop, means=replace(post.shop.means, sealer=Sealer([new_secret_key()])))
+    await given_up(post, hook)
+    assert (await post.deliver(hook, lost)).dead == 1
+    async with post.tenant.work() as work:
+        await destinations.disable(work, other.row.id, because="its secret is lost")
+    assert (await post.deliver(other, lost)).cancelled == 1
+    assert receiver.calls == []
+
+
+async def test_gone_from_where_it_was(post: Post, listen: Listen) -> None:
+    """A 410 of the old address does not disable a destination that has been moved meanwhile."""
+    moved = await listen()
+
+    async def behave(call: Call) -> bytes | None:
+        async with post.tenant.work() as work:
+            await destinations.change(work, hook.row.id, Change(url=moved.url), INSIDE)
+        return await answering(410)(call)
+
+    hook = await post.hook(await listen(behave))
+    await post.tenant.person()
+    await post.fan_out()
+    await post.deliver(hook)
+    assert await post.column(hook, "disabled_at", "destinations") is None
+    await post.due_now(hook)
+    assert (await post.deliver(hook)).delivered == 1
+    assert len(moved.calls) == 1
+
+
+async def test_a_secret_is_not_shown_by_accident(post: Post, listen: Listen) -> None:
+    """What a new destination says of itself in a log or an error does not hold its secret."""
+    hook = await post.hook(await listen())
+    assert hook.secret is not None
+    assert hook.secret not in repr(hook)
+
+
+async def a_month_later(post: Post, listen: Listen) -> tuple[Any, UUID]:
+    """A delivery that ended, of a message that is about to be forgotten."""
+    hook = await post.hook(await listen())
+    await post.tenant.person()
+    await post.fan_out()
+    await post.deliver(hook)
+    await post.owner.execute(
+        "UPDATE outbox SET done_at = now() - interval '31 days' WHERE tenant_id = $1", UUID(post.tenant.id)
+    )
+    return hook, await post.column(hook, "id")
+
+
+async def test_forgotten_while_it_is_replayed(post: Post, listen: Listen) -> None:
+    """What is being replayed at this moment is not forgotten, and nobody waits for it."""
+    hook, delivery = await a_month_later(post, listen)
+    async with post.tenant.work() as work:
+        await deliveries.replay(work, hook.row.id, delivery)
+        async with asyncio.timeout(5), open_fleet(post.shop.database, SYSTEM, Origin("test")) as fleet:
+            await outbox.forget_done(fleet)
+    assert await post.states(hook) == ["pending"]
+
+
+async def test_replayed_while_it_is_forgotten(post: Post, listen: Listen) -> None:
+    """A replay of what is being forgotten at this moment is refused, and not lost without a word."""
+    hook, delivery = await a_month_later(post, listen)
+
+    async def replay() -> None:
+        async with post.tenant.work() as work:
+            await deliveries.replay(work, hook.row.id, delivery)
+
+    async with open_fleet(post.shop.database, SYSTEM, Origin("test")) as fleet:
+        await outbox.forget_done(fleet)
+        waiting = asyncio.create_task(replay())
+        await until_waiting(post.owner, waiting)
+    with pytest.raises(NotFound):
+        await waiting
+
+
+async def test_a_departure_goes_first(post: Post, listen: Listen) -> None:
+    """A departure waits behind nothing that a destination has to hear but what is about the same person."""
+    people = [await post.tenant.person() for _ in range(6)]
+    noor, maria = await post.tenant.person(), await post.tenant.person()
+    await post.fan_out()
+    receiver = await listen()
+    hook = await post.hook(receiver)
+    await post.announce(*people, times=20)
+    await post.announce(maria)
+    for person in (noor, maria):
+        left = await post.tenant.callers.operator.post(f"{post.tenant.v1}/people/{person['id']}/deactivate")
+        assert left.status_code == 200
+    await post.fan_out()
+    await post.deliver(hook)
+
+    told = [(orjson.loads(call.body)["type"], call.data["person"]["id"]) for call in receiver.calls]
+    noors, marias = str(await post.account(noor)), str(await post.account(maria))
+    assert told.index(("user.deactivated", noors)) < BATCH
+    assert told.index(("user.updated", marias)) < told.index(("user.deactivated", marias))

@@ -1,13 +1,18 @@
 """The receipt of a departure is completed by whatever ends last."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from events.conftest import Listen, Post, answering
-from rollcall.access import receipts
-from rollcall.events import destinations, endings
+from factories import ORIGIN
+from rollcall.access import receipts, signing
+from rollcall.crypto import Sealer, new_secret_key
+from rollcall.events import destinations, endings, housekeeping
+from rollcall.events.kinds import Means
+from rollcall.work import SYSTEM, open_work
 
 
 async def leave(post: Post) -> Any:
@@ -20,11 +25,11 @@ async def leave(post: Post) -> Any:
     )
 
 
-async def settle(post: Post, message: Any) -> None:
+async def settle(post: Post, message: Any, means: Means | None = None) -> None:
     """Do what the worker does with a departure."""
     async with post.tenant.work() as work:
         assert await receipts.settle(work, message)
-        await endings.complete_receipt(work, message, post.shop.means)
+        await endings.complete_receipt(work, message, means or post.shop.means)
 
 
 async def told(post: Post, message: Any) -> list[tuple[str, str]] | None:
@@ -65,6 +70,19 @@ async def test_delivered_first(post: Post, listen: Listen) -> None:
     assert await told(post, message) == [("hook", "delivered")]
 
 
+async def test_the_installations_own(post: Post, listen: Listen) -> None:
+    """A tenant's receipt says that the installation was told, and not what ops call the one who was."""
+    own = await post.hook(await listen(), "user.deactivated")
+    fleet = await post.installation_hook(await listen(), "user.deactivated")
+    message = await leave(post)
+    await settle(post, message)
+    for hook in (own, fleet):
+        await post.deliver(hook)
+    async with open_work(post.shop.database, destinations.WHOLE_INSTALLATION, SYSTEM, ORIGIN) as work:
+        await destinations.remove(work, fleet.row.id)
+    assert await told(post, message) == [("hook", "delivered"), ("installation", "delivered")]
+
+
 async def test_removed_meanwhile(post: Post, listen: Listen) -> None:
     """A destination that is removed while it waits stands in the receipt as cancelled."""
     hook = await post.hook(await listen(), "user.deactivated")
@@ -83,3 +101,23 @@ async def test_all_at_the_same_moment(post: Post, listen: Listen, turn: int) -> 
     message = await leave(post)
     await asyncio.gather(settle(post, message), *(post.deliver(hook) for hook in hooks))
     assert await told(post, message) == [("hook", "delivered")] * 3
+
+
+async def test_completed_later(post: Post, listen: Listen, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Receipts that could not be signed are all completed once they can be, however many newer ones still wait."""
+    monkeypatch.setattr(endings, "SWEEP_AT_ONCE", 2)
+    unable = replace(post.shop.means, sealer=Sealer([new_secret_key()]))
+    signing.forget()
+    unsigned = [await leave(post) for _ in range(5)]
+    for message in unsigned:
+        await settle(post, message, unable)
+        assert await told(post, message) is None
+    await post.hook(await listen(), "user.deactivated")
+    waiting = [await leave(post) for _ in range(3)]
+    for message in waiting:
+        await settle(post, message)
+
+    assert await housekeeping.complete_receipts(post.shop.database, post.shop.means) >= 5
+
+    assert [await told(post, message) for message in unsigned] == [[]] * 5
+    assert [await told(post, message) for message in waiting] == [None] * 3

@@ -8,9 +8,9 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from authlib.jose import JsonWebKey, JsonWebToken  # pyright: ignore[reportMissingTypeStubs]  # it ships no types
 
 from factories import Callers, Tenant, a_tenant
+from other_libraries import read_by_authlib
 from rollcall.crypto import Sealer
 from rollcall.events import logout
 from rollcall.events.kinds import Destination, Means, Message, Outgoing
@@ -55,11 +55,9 @@ async def token(http: httpx.AsyncClient, call: Outgoing | None) -> Any:
     """The token in a call, read and verified by a library that nobody here wrote."""
     assert call is not None
     ((text,),) = parse_qs(call.body.decode(), strict_parsing=True).values()
-    keys = JsonWebKey.import_key_set((await http.get("/.well-known/jwks.json")).json())  # pyright: ignore[reportUnknownMemberType]
-    reader: Any = JsonWebToken(["RS256"])
-    claims = reader.decode(
+    claims = read_by_authlib(
         text,
-        keys,
+        (await http.get("/.well-known/jwks.json")).json(),
         claims_options={
             "iss": {"essential": True, "value": "http://rollcall.test"},
             "aud": {"essential": True, "value": "client-7"},

@@ -4,6 +4,8 @@
 -- Makes the deliveries of up to p_limit new messages and marks the messages, in one transaction: a message is fanned
 -- out whole, once. What nobody within Rollcall listens to (p_heard) is done with it. Returns how many messages there were.
 -- Only one fans out at a time: two side by side could let a person's later message overtake an earlier one.
+-- A departure is due since yesterday: of what is due for a destination the longest due goes first, and a departure is not
+-- to wait behind whatever else that has to hear. One that stands behind another of its line waits for that all the same.
 CREATE FUNCTION fan_out(p_limit integer, p_heard text[]) RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE v_number integer;
 BEGIN
@@ -15,9 +17,11 @@ BEGIN
          WHERE fanned_out_at IS NULL ORDER BY id LIMIT p_limit),
     made AS (
         INSERT INTO deliveries (tenant_id, destination_tenant_id, destination_id, kind, label, message_id, topic,
-                                account_id, line_id, give_up_at)
+                                account_id, line_id, next_try_at, give_up_at)
         SELECT n.tenant_id, d.tenant_id, d.id, d.kind, d.label, n.id, n.topic, n.account_id,
-               coalesce(n.account_id, '00000000-0000-0000-0000-000000000000'), n.created_at + interval '3 days'
+               coalesce(n.account_id, '00000000-0000-0000-0000-000000000000'),
+               clock_timestamp() - CASE n.topic WHEN 'user.deactivated' THEN interval '1 day' ELSE interval '0' END,
+               n.created_at + interval '3 days'
           FROM new n
           JOIN destinations d ON d.tenant_id IN (n.tenant_id, '00000000-0000-0000-0000-000000000000')
          WHERE d.disabled_at IS NULL AND d.deleted_at IS NULL AND (d.topics = '{}' OR n.topic = ANY (d.topics))

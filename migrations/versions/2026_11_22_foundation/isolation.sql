@@ -32,12 +32,12 @@ GRANT UPDATE (role_rule, role_rule_version) ON tenants TO rollcall_runtime;
 GRANT SELECT, INSERT, UPDATE ON accounts, tokens, sessions, passkeys, external_credentials, receipts, mass_changes, users, user_emails, user_counts, groups, group_users,
     group_children, group_closure, conflict_cases, outbox TO rollcall_runtime;
 GRANT SELECT, INSERT, UPDATE, DELETE ON passkey_challenges TO rollcall_runtime;  -- UPDATE to lock with
-GRANT DELETE ON sessions, users, user_emails, groups, group_users, group_children, group_closure TO rollcall_runtime;
+GRANT DELETE ON sessions, passkeys, users, user_emails, groups, group_users, group_children, group_closure TO rollcall_runtime;
 GRANT SELECT, INSERT ON audit_entries, audit_payloads TO rollcall_runtime;
 GRANT SELECT ON deviations TO rollcall_runtime;
 -- A request signs with a key; making and retiring them is the fleet's.
 GRANT SELECT ON signing_keys TO rollcall_runtime;
-GRANT SELECT, INSERT, UPDATE (retired_at, active_from) ON signing_keys TO rollcall_fleet;
+GRANT SELECT, INSERT, UPDATE (retired_at, active_from, revoked_at, sealed_private_key) ON signing_keys TO rollcall_fleet;
 GRANT SELECT ON mass_changes TO rollcall_fleet;
 GRANT SELECT, INSERT, UPDATE ON deviations TO rollcall_fleet;
 

@@ -117,6 +117,7 @@ CREATE TABLE signing_keys (
     created_at TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
     active_from TIMESTAMP WITH TIME ZONE NOT NULL,
     retired_at TIMESTAMP WITH TIME ZONE,
+    revoked_at TIMESTAMP WITH TIME ZONE,
     CONSTRAINT pk_signing_keys PRIMARY KEY (kid)
 );
 
@@ -196,6 +197,7 @@ CREATE TABLE accounts (
     deactivated_at TIMESTAMP WITH TIME ZONE,
     deactivated_because TEXT,
     detached_at TIMESTAMP WITH TIME ZONE,
+    linked_to UUID,
     facts INTEGER DEFAULT 1 NOT NULL,
     CONSTRAINT pk_accounts PRIMARY KEY (tenant_id, id),
     CONSTRAINT fk_accounts_tenant_id_tenants FOREIGN KEY(tenant_id) REFERENCES tenants (id)

@@ -580,7 +580,8 @@ BEGIN
     UPDATE groups SET version = version + 1, last_modified = statement_timestamp()
      WHERE tenant_id = p_tenant
        AND id IN (SELECT group_id FROM group_users WHERE tenant_id = p_tenant AND user_id = p_user);
-    DELETE FROM users WHERE tenant_id = p_tenant AND id = p_user RETURNING user_name_key INTO v_key;
+    -- Somebody may have linked the person to another account before that one was locked; it is that one who leaves.
+    DELETE FROM users WHERE tenant_id = p_tenant AND id = p_user RETURNING user_name_key, account_id INTO v_key, c.account_id;
     IF NOT FOUND THEN
         c.verdict := 'not_found';
         RETURN c;

@@ -1,18 +1,22 @@
 """Challenges: what an authenticator is to sign; made for one purpose, kept for five minutes, answered once."""
 
+import math
 import secrets
 from datetime import timedelta
 from uuid import UUID, uuid4
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.sql.dml import ReturningDelete
 
 from rollcall.access.models import PasskeyChallenge
-from rollcall.errors import Conflict
+from rollcall.errors import Conflict, TooManyRequests
 from rollcall.work import Work
 
 PATIENCE = timedelta(minutes=5)
 MILLISECONDS = int(PATIENCE.total_seconds()) * 1000
+
+MOST_SIGN_INS = 5_000
+"""Sign-ins of one tenant that may be under way; anybody can begin one, so this is what they can fill the disk with."""
 
 _FORGOTTEN_AT_ONCE = 100
 
@@ -33,8 +37,14 @@ class ChallengeSpent(Conflict):
 
 
 async def make(work: Work, purpose: str, account_id: UUID | None, *, epoch: int | None = None) -> PasskeyChallenge:
-    """Make a challenge. Some of those that nobody answered in time are forgotten on the way."""
+    """Make a challenge. Some of those that nobody answered in time are forgotten on the way.
+
+    Raises:
+        TooManyRequests: as many sign-ins as may be are under way.
+    """
     await _forget_stale(work)
+    if purpose == SIGN_IN:
+        await _check_room(work)
     made = PasskeyChallenge(
         tenant_id=work.tenant.id,
         id=uuid4(),
@@ -70,6 +80,25 @@ def _gone(work: Work, challenge_id: UUID) -> ReturningDelete[PasskeyChallenge]:
         .returning(PasskeyChallenge)
         .execution_options(synchronize_session=False)
     )
+
+
+async def _check_room(work: Work) -> None:
+    """Refuse beyond the limit. Those who come at the same moment may pass it by a few: nobody waits for a count."""
+    live = (
+        select(PasskeyChallenge.expires_at)
+        .where(
+            PasskeyChallenge.tenant_id == work.tenant.id,
+            PasskeyChallenge.purpose == SIGN_IN,
+            PasskeyChallenge.expires_at > work.now,
+        )
+        .order_by(PasskeyChallenge.expires_at)
+        .limit(MOST_SIGN_INS)
+        .subquery()
+    )
+    number, first = (await work.db.execute(select(func.count(), func.min(live.c.expires_at)).select_from(live))).one()
+    if number >= MOST_SIGN_INS:
+        msg = f"{MOST_SIGN_INS} sign-ins with passkeys have begun and are not finished; try again in a while."
+        raise TooManyRequests(msg, retry_after=math.ceil((first - work.now).total_seconds()))
 
 
 async def _forget_stale(work: Work) -> None:

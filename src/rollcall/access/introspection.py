@@ -101,7 +101,7 @@ def client_of(client_key: str | None) -> TokenText:
     """
     client = None if client_key is None else read_token(client_key)
     if client is None or client.kind not in _CLIENTS:
-        msg = "This needs an application key: send 'Authorization: Bearer rc_app_…'."
+        msg = "This needs an application key: send 'Authorization: Bearer rc_app_…', or the key as a client's password."
         raise Unauthenticated(msg)
     return client
 

@@ -61,6 +61,8 @@ class Account(Base):
     deactivated_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     deactivated_because: Mapped[str | None] = mapped_column(Text)
     detached_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    linked_to: Mapped[UUID | None] = mapped_column(Uuid)
+    """The account its person was linked to by hand, and where they are now."""
     facts: Mapped[int] = mapped_column(Integer, server_default=text("1"))
     """Counts changes of the group names that decide the role, so that no change is worked out from older ones."""
 
@@ -235,6 +237,8 @@ class SigningKey(Base):
     """It is published at once and signs from this moment on, so that caches of the JWKS know it by then."""
     retired_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     """When its successor takes over."""
+    revoked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """When somebody said that others may have it: nothing signed with it is believed, whenever that was."""
 
 
 class MassChange(Base):

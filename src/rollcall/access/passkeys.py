@@ -133,6 +133,9 @@ async def begin_sign_in(work: Work, party: RelyingParty, account_id: UUID | None
     """Start a sign-in: by this person, who need not exist, or by whoever the authenticator says it is.
 
     The options are alike for everybody. They name no passkey: the authenticator finds those of the domain by itself.
+
+    Raises:
+        TooManyRequests: as many sign-ins as may be are under way.
     """
     begun = await challenges.make(work, challenges.SIGN_IN, account_id)
     options = authenticators.sign_in_options(party, challenge=begun.challenge, milliseconds=challenges.MILLISECONDS)
@@ -219,8 +222,8 @@ async def _good(work: Work, assertion: Assertion, begun: PasskeyChallenge) -> tu
         account = await locked_for_issuing(work, account_id)
     except PersonInactive:
         raise SignInRefused from None
-    passkey = (await work.db.scalars(select(Passkey).where(*theirs).with_for_update())).one()
-    if passkey.closed_at is not None or passkey.epoch != account.epoch:
+    passkey = await work.db.scalar(select(Passkey).where(*theirs).with_for_update())
+    if passkey is None or passkey.closed_at is not None or passkey.epoch != account.epoch:
         raise SignInRefused
     if not assertion.is_of(account.id, has_to_say=begun.account_id is None):
         raise SignInRefused

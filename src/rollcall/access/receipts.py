@@ -10,10 +10,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, select
+from sqlalchemy import select
 
-from rollcall.access import accounts, mass_changes, signing
-from rollcall.access.models import Receipt, Session
+from rollcall.access import accounts, mass_changes, purging, signing
+from rollcall.access.models import Receipt
 from rollcall.crypto import Sealer
 from rollcall.errors import Invalid, NotFound
 from rollcall.journal import outbox
@@ -53,7 +53,7 @@ class Page:
 async def settle(work: Work, message_id: UUID) -> bool:
     """Purge what a departed person left and write the receipt. Doing it twice is the same as doing it once.
 
-    The sessions are refused since the deactivation's commit; here their rows go, digests included, once the receipt
+    What was closed is refused since the deactivation's commit; here the rows go that need not stay, once the receipt
     has counted them. Returns whether this call was the one that did it.
     """
     message = await outbox.open_message(work, message_id)
@@ -61,15 +61,8 @@ async def settle(work: Work, message_id: UUID) -> bool:
         return False
     facts = message.payload
     closed_at = datetime.fromisoformat(facts["closed_at"])
-    purged: Any = await work.db.execute(
-        delete(Session).where(
-            Session.tenant_id == work.tenant.id,
-            Session.account_id == message.account_id,
-            Session.epoch < facts["epoch"],
-            Session.closed_at.is_not(None),
-        )
-    )
-    work.db.add(_receipt(work, message, closed_at, {"sessions": int(purged.rowcount)}))
+    purged = await purging.purge(work, message.account_id, epoch=facts["epoch"])
+    work.db.add(_receipt(work, message, closed_at, purged))
     message.done_at = work.now
     await mass_changes.notice(work)
     return True

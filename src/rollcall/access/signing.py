@@ -5,6 +5,7 @@ stand in the JWKS (RFC 7517) for as long as something signed with them may be ch
 """
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -15,10 +16,10 @@ from joserfc.jwk import RSAKey
 from sqlalchemy import func, select, text
 
 from rollcall.access.models import SigningKey
-from rollcall.crypto import Sealer
+from rollcall.crypto import Sealer, Under
 from rollcall.db import Pool
-from rollcall.errors import Conflict
-from rollcall.journal.events import SigningKeyPublished
+from rollcall.errors import Conflict, NotFound
+from rollcall.journal.events import SigningKeyPublished, SigningKeyRevoked
 from rollcall.journal.record import record_for_installation
 from rollcall.work import Fleet, Work
 
@@ -33,9 +34,11 @@ PUBLISHED_AFTER = timedelta(days=90)
 
 KEEP_OPEN_SECONDS = 60.0
 _PUBLISHED = """
-SELECT public_jwk FROM signing_keys WHERE $1 OR retired_at IS NULL OR retired_at > clock_timestamp() - $2::interval
+SELECT public_jwk FROM signing_keys
+ WHERE revoked_at IS NULL AND ($1 OR retired_at IS NULL OR retired_at > clock_timestamp() - $2::interval)
  ORDER BY active_from DESC, kid
 """
+_REVOKED = "SELECT kid, revoked_at FROM signing_keys WHERE revoked_at IS NOT NULL ORDER BY revoked_at DESC, kid"
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended('signing keys', 0))")
 
 _opened: dict[str, tuple[float, RSAKey]] = {}
@@ -63,7 +66,10 @@ async def sign(work: Work, sealer: Sealer, *, kind: str, claims: Mapping[str, An
     """
     now = func.clock_timestamp()
     signing = await work.db.scalar(
-        select(SigningKey).where(SigningKey.active_from <= now).order_by(SigningKey.active_from.desc()).limit(1)
+        select(SigningKey)
+        .where(SigningKey.active_from <= now, SigningKey.revoked_at.is_(None))
+        .order_by(SigningKey.active_from.desc())
+        .limit(1)
     )
     if signing is None:
         raise NoSigningKey
@@ -89,7 +95,7 @@ async def rotate(fleet: Fleet, sealer: Sealer, *, lead: timedelta = LEAD) -> Sig
     """
     await fleet.db.execute(_LOCK)
     keys, now = await every(fleet), await _now(fleet)
-    waiting = next((key for key in keys if key.active_from > now), None)
+    waiting = next((key for key in keys if key.active_from > now and key.revoked_at is None), None)
     if waiting is None:
         return await _publish(fleet, sealer, lead=lead)
     if lead:
@@ -98,12 +104,53 @@ async def rotate(fleet: Fleet, sealer: Sealer, *, lead: timedelta = LEAD) -> Sig
             "with --now it does so at once."
         )
         raise KeyWaiting(msg)
-    waiting.active_from = now
+    return await _begin_at_once(fleet, sealer, [key for key in keys if key.revoked_at is None], now)
+
+
+async def revoke(fleet: Fleet, sealer: Sealer, kid: str) -> SigningKey:
+    """Withdraw a key that others may have, from the commit on. Doing it twice is the same as doing it once.
+
+    It leaves every key set, and nothing that it signed is believed any more, for whoever has it can sign a receipt of
+    any day. If nothing else signs now, the key that waits begins to, or a new one. Returns the key that signs.
+
+    Raises:
+        NotFound: there is no such key.
+    """
+    await fleet.db.execute(_LOCK)
+    keys, now = await every(fleet), await _now(fleet)
+    gone = next((key for key in keys if key.kid == kid), None)
+    if gone is None:
+        raise NotFound("signing key")
+    if gone.revoked_at is None:
+        gone.revoked_at = now
+        gone.retired_at = now if gone.retired_at is None else min(gone.retired_at, now)
+        await record_for_installation(fleet, SigningKeyRevoked(kid=kid), target=kid)
+    rest = [key for key in keys if key.revoked_at is None]
+    if not any(key.active_from > now for key in rest):
+        for key in rest[:1]:  # it may have been about to be followed by the one that is gone
+            key.retired_at = None if key.retired_at is None or key.retired_at > now else key.retired_at
+    signs = next((key for key in rest if key.active_from <= now and is_needed(key, now)), None)
+    return signs or await _begin_at_once(fleet, sealer, rest, now)
+
+
+async def reseal(fleet: Fleet, sealer: Sealer) -> Counter[Under]:
+    """Bring every private key under the first key of the settings; returns under which those stood that are needed."""
+    await fleet.db.execute(_LOCK)
+    keys, now = await every(fleet), await _now(fleet)
+    stood = standing(keys, sealer, now)
     for key in keys:
-        if key.retired_at is not None and key.retired_at > now:
-            key.retired_at = now
-    await _tell(fleet, waiting)
-    return waiting
+        key.sealed_private_key = sealer.resealed(key.sealed_private_key)
+    return stood
+
+
+def standing(keys: Sequence[SigningKey], sealer: Sealer, now: datetime) -> Counter[Under]:
+    """Under which keys of the settings those private keys are sealed that sign, or will."""
+    return Counter(sealer.under(key.sealed_private_key) for key in keys if is_needed(key, now))
+
+
+def is_needed(key: SigningKey, now: datetime) -> bool:
+    """Whether a key signs, or will: of all others the public half is enough."""
+    return key.revoked_at is None and (key.retired_at is None or key.retired_at > now)
 
 
 async def every(fleet: Fleet) -> Sequence[SigningKey]:
@@ -113,14 +160,34 @@ async def every(fleet: Fleet) -> Sequence[SigningKey]:
 
 
 async def published(pool: Pool, *, ever: bool = False) -> dict[str, Any]:
-    """The JWKS: the keys that sign or did in the last 90 days, or with *ever* all that have ever signed."""
+    """The JWKS: the keys that sign or did in the last 90 days, or with *ever* all that have ever signed.
+
+    Revoked ones are in neither, so that no library believes them. With *ever* they are named beside the keys, in a
+    member of our own as RFC 7517 §5 allows it, so that a receipt can be refused with the reason.
+    """
     rows = await pool.fetch(_PUBLISHED, ever, PUBLISHED_AFTER)
-    return {"keys": [orjson.loads(row["public_jwk"]) for row in rows]}
+    keys: dict[str, Any] = {"keys": [orjson.loads(row["public_jwk"]) for row in rows]}
+    if ever and (revoked := await pool.fetch(_REVOKED)):
+        keys["revoked"] = [{"kid": row["kid"], "revoked_at": row["revoked_at"].isoformat()} for row in revoked]
+    return keys
 
 
 def forget() -> None:
     """Forget the opened private key, which is otherwise remembered for a minute."""
     _opened.clear()
+
+
+async def _begin_at_once(fleet: Fleet, sealer: Sealer, keys: Sequence[SigningKey], now: datetime) -> SigningKey:
+    """Have the key that waits sign from now on, or a new one."""
+    waiting = next((key for key in keys if key.active_from > now), None)
+    if waiting is None:
+        return await _publish(fleet, sealer, lead=timedelta())
+    waiting.active_from = now
+    for key in keys:
+        if key.retired_at is not None and key.retired_at > now:
+            key.retired_at = now
+    await _tell(fleet, waiting)
+    return waiting
 
 
 async def _publish(fleet: Fleet, sealer: Sealer, *, lead: timedelta) -> SigningKey:

@@ -2,6 +2,7 @@
 
 from base64 import urlsafe_b64decode
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 import orjson
@@ -37,19 +38,31 @@ class NotVerified(Exception):
     """The receipt proves nothing; the message says why."""
 
 
-def read_keys(text: bytes) -> dict[str, RSAKey]:
+@dataclass(frozen=True, slots=True)
+class Trusted:
+    """Public keys by their ids, and those that are believed no more, with when that was said."""
+
+    keys: Mapping[str, RSAKey]
+    revoked: Mapping[str, str]
+
+
+def read_keys(text: bytes) -> Trusted:
     """Public keys by their ids, as ``rollcall receipts keys`` prints them.
 
     Raises:
         NotVerified: it is no set of keys.
     """
     stated = _object(text, "The keys are no JSON Web Key Set; 'rollcall receipts keys' prints one.")
-    listed = stated.get("keys")
-    if not isinstance(listed, list):
+    listed, revoked = stated.get("keys"), stated.get("revoked", [])
+    if not isinstance(listed, list) or not isinstance(revoked, list):
         msg = "The keys are no JSON Web Key Set; 'rollcall receipts keys' prints one."
         raise NotVerified(msg)
     found = [_key(each) for each in cast("list[object]", listed)]
-    return dict(each for each in found if each is not None)
+    gone = [_revoked(each) for each in cast("list[object]", revoked)]
+    return Trusted(
+        keys=dict(each for each in found if each is not None),
+        revoked=dict(each for each in gone if each is not None),
+    )
 
 
 def read_statement(text: bytes) -> str:
@@ -75,8 +88,8 @@ def read_statement(text: bytes) -> str:
         raise NotVerified(msg) from None
 
 
-def verify(statement: str, keys: Mapping[str, RSAKey]) -> dict[str, Any]:
-    """What a signed receipt says, if one of *keys* signed it. Only RS256 is believed, whatever the header asks for.
+def verify(statement: str, trusted: Trusted) -> dict[str, Any]:
+    """What a signed receipt says, if a trusted key signed it. Only RS256 is believed, whatever the header asks for.
 
     Raises:
         NotVerified: it was changed, signed by somebody else, or is no receipt.
@@ -89,7 +102,13 @@ def verify(statement: str, keys: Mapping[str, RSAKey]) -> dict[str, Any]:
         msg = f"This is no receipt: its type has to be {KIND}, and it says {_shown(header, 'typ')}."
         raise NotVerified(msg)
     kid = header.get("kid")
-    key = keys.get(kid) if isinstance(kid, str) else None
+    if isinstance(kid, str) and kid in trusted.revoked:
+        msg = (
+            f"The key {_shown(header, 'kid')} was revoked ({ascii(trusted.revoked[kid])[1:-1][:40]}): others may have "
+            "had it, so what it signed proves nothing, whichever day it names."
+        )
+        raise NotVerified(msg)
+    key = trusted.keys.get(kid) if isinstance(kid, str) else None
     if key is None:
         msg = f"The key {_shown(header, 'kid')} is not among those given: fetch them again, or somebody else signed it."
         raise NotVerified(msg)
@@ -162,6 +181,13 @@ def _key(stated: object) -> tuple[str, RSAKey] | None:
         return (jwk["kid"], key) if key.raw_value.key_size >= KEY_BITS else None
     except (JoseError, ValueError, KeyError, TypeError):
         return None
+
+
+def _revoked(stated: object) -> tuple[str, str] | None:
+    if not isinstance(stated, dict):
+        return None
+    said = cast("dict[str, Any]", stated)
+    return (said["kid"], str(said.get("revoked_at"))) if isinstance(said.get("kid"), str) else None
 
 
 def _object(text: bytes, otherwise: str) -> dict[str, Any]:

@@ -20,13 +20,17 @@ class WayIn:
     because: str
     person_left: str
     """The reason that stands in a row that was closed because its person left."""
+    purged: bool = False
+    """Whether its rows go once the receipt of a departure has counted them."""
 
+
+_LEFT = ("account_id", "created_at", "closed_at", "closed_because", "person_left")
 
 WAYS_IN = (
-    WayIn("sessions", "sessions", "account_id", "created_at", "closed_at", "closed_because", "person_left"),
+    WayIn("sessions", "sessions", *_LEFT, purged=True),
     WayIn("tokens", "tokens", "owner_id", "created_at", "revoked_at", "revoked_because", "owner_left"),
-    WayIn("passkeys", "passkeys", "account_id", "created_at", "closed_at", "closed_because", "person_left"),
-    WayIn("external", "external_credentials", "account_id", "created_at", "closed_at", "closed_because", "person_left"),
+    WayIn("passkeys", "passkeys", *_LEFT, purged=True),
+    WayIn("external", "external_credentials", *_LEFT),
 )
 """In the order in which they are locked and closed."""
 

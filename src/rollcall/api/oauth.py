@@ -1,18 +1,20 @@
 """``/oauth``: the product asks whether credentials are good (RFC 7662), and hands back one that is done (RFC 7009)."""
 
+from base64 import b64decode
 from typing import Any, cast
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote_plus
 
 import orjson
 from litestar import Request, Response, Router, post
 
 from rollcall.access import revocation
 from rollcall.access.introspection import MOST_AT_ONCE, Live, client_of, introspect, introspect_many
+from rollcall.api import errors
 from rollcall.api.prepared import Prepared
 from rollcall.api.requests import AnyRequest, origin
-from rollcall.api.v1.callers import identify, tenant_named
+from rollcall.api.v1.callers import identify_key, tenant_named
 from rollcall.crypto import TokenKind, TokenText, read_token
-from rollcall.errors import Invalid, NotFound, Refusal
+from rollcall.errors import Invalid, NotFound, Refusal, Unauthenticated
 from rollcall.work import Actor, open_work
 
 _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
@@ -33,8 +35,8 @@ class UnsupportedTokenType(Refusal):
 async def introspect_token(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Tell whether the session or token in the form field ``token`` is good right now.
 
-    The caller presents its application key as bearer token. A credential that is not good, for whatever reason, is
-    answered with exactly ``{"active": false}``.
+    The caller presents its application key as bearer token, or as a client's password. A credential that is not good,
+    for whatever reason, is answered with exactly ``{"active": false}``.
     """
     token = _token_of(await request.body())
     live = await introspect(request.app.state.door.pool, _key_of(request), token or "")
@@ -61,8 +63,9 @@ async def revoke_credential(request: Request[Any, Any, Any]) -> Response[bytes]:
 
     One that is over, or never was, is answered like one that was just ended.
     """
-    client_of(_key_of(request))
-    actor = await identify(request)
+    key = _key_of(request) or ""
+    client_of(key)
+    actor = await identify_key(request, key)
     token = _token_of(await request.body())
     if token is None:
         raise _no_token()
@@ -84,9 +87,27 @@ async def _end(request: AnyRequest, actor: Actor, shown: TokenText) -> None:
 
 
 def _key_of(request: AnyRequest) -> str | None:
-    """The bearer token of a request."""
+    """The key of who asks: a bearer token or, as OAuth clients send it, a client's password (RFC 6749 §2.3.1)."""
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
-    return key.strip() if scheme.lower() == "bearer" else None
+    if scheme.lower() == "bearer":
+        return key.strip()
+    return _password(key) if scheme.lower() == "basic" else None
+
+
+def _password(credentials: str) -> str | None:
+    """What stands behind the client id, whatever that is: the key says by itself whose it is."""
+    try:
+        _, colon, password = b64decode(credentials.strip(), validate=True).decode().partition(":")
+    except ValueError:
+        return None
+    return unquote_plus(password) if colon else None
+
+
+def _answer_unauthenticated(request: AnyRequest, refusal: Unauthenticated) -> Response[dict[str, Any]]:
+    """A refusal that names both ways to present a key."""
+    answer = errors.answer(request, refusal)
+    answer.headers["WWW-Authenticate"] = 'Bearer realm="rollcall", Basic realm="rollcall"'
+    return answer
 
 
 def _no_token() -> Invalid:
@@ -139,4 +160,8 @@ def _claims(live: Live) -> dict[str, object]:
     return claims
 
 
-router = Router("/", route_handlers=[introspect_token, introspect_batch, revoke_credential])
+router = Router(
+    "/",
+    route_handlers=[introspect_token, introspect_batch, revoke_credential],
+    exception_handlers={Unauthenticated: _answer_unauthenticated},
+)

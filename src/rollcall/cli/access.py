@@ -11,6 +11,7 @@ from rollcall.access.tokens import Scope
 from rollcall.cli.running import actor, give_up, origin, run_with_database, table
 from rollcall.crypto import TokenKind
 from rollcall.db import Database
+from rollcall.directory import linking
 from rollcall.directory import people as people_doors
 from rollcall.directory.people import Person
 from rollcall.errors import NotFound
@@ -128,7 +129,7 @@ def revoke_token(tenant: str, token: str) -> None:
 
 @click.group()
 def people() -> None:
-    """See a tenant's people; appoint, demote, deactivate, reactivate."""
+    """See a tenant's people; appoint, demote, deactivate, reactivate, link."""
 
 
 @people.command("list")
@@ -184,8 +185,26 @@ def _change(name: str, help_text: str) -> None:
 
 _change("appoint", "Make PERSON (userName or id) of TENANT an admin.")
 _change("demote", "Give PERSON of TENANT the default role; tokens they own stop at the next call.")
-_change("deactivate", "End everything PERSON of TENANT can do, now: sessions and tokens are closed.")
+_change("deactivate", "End everything PERSON of TENANT can do, now: every way in is closed, and the outside is told.")
 _change("reactivate", "Let PERSON of TENANT in again; nothing that was closed comes back.")
+
+
+@people.command("link")
+@click.argument("tenant")
+@click.argument("person")
+@click.argument("former", type=click.UUID)
+def link_person(tenant: str, person: str, former: UUID) -> None:
+    """Give PERSON (userName or id) of TENANT back FORMER, the account (its id) they had before they were removed.
+
+    What was opened for the account they have had since is closed, and nothing that was closed comes back.
+    """
+
+    async def run(database: Database) -> None:
+        async with open_work(database, await ref_of(database, tenant), actor(), origin()) as work:
+            found = (await find_person(work, person)).account.id
+            table([_line(await linking.link(work, found, former))])
+
+    run_with_database(run)
 
 
 @click.command()

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections import Counter
 
 import click
 from redis.exceptions import RedisError
@@ -10,9 +10,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from rollcall import broker, db, logging, tables
 from rollcall.access import signing
-from rollcall.access.models import SigningKey
+from rollcall.cli import secret
 from rollcall.cli.running import actor, origin, settings_or_give_up
-from rollcall.crypto import CannotOpen, Sealer
+from rollcall.crypto import CannotOpen, Sealer, Under
 from rollcall.db import FLEET_ROLE, RUNTIME_ROLE, Database
 from rollcall.journal import outbox
 from rollcall.settings import Settings
@@ -20,6 +20,8 @@ from rollcall.work import open_fleet
 from rollcall.worker.relay import HEARTBEAT_KEY
 
 Finding = tuple[bool, str]
+
+_NO_SIGNING_KEY: Finding = (False, "there is no signing key: run 'rollcall migrate'")
 
 _RIGHTS = f"""
 SELECT rolsuper OR rolbypassrls AS free,
@@ -73,7 +75,8 @@ async def _examine_database(database: Database, sealer: Sealer) -> list[Finding]
     )
     async with open_fleet(database, actor(), origin()) as fleet:
         waiting = await outbox.backlog(fleet)
-        findings.append(_examine_keys(await signing.every(fleet), sealer))
+        signs = await signing.every(fleet)
+    findings.append(_examine_secrets(await secret.standing(database, sealer)) if signs else _NO_SIGNING_KEY)
     findings.append(
         (
             waiting.oldest_seconds < 60 and waiting.dead == 0,
@@ -86,15 +89,13 @@ async def _examine_database(database: Database, sealer: Sealer) -> list[Finding]
     return findings
 
 
-def _examine_keys(keys: Sequence[SigningKey], sealer: Sealer) -> Finding:
-    if not keys:
-        return (False, "there is no signing key: run 'rollcall migrate'")
-    try:
-        for key in keys:
-            sealer.open(key.sealed_private_key)
-    except CannotOpen as error:
-        return (False, f"ROLLCALL_SECRET_KEYS does not open what is stored. {error}")
-    return (True, "ROLLCALL_SECRET_KEYS opens every signing key")
+def _examine_secrets(stood: Counter[Under]) -> Finding:
+    if lost := stood[Under.NONE]:
+        return (False, f"ROLLCALL_SECRET_KEYS does not open what is stored: {lost} of it. {CannotOpen()}")
+    if older := stood[Under.OLDER]:
+        remedy = "'rollcall secret reseal' brings it under the first"
+        return (True, f"ROLLCALL_SECRET_KEYS opens what is stored; {older} of it takes an older key: {remedy}")
+    return (True, "the first of ROLLCALL_SECRET_KEYS opens everything that is stored")
 
 
 async def _examine_broker(settings: Settings) -> list[Finding]:

@@ -1,15 +1,64 @@
-"""``rollcall secret``: a fresh key to seal secrets under."""
+"""``rollcall secret``: a fresh key to seal secrets under, and what is stored brought under it."""
+
+from collections import Counter
 
 import click
 
-from rollcall.crypto import new_secret_key
+from rollcall.access import signing
+from rollcall.cli.running import actor, give_up, origin, run_with_database, settings_or_give_up
+from rollcall.crypto import Sealer, Under, new_secret_key
+from rollcall.db import Database
+from rollcall.events import destinations
+from rollcall.work import TenantRef, open_fleet, open_work
 
 
-@click.command()
-def secret() -> None:
+@click.group(invoke_without_command=True)
+@click.pass_context
+def secret(context: click.Context) -> None:
     """Print a fresh key for ROLLCALL_SECRET_KEYS; it is kept nowhere.
 
     To change keys put the new one first, separated by a comma, on every process; the old ones go on opening what they
-    have sealed.
+    have sealed. Once every process has it, 'rollcall secret reseal' brings all of it under the first key.
     """
-    click.echo(new_secret_key())
+    if context.invoked_subcommand is None:
+        click.echo(new_secret_key())
+
+
+@secret.command("reseal")
+def reseal_secrets() -> None:
+    """Seal everything stored under the first of ROLLCALL_SECRET_KEYS, so that the others can be taken out.
+
+    Start every process with the new key first before; what one that knows the old order seals meanwhile stays under its
+    own first key. 'rollcall doctor' says what there is.
+    """
+    settings = settings_or_give_up()
+
+    async def run(database: Database) -> Counter[Under]:
+        return await reseal(database, Sealer.of(settings))
+
+    stood = run_with_database(run, settings)
+    click.echo(f"{stood[Under.OLDER]} resealed; {stood[Under.FIRST]} were under the first key already.")
+    if stood[Under.NONE]:
+        give_up(f"{stood[Under.NONE]} can't be opened with any of the keys: put the one back that sealed them.")
+
+
+async def reseal(database: Database, sealer: Sealer) -> Counter[Under]:
+    """Reseal everything, each tenant's by itself; returns under which keys it stood."""
+    async with open_fleet(database, actor(), origin()) as fleet:
+        stood = await signing.reseal(fleet, sealer)
+        tenants = await destinations.tenants_with_secrets(fleet)
+    for tenant_id in tenants:
+        async with open_work(database, TenantRef(tenant_id, str(tenant_id)), actor(), origin()) as work:
+            stood += await destinations.reseal(work, sealer)
+    return stood
+
+
+async def standing(database: Database, sealer: Sealer) -> Counter[Under]:
+    """Under which keys everything stands that is sealed and needed."""
+    async with open_fleet(database, actor(), origin()) as fleet:
+        stood = signing.standing(await signing.every(fleet), sealer, fleet.now)
+        tenants = await destinations.tenants_with_secrets(fleet)
+    for tenant_id in tenants:
+        async with open_work(database, TenantRef(tenant_id, str(tenant_id)), actor(), origin()) as work:
+            stood += await destinations.standing(work, sealer)
+    return stood

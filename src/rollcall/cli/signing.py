@@ -14,7 +14,7 @@ from rollcall.work import open_fleet
 
 @click.group("signing-keys")
 def signing_keys() -> None:
-    """List and replace the keys that sign receipts and logout tokens."""
+    """List, replace and withdraw the keys that sign receipts and logout tokens."""
 
 
 @signing_keys.command("list")
@@ -53,7 +53,23 @@ def rotate_signing_key(at_once: bool) -> None:
     click.echo(f"{key.kid} is published and signs from {key.active_from:%Y-%m-%d %H:%M:%S} UTC on.")
 
 
+@signing_keys.command("revoke")
+@click.argument("kid")
+def revoke_signing_key(kid: str) -> None:
+    """Withdraw KID, a key that others may have: nothing it ever signed is believed any more, receipts included."""
+    settings = settings_or_give_up()
+
+    async def run(database: Database) -> SigningKey:
+        async with open_fleet(database, actor(), origin()) as fleet:
+            return await signing.revoke(fleet, Sealer.of(settings), kid)
+
+    signs = run_with_database(run, settings)
+    click.echo(f"{kid} is withdrawn; a cached key set has it for 5 minutes more. {signs.kid} signs.")
+
+
 def _state(key: SigningKey, now: datetime) -> str:
+    if key.revoked_at is not None:
+        return "revoked"
     if key.active_from > now:
         return "waiting"
     if key.retired_at is None or key.retired_at > now:

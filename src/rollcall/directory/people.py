@@ -160,8 +160,8 @@ async def deactivate(work: Work, person_id: UUID, *, reason: str) -> Person:
     Raises:
         NotFound: this tenant has no such person.
     """
-    person = await find(work, person_id)
-    account = await _locked(work, person.account.id)
+    person = await _held(work, person_id)
+    account = person.account
     if not account.active:
         return person
     if person.user is not None:
@@ -181,8 +181,8 @@ async def reactivate(work: Work, person_id: UUID) -> Person:
         NotFound: this tenant has no such person.
         Conflict: their role names contradict each other, or their SCIM resource was deleted.
     """
-    person = await find(work, person_id)
-    account = await _locked(work, person.account.id)
+    person = await _held(work, person_id)
+    account = person.account
     if account.active:
         return person
     if person.user is None:
@@ -199,7 +199,7 @@ async def explain(work: Work, person_id: UUID) -> Explanation:
     rule = RoleRule.model_validate((await tenants.own(work)).role_rule)
     person = await find(work, person_id)
     document = {} if person.user is None else person.user.document
-    groups = () if person.user is None else await _group_names(work, person.user.id)
+    groups = () if person.user is None else await group_names(work, person.user.id)
     reading = mapping.read_roles(rule, document, groups)
     return standing.explanation(rule, mapping.read_standing(person.account.standing), reading)
 
@@ -262,17 +262,20 @@ async def _rule(work: Work) -> RoleRule:
     return RoleRule.model_validate((await tenants.own_held(work)).role_rule)
 
 
-async def _locked(work: Work, account_id: UUID) -> Account:
-    """The account, locked before its person, as every change of a person does."""
-    account = await work.db.scalar(
-        select(Account)
-        .where(Account.tenant_id == work.tenant.id, Account.id == account_id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
-    if account is None:
-        raise NotFound("person")
-    return account
+async def _held(work: Work, person_id: UUID) -> Person:
+    """The person, their account locked before their resource, as every change of a person does.
+
+    Whoever was waited for may have linked them to another account: then that one is locked.
+    """
+    person = await find(work, person_id)
+    while True:
+        account_id = person.account.id
+        await work.db.execute(
+            select(Account.id).where(Account.tenant_id == work.tenant.id, Account.id == account_id).with_for_update()
+        )
+        person = await _again(work, person_id)
+        if person.account.id == account_id:
+            return person
 
 
 async def _stored(work: Work, user_id: UUID) -> Stored:
@@ -295,12 +298,13 @@ async def _stored(work: Work, user_id: UUID) -> Stored:
         standing=mapping.read_standing(account.standing),
         rule=RoleRule.model_validate(tenant.role_rule),
         rule_version=tenant.role_rule_version,
-        groups=await _group_names(work, user.id),
+        groups=await group_names(work, user.id),
         facts=account.facts,
     )
 
 
-async def _group_names(work: Work, user_id: UUID) -> tuple[str, ...]:
+async def group_names(work: Work, user_id: UUID) -> tuple[str, ...]:
+    """The names of the groups a person is in, directly or through others."""
     names = await work.db.scalar(select(func.group_names_of(work.tenant.id, user_id)))
     return tuple(names or ())
 
@@ -324,8 +328,8 @@ async def _save(work: Work, stored: Stored, document: dict[str, Any], *, reason:
 
 
 async def _restand(work: Work, person_id: UUID, rule: RoleRule, change: Callable[[Standing], Standing]) -> Person:
-    person = await find(work, person_id)
-    account = await _locked(work, person.account.id)
+    person = await _held(work, person_id)
+    account = person.account
     before = mapping.read_standing(account.standing)
     after = change(before)
     if after == before:

@@ -8,21 +8,33 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from typing import Any, cast
 from urllib.parse import SplitResult, urlsplit
 
 import httpcore
+import structlog
 
 from rollcall.errors import Invalid
 
+log = structlog.get_logger(__name__)
+
 LONGEST_URL = 2000
 RESOLVE_SECONDS = 5.0
+RESOLVERS = 32
+"""Names that a process looks up at the same time; a name server that hangs holds one for some seconds."""
+
+CALLED_AT_MOST = 4
+"""Addresses of a name that are tried before a call has failed."""
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """Gives the addresses that a name has now. Raises OSError when it has none."""
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+_LOOK_UPS = ThreadPoolExecutor(RESOLVERS, thread_name_prefix="resolver")
+"""Threads of their own, so that nothing else of a process waits for strangers' name servers."""
 
 _UNICAST = ipaddress.IPv6Network("2000::/3")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
@@ -50,7 +62,11 @@ class DestinationRefused(Invalid):
 
 async def ask_resolver(host: str, port: int) -> Sequence[str]:
     """The addresses of a name, as this machine's resolver has them."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+
+    def look_up() -> list[Any]:
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+
+    found = await asyncio.get_running_loop().run_in_executor(_LOOK_UPS, look_up)
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
@@ -58,7 +74,7 @@ def is_public(text: str) -> bool:
     """Whether an address is somebody's on the open internet, also when it carries another address inside it."""
     try:
         address: Address = ipaddress.ip_address(text)
-    except ValueError:  # with a zone, such as fe80::1%eth0
+    except ValueError:
         return False
     if isinstance(address, ipaddress.IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour
@@ -140,7 +156,8 @@ class AddressRules:
         if not found:
             raise OSError("the name has no address")
         if not self.allow_private and (inside := [each for each in found if not is_public(each)]):
-            raise Unreachable(f"{host} has an address that is not public: {inside[0]}")
+            log.warning("a destination's name leads inside", host=host, address=inside[0])
+            raise Unreachable(f"{host} has an address that is not public")
         return found
 
     async def judge(self, url: str) -> Target:
@@ -150,15 +167,31 @@ class AddressRules:
             DestinationRefused: it may not; the message says why.
         """
         target = read_url(url, allow_http=self.allow_private)
+        await self._looked_up(target)
+        return target
+
+    async def ahead(self, url: str) -> "AddressRules":
+        """These rules with the addresses that *url* has now, so that judging it by them waits for no name server.
+
+        Raises:
+            DestinationRefused: it may not be a destination; the message says why.
+        """
+        found = await self._looked_up(read_url(url, allow_http=self.allow_private))
+
+        async def known(_host: str, _port: int) -> Sequence[str]:
+            return found
+
+        return replace(self, resolve=known)
+
+    async def _looked_up(self, target: Target) -> Sequence[str]:
         try:
-            await self.addresses(target.host, target.port)
+            return await self.addresses(target.host, target.port)
         except Unreachable:
             raise DestinationRefused(
                 "The host has an address that is not public (private, loopback, link-local or reserved)."
             ) from None
         except (OSError, UnicodeError):  # TimeoutError is an OSError; the other for a label longer than DNS has
             raise DestinationRefused("The host has no address: its name can't be resolved now.") from None
-        return target
 
 
 class JudgingBackend(httpcore.AsyncNetworkBackend):
@@ -167,6 +200,7 @@ class JudgingBackend(httpcore.AsyncNetworkBackend):
     def __init__(self, rules: AddressRules) -> None:
         self._rules = rules
         self._network = cast("httpcore.AsyncNetworkBackend", httpcore.AnyIOBackend())
+        self._asked: dict[tuple[str, int], asyncio.Task[Sequence[str]]] = {}
 
     async def connect_tcp(
         self,
@@ -176,15 +210,16 @@ class JudgingBackend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Connect to the first address of *host* that takes the connection.
+        """Connect to the first address of *host* that takes the connection; each has its share of the time.
 
         Raises:
             httpcore.ConnectError: the name has no address, one that is not public, or none that answers.
         """
         try:
-            found = await self._rules.addresses(host, port)
+            found = (await self._addresses(host, port))[:CALLED_AT_MOST]
         except (OSError, UnicodeError) as error:
             raise httpcore.ConnectError(str(error) or "the name was not resolved in time") from error
+        timeout = None if timeout is None else timeout / len(found)
         for position, address in enumerate(found):
             try:
                 return await self._network.connect_tcp(address, port, timeout, local_address, socket_options)
@@ -192,6 +227,20 @@ class JudgingBackend(httpcore.AsyncNetworkBackend):
                 if position == len(found) - 1:
                     raise
         raise AssertionError("a name that has addresses leads to a connection or to an error")
+
+    async def _addresses(self, host: str, port: int) -> Sequence[str]:
+        """Calls to one host that begin side by side ask for its addresses once."""
+        asked = self._asked.get((host, port))
+        if asked is None:
+            asked = self._asked[host, port] = asyncio.create_task(self._rules.addresses(host, port))
+
+            def answered(task: "asyncio.Task[Sequence[str]]") -> None:
+                del self._asked[host, port]
+                if not task.cancelled():
+                    task.exception()  # those who asked may all have gone
+
+            asked.add_done_callback(answered)
+        return await asyncio.shield(asked)
 
     async def sleep(self, seconds: float) -> None:
         """Wait, as httpcore asks for between its own retries."""

@@ -6,12 +6,13 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, or_, select, text, update
+from sqlalchemy import ColumnElement, func, or_, select, text, update
 
 from rollcall.errors import Conflict, Invalid, NotFound
 from rollcall.events.destinations import GIVE_UP_AFTER, DestinationClosed
 from rollcall.events.models import Delivery, DestinationRow
 from rollcall.journal.events import DeliveriesReplayed
+from rollcall.journal.models import OutboxMessage
 from rollcall.journal.record import INSTALLATION, enter, record_for_installation
 from rollcall.work import Fleet, Work
 
@@ -83,6 +84,7 @@ async def replay(work: Work | Fleet, destination_id: UUID, delivery_id: UUID) ->
     """
     if not await _check(work, destination_id):
         raise DestinationClosed
+    await _hold_messages(work, destination_id, Delivery.id == delivery_id)
     row = await work.db.scalar(_of(work, destination_id).where(Delivery.id == delivery_id).with_for_update())
     if row is None:
         raise NotFound("delivery")
@@ -103,6 +105,7 @@ async def replay_dead(work: Work | Fleet, destination_id: UUID) -> int:
     """
     if not await _check(work, destination_id):
         raise DestinationClosed
+    await _hold_messages(work, destination_id, Delivery.state == State.DEAD.value)
     dead = (
         select(Delivery.tenant_id, Delivery.id)
         .where(Delivery.destination_tenant_id == owner_of(work), Delivery.destination_id == destination_id)
@@ -175,6 +178,18 @@ def _of(work: Work | Fleet, destination_id: UUID) -> Any:
         select(Delivery)
         .where(Delivery.destination_tenant_id == owner_of(work), Delivery.destination_id == destination_id)
         .execution_options(populate_existing=True)
+    )
+
+
+async def _hold_messages(work: Work | Fleet, destination_id: UUID, which: ColumnElement[bool]) -> None:
+    """Keep what is to be told again from being forgotten. Messages come before deliveries, as in forgetting."""
+    await work.db.execute(
+        select(OutboxMessage.id)
+        .join(Delivery, (Delivery.tenant_id == OutboxMessage.tenant_id) & (Delivery.message_id == OutboxMessage.id))
+        .where(Delivery.destination_tenant_id == owner_of(work), Delivery.destination_id == destination_id, which)
+        .order_by(Delivery.id)
+        .limit(REPLAY_AT_MOST)
+        .with_for_update(read=True, key_share=True, of=OutboxMessage)
     )
 
 

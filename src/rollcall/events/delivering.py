@@ -118,6 +118,7 @@ async def deliver(shop: Workshop, owner_id: UUID, destination_id: UUID) -> Tally
         except CannotOpen:
             log.exception("a destination's secret can't be opened; it waits", destination_id=str(destination_id))
             await _note(shop, owner_id, destination_id, 1, LONGEST_PAUSE)
+            tally.dead += await _bury(shop, owner_id, destination_id, ends)
             break
         if found is None:
             break
@@ -128,13 +129,14 @@ async def deliver(shop: Workshop, owner_id: UUID, destination_id: UUID) -> Tally
         if not due:
             break
         if closed:
-            tally.cancelled += await _cancel(shop, due)
+            tally.cancelled += await _end_untold(shop, due, State.CANCELLED, "the destination is disabled or removed")
             continue
         worded = await _word(shop, destination, due)
         batch = _Batch(destination, begun + min(shop.lease_seconds, FRESH_SECONDS), worded, tally)
         await _send(shop, batch, due)
         await _judge(shop, batch, row.failures)
         if batch.ill and not batch.sound:
+            tally.dead += await _bury(shop, owner_id, destination_id, ends)
             break
     async with open_fleet(shop.database, SYSTEM, _ORIGIN) as fleet:
         await fanout.release(fleet, owner_id, destination_id)
@@ -223,8 +225,7 @@ async def _tell(shop: Workshop, batch: _Batch, claimed: Claimed, *, behind: Sequ
         batch.sound = True
         await _ended(shop, batch, claimed, State.DELIVERED, answer)
         return True
-    if answer.status == GONE:
-        await _close(shop, batch)
+    if answer.status == GONE and await _close(shop, batch):
         await _ended(shop, batch, claimed, State.CANCELLED, answer)
         return True
     batch.ill = batch.ill or answer.ill
@@ -301,7 +302,8 @@ async def _mark_ended(work: Work, means: Means, claimed: Claimed, state: State, 
                    AND attempts = :attempts
                 RETURNING destination_tenant_id, destination_id, tenant_id, line_id, message_id, topic),
             woken AS (
-                UPDATE deliveries v SET next_try_at = clock_timestamp()
+                UPDATE deliveries v
+                   SET next_try_at = clock_timestamp() - make_interval(days => (v.topic = :departure)::integer)
                   FROM ended e
                  WHERE v.destination_tenant_id = e.destination_tenant_id AND v.destination_id = e.destination_id
                    AND v.tenant_id = e.tenant_id AND v.line_id = e.line_id AND v.message_id > e.message_id
@@ -316,6 +318,7 @@ async def _mark_ended(work: Work, means: Means, claimed: Claimed, state: State, 
             "tenant": claimed.tenant.id,
             "id": claimed.id,
             "attempts": claimed.attempts,
+            "departure": DEPARTURE,  # it goes first, as when it was fanned out
         },
     )
     topic = marked.scalar_one_or_none()
@@ -379,23 +382,48 @@ async def _return(work: Work, claimed: Sequence[Claimed], at: datetime) -> None:
         )
 
 
-async def _cancel(shop: Workshop, due: Sequence[Claimed]) -> int:
-    """End what waits for a destination that is to hear nothing more."""
-    answer = Answer(None, "the destination is disabled or removed", 0)
+async def _bury(shop: Workshop, owner_id: UUID, destination_id: UUID, ends: float) -> int:
+    """Give up what a receiver that takes nothing should have taken by now, also what it was never asked to.
+
+    Such a receiver is asked for one thing at a time, so most of what waits for it would wait for ever. What this does
+    not come to before *ends* is left for the next round.
+    """
+    number = 0
+    while time.monotonic() < ends and not shop.stopping():
+        async with open_fleet(shop.database, SYSTEM, _ORIGIN) as fleet:
+            rows = await fleet.db.execute(
+                text("""
+                    SELECT tenant_id, id, message_id, line_id, attempts, give_up_at, NULL AS slug FROM deliveries
+                     WHERE destination_tenant_id = :owner AND destination_id = :id AND state = 'pending'
+                       AND next_try_at <= clock_timestamp() AND give_up_at <= clock_timestamp()
+                     ORDER BY message_id LIMIT :limit
+                """),
+                {"owner": owner_id, "id": destination_id, "limit": BATCH},
+            )
+            overdue = [_claimed(row) for row in rows]
+        ended = await _end_untold(shop, overdue, State.DEAD, "the receiver took nothing until it was given up")
+        if not ended:
+            break
+        number += ended
+    return number
+
+
+async def _end_untold(shop: Workshop, due: Sequence[Claimed], state: State, said: str) -> int:
+    """End what a destination is not to hear any more, without asking it."""
     number = 0
     for tenant, those in _by_tenant(due).items():
         async with open_work(shop.database, tenant, SYSTEM, _ORIGIN) as work:
             for each in those:  # in the order of the messages, as everybody who locks several
-                number += await _mark_ended(work, shop.means, each, State.CANCELLED, answer)
+                number += await _mark_ended(work, shop.means, each, state, Answer(None, said, 0))
     return number
 
 
-async def _close(shop: Workshop, batch: _Batch) -> None:
-    """Disable a destination whose receiver says that it is gone for good."""
-    batch.gone = True
-    owner = TenantRef(batch.destination.tenant_id, "")
+async def _close(shop: Workshop, batch: _Batch) -> bool:
+    """Disable a destination whose receiver says that it is gone for good; not one that has been moved since."""
+    owner, there = TenantRef(batch.destination.tenant_id, ""), batch.destination
     async with open_work(shop.database, owner, SYSTEM, _ORIGIN) as work:
-        await destinations.disable_if_there(work, batch.destination.id, because="it answered 410 Gone")
+        batch.gone = await destinations.disable_if_at(work, there.id, there.url, because="it answered 410 Gone")
+    return batch.gone
 
 
 async def _judge(shop: Workshop, batch: _Batch, failures: int) -> None:

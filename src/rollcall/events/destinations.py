@@ -3,8 +3,9 @@
 The installation's own are rows of a tenant that is all zeroes, so that every door here takes a `Work` of either.
 """
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -12,7 +13,7 @@ from uuid import UUID
 
 from sqlalchemy import func, select, text
 
-from rollcall.crypto import Sealer
+from rollcall.crypto import Sealer, Under
 from rollcall.errors import Conflict, Invalid, NotFound
 from rollcall.events import kinds
 from rollcall.events.addresses import AddressRules
@@ -31,7 +32,7 @@ from rollcall.journal.events import (
 )
 from rollcall.journal.models import OutboxMessage
 from rollcall.journal.record import INSTALLATION, enter, record
-from rollcall.work import TenantRef, Work
+from rollcall.work import Fleet, TenantRef, Work
 
 MOST_DESTINATIONS = 20
 MOST_SECRETS = 5
@@ -85,7 +86,7 @@ class NewDestination:
     """A destination with its secret in clear; ``None`` for kinds that are signed with the installation's keys."""
 
     row: DestinationRow
-    secret: str | None
+    secret: str | None = field(repr=False)
 
 
 async def create(work: Work, wanted: Wanted, rules: AddressRules, sealer: Sealer) -> NewDestination:
@@ -198,12 +199,16 @@ async def disable(work: Work, destination_id: UUID, *, because: str) -> Destinat
     return row
 
 
-async def disable_if_there(work: Work, destination_id: UUID, *, because: str) -> None:
-    """Disable a destination that may have been removed meanwhile."""
+async def disable_if_at(work: Work, destination_id: UUID, url: str, *, because: str) -> bool:
+    """Disable a destination, unless it has been moved away from *url*; returns whether it is closed now."""
     try:
-        await disable(work, destination_id, because=because)
-    except NotFound:
-        return
+        row = await _locked(work, destination_id)
+    except NotFound:  # it has been removed
+        return True
+    if row.url != url:
+        return False
+    await disable(work, destination_id, because=because)
+    return True
 
 
 async def remove(work: Work, destination_id: UUID) -> None:
@@ -255,13 +260,20 @@ async def send_test(work: Work, destination_id: UUID) -> UUID:
 
 
 async def opened(work: Work, destination_id: UUID, means: Means) -> tuple[DestinationRow, kinds.Destination] | None:
-    """A destination with its live secrets in clear, removed ones too; ``None`` when there is none."""
+    """A destination with its live secrets in clear; ``None`` when there is none.
+
+    A disabled or removed one comes without: it is told nothing, and what waits for it can be ended without its secrets.
+
+    Raises:
+        CannotOpen: none of our keys opens a secret.
+    """
     row = await work.db.scalar(
         select(DestinationRow).where(DestinationRow.tenant_id == work.tenant.id, DestinationRow.id == destination_id)
     )
     if row is None:
         return None
-    live = [entry for entry in row.secrets if _is_live(entry, work.now)]
+    closed = row.disabled_at is not None or row.deleted_at is not None
+    live = [] if closed else [entry for entry in row.secrets if _is_live(entry, work.now)]
     return row, kinds.Destination(
         tenant_id=row.tenant_id,
         id=row.id,
@@ -272,6 +284,29 @@ async def opened(work: Work, destination_id: UUID, means: Means) -> tuple[Destin
         secrets=tuple(means.sealer.open(entry["sealed"]).decode() for entry in live),
         means=means,
     )
+
+
+async def tenants_with_secrets(fleet: Fleet) -> Sequence[UUID]:
+    """The tenants that have webhooks, all zeroes for the installation."""
+    found = select(DestinationRow.tenant_id).where(
+        DestinationRow.kind == "webhook", DestinationRow.deleted_at.is_(None)
+    )
+    return (await fleet.db.scalars(found.distinct().order_by(DestinationRow.tenant_id))).all()
+
+
+async def standing(work: Work, sealer: Sealer) -> Counter[Under]:
+    """Under which keys of the settings the live secrets are sealed."""
+    return _standing(await every(work), sealer, work.now)
+
+
+async def reseal(work: Work, sealer: Sealer) -> Counter[Under]:
+    """Bring every live secret under the first key, forgetting those that are over; returns under which they stood."""
+    rows = (await work.db.scalars(_own(work).order_by(DestinationRow.id).with_for_update())).all()
+    stood = _standing(rows, sealer, work.now)
+    for row in rows:
+        live = [entry for entry in row.secrets if _is_live(entry, work.now)]
+        row.secrets = [entry | {"sealed": sealer.resealed(entry["sealed"])} for entry in live]
+    return stood
 
 
 def host_of(url: str) -> str:
@@ -325,6 +360,10 @@ def _check_audience(kind: str, audience: str | None) -> None:
             if kind == "logout"
             else "Only a logout destination has an audience."
         )
+
+
+def _standing(rows: Sequence[DestinationRow], sealer: Sealer, now: datetime) -> Counter[Under]:
+    return Counter(sealer.under(entry["sealed"]) for row in rows for entry in row.secrets if _is_live(entry, now))
 
 
 def _sealed(sealer: Sealer, secret: str) -> dict[str, Any]:

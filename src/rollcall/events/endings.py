@@ -1,14 +1,17 @@
 """How a departure's telling ends: the receipt is completed by whatever ends last, the settling or a delivery."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 import structlog
 from sqlalchemy import select
 
 from rollcall.access import receipts
+from rollcall.access.models import Receipt
 from rollcall.access.receipts import Told
 from rollcall.access.signing import NoSigningKey
 from rollcall.crypto import CannotOpen
+from rollcall.events.destinations import WHOLE_INSTALLATION
 from rollcall.events.kinds import Means
 from rollcall.events.models import Delivery
 from rollcall.journal.models import OutboxMessage
@@ -17,7 +20,7 @@ from rollcall.work import Work
 log = structlog.get_logger(__name__)
 
 DEPARTURE = "user.deactivated"
-SWEEP_AT_MOST = 200
+SWEEP_AT_ONCE = 200
 
 
 async def complete_receipt(work: Work, message_id: UUID, means: Means) -> bool:
@@ -25,7 +28,7 @@ async def complete_receipt(work: Work, message_id: UUID, means: Means) -> bool:
 
     The message stays locked until the work ends. So of two that end at the same moment the later one sees what the
     earlier one did, and one of them completes the receipt. When nothing can be signed, what ended has ended all the
-    same, and `sweep` completes the receipt later.
+    same, and housekeeping completes the receipt later.
     """
     message = (
         await work.db.execute(
@@ -47,14 +50,24 @@ async def complete_receipt(work: Work, message_id: UUID, means: Means) -> bool:
         return False
 
 
-async def sweep(work: Work, means: Means) -> int:
-    """Complete what should have been completed and could not be signed then; returns how many."""
-    waiting = await receipts.page(work, limit=SWEEP_AT_MOST, incomplete=True)
-    return sum([await complete_receipt(work, receipt.id, means) for receipt in waiting.receipts])
+async def overdue(work: Work, *, after: UUID | None = None) -> Sequence[UUID]:
+    """Some receipts that nothing is waited for and that are not complete, oldest first, from the one behind *after*."""
+    waited_for = select(Delivery.id).where(
+        Delivery.tenant_id == Receipt.tenant_id, Delivery.message_id == Receipt.id, Delivery.ended_at.is_(None)
+    )
+    found = select(Receipt.id).where(
+        Receipt.tenant_id == work.tenant.id, Receipt.completed_at.is_(None), ~waited_for.exists()
+    )
+    if after is not None:
+        found = found.where(Receipt.id > after)
+    return (await work.db.scalars(found.order_by(Receipt.id).limit(SWEEP_AT_ONCE))).all()
 
 
 async def _told(work: Work, message_id: UUID) -> list[Told] | None:
-    """What became of each destination; ``None`` while one of them still waits."""
+    """What became of each destination; ``None`` while one of them still waits.
+
+    A tenant learns that the installation's own were told, and not what ops call them.
+    """
     deliveries = await work.db.scalars(
         select(Delivery)
         .where(Delivery.tenant_id == work.tenant.id, Delivery.message_id == message_id)
@@ -65,5 +78,6 @@ async def _told(work: Work, message_id: UUID) -> list[Told] | None:
     for each in deliveries:
         if each.ended_at is None:
             return None
-        told.append(Told(each.destination_id, each.kind, each.label, each.state, each.ended_at, each.attempts))
+        label = each.label if each.destination_tenant_id == work.tenant.id else WHOLE_INSTALLATION.slug
+        told.append(Told(each.destination_id, each.kind, label, each.state, each.ended_at, each.attempts))
     return told

@@ -9,7 +9,7 @@ from rollcall.db import Database
 from rollcall.events import endings
 from rollcall.events.kinds import Means
 from rollcall.tenancy import tenants
-from rollcall.work import SYSTEM, Fleet, Origin, open_fleet, open_work
+from rollcall.work import SYSTEM, Fleet, Origin, TenantRef, open_fleet, open_work
 
 KEEP_REMOVED_FOR = timedelta(days=40)
 """Longer than a message is kept with what became of it."""
@@ -33,8 +33,18 @@ async def complete_receipts(database: Database, means: Means) -> int:
     origin = Origin(request_id="keep house")
     async with open_fleet(database, SYSTEM, origin) as fleet:
         refs = [tenants.ref(tenant) for tenant in await tenants.every(fleet)]
-    completed = 0
-    for ref in refs:
-        async with open_work(database, ref, SYSTEM, origin) as work:
-            completed += await endings.sweep(work, means)
-    return completed
+    return sum([await _complete_those_of(database, ref, means, origin) for ref in refs])
+
+
+async def _complete_those_of(database: Database, tenant: TenantRef, means: Means, origin: Origin) -> int:
+    """Each in a transaction of its own: whoever holds several messages waits for nobody who holds them in turn."""
+    completed, last = 0, None
+    while True:
+        async with open_work(database, tenant, SYSTEM, origin) as work:
+            found = await endings.overdue(work, after=last)
+        for each in found:
+            async with open_work(database, tenant, SYSTEM, origin) as work:
+                completed += await endings.complete_receipt(work, each, means)
+        if not found:
+            return completed
+        last = found[-1]

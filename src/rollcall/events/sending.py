@@ -11,12 +11,18 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpcore
+import structlog
 
 from rollcall import logging
 from rollcall.events.addresses import AddressRules, DestinationRefused, JudgingBackend, read_url
 from rollcall.events.kinds import Outgoing
 
+log = structlog.get_logger(__name__)
+
 READ_AT_MOST = 64 * 1024
+PIECES_AT_MOST = 256
+"""Chunks of a body that are read: each costs time of the loop, a chunk of one byte too."""
+
 KEEP_OF_BODY = 200
 LONGEST_RETRY_AFTER = 3600.0
 
@@ -86,6 +92,9 @@ class Sender:
             return after(None, refusal.detail)
         except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, OSError) as error:
             return after(None, f"{type(error).__name__}: {error}")
+        except Exception as error:  # a stranger's bytes can make a library stumble in any way
+            log.exception("a call ended in an unexpected way")
+            return after(None, f"the call failed: {type(error).__name__}")
 
     async def _post(self, outgoing: Outgoing) -> tuple[int, Mapping[str, str], bytes]:
         target = read_url(outgoing.url, allow_http=self._rules.allow_private)
@@ -117,10 +126,11 @@ class Sender:
 
 async def _beginning(response: Any) -> bytes:
     """The beginning of a body. What is longer than we read costs its connection, and no more."""
-    read = bytearray()
+    read, pieces = bytearray(), 0
     async for chunk in response.aiter_stream():
         read += chunk[: READ_AT_MOST - len(read)]
-        if len(read) >= READ_AT_MOST:
+        pieces += 1
+        if len(read) >= READ_AT_MOST or pieces >= PIECES_AT_MOST:
             break
     return bytes(read[: 4 * KEEP_OF_BODY])
 
@@ -141,7 +151,7 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
         return min(float(given[:9]), LONGEST_RETRY_AFTER)
     try:
         moment = parsedate_to_datetime(given)
-    except ValueError:
+    except (ValueError, OverflowError):  # the second for numbers beyond any calendar
         return None
     seconds = (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds()
     return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)

@@ -135,6 +135,16 @@ class UserRemoved(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class UserLinked(Event):
+    """An admin said who somebody is: their resource is that of a former account now, and the one they had is closed."""
+
+    topic = "user.linked"
+    role: str
+    active: bool
+    closed_person_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
 class GroupCreated(Event):
     topic = "group.created"
     group_id: UUID
@@ -207,6 +217,15 @@ class SigningKeyPublished(Event):
     announced = False
     kid: str
     active_from: str
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKeyRevoked(Event):
+    """A key that others may have stands in no JWKS any more, and nothing signed with it is believed."""
+
+    topic = "signing_key.revoked"
+    announced = False
+    kid: str
 
 
 @dataclass(frozen=True, slots=True)

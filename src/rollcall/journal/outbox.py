@@ -18,6 +18,18 @@ from rollcall.work import Fleet, Work
 GIVE_UP_AFTER = timedelta(days=3)
 KEEP_DONE_FOR = timedelta(days=30)
 
+_FORGOTTEN_AT_ONCE = 5000
+_HOLD_OLD = text("""
+    SELECT tenant_id, id FROM outbox o WHERE done_at < :before AND NOT EXISTS (
+        SELECT FROM deliveries d WHERE d.tenant_id = o.tenant_id AND d.message_id = o.id AND d.state = 'pending')
+     LIMIT :limit FOR UPDATE SKIP LOCKED
+""")
+_FORGET = text("""
+    DELETE FROM outbox o USING unnest(CAST(:tenants AS uuid[]), CAST(:ids AS uuid[])) AS held (tenant_id, id)
+     WHERE o.tenant_id = held.tenant_id AND o.id = held.id AND NOT EXISTS (
+        SELECT FROM deliveries d WHERE d.tenant_id = o.tenant_id AND d.message_id = o.id AND d.state = 'pending')
+""")
+
 
 @dataclass(frozen=True, slots=True)
 class Leased:
@@ -103,17 +115,17 @@ def backoff(attempts: int, *, jitter: float) -> timedelta:
 async def forget_done(fleet: Fleet) -> int:
     """Delete messages that were dealt with a month ago, with their deliveries; returns how many.
 
-    One that somebody is being told again stays until that has ended.
+    One that somebody is being told again stays until that has ended. Whoever has it told again holds the message, so
+    messages are held first and looked at then: the look sees every replay that was committed before.
     """
-    result: Any = await fleet.db.execute(
-        text("""
-            DELETE FROM outbox o WHERE done_at < :before AND NOT EXISTS (
-                SELECT FROM deliveries d
-                 WHERE d.tenant_id = o.tenant_id AND d.message_id = o.id AND d.state = 'pending')
-        """),
-        {"before": fleet.now - KEEP_DONE_FOR},
-    )
-    return int(result.rowcount)
+    forgotten, before = 0, fleet.now - KEEP_DONE_FOR
+    while True:
+        held = (await fleet.db.execute(_HOLD_OLD, {"before": before, "limit": _FORGOTTEN_AT_ONCE})).all()
+        whose, which = [row.tenant_id for row in held], [row.id for row in held]
+        result: Any = await fleet.db.execute(_FORGET, {"tenants": whose, "ids": which})
+        forgotten += int(result.rowcount)
+        if not result.rowcount:
+            return forgotten
 
 
 async def revive(fleet: Fleet) -> int:

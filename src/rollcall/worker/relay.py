@@ -8,10 +8,11 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from kombu.exceptions import OperationalError
+from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -29,9 +30,12 @@ from rollcall.worker.tasks import DELIVER, LISTENERS
 log = structlog.get_logger(__name__)
 
 BATCH = 100
+QUEUED_AT_MOST = 200
+"""Departures that wait in the broker; more wait in PostgreSQL. Those whose lease ran out there would be published
+again, and whoever left after them would wait behind both."""
 FAN_OUT_BATCH = 500
 FORGET_TASKS_AFTER = 300.0
-"""Seconds after which a delivery task need not begin: others were published since. Clocks may differ by less."""
+"""Seconds after which a task need not begin: others were published since. Clocks may differ by less."""
 HEARTBEAT_KEY = "rollcall:relay"
 HEARTBEAT_SECONDS = 15
 _ORIGIN = Origin(request_id="relay")
@@ -46,7 +50,7 @@ async def relay(settings: Settings, stop: asyncio.Event) -> None:
         while not stop.is_set():
             try:
                 database = database or await db.connect(settings)
-                handed = await hand_over(database, celery, settings)
+                handed = await hand_over(database, celery, redis, settings)
             except (SQLAlchemyError, OSError, *db.DatabaseError) as error:
                 log.warning("the database is away; waiting for it", error=str(error))
                 handed = 0
@@ -69,21 +73,26 @@ class _Call:
     arguments: tuple[str, ...]
     queue: str
     leased: Leased | LeasedDestination
-    expires: float | None = None
+    expires: float
     """Seconds; later than that nobody needs to begin it."""
 
 
-async def hand_over(database: Database, celery: Any, settings: Settings) -> int:
+async def hand_over(database: Database, celery: Any, redis: Redis, settings: Settings) -> int:
     """Fan new messages out, then publish a task for each departure to settle and each destination to look after.
 
-    Returns how much there was to do, or 0 when the broker is away.
+    Returns how much was done, or 0 when the broker is away.
     """
     seconds = settings.outbox_lease_seconds
     async with open_fleet(database, SYSTEM, _ORIGIN) as fleet:
         fanned_out = await fanout.fan_out(fleet, limit=FAN_OUT_BATCH, heard=LISTENERS)
+    room = await _room(redis)
+    if room is None:
+        return 0
     async with open_fleet(database, SYSTEM, _ORIGIN) as fleet:
-        calls = [_settling(message) for message in await outbox.lease(fleet, limit=BATCH, seconds=seconds)]
-        calls += [_delivering(each, seconds) for each in await fanout.lease(fleet, limit=BATCH, seconds=seconds)]
+        departures = await outbox.lease(fleet, limit=min(BATCH, room), seconds=seconds)
+        destinations = await fanout.lease(fleet, limit=BATCH, seconds=seconds)
+    calls = [_settling(message, seconds) for message in departures]
+    calls += [_delivering(each, seconds) for each in destinations]
     unsent: Sequence[_Call] = await asyncio.to_thread(_publish, celery, calls) if calls else ()
     if not unsent:
         return max(fanned_out, len(calls))
@@ -93,16 +102,26 @@ async def hand_over(database: Database, celery: Any, settings: Settings) -> int:
     return 0
 
 
-def _settling(message: Leased) -> _Call:
+async def _room(redis: Redis) -> int | None:
+    """How many departures the broker may be given now; ``None`` when it is away."""
+    try:
+        # The client types the answer of its two kinds together.
+        queued: Any = await cast("Any", redis.llen(REVOCATION))
+    except (RedisError, OSError) as error:
+        log.warning("the broker is away; what is due waits", error=str(error))
+        return None
+    return max(0, QUEUED_AT_MOST - int(queued))
+
+
+def _settling(message: Leased, seconds: float) -> _Call:
     arguments = (str(message.tenant_id), str(message.id), message.request_id)
-    return _Call(LISTENERS[message.topic], arguments, REVOCATION, message)
+    return _Call(LISTENERS[message.topic], arguments, REVOCATION, message, max(seconds, FORGET_TASKS_AFTER))
 
 
 def _delivering(destination: LeasedDestination, seconds: float) -> _Call:
     queue = DELIVERY_SLOW if destination.failing else DELIVERY
-    return _Call(
-        DELIVER, (str(destination.owner_id), str(destination.id)), queue, destination, max(seconds, FORGET_TASKS_AFTER)
-    )
+    arguments = (str(destination.owner_id), str(destination.id))
+    return _Call(DELIVER, arguments, queue, destination, max(seconds, FORGET_TASKS_AFTER))
 
 
 def _publish(celery: Any, calls: Sequence[_Call]) -> Sequence[_Call]:

@@ -7,7 +7,6 @@ pool is processes runs one.
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar, TypeVar
 
 from rollcall import db
@@ -21,9 +20,6 @@ from rollcall.settings import Settings
 
 T = TypeVar("T")
 
-RESOLVERS = 32
-"""Names that may be looked up at the same time; a name server that hangs holds one for some seconds."""
-
 
 class Runtime:
     """What a worker process runs its tasks on."""
@@ -36,7 +32,6 @@ class Runtime:
         self.means = Means(self.sealer, settings.public_url)
         self._stopping = threading.Event()
         self._loop = asyncio.new_event_loop()
-        self._loop.set_default_executor(ThreadPoolExecutor(RESOLVERS, thread_name_prefix="resolver"))
         self._thread = threading.Thread(target=self._loop.run_forever, name="rollcall loop", daemon=True)
         self._thread.start()
         self._connecting = asyncio.Lock()

@@ -1,5 +1,6 @@
 """Celery's tasks: each opens its work, calls a domain function, and is done. All of them may run twice."""
 
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 from uuid import UUID
@@ -17,6 +18,9 @@ from rollcall.work import SYSTEM, Origin, TenantRef, open_fleet, open_work
 from rollcall.worker.runtime import Runtime
 
 log = structlog.get_logger(__name__)
+
+_AWAY = (SQLAlchemyError, OSError, *DatabaseError)
+"""What is raised while the database is away, or when it refuses."""
 
 SETTLE_DEPARTURE = "rollcall.settle_departure"
 DELIVER = "rollcall.deliver"
@@ -54,13 +58,11 @@ def settle_departure(tenant_id: str, message_id: str, request_id: str) -> None:
     try:
         settled = runtime().run(settle)
         log.info("departure settled" if settled else "departure had been settled before")
-    except (SQLAlchemyError, OSError) as error:
-        # The database is away or refused: the lease runs out and the relay hands the message out again.
-        log.warning("departure not settled; it will be tried again", error=str(error))
     except Exception as error:
-        log.exception("departure not settled; it will be tried again")
+        log.warning("departure not settled; it will be tried again", exc_info=True)
         failure = f"{type(error).__name__}: {error}"
-        runtime().run(note)
+        with suppress(*_AWAY):  # then the lease runs out, and the relay hands the message out again
+            runtime().run(note)
     finally:
         structlog.contextvars.clear_contextvars()
 
@@ -74,7 +76,7 @@ def deliver(owner_id: str, destination_id: str) -> None:
 
     try:
         log.info("delivered", **asdict(runtime().deliver(work)))
-    except (SQLAlchemyError, OSError, *DatabaseError) as error:
+    except _AWAY as error:
         # What was claimed is due again when its claim runs out.
         log.warning("not delivered; it will be tried again", error=str(error))
     finally:

@@ -1,15 +1,17 @@
 """/v1/tenants/{tenant}/destinations and /v1/destinations: registered, changed, tested, rotated, removed, replayed."""
 
 import asyncio
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 from uuid import uuid4
 
 import httpx
 import pytest
+from litestar import Litestar
 
 from api.expect import turned_down
 from factories import Callers, Tenant, a_tenant
-from rollcall.db import Connection
+from rollcall.db import Connection, Database
 from rows import tables_with
 
 OUTSIDE = "https://93.184.215.14/hook?key=of-theirs"
@@ -214,3 +216,39 @@ async def test_the_installations(callers: Callers, owner: Connection) -> None:
     ]
     assert (await operator.delete(one)).status_code == 204
     turned_down(await operator.get(one), 404, "not_found")
+
+
+async def test_a_topic_that_can_not_be_stored(acme: Tenant) -> None:
+    """A NUL in a topic is refused like any other unknown word, and the refusal is written down."""
+    topics = {"url": OUTSIDE, "label": "hook", "topics": ["user.\x00"]}
+    answer = await acme.callers.operator.post(f"{acme.v1}/destinations", json=topics)
+    assert answer.status_code == 400, answer.text
+
+
+async def test_slow_names_hold_no_connection(acme: Tenant, app: Litestar, database: Database) -> None:
+    """While a name is looked up no transaction is open: slow name servers do not keep others from the database."""
+    rules, waiting, go_on = app.state.address_rules, 0, asyncio.Event()
+
+    async def resolve(_host: str, _port: int) -> list[str]:
+        nonlocal waiting
+        waiting += 1
+        await go_on.wait()
+        return ["93.184.215.14"]
+
+    made = await a_hook(acme)
+    app.state.address_rules = replace(rules, resolve=resolve)
+    try:
+        wanted = {"url": "https://slow.example/", "label": "slow"}
+        one = f"{acme.v1}/destinations/{made['id']}"
+        calls = [
+            asyncio.create_task(acme.callers.operator.post(f"{acme.v1}/destinations", json=wanted)),
+            asyncio.create_task(acme.callers.operator.patch(one, json={"url": "https://moved.example/"})),
+        ]
+        async with asyncio.timeout(5):
+            while waiting < len(calls):
+                await asyncio.sleep(0.01)
+        assert cast("Any", database.engine.pool).checkedout() == 0
+        go_on.set()
+        assert [answer.status_code for answer in await asyncio.gather(*calls)] == [201, 200]
+    finally:
+        app.state.address_rules = rules

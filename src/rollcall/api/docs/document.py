@@ -117,6 +117,8 @@ def _refusals(path: str, method: str) -> Json:
         statuses.add("404")
     if method != "get":
         statuses.add("409")
+    if path.endswith("/sign-in/begin"):
+        statuses.add("429")
     return {status: {"$ref": f"#/components/responses/{status}"} for status in sorted(statuses)}
 
 

@@ -115,6 +115,7 @@ REFUSALS = {
     "403": "The key is live and does not reach this far.",
     "404": "There is no such row, or it is another tenant's, which is the same.",
     "409": "It does not fit the present state; `code` says why.",
+    "429": "So much of this is under way that more has to wait; `Retry-After` says for how many seconds.",
 }
 
 _RULE = {
@@ -143,6 +144,7 @@ EXAMPLES: dict[str, Any] = {
     "NewPerson": {"user_name": "maria@acme.example", "display_name": "Maria Silva", "role": "member"},
     "RoleGiven": {"role": "admin"},
     "Deactivation": {"reason": "left the company"},
+    "Linking": {"former": "0192e7a4-5c1b-7d3e-8f60-1a2b3c4d5e6f"},
     "TokenWanted": {"label": "Okta", "scopes": ["scim"]},
     "Rotation": {"overlap_seconds": 86400},
     "SessionWanted": {"tenant": "acme", "user_name": "maria@acme.example", "lifetime_seconds": 28800},

@@ -1,7 +1,7 @@
 """What all bodies of the management API have in common."""
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, cast
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, field_validator
 
@@ -16,10 +16,17 @@ class Body(BaseModel):
     @field_validator("*")
     @classmethod
     def _storable(cls, value: object) -> object:
-        if isinstance(value, str) and (found := unholdable(value)) is not None:
-            msg = f"holds {found}"
-            raise ValueError(msg)
+        for each in _texts(value):
+            if (found := unholdable(each)) is not None:
+                msg = f"holds {found}"
+                raise ValueError(msg)
         return value
+
+
+def _texts(value: object) -> list[str]:
+    """The text that *value* is, or the texts it lists."""
+    listed = cast("list[object]", value) if isinstance(value, list) else [value]
+    return [each for each in listed if isinstance(each, str)]
 
 
 def storable_moment(moment: datetime) -> datetime:

@@ -74,7 +74,16 @@ async def identify(connection: Connection) -> Actor:
     if scheme.lower() != "bearer":
         msg = f"A key is needed: send 'Authorization: Bearer …' with {_ANY_KEY}."
         raise Unauthenticated(msg)
-    token = read_token(text.strip())
+    return await identify_key(connection, text.strip())
+
+
+async def identify_key(connection: Connection, key: str) -> Actor:
+    """Find out whose key this is, that a request presents in whichever way.
+
+    Raises:
+        Unauthenticated: it is none that is live.
+    """
+    token = read_token(key)
     kind = None if token is None else _KINDS.get(token.kind)
     if token is None or kind is None:
         msg = f"This is no key of the management API, or it was not copied whole: send {_ANY_KEY}."

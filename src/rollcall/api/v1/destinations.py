@@ -1,5 +1,7 @@
 """``/v1/tenants/{tenant}/destinations``: who outside hears what happens, their secrets, and what they were told."""
 
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -8,14 +10,23 @@ from litestar import Request, Router, delete, get, patch, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from pydantic import BaseModel, Field
 
+from rollcall.api.requests import origin
 from rollcall.api.v1.bodies import Body
-from rollcall.api.v1.callers import ADMINS, TenantWork, tenant_work, uuid_of
+from rollcall.api.v1.callers import (
+    ADMINS,
+    TenantWork,
+    actor_of,
+    refusal_writer,
+    tenant_named,
+    tenant_work,
+    uuid_of,
+)
 from rollcall.events import deliveries, destinations
-from rollcall.events.addresses import LONGEST_URL
+from rollcall.events.addresses import LONGEST_URL, AddressRules
 from rollcall.events.deliveries import Page, State
 from rollcall.events.destinations import Change, NewDestination, Wanted
 from rollcall.events.models import Delivery, DestinationRow
-from rollcall.work import Work
+from rollcall.work import TenantRef, Work, open_work
 
 AnyCall = Request[Any, Any, Any]
 Topics = Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=100)]
@@ -146,17 +157,48 @@ def page_view(page: Page) -> DeliveryPage:
     return DeliveryPage(deliveries=[delivery_view(row) for row in page.deliveries], next_cursor=page.next_cursor)
 
 
+async def look_up(request: AnyCall, url: str | None) -> None:
+    """Look the address of a destination up and keep what was found with the request.
+
+    It is done before the work begins: a stranger's name server may take seconds, and work holds a connection.
+    """
+    rules: AddressRules = request.app.state.address_rules
+    request.state.address_rules = rules if url is None else await rules.ahead(url)
+
+
+async def new_work(request: AnyCall, tenant: FromPath[str], data: JSONBody[DestinationWanted]) -> AsyncGenerator[Work]:
+    """The work of a request that registers a destination."""
+    await look_up(request, data.url)
+    async with _work(request, await tenant_named(request, tenant)) as work:
+        yield work
+
+
+async def change_work(
+    request: AnyCall, tenant: FromPath[str], data: JSONBody[DestinationChange]
+) -> AsyncGenerator[Work]:
+    """The work of a request that changes one."""
+    await look_up(request, data.url)
+    async with _work(request, await tenant_named(request, tenant)) as work:
+        yield work
+
+
+def _work(request: AnyCall, tenant: TenantRef) -> AbstractAsyncContextManager[Work]:
+    return open_work(
+        request.app.state.database, tenant, actor_of(request), origin(request), on_refusal=refusal_writer(request)
+    )
+
+
 async def create(request: AnyCall, work: Work, data: DestinationWanted) -> SecretShown:
     """Register what a body asks for."""
     wanted = Wanted(data.kind, data.url, data.label, data.topics, data.audience)
-    state = request.app.state
-    return secret_shown(await destinations.create(work, wanted, state.address_rules, state.sealer), work.now)
+    rules, sealer = request.state.address_rules, request.app.state.sealer
+    return secret_shown(await destinations.create(work, wanted, rules, sealer), work.now)
 
 
 async def change(request: AnyCall, work: Work, destination: str, data: DestinationChange) -> DestinationView:
     """Change what a body asks for."""
     wanted = Change(data.url, data.label, data.topics, data.audience)
-    rules = request.app.state.address_rules
+    rules = request.state.address_rules
     return destination_view(await destinations.change(work, id_of(destination), wanted, rules), work.now)
 
 
@@ -201,7 +243,7 @@ async def list_destinations(work: TenantWork) -> list[DestinationView]:
     return [destination_view(row, work.now) for row in await destinations.every(work)]
 
 
-@post(_ALL, guards=[ADMINS], dependencies=_OF_TENANT)
+@post(_ALL, guards=[ADMINS], dependencies={"work": new_work})
 async def create_destination(request: AnyCall, work: TenantWork, data: JSONBody[DestinationWanted]) -> SecretShown:
     """Register a destination. Its secret is in this answer and nowhere else."""
     return await create(request, work, data)
@@ -213,7 +255,7 @@ async def get_destination(work: TenantWork, destination: FromPath[str]) -> Desti
     return destination_view(await destinations.find(work, id_of(destination)), work.now)
 
 
-@patch(_ONE, guards=[ADMINS], dependencies=_OF_TENANT)
+@patch(_ONE, guards=[ADMINS], dependencies={"work": change_work})
 async def change_destination(
     request: AnyCall, work: TenantWork, destination: FromPath[str], data: JSONBody[DestinationChange]
 ) -> DestinationView:

@@ -1,6 +1,7 @@
 """``/v1/destinations``: the same for ops, whose destinations hear of every tenant."""
 
 from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager
 from typing import Annotated
 
 from litestar import Router, delete, get, patch, post
@@ -33,13 +34,31 @@ from rollcall.work import Work, open_work
 
 async def installation_work(request: AnyCall) -> AsyncGenerator[Work]:
     """The work of a request on the installation's own rows, which are those of a tenant that is all zeroes."""
-    async with open_work(
+    async with _own_work(request) as work:
+        yield work
+
+
+def _own_work(request: AnyCall) -> AbstractAsyncContextManager[Work]:
+    return open_work(
         request.app.state.database,
         destinations.WHOLE_INSTALLATION,
         actor_of(request),
         origin(request),
         on_refusal=refusal_writer(request),
-    ) as work:
+    )
+
+
+async def new_work(request: AnyCall, data: JSONBody[DestinationWanted]) -> AsyncGenerator[Work]:
+    """The work of a request that registers one of the installation's destinations."""
+    await views.look_up(request, data.url)
+    async with _own_work(request) as work:
+        yield work
+
+
+async def change_work(request: AnyCall, data: JSONBody[DestinationChange]) -> AsyncGenerator[Work]:
+    """The work of a request that changes one."""
+    await views.look_up(request, data.url)
+    async with _own_work(request) as work:
         yield work
 
 
@@ -55,7 +74,7 @@ async def list_installation_destinations(work: TenantWork) -> list[DestinationVi
     return [destination_view(row, work.now) for row in await destinations.every(work)]
 
 
-@post(_ALL, guards=[OPS], dependencies=_OWN)
+@post(_ALL, guards=[OPS], dependencies={"work": new_work})
 async def create_installation_destination(
     request: AnyCall, work: TenantWork, data: JSONBody[DestinationWanted]
 ) -> SecretShown:
@@ -69,7 +88,7 @@ async def get_installation_destination(work: TenantWork, destination: FromPath[s
     return destination_view(await destinations.find(work, id_of(destination)), work.now)
 
 
-@patch(_ONE, guards=[OPS], dependencies=_OWN)
+@patch(_ONE, guards=[OPS], dependencies={"work": change_work})
 async def change_installation_destination(
     request: AnyCall, work: TenantWork, destination: FromPath[str], data: JSONBody[DestinationChange]
 ) -> DestinationView:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from rollcall.access import sessions
 from rollcall.api.v1.bodies import Body
 from rollcall.api.v1.callers import ADMINS, ANYBODY, TenantWork, tenant_work, uuid_of
-from rollcall.directory import people
+from rollcall.directory import linking, people
 from rollcall.directory.people import Draft, Person
 from rollcall.errors import NotFound
 
@@ -31,6 +31,7 @@ class PersonView(BaseModel):
     created_at: datetime
     deactivated_at: datetime | None
     deactivated_because: str | None
+    linked_to: UUID | None = Field(description="the account this one's person was linked to by hand")
 
 
 class PeoplePage(BaseModel):
@@ -62,6 +63,12 @@ class Deactivation(Body):
     """Why somebody is deactivated; it stands in the receipt."""
 
     reason: str = Field(default="deactivated by an admin", min_length=1, max_length=500)
+
+
+class Linking(Body):
+    """Whom a person was before they were removed."""
+
+    former: UUID = Field(description="the id of their former account, one without a `scim_id`")
 
 
 class SessionView(BaseModel):
@@ -105,6 +112,7 @@ def person_view(person: Person) -> PersonView:
         created_at=account.created_at,
         deactivated_at=account.deactivated_at,
         deactivated_because=account.deactivated_because,
+        linked_to=account.linked_to,
     )
 
 
@@ -180,6 +188,16 @@ async def reactivate_person(work: TenantWork, person: FromPath[str]) -> PersonVi
     return person_view(await people.reactivate(work, uuid_of(person, "person")))
 
 
+@post(f"{_ONE}/link", status_code=200, guards=[ADMINS], dependencies=_OF_TENANT)
+async def link_person(work: TenantWork, person: FromPath[str], data: JSONBody[Linking]) -> PersonView:
+    """Give a person back the account, and so the history, that they had before they were removed.
+
+    The account they have had since is closed with everything that was opened for it, and nothing that was closed comes
+    back: they sign in anew. Refused with 409 `mass_change` while such an alert is not released.
+    """
+    return person_view(await linking.link(work, uuid_of(person, "person"), data.former))
+
+
 @get(f"{_ONE}/explain", guards=[ADMINS], dependencies=_OF_TENANT)
 async def explain_role(work: TenantWork, person: FromPath[str]) -> dict[str, Any]:
     """Which role names were seen, from where, how they were read, and the resulting role."""
@@ -212,6 +230,7 @@ router = Router(
         lift_role_override,
         deactivate_person,
         reactivate_person,
+        link_person,
         explain_role,
         list_sessions,
         list_conflict_cases,

@@ -1,0 +1,223 @@
+"""Every address of the management API with who may call it, and what has to be there for a call to succeed."""
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import httpx
+from sqlalchemy import select
+
+from authenticator import registered
+from factories import Tenant
+from rollcall.access import receipts
+from rollcall.access.models import MassChange, Passkey
+from rollcall.journal.models import OutboxMessage
+
+TENANT = "/v1/tenants/{tenant}"
+PERSON = f"{TENANT}/people/{{person}}"
+NOBODY = "00000000-0000-7000-8000-000000000000"
+HOOK = {"url": "https://8.8.8.8/hook", "label": "hook", "topics": ["tenant.resumed"]}
+
+OPS, ADMINS, PRODUCT, ANYBODY = "ops", "admins", "product", "anybody"
+"""Operators may call all; ADMINS also a tenant's admins, PRODUCT also the application, ANYBODY both of them."""
+
+
+@dataclass(frozen=True)
+class Route:
+    """One way to call the API. What is *refused* for a reason of its own, past the guard, answers with that code."""
+
+    who: str
+    method: str
+    address: str
+    body: Any = None
+    refused: str | None = None
+
+    def __str__(self) -> str:
+        return re.sub(r"/v1|/tenants/\{tenant\}", "", f"{self.method} {self.address}")
+
+    @property
+    def names(self) -> set[str]:
+        """What its address names."""
+        return set(re.findall(r"\{(\w+)\}", self.address))
+
+
+_HALF: dict[str, Any] = {"challenge": NOBODY, "credential": {}}
+_RULE = {"roles": {"admin": {"label": "A", "admin": True}, "m": {"label": "M"}}, "default": "m"}
+
+
+def _destination_routes(who: str, base: str, one: str, delivery: str) -> list[Route]:
+    return [
+        Route(who, "GET", base),
+        Route(who, "GET", one),
+        Route(who, "PATCH", one, {"label": "renamed"}),
+        Route(who, "POST", f"{one}/rotate-secret", {"overlap_seconds": 60}),
+        Route(who, "POST", f"{one}/enable"),
+        Route(who, "POST", f"{one}/disable"),
+        Route(who, "POST", f"{one}/test"),
+        Route(who, "GET", f"{one}/deliveries"),
+        Route(who, "POST", f"{one}/deliveries/{delivery}/replay", refused="still_pending"),
+        Route(who, "POST", f"{one}/replay-dead"),
+        Route(who, "DELETE", one),
+    ]
+
+
+ROUTES = [
+    Route(OPS, "GET", "/v1/plans"),
+    Route(OPS, "GET", "/v1/audit"),
+    Route(OPS, "GET", "/v1/alerts"),
+    Route(OPS, "GET", "/v1/tenants"),
+    Route(OPS, "POST", "/v1/tenants", {"slug": "made-here", "name": "Made", "plan": "free"}),
+    Route(OPS, "PATCH", TENANT, {"name": "Renamed"}),
+    Route(OPS, "POST", f"{TENANT}/suspend"),
+    Route(OPS, "POST", f"{TENANT}/resume"),
+    Route(OPS, "POST", "/v1/destinations", {**HOOK, "url": "http://127.0.0.1/"}, refused="destination_refused"),
+    *_destination_routes(OPS, "/v1/destinations", "/v1/destinations/{own_destination}", "{own_delivery}"),
+    Route(ADMINS, "GET", TENANT),
+    Route(ANYBODY, "GET", f"{TENANT}/people"),
+    Route(ADMINS, "POST", f"{TENANT}/people", {"user_name": "new"}),
+    Route(ANYBODY, "GET", PERSON),
+    Route(ADMINS, "POST", f"{PERSON}/appoint"),
+    Route(ADMINS, "POST", f"{PERSON}/demote"),
+    Route(ADMINS, "POST", f"{PERSON}/role", {"role": "guest"}),
+    Route(ADMINS, "DELETE", f"{PERSON}/role-override"),
+    Route(ADMINS, "POST", f"{PERSON}/deactivate", {"reason": "left"}),
+    Route(ADMINS, "POST", f"{PERSON}/reactivate"),
+    Route(ADMINS, "POST", f"{PERSON}/link", {"former": NOBODY}, refused="not_found"),
+    Route(ADMINS, "GET", f"{PERSON}/explain"),
+    Route(ANYBODY, "GET", f"{PERSON}/sessions"),
+    Route(ADMINS, "GET", f"{PERSON}/receipts"),
+    Route(ANYBODY, "GET", f"{PERSON}/passkeys"),
+    Route(PRODUCT, "POST", f"{PERSON}/passkeys/begin"),
+    Route(PRODUCT, "POST", f"{PERSON}/passkeys", _HALF, refused="challenge_spent"),
+    Route(ANYBODY, "DELETE", f"{PERSON}/passkeys/{{passkey}}"),
+    Route(PRODUCT, "POST", f"{TENANT}/passkeys/sign-in/begin"),
+    Route(PRODUCT, "POST", f"{TENANT}/passkeys/sign-in", _HALF, refused="sign_in_refused"),
+    Route(ANYBODY, "GET", f"{PERSON}/tokens"),
+    Route(PRODUCT, "POST", f"{PERSON}/tokens", {"label": "laptop", "scopes": ["repo:read"]}),
+    Route(ANYBODY, "POST", f"{PERSON}/tokens/{{personal_token}}/revoke"),
+    Route(ANYBODY, "GET", f"{PERSON}/external-credentials"),
+    Route(PRODUCT, "POST", f"{PERSON}/external-credentials", {"kind": "ssh_key", "name": "new"}),
+    Route(PRODUCT, "GET", f"{TENANT}/external-credentials/state?kind=ssh_key&name=x"),
+    Route(ANYBODY, "DELETE", f"{TENANT}/external-credentials/{{external}}"),
+    Route(ADMINS, "GET", f"{TENANT}/conflict-cases"),
+    Route(ADMINS, "GET", f"{TENANT}/role-rule"),
+    Route(ADMINS, "PUT", f"{TENANT}/role-rule", _RULE),
+    Route(ADMINS, "GET", f"{TENANT}/tokens"),
+    Route(ADMINS, "POST", f"{TENANT}/tokens", {"label": "new"}),
+    Route(ADMINS, "POST", f"{TENANT}/tokens/{{token}}/rotate", {"overlap_seconds": 60}),
+    Route(ADMINS, "POST", f"{TENANT}/tokens/{{token}}/revoke"),
+    Route(ADMINS, "POST", f"{TENANT}/destinations", HOOK),
+    *_destination_routes(ADMINS, f"{TENANT}/destinations", f"{TENANT}/destinations/{{destination}}", "{delivery}"),
+    Route(ADMINS, "GET", f"{TENANT}/receipts"),
+    Route(ADMINS, "GET", f"{TENANT}/receipts/{{receipt}}"),
+    Route(ADMINS, "GET", f"{TENANT}/receipts/{{receipt}}/statement"),
+    Route(ADMINS, "GET", f"{TENANT}/alerts"),
+    Route(ADMINS, "POST", f"{TENANT}/alerts/{{alert}}/release"),
+    Route(ADMINS, "GET", f"{TENANT}/audit"),
+    Route(ADMINS, "GET", f"{TENANT}/deviations"),
+    Route(PRODUCT, "DELETE", f"{TENANT}/sessions/{{session}}"),
+    Route(PRODUCT, "POST", "/v1/sessions", {"user_name": "maria"}),
+]
+
+
+async def call(client: httpx.AsyncClient, route: Route, known: dict[str, str]) -> httpx.Response:
+    """Call a route with these ids; whatever else it names is nobody's."""
+    body = {**route.body, "tenant": known["tenant"]} if route.address == "/v1/sessions" else route.body
+    address = route.address.format_map(dict.fromkeys(route.names, NOBODY) | known)
+    return await client.request(route.method, address, json=body)
+
+
+async def ids(tenant: Tenant, route: Route | None = None, user_name: str = "maria") -> dict[str, str]:
+    """What stands in the addresses: ids of things that the tenant has, of those the ones that *route* names."""
+    person = await tenant.person(user_name)
+    known = {"tenant": tenant.slug, "person": person["id"], "token": tenant.token["id"]}
+    for name, make in _MAKERS.items():
+        if route is not None and name in route.names:
+            known[name] = await make(tenant, known)
+    return known
+
+
+Known = dict[str, str]
+
+
+async def _session(tenant: Tenant, known: Known) -> str:
+    wanted = {"tenant": tenant.slug, "person": known["person"]}
+    return (await tenant.callers.product.post("/v1/sessions", json=wanted)).json()["id"]
+
+
+async def _passkey(tenant: Tenant, known: Known) -> str:
+    device = await registered(tenant, {"id": known["person"]})
+    async with tenant.work() as work:
+        return str(await work.db.scalar(select(Passkey.id).where(Passkey.credential_id == device.credential_id)))
+
+
+async def _personal_token(tenant: Tenant, known: Known) -> str:
+    await tenant.personal_token({"id": known["person"]})
+    listed = await tenant.callers.product.get(f"{tenant.v1}/people/{known['person']}/tokens")
+    return listed.json()[0]["id"]
+
+
+async def _external(tenant: Tenant, known: Known) -> str:
+    return (await tenant.external({"id": known["person"]}))["id"]
+
+
+async def _destination(tenant: Tenant, _known: Known) -> str:
+    made = await tenant.callers.operator.post(f"{tenant.v1}/destinations", json=HOOK)
+    assert made.status_code == 201, made.text
+    return made.json()["id"]
+
+
+async def _delivery(tenant: Tenant, known: Known) -> str:
+    sent = await tenant.callers.operator.post(f"{tenant.v1}/destinations/{known['destination']}/test")
+    assert sent.status_code == 202, sent.text
+    return sent.json()["delivery_id"]
+
+
+async def _own_destination(tenant: Tenant, _known: Known) -> str:
+    made = await tenant.callers.operator.post("/v1/destinations", json=HOOK)
+    assert made.status_code == 201, made.text
+    return made.json()["id"]
+
+
+async def _own_delivery(tenant: Tenant, known: Known) -> str:
+    sent = await tenant.callers.operator.post(f"/v1/destinations/{known['own_destination']}/test")
+    assert sent.status_code == 202, sent.text
+    return sent.json()["delivery_id"]
+
+
+async def _receipt(tenant: Tenant, _known: Known) -> str:
+    """The complete receipt of somebody who left."""
+    gone, state = await tenant.person(), tenant.callers.app.state
+    await tenant.callers.operator.post(f"{tenant.v1}/people/{gone['id']}/deactivate")
+    async with tenant.work() as work:
+        left = select(OutboxMessage.id).where(
+            OutboxMessage.topic == "user.deactivated", OutboxMessage.account_id == UUID(gone["id"])
+        )
+        message = (await work.db.scalars(left)).one()
+        assert await receipts.settle(work, message)
+        assert await receipts.complete(work, state.sealer, message, [], issuer=state.public_url)
+    return str(message)
+
+
+async def _alert(tenant: Tenant, _known: Known) -> str:
+    async with tenant.work() as work:
+        row = MassChange(tenant_id=work.tenant.id, began_at=work.now, noticed_at=work.now, count=2, threshold=1)
+        work.db.add(row)
+        await work.db.flush()
+        return str(row.id)
+
+
+_MAKERS: dict[str, Callable[[Tenant, Known], Awaitable[str]]] = {
+    "session": _session,
+    "passkey": _passkey,
+    "personal_token": _personal_token,
+    "external": _external,
+    "destination": _destination,
+    "delivery": _delivery,
+    "own_destination": _own_destination,
+    "own_delivery": _own_delivery,
+    "receipt": _receipt,
+    "alert": _alert,
+}

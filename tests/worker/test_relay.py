@@ -1,0 +1,94 @@
+"""The relay: it gives the broker what the broker has room for, and leaves the rest where nothing is lost."""
+
+from collections.abc import AsyncGenerator
+from typing import Any, cast
+from uuid import UUID
+
+import pytest
+import pytest_asyncio
+from pydantic import SecretStr
+from redis.asyncio import Redis
+
+from factories import Callers, Tenant, a_tenant, deactivation
+from rollcall import broker
+from rollcall.cli.embedded import Engines
+from rollcall.db import Connection, Database
+from rollcall.settings import Settings
+from rollcall.worker import relay
+from rollcall.worker.app import REVOCATION, make_celery
+from rows import connected
+
+ROOM = 3
+LEFT = 5
+
+
+@pytest_asyncio.fixture
+async def owner(engines: Engines) -> AsyncGenerator[Connection]:
+    """A connection as the role that owns the tables."""
+    async with connected(engines.migration_database_url) as connection:
+        yield connection
+
+
+@pytest_asyncio.fixture
+async def queue(settings: Settings) -> AsyncGenerator[Redis]:
+    """The broker, with nothing in it before and after."""
+    redis = broker.connect(settings)
+    await redis.delete(REVOCATION)
+    yield redis
+    await redis.delete(REVOCATION)
+    await redis.aclose()
+
+
+@pytest_asyncio.fixture
+async def tenant(callers: Callers, owner: Connection) -> Tenant:
+    """A tenant that people have left, and an outbox in which nothing else is due."""
+    await owner.execute("UPDATE outbox SET done_at = clock_timestamp() WHERE done_at IS NULL")
+    tenant = await a_tenant(callers)
+    for number in range(LEFT):
+        person = await tenant.person(f"leaver-{number}")
+        answer = await tenant.scim.patch(f"/Users/{person['id']}", json=deactivation())
+        assert answer.status_code == 200, answer.text
+    return tenant
+
+
+async def leased(owner: Connection, tenant: Tenant) -> int:
+    """How many departures somebody has been handed."""
+    counted = (
+        "SELECT count(*) FROM outbox WHERE tenant_id = $1::text::uuid AND topic = 'user.deactivated' AND attempts > 0"
+    )
+    return await owner.fetchval(counted, tenant.id)
+
+
+async def queued(queue: Redis) -> int:
+    """How many departures wait in the broker."""
+    return int(await cast("Any", queue.llen(REVOCATION)))
+
+
+async def test_no_more_than_there_is_room_for(
+    tenant: Tenant,
+    owner: Connection,
+    queue: Redis,
+    database: Database,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Departures beyond the broker's room wait in PostgreSQL, unleased, and follow as the worker gets on."""
+    monkeypatch.setattr(relay, "QUEUED_AT_MOST", ROOM)
+    celery = make_celery(settings, publishing=True)
+    for _ in range(2):
+        await relay.hand_over(database, celery, queue, settings)
+        assert (await queued(queue), await leased(owner, tenant)) == (ROOM, ROOM)
+    await queue.delete(REVOCATION)
+    await relay.hand_over(database, celery, queue, settings)
+    assert (await queued(queue), await leased(owner, tenant)) == (LEFT - ROOM, LEFT)
+
+
+async def test_the_broker_is_away(tenant: Tenant, owner: Connection, database: Database, settings: Settings) -> None:
+    """What is due is fanned out and stays due; nothing is leased to nobody."""
+    nowhere = settings.model_copy(update={"redis_url": SecretStr("redis://127.0.0.1:1/0")})
+    redis = broker.connect(nowhere)
+    assert await relay.hand_over(database, make_celery(nowhere, publishing=True), redis, nowhere) == 0
+    await redis.aclose()
+    assert await leased(owner, tenant) == 0
+    waiting = "SELECT count(*) FROM outbox WHERE tenant_id = $1 AND fanned_out_at IS NULL"
+    assert await owner.fetchval(waiting, UUID(tenant.id)) == 0
