@@ -42,7 +42,10 @@ async def queue(settings: Settings) -> AsyncGenerator[Redis]:
 @pytest_asyncio.fixture
 async def tenant(callers: Callers, owner: Connection) -> Tenant:
     """A tenant that people have left, and an outbox in which nothing else is due."""
-    await owner.execute("UPDATE outbox SET done_at = clock_timestamp() WHERE done_at IS NULL")
+    await owner.execute(
+        "UPDATE outbox SET done_at = coalesce(done_at, clock_timestamp()), "
+        "fanned_out_at = coalesce(fanned_out_at, clock_timestamp())"
+    )
     tenant = await a_tenant(callers)
     for number in range(LEFT):
         person = await tenant.person(f"leaver-{number}")
