@@ -13,7 +13,9 @@ from faults.receivers import Receivers
 from journeys.conftest import eventually
 
 PEOPLE = 1000
-OUTAGE_SECONDS = 40.0
+OUTAGE_SECONDS = 60.0
+A_SECOND = 15
+"""So slow that people are still leaving when the broker comes back."""
 
 
 def test_the_broker_is_away(installation: Installation, receivers: Receivers) -> None:
@@ -22,7 +24,7 @@ def test_the_broker_is_away(installation: Installation, receivers: Receivers) ->
     people = company.hire(PEOPLE)
     valkey = installation.engines.valkey
     begun = time.monotonic()
-    dismissal = threading.Thread(target=company.dismiss, args=[people], kwargs={"per_second": 20})
+    dismissal = threading.Thread(target=company.dismiss, args=[people], kwargs={"per_second": A_SECOND})
     dismissal.start()
     eventually(lambda: company.completed() > 20)
     valkey.stop()
@@ -32,7 +34,7 @@ def test_the_broker_is_away(installation: Installation, receivers: Receivers) ->
     finally:
         valkey.start()
     dismissal.join()
-    assert time.monotonic() - begun < PEOPLE / 20 + 5, "nobody had to wait for the broker"
+    assert time.monotonic() - begun < PEOPLE / A_SECOND + 5, "nobody had to wait for the broker"
     assert told < 100, "it was away"
     figures = company.settle(f"the broker away for {OUTAGE_SECONDS:.0f} s", within=120)
     assert figures.tried_again == 0
