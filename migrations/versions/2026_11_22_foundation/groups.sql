@@ -32,22 +32,7 @@ CREATE FUNCTION members_of(p_tenant uuid, p_group uuid, p_base text) RETURNS tex
          WHERE m.tenant_id = p_tenant AND m.group_id = p_group) m
 $$;
 
--- The groups a person is in, as the JSON array of their `groups` attribute, or NULL when there is none.
-CREATE FUNCTION groups_of(p_tenant uuid, p_user uuid, p_base text) RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT '[' || string_agg(json_build_object(
-                   'value', g.id, '$ref', p_base || '/Groups/' || g.id, 'display', g.display_name,
-                   'type', CASE WHEN r.direct THEN 'direct' ELSE 'indirect' END)::text, ',' ORDER BY g.id) || ']'
-      FROM (SELECT of.id, bool_or(of.direct) AS direct FROM (
-                SELECT m.group_id AS id, true AS direct FROM group_users m
-                 WHERE m.tenant_id = p_tenant AND m.user_id = p_user
-                UNION ALL
-                SELECT c.ancestor_id, false FROM group_users m
-                  JOIN group_closure c ON c.tenant_id = m.tenant_id AND c.descendant_id = m.group_id
-                 WHERE m.tenant_id = p_tenant AND m.user_id = p_user) of GROUP BY of.id) r
-      JOIN groups g ON g.tenant_id = p_tenant AND g.id = r.id
-$$;
-
--- The same for many people at once, in the same words, because a checksum of them is part of each entity tag.
+-- The groups that people are in, as the JSON array of their `groups` attribute; no row for who is in none.
 CREATE FUNCTION groups_of_each(p_tenant uuid, p_users uuid[], p_base text)
 RETURNS TABLE (user_id uuid, groups text) LANGUAGE sql STABLE AS $$
     WITH direct AS MATERIALIZED (
@@ -65,6 +50,15 @@ RETURNS TABLE (user_id uuid, groups text) LANGUAGE sql STABLE AS $$
       FROM reached r JOIN groups g ON g.tenant_id = p_tenant AND g.id = r.group_id
      GROUP BY r.user_id
 $$;
+
+-- The same for one person; NULL when there is none, which is soon found out.
+CREATE FUNCTION groups_of(p_tenant uuid, p_user uuid, p_base text) RETURNS text LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM group_users m WHERE m.tenant_id = p_tenant AND m.user_id = p_user) THEN
+        RETURN NULL;
+    END IF;
+    RETURN (SELECT of.groups FROM groups_of_each(p_tenant, ARRAY[p_user], p_base) of);
+END $$;
 
 -- The names of the groups a person is in, directly or through others.
 CREATE FUNCTION group_names_of(p_tenant uuid, p_user uuid) RETURNS text[] LANGUAGE sql STABLE AS $$

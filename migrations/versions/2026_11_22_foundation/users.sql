@@ -52,9 +52,7 @@ BEGIN
     SELECT s.id, s.account_id, s.document::text, s.version, s.created_at, s.last_modified, s.active
       INTO u.id, u.account_id, u.document, u.version, u.created_at, u.last_modified, u.active
       FROM users s WHERE s.tenant_id = p_tenant AND s.id = p_user;
-    IF EXISTS (SELECT FROM group_users m WHERE m.tenant_id = p_tenant AND m.user_id = u.id) THEN
-        u.groups := groups_of(p_tenant, u.id, p_base);
-    END IF;
+    u.groups := groups_of(p_tenant, u.id, p_base);
     RETURN u;
 END $$;
 
@@ -89,9 +87,7 @@ BEGIN
       INTO u.id, u.document, u.version, u.created_at, u.last_modified
       FROM users s WHERE s.tenant_id = p_tenant AND s.user_name_key = p_value;
     u.total := FOUND::integer;
-    IF EXISTS (SELECT FROM group_users m WHERE m.tenant_id = p_tenant AND m.user_id = u.id) THEN
-        u.groups := groups_of(p_tenant, u.id, p_base);
-    END IF;
+    u.groups := groups_of(p_tenant, u.id, p_base);
     RETURN u;
 END $$;
 
@@ -541,9 +537,7 @@ BEGIN
      WHERE s.tenant_id = p_tenant AND s.id = p_user
     RETURNING s.id, s.document::text, s.version, s.created_at, s.last_modified
          INTO STRICT u.id, u.document, u.version, u.created_at, u.last_modified;
-    IF EXISTS (SELECT FROM group_users m WHERE m.tenant_id = p_tenant AND m.user_id = p_user) THEN
-        u.groups := groups_of(p_tenant, p_user, p_base);
-    END IF;
+    u.groups := groups_of(p_tenant, p_user, p_base);
     PERFORM announce(p_tenant, u.account_id, p_call ->> 'request_id', '[{"topic": "user.updated"}]');
     PERFORM audit_write(p_tenant, called_by(g, p_token, p_call), 'done', 200, v_left::text,
                         ARRAY['user.updated', 'user.deactivated'], u.account_id, p_user::text);

@@ -12,7 +12,7 @@ from rollcall.crypto import TokenText
 from rollcall.scim.providers import Profile
 
 SECONDS = 1.0
-"""How long a caller is remembered; a changed rate limit takes effect that much later, and nothing else does."""
+"""How long a caller is remembered. Nothing takes effect later for it: the statement compares what it goes by."""
 
 MOST = 4096
 """Callers that are remembered at a time."""

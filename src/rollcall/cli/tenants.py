@@ -19,6 +19,7 @@ from rollcall.scim.providers import PROFILES
 from rollcall.tenancy import plans
 from rollcall.tenancy import tenants as tenant_doors
 from rollcall.tenancy.models import Tenant
+from rollcall.tenancy.tenants import TenantTerms
 from rollcall.work import Fleet, open_fleet
 
 Result = TypeVar("Result")
@@ -96,14 +97,7 @@ def show_tenant(slug: str, as_json: bool) -> None:
 @click.argument("plan")
 def change_plan(slug: str, plan: str) -> None:
     """Put the tenant SLUG on PLAN; its next call is judged by it."""
-
-    async def run(fleet: Fleet) -> str:
-        tenant = await tenant_doors.find(fleet, slug)
-        before = tenant.plan
-        await tenant_doors.change(fleet, tenant, replace(tenant_doors.terms_of(tenant), plan=plan))
-        return before
-
-    before = _across_tenants(run)
+    before = _changed(slug, plan=plan).plan
     if before == plan:
         click.echo(f"{slug} is on {plan} already.")
     else:
@@ -115,14 +109,7 @@ def change_plan(slug: str, plan: str) -> None:
 @click.argument("profile", type=click.Choice(list(PROFILES)))
 def change_profile(slug: str, profile: str) -> None:
     """Read and answer the calls of the tenant SLUG as its identity provider, PROFILE, wants it."""
-
-    async def run(fleet: Fleet) -> str:
-        tenant = await tenant_doors.find(fleet, slug)
-        before = tenant.profile
-        await tenant_doors.change(fleet, tenant, replace(tenant_doors.terms_of(tenant), profile=profile))
-        return before
-
-    before = _across_tenants(run)
+    before = _changed(slug, profile=profile).profile
     if before == profile:
         click.echo(f"{slug} has the profile {profile} already.")
     else:
@@ -134,14 +121,7 @@ def change_profile(slug: str, profile: str) -> None:
 @click.argument("departures", type=click.IntRange(1, 100_000_000))
 def change_threshold(slug: str, departures: int) -> None:
     """Raise an alert when more than DEPARTURES people leave the tenant SLUG within an hour."""
-
-    async def run(fleet: Fleet) -> None:
-        tenant = await tenant_doors.find(fleet, slug)
-        await tenant_doors.change(
-            fleet, tenant, replace(tenant_doors.terms_of(tenant), mass_change_threshold=departures)
-        )
-
-    _across_tenants(run)
+    _changed(slug, mass_change_threshold=departures)
     click.echo(f"{slug}: more than {departures} departures within an hour are an alert.")
 
 
@@ -167,6 +147,18 @@ def resume(slug: str) -> None:
 
     _across_tenants(run)
     click.echo(f"{slug} is active.")
+
+
+def _changed(slug: str, **wanted: Any) -> TenantTerms:
+    """Change some of a tenant's terms; returns them as they were."""
+
+    async def run(fleet: Fleet) -> TenantTerms:
+        tenant = await tenant_doors.find(fleet, slug)
+        before = tenant_doors.terms_of(tenant)
+        await tenant_doors.change(fleet, tenant, replace(before, **wanted))
+        return before
+
+    return _across_tenants(run)
 
 
 def _across_tenants(act: Callable[[Fleet], Awaitable[Result]]) -> Result:
