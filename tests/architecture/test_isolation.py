@@ -46,7 +46,7 @@ async def full(callers: Callers, owner: Connection) -> Tenant:
     await begun(tenant, noor)
     await tenant.external(noor)
     inner = await a_group(tenant, "Inner", noor)
-    await a_group(tenant, "Outer", inner)
+    await a_group(tenant, "Outer", inner, {"id": "a-stranger"})
     hook = await callers.operator.post(
         f"{tenant.v1}/destinations", json={"url": "https://93.184.215.14/", "label": "hook"}
     )

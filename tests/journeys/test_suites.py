@@ -8,10 +8,6 @@ from typing import Any
 
 from journeys.conftest import Customer, Product
 
-EXPECTED = [("PATCH /Groups/{id} add member", "Expected 200, got 400")]
-"""What scim-sanity counts as a failure and we don't: it adds `fake-member-id`, and nobody is that (decision 0008)."""
-
-
 def test_scim_sanity(product: Product, customer: Customer) -> None:
     """scim-sanity, strict, finds nothing wrong with a tenant that has nobody but its admin.
 
@@ -21,7 +17,7 @@ def test_scim_sanity(product: Product, customer: Customer) -> None:
 
     assert Counter(result["status"] for result in results)["pass"] > 25
     wrong = [(result["name"], result["message"]) for result in results if result["status"] not in ("pass", "skip")]
-    assert wrong == EXPECTED
+    assert wrong == []
     assert all("Agent" in result["name"] for result in results if result["status"] == "skip")
 
 

@@ -17,19 +17,22 @@ END $$;
 
 -- A group's members as a JSON array, or NULL when it has none.
 CREATE FUNCTION members_of(p_tenant uuid, p_group uuid, p_base text) RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT '[' || string_agg(m.body, ',' ORDER BY m.id) || ']' FROM (
-        SELECT u.id, json_build_object(
+    SELECT '[' || string_agg(m.body, ',' ORDER BY m.id, m.value) || ']' FROM (
+        SELECT u.id, NULL AS value, json_build_object(
                    'value', u.id, '$ref', p_base || '/Users/' || u.id,
                    'display', coalesce(m.display, u.document ->> 'displayName', u.document ->> 'userName'),
                    'type', 'User')::text AS body
           FROM group_users m JOIN users u ON u.tenant_id = m.tenant_id AND u.id = m.user_id
          WHERE m.tenant_id = p_tenant AND m.group_id = p_group
         UNION ALL
-        SELECT c.id, json_build_object(
+        SELECT c.id, NULL, json_build_object(
                    'value', c.id, '$ref', p_base || '/Groups/' || c.id, 'display', coalesce(m.display, c.display_name),
                    'type', 'Group')::text
           FROM group_children m JOIN groups c ON c.tenant_id = m.tenant_id AND c.id = m.child_id
-         WHERE m.tenant_id = p_tenant AND m.group_id = p_group) m
+         WHERE m.tenant_id = p_tenant AND m.group_id = p_group
+        UNION ALL
+        SELECT NULL, m.value, json_strip_nulls(json_build_object('value', m.value, 'display', m.display))::text
+          FROM group_strangers m WHERE m.tenant_id = p_tenant AND m.group_id = p_group) m
 $$;
 
 -- The groups that people are in, as the JSON array of their `groups` attribute; no row for who is in none.
@@ -175,8 +178,35 @@ BEGIN
     RETURN v_changed;
 END $$;
 
+-- Keeps the members of a step whose ids can't be anybody's, 100 in a group at the most. Returns whether anything changed.
+CREATE FUNCTION write_strangers(p_tenant uuid, p_group uuid, p_step jsonb) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    v_op text := p_step ->> 'op';
+    v_strangers jsonb := coalesce(p_step -> 'strangers', '[]');
+    v_changed boolean := false;
+BEGIN
+    IF v_op <> 'add' THEN
+        DELETE FROM group_strangers WHERE tenant_id = p_tenant AND group_id = p_group
+           AND (value IN (SELECT e ->> 'value' FROM jsonb_array_elements(v_strangers) e)) = (v_op = 'remove');
+        v_changed := FOUND;
+    END IF;
+    IF v_op <> 'remove' AND v_strangers <> '[]' THEN
+        INSERT INTO group_strangers AS k (tenant_id, group_id, value, display, display_key)
+        SELECT p_tenant, p_group, e.value, e.display, e.display_key
+          FROM jsonb_to_recordset(v_strangers) e(value text, display text, display_key text)
+        ON CONFLICT (tenant_id, group_id, value) DO UPDATE
+           SET display = excluded.display, display_key = excluded.display_key
+         WHERE k.display IS DISTINCT FROM excluded.display AND (v_op = 'set' OR excluded.display IS NOT NULL);
+        v_changed := FOUND OR v_changed;
+        IF (SELECT count(*) FROM group_strangers WHERE tenant_id = p_tenant AND group_id = p_group) > 100 THEN
+            RAISE EXCEPTION 'more than 100 members that nobody here can be' USING ERRCODE = 'RC413';
+        END IF;
+    END IF;
+    RETURN v_changed;
+END $$;
+
 CREATE TYPE group_change AS (
-    verdict text,            -- the gate's, or: done, stale, unknown_member, cycle, uniqueness, not_found
+    verdict text,   -- the gate's, or: done, stale, unknown_member, strangers, cycle, uniqueness, not_found
     token_label text, owner_id uuid, plan text, reason text,
     id uuid, display_name text, external_id text, version integer, created_at timestamptz, last_modified timestamptz,
     changed boolean, touched uuid[]
@@ -185,7 +215,8 @@ CREATE TYPE group_change AS (
 -- Carries out a change of a group, in the caller's transaction. p_change: create, display_name with display_name_key and
 -- external_id where they are to change, unique_name, version (only if the change depends on it), relevant (whether names that count for roles
 -- are concerned), and steps: an array of {"op": add | remove | set, "ids": […]}, with "displays" and "display_keys" in
--- the order of the ids if the provider calls any of them by a name, null where it does not.
+-- the order of the ids if the provider calls any of them by a name, null where it does not; and with "strangers", an array
+-- of {"value", "display", "display_key"}, if there are members whose ids can't be anybody's.
 CREATE FUNCTION write_group(p_tenant uuid, p_group uuid, p_change jsonb) RETURNS group_change LANGUAGE plpgsql AS $$
 DECLARE
     c group_change;
@@ -224,6 +255,9 @@ BEGIN
     END IF;
     FOR v_step IN SELECT jsonb_array_elements(p_change -> 'steps') LOOP
         v_ids := ARRAY(SELECT DISTINCT e::uuid FROM jsonb_array_elements_text(v_step -> 'ids') e);
+        IF v_step ? 'strangers' OR v_step ->> 'op' = 'set' THEN
+            c.changed := write_strangers(p_tenant, s.id, v_step) OR c.changed;
+        END IF;
         IF v_step ->> 'op' <> 'remove' THEN
             v_found := ARRAY(SELECT id FROM users WHERE tenant_id = p_tenant AND id = ANY (v_ids));
             v_inner := '{}';
@@ -367,6 +401,7 @@ BEGIN
         WHEN SQLSTATE 'RC409' THEN c.verdict := 'cycle'; v_detail := SQLERRM;
         WHEN SQLSTATE 'RC400' THEN c.verdict := 'unknown_member'; c.reason := SQLERRM;
             v_detail := 'not a member of this tenant: ' || SQLERRM;
+        WHEN SQLSTATE 'RC413' THEN c.verdict := 'strangers'; v_detail := SQLERRM;
     END;
     IF c.verdict = 'done' AND (p_change ->> 'relevant')::boolean THEN
         PERFORM close_cases_of_group(p_tenant, p_change, ARRAY[v_name, c.display_name]);

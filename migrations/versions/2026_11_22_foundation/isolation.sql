@@ -10,7 +10,7 @@ DECLARE v_table text;
 BEGIN
     FOREACH v_table IN ARRAY ARRAY['accounts', 'tokens', 'sessions', 'passkeys', 'passkey_challenges',
                                    'external_credentials', 'receipts', 'mass_changes', 'users', 'user_emails', 'user_counts',
-                                   'groups', 'group_users', 'group_children', 'group_closure',
+                                   'groups', 'group_users', 'group_children', 'group_strangers', 'group_closure',
                                    'conflict_cases', 'outbox', 'destinations', 'deliveries',
                                    'audit_entries', 'audit_payloads', 'deviations']
     LOOP
@@ -30,9 +30,9 @@ CREATE POLICY fleet ON tenants TO rollcall_fleet USING (true);
 GRANT SELECT ON plans, tenants, installation_keys TO rollcall_runtime;
 GRANT UPDATE (role_rule, role_rule_version) ON tenants TO rollcall_runtime;
 GRANT SELECT, INSERT, UPDATE ON accounts, tokens, sessions, passkeys, external_credentials, receipts, mass_changes, users, user_emails, user_counts, groups, group_users,
-    group_children, group_closure, conflict_cases, outbox TO rollcall_runtime;
+    group_children, group_strangers, group_closure, conflict_cases, outbox TO rollcall_runtime;
 GRANT SELECT, INSERT, UPDATE, DELETE ON passkey_challenges TO rollcall_runtime;  -- UPDATE to lock with
-GRANT DELETE ON sessions, passkeys, users, user_emails, groups, group_users, group_children, group_closure TO rollcall_runtime;
+GRANT DELETE ON sessions, passkeys, users, user_emails, groups, group_users, group_children, group_strangers, group_closure TO rollcall_runtime;
 GRANT SELECT, INSERT ON audit_entries, audit_payloads TO rollcall_runtime;
 GRANT SELECT ON deviations TO rollcall_runtime;
 -- A request signs with a key; making and retiring them is the fleet's.

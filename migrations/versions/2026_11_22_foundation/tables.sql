@@ -310,6 +310,16 @@ CREATE TABLE group_closure (
 );
 CREATE INDEX ix_group_closure_ancestor ON group_closure (tenant_id, ancestor_id, descendant_id);
 
+CREATE TABLE group_strangers (
+    tenant_id UUID NOT NULL,
+    group_id UUID NOT NULL,
+    value TEXT COLLATE "C" NOT NULL,
+    display TEXT,
+    display_key TEXT COLLATE "C",
+    CONSTRAINT pk_group_strangers PRIMARY KEY (tenant_id, group_id, value),
+    CONSTRAINT group_id FOREIGN KEY(tenant_id, group_id) REFERENCES groups (tenant_id, id) ON DELETE CASCADE
+);
+
 CREATE TABLE passkeys (
     tenant_id UUID NOT NULL,
     id UUID NOT NULL,

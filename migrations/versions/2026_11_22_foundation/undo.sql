@@ -3,7 +3,7 @@
 DROP FUNCTION folded;
 DROP FUNCTION scim_find_groups, scim_refuse_group, scim_settle, scim_touched, scim_delete_group, scim_write_group,
     close_cases_of_group,
-    write_group, name_members, everybody_in, rebuild_closure, scim_members, scim_admit_group, names_above, group_names_of, groups_of, groups_of_each,
+    write_group, name_members, write_strangers, everybody_in, rebuild_closure, scim_members, scim_admit_group, names_above, group_names_of, groups_of, groups_of_each,
     members_of, opened_group;
 DROP TYPE touched_person, group_change, group_result;
 DROP FUNCTION scim_me, scim_delete_user, scim_deactivate_user, remove_user, scim_save_user, write_user, scim_create_user, former_account, event_names,
@@ -15,7 +15,7 @@ DROP FUNCTION leave, introspect, authenticate, called_by, gate, same_digest;
 DROP TYPE gate_result;
 DROP FUNCTION audit_write, ensure_audit_partitions;
 DROP FUNCTION people_in;
-DROP TABLE deliveries, destinations, group_closure, group_children, group_users, groups, user_emails, users, user_counts, conflict_cases, receipts, mass_changes, signing_keys, sessions,
+DROP TABLE deliveries, destinations, group_closure, group_strangers, group_children, group_users, groups, user_emails, users, user_counts, conflict_cases, receipts, mass_changes, signing_keys, sessions,
     passkeys, passkey_challenges, external_credentials, tokens, accounts, tenants, plans, installation_keys,
     outbox, refused_calls, deviations, audit_entries, audit_payloads;
 DROP FUNCTION count_people, refuse_rewriting, rollcall_tenant, tell_without_admin;

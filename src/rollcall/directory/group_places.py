@@ -4,12 +4,27 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
-from scim2_models.path import AttrPath
-from sqlalchemy import ColumnElement, Select, Subquery, Text, and_, case, func, literal, or_, select, union_all
+from scim2_models.path import AttrPath, CompareOperator
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Subquery,
+    Text,
+    Uuid,
+    and_,
+    case,
+    cast,
+    func,
+    literal,
+    or_,
+    select,
+    union_all,
+)
 from sqlalchemy.orm import aliased
 
-from rollcall.directory.comparing import Condition, Identifier, Key, Operand, Value, Written
-from rollcall.directory.models import GroupChild, GroupRow, GroupUser, UserRow
+from rollcall.directory.comparing import Condition, Identifier, Key, Operand, Value, Written, canonical_id
+from rollcall.directory.mapping import composed
+from rollcall.directory.models import GroupChild, GroupRow, GroupStranger, GroupUser, UserRow
 from rollcall.directory.places import Constants, Entries, Entry, Places, exists_in, one_of
 from rollcall.scim.resources import GROUP_SCHEMA, GROUPS, USERS, key
 
@@ -51,6 +66,7 @@ class _Members(Entries):
         return or_(
             exists_in(GroupUser, GroupUser.tenant_id == self.tenant_id, GroupUser.group_id == GroupRow.id),
             exists_in(GroupChild, GroupChild.tenant_id == self.tenant_id, GroupChild.group_id == GroupRow.id),
+            exists_in(GroupStranger, GroupStranger.tenant_id == self.tenant_id, GroupStranger.group_id == GroupRow.id),
         )
 
     def present(self) -> Condition:
@@ -59,18 +75,19 @@ class _Members(Entries):
     def first(self, part: str) -> Value:
         each = self._each()
         own = select(self._entry(each)(part).sort_key).where(each.c.group_id == GroupRow.id)
-        return one_of(own.order_by(each.c.value))
+        return one_of(own.order_by(each.c.value, each.c.stranger))
 
     def _each(self) -> Subquery:
         """A row for each group and member."""
-        return union_all(self._people(), self._groups()).subquery()
+        return union_all(self._people(), self._groups(), self._strangers()).subquery()
 
-    def _people(self) -> Select[UUID, UUID, str, str]:
+    def _people(self) -> Select[UUID, UUID, str, str, str]:
         same = and_(UserRow.tenant_id == GroupUser.tenant_id, UserRow.id == GroupUser.user_id)
         return (
             select(
                 GroupUser.group_id,
                 GroupUser.user_id.label("value"),
+                literal(None, Text).label("stranger"),
                 literal(USERS.name, Text).label("type"),
                 func.coalesce(GroupUser.display_key, UserRow.display_name_key, UserRow.user_name_key).label(
                     "display_key"
@@ -80,13 +97,14 @@ class _Members(Entries):
             .where(GroupUser.tenant_id == self.tenant_id)
         )
 
-    def _groups(self) -> Select[UUID, UUID, str, str]:
+    def _groups(self) -> Select[UUID, UUID, str, str, str]:
         child = aliased(GroupRow)
         same = and_(child.tenant_id == GroupChild.tenant_id, child.id == GroupChild.child_id)
         return (
             select(
                 GroupChild.group_id,
                 GroupChild.child_id,
+                literal(None, Text),
                 literal(GROUPS.name, Text),
                 func.coalesce(GroupChild.display_key, child.display_name_key),
             )
@@ -94,11 +112,20 @@ class _Members(Entries):
             .where(GroupChild.tenant_id == self.tenant_id)
         )
 
+    def _strangers(self) -> Select[UUID, Any, str, str, Any]:
+        return select(
+            GroupStranger.group_id,
+            literal(None, Uuid),
+            GroupStranger.value,
+            literal(None, Text),
+            GroupStranger.display_key,
+        ).where(GroupStranger.tenant_id == self.tenant_id)
+
     def _entry(self, each: Subquery) -> Entry:
         def part(name: str) -> Operand:
             match name:
                 case "value":
-                    return Identifier(each.c.value)
+                    return _MemberId(each)
                 case "display":
                     return Key(each.c.display_key, key)
                 case "type":
@@ -106,6 +133,26 @@ class _Members(Entries):
                 case _:
                     of_user = self.places.location(USERS, each.c.value)
                     of_group = self.places.location(GROUPS, each.c.value)
-                    return Written(case((each.c.type == USERS.name, of_user), else_=of_group), case_exact=True)
+                    reference = case((each.c.type == USERS.name, of_user), (each.c.type == GROUPS.name, of_group))
+                    return Written(reference, case_exact=True)
 
         return part
+
+
+class _MemberId(Operand):
+    """The id of a member: one of ours, or what a stranger's id was sent as."""
+
+    def __init__(self, each: Subquery) -> None:
+        self._own = Identifier(each.c.value)
+        self._stranger = Key(each.c.stranger, composed)
+        self.expression = func.coalesce(each.c.stranger, cast(each.c.value, Text), type_=Text())
+
+    def _compare(self, operation: CompareOperator, value: object) -> Condition:
+        own, strangers = self._own.compare(operation, value), self._stranger.compare(operation, value)
+        match operation:
+            case CompareOperator.eq:
+                return own if isinstance(value, str) and canonical_id(value) else strangers
+            case CompareOperator.ne:
+                return and_(own, strangers)
+            case _:
+                return or_(own, strangers)

@@ -34,6 +34,7 @@ from rollcall.scim import groups as protocol
 from rollcall.scim.errors import Conflict, InvalidValue, NotFound, SCIMException, Uniqueness
 from rollcall.scim.groups import AddMembers, RemoveMembers, Rename, ReplaceMembers, SetExternalId, Step
 from rollcall.scim.resources import key
+from rollcall.scim.values import Habit
 
 _ADMIT = "SELECT * FROM scim_admit_group($1, $2, $3, $4, $5, $6, $7)"
 _WRITE = "SELECT * FROM scim_write_group($1, $2, $3, $4, $5, $6)"
@@ -47,6 +48,8 @@ _FEW = 100
 _ANY_NUMBER = 2**31 - 1
 _NOBODY = "[]"
 _NAMED_IN_REFUSALS = 5
+_LONGEST_STRANGER = 256
+"""Characters of an id that is none of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +141,7 @@ async def patch(call: Call, group_id: str, read: ReadPayload, *, members: bool =
     def read_wanted(payload: dict[str, object], admitted: Admitted, own_id: str) -> _Wanted:
         given = protocol.read_group_patch(payload, group_id=own_id, unknown=admitted.unknown_in_patch)
         admitted.deviated(given.deviations)
-        return _wanted(given.steps)
+        return _read_strangers(_wanted(given.steps), admitted)
 
     admitted, result = await _change(call, group_id, read, read_wanted)
     quiet = not admitted.profile.patch_answers_body
@@ -315,6 +318,8 @@ async def _judged(call: Call, result: Row) -> Row | None:
             raise InvalidValue(detail="members: a group would be inside itself")
         case "unknown_member":
             raise InvalidValue(detail=f"members: there is no user or group {result['reason']} here")
+        case "strangers":
+            raise InvalidValue(detail="members: more than 100 of this group's members would be ids that nobody has")
         case _:
             await gate.refuse_verdict(call, result)
             return None
@@ -459,29 +464,53 @@ def _whole(payload: dict[str, object], admitted: Admitted) -> _Wanted:
     given = protocol.read_group(payload)
     admitted.deviated(given.deviations)
     attributes = _named(given.display_name) | _known_outside(given.external_id)
-    return _Wanted(attributes, (_step("set", given.members, given.displays),))
+    return _read_strangers(_Wanted(attributes, (_step("set", given.members, given.displays),)), admitted)
+
+
+def _read_strangers(wanted: _Wanted, admitted: Admitted) -> _Wanted:
+    """Count it when members are wanted whose ids can't be anybody's.
+
+    Raises:
+        InvalidValue: the tenant takes the standard to the letter.
+    """
+    strangers = [each for step in wanted.steps if step["op"] != "remove" for each in step.get("strangers", ())]
+    if strangers and not admitted.profile.tolerant:
+        raise InvalidValue(detail=f"members: there is no user or group {strangers[0]['value'][:80]!r} here")
+    if strangers:
+        admitted.deviated((Habit.STRANGER,))
+    return wanted
 
 
 def _step(operation: str, members: Sequence[str], displays: Sequence[tuple[str, str]] = ()) -> dict[str, Any]:
-    """A step as the database takes it.
+    """A step as the database takes it: ids of ours, which may be somebody's, apart from those that can't be.
 
     Raises:
-        InvalidValue: somebody is to be added who can't be anybody here.
+        InvalidValue: one is too long to be an id.
     """
-    ids: list[str] = []
     called = dict(displays)
+    ids: list[str] = []
     names: list[str | None] = []
+    strangers: dict[str, dict[str, str | None]] = {}
     for member in members:
-        member_id = id_of(member)
-        if member_id is not None:
+        name = called.get(member)
+        if (member_id := id_of(member)) is not None:
             ids.append(str(member_id))
-            names.append(called.get(member))
-        elif operation != "remove":
-            raise InvalidValue(detail=f"members: there is no user or group {member[:80]!r} here")
-    if not called:
-        return {"op": operation, "ids": ids}
-    keys = [None if name is None else key(name) for name in names]
-    return {"op": operation, "ids": ids, "displays": names, "display_keys": keys}
+            names.append(name)
+        elif len(member) > _LONGEST_STRANGER:
+            raise InvalidValue(detail=f"members: there is no user or group {member[:80]!r}… here")
+        else:
+            value = mapping.composed(member)
+            strangers[value] = {"value": value, **_called(name)}
+    step: dict[str, Any] = {"op": operation, "ids": ids}
+    if any(names):
+        step |= {"displays": names, "display_keys": [_called(name)["display_key"] for name in names]}
+    if strangers:
+        step["strangers"] = [*strangers.values()]
+    return step
+
+
+def _called(name: str | None) -> dict[str, str | None]:
+    return {"display": name, "display_key": None if name is None else key(name)}
 
 
 def _wanted(steps: Sequence[Step]) -> _Wanted:

@@ -139,6 +139,23 @@ class GroupChild(Base):
     display_key: Mapped[str | None] = mapped_column(Text(collation="C"))
 
 
+class GroupStranger(Base):
+    """A member of a group whose id can't be anybody's here: kept and shown as it was sent, and of no effect."""
+
+    __tablename__ = "group_strangers"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["tenant_id", "group_id"], ["groups.tenant_id", "groups.id"], ondelete="CASCADE", name="group_id"
+        ),
+    )
+
+    tenant_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    group_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    value: Mapped[str] = mapped_column(Text(collation="C"), primary_key=True)
+    display: Mapped[str | None] = mapped_column(Text)
+    display_key: Mapped[str | None] = mapped_column(Text(collation="C"))
+
+
 class GroupAncestor(Base):
     """A group above another one, at any distance; worked out from the nesting whenever that changes."""
 

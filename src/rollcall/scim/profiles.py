@@ -140,6 +140,12 @@ TOLERANCES: Final[Mapping[Habit, Tolerance]] = {
         "the method and the endpoint in any case, with a slash in front or without",
         _NOWHERE,
     ),
+    Habit.STRANGER: Tolerance(
+        "test suites, bridges",
+        'a member whose id can\'t be anybody\'s here: {"value": "fake-member-id"}',
+        "kept and shown as sent, and of no effect; an id that could be somebody's, and is not, is refused",
+        _NOWHERE,
+    ),
     Habit.UNQUOTED_VALUE: Tolerance(
         "Entra",
         "filter=userName eq ada@example.com",

@@ -44,6 +44,7 @@ class Habit(StrEnum):
     BRACKETED_LIST = "bracketed-list"
     BULK_SPELLING = "bulk-spelling"
     MEMBER_NAME = "member-name"
+    STRANGER = "stranger"
 
 
 WITHIN_THE_STANDARD = frozenset({Habit.NO_PATH, Habit.PASSWORD, Habit.READ_ONLY_PART})

@@ -162,10 +162,86 @@ async def test_a_foreign_member_is_refused(callers: Callers, acme: Tenant) -> No
     theirs = await other.person()
     ours = await acme.person()
     group = await make(acme, "Engineering")
-    for stranger in (theirs["id"], str(uuid4()), "nonsense"):
+    for stranger in (theirs["id"], str(uuid4())):
         refused = await acme.scim.patch(f"/Groups/{group['id']}", json=add(ours, stranger))
         assert refused.status_code == 400
         assert refused.json()["scimType"] == "invalidValue"
+    assert await members_of(acme, group) == set()
+
+
+async def test_a_stranger_is_kept(acme: Tenant) -> None:
+    """A member whose id can't be anybody's is kept and shown as sent, can be looked for and taken out, and does nothing.
+
+    What is stored is what was asked for, at each step.
+    """
+    maria = await acme.person(displayName="Maria")
+    group = await make(acme, "dart-admins", maria, "fake-member-id")
+    address = f"/Groups/{group['id']}"
+    assert group["members"][1:] == [{"value": "fake-member-id"}]
+    for text, found in (
+        ('members.value eq "fake-member-id"', 1),
+        ('members[value eq "fake-member-id"]', 1),
+        ('members.value sw "fake-"', 1),
+        ('members[value eq "fake-member-id" and display pr]', 0),
+        ('members.value eq "another"', 0),
+        (f'members.value eq "{maria["id"]}" and members.value eq "fake-member-id"', 1),
+    ):
+        assert (await acme.scim.get("/Groups", params={"filter": text})).json()["totalResults"] == found, text
+    named = {"value": "fake-member-id", "display": "Nobody"}
+    for change, members, moved in (
+        (add("fake-member-id"), {maria["id"], "fake-member-id"}, False),
+        (patch_op({"op": "add", "path": "members", "value": [named]}), {maria["id"], "fake-member-id"}, True),
+        (add("string id 1", "zwölf"), {maria["id"], "fake-member-id", "string id 1", "zwölf"}, True),
+        (remove("zwölf"), {maria["id"], "fake-member-id", "string id 1"}, True),
+        (remove("somebody else"), {maria["id"], "fake-member-id", "string id 1"}, False),
+        (
+            patch_op({"op": "remove", "path": "members", "value": [{"value": "string id 1"}]}),
+            {maria["id"], "fake-member-id"},
+            True,
+        ),
+        (patch_op({"op": "replace", "path": "members", "value": [{"value": "string id 1"}]}), {"string id 1"}, True),
+    ):
+        version = (await acme.scim.get(address)).headers["etag"]
+        answer = await acme.scim.patch(address, json=change)
+        assert answer.status_code == 200, answer.text
+        assert {member["value"] for member in answer.json()["members"]} == members
+        assert await members_of(acme, group) == members
+        assert ((await acme.scim.get(address)).headers["etag"] != version) == moved, change
+    assert await displays_of(acme, address, add("x"), patch_op({"op": "remove", "path": "members"})) == []
+    put = {"schemas": [GROUP], "displayName": "dart-admins", "members": [named]}
+    assert (await acme.scim.put(address, json=put)).json()["members"] == [named]
+    assert await role_of(acme, maria) == "member"
+    assert (await acme.scim.delete(address)).status_code == 204
+
+
+async def displays_of(tenant: Tenant, address: str, *changes: dict[str, Any]) -> list[str]:
+    """The members that are left after these changes."""
+    for change in changes:
+        assert (await tenant.scim.patch(address, json=change)).status_code == 200
+    return [member["value"] for member in (await tenant.scim.get(address)).json().get("members", [])]
+
+
+async def test_strangers_are_few(acme: Tenant) -> None:
+    """A group keeps a hundred ids that nobody can have, none of them long; what would be more is refused whole."""
+    group = await make(acme, "Engineering", *(f"stranger {number}" for number in range(100)))
+    for change in (add("one more"), add("x" * 257)):
+        refused = await acme.scim.patch(f"/Groups/{group['id']}", json=change)
+        assert refused.status_code == 400
+        assert refused.json()["scimType"] == "invalidValue"
+    assert len(await members_of(acme, group)) == 100
+
+
+async def test_strangers_to_the_letter(acme: Tenant) -> None:
+    """A tenant that wants the standard to the letter takes nobody in who can't be there; taking nobody out is nothing."""
+    group = await make(acme, "Engineering")
+    await acme.callers.operator.patch(acme.v1, json={"profile": "strict"})
+
+    refused = await acme.scim.patch(f"/Groups/{group['id']}", json=add("fake-member-id"))
+
+    assert refused.status_code == 400
+    assert refused.json()["scimType"] == "invalidValue"
+    assert "fake-member-id" in refused.json()["detail"]
+    assert (await acme.scim.patch(f"/Groups/{group['id']}", json=remove("fake-member-id"))).status_code == 200
     assert await members_of(acme, group) == set()
 
 

@@ -439,6 +439,11 @@ POSTMAN = [
         ),
         answers={"members": [{"value": "<olga>", "display": "new User"}]},
     ),
+    Turn(
+        "PATCH /Groups/<one>",
+        change({"op": "add", "path": "members", "value": [{"$ref": None, "value": "an id 1"}, {"value": "an id 2"}]}),
+        answers={"members": [{"value": "<olga>"}, {"value": "an id 1"}, {"value": "an id 2"}]},
+    ),
     Turn("GET /Groups/<one>", query={"excludedAttributes": "members"}, lacks=["members"]),
     Turn("PATCH /Groups/<one>", change({"op": "remove", "path": "members"}), answers={"members": []}),
     Turn("DELETE /Users/<olga>"),
