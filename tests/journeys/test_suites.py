@@ -8,6 +8,7 @@ from typing import Any
 
 from journeys.conftest import Customer, Product
 
+
 def test_scim_sanity(product: Product, customer: Customer) -> None:
     """scim-sanity, strict, finds nothing wrong with a tenant that has nobody but its admin.
 

@@ -170,10 +170,7 @@ async def test_a_foreign_member_is_refused(callers: Callers, acme: Tenant) -> No
 
 
 async def test_a_stranger_is_kept(acme: Tenant) -> None:
-    """A member whose id can't be anybody's is kept and shown as sent, can be looked for and taken out, and does nothing.
-
-    What is stored is what was asked for, at each step.
-    """
+    """A member whose id can't be anybody's is kept, shown as sent, looked for and taken out, and does nothing."""
     maria = await acme.person(displayName="Maria")
     group = await make(acme, "dart-admins", maria, "fake-member-id")
     address = f"/Groups/{group['id']}"
@@ -232,7 +229,7 @@ async def test_strangers_are_few(acme: Tenant) -> None:
 
 
 async def test_strangers_to_the_letter(acme: Tenant) -> None:
-    """A tenant that wants the standard to the letter takes nobody in who can't be there; taking nobody out is nothing."""
+    """A tenant that wants the standard to the letter takes nobody in who can't be there."""
     group = await make(acme, "Engineering")
     await acme.callers.operator.patch(acme.v1, json={"profile": "strict"})
 
