@@ -29,8 +29,14 @@ DatabaseError = (asyncpg.PostgresError, asyncpg.InterfaceError)
 """What the hot paths' driver raises when the server is away or refuses."""
 
 
-Deadlock: type[Exception] = cast("Any", asyncpg).DeadlockDetectedError
-"""Two transactions waited for each other, and this one was given up so that the other could go on."""
+_errors = cast("Any", asyncpg)
+Overtaken: tuple[type[Exception], ...] = (
+    _errors.DeadlockDetectedError,
+    _errors.SerializationError,
+    _errors.UniqueViolationError,
+    _errors.ForeignKeyViolationError,
+)
+"""Somebody else was quicker, and nothing was done: whoever looks again sees what they did."""
 
 
 class Row(Protocol):
@@ -68,15 +74,15 @@ class Base(DefaultBase):
 
 
 async def fetchrow_again(pool: Pool, query: str, *args: object) -> Row | None:
-    """Run a statement that is a transaction of its own, and once more each time it lost a deadlock.
+    """Run a statement that is a transaction of its own, and once more each time it was overtaken.
 
     Raises:
-        Deadlock: it lost five times in a row.
+        Exception: one of `Overtaken`, five times in a row.
     """
     for _ in range(4):
         try:
             return await pool.fetchrow(query, *args)
-        except Deadlock:
+        except Overtaken:
             continue
     return await pool.fetchrow(query, *args)
 

@@ -146,6 +146,17 @@ CREATE FUNCTION everybody_in(p_tenant uuid, p_groups uuid[]) RETURNS SETOF uuid 
      WHERE c.tenant_id = p_tenant AND c.ancestor_id = ANY (p_groups)
 $$;
 
+-- The same for groups that come under another name: nobody is put into one of them, or into one below, before this
+-- transaction ends, or they would not be judged by that name.
+CREATE FUNCTION everybody_under(p_tenant uuid, p_groups uuid[]) RETURNS SETOF uuid LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM FROM groups
+      WHERE tenant_id = p_tenant AND id = ANY (p_groups || ARRAY(
+                SELECT descendant_id FROM group_closure WHERE tenant_id = p_tenant AND ancestor_id = ANY (p_groups)))
+      ORDER BY id FOR NO KEY UPDATE;
+    RETURN QUERY SELECT everybody_in(p_tenant, p_groups);
+END $$;
+
 -- Keeps what the provider calls the members that a step names, and forgets it where a step that sets them all calls them
 -- nothing. Returns whether anything changed.
 CREATE FUNCTION name_members(p_tenant uuid, p_group uuid, p_step jsonb) RETURNS boolean LANGUAGE plpgsql AS $$
@@ -231,7 +242,16 @@ DECLARE
     v_nested boolean := false;
     v_renamed boolean := false;
     v_external text;
+    v_rule_version integer;
 BEGIN
+    -- Before any group: whoever nests groups takes turns, and then holds several.
+    v_ids := ARRAY(SELECT e::uuid FROM jsonb_array_elements(p_change -> 'steps') t, jsonb_array_elements_text(t -> 'ids') e);
+    IF EXISTS (SELECT FROM groups WHERE tenant_id = p_tenant AND id = ANY (v_ids))
+       OR EXISTS (SELECT FROM group_children WHERE tenant_id = p_tenant AND group_id = p_group
+                     AND p_change -> 'steps' @> '[{"op": "set"}]') THEN
+        PERFORM pg_advisory_xact_lock(hashtextextended('nesting ' || p_tenant, 0));
+        v_nested := true;
+    END IF;
     IF (p_change ->> 'create')::boolean THEN
         INSERT INTO groups (tenant_id, display_name, display_name_key, external_id, created_at, last_modified)
         VALUES (p_tenant, p_change ->> 'display_name', p_change ->> 'display_name_key', p_change ->> 'external_id',
@@ -267,10 +287,6 @@ BEGIN
             IF cardinality(v_found) + cardinality(v_inner) < cardinality(v_ids) THEN
                 RAISE EXCEPTION '%', (SELECT e FROM unnest(v_ids) e WHERE e <> ALL (v_found || v_inner) LIMIT 1)
                     USING ERRCODE = 'RC400';
-            END IF;
-            IF cardinality(v_inner) > 0 AND NOT v_nested THEN
-                PERFORM pg_advisory_xact_lock(hashtextextended('nesting ' || p_tenant, 0));
-                v_nested := true;
             END IF;
         END IF;
         IF v_step ->> 'op' <> 'add' THEN
@@ -315,7 +331,7 @@ BEGIN
                     RAISE EXCEPTION 'a group would be inside itself' USING ERRCODE = 'RC409';
                 END IF;
                 PERFORM rebuild_closure(p_tenant);
-                v_users := v_users || ARRAY(SELECT everybody_in(p_tenant, v_children));
+                v_users := v_users || ARRAY(SELECT everybody_under(p_tenant, v_children));
                 c.changed := true;
             END IF;
         END IF;
@@ -323,7 +339,7 @@ BEGIN
     v_renamed := coalesce(s.display_name <> p_change ->> 'display_name', false);
     v_external := CASE WHEN p_change ? 'external_id' THEN p_change ->> 'external_id' ELSE s.external_id END;
     IF v_renamed AND (p_change ->> 'relevant')::boolean THEN
-        v_users := v_users || ARRAY(SELECT everybody_in(p_tenant, ARRAY[s.id]));
+        v_users := v_users || ARRAY(SELECT everybody_under(p_tenant, ARRAY[s.id]));
     END IF;
     c.changed := c.changed OR cardinality(v_users) > 0 OR v_renamed
         OR s.external_id IS DISTINCT FROM v_external;
@@ -341,8 +357,12 @@ BEGIN
         IF v_nested OR v_renamed THEN
             UPDATE tenants SET role_rule_version = role_rule_version + 1 WHERE id = p_tenant;
         END IF;
-    ELSIF (SELECT role_rule_version FROM tenants WHERE id = p_tenant) <> (p_change ->> 'rule_version')::integer THEN
-        RAISE EXCEPTION 'the role rule or the nesting changed meanwhile' USING ERRCODE = 'RC001';
+    ELSE
+        -- After the members: whoever edits the role rule is waited for here, or waits, and then sees them.
+        SELECT role_rule_version INTO v_rule_version FROM tenants WHERE id = p_tenant FOR KEY SHARE;
+        IF v_rule_version <> (p_change ->> 'rule_version')::integer THEN
+            RAISE EXCEPTION 'the role rule or the nesting changed meanwhile' USING ERRCODE = 'RC001';
+        END IF;
     END IF;
     c.display_name := s.display_name; c.external_id := v_external;
     c.id := s.id; c.version := s.version; c.created_at := s.created_at; c.last_modified := s.last_modified;
@@ -419,6 +439,71 @@ BEGIN
             'topic', p_change ->> 'event', 'group_id', c.id, 'display_name', c.display_name)));
     END IF;
     RETURN c;
+END $$;
+
+-- What nearly every change of a group is: people come, or go, by their ids, into or out of a group whose name, and those
+-- above it, count for no role by the rule of that version. Whatever is otherwise is `elsewhere`, or `stale`, and then
+-- nothing was done. Members are brought with the answer if they are wanted and not more than p_most.
+CREATE FUNCTION scim_change_members(
+    p_tenant uuid, p_token uuid, p_digest bytea, p_group uuid, p_users uuid[], p_leave boolean, p_remembered jsonb,
+    p_base text, p_most integer, p_call jsonb
+) RETURNS group_result LANGUAGE plpgsql AS $$
+DECLARE
+    g gate_result;
+    r group_result;
+    v_rule_version integer;
+    v_changed boolean;
+BEGIN
+    g := gate(p_tenant, p_token, p_digest, 'write');
+    r := opened_group(g);
+    IF g.verdict <> 'ok' THEN
+        RETURN r;
+    END IF;
+    IF p_remembered <> jsonb_build_object('profile', g.profile, 'rate', g.rate, 'burst', g.burst,
+                                          'rule_version', g.rule_version) THEN
+        r.verdict := 'stale';
+        RETURN r;
+    END IF;
+    SELECT s.id, s.display_name, s.external_id, s.version, s.created_at, s.last_modified
+      INTO r.id, r.display_name, r.external_id, r.version, r.created_at, r.last_modified
+      FROM groups s WHERE s.tenant_id = p_tenant AND s.id = p_group;
+    IF r.id IS NULL
+       OR (p_leave AND EXISTS (SELECT FROM group_children WHERE tenant_id = p_tenant AND group_id = p_group
+                                  AND child_id = ANY (p_users)))
+       OR (NOT p_leave AND (SELECT count(*) FROM users WHERE tenant_id = p_tenant AND id = ANY (p_users))
+                           < cardinality(p_users)) THEN
+        r.verdict := 'elsewhere';
+        RETURN r;
+    END IF;
+    IF p_leave THEN
+        DELETE FROM group_users WHERE tenant_id = p_tenant AND group_id = p_group AND user_id = ANY (p_users);
+    ELSE
+        INSERT INTO group_users (tenant_id, group_id, user_id)
+        SELECT p_tenant, p_group, e FROM unnest(p_users) e ORDER BY e ON CONFLICT DO NOTHING;
+    END IF;
+    v_changed := FOUND;
+    IF v_changed THEN
+        -- The group's own row is held only from here on: changes of one group wait for each other's commit.
+        UPDATE groups SET version = version + 1, last_modified = statement_timestamp()
+         WHERE tenant_id = p_tenant AND id = p_group
+        RETURNING display_name, external_id, version, last_modified
+             INTO r.display_name, r.external_id, r.version, r.last_modified;
+        SELECT role_rule_version INTO v_rule_version FROM tenants WHERE id = p_tenant FOR KEY SHARE;
+        IF v_rule_version <> g.rule_version THEN
+            RAISE EXCEPTION 'the role rule or the nesting changed meanwhile' USING ERRCODE = 'serialization_failure';
+        END IF;
+        INSERT INTO outbox (tenant_id, topic, request_id, payload)
+        VALUES (p_tenant, 'group.changed', p_call ->> 'request_id',
+                jsonb_build_object('group_id', p_group, 'display_name', r.display_name));
+    END IF;
+    PERFORM audit_write(p_tenant, called_by(g, p_token, p_call), 'done', 200, NULL,
+                        CASE WHEN v_changed THEN ARRAY['group.changed'] ELSE '{}' END, NULL, p_group::text);
+    IF p_most > 0 AND (SELECT count(*) FROM (SELECT FROM group_users WHERE tenant_id = p_tenant AND group_id = p_group
+                                             LIMIT p_most::bigint + 1) few) <= p_most THEN
+        r.members := coalesce(members_of(p_tenant, p_group, p_base), '[]');
+    END IF;
+    r.verdict := 'done';
+    RETURN r;
 END $$;
 
 -- Takes a group away, with p_version only if that is its version. With p_relevant the caller goes on as after

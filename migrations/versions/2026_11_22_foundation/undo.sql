@@ -1,9 +1,9 @@
 -- The way back from the foundation: everything it made, in reverse.
 
 DROP FUNCTION folded;
-DROP FUNCTION scim_find_groups, scim_refuse_group, scim_settle, scim_touched, scim_delete_group, scim_write_group,
+DROP FUNCTION scim_find_groups, scim_refuse_group, scim_settle, scim_touched, scim_delete_group, scim_change_members, scim_write_group,
     close_cases_of_group,
-    write_group, name_members, write_strangers, everybody_in, rebuild_closure, scim_members, scim_admit_group, names_above, group_names_of, groups_of, groups_of_each,
+    write_group, name_members, write_strangers, everybody_under, everybody_in, rebuild_closure, scim_members, scim_admit_group, names_above, group_names_of, groups_of, groups_of_each,
     members_of, opened_group;
 DROP TYPE touched_person, group_change, group_result;
 DROP FUNCTION scim_me, scim_delete_user, scim_deactivate_user, remove_user, scim_save_user, write_user, scim_create_user, former_account, event_names,

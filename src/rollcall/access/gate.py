@@ -142,6 +142,20 @@ async def judge(call: Call, row: Row) -> Admitted:
     return admitted
 
 
+def remember(admitted: Admitted, row: Row) -> None:
+    """Remember a caller who was admitted to write, so that their next change can be tried at once."""
+    caller = Remembered(
+        admitted.label,
+        admitted.owner_id,
+        admitted.profile,
+        row["rate"],
+        row["burst"],
+        row["rule"],
+        row["rule_version"],
+    )
+    admitted.call.door.memory.keep(admitted.call.token, caller)
+
+
 async def admit_remembered(call: Call, caller: Remembered) -> Admitted | None:
     """Take a permit for a caller whose change asks the gate itself; None when there is none to be had at once."""
     if await call.door.limiter.wait_for(call.token.tenant_id, rate=caller.rate, burst=caller.burst):

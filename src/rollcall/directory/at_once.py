@@ -1,4 +1,4 @@
-"""Changes in one statement, for callers who were admitted a moment ago: new people, and people who leave.
+"""Changes in one statement, for callers who were admitted a moment ago: new people, people who leave, and members.
 
 The change is worked out before the gate is asked, from what is remembered of the caller, and the statement that writes
 it passes the gate itself. Whatever is not so plain is left to the way that asks first, so nothing is said to anybody
@@ -17,13 +17,15 @@ from rollcall.access.memory import Remembered
 from rollcall.db import Row, fetchrow_again
 from rollcall.directory import mapping, rendering
 from rollcall.directory import standing as standings
-from rollcall.directory.calls import Answer, ReadPayload
+from rollcall.directory.calls import Answer, ReadPayload, id_of
 from rollcall.directory.mapping import Cause
 from rollcall.scim import documents, profiles
 from rollcall.scim.errors import SCIMException, Uniqueness
+from rollcall.scim.groups import AddMembers, RemoveMembers, read_group_patch
 
 _CREATE = "SELECT * FROM scim_create_user($1, $2, $3, $4, $5)"
 _DEACTIVATE = "SELECT * FROM scim_deactivate_user($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+_CHANGE_MEMBERS = "SELECT * FROM scim_change_members($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
 
 Attempt = Callable[[Admitted, Remembered], Awaitable[Answer | None]]
 """A change tried in one statement. None: nothing was done and nothing said."""
@@ -101,6 +103,48 @@ async def deactivate(person: UUID, read: ReadPayload, admitted: Admitted, caller
     if not await _stands(admitted, result, given.deviations):
         return None
     return rendering.quieted(admitted, rendering.answer(call, result, result["document"], result["groups"]))
+
+
+async def change_members(
+    group: UUID, read: ReadPayload, admitted: Admitted, caller: Remembered, *, members: bool
+) -> Answer | None:
+    """Put people into a group that makes nobody's role, or take them out, if the PATCH does one of these and no more.
+
+    Raises:
+        SCIMException: the gate refuses.
+    """
+    call = admitted.call
+    if not call.door.memory.is_plain_group(call.token.tenant_id, group, caller.rule_version):
+        return None
+    try:
+        payload = await read()
+        given = read_group_patch(payload, group_id=str(group), unknown=admitted.unknown_in_patch)
+    except SCIMException:
+        return None
+    match given.steps:
+        case (AddMembers(named, displays=()),):
+            leaving = False
+        case (RemoveMembers(named),):
+            leaving = True
+        case _:
+            return None
+    people = [member_id for member in named if (member_id := id_of(member)) is not None]
+    if len(people) < len(named) or (given.deviations and not caller.profile.tolerant):
+        return None
+    result = await _written(
+        call,
+        _CHANGE_MEMBERS,
+        group,
+        people,
+        leaving,
+        mapping.as_json(_remembered(caller) | {"rule_version": caller.rule_version}),
+        call.door.base_url,
+        rendering.members_shown(admitted, wanted=members),
+        mapping.as_json(call.described(payload)),
+    )
+    if not await _stands(admitted, result, given.deviations):
+        return None
+    return rendering.patched_group(admitted, result, result["members"], wanted=members)
 
 
 def cause(call: Call) -> Cause:

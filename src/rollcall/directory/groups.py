@@ -8,13 +8,14 @@ effect in the same transaction.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from dataclasses import replace as with_changes
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from rollcall.access import gate
 from rollcall.access.gate import Admitted, Call
-from rollcall.db import Connection, Deadlock, Row
-from rollcall.directory import mapping
+from rollcall.db import Connection, Overtaken, Row, fetchrow_again
+from rollcall.directory import at_once, mapping, rendering
 from rollcall.directory import standing as standings
 from rollcall.directory.calls import (
     Answer,
@@ -31,6 +32,7 @@ from rollcall.journal.events import ConflictOpened, Event, GroupChanged, GroupCr
 from rollcall.journal.events import message as event_message
 from rollcall.scim import documents
 from rollcall.scim import groups as protocol
+from rollcall.scim.conditions import UNCONDITIONAL
 from rollcall.scim.errors import Conflict, InvalidValue, NotFound, SCIMException, Uniqueness
 from rollcall.scim.groups import AddMembers, RemoveMembers, Rename, ReplaceMembers, SetExternalId, Step
 from rollcall.scim.resources import key
@@ -44,9 +46,7 @@ _SETTLE = "SELECT scim_settle($1, $2, $3, $4, $5, $6, $7, $8)"
 _REFUSE = "SELECT scim_refuse_group($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 _MEMBERS = "SELECT scim_members($1, $2, $3, $4)"
 _TRIES = 50
-_FEW = 100
 _ANY_NUMBER = 2**31 - 1
-_NOBODY = "[]"
 _NAMED_IN_REFUSALS = 5
 _LONGEST_STRANGER = 256
 """Characters of an id that is none of ours."""
@@ -86,12 +86,12 @@ async def read(call: Call, group_id: str, *, members: bool) -> Answer:
         raise await refused(admitted, NotFound())
     needed = await check_conditions(admitted, documents.etag(row["version"]), target=row["id"], reading=True)
     trace(admitted, group_id)
-    return with_changes(answer(call, row, row["members"]), known=not needed)
+    return with_changes(rendering.group_answer(call, row, row["members"]), known=not needed)
 
 
 def rendered(call: Call, row: Row) -> bytes:
     """One group of a page."""
-    return answer(call, row, row["members"]).body
+    return rendering.group_answer(call, row, row["members"]).body
 
 
 async def create(call: Call, read: ReadPayload) -> Answer:
@@ -109,7 +109,7 @@ async def create(call: Call, read: ReadPayload) -> Answer:
     for _ in range(_TRIES):
         result = await _write(admitted, row, None, wanted, GroupCreated, payload, status=201)
         if result is not None:
-            return answer(call, result, await _members(call, result["id"], _ANY_NUMBER))
+            return rendering.group_answer(call, result, await _members(call, result["id"], _ANY_NUMBER))
         row = await _admit_again(call, None)
     raise await refused(admitted, _outrun(), payload=payload)
 
@@ -125,7 +125,7 @@ async def replace(call: Call, group_id: str, read: ReadPayload) -> Answer:
         return _whole(payload, admitted)
 
     _, result = await _change(call, group_id, read, read_wanted)
-    return answer(call, result, await _members(call, result["id"], _ANY_NUMBER))
+    return rendering.group_answer(call, result, await _members(call, result["id"], _ANY_NUMBER))
 
 
 async def patch(call: Call, group_id: str, read: ReadPayload, *, members: bool = True) -> Answer:
@@ -143,12 +143,15 @@ async def patch(call: Call, group_id: str, read: ReadPayload, *, members: bool =
         admitted.deviated(given.deviations)
         return _read_strangers(_wanted(given.steps), admitted)
 
+    if (group := id_of(group_id)) is not None and call.conditions == UNCONDITIONAL:
+        outcome = await at_once.tried(call, partial(at_once.change_members, group, read, members=members))
+        if isinstance(outcome, Answer):
+            return outcome
+        call = outcome
     admitted, result = await _change(call, group_id, read, read_wanted)
-    quiet = not admitted.profile.patch_answers_body
-    if quiet or not members:
-        return with_changes(answer(call, result, _NOBODY), quiet=quiet)
-    few = await _members(call, result["id"], _FEW)
-    return with_changes(answer(call, result, few), quiet=few is None)
+    most = rendering.members_shown(admitted, wanted=members)
+    few = await _members(call, result["id"], most) if most else None
+    return rendering.patched_group(admitted, result, few, wanted=members)
 
 
 async def _change(
@@ -201,7 +204,7 @@ async def delete(call: Call, group_id: str) -> None:
 
 
 async def _remove(admitted: Admitted, row: Row) -> Row | None:
-    """Take the group away, unless what was worked out from *row* is no longer so; ``None`` for a lost deadlock."""
+    """Take the group away, unless what was worked out from *row* is no longer so; ``None`` if others were quicker."""
     call, token = admitted.call, admitted.call.token
     rule = mapping.read_rule(row["rule"])
     relevant = _counts(rule, (row["display_name"], *row["above"]))
@@ -224,28 +227,12 @@ async def _remove(admitted: Admitted, row: Row) -> Row | None:
                 event = GroupRemoved(group_id=row["id"], display_name=row["display_name"])
                 await _settle(connection, admitted, rule, result, row["id"], event, described, gains=False)
             return result
-    except Deadlock:
+    except Overtaken:
         return None
 
 
 def _outrun() -> Conflict:
     return Conflict(detail="Others change this group, or what group names mean, too quickly; try again")
-
-
-def answer(call: Call, row: Row | dict[str, Any], members: str | None) -> Answer:
-    """A group as it is answered, with the members' JSON where there is one."""
-    location = f"{call.door.base_url}/Groups/{row['id']}"
-    body = protocol.render_group(
-        id=str(row["id"]),
-        display_name=row["display_name"],
-        external_id=row["external_id"],
-        members_json=None if members == _NOBODY else members,
-        created=row["created_at"],
-        last_modified=row["last_modified"],
-        version=row["version"],
-        location=location,
-    )
-    return Answer(body, location, documents.etag(row["version"]))
 
 
 async def _write(
@@ -278,7 +265,9 @@ async def _write(
     described = mapping.as_json(call.described(payload) | {"status": status})
     who = (token.tenant_id, token.id, token.digest, group_id)
     if not relevant:
-        result = await call.door.pool.fetchrow(_WRITE, *who, mapping.as_json(change), described)
+        result = await fetchrow_again(call.door.pool, _WRITE, *who, mapping.as_json(change), described)
+        if result is not None and result["verdict"] == "done":
+            call.door.memory.keep_plain_group(token.tenant_id, result["id"], before["rule_version"])
     else:
         try:
             async with call.door.pool.acquire() as connection, connection.transaction():
@@ -298,7 +287,7 @@ async def _write(
                     )
         except _Conflicts as conflicts:
             raise await _refuse_conflicts(admitted, conflicts, described, group_id) from conflicts
-        except Deadlock:
+        except Overtaken:
             return None
     assert result is not None
     return await _judged(call, result)
@@ -417,7 +406,10 @@ async def _refuse_conflicts(
 
 async def _admit(call: Call, needs: str, group_id: UUID | None, *, members: bool = False) -> tuple[Row, Admitted]:
     row = await _ask(call, needs, group_id, members=members)
-    return row, await gate.judge(call, row)
+    admitted = await gate.judge(call, row)
+    if needs == "write":
+        gate.remember(admitted, row)
+    return row, admitted
 
 
 async def _admit_again(call: Call, group_id: UUID | None) -> Row:

@@ -1,4 +1,4 @@
-"""A person's row as it is answered."""
+"""A person's row, and a group's, as they are answered."""
 
 from dataclasses import replace
 
@@ -6,6 +6,13 @@ from rollcall.access.gate import Admitted, Call
 from rollcall.db import Row
 from rollcall.directory.calls import Answer
 from rollcall.scim import documents
+from rollcall.scim.groups import render_group
+
+FEW = 100
+"""Members that a group is shown with in the answer to a change of some of them."""
+
+NOBODY = "[]"
+"""The members' JSON of a group that has none."""
 
 
 def etag(row: Row) -> str:
@@ -27,6 +34,33 @@ def answer(call: Call, row: Row, document: bytes | str, groups: str | None) -> A
         groups_json=groups,
     )
     return Answer(body, location, documents.etag(row["version"], groups))
+
+
+def group_answer(call: Call, row: Row, members: str | None) -> Answer:
+    """A group as it is answered, with the members' JSON where there is one."""
+    location = f"{call.door.base_url}/Groups/{row['id']}"
+    body = render_group(
+        id=str(row["id"]),
+        display_name=row["display_name"],
+        external_id=row["external_id"],
+        members_json=None if members == NOBODY else members,
+        created=row["created_at"],
+        last_modified=row["last_modified"],
+        version=row["version"],
+        location=location,
+    )
+    return Answer(body, location, documents.etag(row["version"]))
+
+
+def members_shown(admitted: Admitted, *, wanted: bool) -> int:
+    """How many members a group may have to be shown in the answer to a PATCH; 0 when none are shown at all."""
+    return FEW if wanted and admitted.profile.patch_answers_body else 0
+
+
+def patched_group(admitted: Admitted, row: Row, members: str | None, *, wanted: bool) -> Answer:
+    """The answer to the PATCH of a group, without its body where the profile or the number of members has it so."""
+    quiet = not admitted.profile.patch_answers_body or (wanted and members is None)
+    return replace(group_answer(admitted.call, row, members), quiet=quiet)
 
 
 def quieted(admitted: Admitted, patched: Answer) -> Answer:

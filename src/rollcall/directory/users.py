@@ -15,7 +15,6 @@ import orjson
 
 from rollcall.access import gate
 from rollcall.access.gate import Admitted, Call
-from rollcall.access.memory import Remembered
 from rollcall.db import Connection, Pool, Row, fetchrow_again
 from rollcall.directory import at_once, mapping, rendering, search
 from rollcall.directory import standing as standings
@@ -347,18 +346,7 @@ async def _admit(call: Call, needs: str, user_id: UUID | None) -> tuple[Row, Adm
     assert row is not None
     admitted = await gate.judge(call, row)
     if needs == "write":
-        call.door.memory.keep(
-            token,
-            Remembered(
-                admitted.label,
-                admitted.owner_id,
-                admitted.profile,
-                row["rate"],
-                row["burst"],
-                row["rule"],
-                row["rule_version"],
-            ),
-        )
+        gate.remember(admitted, row)
     return row, admitted
 
 
