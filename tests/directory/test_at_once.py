@@ -152,6 +152,87 @@ async def test_a_departure_is_the_same_either_way(
     assert [outcome[1:] for outcome in outcomes[:half]] == [outcome[1:] for outcome in outcomes[half:]]
 
 
+PUTS: dict[str, dict[str, Any]] = {
+    "other attributes": body(active=True, displayName="Mary", title="Dr", roles=[{"value": "dart-guests"}]),
+    "other addresses": body(active=True, emails=[{"value": "M@acme.test"}], roles=[{"value": "dart-guests"}]),
+    "no addresses": body(active=True, emails=[], roles=[{"value": "dart-guests"}]),
+    "the same": body(
+        active=True, displayName="Maria", emails=[{"value": "m@x.test"}], roles=[{"value": "dart-guests"}]
+    ),
+    "another role": body(active=True, roles=[{"value": "dart-admins"}]),
+    "no role": body(active=True),
+    "roles that conflict": body(active=True, roles=["dart-guests", "dart-admins"]),
+    "leaving": body(active=False, roles=[{"value": "dart-guests"}]),
+    "nothing of active": body(roles=[{"value": "dart-guests"}], title="Dr"),
+    "another userName": body(userName="mary", active=True, roles=[{"value": "dart-guests"}]),
+    "another spelling": body(userName="MARIA", active=True, roles=[{"value": "dart-guests"}]),
+    "taken": body(userName="held", active=True, roles=[{"value": "dart-guests"}]),
+    "an externalId": body(externalId="e-2", active=True, roles=[{"value": "dart-guests"}]),
+    "not plain": body(active=True, photos=[{"value": "https://a.test/m.png"}], roles=[{"value": "dart-guests"}]),
+    "habits": body(active="True", nobodysAttribute=1, roles=["dart-guests"], title="Dr"),
+    "does not fit": body(active=True, name="Maria"),
+}
+
+
+@pytest.mark.parametrize("profile", ["default", "entra", "strict"])
+@pytest.mark.parametrize("sent", PUTS.values(), ids=PUTS)
+async def test_a_put_is_the_same_either_way(
+    callers: Callers, rival: Connection, sent: dict[str, Any], profile: str
+) -> None:
+    """The answer, the stored person, whom look-ups find, role, cases, audit, outbox and ledger are the same."""
+    outcomes: list[Any] = []
+    for remembered in (False, True):
+        tenant = await a_tenant(callers, profile=profile)
+        person = await tenant.person(
+            "maria", roles=[{"value": "dart-guests"}], displayName="Maria", emails=[{"value": "m@x.test"}]
+        )
+        held = await tenant.person("held")
+        group = {"schemas": [GROUP], "displayName": "Readers", "members": [{"value": person["id"]}]}
+        assert (await tenant.scim.post("/Groups", json=group)).status_code == 201
+        address = f"/Users/{person['id']}"
+        told: list[Any] = []
+        for before in (None, None, patch_op({"op": "replace", "value": {"active": False}})):
+            if before is not None:
+                assert (await tenant.scim.patch(address, json=before)).status_code in (200, 204)
+            if not remembered:
+                forget(tenant)
+            assert is_remembered(tenant) == remembered
+            answer = await tenant.scim.put(address, json=sent)
+            shown = (await tenant.scim.get(address)).json()
+            known = await callers.operator.get(f"{tenant.v1}/people/{person['id']}")
+            told += [
+                answer.status_code,
+                answer.status_code != 200
+                or (answer.json() == shown, answer.headers["etag"] == shown["meta"]["version"]),
+                {name: shown.get(name) for name in ("userName", "active", "title", "displayName", "roles", "emails")},
+                [each["display"] for each in shown.get("groups", [])],
+                shown["meta"]["version"].partition(".")[0],
+                (known.json()["role"], known.json()["active"]),
+                [
+                    (await tenant.scim.get("/Users", params={"filter": text})).json()["totalResults"]
+                    for text in ('emails.value eq "m@x.test"', 'displayName eq "mary"', 'userName eq "maria"')
+                ],
+            ]
+        assert (await tenant.scim.get(f"/Users/{held['id']}")).json()["userName"] == "held"
+        await callers.app.state.door.traces.flush()
+        counted = await callers.operator.get(f"{tenant.v1}/deviations")
+        cases = await rival.fetch(
+            "SELECT detail, times, closed_because FROM conflict_cases WHERE tenant_id::text = $1", tenant.id
+        )
+        events = await rival.fetch("SELECT topic FROM outbox WHERE tenant_id::text = $1 ORDER BY id", tenant.id)
+        outcomes.append(
+            (
+                told,
+                [{name: entry[name] for name in KEPT} for entry in await tenant.audit(action="scim.users.replace")],
+                [(each["habit"], each["times"]) for each in counted.json()],
+                [(case["detail"], case["times"], case["closed_because"]) for case in cases],
+                [row["topic"] for row in events],
+            )
+        )
+    assert outcomes[0] == outcomes[1]
+    assert len(outcomes[0][1]) == 3
+
+
 def without_times(payload: str) -> dict[str, Any]:
     facts = json.loads(payload)
     changing = ("arrived_at", "closed_at", "transaction_id", "token_id", "session_id", "group_id", "owner_id")
@@ -174,6 +255,41 @@ async def test_one_statement_for_a_departure(callers: Callers) -> None:
         answer = await tenant.scim.patch(f"/Users/{person['id']}", json=deactivation())
     assert answer.json()["active"] is False
     assert len(asked) == 1
+
+
+async def test_one_statement_for_a_put(callers: Callers) -> None:
+    """So does a PUT that repeats names and roles."""
+    tenant = await a_tenant(callers)
+    person = await tenant.person("maria", displayName="Maria")
+    asked: list[str] = []
+    through: Any = HotPool.fetchrow
+
+    async def counting(self: HotPool, query: str, *args: object) -> Any:
+        asked.append(query)
+        return await through(self, query, *args)
+
+    with pytest.MonkeyPatch.context() as patching:
+        patching.setattr(HotPool, "fetchrow", counting)
+        answer = await tenant.scim.put(f"/Users/{person['id']}", json=body(active=True, displayName="Mary"))
+    assert answer.json()["displayName"] == "Mary"
+    assert len(asked) == 1
+
+
+async def test_a_put_and_a_departure_at_the_same_moment(acme: Tenant) -> None:
+    """Neither undoes the other: who is sent as active after they left was sent first, or comes back by it."""
+    for number in range(20):
+        person = await acme.person(f"maria{number}")
+        session = await acme.session(person)
+        change, left = await asyncio.gather(
+            acme.scim.put(f"/Users/{person['id']}", json=body(userName=f"maria{number}", active=True, title="Dr")),
+            acme.scim.patch(f"/Users/{person['id']}", json=deactivation()),
+        )
+        assert (change.status_code, left.status_code) == (200, 200)
+        shown = (await acme.scim.get(f"/Users/{person['id']}")).json()
+        known = await acme.callers.operator.get(f"{acme.v1}/people/{person['id']}")
+        assert shown["active"] == known.json()["active"]
+        assert shown["title"] == "Dr"
+        assert not await acme.callers.is_live(session)
 
 
 async def test_departures_at_the_same_moment(acme: Tenant, rival: Connection) -> None:

@@ -100,6 +100,7 @@ async def test_the_same_either_way(callers: Callers, rival: Connection, sent: di
             )
         )
     assert outcomes[0] == outcomes[1]
+    assert len(outcomes[0][1]) == 2
 
 
 def filled(sent: Any, words: dict[str, str]) -> Any:

@@ -48,11 +48,17 @@ BEGIN
     RETURN g;
 END $$;
 
--- Adds to what a caller says about its call what the gate found out about its token.
-CREATE FUNCTION called_by(g gate_result, p_token uuid, p_call jsonb) RETURNS jsonb LANGUAGE sql STABLE AS $$
-    SELECT p_call || jsonb_build_object('actor_kind', 'scim_token', 'actor_id', p_token,
-                                        'actor_label', g.token_label, 'owner_id', g.owner_id)
-$$;
+-- Writes the audit entry of a SCIM call: what the call says of itself, and what the gate found out about its token.
+CREATE FUNCTION audit_call(
+    p_tenant uuid, g gate_result, p_token uuid, p_call jsonb, p_outcome text, p_status integer, p_detail text,
+    p_events text[], p_account uuid, p_target text
+) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM audit_write(
+        p_tenant, p_call || jsonb_build_object('actor_kind', 'scim_token', 'actor_id', p_token,
+                                               'actor_label', g.token_label, 'owner_id', g.owner_id),
+        p_outcome, p_status, p_detail, p_events, p_account, p_target);
+END $$;
 
 -- The key of an operator, the product or a tenant's admin, judged for the management API.
 CREATE FUNCTION authenticate(p_kind text, p_tenant uuid, p_id uuid, p_digest bytea)

@@ -431,7 +431,7 @@ BEGIN
     END IF;
     v_status := CASE c.verdict WHEN 'not_found' THEN 404 WHEN 'uniqueness' THEN 409
                                WHEN 'done' THEN (p_call ->> 'status')::integer ELSE 400 END;
-    PERFORM audit_write(p_tenant, called_by(g, p_token, p_call), CASE c.verdict WHEN 'done' THEN 'done' ELSE 'refused' END,
+    PERFORM audit_call(p_tenant, g, p_token, p_call, CASE c.verdict WHEN 'done' THEN 'done' ELSE 'refused' END,
                         v_status, v_detail, CASE WHEN c.changed THEN ARRAY[p_change ->> 'event'] ELSE '{}' END,
                         NULL, coalesce(c.id, p_group)::text);
     IF c.verdict = 'done' AND c.changed THEN
@@ -496,7 +496,7 @@ BEGIN
         VALUES (p_tenant, 'group.changed', p_call ->> 'request_id',
                 jsonb_build_object('group_id', p_group, 'display_name', r.display_name));
     END IF;
-    PERFORM audit_write(p_tenant, called_by(g, p_token, p_call), 'done', 200, NULL,
+    PERFORM audit_call(p_tenant, g, p_token, p_call, 'done', 200, NULL,
                         CASE WHEN v_changed THEN ARRAY['group.changed'] ELSE '{}' END, NULL, p_group::text);
     IF p_most > 0 AND (SELECT count(*) FROM (SELECT FROM group_users WHERE tenant_id = p_tenant AND group_id = p_group
                                              LIMIT p_most::bigint + 1) few) <= p_most THEN
@@ -563,7 +563,7 @@ BEGIN
         PERFORM close_cases_of_group(p_tenant, '{}', ARRAY[c.reason]);
         RETURN c;
     END IF;
-    PERFORM audit_write(p_tenant, called_by(g, p_token, p_call), CASE c.verdict WHEN 'done' THEN 'done' ELSE 'refused' END,
+    PERFORM audit_call(p_tenant, g, p_token, p_call, CASE c.verdict WHEN 'done' THEN 'done' ELSE 'refused' END,
                         CASE c.verdict WHEN 'done' THEN 204 ELSE 404 END, NULL,
                         CASE c.verdict WHEN 'done' THEN ARRAY['group.removed'] ELSE '{}' END, NULL, p_group::text);
     IF c.verdict = 'done' THEN
@@ -615,7 +615,7 @@ BEGIN
     END LOOP;
     g.token_label := p_label;
     g.owner_id := p_owner;
-    PERFORM audit_write(p_tenant, called_by(g, p_token, p_call), 'done', (p_call ->> 'status')::integer, NULL,
+    PERFORM audit_call(p_tenant, g, p_token, p_call, 'done', (p_call ->> 'status')::integer, NULL,
                         ARRAY[p_event ->> 'topic'] || ARRAY(SELECT DISTINCT unnest(v_events)), NULL, p_group::text);
     PERFORM announce(p_tenant, NULL, p_call ->> 'request_id', jsonb_build_array(p_event));
 END $$;
@@ -635,7 +635,7 @@ BEGIN
     FOR k IN SELECT jsonb_array_elements(p_cases) LOOP
         PERFORM open_case(p_tenant, (k ->> 'user_id')::uuid, k);
     END LOOP;
-    PERFORM audit_write(p_tenant, called_by(g, p_token, p_call), 'refused', p_status, p_detail,
+    PERFORM audit_call(p_tenant, g, p_token, p_call, 'refused', p_status, p_detail,
                         CASE WHEN jsonb_array_length(p_cases) > 0 THEN ARRAY['conflict.opened'] ELSE '{}' END,
                         NULL, p_target);
 END $$;

@@ -8,10 +8,11 @@ CREATE FUNCTION leave(
 DECLARE
     v_now timestamptz := clock_timestamp();
     v_epoch integer;
-    v_sessions integer;
+    v_open record;
+    v_sessions integer := 0;
     v_tokens integer := 0;
-    v_passkeys integer;
-    v_external integer;
+    v_passkeys integer := 0;
+    v_external integer := 0;
     v_closed jsonb;
 BEGIN
     -- The row lock waits for whoever is issuing a credential to this account right now (they hold FOR SHARE).
@@ -22,31 +23,46 @@ BEGIN
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
-    -- The classes are those of access/ways_in.py, in its order. Each statement is written out, so that its plan is kept,
-    -- and where there is nothing to close it is one look into the index of what is open.
-    WITH ended AS (
-        UPDATE sessions SET closed_at = v_now, closed_because = 'person_left'
-         WHERE tenant_id = p_tenant AND account_id = p_account AND closed_at IS NULL
-        RETURNING expires_at)
-    SELECT count(*) FILTER (WHERE expires_at > v_now) INTO v_sessions FROM ended;
-    -- In the order of the keys, as everybody who locks several tokens does.
-    PERFORM FROM tokens WHERE tenant_id = p_tenant AND owner_id = p_account AND revoked_at IS NULL
-      ORDER BY id FOR NO KEY UPDATE;
-    IF FOUND THEN
+    -- The classes are those of access/ways_in.py, in its order. Each statement is written out, so that its plan is kept;
+    -- it runs if one look into the indexes of what is open, now that nothing can be issued any more, finds something.
+    SELECT EXISTS (SELECT FROM sessions WHERE tenant_id = p_tenant AND account_id = p_account AND closed_at IS NULL)
+               AS sessions,
+           EXISTS (SELECT FROM tokens WHERE tenant_id = p_tenant AND owner_id = p_account AND revoked_at IS NULL)
+               AS tokens,
+           EXISTS (SELECT FROM passkeys WHERE tenant_id = p_tenant AND account_id = p_account AND closed_at IS NULL)
+               AS passkeys,
+           EXISTS (SELECT FROM external_credentials
+                    WHERE tenant_id = p_tenant AND account_id = p_account AND closed_at IS NULL) AS external
+      INTO v_open;
+    IF v_open.sessions THEN
+        WITH ended AS (
+            UPDATE sessions SET closed_at = v_now, closed_because = 'person_left'
+             WHERE tenant_id = p_tenant AND account_id = p_account AND closed_at IS NULL
+            RETURNING expires_at)
+        SELECT count(*) FILTER (WHERE expires_at > v_now) INTO v_sessions FROM ended;
+    END IF;
+    IF v_open.tokens THEN
+        -- In the order of the keys, as everybody who locks several tokens does.
+        PERFORM FROM tokens WHERE tenant_id = p_tenant AND owner_id = p_account AND revoked_at IS NULL
+          ORDER BY id FOR NO KEY UPDATE;
         WITH ended AS (
             UPDATE tokens SET revoked_at = v_now, revoked_because = 'owner_left'
              WHERE tenant_id = p_tenant AND owner_id = p_account AND revoked_at IS NULL
             RETURNING expires_at)
         SELECT count(*) FILTER (WHERE expires_at IS NULL OR expires_at > v_now) INTO v_tokens FROM ended;
     END IF;
-    UPDATE passkeys SET closed_at = v_now, closed_because = 'person_left'
-     WHERE tenant_id = p_tenant AND account_id = p_account AND closed_at IS NULL;
-    GET DIAGNOSTICS v_passkeys = ROW_COUNT;
-    WITH ended AS (
-        UPDATE external_credentials SET closed_at = v_now, closed_because = 'person_left'
-         WHERE tenant_id = p_tenant AND account_id = p_account AND closed_at IS NULL
-        RETURNING expires_at)
-    SELECT count(*) FILTER (WHERE expires_at IS NULL OR expires_at > v_now) INTO v_external FROM ended;
+    IF v_open.passkeys THEN
+        UPDATE passkeys SET closed_at = v_now, closed_because = 'person_left'
+         WHERE tenant_id = p_tenant AND account_id = p_account AND closed_at IS NULL;
+        GET DIAGNOSTICS v_passkeys = ROW_COUNT;
+    END IF;
+    IF v_open.external THEN
+        WITH ended AS (
+            UPDATE external_credentials SET closed_at = v_now, closed_because = 'person_left'
+             WHERE tenant_id = p_tenant AND account_id = p_account AND closed_at IS NULL
+            RETURNING expires_at)
+        SELECT count(*) FILTER (WHERE expires_at IS NULL OR expires_at > v_now) INTO v_external FROM ended;
+    END IF;
     v_closed := jsonb_build_object('sessions', v_sessions, 'tokens', v_tokens, 'passkeys', v_passkeys,
                                    'external', v_external);
     INSERT INTO outbox (tenant_id, topic, account_id, request_id, payload)

@@ -6,12 +6,12 @@ DROP FUNCTION scim_find_groups, scim_refuse_group, scim_settle, scim_touched, sc
     write_group, name_members, write_strangers, everybody_under, everybody_in, rebuild_closure, scim_members, scim_admit_group, names_above, group_names_of, groups_of, groups_of_each,
     members_of, opened_group;
 DROP TYPE touched_person, group_change, group_result;
-DROP FUNCTION scim_me, scim_delete_user, scim_deactivate_user, remove_user, scim_save_user, write_user, scim_create_user, former_account, event_names,
+DROP FUNCTION scim_me, scim_delete_user, scim_replace_user, scim_deactivate_user, remove_user, scim_save_user, write_user, write_emails, scim_create_user, event_names,
     write_new_user, hold_external_id, bring_rule, announce, settle_cases, scim_note, close_cases, open_case, scim_page, scim_find, scim_find_user_name, scim_admit,
     moved_on, opened;
 DROP TYPE change_result, user_result;
 DROP FUNCTION claim_deliveries, lease_destinations, fan_out;
-DROP FUNCTION leave, introspect, authenticate, called_by, gate, same_digest;
+DROP FUNCTION leave, introspect, authenticate, audit_call, gate, same_digest;
 DROP TYPE gate_result;
 DROP FUNCTION audit_write, ensure_audit_partitions;
 DROP FUNCTION people_in;

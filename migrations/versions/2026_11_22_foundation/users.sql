@@ -10,11 +10,9 @@ CREATE TYPE user_result AS (
 );
 
 CREATE FUNCTION opened(g gate_result) RETURNS user_result LANGUAGE plpgsql STABLE AS $$
-DECLARE u user_result;
 BEGIN
-    u.verdict := g.verdict; u.token_label := g.token_label; u.owner_id := g.owner_id; u.plan := g.plan;
-    u.reason := g.reason; u.rate := g.rate; u.burst := g.burst; u.profile := g.profile;
-    RETURN u;
+    RETURN (g.verdict, g.token_label, g.owner_id, g.plan, g.reason, g.rate, g.burst, g.profile,
+            NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::user_result;
 END $$;
 
 -- Passes the gate and brings the person, if one is named. With p_lock the rows stay locked until the caller's
@@ -149,7 +147,7 @@ CREATE TRIGGER count_removed AFTER DELETE ON users REFERENCING OLD TABLE AS chan
 CREATE FUNCTION people_in(p_tenant uuid) RETURNS bigint LANGUAGE sql STABLE AS
 $$ SELECT coalesce(sum(people), 0)::bigint FROM user_counts WHERE tenant_id = p_tenant $$;
 
--- A page of everybody, in the order they were created.
+-- A page of everybody, in the order they were created: a row with the gate's verdict and the total, then the people.
 CREATE FUNCTION scim_page(
     p_tenant uuid, p_token uuid, p_digest bytea, p_offset integer, p_count integer, p_base text
 ) RETURNS SETOF user_result LANGUAGE plpgsql AS $$
@@ -165,25 +163,21 @@ BEGIN
         RETURN;
     END IF;
     u.total := people_in(p_tenant);
+    RETURN NEXT u;
     -- Nothing of the people passed over is worked out, and they are passed over from the nearer end.
     IF p_offset <= u.total / 2 THEN
         v_ids := ARRAY(SELECT id FROM users WHERE tenant_id = p_tenant ORDER BY id OFFSET p_offset LIMIT p_count);
     ELSE
-        SELECT total, ARRAY(
-                   SELECT id FROM users WHERE tenant_id = p_tenant ORDER BY id DESC
-                   OFFSET greatest(total - p_offset - p_count, 0) LIMIT greatest(least(total - p_offset, p_count), 0))
-          INTO u.total, v_ids FROM people_in(p_tenant) total;
+        v_ids := ARRAY(SELECT id FROM users WHERE tenant_id = p_tenant ORDER BY id DESC
+                       OFFSET greatest(u.total - p_offset - p_count, 0)
+                       LIMIT greatest(least(u.total - p_offset, p_count), 0));
     END IF;
-    FOR u.id, u.document, u.version, u.created_at, u.last_modified, u.groups IN
-        SELECT s.id, s.document::text, s.version, s.created_at, s.last_modified, theirs.groups
+    RETURN QUERY
+        SELECT NULL::text, NULL::text, NULL::uuid, NULL::text, NULL::text, NULL::integer, NULL::integer, NULL::text,
+               NULL::text, NULL::integer, s.id, NULL::uuid, s.document::text, s.version, s.created_at, s.last_modified,
+               NULL::boolean, NULL::text, NULL::integer, theirs.groups, NULL::bigint
           FROM users s LEFT JOIN groups_of_each(p_tenant, v_ids, p_base) theirs ON theirs.user_id = s.id
-         WHERE s.tenant_id = p_tenant AND s.id = ANY (v_ids) ORDER BY s.id
-    LOOP
-        RETURN NEXT u;
-    END LOOP;
-    IF NOT FOUND THEN
-        RETURN NEXT u;
-    END IF;
+         WHERE s.tenant_id = p_tenant AND s.id = ANY (v_ids) ORDER BY s.id;
 END $$;
 
 -- Opens a role conflict's case, or counts it again. With p_stored the names that conflict are what is stored of the
@@ -235,8 +229,7 @@ BEGIN
         PERFORM open_case(p_tenant, p_user, p_case);
         v_events := '{conflict.opened}';
     END IF;
-    PERFORM audit_write(
-        p_tenant, called_by(g, p_token, p_call), p_outcome, p_status, p_detail, v_events,
+    PERFORM audit_call(p_tenant, g, p_token, p_call, p_outcome, p_status, p_detail, v_events,
         (SELECT account_id FROM users WHERE tenant_id = p_tenant AND id = p_user),
         coalesce(p_user::text, p_case ->> 'user_name'));
 END $$;
@@ -260,10 +253,11 @@ END $$;
 
 -- Hands events to the outbox.
 CREATE FUNCTION announce(p_tenant uuid, p_account uuid, p_request_id text, p_events jsonb) RETURNS void
-LANGUAGE sql AS $$
+LANGUAGE plpgsql AS $$
+BEGIN
     INSERT INTO outbox (tenant_id, topic, account_id, request_id, payload)
-    SELECT p_tenant, e ->> 'topic', p_account, p_request_id, e - 'topic' FROM jsonb_array_elements(p_events) e
-$$;
+    SELECT p_tenant, e ->> 'topic', p_account, p_request_id, e - 'topic' FROM jsonb_array_elements(p_events) e;
+END $$;
 
 -- Gives many people what an edited role rule makes of their names, a few statements for all of them: their roles, the
 -- cases of those whose names conflict by it, and the events. p_people: {account_id, role, is_admin, standing, events,
@@ -295,7 +289,7 @@ END $$;
 
 -- The rows of a person, written by every surface. p_change: user_name, user_name_key, external_id, display_name_key,
 -- active, document, emails (keys), role, is_admin, standing, events, request_id, arrived_at, reason, and
--- account_id when a former account is taken up again.
+-- account_id when a former account is taken up again. Whoever calls holds the tenant, so that its role rule stays.
 CREATE FUNCTION write_new_user(p_tenant uuid, p_change jsonb) RETURNS change_result LANGUAGE plpgsql AS $$
 DECLARE
     c change_result;
@@ -325,10 +319,6 @@ BEGIN
     INSERT INTO user_emails (tenant_id, user_id, value_key)
     SELECT p_tenant, c.id, e FROM jsonb_array_elements_text(p_change -> 'emails') e ON CONFLICT DO NOTHING;
     PERFORM announce(p_tenant, c.account_id, p_change ->> 'request_id', p_change -> 'events');
-    -- The insert above waited for whoever is editing the role rule; if that was so, the role was worked out too early.
-    IF (SELECT role_rule_version FROM tenants WHERE id = p_tenant) <> (p_change ->> 'rule_version')::integer THEN
-        RAISE EXCEPTION 'the role rule changed meanwhile' USING ERRCODE = 'RC001';
-    END IF;
     c.verdict := 'done';
     RETURN c;
 END $$;
@@ -341,20 +331,15 @@ CREATE FUNCTION hold_external_id(p_tenant uuid, p_external_id text) RETURNS void
     SELECT pg_advisory_xact_lock(hashtextextended(p_external_id, 0) # hashtextextended('externalId ' || p_tenant, 0))
 $$;
 
--- The former account a new resource with this externalId belongs to, locked.
-CREATE FUNCTION former_account(p_tenant uuid, p_external_id text) RETURNS accounts LANGUAGE sql AS $$
-    SELECT * FROM accounts
-     WHERE tenant_id = p_tenant AND external_id = p_external_id AND detached_at IS NOT NULL
-     ORDER BY detached_at DESC LIMIT 1 FOR UPDATE
-$$;
-
 CREATE FUNCTION scim_create_user(p_tenant uuid, p_token uuid, p_digest bytea, p_change jsonb, p_call jsonb)
 RETURNS change_result LANGUAGE plpgsql AS $$
 DECLARE
     g gate_result;
     c change_result;
     f accounts;
-    v_case integer := 0;
+    v_external text := p_change ->> 'external_id';
+    v_rule_version integer;
+    v_events text[];
 BEGIN
     g := gate(p_tenant, p_token, p_digest, 'write');
     IF g.verdict <> 'ok' THEN
@@ -362,16 +347,20 @@ BEGIN
         c.token_label := g.token_label; c.owner_id := g.owner_id; c.plan := g.plan; c.reason := g.reason;
         RETURN c;
     END IF;
-    -- Worked out by what a process remembers, which is what is asked here.
-    IF p_change -> 'remembered' <> jsonb_build_object('profile', g.profile, 'rate', g.rate, 'burst', g.burst) THEN
+    -- Before the account: whoever edits the role rule holds the tenant and wants all accounts.
+    SELECT role_rule_version INTO v_rule_version FROM tenants WHERE id = p_tenant FOR KEY SHARE;
+    -- Worked out by the rule, and by what a process remembers, which are what is asked here.
+    IF v_rule_version <> (p_change ->> 'rule_version')::integer
+       OR p_change -> 'remembered' <> jsonb_build_object('profile', g.profile, 'rate', g.rate, 'burst', g.burst) THEN
         c.verdict := 'stale';
         RETURN c;
     END IF;
-    IF p_change ->> 'external_id' IS NOT NULL THEN
-        -- Before the account: whoever edits the role rule holds the tenant and wants all accounts.
-        PERFORM FROM tenants WHERE id = p_tenant FOR KEY SHARE;
-        PERFORM hold_external_id(p_tenant, p_change ->> 'external_id');
-        f := former_account(p_tenant, p_change ->> 'external_id');
+    IF v_external IS NOT NULL THEN
+        PERFORM hold_external_id(p_tenant, v_external);
+        -- The former account that a new resource with this externalId belongs to.
+        SELECT * INTO f FROM accounts
+         WHERE tenant_id = p_tenant AND external_id = v_external AND detached_at IS NOT NULL
+         ORDER BY detached_at DESC LIMIT 1 FOR UPDATE;
         IF f.id IS DISTINCT FROM (p_change ->> 'account_id')::uuid
            OR (f.id IS NOT NULL AND f.standing <> p_change -> 'former_standing') THEN
             c.verdict := 'former';
@@ -380,26 +369,28 @@ BEGIN
             RETURN c;
         END IF;
     END IF;
-    BEGIN
-        c := write_new_user(p_tenant, p_change);
-        v_case := settle_cases(p_tenant, c.id, p_change);
-    EXCEPTION
-        WHEN unique_violation THEN
-            c := NULL;
-            c.verdict := 'uniqueness';
-        WHEN SQLSTATE 'RC001' THEN
-            c := NULL;
-            c.verdict := 'stale';
-            RETURN c;
-    END;
-    PERFORM audit_write(
-        p_tenant, called_by(g, p_token, p_call),
-        CASE c.verdict WHEN 'done' THEN 'done' ELSE 'refused' END, CASE c.verdict WHEN 'done' THEN 201 ELSE 409 END,
-        CASE c.verdict WHEN 'done' THEN NULL ELSE 'userName is taken' END,
-        CASE c.verdict WHEN 'done' THEN event_names(p_change) ELSE '{}' END
-            || CASE WHEN v_case > 0 THEN ARRAY['conflict.closed'] ELSE '{}' END,
-        c.account_id, coalesce(c.id::text, p_change ->> 'user_name'));
+    -- Whoever takes the name between this look and the insert makes the statement fail, and it is run again.
+    IF EXISTS (SELECT FROM users WHERE tenant_id = p_tenant AND user_name_key = p_change ->> 'user_name_key') THEN
+        c.verdict := 'uniqueness';
+        PERFORM audit_call(p_tenant, g, p_token, p_call, 'refused', 409, 'userName is taken', '{}', NULL,
+                           p_change ->> 'user_name');
+        RETURN c;
+    END IF;
+    c := write_new_user(p_tenant, p_change);
+    v_events := event_names(p_change);
+    IF settle_cases(p_tenant, c.id, p_change) > 0 THEN
+        v_events := v_events || ARRAY['conflict.closed'];
+    END IF;
+    PERFORM audit_call(p_tenant, g, p_token, p_call, 'done', 201, NULL, v_events, c.account_id, c.id::text);
     RETURN c;
+END $$;
+
+-- Makes these a person's addresses, by their keys.
+CREATE FUNCTION write_emails(p_tenant uuid, p_user uuid, p_keys jsonb) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM user_emails WHERE tenant_id = p_tenant AND user_id = p_user AND NOT p_keys ? value_key;
+    INSERT INTO user_emails (tenant_id, user_id, value_key)
+    SELECT p_tenant, p_user, e FROM jsonb_array_elements_text(p_keys) e ON CONFLICT DO NOTHING;
 END $$;
 
 -- Applies a change to an existing person, by every surface; the account and the user are locked in this order.
@@ -455,10 +446,7 @@ BEGIN
      WHERE tenant_id = p_tenant AND id = p_user
     RETURNING version, last_modified INTO c.version, c.last_modified;
     IF p_change -> 'emails' IS NOT NULL THEN
-        DELETE FROM user_emails WHERE tenant_id = p_tenant AND user_id = p_user
-           AND NOT p_change -> 'emails' ? value_key;
-        INSERT INTO user_emails (tenant_id, user_id, value_key)
-        SELECT p_tenant, p_user, e FROM jsonb_array_elements_text(p_change -> 'emails') e ON CONFLICT DO NOTHING;
+        PERFORM write_emails(p_tenant, p_user, p_change -> 'emails');
     END IF;
     PERFORM announce(p_tenant, a.id, p_change ->> 'request_id', p_change -> 'events');
     c.id := p_user;
@@ -494,8 +482,7 @@ BEGIN
         RETURN c;
     END IF;
     v_status := CASE c.verdict WHEN 'done' THEN 200 WHEN 'uniqueness' THEN 409 ELSE 404 END;
-    PERFORM audit_write(
-        p_tenant, called_by(g, p_token, p_call), CASE v_status WHEN 200 THEN 'done' ELSE 'refused' END, v_status,
+    PERFORM audit_call(p_tenant, g, p_token, p_call, CASE v_status WHEN 200 THEN 'done' ELSE 'refused' END, v_status,
         CASE c.verdict WHEN 'done' THEN c.reason WHEN 'uniqueness' THEN 'userName is taken' ELSE 'not found' END,
         CASE v_status WHEN 200 THEN event_names(p_change) ELSE '{}' END
             || CASE WHEN c.reason IS NOT NULL THEN ARRAY['user.deactivated'] ELSE '{}' END
@@ -539,8 +526,53 @@ BEGIN
          INTO STRICT u.id, u.document, u.version, u.created_at, u.last_modified;
     u.groups := groups_of(p_tenant, p_user, p_base);
     PERFORM announce(p_tenant, u.account_id, p_call ->> 'request_id', '[{"topic": "user.updated"}]');
-    PERFORM audit_write(p_tenant, called_by(g, p_token, p_call), 'done', 200, v_left::text,
+    PERFORM audit_call(p_tenant, g, p_token, p_call, 'done', 200, v_left::text,
                         ARRAY['user.updated', 'user.deactivated'], u.account_id, p_user::text);
+    u.verdict := 'done';
+    RETURN u;
+END $$;
+
+-- What nearly every PUT is: of somebody who is active and stays so, under the same userName, externalId and role names,
+-- with no conflict that it could settle. Whatever is otherwise is `elsewhere`. The role follows from what is not touched.
+CREATE FUNCTION scim_replace_user(
+    p_tenant uuid, p_token uuid, p_digest bytea, p_user uuid, p_base text, p_remembered jsonb, p_change jsonb,
+    p_call jsonb
+) RETURNS user_result LANGUAGE plpgsql AS $$
+DECLARE
+    g gate_result;
+    u user_result;
+    s users;
+    v_document jsonb := p_change -> 'document';
+BEGIN
+    g := gate(p_tenant, p_token, p_digest, 'write');
+    u := opened(g);
+    IF g.verdict <> 'ok' THEN
+        RETURN u;
+    END IF;
+    IF p_remembered <> jsonb_build_object('profile', g.profile, 'rate', g.rate, 'burst', g.burst) THEN
+        u.verdict := 'stale';
+        RETURN u;
+    END IF;
+    SELECT * INTO s FROM users WHERE tenant_id = p_tenant AND id = p_user FOR NO KEY UPDATE;
+    IF NOT FOUND OR NOT s.active OR s.document = v_document
+       OR (s.document -> 'userName', s.document -> 'externalId', s.document -> 'roles') IS DISTINCT FROM
+          (v_document -> 'userName', v_document -> 'externalId', v_document -> 'roles')
+       OR EXISTS (SELECT FROM conflict_cases WHERE tenant_id = p_tenant AND user_id = p_user AND closed_at IS NULL) THEN
+        u.verdict := 'elsewhere';
+        RETURN u;
+    END IF;
+    UPDATE users
+       SET document = v_document, display_name_key = p_change ->> 'display_name_key', version = version + 1,
+           last_modified = statement_timestamp()
+     WHERE tenant_id = p_tenant AND id = p_user
+    RETURNING id, account_id, version, created_at, last_modified
+         INTO u.id, u.account_id, u.version, u.created_at, u.last_modified;
+    IF s.document -> 'emails' IS DISTINCT FROM v_document -> 'emails' THEN
+        PERFORM write_emails(p_tenant, p_user, p_change -> 'emails');
+    END IF;
+    u.groups := groups_of(p_tenant, p_user, p_base);
+    PERFORM announce(p_tenant, u.account_id, p_call ->> 'request_id', '[{"topic": "user.updated"}]');
+    PERFORM audit_call(p_tenant, g, p_token, p_call, 'done', 200, NULL, ARRAY['user.updated'], u.account_id, p_user::text);
     u.verdict := 'done';
     RETURN u;
 END $$;
@@ -607,8 +639,7 @@ BEGIN
     IF c.verdict = 'stale' THEN
         RETURN c;
     END IF;
-    PERFORM audit_write(
-        p_tenant, called_by(g, p_token, p_call), CASE c.verdict WHEN 'done' THEN 'done' ELSE 'refused' END,
+    PERFORM audit_call(p_tenant, g, p_token, p_call, CASE c.verdict WHEN 'done' THEN 'done' ELSE 'refused' END,
         CASE c.verdict WHEN 'done' THEN 204 ELSE 404 END, c.reason,
         CASE WHEN c.verdict <> 'done' THEN '{}' WHEN c.reason IS NULL THEN ARRAY['user.removed']
              ELSE ARRAY['user.deactivated', 'user.removed'] END,

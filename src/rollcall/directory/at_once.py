@@ -1,4 +1,4 @@
-"""Changes in one statement, for callers who were admitted a moment ago: new people, people who leave, and members.
+"""Changes in one statement, for callers who were admitted a moment ago: new people, leavers, PUTs, and members.
 
 The change is worked out before the gate is asked, from what is remembered of the caller, and the statement that writes
 it passes the gate itself. Whatever is not so plain is left to the way that asks first, so nothing is said to anybody
@@ -25,6 +25,7 @@ from rollcall.scim.groups import AddMembers, RemoveMembers, read_group_patch
 
 _CREATE = "SELECT * FROM scim_create_user($1, $2, $3, $4, $5)"
 _DEACTIVATE = "SELECT * FROM scim_deactivate_user($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+_REPLACE = "SELECT * FROM scim_replace_user($1, $2, $3, $4, $5, $6, $7, $8)"
 _CHANGE_MEMBERS = "SELECT * FROM scim_change_members($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
 
 Attempt = Callable[[Admitted, Remembered], Awaitable[Answer | None]]
@@ -47,7 +48,7 @@ async def tried(call: Call, attempt: Attempt) -> Answer | Call:
     return call if call.door.memory.recall(call.token) is None else admitted.call
 
 
-async def create(read: ReadPayload, admitted: Admitted, caller: Remembered) -> Answer | None:
+async def create(admitted: Admitted, caller: Remembered, *, read: ReadPayload) -> Answer | None:
     """Take a new person in.
 
     Raises:
@@ -74,7 +75,36 @@ async def create(read: ReadPayload, admitted: Admitted, caller: Remembered) -> A
     return rendering.answer(call, result, orjson.dumps(document), None)
 
 
-async def deactivate(person: UUID, read: ReadPayload, admitted: Admitted, caller: Remembered) -> Answer | None:
+async def replace(person: UUID, admitted: Admitted, caller: Remembered, *, read: ReadPayload) -> Answer | None:
+    """Replace the attributes of somebody who is active and stays so, and whose names and roles the PUT repeats.
+
+    Raises:
+        SCIMException: the gate refuses.
+    """
+    call = admitted.call
+    try:
+        payload = await read()
+        given = profiles.read_user(payload)
+    except SCIMException:
+        return None
+    if given.user.active is not True or (given.deviations and not caller.profile.tolerant):
+        return None
+    document = documents.document(given.user)
+    result = await _written(
+        call,
+        _REPLACE,
+        person,
+        call.door.base_url,
+        mapping.as_json(_remembered(caller)),
+        mapping.as_json(mapping.plainly_replaced(document)),
+        mapping.as_json(call.described(payload)),
+    )
+    if not await _stands(admitted, result, given.deviations):
+        return None
+    return rendering.answer(call, result, orjson.dumps(document), result["groups"])
+
+
+async def deactivate(person: UUID, admitted: Admitted, caller: Remembered, *, read: ReadPayload) -> Answer | None:
     """Close every way in, if the PATCH says nothing but ``active=false`` and the person is active.
 
     The role stays as it was, as it does whenever somebody leaves; so nothing has to be worked out.
@@ -106,7 +136,7 @@ async def deactivate(person: UUID, read: ReadPayload, admitted: Admitted, caller
 
 
 async def change_members(
-    group: UUID, read: ReadPayload, admitted: Admitted, caller: Remembered, *, members: bool
+    group: UUID, admitted: Admitted, caller: Remembered, *, read: ReadPayload, members: bool
 ) -> Answer | None:
     """Put people into a group that makes nobody's role, or take them out, if the PATCH does one of these and no more.
 

@@ -144,7 +144,7 @@ async def patch(call: Call, group_id: str, read: ReadPayload, *, members: bool =
         return _read_strangers(_wanted(given.steps), admitted)
 
     if (group := id_of(group_id)) is not None and call.conditions == UNCONDITIONAL:
-        outcome = await at_once.tried(call, partial(at_once.change_members, group, read, members=members))
+        outcome = await at_once.tried(call, partial(at_once.change_members, group, read=read, members=members))
         if isinstance(outcome, Answer):
             return outcome
         call = outcome

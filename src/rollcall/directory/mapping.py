@@ -192,6 +192,20 @@ def changed_user(stored: Stored, document: Document, judged: Judged, cause: Caus
     return change
 
 
+def plainly_replaced(document: Document) -> dict[str, Any]:
+    """What a PUT writes of a person who stays as they are but for what nobody looks them up or judges them by."""
+    return {"document": document, **_keys(document)}
+
+
+def _keys(document: Document) -> dict[str, Any]:
+    """What a person is found by, beside their names."""
+    display_name = document.get("displayName")
+    return {
+        "display_name_key": None if display_name is None else key(str(display_name)),
+        "emails": sorted({key(address) for address in documents.emails(document)}),
+    }
+
+
 def case_of(document: Document, conflict: Reading) -> dict[str, Any]:
     """The conflict case that a refused or held change of this person opens."""
     user_name = str(document["userName"])
@@ -249,15 +263,13 @@ def _change(
     document: Document, rule: RoleRule, rule_version: int, judged: Judged, cause: Cause, events: list[Event]
 ) -> dict[str, Any]:
     external_id = document.get("externalId")
-    display_name = document.get("displayName")
     change: dict[str, Any] = {
         "user_name": document["userName"],
         "user_name_key": key(str(document["userName"])),
         "external_id": None if external_id is None else composed(str(external_id)),
-        "display_name_key": None if display_name is None else key(str(display_name)),
         "active": document.get("active") is True,
         "document": document,
-        "emails": sorted({key(address) for address in documents.emails(document)}),
+        **_keys(document),
         "rule_version": rule_version,
         "request_id": cause.request_id,
         "arrived_at": cause.arrived.isoformat(),

@@ -40,7 +40,10 @@ LONGEST_SEARCH: Final = "5s"
 _ADMIT = "SELECT * FROM gate($1, $2, $3, 'read')"
 _FIND = "SELECT * FROM scim_find($1, $2, $3, $4, $5, $6, $7, $8)"
 _FIND_USER_NAME = "SELECT * FROM scim_find_user_name($1, $2, $3, $4, $5)"
-_PAGE = "SELECT * FROM scim_page($1, $2, $3, $4, $5, $6)"
+_PAGE = (
+    "SELECT verdict, token_label, owner_id, plan, reason, rate, burst, profile, total, "
+    "id, document, version, created_at, last_modified, groups FROM scim_page($1, $2, $3, $4, $5, $6)"
+)
 _GROUPS = "SELECT * FROM scim_find_groups($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 # Compiling to machine code takes longer than these run, and a plan is only as good as the values it is made for.
 _LIMITS = text(

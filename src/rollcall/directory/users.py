@@ -4,7 +4,7 @@ Each call is one statement that passes the gate and brings what is stored, and f
 the gate again and applies it, unless somebody else was quicker: then it is worked out anew from the present state.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from dataclasses import replace as with_changes
 from functools import partial
@@ -106,7 +106,7 @@ async def create(call: Call, read: ReadPayload) -> Answer:
     Raises:
         SCIMException: the gate refuses, the body can't be read, the userName is taken, or the roles conflict.
     """
-    outcome = await at_once.tried(call, partial(at_once.create, read))
+    outcome = await at_once.tried(call, partial(at_once.create, read=read))
     return outcome if isinstance(outcome, Answer) else await _create(outcome, read)
 
 
@@ -163,7 +163,8 @@ async def replace(call: Call, user_id: str, read: ReadPayload) -> Answer:
         user = read_user(payload, admitted)
         return lambda document, _id: documents.replaced(document, user)
 
-    return await _change(call, user_id, read, read_edit)
+    outcome = await _tried(call, user_id, partial(at_once.replace, read=read))
+    return outcome if isinstance(outcome, Answer) else await _change(outcome, user_id, read, read_edit)
 
 
 async def patch(call: Call, user_id: str, read: ReadPayload) -> Answer:
@@ -179,12 +180,16 @@ async def patch(call: Call, user_id: str, read: ReadPayload) -> Answer:
         operations = given.operations
         return lambda document, own_id: documents.patched(document, operations, id=own_id)
 
-    if (person := search.resource_id(user_id)) is not None and call.conditions == UNCONDITIONAL:
-        outcome = await at_once.tried(call, partial(at_once.deactivate, person, read))
-        if isinstance(outcome, Answer):
-            return outcome
-        call = outcome
-    return await _change(call, user_id, read, read_edit)
+    outcome = await _tried(call, user_id, partial(at_once.deactivate, read=read))
+    return outcome if isinstance(outcome, Answer) else await _change(outcome, user_id, read, read_edit)
+
+
+async def _tried(call: Call, user_id: str, attempt: Callable[..., Awaitable[Answer | None]]) -> Answer | Call:
+    """Try a change of a person at once; one that depends on what is stored is not for that."""
+    person = search.resource_id(user_id)
+    if person is None or call.conditions != UNCONDITIONAL:
+        return call
+    return await at_once.tried(call, partial(attempt, person))
 
 
 async def delete(call: Call, user_id: str) -> None:

@@ -122,6 +122,8 @@ def etag(version: int, groups_json: bytes | str | None = None) -> str:
 
 def timestamp(moment: datetime) -> str:
     """RFC 3339, in UTC, to the millisecond."""
+    if moment.tzinfo is UTC:
+        return moment.isoformat(timespec="milliseconds")[:-6] + "Z"
     if moment.tzinfo is None:
         raise ValueError("a moment without a time zone is no moment")
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
@@ -131,10 +133,11 @@ def meta(
     resource_type: str, *, created: datetime, last_modified: datetime, location: str, version: str
 ) -> dict[str, str]:
     """What a resource's `meta` says; *version* is its entity tag."""
+    begun = timestamp(created)
     return {
         "resourceType": resource_type,
-        "created": timestamp(created),
-        "lastModified": timestamp(last_modified),
+        "created": begun,
+        "lastModified": begun if last_modified == created else timestamp(last_modified),
         "location": location,
         "version": version,
     }
