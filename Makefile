@@ -5,7 +5,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up test faults check bench leaving lock clean sound embedded dev
+.PHONY: help up test faults browser check bench leaving lock clean sound embedded dev
 
 ARGS ?=
 
@@ -23,6 +23,9 @@ test: dev ## all tests (ARGS="tests/engines -k lock" for some)
 
 faults: dev ## processes killed and servers gone in the middle of departures: slow, not part of "test"
 	@.venv/bin/python -m pytest --show-capture=no --tb=short $(or $(ARGS),tests/faults)
+
+browser: dev ## the console in a real Chromium, which has to be installed, with passkeys; not part of "test"
+	@.venv/bin/python -m pytest --show-capture=no --tb=short $(or $(ARGS),tests/browser)
 
 check: dev ## style, types, and who may import whom
 	.venv/bin/ruff check

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from base64 import urlsafe_b64decode
 from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, contextmanager
@@ -18,13 +19,14 @@ from uuid import UUID, uuid4
 
 import click
 import orjson
+import psutil
 import uvloop
 
 from benchmarks.__main__ import engine_versions
 from benchmarks.ground import Ground, Tenant, laid_out, superuser
 from benchmarks.load import request
 from benchmarks.report import surroundings
-from benchmarks.servers import free_port, started
+from benchmarks.servers import cpu_seconds, free_port, started
 from benchmarks.talking import Talker
 from rollcall.crypto import NOBODY, TokenKind, digest, new_token
 
@@ -89,12 +91,18 @@ class Telling:
     slowest_told: float
     told_twice: int
     told_a_second: float
-    """From the first answer to the last call."""
+    """Of the departures, from the first answer to the last call."""
     receipt_p50: float
     receipt_p99: float
     slowest_receipt: float
+    last_told: float
+    """From the first answer to the last call."""
     all_done: float
     """From the first answer to the last receipt."""
+    bound_met: int
+    """Receipts that say that everybody was told within the bound."""
+    processor: dict[str, float]
+    """Milliseconds of processor time that each part took for a departure, from the first one to the last receipt."""
 
 
 @dataclass(slots=True)
@@ -104,6 +112,7 @@ class Stage:
     ground: Ground
     port: int
     listener: int
+    parts: Mapping[str, psutil.Process]
     tenant: Tenant = field(init=False)
 
     def __post_init__(self) -> None:
@@ -137,6 +146,7 @@ class Stage:
                 " VALUES ($1, $2, 'their own', '{repo:read}', $3, 1, $4, 'bench')",
                 tokens,
             )
+            await connection.execute("ANALYZE")  # these people have been there for longer than a minute
         return leavers
 
     def _leaver(self, person: UUID, session: str, token: str, *, removed: bool) -> Leaver:
@@ -159,15 +169,25 @@ class Stage:
             _, body = await listener.ask(request("GET", "/", {}))
         return {person: (times, first) for person, (times, first) in orjson.loads(body).items()}
 
-    async def receipts(self, leavers: Sequence[Leaver]) -> list[float]:
-        """After how many seconds, from a request's arrival on, each receipt was complete; sorted."""
+    async def completed(self, leavers: Sequence[Leaver]) -> int:
+        """How many of their receipts are complete."""
+        complete = "SELECT count(*) FROM receipts WHERE account_id = ANY ($1) AND completed_at IS NOT NULL"
+        async with superuser(self.ground.engines) as connection:
+            return await connection.fetchval(complete, [leaver.id for leaver in leavers])
+
+    async def receipts(self, leavers: Sequence[Leaver]) -> tuple[list[float], int]:
+        """After how many seconds from a request's arrival on each receipt was complete; and how many met the bound."""
         async with superuser(self.ground.engines) as connection:
             rows = await connection.fetch(
-                "SELECT extract(epoch FROM completed_at - arrived_at)::float AS seconds FROM receipts"
-                " WHERE account_id = ANY ($1) AND completed_at IS NOT NULL AND statement IS NOT NULL ORDER BY 1",
+                "SELECT extract(epoch FROM completed_at - arrived_at)::float AS seconds, statement FROM receipts"
+                " WHERE account_id = ANY ($1) AND completed_at IS NOT NULL ORDER BY 1",
                 [leaver.id for leaver in leavers],
             )
-        return [row["seconds"] for row in rows]
+        return [row["seconds"] for row in rows], sum(_said_met(row["statement"]) for row in rows)
+
+    def processor_seconds(self) -> dict[str, float]:
+        """How much processor time each part has taken so far."""
+        return {name: cpu_seconds(process) for name, process in self.parts.items()}
 
 
 @click.command()
@@ -225,20 +245,24 @@ def _staged(ground: Ground, folder: Path) -> Generator[Stage]:
     # What was sealed as the ground was laid out was sealed under another key.
     _rollcall(environment, "signing-keys", "rotate", "--now")
     with ExitStack() as parts:
-        parts.enter_context(started(["-m", "benchmarks.listening", str(listener)], listener, {}, ready="/"))
-        web = ["-m", "rollcall", "serve", "--port", str(port), "--workers", "2"]
-        parts.enter_context(started(web, port, environment, ready="/health/ready"))
+        receiver = started(["-m", "benchmarks.listening", str(listener)], listener, {}, ready="/")
+        serve = ["-m", "rollcall", "serve", "--port", str(port), "--workers", "2"]
+        running = {
+            "PostgreSQL": psutil.Process(ground.engines.postgres.process.pid),
+            "receiver": parts.enter_context(receiver).process,
+            "web": parts.enter_context(started(serve, port, environment, ready="/health/ready")).process,
+        }
         for name, arguments in _PARTS.items():
-            parts.enter_context(_beside(folder / f"{name}.log", environment, arguments))
+            running[name] = parts.enter_context(_beside(folder / f"{name}.log", environment, arguments))
         asyncio.run(_hook(ground, port, listener))
-        yield Stage(ground, port, listener)
+        yield Stage(ground, port, listener, running)
 
 
 _PARTS = {"relay": ("relay",), "settling": ("worker",), "delivery": ("worker", "--queues", "delivery,delivery-slow")}
 
 
 @contextmanager
-def _beside(log: Path, environment: Mapping[str, str], arguments: Sequence[str]) -> Generator[None]:
+def _beside(log: Path, environment: Mapping[str, str], arguments: Sequence[str]) -> Generator[psutil.Process]:
     """Run a part beside the web processes until the block ends; it writes to *log*."""
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -248,7 +272,7 @@ def _beside(log: Path, environment: Mapping[str, str], arguments: Sequence[str])
             stderr=output,
         )
     try:
-        yield
+        yield psutil.Process(process.pid)
         if process.poll() is not None:
             raise click.ClickException(f"a part has ended: {' '.join(arguments)}")
     finally:
@@ -295,12 +319,13 @@ def _one_by_one(loop: asyncio.Runner, stage: Stage, count: int) -> Telling:
 
     async def measure() -> Telling:
         answered: dict[str, float] = {}
+        before = stage.processor_seconds()
         async with Talker(stage.port) as provider:
             for leaver in leavers:
                 await asyncio.sleep(IDLE_SECONDS * (1 + lot.random()))
                 await _leave(provider, leaver)
                 answered[str(leaver.id)] = time.monotonic()
-        return await _told(stage, leavers, answered)
+        return await _told(stage, leavers, answered, before)
 
     return _said("one by one", loop.run(measure()))
 
@@ -310,9 +335,9 @@ def _at_pace(loop: asyncio.Runner, stage: Stage, count: int) -> Telling:
     leavers = stage.leavers(count)
 
     async def measure() -> Telling:
-        begun = time.monotonic()
+        begun, before = time.monotonic(), stage.processor_seconds()
         answered = await _over_connections(stage, leavers, 16, lambda position: begun + position / PACE)
-        return await _told(stage, leavers, answered)
+        return await _told(stage, leavers, answered, before)
 
     return _said(f"{PACE} a second", loop.run(measure()))
 
@@ -322,8 +347,9 @@ def _at_once(loop: asyncio.Runner, stage: Stage, count: int, connections: int) -
     leavers = stage.leavers(count)
 
     async def measure() -> Telling:
+        before = stage.processor_seconds()
         answered = await _over_connections(stage, leavers, connections, lambda _: 0.0)
-        return await _told(stage, leavers, answered)
+        return await _told(stage, leavers, answered, before)
 
     return _said("as fast as they go", loop.run(measure()))
 
@@ -360,9 +386,13 @@ async def _leave(provider: Talker, leaver: Leaver) -> None:
         raise click.ClickException(f"a departure was answered {status}: {body.decode()}")
 
 
-async def _told(stage: Stage, leavers: Sequence[Leaver], answered: Mapping[str, float]) -> Telling:
-    """Wait until everybody was told of and has a receipt."""
-    heard, receipts = await _until_told(stage, leavers)
+async def _told(
+    stage: Stage, leavers: Sequence[Leaver], answered: Mapping[str, float], before: Mapping[str, float]
+) -> Telling:
+    """Wait until everybody was told of and has a receipt; *before* is what processor time each part had taken."""
+    await _until_told(stage, leavers)
+    done, after = time.monotonic(), stage.processor_seconds()
+    heard, (receipts, met) = await stage.heard(), await stage.receipts(leavers)
     delays = sorted(heard[person][1] - at for person, at in answered.items())
     first, last = min(answered.values()), max(answered.values())
     last_told = max(heard[person][1] for person in answered)
@@ -377,17 +407,19 @@ async def _told(stage: Stage, leavers: Sequence[Leaver], answered: Mapping[str, 
         receipt_p50=_share(receipts, 0.5),
         receipt_p99=_share(receipts, 0.99),
         slowest_receipt=receipts[-1],
-        all_done=time.monotonic() - first,
+        last_told=last_told - first,
+        all_done=done - first,
+        bound_met=met,
+        processor={name: (after[name] - before[name]) / len(leavers) * 1e3 for name in after},
     )
 
 
-async def _until_told(stage: Stage, leavers: Sequence[Leaver]) -> tuple[dict[str, tuple[int, float]], list[float]]:
+async def _until_told(stage: Stage, leavers: Sequence[Leaver]) -> None:
     deadline = time.monotonic() + WAITING_SECONDS
-    while len(receipts := await stage.receipts(leavers)) < len(leavers):
+    while (completed := await stage.completed(leavers)) < len(leavers):
         if time.monotonic() > deadline:
-            raise click.ClickException(f"{len(receipts):,} of {len(leavers):,} receipts, and no more")
+            raise click.ClickException(f"{completed:,} of {len(leavers):,} receipts, and no more")
         await asyncio.sleep(0.5)
-    return await stage.heard(), receipts
 
 
 async def _refuse(stage: Stage, leavers: Sequence[Leaver], connections: int) -> Refusals:
@@ -461,9 +493,19 @@ def _said(name: str, told: Telling) -> Telling:
         f"  webhook heard after {told.told_p50 * 1e3:,.0f} ms (p50), {told.told_p99 * 1e3:,.0f} ms (p99), "
         f"{told.slowest_told:.2f} s (slowest); {told.told_a_second:,.0f} a second; {told.told_twice} twice\n"
         f"  receipt complete after {told.receipt_p50:.2f} s (p50), {told.receipt_p99:.2f} s (p99), "
-        f"{told.slowest_receipt:.2f} s (slowest); all done in {told.all_done:.0f} s"
+        f"{told.slowest_receipt:.2f} s (slowest)\n"
+        f"  first answer to last webhook {told.last_told:.1f} s, to last receipt {told.all_done:.1f} s; "
+        f"{told.bound_met:,} receipts say that the bound was met\n"
+        "  processor time for a departure: "
+        + ", ".join(f"{part} {taken:.2f} ms" for part, taken in told.processor.items())
     )
     return told
+
+
+def _said_met(statement: str) -> bool:
+    """Whether a signed receipt says that everybody was told within the bound."""
+    payload = statement.split(".")[1]
+    return orjson.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["destinations"]["met"]
 
 
 def _of_refusals(found: Refusals, connections: int) -> str:

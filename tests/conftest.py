@@ -11,7 +11,7 @@ from hypothesis import settings as hypothesis_settings
 from litestar import Litestar
 from pydantic import SecretStr
 
-from factories import Callers, in_process, make_callers
+from factories import Callers, alive, in_process, make_callers
 from rollcall import logging, tables
 from rollcall.app import create_app
 from rollcall.cli.embedded import Engines, prepare, running
@@ -56,22 +56,8 @@ def settings(engines: Engines) -> Settings:
 @pytest_asyncio.fixture(scope="session")
 async def app(settings: Settings) -> AsyncGenerator[Litestar]:
     """The web process's application, started."""
-    app = create_app(settings)
-    started, over = asyncio.Event(), asyncio.Event()
-
-    async def live() -> None:
-        """Start and stop in one task, as a server does; a fixture's two halves run in different ones."""
-        async with app.lifespan():
-            started.set()
-            await over.wait()
-
-    life = asyncio.create_task(live())
-    await asyncio.wait({life, asyncio.create_task(started.wait())}, return_when=asyncio.FIRST_COMPLETED)
-    if life.done():
-        await life
-    yield app
-    over.set()
-    await life
+    async with alive(create_app(settings)) as app:
+        yield app
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """Test data in one readable line: ``acme = await a_tenant(callers)``; ``maria = await acme.person("maria")``."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -37,6 +38,28 @@ _NUMBERS = count(1)
 def in_process(app: Litestar) -> httpx.ASGITransport:
     """A way to call *app* without a network; httpx and Litestar write ASGI's types differently."""
     return httpx.ASGITransport(app=cast("Any", app))
+
+
+@asynccontextmanager
+async def alive(app: Litestar) -> AsyncGenerator[Litestar]:
+    """An application that is started, and stopped when the block ends.
+
+    Both happen in one task, as a server does it; the two halves of a fixture run in different ones.
+    """
+    started, over = asyncio.Event(), asyncio.Event()
+
+    async def live() -> None:
+        async with app.lifespan():
+            started.set()
+            await over.wait()
+
+    life = asyncio.create_task(live())
+    await asyncio.wait({life, asyncio.create_task(started.wait())}, return_when=asyncio.FIRST_COMPLETED)
+    if life.done():
+        await life
+    yield app
+    over.set()
+    await life
 
 
 def patch_op(*operations: dict[str, Any]) -> dict[str, Any]:
@@ -203,6 +226,7 @@ __all__ = [
     "Tenant",
     "Work",
     "a_tenant",
+    "alive",
     "deactivation",
     "in_process",
     "make_callers",

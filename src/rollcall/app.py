@@ -7,7 +7,8 @@ from typing import Any
 from litestar import Litestar, Response
 
 from rollcall import broker, console, db, tables
-from rollcall.access.authenticators import relying_party
+from rollcall.access.attempts import Attempts
+from rollcall.access.authenticators import own_party, relying_party
 from rollcall.access.gate import Door
 from rollcall.access.limits import RateLimiter
 from rollcall.access.traces import Traces
@@ -42,6 +43,8 @@ def create_app(settings: Settings) -> Litestar:
         app.state.address_rules = AddressRules(allow_private=settings.allow_private_destinations)
         app.state.public_url = settings.public_url
         app.state.relying_party = relying_party(settings)
+        app.state.own_party = own_party(settings)
+        app.state.attempts = Attempts()
         app.state.trusted_proxies = frozenset(settings.trusted_proxies)
         app.state.door = Door(database, RateLimiter(redis), traces, f"{settings.public_url}/scim/v2")
         try:
@@ -52,7 +55,18 @@ def create_app(settings: Settings) -> Litestar:
             await database.close()
 
     app = Litestar(
-        route_handlers=[scim, v1, oauth, openapi_document, live, ready, jwks, receipt_keys, console.router],
+        route_handlers=[
+            scim,
+            v1,
+            oauth,
+            openapi_document,
+            live,
+            ready,
+            jwks,
+            receipt_keys,
+            console.front_door,
+            console.make_router(settings),
+        ],
         lifespan=[engines],
         exception_handlers={Exception: _answer_exception},
         after_exception=[refusals.write_down],

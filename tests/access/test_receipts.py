@@ -42,7 +42,7 @@ async def departed(tenant: Tenant, owner: Connection) -> tuple[str, UUID]:
 
 async def settle(tenant: Tenant, message: UUID) -> bool:
     async with tenant.work() as work:
-        return await receipts.settle(work, message)
+        return bool(await receipts.settle(work, message))
 
 
 async def test_receipt(callers: Callers, owner: Connection) -> None:
@@ -142,7 +142,7 @@ async def completed(
 
 async def complete(tenant: Tenant, settings: Settings, message: UUID, told: list[Told]) -> bool:
     async with tenant.work() as work:
-        return await receipts.complete(work, Sealer.of(settings), message, told, issuer=settings.public_url)
+        return bool(await receipts.complete(work, Sealer.of(settings), {message: told}, issuer=settings.public_url))
 
 
 async def jwks(http: httpx.AsyncClient, name: str = "jwks") -> dict[str, Any]:
@@ -254,7 +254,7 @@ async def test_nothing_to_sign_with(callers: Callers, owner: Connection, setting
     signing.forget()
     with pytest.raises(CannotOpen):
         async with tenant.work() as work:
-            await receipts.complete(work, Sealer([new_secret_key()]), message, [], issuer=settings.public_url)
+            await receipts.complete(work, Sealer([new_secret_key()]), {message: []}, issuer=settings.public_url)
     (receipt,) = (await callers.operator.get(f"{tenant.v1}/people/{person}/receipts")).json()
     assert (receipt["completed_at"], receipt["destinations"], receipt["statement"]) == (None, None, None)
     assert await complete(tenant, settings, message, [])

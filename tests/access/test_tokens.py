@@ -383,12 +383,12 @@ async def test_issuing_waits_in_the_order_of_a_rules_edit(callers: Callers, owne
 
 
 async def test_returning_waits_in_the_order_of_a_rules_edit(callers: Callers, owner: Connection) -> None:
-    """Creating somebody who was here before takes the tenant before their account, for the same reason."""
+    """Creating somebody who was here before takes the role rule before their account, for the same reason."""
     tenant = await a_tenant(callers)
     maria = await tenant.person(externalId="m-1")
     await tenant.scim.delete(f"/Users/{maria['id']}")
     async with owner.transaction():
-        await owner.execute("SELECT FROM tenants WHERE id = $1 FOR UPDATE", UUID(tenant.id))
+        await owner.execute("SELECT hold_rule($1)", UUID(tenant.id))
         body = {"schemas": [USER], "userName": "maria again", "externalId": "m-1"}
         back = asyncio.create_task(tenant.scim.post("/Users", json=body))
         await until_waiting(owner, back)

@@ -11,6 +11,7 @@ from litestar.routes import HTTPRoute
 from factories import Callers
 
 PUBLIC = {
+    "/",  # leads to the console
     "/health/live",
     "/health/ready",
     "/oauth/introspect",  # asks for an application key itself, in the statement that looks the credential up

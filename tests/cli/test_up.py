@@ -55,7 +55,7 @@ def test_a_second_start_knows_everything(home: Path) -> None:
     with up(home) as (ready, process):
         assert ready["operator_key"] == kept["operator_key"]
         assert ready["tenants"] == kept["tenants"]
-        for name in ("credentials.json", "try.sh", "secret.key"):
+        for name in ("credentials.json", "try.sh", "ops.sh", "secret.key"):
             assert (home / ".rollcall" / name).stat().st_mode & 0o077 == 0
         assert (home / "ready.json").stat().st_mode & 0o077 == 0
         answer = httpx.get(f"{ready['scim_url']}/Users", headers=bearer(ready["tenants"]["juniper"]["scim_token"]))

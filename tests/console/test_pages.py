@@ -5,7 +5,10 @@ import re
 import httpx
 import pytest
 
-PAGES = {"/console/": 200, "/console/nothing/here": 404}
+from console.conftest import Browser, signed_in
+from factories import Tenant
+
+PAGES = {"/console/": 200, "/console/nothing/here": 404, "/console/sign-in": 200}
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -45,6 +48,44 @@ async def test_for_everybody(http: httpx.AsyncClient, path: str) -> None:
     assert 'id="content"' in page
 
 
+async def test_one_script(browser: Browser, acme: Tenant) -> None:
+    """Pages that use passkeys load one script of ours and let it call us; none is written into a page."""
+    await signed_in(browser, acme, acme.admin)
+    account = browser.page
+    await browser.send("/console/sign-out")
+    for page in (account, await browser.open("/console/sign-in")):
+        policy = page.headers["content-security-policy"].split("; ")
+        assert {"default-src 'none'", "script-src 'self'", "connect-src 'self'", "frame-ancestors 'none'"} <= set(
+            policy
+        )
+        assert "unsafe" not in page.headers["content-security-policy"]
+        assert page.headers["cache-control"] == "no-store"
+        assert page.headers["referrer-policy"] == "no-referrer"
+        (script,) = re.findall(r"<script[^>]*>[^<]*</script>", page.text)
+        address = re.fullmatch(r'<script src="(/console/assets/passkeys\.js\?v=\w+)" defer></script>', script)
+        assert address is not None
+        assert not re.search(r"<style|\bstyle=|\bon\w+=|<iframe", page.text)
+        loaded = await browser.http.get(address[1])
+        assert loaded.headers["content-type"].startswith("text/javascript")
+        assert "immutable" in loaded.headers["cache-control"]
+
+
+async def test_forms_are_labelled(browser: Browser, acme: Tenant) -> None:
+    """Every field has a label or is hidden, what the script says is read out, and a row's button names its row."""
+    await signed_in(browser, acme, acme.admin)
+    account = browser.page.text
+    await browser.send("/console/sign-out")
+    for page in (account, (await browser.open("/console/sign-in")).text):
+        for field in re.findall(r"<input[^>]*>", page):
+            if 'type="hidden"' not in field:
+                name = re.search(r'id="(\w+)"', field)
+                assert name is not None
+                assert f'<label for="{name[1]}">' in page
+        assert 'data-message role="status" aria-live="polite"' in page
+        assert "<noscript>" in page
+    assert re.search(r'Close<span class="unseen"> .+</span></a>', account)
+
+
 async def test_stylesheet(http: httpx.AsyncClient) -> None:
     """The stylesheet is kept for good under the address that names its content, and asked for anew under any other."""
     page = (await http.get("/console/")).text
@@ -71,3 +112,10 @@ async def test_no_such_page(http: httpx.AsyncClient) -> None:
     assert 'href="/console/"' in page.text
     assert "alert" not in page.text
     assert page.headers["x-request-id"] in page.text
+
+
+async def test_front_door(http: httpx.AsyncClient) -> None:
+    """Whoever types the bare address is led to the console."""
+    answer = await http.get("/")
+
+    assert (answer.status_code, answer.headers["location"]) == (302, "/console/")

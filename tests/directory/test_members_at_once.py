@@ -183,14 +183,34 @@ async def test_a_rule_that_is_being_edited(acme: Tenant, rival: Connection) -> N
     group = await make(acme, "else-guests")
     edited = DART_RULE | {"prefix": "else-"}
     async with rival.transaction():
-        await rival.execute("SELECT FROM tenants WHERE id = $1 FOR UPDATE", UUID(acme.id))
-        change = asyncio.create_task(acme.scim.patch(f"/Groups/{group}", json=add(person)))
+        await rival.execute("SELECT FROM accounts WHERE tenant_id = $1 FOR UPDATE", UUID(acme.id))
         edit = asyncio.create_task(acme.callers.operator.put(f"{acme.v1}/role-rule", json=edited))
         await asyncio.sleep(0.3)
+        change = asyncio.create_task(acme.scim.patch(f"/Groups/{group}", json=add(person)))
+        await asyncio.sleep(0.3)
+        assert not edit.done()
         assert not change.done()
     assert (await change).status_code == 200
     assert (await edit).status_code == 200, edit.result().text
     assert await role_of(acme, person) == "guest"
+
+
+async def test_a_group_that_goes_while_the_rule_is_edited(acme: Tenant, rival: Connection) -> None:
+    """Nobody keeps a role from a group that is deleted while the rule that makes it one is put in force."""
+    person = (await acme.person())["id"]
+    group = await make(acme, "else-guests", person)
+    async with rival.transaction():
+        await rival.execute("SELECT FROM accounts WHERE tenant_id = $1 FOR UPDATE", UUID(acme.id))
+        edit = asyncio.create_task(
+            acme.callers.operator.put(f"{acme.v1}/role-rule", json=DART_RULE | {"prefix": "else-"})
+        )
+        await asyncio.sleep(0.3)
+        removal = asyncio.create_task(acme.scim.delete(f"/Groups/{group}"))
+        await asyncio.sleep(0.3)
+        assert not edit.done()
+        assert not removal.done()
+    assert ((await edit).status_code, (await removal).status_code) == (200, 204)
+    assert await role_of(acme, person) == "member"
 
 
 async def test_nobody_elses(callers: Callers) -> None:

@@ -22,10 +22,11 @@ from events.conftest import (
     closing,
     hanging,
 )
+from factories import Callers, a_tenant
 from rollcall.crypto import Sealer, new_secret_key
 from rollcall.errors import NotFound
-from rollcall.events import deliveries, destinations, fanout, housekeeping
-from rollcall.events.delivering import BATCH
+from rollcall.events import claims, deliveries, destinations, fanout, housekeeping
+from rollcall.events.delivering import AT_ONCE, BATCH
 from rollcall.events.destinations import Change
 from rollcall.journal import outbox
 from rollcall.work import SYSTEM, Origin, open_fleet
@@ -246,6 +247,29 @@ async def test_failing_ones_are_leased_apart(post: Post, listen: Listen) -> None
     assert await leased() == [True]
 
 
+async def test_no_owner_takes_all(post: Post, listen: Listen, callers: Callers) -> None:
+    """One tenant's destinations are looked after a few at a time, in turn; another tenant's do not wait for that."""
+    receiver = await listen()
+    mine = {(await post.hook(receiver)).row.id for _ in range(fanout.OF_OWNER + 4)}
+    await post.tenant.person()
+    neighbour = replace(post, tenant=await a_tenant(callers))
+    other = (await neighbour.hook(receiver)).row.id
+    await neighbour.tenant.person()
+    await post.fan_out()
+
+    async def leased() -> set[UUID]:
+        async with open_fleet(post.shop.database, SYSTEM, Origin("test")) as fleet:
+            return {each.id for each in await fanout.lease(fleet, limit=1000, seconds=60)}
+
+    first = await leased()
+    assert (len(first & mine), other in first) == (fanout.OF_OWNER, True)
+    assert await leased() & mine == set()
+    for done in first & mine:
+        async with open_fleet(post.shop.database, SYSTEM, Origin("test")) as fleet:
+            await fanout.release(fleet, UUID(post.tenant.id), done)
+    assert mine - first < await leased()
+
+
 async def test_two_workers(post: Post, listen: Listen) -> None:
     """Two workers at the same destination at the same moment tell it everything once."""
     receiver = await listen()
@@ -285,6 +309,30 @@ async def test_killed_between_call_and_mark(post: Post, listen: Listen) -> None:
     await post.due_now(hook)
     assert (await post.deliver(hook)).delivered == 1
     assert len({call.id for call in receiver.calls}) == 1
+
+
+async def test_nothing_is_begun_that_can_not_be_marked(
+    post: Post, listen: Listen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the database is away no more is sent than was under way when it went, and it is sent again later."""
+
+    async def end(*_: Any) -> set[UUID]:
+        raise ConnectionError
+
+    receiver = await listen()
+    for _ in range(25):
+        await post.tenant.person()
+    await post.fan_out()
+    hook = await post.hook(receiver)
+    await post.announce(*[await post.tenant.person() for _ in range(25)])
+    with monkeypatch.context() as patched:
+        patched.setattr(claims, "end", end)
+        with pytest.raises(ConnectionError):
+            await post.deliver(hook)
+    begun = {call.id for call in receiver.calls}
+    assert len(begun) == len(receiver.calls) <= AT_ONCE
+    await post.due_now(hook)
+    assert (await post.deliver(hook)).delivered == len({call.id for call in receiver.calls}) == 50
 
 
 async def test_dead_after_three_days(post: Post, listen: Listen) -> None:
@@ -417,6 +465,43 @@ async def test_a_dead_receiver_keeps_nobody_waiting(post: Post, listen: Listen) 
     assert len(receiver.calls) == 1
     assert tally.dead == 60
     assert await post.states(hook) == ["dead"] * 60
+
+
+async def test_dead_for_a_week(post: Post, listen: Listen) -> None:
+    """A receiver that took nothing for a week is disabled, which is shown and told; what waits is cancelled."""
+    hook = await post.hook(await listen(hanging))
+    await post.tenant.person()
+    await post.fan_out()
+    await post.deliver(hook)
+    assert await post.column(hook, "failing_since", "destinations") is not None
+    await post.owner.execute(
+        "UPDATE destinations SET failing_since = now() - interval '7 days' WHERE id = $1", hook.row.id
+    )
+    await post.due_now(hook)
+    await post.deliver(hook)
+    assert await post.column(hook, "disabled_because", "destinations") == "it took nothing for 7 days"
+    entries = await post.tenant.audit(action="destination.disabled")
+    assert [entry["target"] for entry in entries] == [str(hook.row.id)]
+    (shown,) = (await post.tenant.callers.operator.get(f"{post.tenant.v1}/destinations")).json()
+    assert shown["disabled_because"] == "it took nothing for 7 days"
+    assert (await post.deliver(hook)).cancelled == 1
+
+    async with post.tenant.work() as work:
+        await destinations.enable(work, hook.row.id)
+    assert await post.column(hook, "failing_since", "destinations") is None
+
+
+async def test_now_and_then_is_enough(post: Post, listen: Listen) -> None:
+    """A receiver that takes something is not disabled, however long it had taken nothing; counting begins anew."""
+    hook = await post.hook(await listen())
+    await post.tenant.person()
+    await post.fan_out()
+    await post.owner.execute(
+        "UPDATE destinations SET failures = 99, failing_since = now() - interval '30 days' WHERE id = $1", hook.row.id
+    )
+    assert (await post.deliver(hook)).delivered == 1
+    assert await post.column(hook, "failing_since", "destinations") is None
+    assert await post.column(hook, "disabled_at", "destinations") is None
 
 
 async def test_late_and_taken_all_the_same(post: Post, listen: Listen) -> None:

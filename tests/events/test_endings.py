@@ -1,8 +1,10 @@
 """The receipt of a departure is completed by whatever ends last."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -10,9 +12,11 @@ from events.conftest import Listen, Post, answering
 from factories import ORIGIN
 from rollcall.access import receipts, signing
 from rollcall.crypto import Sealer, new_secret_key
-from rollcall.events import destinations, endings, housekeeping
+from rollcall.db import Connection
+from rollcall.events import claims, destinations, endings, housekeeping
+from rollcall.events.claims import Ended
 from rollcall.events.kinds import Means
-from rollcall.work import SYSTEM, open_work
+from rollcall.work import SYSTEM, Work, open_work
 
 
 async def leave(post: Post) -> Any:
@@ -28,8 +32,7 @@ async def leave(post: Post) -> Any:
 async def settle(post: Post, message: Any, means: Means | None = None) -> None:
     """Do what the worker does with a departure."""
     async with post.tenant.work() as work:
-        assert await receipts.settle(work, message)
-        await endings.complete_receipt(work, message, means or post.shop.means)
+        assert await endings.settle(work, [message], means or post.shop.means) == [message]
 
 
 async def told(post: Post, message: Any) -> list[tuple[str, str]] | None:
@@ -121,3 +124,44 @@ async def test_completed_later(post: Post, listen: Listen, monkeypatch: pytest.M
 
     assert [await told(post, message) for message in unsigned] == [[]] * 5
     assert [await told(post, message) for message in waiting] == [None] * 3
+
+
+async def test_one_that_can_not_be_worded(post: Post, listen: Listen) -> None:
+    """Of receipts that are completed together, one that can't be worded waits; what was told is told all the same."""
+    hook = await post.hook(await listen(), "user.deactivated")
+    messages = [await leave(post) for _ in range(3)]
+    async with post.tenant.work() as work:
+        await endings.settle(work, messages, post.shop.means)
+    await post.owner.execute("UPDATE receipts SET closed = '[]' WHERE id = $1", messages[1])
+    await post.deliver(hook)
+    assert await post.states(hook) == ["delivered"] * 3
+    assert [await told(post, each) for each in messages] == [[("hook", "delivered")], None, [("hook", "delivered")]]
+
+
+async def test_told_of_together(post: Post, listen: Listen, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Deliveries that end while others are being marked are marked together, each once."""
+    marked: list[int] = []
+    end = claims.end
+
+    async def counted(work: Work, means: Means, destination: UUID, ended: Sequence[Ended]) -> set[UUID]:
+        marked.append(len(ended))
+        return await end(work, means, destination, ended)
+
+    monkeypatch.setattr(claims, "end", counted)
+    receiver = await listen()
+    hook = await post.hook(receiver, "user.deactivated")
+    messages = [await leave(post) for _ in range(30)]
+    async with post.tenant.work() as work:
+        await endings.settle(work, messages, post.shop.means)
+    assert (await post.deliver(hook)).delivered == len(receiver.calls) == sum(marked) == 30
+    assert max(marked) > 1
+    assert [await told(post, each) for each in messages] == [[("hook", "delivered")]] * 30
+
+
+async def test_no_plan_is_kept(owner: Connection) -> None:
+    """What is done for each departure is planned for the tables as they are, not as they were when first asked."""
+    rows = await owner.fetch("SELECT proname FROM pg_proc WHERE proconfig @> '{plan_cache_mode=force_custom_plan}'")
+    assert {row["proname"] for row in rows} >= {
+        *("fan_out", "lease_destinations", "claim_deliveries", "mark_ended", "told_of_departures"),
+        *("settle_departures", "hold_receipts", "complete_receipts"),
+    }

@@ -13,37 +13,37 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
-import orjson
 from standardwebhooks import Webhook
 
 from factories import DART_RULE, deactivation
 from faults.installation import Installation
 from faults.receivers import Receiver
+from faults.ways_in import Product, WaysIn, insist
 from journeys.conftest import client, eventually
 from other_libraries import read_by_authlib
 from rollcall.access import statements
+from rollcall.access.ways_in import NAMES, WAYS_IN
 from rollcall.crypto import TokenKind, digest, new_token
 from rollcall.db import DatabaseError
 
 AT_ONCE = 8
 """Connections that an identity provider has in these stories."""
 
-PATIENCE = 60.0
-"""Seconds for which a client tries again what got no answer, or one that says that the server has failed."""
+EQUIPPED = 12
+"""About how many of those who leave have every way in that there is; the others have a session and a token."""
 
 _NUMBERS = count(1)
 
 
 @dataclass
 class Leaver:
-    """Somebody with a session and a personal token, who is going to leave."""
+    """Somebody who can come in, and is going to leave."""
 
     id: str
     user_name: str
     removed: bool
     """Whether the provider will send DELETE; otherwise it is PATCH ``active=false``."""
-    session: str
-    token: str
+    ways: WaysIn
     asked_at: float = 0.0
     answered_at: float = 0.0
     """By the clock that only goes forward; from here on nobody may be let in."""
@@ -125,7 +125,7 @@ class Company:
                 token = new_token(TokenKind.PERSONAL, self.id, token_id)
                 sessions.append((self.id, session_id, account, digest(session), until))
                 tokens.append((self.id, token_id, account, digest(token)))
-                leavers.append(Leaver(person["id"], person["userName"], position % 2 == 1, session, token))
+                leavers.append(Leaver(person["id"], person["userName"], position % 2 == 1, WaysIn([session, token])))
             sql.executemany(
                 "INSERT INTO sessions (tenant_id, id, account_id, epoch, digest, expires_at)"
                 " VALUES ($1, $2, $3, 1, $4, $5)",
@@ -136,7 +136,12 @@ class Company:
                 " VALUES ($1, $2, 'their own', '{repo:read}', $3, 1, $4, 'test')",
                 tokens,
             )
-        assert self.let_in(leavers) == 2 * len(leavers), "they are all let in before they leave"
+        good = sum(leaver.ways.number for leaver in leavers)
+        with self._product() as product:
+            for leaver in leavers[:: max(3, len(leavers) // EQUIPPED) | 1]:  # an odd step: some of both kinds
+                product.equip(leaver.id, leaver.ways)
+                good += 2
+        assert self.let_in(leavers) == good, "they are all let in before they leave"
         return leavers
 
     def dismiss(self, leavers: Sequence[Leaver], *, per_second: float | None = None) -> None:
@@ -152,8 +157,7 @@ class Company:
                 if per_second is not None:
                     time.sleep(max(0.0, begun + position / per_second - time.monotonic()))
                 self._dismiss(scim, leaver)
-                if _insist(lambda: _live(product, [leaver.session, leaver.token])):
-                    self.accepted += 1
+                self.accepted += product.let_in(leaver.ways)
 
             self._side_by_side(leave, list(enumerate(leavers)))
         self.left += leavers
@@ -165,7 +169,7 @@ class Company:
             return scim.delete(path) if leaver.removed else scim.patch(path, json=deactivation())
 
         leaver.asked_at = time.monotonic()
-        answer = _insist(ask, answered=lambda answer: answer.status_code < 500)
+        answer = insist(ask)
         leaver.answered_at = time.monotonic()
         # Whoever sends DELETE again, because the answer was lost, learns that there is nobody any more.
         expected = {204, 404} if leaver.tries > 1 else {204}
@@ -173,9 +177,8 @@ class Company:
 
     def let_in(self, leavers: Iterable[Leaver]) -> int:
         """How many of their credentials are good."""
-        shown = [text for leaver in leavers for text in (leaver.session, leaver.token)]
         with self._product() as product:
-            return sum(_live(product, shown[first : first + 100]) for first in range(0, len(shown), 100))
+            return product.let_in(*(leaver.ways for leaver in leavers))
 
     def completed(self) -> int:
         """How many receipts are complete; none while the database can't say."""
@@ -203,6 +206,7 @@ class Company:
         eventually(lambda: self.completed() >= len(self.left), within=within)
         assert self.accepted == 0, "a credential was called good after its person's departure had been answered"
         assert self.let_in(self.left) == 0
+        assert self._open() == dict.fromkeys(NAMES, 0)
         delays = sorted(
             delay
             for name, receiver in self.receivers.items()
@@ -229,6 +233,21 @@ class Company:
         REPORT.append(figures)
         return figures
 
+    def _open(self) -> dict[str, int]:
+        """How many credentials of each class those who left have that are not closed, as the tables have it."""
+        names = [leaver.user_name for leaver in self.left]
+        with self.installation.sql() as sql:
+            return {
+                way.name: sql.fetchval(
+                    f"SELECT count(*) FROM {way.table} c JOIN accounts a"
+                    f" ON a.tenant_id = c.tenant_id AND a.id = c.{way.account}"
+                    f" WHERE a.tenant_id = $1 AND a.user_name = ANY ($2) AND c.{way.closed} IS NULL",
+                    self.id,
+                    names,
+                )
+                for way in WAYS_IN
+            }
+
     def _check_receiver(self, receiver: Receiver, *, once: bool, counts: bool) -> list[float]:
         """Everybody who left was told of, signed, under one id each; returns after how many seconds, if it *counts*."""
         taken = [call for call in receiver.heard if call.taken]
@@ -252,12 +271,13 @@ class Company:
         ours = statements.read_keys(keys.content)
         delivered = {receiver.name: "delivered" for receiver in self.receivers.values() if receiver.name not in states}
         receipts = list(self._receipts())
+        closed = {leaver.user_name: leaver.ways.closed for leaver in self.left}
         slowest = 0.0
         for receipt in receipts:
             said = statements.verify(receipt["statement"], ours)
             assert said == dict(read_by_authlib(receipt["statement"], keys.json()))
-            closed = {each["class"]: each["count"] for each in said["closed"]["credentials"]}
-            assert (closed["sessions"], closed["tokens"]) == (1, 1)
+            counted = {each["class"]: each["count"] for each in said["closed"]["credentials"]}
+            assert counted == closed[said["person"]["user_name"]]
             told = {each["label"]: each["state"] for each in said["destinations"]["each"]}
             # Whoever was disabled before somebody left is no destination of that departure.
             assert told == delivered | {name: state for name, state in states.items() if name in told}
@@ -279,9 +299,9 @@ class Company:
                 return
 
     @contextmanager
-    def _product(self) -> Generator[httpx.Client]:
-        with client(self.installation.base_url, self.installation.application_key) as product:
-            yield product
+    def _product(self) -> Generator[Product]:
+        with client(self.installation.base_url, self.installation.application_key) as http:
+            yield Product(http, f"/v1/tenants/{self.slug}")
 
     def _side_by_side(self, each: Callable[[httpx.Client, Any], None], things: Sequence[Any]) -> None:
         """Do something about each of *things*, in order, over several connections of the provider."""
@@ -316,27 +336,3 @@ def a_company(installation: Installation, *receivers: Receiver) -> Company:
     for receiver in receivers:
         company.tell(receiver)
     return company
-
-
-def _live(product: httpx.Client, shown: Sequence[str]) -> int:
-    """How many of up to 100 credentials the product is told are good."""
-
-    def ask() -> httpx.Response:
-        return product.post("/oauth/introspect/batch", content=orjson.dumps({"tokens": list(shown)}))
-
-    answer = _insist(ask, answered=lambda answer: answer.status_code < 500)
-    assert answer.status_code == 200, answer.text
-    return sum(each["active"] for each in answer.json()["answers"])
-
-
-def _insist(ask: Callable[[], Any], *, answered: Callable[[Any], bool] = lambda _: True) -> Any:
-    """Ask until there is an answer."""
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            if answered(answer := ask()):
-                return answer
-        except httpx.TransportError:
-            pass
-        assert time.monotonic() < deadline, "no answer"
-        time.sleep(0.1)

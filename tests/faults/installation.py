@@ -16,6 +16,7 @@ import httpx
 from pydantic import SecretStr
 from redis import Redis
 
+from faults.ways_in import DOMAIN
 from journeys.conftest import client, eventually
 from rollcall import tables
 from rollcall.cli.credentials import issue_missing
@@ -156,6 +157,8 @@ def installed(folder: Path) -> Generator[Installation]:
             "ROLLCALL_SECRET_KEYS": new_secret_key(),
             "ROLLCALL_PUBLIC_URL": base_url,
             "ROLLCALL_ALLOW_PRIVATE_DESTINATIONS": "true",
+            "ROLLCALL_PASSKEY_RP_ID": DOMAIN,
+            "ROLLCALL_PASSKEY_ORIGINS": f'["https://{DOMAIN}"]',
             "ROLLCALL_OUTBOX_LEASE_SECONDS": str(LEASE_SECONDS),
             "ROLLCALL_OUTBOX_POLL_SECONDS": "0.1",
             "ROLLCALL_DELIVERY_TIMEOUT_SECONDS": str(CALL_SECONDS),

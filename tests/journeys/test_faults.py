@@ -34,7 +34,7 @@ def test_a_worker_is_killed_in_the_middle(product: Product, customer: Customer) 
             left = await asyncio.to_thread(customer.deactivate, maria)
             assert left.status_code == 200
             assert not await asyncio.to_thread(product.is_live, session)
-            waiting = "SELECT true FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%receipts%'"
+            waiting = "SELECT true FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%settle_dep%'"
             async with asyncio.timeout(20):
                 while not await watcher.fetchval(waiting):
                     await asyncio.sleep(0.05)

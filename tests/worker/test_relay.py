@@ -1,9 +1,11 @@
 """The relay: it gives the broker what the broker has room for, and leaves the rest where nothing is lost."""
 
+from base64 import b64decode
 from collections.abc import AsyncGenerator
 from typing import Any, cast
 from uuid import UUID
 
+import orjson
 import pytest
 import pytest_asyncio
 from pydantic import SecretStr
@@ -18,7 +20,6 @@ from rollcall.worker import relay
 from rollcall.worker.app import REVOCATION, make_celery
 from rows import connected
 
-ROOM = 3
 LEFT = 5
 
 
@@ -47,11 +48,16 @@ async def tenant(callers: Callers, owner: Connection) -> Tenant:
         "fanned_out_at = coalesce(fanned_out_at, clock_timestamp())"
     )
     tenant = await a_tenant(callers)
-    for number in range(LEFT):
-        person = await tenant.person(f"leaver-{number}")
+    await left(tenant, LEFT)
+    return tenant
+
+
+async def left(tenant: Tenant, number: int) -> None:
+    """So many people leave, one after the other."""
+    for _ in range(number):
+        person = await tenant.person()
         answer = await tenant.scim.patch(f"/Users/{person['id']}", json=deactivation())
         assert answer.status_code == 200, answer.text
-    return tenant
 
 
 async def leased(owner: Connection, tenant: Tenant) -> int:
@@ -62,9 +68,34 @@ async def leased(owner: Connection, tenant: Tenant) -> int:
     return await owner.fetchval(counted, tenant.id)
 
 
-async def queued(queue: Redis) -> int:
-    """How many departures wait in the broker."""
-    return int(await cast("Any", queue.llen(REVOCATION)))
+async def queued(queue: Redis) -> list[tuple[str, list[str]]]:
+    """The tasks of departures that wait in the broker, oldest first: each with its tenant and its messages."""
+    tasks: Any = await cast("Any", queue.lrange(REVOCATION, 0, -1))
+    arguments = [orjson.loads(b64decode(orjson.loads(task)["body"]))[0] for task in reversed(tasks)]
+    return [(tenant, [message for message, _ in departures]) for tenant, departures in arguments]
+
+
+async def test_settled_together(
+    tenant: Tenant,
+    callers: Callers,
+    owner: Connection,
+    queue: Redis,
+    database: Database,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A tenant's departures are one task, up to a number, and never together with another tenant's."""
+    monkeypatch.setattr(relay, "TOGETHER", LEFT - 1)
+    other = await a_tenant(callers)
+    await left(other, 1)
+    await relay.hand_over(database, make_celery(settings, publishing=True), queue, settings)
+    tasks = await queued(queue)
+    assert sorted((whose, len(messages)) for whose, messages in tasks) == sorted(
+        [(tenant.id, LEFT - 1), (tenant.id, 1), (other.id, 1)]
+    )
+    told = "SELECT id::text FROM outbox WHERE tenant_id = $1::text::uuid AND topic = 'user.deactivated' ORDER BY id"
+    rows = await owner.fetch(told, tenant.id)
+    assert [each for whose, messages in tasks if whose == tenant.id for each in messages] == [row["id"] for row in rows]
 
 
 async def test_no_more_than_there_is_room_for(
@@ -75,15 +106,17 @@ async def test_no_more_than_there_is_room_for(
     settings: Settings,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Departures beyond the broker's room wait in PostgreSQL, unleased, and follow as the worker gets on."""
-    monkeypatch.setattr(relay, "QUEUED_AT_MOST", ROOM)
+    """Departures that the broker has no room for wait in PostgreSQL, unleased, and follow as the worker gets on."""
+    monkeypatch.setattr(relay, "QUEUED_AT_MOST", 2)
+    monkeypatch.setattr(relay, "BATCH", 1)
     celery = make_celery(settings, publishing=True)
-    for _ in range(2):
+    for room in (1, 2, 2):
         await relay.hand_over(database, celery, queue, settings)
-        assert (await queued(queue), await leased(owner, tenant)) == (ROOM, ROOM)
+        assert (len(await queued(queue)), await leased(owner, tenant)) == (room, room)
     await queue.delete(REVOCATION)
+    monkeypatch.setattr(relay, "BATCH", LEFT)
     await relay.hand_over(database, celery, queue, settings)
-    assert (await queued(queue), await leased(owner, tenant)) == (LEFT - ROOM, LEFT)
+    assert (len(await queued(queue)), await leased(owner, tenant)) == (1, LEFT)
 
 
 async def test_the_broker_is_away(tenant: Tenant, owner: Connection, database: Database, settings: Settings) -> None:

@@ -242,7 +242,6 @@ DECLARE
     v_nested boolean := false;
     v_renamed boolean := false;
     v_external text;
-    v_rule_version integer;
 BEGIN
     -- Before any group: whoever nests groups takes turns, and then holds several.
     v_ids := ARRAY(SELECT e::uuid FROM jsonb_array_elements(p_change -> 'steps') t, jsonb_array_elements_text(t -> 'ids') e);
@@ -359,8 +358,7 @@ BEGIN
         END IF;
     ELSE
         -- After the members: whoever edits the role rule is waited for here, or waits, and then sees them.
-        SELECT role_rule_version INTO v_rule_version FROM tenants WHERE id = p_tenant FOR KEY SHARE;
-        IF v_rule_version <> (p_change ->> 'rule_version')::integer THEN
+        IF held_rule_version(p_tenant) <> (p_change ->> 'rule_version')::integer THEN
             RAISE EXCEPTION 'the role rule or the nesting changed meanwhile' USING ERRCODE = 'RC001';
         END IF;
     END IF;
@@ -451,7 +449,6 @@ CREATE FUNCTION scim_change_members(
 DECLARE
     g gate_result;
     r group_result;
-    v_rule_version integer;
     v_changed boolean;
 BEGIN
     g := gate(p_tenant, p_token, p_digest, 'write');
@@ -466,7 +463,7 @@ BEGIN
     END IF;
     SELECT s.id, s.display_name, s.external_id, s.version, s.created_at, s.last_modified
       INTO r.id, r.display_name, r.external_id, r.version, r.created_at, r.last_modified
-      FROM groups s WHERE s.tenant_id = p_tenant AND s.id = p_group;
+      FROM groups s WHERE s.tenant_id = p_tenant AND s.id = p_group FOR NO KEY UPDATE;
     IF r.id IS NULL
        OR (p_leave AND EXISTS (SELECT FROM group_children WHERE tenant_id = p_tenant AND group_id = p_group
                                   AND child_id = ANY (p_users)))
@@ -483,13 +480,11 @@ BEGIN
     END IF;
     v_changed := FOUND;
     IF v_changed THEN
-        -- The group's own row is held only from here on: changes of one group wait for each other's commit.
         UPDATE groups SET version = version + 1, last_modified = statement_timestamp()
          WHERE tenant_id = p_tenant AND id = p_group
-        RETURNING display_name, external_id, version, last_modified
-             INTO r.display_name, r.external_id, r.version, r.last_modified;
-        SELECT role_rule_version INTO v_rule_version FROM tenants WHERE id = p_tenant FOR KEY SHARE;
-        IF v_rule_version <> g.rule_version THEN
+        RETURNING version, last_modified INTO r.version, r.last_modified;
+        -- After the members: whoever edits the role rule is waited for here, or waits, and then sees them.
+        IF held_rule_version(p_tenant) <> g.rule_version THEN
             RAISE EXCEPTION 'the role rule or the nesting changed meanwhile' USING ERRCODE = 'serialization_failure';
         END IF;
         INSERT INTO outbox (tenant_id, topic, request_id, payload)
@@ -526,7 +521,9 @@ BEGIN
     IF p_relevant THEN
         PERFORM FROM tenants WHERE id = p_tenant FOR NO KEY UPDATE;
     END IF;
-    IF (SELECT role_rule_version FROM tenants WHERE id = p_tenant) <> p_rule_version THEN
+    -- Whoever has the tenant has kept those who edit the rule away; the others hold it together.
+    IF (p_relevant AND (SELECT role_rule_version FROM tenants WHERE id = p_tenant) <> p_rule_version)
+       OR (NOT p_relevant AND held_rule_version(p_tenant) <> p_rule_version) THEN
         c.verdict := 'stale';
         RETURN c;
     END IF;

@@ -49,7 +49,7 @@ GRANT SELECT, INSERT ON audit_entries, audit_payloads TO rollcall_fleet;
 GRANT SELECT (tenant_id, id, last_used_at), UPDATE (last_used_at, last_used_from) ON tokens TO rollcall_fleet;
 -- The installation's destinations are rows of the tenant that is all zeroes; the fleet leases them and reads no secret.
 GRANT SELECT, INSERT, UPDATE ON destinations, deliveries TO rollcall_runtime;
-GRANT SELECT (tenant_id, id, kind, label, topics, disabled_at, deleted_at, failures, next_try_at, leased_until),
-    UPDATE (failures, next_try_at, leased_until), DELETE ON destinations TO rollcall_fleet;
+GRANT SELECT (tenant_id, id, kind, label, topics, disabled_at, deleted_at, failures, failing_since, next_try_at, leased_until),
+    UPDATE (failures, failing_since, next_try_at, leased_until), DELETE ON destinations TO rollcall_fleet;
 GRANT SELECT, INSERT, UPDATE ON deliveries TO rollcall_fleet;
 GRANT SELECT ON alembic_version TO rollcall_runtime;

@@ -1,5 +1,27 @@
 -- The tables, their keys and their indexes.
 
+CREATE TABLE accounts (
+    tenant_id UUID NOT NULL,
+    id UUID DEFAULT uuidv7() NOT NULL,
+    user_name TEXT NOT NULL,
+    external_id TEXT COLLATE "C",
+    active BOOLEAN NOT NULL,
+    epoch INTEGER DEFAULT 1 NOT NULL,
+    role TEXT NOT NULL,
+    is_admin BOOLEAN NOT NULL,
+    standing JSONB NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
+    deactivated_at TIMESTAMP WITH TIME ZONE,
+    deactivated_because TEXT,
+    detached_at TIMESTAMP WITH TIME ZONE,
+    linked_to UUID,
+    facts INTEGER DEFAULT 1 NOT NULL,
+    CONSTRAINT pk_accounts PRIMARY KEY (tenant_id, id)
+);
+CREATE INDEX ix_accounts_admins ON accounts (tenant_id) WHERE active AND is_admin;
+CREATE INDEX ix_accounts_departed ON accounts (tenant_id, deactivated_at) WHERE deactivated_at IS NOT NULL;
+CREATE INDEX ix_accounts_detached ON accounts (tenant_id, external_id) WHERE detached_at IS NOT NULL AND external_id IS NOT NULL;
+
 CREATE TABLE audit_entries (
     tenant_id UUID NOT NULL,
     at TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
@@ -47,6 +69,7 @@ CREATE TABLE destinations (
     disabled_because TEXT,
     deleted_at TIMESTAMP WITH TIME ZONE,
     failures INTEGER DEFAULT 0 NOT NULL,
+    failing_since TIMESTAMP WITH TIME ZONE,
     next_try_at TIMESTAMP WITH TIME ZONE,
     leased_until TIMESTAMP WITH TIME ZONE,
     CONSTRAINT pk_destinations PRIMARY KEY (tenant_id, id)
@@ -155,10 +178,91 @@ CREATE TABLE deliveries (
 );
 CREATE INDEX ix_deliveries_dead ON deliveries (destination_tenant_id, destination_id, id) WHERE state = 'dead';
 CREATE INDEX ix_deliveries_due ON deliveries (destination_tenant_id, destination_id, next_try_at, message_id) WHERE state = 'pending';
-CREATE INDEX ix_deliveries_line ON deliveries (destination_tenant_id, destination_id, tenant_id, line_id, message_id) WHERE state = 'pending';
 CREATE INDEX ix_deliveries_log ON deliveries (destination_tenant_id, destination_id, id);
-CREATE INDEX ix_deliveries_message ON deliveries (tenant_id, message_id);
-CREATE UNIQUE INDEX ux_deliveries_once ON deliveries (tenant_id, destination_id, message_id);
+CREATE UNIQUE INDEX ix_deliveries_message ON deliveries (tenant_id, message_id, destination_id);
+CREATE INDEX ix_deliveries_turn ON deliveries (destination_tenant_id, destination_id, tenant_id, line_id, message_id) WHERE state = 'pending';
+
+CREATE TABLE external_credentials (
+    tenant_id UUID NOT NULL,
+    id UUID NOT NULL,
+    account_id UUID NOT NULL,
+    epoch INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    name TEXT COLLATE "C" NOT NULL,
+    label TEXT,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
+    expires_at TIMESTAMP WITH TIME ZONE,
+    closed_at TIMESTAMP WITH TIME ZONE,
+    closed_because TEXT,
+    CONSTRAINT pk_external_credentials PRIMARY KEY (tenant_id, id),
+    CONSTRAINT fk_external_credentials_tenant_id_accounts FOREIGN KEY(tenant_id, account_id) REFERENCES accounts (tenant_id, id)
+);
+CREATE INDEX ix_external_credentials_open ON external_credentials (tenant_id, account_id) WHERE closed_at IS NULL;
+CREATE UNIQUE INDEX uq_external_credentials_open_name ON external_credentials (tenant_id, kind, name) WHERE closed_at IS NULL AND name <> '';
+
+CREATE TABLE passkeys (
+    tenant_id UUID NOT NULL,
+    id UUID NOT NULL,
+    account_id UUID NOT NULL,
+    epoch INTEGER NOT NULL,
+    credential_id BYTEA NOT NULL,
+    public_key BYTEA NOT NULL,
+    sign_count BIGINT NOT NULL,
+    transports TEXT[] NOT NULL,
+    aaguid UUID NOT NULL,
+    label TEXT,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
+    last_used_at TIMESTAMP WITH TIME ZONE,
+    closed_at TIMESTAMP WITH TIME ZONE,
+    closed_because TEXT,
+    CONSTRAINT pk_passkeys PRIMARY KEY (tenant_id, id),
+    CONSTRAINT fk_passkeys_tenant_id_accounts FOREIGN KEY(tenant_id, account_id) REFERENCES accounts (tenant_id, id),
+    CONSTRAINT uq_passkeys_credential_id UNIQUE (tenant_id, credential_id)
+);
+CREATE INDEX ix_passkeys_closed ON passkeys (tenant_id, account_id) WHERE closed_at IS NOT NULL;
+CREATE INDEX ix_passkeys_open ON passkeys (tenant_id, account_id) WHERE closed_at IS NULL;
+
+CREATE TABLE receipts (
+    tenant_id UUID NOT NULL,
+    id UUID NOT NULL,
+    account_id UUID NOT NULL,
+    epoch INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    request_id TEXT NOT NULL,
+    transaction_id TEXT NOT NULL,
+    arrived_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    closed_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    closed JSONB NOT NULL,
+    settled_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    purged JSONB NOT NULL,
+    destinations JSONB,
+    completed_at TIMESTAMP WITH TIME ZONE,
+    statement TEXT,
+    CONSTRAINT pk_receipts PRIMARY KEY (tenant_id, id),
+    CONSTRAINT fk_receipts_tenant_id_accounts FOREIGN KEY(tenant_id, account_id) REFERENCES accounts (tenant_id, id)
+);
+CREATE INDEX ix_receipts_closed ON receipts (tenant_id, closed_at);
+CREATE INDEX ix_receipts_person ON receipts (tenant_id, account_id, closed_at);
+CREATE INDEX ix_receipts_waiting ON receipts (tenant_id, id) WHERE completed_at IS NULL;
+
+CREATE TABLE sessions (
+    tenant_id UUID NOT NULL,
+    id UUID NOT NULL,
+    account_id UUID NOT NULL,
+    epoch INTEGER NOT NULL,
+    digest BYTEA NOT NULL,
+    purpose TEXT DEFAULT 'product' NOT NULL,
+    label TEXT,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
+    expires_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    closed_at TIMESTAMP WITH TIME ZONE,
+    closed_because TEXT,
+    CONSTRAINT pk_sessions PRIMARY KEY (tenant_id, id),
+    CONSTRAINT fk_sessions_tenant_id_accounts FOREIGN KEY(tenant_id, account_id) REFERENCES accounts (tenant_id, id),
+    CONSTRAINT ck_sessions_purpose CHECK (purpose IN ('product', 'console', 'console_code'))
+);
+CREATE INDEX ix_sessions_closed ON sessions (tenant_id, account_id) WHERE closed_at IS NOT NULL;
+CREATE INDEX ix_sessions_open ON sessions (tenant_id, account_id) WHERE closed_at IS NULL;
 
 CREATE TABLE tenants (
     id UUID DEFAULT uuidv7() NOT NULL,
@@ -183,28 +287,27 @@ CREATE TABLE tenants (
     CONSTRAINT fk_tenants_plan_plans FOREIGN KEY(plan) REFERENCES plans (key)
 );
 
-CREATE TABLE accounts (
+CREATE TABLE users (
     tenant_id UUID NOT NULL,
     id UUID DEFAULT uuidv7() NOT NULL,
-    user_name TEXT NOT NULL,
+    account_id UUID NOT NULL,
+    user_name_key TEXT COLLATE "C" NOT NULL,
     external_id TEXT COLLATE "C",
+    display_name_key TEXT COLLATE "C",
     active BOOLEAN NOT NULL,
-    epoch INTEGER DEFAULT 1 NOT NULL,
-    role TEXT NOT NULL,
-    is_admin BOOLEAN NOT NULL,
-    standing JSONB NOT NULL,
+    document JSONB NOT NULL,
+    version INTEGER DEFAULT 1 NOT NULL,
     created_at TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
-    deactivated_at TIMESTAMP WITH TIME ZONE,
-    deactivated_because TEXT,
-    detached_at TIMESTAMP WITH TIME ZONE,
-    linked_to UUID,
-    facts INTEGER DEFAULT 1 NOT NULL,
-    CONSTRAINT pk_accounts PRIMARY KEY (tenant_id, id),
-    CONSTRAINT fk_accounts_tenant_id_tenants FOREIGN KEY(tenant_id) REFERENCES tenants (id)
+    last_modified TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT pk_users PRIMARY KEY (tenant_id, id),
+    CONSTRAINT fk_users_tenant_id_accounts FOREIGN KEY(tenant_id, account_id) REFERENCES accounts (tenant_id, id)
 );
-CREATE INDEX ix_accounts_admins ON accounts (tenant_id) WHERE active AND is_admin;
-CREATE INDEX ix_accounts_departed ON accounts (tenant_id, deactivated_at) WHERE deactivated_at IS NOT NULL;
-CREATE INDEX ix_accounts_detached ON accounts (tenant_id, external_id) WHERE detached_at IS NOT NULL AND external_id IS NOT NULL;
+CREATE INDEX ix_users_active ON users (tenant_id, active, id);
+CREATE INDEX ix_users_display_name ON users (tenant_id, display_name_key, id);
+CREATE INDEX ix_users_external_id ON users (tenant_id, external_id);
+CREATE INDEX ix_users_last_modified ON users (tenant_id, last_modified, id);
+CREATE UNIQUE INDEX uq_users_account ON users (tenant_id, account_id);
+CREATE UNIQUE INDEX uq_users_user_name ON users (tenant_id, user_name_key);
 
 CREATE TABLE conflict_cases (
     tenant_id UUID NOT NULL,
@@ -270,23 +373,36 @@ CREATE TABLE passkey_challenges (
 );
 CREATE INDEX ix_passkey_challenges_expiry ON passkey_challenges (tenant_id, expires_at);
 
-CREATE TABLE external_credentials (
+CREATE TABLE tokens (
     tenant_id UUID NOT NULL,
     id UUID NOT NULL,
-    account_id UUID NOT NULL,
-    epoch INTEGER NOT NULL,
-    kind TEXT NOT NULL,
-    name TEXT COLLATE "C" NOT NULL,
-    label TEXT,
+    label TEXT NOT NULL,
+    scopes TEXT[] NOT NULL,
+    owner_id UUID,
+    epoch INTEGER,
+    digest BYTEA NOT NULL,
+    issued_by TEXT NOT NULL,
     created_at TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
     expires_at TIMESTAMP WITH TIME ZONE,
-    closed_at TIMESTAMP WITH TIME ZONE,
-    closed_because TEXT,
-    CONSTRAINT pk_external_credentials PRIMARY KEY (tenant_id, id),
-    CONSTRAINT fk_external_credentials_tenant_id_accounts FOREIGN KEY(tenant_id, account_id) REFERENCES accounts (tenant_id, id)
+    revoked_at TIMESTAMP WITH TIME ZONE,
+    revoked_because TEXT,
+    replaced_by UUID,
+    last_used_at TIMESTAMP WITH TIME ZONE,
+    last_used_from TEXT,
+    CONSTRAINT pk_tokens PRIMARY KEY (tenant_id, id),
+    CONSTRAINT fk_tokens_tenant_id_accounts FOREIGN KEY(tenant_id, owner_id) REFERENCES accounts (tenant_id, id),
+    CONSTRAINT fk_tokens_tenant_id_tenants FOREIGN KEY(tenant_id) REFERENCES tenants (id)
 );
-CREATE INDEX ix_external_credentials_open ON external_credentials (tenant_id, account_id) WHERE closed_at IS NULL;
-CREATE UNIQUE INDEX uq_external_credentials_open_name ON external_credentials (tenant_id, kind, name) WHERE closed_at IS NULL AND name <> '';
+CREATE INDEX ix_tokens_live ON tokens (tenant_id, owner_id) WHERE revoked_at IS NULL;
+
+CREATE TABLE user_emails (
+    tenant_id UUID NOT NULL,
+    value_key TEXT COLLATE "C" NOT NULL,
+    user_id UUID NOT NULL,
+    CONSTRAINT pk_user_emails PRIMARY KEY (tenant_id, value_key, user_id),
+    CONSTRAINT fk_user_emails_tenant_id_users FOREIGN KEY(tenant_id, user_id) REFERENCES users (tenant_id, id) ON DELETE CASCADE
+);
+CREATE INDEX ix_user_emails_user ON user_emails (tenant_id, user_id);
 
 CREATE TABLE group_children (
     tenant_id UUID NOT NULL,
@@ -320,110 +436,6 @@ CREATE TABLE group_strangers (
     CONSTRAINT group_id FOREIGN KEY(tenant_id, group_id) REFERENCES groups (tenant_id, id) ON DELETE CASCADE
 );
 
-CREATE TABLE passkeys (
-    tenant_id UUID NOT NULL,
-    id UUID NOT NULL,
-    account_id UUID NOT NULL,
-    epoch INTEGER NOT NULL,
-    credential_id BYTEA NOT NULL,
-    public_key BYTEA NOT NULL,
-    sign_count BIGINT NOT NULL,
-    transports TEXT[] NOT NULL,
-    aaguid UUID NOT NULL,
-    label TEXT,
-    created_at TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
-    last_used_at TIMESTAMP WITH TIME ZONE,
-    closed_at TIMESTAMP WITH TIME ZONE,
-    closed_because TEXT,
-    CONSTRAINT pk_passkeys PRIMARY KEY (tenant_id, id),
-    CONSTRAINT fk_passkeys_tenant_id_accounts FOREIGN KEY(tenant_id, account_id) REFERENCES accounts (tenant_id, id),
-    CONSTRAINT uq_passkeys_credential_id UNIQUE (tenant_id, credential_id)
-);
-CREATE INDEX ix_passkeys_open ON passkeys (tenant_id, account_id) WHERE closed_at IS NULL;
-
-CREATE TABLE receipts (
-    tenant_id UUID NOT NULL,
-    id UUID NOT NULL,
-    account_id UUID NOT NULL,
-    epoch INTEGER NOT NULL,
-    reason TEXT NOT NULL,
-    request_id TEXT NOT NULL,
-    transaction_id TEXT NOT NULL,
-    arrived_at TIMESTAMP WITH TIME ZONE NOT NULL,
-    closed_at TIMESTAMP WITH TIME ZONE NOT NULL,
-    closed JSONB NOT NULL,
-    settled_at TIMESTAMP WITH TIME ZONE NOT NULL,
-    purged JSONB NOT NULL,
-    destinations JSONB,
-    completed_at TIMESTAMP WITH TIME ZONE,
-    statement TEXT,
-    CONSTRAINT pk_receipts PRIMARY KEY (tenant_id, id),
-    CONSTRAINT fk_receipts_tenant_id_accounts FOREIGN KEY(tenant_id, account_id) REFERENCES accounts (tenant_id, id)
-);
-CREATE INDEX ix_receipts_closed ON receipts (tenant_id, closed_at);
-CREATE INDEX ix_receipts_incomplete ON receipts (tenant_id, id) WHERE completed_at IS NULL;
-CREATE INDEX ix_receipts_person ON receipts (tenant_id, account_id, closed_at);
-
-CREATE TABLE sessions (
-    tenant_id UUID NOT NULL,
-    id UUID NOT NULL,
-    account_id UUID NOT NULL,
-    epoch INTEGER NOT NULL,
-    digest BYTEA NOT NULL,
-    label TEXT,
-    created_at TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
-    expires_at TIMESTAMP WITH TIME ZONE NOT NULL,
-    closed_at TIMESTAMP WITH TIME ZONE,
-    closed_because TEXT,
-    CONSTRAINT pk_sessions PRIMARY KEY (tenant_id, id),
-    CONSTRAINT fk_sessions_tenant_id_accounts FOREIGN KEY(tenant_id, account_id) REFERENCES accounts (tenant_id, id)
-);
-CREATE INDEX ix_sessions_open ON sessions (tenant_id, account_id) WHERE closed_at IS NULL;
-
-CREATE TABLE tokens (
-    tenant_id UUID NOT NULL,
-    id UUID NOT NULL,
-    label TEXT NOT NULL,
-    scopes TEXT[] NOT NULL,
-    owner_id UUID,
-    epoch INTEGER,
-    digest BYTEA NOT NULL,
-    issued_by TEXT NOT NULL,
-    created_at TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
-    expires_at TIMESTAMP WITH TIME ZONE,
-    revoked_at TIMESTAMP WITH TIME ZONE,
-    revoked_because TEXT,
-    replaced_by UUID,
-    last_used_at TIMESTAMP WITH TIME ZONE,
-    last_used_from TEXT,
-    CONSTRAINT pk_tokens PRIMARY KEY (tenant_id, id),
-    CONSTRAINT fk_tokens_tenant_id_accounts FOREIGN KEY(tenant_id, owner_id) REFERENCES accounts (tenant_id, id),
-    CONSTRAINT fk_tokens_tenant_id_tenants FOREIGN KEY(tenant_id) REFERENCES tenants (id)
-);
-CREATE INDEX ix_tokens_live ON tokens (tenant_id, owner_id) WHERE revoked_at IS NULL;
-
-CREATE TABLE users (
-    tenant_id UUID NOT NULL,
-    id UUID DEFAULT uuidv7() NOT NULL,
-    account_id UUID NOT NULL,
-    user_name_key TEXT COLLATE "C" NOT NULL,
-    external_id TEXT COLLATE "C",
-    display_name_key TEXT COLLATE "C",
-    active BOOLEAN NOT NULL,
-    document JSONB NOT NULL,
-    version INTEGER DEFAULT 1 NOT NULL,
-    created_at TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
-    last_modified TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT pk_users PRIMARY KEY (tenant_id, id),
-    CONSTRAINT fk_users_tenant_id_accounts FOREIGN KEY(tenant_id, account_id) REFERENCES accounts (tenant_id, id)
-);
-CREATE INDEX ix_users_active ON users (tenant_id, active, id);
-CREATE INDEX ix_users_display_name ON users (tenant_id, display_name_key, id);
-CREATE INDEX ix_users_external_id ON users (tenant_id, external_id);
-CREATE INDEX ix_users_last_modified ON users (tenant_id, last_modified, id);
-CREATE UNIQUE INDEX uq_users_account ON users (tenant_id, account_id);
-CREATE UNIQUE INDEX uq_users_user_name ON users (tenant_id, user_name_key);
-
 CREATE TABLE group_users (
     tenant_id UUID NOT NULL,
     group_id UUID NOT NULL,
@@ -435,12 +447,3 @@ CREATE TABLE group_users (
     CONSTRAINT user_id FOREIGN KEY(tenant_id, user_id) REFERENCES users (tenant_id, id) ON DELETE CASCADE
 );
 CREATE INDEX ix_group_users_user ON group_users (tenant_id, user_id, group_id);
-
-CREATE TABLE user_emails (
-    tenant_id UUID NOT NULL,
-    value_key TEXT COLLATE "C" NOT NULL,
-    user_id UUID NOT NULL,
-    CONSTRAINT pk_user_emails PRIMARY KEY (tenant_id, value_key, user_id),
-    CONSTRAINT fk_user_emails_tenant_id_users FOREIGN KEY(tenant_id, user_id) REFERENCES users (tenant_id, id) ON DELETE CASCADE
-);
-CREATE INDEX ix_user_emails_user ON user_emails (tenant_id, user_id);

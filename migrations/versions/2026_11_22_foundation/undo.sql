@@ -7,11 +7,11 @@ DROP FUNCTION scim_find_groups, scim_refuse_group, scim_settle, scim_touched, sc
     members_of, opened_group;
 DROP TYPE touched_person, group_change, group_result;
 DROP FUNCTION scim_me, scim_delete_user, scim_replace_user, scim_deactivate_user, remove_user, scim_save_user, write_user, write_emails, scim_create_user, event_names,
-    write_new_user, hold_external_id, bring_rule, announce, settle_cases, scim_note, close_cases, open_case, scim_page, scim_find, scim_find_user_name, scim_admit,
+    write_new_user, hold_rule, held_rule_version, hold_external_id, bring_rule, announce, settle_cases, scim_note, close_cases, open_case, scim_page, scim_find, scim_find_user_name, scim_admit,
     moved_on, opened;
 DROP TYPE change_result, user_result;
-DROP FUNCTION claim_deliveries, lease_destinations, fan_out;
-DROP FUNCTION leave, introspect, authenticate, audit_call, gate, same_digest;
+DROP FUNCTION told_of_departures, mark_ended, claim_deliveries, lease_destinations, fan_out;
+DROP FUNCTION complete_receipts, hold_receipts, settle_departures, leave, console_session, introspect, authenticate, audit_call, gate, same_digest;
 DROP TYPE gate_result;
 DROP FUNCTION audit_write, ensure_audit_partitions;
 DROP FUNCTION people_in;

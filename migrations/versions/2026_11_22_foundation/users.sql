@@ -287,9 +287,22 @@ BEGIN
         OR groups_of(p_tenant, p_user, p_seen ->> 'base') IS DISTINCT FROM p_seen ->> 'groups';
 END $$;
 
+-- The version of the tenant's role rule, which is not edited before the transaction ends. An advisory lock, because many
+-- hold it at the same moment: in the tenant's row each of them would write down all the others.
+CREATE FUNCTION held_rule_version(p_tenant uuid) RETURNS integer LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(hashtextextended('role rule ' || p_tenant, 0));
+    RETURN (SELECT role_rule_version FROM tenants WHERE id = p_tenant);
+END $$;
+
+-- Waits for all who hold the version, so that it can be edited.
+CREATE FUNCTION hold_rule(p_tenant uuid) RETURNS void LANGUAGE sql AS $$
+    SELECT pg_advisory_xact_lock(hashtextextended('role rule ' || p_tenant, 0))
+$$;
+
 -- The rows of a person, written by every surface. p_change: user_name, user_name_key, external_id, display_name_key,
 -- active, document, emails (keys), role, is_admin, standing, events, request_id, arrived_at, reason, and
--- account_id when a former account is taken up again. Whoever calls holds the tenant, so that its role rule stays.
+-- account_id when a former account is taken up again. Whoever calls holds the role rule.
 CREATE FUNCTION write_new_user(p_tenant uuid, p_change jsonb) RETURNS change_result LANGUAGE plpgsql AS $$
 DECLARE
     c change_result;
@@ -338,7 +351,6 @@ DECLARE
     c change_result;
     f accounts;
     v_external text := p_change ->> 'external_id';
-    v_rule_version integer;
     v_events text[];
 BEGIN
     g := gate(p_tenant, p_token, p_digest, 'write');
@@ -347,10 +359,9 @@ BEGIN
         c.token_label := g.token_label; c.owner_id := g.owner_id; c.plan := g.plan; c.reason := g.reason;
         RETURN c;
     END IF;
-    -- Before the account: whoever edits the role rule holds the tenant and wants all accounts.
-    SELECT role_rule_version INTO v_rule_version FROM tenants WHERE id = p_tenant FOR KEY SHARE;
-    -- Worked out by the rule, and by what a process remembers, which are what is asked here.
-    IF v_rule_version <> (p_change ->> 'rule_version')::integer
+    -- Worked out by the role rule, and by what a process remembers, which are what is asked here; the rule before the
+    -- account, as whoever edits it holds it and wants all accounts.
+    IF held_rule_version(p_tenant) <> (p_change ->> 'rule_version')::integer
        OR p_change -> 'remembered' <> jsonb_build_object('profile', g.profile, 'rate', g.rate, 'burst', g.burst) THEN
         c.verdict := 'stale';
         RETURN c;

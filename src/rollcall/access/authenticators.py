@@ -5,6 +5,7 @@ Nothing here knows of tables. The answers come from strangers; one that can't be
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -79,14 +80,60 @@ class Assertion:
         return handle == account_id.bytes or (handle is None and not has_to_say)
 
 
+def pages_address(public_url: str) -> str:
+    """The address at which people open this installation's own pages, without a path, as browsers write it.
+
+    A passkey is bound to a name, never to a number, so this machine itself is called ``localhost``.
+    """
+    address = urlsplit(public_url)
+    host = address.hostname or ""
+    if is_this_machine(host):
+        host = "localhost"
+    elif ":" in host:
+        host = f"[{host}]"
+    usual = address.port in (None, 443 if address.scheme == "https" else 80)
+    return f"{address.scheme}://{host}" + ("" if usual else f":{address.port}")
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether a host is a number that leads back to the machine it is used on."""
+    try:
+        number = ip_address(host)
+    except ValueError:
+        return False
+    return number.is_loopback or number.is_unspecified
+
+
 def relying_party(settings: Settings) -> RelyingParty:
     """The relying party that an operator's settings describe."""
-    address = urlsplit(settings.public_url)
+    address = pages_address(settings.public_url)
     return RelyingParty(
-        id=settings.passkey_rp_id or address.hostname or "",
+        id=settings.passkey_rp_id or urlsplit(address).hostname or "",
         name=settings.passkey_rp_name,
-        origins=settings.passkey_origins or (f"{address.scheme}://{address.netloc}",),
+        origins=settings.passkey_origins or (address,),
     )
+
+
+def own_party(settings: Settings) -> RelyingParty | None:
+    """The relying party that this installation's own pages are: the same domain, and no pages but these.
+
+    None where a browser gives these pages no passkeys: their address is a number, is outside the domain, or is not
+    encrypted and leads to another machine (WebAuthn §5.1.3, §5.1.4.1).
+    """
+    party, address = relying_party(settings), pages_address(settings.public_url)
+    host, scheme = urlsplit(address).hostname or "", urlsplit(address).scheme
+    inside = host == party.id or host.endswith(f".{party.id}")
+    if not inside or _is_number(host) or (scheme != "https" and host != "localhost"):
+        return None
+    return RelyingParty(party.id, party.name, (address,))
+
+
+def _is_number(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def registration_options(

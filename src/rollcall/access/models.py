@@ -48,7 +48,8 @@ class Account(Base):
         ),
     )
 
-    tenant_id: Mapped[UUID] = mapped_column(Uuid, ForeignKey("tenants.id"), primary_key=True)
+    tenant_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    """No foreign key: each new person would lock the tenant's row, beside all others who come then. Tenants stay."""
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True, server_default=_UUID7)
     user_name: Mapped[str] = mapped_column(Text)
     external_id: Mapped[str | None] = mapped_column(Text(collation="C"))
@@ -94,12 +95,14 @@ class Token(Base):
 
 
 class Session(Base):
-    """A person's session in the product."""
+    """A person's session in the product or in the console, or the code that lets them into the console once."""
 
     __tablename__ = "sessions"
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "account_id"], _ACCOUNT),
+        CheckConstraint("purpose IN ('product', 'console', 'console_code')", name="purpose"),
         Index("ix_sessions_open", "tenant_id", "account_id", postgresql_where=text("closed_at IS NULL")),
+        Index("ix_sessions_closed", "tenant_id", "account_id", postgresql_where=text("closed_at IS NOT NULL")),
     )
 
     tenant_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
@@ -107,6 +110,8 @@ class Session(Base):
     account_id: Mapped[UUID] = mapped_column(Uuid)
     epoch: Mapped[int] = mapped_column(Integer)
     digest: Mapped[bytes] = mapped_column(LargeBinary)
+    purpose: Mapped[str] = mapped_column(Text, server_default=text("'product'"))
+    """What it opens; one of `sessions.Purpose`."""
     label: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
     expires_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
@@ -122,6 +127,7 @@ class Passkey(Base):
         ForeignKeyConstraint(["tenant_id", "account_id"], _ACCOUNT),
         UniqueConstraint("tenant_id", "credential_id", name="uq_passkeys_credential_id"),
         Index("ix_passkeys_open", "tenant_id", "account_id", postgresql_where=text("closed_at IS NULL")),
+        Index("ix_passkeys_closed", "tenant_id", "account_id", postgresql_where=text("closed_at IS NOT NULL")),
     )
 
     tenant_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
@@ -202,7 +208,7 @@ class Receipt(Base):
         ForeignKeyConstraint(["tenant_id", "account_id"], _ACCOUNT),
         Index("ix_receipts_person", "tenant_id", "account_id", "closed_at"),
         Index("ix_receipts_closed", "tenant_id", "closed_at"),
-        Index("ix_receipts_incomplete", "tenant_id", "id", postgresql_where=text("completed_at IS NULL")),
+        Index("ix_receipts_waiting", "tenant_id", "id", postgresql_where=text("completed_at IS NULL")),
     )
 
     tenant_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)

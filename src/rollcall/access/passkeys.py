@@ -18,7 +18,7 @@ from rollcall.access.accounts import locked_for_issuing, turn_at
 from rollcall.access.authenticators import Assertion, Made, RelyingParty
 from rollcall.access.challenges import ChallengeSpent
 from rollcall.access.models import Account, Passkey, PasskeyChallenge
-from rollcall.access.sessions import NewSession
+from rollcall.access.sessions import NewSession, Purpose
 from rollcall.errors import NotFound, PersonInactive, Refusal, Taken, TooMany
 from rollcall.journal.events import PasskeyClosed, PasskeyCopied, PasskeyRegistered
 from rollcall.journal.record import record
@@ -150,6 +150,7 @@ async def finish_sign_in(
     answer: dict[str, Any],
     lifetime: timedelta,
     label: str | None = None,
+    purpose: Purpose = Purpose.PRODUCT,
 ) -> NewSession:
     """Open a session for whoever holds the passkey that signed the challenge.
 
@@ -170,7 +171,7 @@ async def finish_sign_in(
         raise SignInRefused(Copied(account.id, event))
     passkey.sign_count = count
     passkey.last_used_at = work.now
-    return await sessions.open_session(work, account.id, lifetime=lifetime, label=label)
+    return await sessions.open_session(work, account.id, lifetime=lifetime, label=label, purpose=purpose)
 
 
 async def after_refusal(work: Work, challenge_id: UUID, refusal: Refusal) -> None:

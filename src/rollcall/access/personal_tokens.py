@@ -45,15 +45,7 @@ async def issue(
         raise Forbidden(msg)
     owner = await locked_for_issuing(work, owner_id)
     await turn_at(work, f"tokens of {owner.id}")
-    live = await work.db.scalar(
-        select(func.count())
-        .select_from(Token)
-        .where(
-            *_of(work, owner.id),
-            Token.revoked_at.is_(None),
-            or_(Token.expires_at.is_(None), Token.expires_at > work.now),
-        )
-    )
+    live = await work.db.scalar(select(func.count()).select_from(Token).where(*_live(work, owner.id)))
     if int(live or 0) >= MOST_LIVE:
         raise TooMany("tokens", MOST_LIVE)
     new = mint(
@@ -71,6 +63,11 @@ async def of_person(work: Work, owner_id: UUID) -> Sequence[Token]:
     ).all()
 
 
+async def live_of_person(work: Work, owner_id: UUID) -> Sequence[Token]:
+    """A person's own tokens that are live, newest first."""
+    return (await work.db.scalars(select(Token).where(*_live(work, owner_id)).order_by(Token.created_at.desc()))).all()
+
+
 async def find(work: Work, owner_id: UUID, token_id: UUID) -> Token:
     """A person's own token with this id.
 
@@ -85,6 +82,14 @@ async def find(work: Work, owner_id: UUID, token_id: UUID) -> Token:
 
 def _of(work: Work, owner_id: UUID) -> tuple[ColumnElement[bool], ...]:
     return Token.tenant_id == work.tenant.id, Token.owner_id == owner_id, ~OPENS_ROLLCALL
+
+
+def _live(work: Work, owner_id: UUID) -> tuple[ColumnElement[bool], ...]:
+    return (
+        *_of(work, owner_id),
+        Token.revoked_at.is_(None),
+        or_(Token.expires_at.is_(None), Token.expires_at > work.now),
+    )
 
 
 def _check(work: Work, scopes: Sequence[str], expires_at: datetime | None) -> None:

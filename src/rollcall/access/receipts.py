@@ -10,16 +10,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+import orjson
+import structlog
+from sqlalchemy import select, text
 
-from rollcall.access import accounts, mass_changes, purging, signing
+from rollcall.access import mass_changes, signing
 from rollcall.access.models import Receipt
+from rollcall.access.signing import Signer
 from rollcall.crypto import Sealer
 from rollcall.errors import Invalid, NotFound
-from rollcall.journal import outbox
-from rollcall.journal.models import OutboxMessage
-from rollcall.tenancy import tenants
 from rollcall.work import Work
+
+log = structlog.get_logger(__name__)
 
 KIND = "receipt+jwt"
 """The ``typ`` of a receipt's header."""
@@ -28,6 +30,10 @@ BOUND = timedelta(minutes=5)
 """Within which every destination has to know, counted from the arrival of the request."""
 
 DELIVERED = "delivered"
+
+_SETTLE = text("SELECT settle_departures(:tenant, CAST(:messages AS uuid[]))")
+_HOLD = text("SELECT * FROM hold_receipts(:tenant, CAST(:receipts AS uuid[]))")
+_COMPLETE = text("SELECT complete_receipts(:tenant, CAST(:completed AS jsonb))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,47 +56,42 @@ class Page:
     next_cursor: str | None
 
 
-async def settle(work: Work, message_id: UUID) -> bool:
-    """Purge what a departed person left and write the receipt. Doing it twice is the same as doing it once.
+async def settle(work: Work, *message_ids: UUID) -> Sequence[UUID]:
+    """Purge what departed people left and write their receipts. Doing it twice is the same as doing it once.
 
-    What was closed is refused since the deactivation's commit; here the rows go that need not stay, once the receipt
-    has counted them. Returns whether this call was the one that did it.
+    What was closed is refused since each deactivation's commit; here the rows go that need not stay, once the receipt
+    has counted them. The messages are those of the deactivations; returns those that this call was the one to settle.
     """
-    message = await outbox.open_message(work, message_id)
-    if message is None or message.account_id is None:
-        return False
-    facts = message.payload
-    closed_at = datetime.fromisoformat(facts["closed_at"])
-    purged = await purging.purge(work, message.account_id, epoch=facts["epoch"])
-    work.db.add(_receipt(work, message, closed_at, purged))
-    message.done_at = work.now
-    await mass_changes.notice(work)
-    return True
+    asked = {"tenant": work.tenant.id, "messages": list(message_ids)}
+    settled = (await work.db.scalars(_SETTLE, asked)).all()
+    if settled:
+        await mass_changes.notice(work)
+    return settled
 
 
-async def complete(work: Work, sealer: Sealer, message_id: UUID, told: Sequence[Told], *, issuer: str) -> bool:
+async def complete(work: Work, sealer: Sealer, told: Mapping[UUID, Sequence[Told]], *, issuer: str) -> Sequence[UUID]:
     """Write down what became of the destinations, and sign. A receipt is completed once and never changed after.
 
-    *message_id* is that of the deactivation's outbox message, *issuer* this installation's public address. Returns
-    whether this call was the one that did it; not so either when the receipt has not been settled yet.
+    *told* is by the deactivations' outbox messages, *issuer* this installation's public address. Returns the receipts
+    that this call completed: none that was complete before, or has not been settled yet, or can't be worded.
 
     Raises:
         NoSigningKey, CannotOpen: nothing can be signed; nothing is written, and it is to be tried again.
     """
-    receipt = await work.db.scalar(
-        select(Receipt)
-        .where(Receipt.tenant_id == work.tenant.id, Receipt.id == message_id, Receipt.completed_at.is_(None))
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
-    if receipt is None:
-        return False
-    destinations = [_destination(receipt, each) for each in sorted(told, key=lambda each: each.destination_id)]
-    claims = await _claims(work, receipt, destinations, issuer)
-    receipt.statement = await signing.sign(work, sealer, kind=KIND, claims=claims)
-    receipt.destinations = destinations
-    receipt.completed_at = work.now
-    return True
+    if not told:
+        return []
+    held = (await work.db.execute(_HOLD, {"tenant": work.tenant.id, "receipts": list(told)})).all()
+    if not held:
+        return []
+    signer = await signing.signer(work, sealer)
+    completed: list[dict[str, Any]] = []
+    for receipt in held:
+        try:
+            completed.append(_completed(work, signer, receipt, told[receipt.id], issuer))
+        except Exception:  # whatever is wrong with one, the others are complete
+            log.exception("a receipt can't be worded; it waits", receipt_id=str(receipt.id))
+    await work.db.execute(_COMPLETE, {"tenant": work.tenant.id, "completed": orjson.dumps(completed).decode()})
+    return [UUID(each["id"]) for each in completed]
 
 
 async def of_person(work: Work, account_id: UUID) -> Sequence[Receipt]:
@@ -133,25 +134,17 @@ async def find(work: Work, receipt_id: UUID) -> Receipt:
     return receipt
 
 
-def _receipt(work: Work, message: OutboxMessage, closed_at: datetime, purged: dict[str, Any]) -> Receipt:
-    facts = message.payload
-    return Receipt(
-        tenant_id=work.tenant.id,
-        id=message.id,
-        account_id=message.account_id,
-        epoch=facts["epoch"],
-        reason=facts["reason"],
-        request_id=message.request_id,
-        transaction_id=facts["transaction_id"],
-        arrived_at=datetime.fromisoformat(facts["arrived_at"]),
-        closed_at=closed_at,
-        closed=facts["closed"],
-        settled_at=work.now,
-        purged=purged,
-    )
+def _completed(work: Work, signer: Signer, receipt: Any, told: Sequence[Told], issuer: str) -> dict[str, Any]:
+    destinations = [_destination(receipt, each) for each in sorted(told, key=lambda each: each.destination_id)]
+    return {
+        "id": str(receipt.id),
+        "completed_at": _moment(receipt.now),
+        "destinations": destinations,
+        "statement": signer.sign(KIND, _claims(work, receipt, destinations, issuer)),
+    }
 
 
-def _destination(receipt: Receipt, told: Told) -> dict[str, Any]:
+def _destination(receipt: Any, told: Told) -> dict[str, Any]:
     after = told.at - receipt.arrived_at
     return {
         "id": str(told.destination_id),
@@ -165,25 +158,21 @@ def _destination(receipt: Receipt, told: Told) -> dict[str, Any]:
     }
 
 
-async def _claims(
-    work: Work, receipt: Receipt, destinations: Sequence[Mapping[str, Any]], issuer: str
-) -> dict[str, Any]:
-    tenant = await tenants.own(work)
-    person = await accounts.find(work, receipt.account_id)
+def _claims(work: Work, receipt: Any, destinations: Sequence[Mapping[str, Any]], issuer: str) -> dict[str, Any]:
     at = _moment(receipt.closed_at)
     return {
         "iss": issuer,
-        "iat": int(work.now.timestamp()),
+        "iat": int(receipt.now.timestamp()),
         "jti": str(receipt.id),
-        "sub": str(person.id),
-        "tenant": {"id": str(tenant.id), "slug": tenant.slug},
-        "person": {"id": str(person.id), "user_name": person.user_name},
+        "sub": str(receipt.account_id),
+        "tenant": {"id": str(work.tenant.id), "slug": receipt.slug},
+        "person": {"id": str(receipt.account_id), "user_name": receipt.user_name},
         "reason": receipt.reason,
         "request_id": receipt.request_id,
         "transaction_id": receipt.transaction_id,
         "arrived_at": _moment(receipt.arrived_at),
         "closed_at": at,
-        "completed_at": _moment(work.now),
+        "completed_at": _moment(receipt.now),
         "closed": {
             # One transaction closed them all, or there would be no receipt: none outlived its commit.
             "bound": "commit",

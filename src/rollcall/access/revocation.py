@@ -11,6 +11,7 @@ from sqlalchemy import select, text
 
 from rollcall.access import sessions, tokens
 from rollcall.access.models import Session, Token
+from rollcall.access.sessions import Purpose
 from rollcall.crypto import TokenKind, TokenText
 from rollcall.work import Work
 
@@ -39,12 +40,14 @@ async def end_all(work: Work, account_id: UUID, *, reason: str) -> dict[str, Any
 async def end_shown(work: Work, shown: TokenText) -> bool:
     """Close the session or token that somebody shows whole (RFC 7009). Returns whether there is such a one.
 
-    One that is over stays over, and whoever shows what is none changes nothing.
+    One that is over stays over, and whoever shows what is none changes nothing. The console's own sessions are none of
+    the product's business.
     """
     row = Session if shown.kind is TokenKind.SESSION else Token
-    found = await work.db.scalar(
-        select(row.id).where(row.tenant_id == work.tenant.id, row.id == shown.id, row.digest == shown.digest)
-    )
+    wanted = [row.tenant_id == work.tenant.id, row.id == shown.id, row.digest == shown.digest]
+    if row is Session:
+        wanted.append(Session.purpose == Purpose.PRODUCT)
+    found = await work.db.scalar(select(row.id).where(*wanted))
     if found is None:
         return False
     await (sessions.close(work, found) if row is Session else tokens.revoke(work, found))

@@ -7,6 +7,7 @@ stand in the JWKS (RFC 7517) for as long as something signed with them may be ch
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, cast
 
@@ -57,8 +58,21 @@ class KeyWaiting(Conflict):
     code = "key_waiting"
 
 
-async def sign(work: Work, sealer: Sealer, *, kind: str, claims: Mapping[str, Any]) -> str:
-    """*claims* as a compact JWS; *kind* stands in its ``typ`` header, so that it is not taken for another statement.
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """The key that signs now, opened."""
+
+    kid: str
+    key: RSAKey = field(repr=False)
+
+    def sign(self, kind: str, claims: Mapping[str, Any]) -> str:
+        """*claims* as a compact JWS; *kind* stands in its ``typ`` header: it is not taken for another statement."""
+        header = {"alg": ALGORITHM, "typ": kind, "kid": self.kid}
+        return jws.serialize_compact(header, orjson.dumps(dict(claims)), self.key, algorithms=[ALGORITHM])
+
+
+async def signer(work: Work, sealer: Sealer) -> Signer:
+    """Whoever signs now, for this work and no longer: the key may be revoked at any moment.
 
     Raises:
         NoSigningKey: the tables have never been migrated to their end.
@@ -73,9 +87,16 @@ async def sign(work: Work, sealer: Sealer, *, kind: str, claims: Mapping[str, An
     )
     if signing is None:
         raise NoSigningKey
-    header = {"alg": ALGORITHM, "typ": kind, "kid": signing.kid}
-    key = _open(sealer, signing.sealed_private_key)
-    return jws.serialize_compact(header, orjson.dumps(dict(claims)), key, algorithms=[ALGORITHM])
+    return Signer(signing.kid, _open(sealer, signing.sealed_private_key))
+
+
+async def sign(work: Work, sealer: Sealer, *, kind: str, claims: Mapping[str, Any]) -> str:
+    """One statement, signed.
+
+    Raises:
+        NoSigningKey, CannotOpen: as for `signer`.
+    """
+    return (await signer(work, sealer)).sign(kind, claims)
 
 
 async def ensure_key(fleet: Fleet, sealer: Sealer) -> None:

@@ -9,6 +9,7 @@ from litestar import Litestar, Request
 from litestar.enums import HttpMethod
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+from rollcall.access import origins
 from rollcall.work import Origin
 
 _PLAIN = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -91,19 +92,9 @@ def _methods_at(app: Litestar, path: str) -> tuple[str, ...]:
 
 def origin(request: AnyRequest) -> Origin:
     """Where a request came from, as its audit entry says it."""
-    return Origin(
-        request_id=request.scope["state"].get("request_id", "none"),
-        source=source_of(request),
-        method=request.method,
-        path=request.scope["path"][:500],
-    )
+    return origins.origin_of(request.scope, request.app.state.trusted_proxies)
 
 
 def source_of(request: AnyRequest) -> str | None:
     """The caller's address: the peer's, or what a trusted reverse proxy says of it."""
-    client = request.scope["client"]
-    peer = client[0] if client else None
-    if peer is not None and peer in request.app.state.trusted_proxies:
-        forwarded = request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
-        return forwarded[:64] or peer
-    return peer
+    return origins.source_of(request.scope, request.app.state.trusted_proxies)

@@ -3,14 +3,17 @@
 import json
 import os
 import shlex
+import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rollcall import db
 from rollcall.access import tokens
+from rollcall.access.authenticators import pages_address
+from rollcall.access.models import Account
 from rollcall.access.tokens import Scope
 from rollcall.crypto import TokenKind, new_secret_key, read_token
 from rollcall.db import Database
@@ -32,6 +35,8 @@ class TenantAccess:
 
     plan: str
     scim_token: str
+    admin: str = ""
+    """The userName of an active admin, if there is one."""
 
 
 @dataclass(slots=True)
@@ -47,7 +52,7 @@ class Credentials:
         return {
             "base_url": base_url,
             "scim_url": f"{base_url}/scim/v2",
-            "console_url": f"{base_url}/console/",
+            "console_url": f"{pages_address(base_url)}/console/",
             "operator_key": self.operator_key,
             "application_key": self.application_key,
             "tenants": {slug: asdict(access) for slug, access in self.tenants.items()},
@@ -70,6 +75,13 @@ class Credentials:
         """A tenant whose token works at once: one on a plan other than the smallest."""
         paying = [(slug, access) for slug, access in self.tenants.items() if access.plan != "free"]
         return (paying or list(self.tenants.items()))[0]
+
+
+def commands_for_shells(environment: Mapping[str, str]) -> str:
+    """What lets this installation's commands be run in a shell: its settings, and the command itself."""
+    settings = {name: value for name, value in environment.items() if name.startswith("ROLLCALL_")}
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in sorted(settings.items())]
+    return "\n".join([*lines, f'rollcall() {{ {shlex.quote(sys.executable)} -m rollcall "$@"; }}'])
 
 
 async def issue_missing(
@@ -114,17 +126,19 @@ async def _access(database: Database, tenant: Tenant, kept: Credentials) -> Tena
     known = kept.tenants.get(tenant.slug)
     token = None if known is None else read_token(known.scim_token)
     async with open_work(database, TenantRef(tenant.id, tenant.slug), UP, ORIGIN) as work:
+        admin = await _first_admin(work)
+        admin_name = "" if admin is None else admin.user_name
         if known is not None and token is not None and await tokens.is_live(work, token.id, token.digest):
-            return TenantAccess(tenant.plan, known.scim_token)
+            return TenantAccess(tenant.plan, known.scim_token, admin_name)
         by_ops = tenant.token_issuing == "ops"  # noqa: S105  # a policy's name
-        owner_id = None if by_ops else await _first_admin(work)
+        owner_id = None if by_ops or admin is None else admin.id
         new = await tokens.issue(work, label="rollcall up", scopes=[Scope.SCIM], owner_id=owner_id)
-        return TenantAccess(tenant.plan, new.text)
+        return TenantAccess(tenant.plan, new.text, admin_name)
 
 
-async def _first_admin(work: Work) -> Any:
+async def _first_admin(work: Work) -> Account | None:
     _, everybody = await people.every(work, limit=200)
-    return next((person.account.id for person in everybody if person.account.is_admin and person.account.active), None)
+    return next((person.account for person in everybody if person.account.is_admin and person.account.active), None)
 
 
 def _recall(path: Path) -> Credentials:

@@ -22,6 +22,7 @@ COMMANDS = {
     "tokens": "access",
     "people": "access",
     "explain": "access",
+    "console": "console",
     "keys": "access",
     "destinations": "destinations",
     "audit": "journal",

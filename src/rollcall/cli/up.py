@@ -16,9 +16,10 @@ from types import FrameType
 import click
 
 from rollcall import tables
+from rollcall.access.authenticators import pages_address
 from rollcall.cli import embedded
 from rollcall.cli.children import Children
-from rollcall.cli.credentials import Credentials, issue_missing, secret_key, write_private
+from rollcall.cli.credentials import Credentials, commands_for_shells, issue_missing, secret_key, write_private
 from rollcall.cli.running import give_up, settings_or_give_up
 from rollcall.engines import AlreadyRunning, EngineFailed, lock
 from rollcall.manifest.problems import ManifestInvalid
@@ -106,6 +107,7 @@ def _run(  # one parameter for each option
         children.start("beat", "beat", "--schedule", str(data_dir.resolve() / "beat-schedule"))
         children.wait_until_ready(f"http://{_reachable(host)}:{port}/health/ready", settings, workers=2)
         write_private(data_dir / "try.sh", credentials.for_shells(base_url))
+        write_private(data_dir / "ops.sh", commands_for_shells(os.environ))
         _announce(credentials, base_url, f"http://{_reachable(host)}:{port}", data_dir)
         if ready_file is not None:
             write_private(ready_file, json.dumps(credentials.for_programs(base_url), indent=2))
@@ -170,11 +172,12 @@ def _signals_raise() -> Generator[None]:
 
 def _announce(credentials: Credentials, base_url: str, local_url: str, data_dir: Path) -> None:
     slug, shown = credentials.to_show()
+    ops = shlex.quote(str(data_dir / "ops.sh"))
     click.echo(
         f"""
 Rollcall is running.
 
-  Console        {base_url}/console/
+  Console        {pages_address(base_url)}/console/
   API docs       {base_url}/v1/docs
   SCIM URL       {base_url}/scim/v2
   Token          {shown.scim_token}
@@ -183,6 +186,10 @@ Rollcall is running.
 Try it (". {shlex.quote(str(data_dir / "try.sh"))}" sets the variables that the README uses):
 
   curl -s -H 'Authorization: Bearer {shown.scim_token}' '{local_url}/scim/v2/Users'
+
+Sign in to the console with a code, good for ten minutes (a passkey can be added there):
+
+  (. {ops} && rollcall console code {slug} {shlex.quote(shown.admin or "USER_NAME")})
 
 Logs are in {data_dir / "logs"}. Ctrl-C stops everything."""
     )

@@ -2,12 +2,20 @@
 
 from litestar import Router, get
 from litestar.exceptions import NotFoundException
+from litestar.middleware import DefineMiddleware
+from litestar.middleware.csrf import CSRFMiddleware
 from litestar.params import FromPath
+from litestar.response import Redirect
 
-from rollcall.console import errors
+from rollcall.access.console_sessions import NotSignedIn
+from rollcall.console import account, errors, own_passkeys, own_sessions, own_tokens, sign_in
 from rollcall.console.assets import asset
+from rollcall.console.cookies import csrf_config
+from rollcall.console.requests import LARGEST_BODY
 from rollcall.console.status import status_page
+from rollcall.console.visitors import by_name
 from rollcall.errors import Refusal
+from rollcall.settings import Settings
 
 
 @get("/{rest:path}", name="console_nothing")
@@ -16,9 +24,45 @@ async def nothing(rest: FromPath[str]) -> None:
     raise NotFoundException(rest)
 
 
-router = Router(
-    "/console",
-    route_handlers=[status_page, asset, nothing],
-    exception_handlers={Refusal: errors.answer_refusal, Exception: errors.answer_exception},
-    include_in_schema=False,
-)
+@get("/", name="front_door", include_in_schema=False)
+async def front_door() -> Redirect:
+    """Leads whoever types the bare address to the console."""
+    return Redirect("/console/", status_code=302)
+
+
+def make_router(settings: Settings) -> Router:
+    """The pages; those with forms are held against a cookie under a key of this installation's."""
+    with_forms = Router(
+        "/",
+        route_handlers=[
+            sign_in.sign_in,
+            sign_in.enter_code,
+            sign_in.begin_sign_in,
+            sign_in.finish_sign_in,
+            sign_in.sign_out,
+            account.account_page,
+            own_passkeys.begin_passkey,
+            own_passkeys.add_passkey,
+            own_passkeys.ask_about_passkey,
+            own_passkeys.remove_passkey,
+            own_sessions.ask_about_session,
+            own_sessions.close_session,
+            own_sessions.ask_about_others,
+            own_sessions.close_others,
+            own_tokens.ask_about_token,
+            own_tokens.close_token,
+        ],
+        middleware=[DefineMiddleware(CSRFMiddleware, config=csrf_config(settings))],
+        before_request=by_name,
+        request_max_body_size=LARGEST_BODY,
+    )
+    return Router(
+        "/console",
+        route_handlers=[status_page, asset, nothing, with_forms],
+        exception_handlers={
+            NotSignedIn: errors.answer_not_signed_in,
+            Refusal: errors.answer_refusal,
+            Exception: errors.answer_exception,
+        },
+        include_in_schema=False,
+    )

@@ -1,4 +1,4 @@
-"""What pages load: one stylesheet, at an address that changes when it does."""
+"""What pages load: a stylesheet and a script, each at an address that changes when it does."""
 
 from dataclasses import dataclass
 from hashlib import sha256
@@ -28,17 +28,24 @@ class Asset:
         return f"/console/assets/{self.name}?v={self.digest}"
 
 
-STYLESHEET = Asset("console.css", (Path(__file__).parent / "assets" / "console.css").read_bytes(), "text/css")
+def _read(name: str, media_type: str) -> Asset:
+    return Asset(name, (Path(__file__).parent / "assets" / name).read_bytes(), media_type)
+
+
+STYLESHEET = _read("console.css", "text/css")
+SCRIPT = _read("passkeys.js", "text/javascript")
+_BY_NAME = {each.name: each for each in (STYLESHEET, SCRIPT)}
 
 
 @get("/assets/{name:str}", name="console_asset")
 async def asset(name: FromPath[str], v: FromQuery[str | None] = None) -> Response[bytes]:
     """A file that pages load, kept by browsers for good as long as its address names this very content."""
-    if name != STYLESHEET.name:
+    wanted = _BY_NAME.get(name)
+    if wanted is None:
         raise NotFoundException
-    kept = "public, max-age=31536000, immutable" if v == STYLESHEET.digest else "no-cache"
+    kept = "public, max-age=31536000, immutable" if v == wanted.digest else "no-cache"
     return Response(
-        STYLESHEET.content,
-        media_type=STYLESHEET.media_type,
+        wanted.content,
+        media_type=wanted.media_type,
         headers={"Cache-Control": kept, "X-Content-Type-Options": "nosniff"},
     )

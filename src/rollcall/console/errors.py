@@ -1,39 +1,98 @@
-"""Refusals and failures as a page that says what to do next."""
+"""Refusals and failures as a page that says what to do next; as JSON where our own script asked."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from litestar import Request, Response
-from litestar.exceptions import HTTPException, NotFoundException
+from litestar import Response
+from litestar.exceptions import HTTPException, NotFoundException, PermissionDeniedException
 
-from rollcall.console.pages import page
-from rollcall.errors import Refusal
+from rollcall.access.console_sessions import NotSignedIn
+from rollcall.console.cookies import no_csrf, no_session
+from rollcall.console.requests import AnyRequest, asks_for_json, see, told
+from rollcall.console.sign_in import PAGE, sign_in_page
+from rollcall.console.visitors import page_for
+from rollcall.errors import NotFound, Refusal, TooManyRequests
 
 log = structlog.get_logger(__name__)
 
-AnyRequest = Request[Any, Any, Any]
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What a page says about something that did not happen, and where it leads."""
+
+    status: int
+    code: str
+    title: str
+    said: str
+    next: str = "/console/"
+    next_label: str = "To the first page"
 
 
-def answer_refusal(request: AnyRequest, refusal: Refusal) -> Response[str]:
+def answer_refusal(request: AnyRequest, refusal: Refusal) -> Response[Any]:
     """A refusal of ours."""
     log.info("refused", status=refusal.status, code=refusal.code, detail=refusal.detail)
-    return _answer(request, refusal.status, "This is not possible", refusal.detail)
+    where = ("/console/account", "Back to your account") if "visitor" in request.scope["state"] else ("/console/",)
+    match refusal:
+        case NotFound():
+            said = f"{refusal.detail} It may have been removed meanwhile."
+            return _answer(request, Message(404, refusal.code, "It is not here", said, *where))
+        case TooManyRequests():
+            answer = _answer(request, Message(429, refusal.code, "Too much at once", refusal.detail, *where))
+            answer.headers["Retry-After"] = str(refusal.retry_after)
+            return answer
+        case _:
+            message = Message(refusal.status, refusal.code, "This is not possible", refusal.detail, *where)
+            return _answer(request, message)
 
 
-def answer_exception(request: AnyRequest, exception: Exception) -> Response[str]:
+def answer_not_signed_in(request: AnyRequest, refusal: NotSignedIn) -> Response[Any]:
+    """The way to sign in; if a session has ended, it is said and its cookie taken back."""
+    log.info("refused", status=refusal.status, code=refusal.code, detail=refusal.detail)
+    if asks_for_json(request):
+        body = {"code": refusal.code, "detail": refusal.detail, "next": PAGE}
+        return told(body, no_session(request), status_code=refusal.status)
+    if not refusal.ended and request.method == "GET":
+        return see(PAGE)
+    request.scope["state"].pop("visitor", None)
+    answer = sign_in_page(request, status_code=refusal.status, notice=refusal.detail)
+    answer.cookies.append(no_session(request))
+    return answer
+
+
+def answer_exception(request: AnyRequest, exception: Exception) -> Response[Any]:
     """What the web framework refuses, and what nobody expected."""
     match exception:
         case NotFoundException():
             said = "The address may be mistyped, or the page has moved."
-            return _answer(request, 404, "There is no such page", said)
+            return _answer(request, Message(404, "not_found", "There is no such page", said))
+        case PermissionDeniedException():
+            return _answer_forged(request)
         case HTTPException(status_code=status) if status < 500:
-            return _answer(request, status, "This is not possible", exception.detail)
+            return _answer(request, Message(status, "invalid", "This is not possible", exception.detail))
         case _:
             log.exception("failed", path=request.url.path)
             said = "It is not your doing, and it is in the log. Try again; if it stays, tell whoever runs Rollcall."
-            return _answer(request, 500, "Something went wrong here", said)
+            return _answer(request, Message(500, "failed", "Something went wrong here", said))
 
 
-def _answer(request: AnyRequest, status: int, title: str, said: str) -> Response[str]:
+def _answer_forged(request: AnyRequest) -> Response[Any]:
+    """A form that does not come from a page of ours, or from one that was open for too long."""
+    log.info("refused", status=403, code="csrf")
+    said = (
+        "Nothing was changed. The page it was on was open for too long, or cookies are off in this browser, or another "
+        "site sent it in your name. Open the page again and send it once more."
+    )
+    message = Message(403, "csrf", "This form is not good any more", said, "/console/account", "Open the page again")
+    answer = _answer(request, message)
+    # A cookie made under a key that is no longer ours would be refused for ever.
+    answer.cookies.append(no_csrf(request))
+    return answer
+
+
+def _answer(request: AnyRequest, message: Message) -> Response[Any]:
     request_id = request.scope["state"].get("request_id")
-    return page("errors/page.html", status_code=status, title=title, said=said, request_id=request_id)
+    if asks_for_json(request):
+        body = {"code": message.code, "detail": message.said, "request_id": request_id}
+        return told(body, status_code=message.status)
+    return page_for(request, "errors/page.html", status_code=message.status, message=message, request_id=request_id)

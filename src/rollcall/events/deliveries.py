@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, func, or_, select, text, update
@@ -91,7 +92,8 @@ async def replay(work: Work | Fleet, destination_id: UUID, delivery_id: UUID) ->
     if row.state == State.PENDING:
         raise StillPending
     row.state, row.ended_at, row.attempts = State.PENDING.value, None, 0
-    row.next_try_at, row.give_up_at = work.now, work.now + GIVE_UP_AFTER
+    now = cast("datetime", await work.db.scalar(select(func.clock_timestamp())))
+    row.next_try_at, row.give_up_at = now, now + GIVE_UP_AFTER
     await _enter(work, DeliveriesReplayed(destination_id, 1), destination_id)
     return row
 
@@ -122,8 +124,8 @@ async def replay_dead(work: Work | Fleet, destination_id: UUID) -> int:
             state=State.PENDING.value,
             ended_at=None,
             attempts=0,
-            next_try_at=work.now,
-            give_up_at=work.now + GIVE_UP_AFTER,
+            next_try_at=func.clock_timestamp(),
+            give_up_at=func.clock_timestamp() + GIVE_UP_AFTER,
         )
         .execution_options(synchronize_session=False)
     )

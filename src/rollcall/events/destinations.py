@@ -147,7 +147,7 @@ async def change(work: Work, destination_id: UUID, wanted: Change, rules: Addres
     row = await _locked(work, destination_id)
     before = (row.url, row.label, row.topics, row.audience)
     if wanted.url is not None and wanted.url != row.url:
-        row.url, row.failures, row.next_try_at = wanted.url, 0, None
+        row.url, row.failures, row.failing_since, row.next_try_at = wanted.url, 0, None, None
     row.label = row.label if wanted.label is None else wanted.label
     row.topics = row.topics if wanted.topics is None else _topics(row.kind, wanted.topics)
     if wanted.audience is not None:
@@ -184,7 +184,7 @@ async def enable(work: Work, destination_id: UUID) -> DestinationRow:
     """Let a disabled destination hear again, from now on: what was cancelled stays so and can be replayed."""
     row = await _locked(work, destination_id)
     if row.disabled_at is not None:
-        row.disabled_at = row.disabled_because = row.next_try_at = None
+        row.disabled_at = row.disabled_because = row.next_try_at = row.failing_since = None
         row.failures = 0
         await record(work, DestinationEnabled(row.id), target=str(row.id))
     return row

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from rollcall.access import receipts
 from rollcall.access.models import Receipt
@@ -14,40 +14,35 @@ from rollcall.crypto import CannotOpen
 from rollcall.events.destinations import WHOLE_INSTALLATION
 from rollcall.events.kinds import Means
 from rollcall.events.models import Delivery
-from rollcall.journal.models import OutboxMessage
 from rollcall.work import Work
 
 log = structlog.get_logger(__name__)
 
 DEPARTURE = "user.deactivated"
-SWEEP_AT_ONCE = 200
+SWEEP_AT_ONCE = 50
+_TOLD = text("SELECT * FROM told_of_departures(:tenant, CAST(:messages AS uuid[]))")
 
 
-async def complete_receipt(work: Work, message_id: UUID, means: Means) -> bool:
-    """Complete the receipt of a departure if everything about it has ended; returns whether this call did.
+async def settle(work: Work, message_ids: Sequence[UUID], means: Means) -> Sequence[UUID]:
+    """Settle departures, and complete the receipts that wait for no destination; returns which this call settled."""
+    settled = await receipts.settle(work, *message_ids)
+    await complete_receipts(work, settled, means)
+    return settled
 
-    The message stays locked until the work ends. So of two that end at the same moment the later one sees what the
+
+async def complete_receipts(work: Work, message_ids: Sequence[UUID], means: Means) -> int:
+    """Complete the receipts of departures about which everything has ended; returns how many this call completed.
+
+    The messages stay locked until the work ends. So of two that end at the same moment the later one sees what the
     earlier one did, and one of them completes the receipt. When nothing can be signed, what ended has ended all the
-    same, and housekeeping completes the receipt later.
+    same, and housekeeping completes the receipts later.
     """
-    message = (
-        await work.db.execute(
-            select(OutboxMessage.topic, OutboxMessage.done_at, OutboxMessage.fanned_out_at)
-            .where(OutboxMessage.tenant_id == work.tenant.id, OutboxMessage.id == message_id)
-            .with_for_update(key_share=True)
-        )
-    ).one_or_none()
-    if message is None or message.topic != DEPARTURE or message.done_at is None or message.fanned_out_at is None:
-        return False
-    told = await _told(work, message_id)
-    if told is None:
-        return False
+    told = await _told(work, message_ids)
     try:
-        async with work.db.begin_nested():
-            return await receipts.complete(work, means.sealer, message_id, told, issuer=means.public_url)
+        return len(await receipts.complete(work, means.sealer, told, issuer=means.public_url))
     except (NoSigningKey, CannotOpen):
-        log.exception("a receipt can't be signed; it waits", message_id=str(message_id))
-        return False
+        log.exception("receipts can't be signed; they wait", message_ids=[str(each) for each in told])
+        return 0
 
 
 async def overdue(work: Work, *, after: UUID | None = None) -> Sequence[UUID]:
@@ -63,21 +58,16 @@ async def overdue(work: Work, *, after: UUID | None = None) -> Sequence[UUID]:
     return (await work.db.scalars(found.order_by(Receipt.id).limit(SWEEP_AT_ONCE))).all()
 
 
-async def _told(work: Work, message_id: UUID) -> list[Told] | None:
-    """What became of each destination; ``None`` while one of them still waits.
+async def _told(work: Work, message_ids: Sequence[UUID]) -> dict[UUID, list[Told]]:
+    """What became of each destination, for the departures that wait for none.
 
     A tenant learns that the installation's own were told, and not what ops call them.
     """
-    deliveries = await work.db.scalars(
-        select(Delivery)
-        .where(Delivery.tenant_id == work.tenant.id, Delivery.message_id == message_id)
-        .order_by(Delivery.id)
-        .execution_options(populate_existing=True)
-    )
-    told: list[Told] = []
-    for each in deliveries:
-        if each.ended_at is None:
-            return None
-        label = each.label if each.destination_tenant_id == work.tenant.id else WHOLE_INSTALLATION.slug
-        told.append(Told(each.destination_id, each.kind, label, each.state, each.ended_at, each.attempts))
+    rows = await work.db.execute(_TOLD, {"tenant": work.tenant.id, "messages": list(message_ids)})
+    told: dict[UUID, list[Told]] = {}
+    for row in rows:
+        those = told.setdefault(row.message_id, [])
+        if row.destination_id is not None:
+            label = row.label if row.owner_id == work.tenant.id else WHOLE_INSTALLATION.slug
+            those.append(Told(row.destination_id, row.kind, label, row.state, row.ended_at, row.attempts))
     return told

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import text
@@ -10,6 +11,12 @@ from rollcall.work import Fleet
 
 SLOW_AT_ONCE = 10
 """How many receivers that took nothing last time are tried at the same time, whatever there is to do otherwise."""
+
+SLOW_OF_OWNER = 3
+"""How many of those may be one owner's."""
+
+OF_OWNER = 8
+"""How many destinations of one owner are looked after at the same time; they may begin to hang all at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,20 +44,21 @@ async def fan_out(fleet: Fleet, *, limit: int, heard: Collection[str]) -> int:
 async def lease(fleet: Fleet, *, limit: int, seconds: float) -> Sequence[LeasedDestination]:
     """Take destinations that have something due; they are nobody else's for *seconds*.
 
-    Those whose last call failed are taken a few at a time: they may hang, and the others are not to wait for them.
+    Those whose last call failed are taken a few at a time: they may hang, and the others are not to wait for them. For
+    the same reason one owner's are, whose turn comes round.
     """
     trying = await fleet.db.scalar(
         text("SELECT count(*) FROM destinations WHERE failures > 0 AND leased_until > clock_timestamp()")
     )
-    sound = await _lease(fleet, limit, seconds, failing=False)
-    failing = await _lease(fleet, max(0, SLOW_AT_ONCE - int(trying or 0)), seconds, failing=True)
+    sound = await _lease(fleet, limit, OF_OWNER, seconds, failing=False)
+    failing = await _lease(fleet, max(0, SLOW_AT_ONCE - int(trying or 0)), SLOW_OF_OWNER, seconds, failing=True)
     return [*sound, *failing]
 
 
-async def _lease(fleet: Fleet, limit: int, seconds: float, *, failing: bool) -> Sequence[LeasedDestination]:
+async def _lease(fleet: Fleet, limit: int, most: int, seconds: float, *, failing: bool) -> Sequence[LeasedDestination]:
     rows = await fleet.db.execute(
-        text("SELECT owner_id, destination_id FROM lease_destinations(:limit, :seconds, :failing)"),
-        {"limit": limit, "seconds": seconds, "failing": failing},
+        text("SELECT owner_id, destination_id FROM lease_destinations(:limit, :most, :seconds, :failing)"),
+        {"limit": limit, "most": most, "seconds": seconds, "failing": failing},
     )
     return [LeasedDestination(row.owner_id, row.destination_id, failing) for row in rows]
 
@@ -70,3 +78,39 @@ async def give_back(fleet: Fleet, leased: Sequence[LeasedDestination]) -> None:
     """Return leases that could not be handed on, because the broker is away."""
     for each in leased:
         await release(fleet, each.owner_id, each.id)
+
+
+async def took_something(fleet: Fleet, owner_id: UUID, destination_id: UUID) -> None:
+    """Forget that a receiver failed."""
+    await fleet.db.execute(
+        text(
+            "UPDATE destinations SET failures = 0, failing_since = NULL, next_try_at = NULL"
+            " WHERE tenant_id = :owner AND id = :id"
+        ),
+        {"owner": owner_id, "id": destination_id},
+    )
+
+
+async def took_nothing(fleet: Fleet, owner_id: UUID, destination_id: UUID, wait: timedelta) -> timedelta:
+    """Leave a receiver alone for *wait*; returns for how long it has taken nothing."""
+    since = await fleet.db.scalar(
+        text("""
+            UPDATE destinations
+               SET failures = failures + 1, failing_since = coalesce(failing_since, clock_timestamp()),
+                   next_try_at = clock_timestamp() + :wait
+             WHERE tenant_id = :owner AND id = :id RETURNING clock_timestamp() - failing_since
+        """),
+        {"wait": wait, "owner": owner_id, "id": destination_id},
+    )
+    return since or timedelta(0)
+
+
+async def pause(fleet: Fleet, owner_id: UUID, destination_id: UUID, wait: timedelta) -> None:
+    """Leave a destination alone for *wait* and try it with one thing at a time then; its receiver is not to blame."""
+    await fleet.db.execute(
+        text(
+            "UPDATE destinations SET failures = greatest(failures, 1), next_try_at = clock_timestamp() + :wait"
+            " WHERE tenant_id = :owner AND id = :id"
+        ),
+        {"wait": wait, "owner": owner_id, "id": destination_id},
+    )

@@ -37,14 +37,11 @@ async def complete_receipts(database: Database, means: Means) -> int:
 
 
 async def _complete_those_of(database: Database, tenant: TenantRef, means: Means, origin: Origin) -> int:
-    """Each in a transaction of its own: whoever holds several messages waits for nobody who holds them in turn."""
     completed, last = 0, None
     while True:
         async with open_work(database, tenant, SYSTEM, origin) as work:
             found = await endings.overdue(work, after=last)
-        for each in found:
-            async with open_work(database, tenant, SYSTEM, origin) as work:
-                completed += await endings.complete_receipt(work, each, means)
+            completed += await endings.complete_receipts(work, found, means)
         if not found:
             return completed
         last = found[-1]

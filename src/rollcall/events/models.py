@@ -46,6 +46,8 @@ class DestinationRow(Base):
     """Removed ones stay until what they were told has been forgotten."""
     failures: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     """How often in a row nothing at all could be delivered."""
+    failing_since: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """Since when its receiver has taken nothing of what it was asked to take."""
     next_try_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     """Until when a receiver that takes nothing is left alone."""
     leased_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
@@ -58,8 +60,7 @@ class Delivery(Base):
     __table_args__ = (
         CheckConstraint("state IN ('pending', 'delivered', 'dead', 'cancelled')", name="state"),
         ForeignKeyConstraint(["tenant_id", "message_id"], ["outbox.tenant_id", "outbox.id"], ondelete="CASCADE"),
-        Index("ux_deliveries_once", "tenant_id", "destination_id", "message_id", unique=True),
-        Index("ix_deliveries_message", "tenant_id", "message_id"),
+        Index("ix_deliveries_message", "tenant_id", "message_id", "destination_id", unique=True),
         Index("ix_deliveries_log", "destination_tenant_id", "destination_id", "id"),
         Index(
             "ix_deliveries_due",
@@ -70,7 +71,7 @@ class Delivery(Base):
             postgresql_where=_PENDING,
         ),
         Index(
-            "ix_deliveries_line",
+            "ix_deliveries_turn",
             "destination_tenant_id",
             "destination_id",
             "tenant_id",

@@ -15,6 +15,7 @@ import structlog
 
 from rollcall import logging
 from rollcall.events.addresses import AddressRules, DestinationRefused, JudgingBackend, read_url
+from rollcall.events.connections import Connections
 from rollcall.events.kinds import Outgoing
 
 log = structlog.get_logger(__name__)
@@ -58,13 +59,7 @@ class Sender:
     def __init__(self, rules: AddressRules, *, seconds: float, trust: ssl.SSLContext | None = None) -> None:
         self._rules = rules
         self._seconds = seconds
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=trust or ssl.create_default_context(),
-            max_connections=None,
-            max_keepalive_connections=50,
-            keepalive_expiry=15,
-            network_backend=JudgingBackend(rules),
-        )
+        self._connections = Connections(JudgingBackend(rules), trust or ssl.create_default_context())
 
     @property
     def seconds(self) -> float:
@@ -73,7 +68,7 @@ class Sender:
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._pool.aclose()
+        await self._connections.close()
 
     async def post(self, outgoing: Outgoing) -> Answer:
         """Make a call; whatever happens, there is an answer."""
@@ -107,21 +102,21 @@ class Sender:
             **{name.lower(): value for name, value in outgoing.headers.items()},
             "content-length": str(len(outgoing.body)),
         }
-        url = httpcore.URL(
-            scheme=target.scheme.encode(),
-            host=target.host.encode(),
-            port=target.port,
-            target=target.path.encode(),
-        )
-        patience = dict.fromkeys(("connect", "read", "write", "pool"), self._seconds)
-        async with self._pool.stream(
+        request = httpcore.Request(
             "POST",
-            url,
+            httpcore.URL(
+                scheme=target.scheme.encode(), host=target.host.encode(), port=target.port, target=target.path.encode()
+            ),
             headers=[(name.encode(), value.encode()) for name, value in headers.items()],
             content=outgoing.body,
-            extensions={"timeout": patience},
-        ) as response:
-            return response.status, _plain(response.headers), await _beginning(response)
+            extensions={"timeout": dict.fromkeys(("connect", "read", "write", "pool"), self._seconds)},
+        )
+        async with self._connections.lent(target.scheme, target.host, target.port) as connection:
+            response = await connection.handle_async_request(request)
+            try:
+                return response.status, _plain(response.headers), await _beginning(response)
+            finally:
+                await response.aclose()
 
 
 async def _beginning(response: Any) -> bytes:

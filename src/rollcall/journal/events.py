@@ -242,6 +242,39 @@ class SessionClosed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ConsoleCodeIssued(Event):
+    """Ops made a code that lets somebody into the console once."""
+
+    topic = "console.code_issued"
+    announced = False
+    code_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleCodeWithdrawn(Event):
+    topic = "console.code_withdrawn"
+    announced = False
+    code_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleSignedIn(Event):
+    """Somebody signed in to the console: with this code, or else with a passkey."""
+
+    topic = "console.signed_in"
+    announced = False
+    session_id: UUID
+    code_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleSignedOut(Event):
+    topic = "console.signed_out"
+    announced = False
+    session_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
 class PasskeyRegistered(Event):
     topic = "passkey.registered"
     passkey_id: UUID
@@ -318,7 +351,7 @@ class DestinationEnabled(Event):
 
 @dataclass(frozen=True, slots=True)
 class DestinationDisabled(Event):
-    """Nothing more is sent there, because somebody said so or because it answered that it is gone."""
+    """Nothing more is sent there: somebody said so, or it answered that it is gone, or took nothing for a week."""
 
     topic = "destination.disabled"
     destination_id: UUID

@@ -6,8 +6,8 @@ What outside destinations hear is fanned out from here into deliveries of their 
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import func, select, text, update
@@ -61,7 +61,8 @@ async def lease(fleet: Fleet, *, limit: int, seconds: float) -> Sequence[Leased]
         """),
         {"limit": limit, "seconds": seconds},
     )
-    return [Leased(row.tenant_id, row.id, row.topic, row.request_id, row.attempts) for row in rows]
+    leased = [Leased(row.tenant_id, row.id, row.topic, row.request_id, row.attempts) for row in rows]
+    return sorted(leased, key=lambda each: each.id)
 
 
 async def give_back(fleet: Fleet, messages: Sequence[Leased]) -> None:
@@ -100,10 +101,11 @@ async def fail(work: Work, message_id: UUID, error: str) -> None:
     if message is None:
         return
     message.last_error = error[:2000]
-    if work.now - message.created_at > GIVE_UP_AFTER:
-        message.dead_at = work.now
+    now = cast("datetime", await work.db.scalar(select(func.clock_timestamp())))
+    if now - message.created_at > GIVE_UP_AFTER:
+        message.dead_at = now
     else:
-        message.next_try_at = work.now + backoff(message.attempts, jitter=secrets.randbelow(1000) / 1000)
+        message.next_try_at = now + backoff(message.attempts, jitter=secrets.randbelow(1000) / 1000)
 
 
 def backoff(attempts: int, *, jitter: float) -> timedelta:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
+from uuid import UUID
 
 import structlog
 from kombu.exceptions import OperationalError
@@ -29,10 +30,13 @@ from rollcall.worker.tasks import DELIVER, LISTENERS
 
 log = structlog.get_logger(__name__)
 
-BATCH = 100
-QUEUED_AT_MOST = 200
-"""Departures that wait in the broker; more wait in PostgreSQL. Those whose lease ran out there would be published
-again, and whoever left after them would wait behind both."""
+BATCH = 200
+"""Departures, or destinations, that are leased at a time."""
+TOGETHER = 50
+"""Departures of a tenant that are settled together."""
+QUEUED_AT_MOST = 100
+"""Tasks of departures in the broker from which on it is given no more; others wait in PostgreSQL. Those whose lease ran
+out in the broker would be published again, and whoever left after them would wait behind both."""
 FAN_OUT_BATCH = 500
 FORGET_TASKS_AFTER = 300.0
 """Seconds after which a task need not begin: others were published since. Clocks may differ by less."""
@@ -70,52 +74,64 @@ class _Call:
     """A task to publish, and what was leased for it."""
 
     task: str
-    arguments: tuple[str, ...]
+    arguments: tuple[object, ...]
     queue: str
-    leased: Leased | LeasedDestination
+    leased: Sequence[Leased] | LeasedDestination
     expires: float
     """Seconds; later than that nobody needs to begin it."""
 
 
 async def hand_over(database: Database, celery: Any, redis: Redis, settings: Settings) -> int:
-    """Fan new messages out, then publish a task for each departure to settle and each destination to look after.
+    """Fan new messages out, then publish tasks for the departures to settle and each destination to look after.
 
     Returns how much was done, or 0 when the broker is away.
     """
     seconds = settings.outbox_lease_seconds
     async with open_fleet(database, SYSTEM, _ORIGIN) as fleet:
         fanned_out = await fanout.fan_out(fleet, limit=FAN_OUT_BATCH, heard=LISTENERS)
-    room = await _room(redis)
-    if room is None:
+    queued = await _queued(redis)
+    if queued is None:
         return 0
     async with open_fleet(database, SYSTEM, _ORIGIN) as fleet:
-        departures = await outbox.lease(fleet, limit=min(BATCH, room), seconds=seconds)
+        departures = await outbox.lease(fleet, limit=BATCH if queued < QUEUED_AT_MOST else 0, seconds=seconds)
         destinations = await fanout.lease(fleet, limit=BATCH, seconds=seconds)
-    calls = [_settling(message, seconds) for message in departures]
+    calls = [_settling(those, seconds) for those in _together(departures)]
     calls += [_delivering(each, seconds) for each in destinations]
     unsent: Sequence[_Call] = await asyncio.to_thread(_publish, celery, calls) if calls else ()
     if not unsent:
-        return max(fanned_out, len(calls))
+        return max(fanned_out, len(departures), len(destinations))
     async with open_fleet(database, SYSTEM, _ORIGIN) as fleet:
-        await outbox.give_back(fleet, [call.leased for call in unsent if isinstance(call.leased, Leased)])
-        await fanout.give_back(fleet, [call.leased for call in unsent if isinstance(call.leased, LeasedDestination)])
+        for call in unsent:
+            if isinstance(call.leased, LeasedDestination):
+                await fanout.give_back(fleet, [call.leased])
+            else:
+                await outbox.give_back(fleet, call.leased)
     return 0
 
 
-async def _room(redis: Redis) -> int | None:
-    """How many departures the broker may be given now; ``None`` when it is away."""
+async def _queued(redis: Redis) -> int | None:
+    """How many tasks of departures wait in the broker; ``None`` when it is away."""
     try:
         # The client types the answer of its two kinds together.
         queued: Any = await cast("Any", redis.llen(REVOCATION))
     except (RedisError, OSError) as error:
         log.warning("the broker is away; what is due waits", error=str(error))
         return None
-    return max(0, QUEUED_AT_MOST - int(queued))
+    return int(queued)
 
 
-def _settling(message: Leased, seconds: float) -> _Call:
-    arguments = (str(message.tenant_id), str(message.id), message.request_id)
-    return _Call(LISTENERS[message.topic], arguments, REVOCATION, message, max(seconds, FORGET_TASKS_AFTER))
+def _together(messages: Sequence[Leased]) -> Sequence[Sequence[Leased]]:
+    """Departures in batches, each of one tenant, in the order in which the tenants come."""
+    tenants: dict[tuple[UUID, str], list[Leased]] = {}
+    for message in messages:
+        tenants.setdefault((message.tenant_id, message.topic), []).append(message)
+    return [those[first : first + TOGETHER] for those in tenants.values() for first in range(0, len(those), TOGETHER)]
+
+
+def _settling(messages: Sequence[Leased], seconds: float) -> _Call:
+    departures = [(str(message.id), message.request_id) for message in messages]
+    arguments = (str(messages[0].tenant_id), departures)
+    return _Call(LISTENERS[messages[0].topic], arguments, REVOCATION, messages, max(seconds, FORGET_TASKS_AFTER))
 
 
 def _delivering(destination: LeasedDestination, seconds: float) -> _Call:

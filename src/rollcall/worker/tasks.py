@@ -1,5 +1,6 @@
 """Celery's tasks: each opens its work, calls a domain function, and is done. All of them may run twice."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
@@ -8,7 +9,6 @@ from uuid import UUID
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from rollcall.access import receipts
 from rollcall.db import Database, DatabaseError
 from rollcall.events import delivering, endings
 from rollcall.events import housekeeping as events_housekeeping
@@ -22,49 +22,65 @@ log = structlog.get_logger(__name__)
 _AWAY = (SQLAlchemyError, OSError, *DatabaseError)
 """What is raised while the database is away, or when it refuses."""
 
-SETTLE_DEPARTURE = "rollcall.settle_departure"
+SETTLE_DEPARTURES = "rollcall.settle_departures"
 DELIVER = "rollcall.deliver"
 KEEP_HOUSE = "rollcall.keep_house"
 
-LISTENERS = {"user.deactivated": SETTLE_DEPARTURE}
+LISTENERS = {"user.deactivated": SETTLE_DEPARTURES}
 """Which task hears of which event; what nobody listens to is done as soon as it has been fanned out."""
 
 
 def register(app: Any) -> None:
     """Make the tasks known to *app*."""
-    app.task(name=SETTLE_DEPARTURE)(settle_departure)
+    app.task(name=SETTLE_DEPARTURES)(settle_departures)
     app.task(name=DELIVER)(deliver)
     app.task(name=KEEP_HOUSE)(keep_house)
 
 
-def settle_departure(tenant_id: str, message_id: str, request_id: str) -> None:
-    """Purge what a departed person left and write the receipt."""
-    structlog.contextvars.bind_contextvars(request_id=request_id, message_id=message_id)
-    tenant, message = TenantRef(UUID(tenant_id), ""), UUID(message_id)
-    origin = Origin(request_id=request_id)
+def settle_departures(tenant_id: str, departures: Sequence[tuple[str, str]]) -> None:
+    """Purge what departed people of a tenant left, and write their receipts.
 
-    async def settle(database: Database) -> bool:
+    Each departure is given by its message and the request it came from. They are settled together; when that does not
+    work, each by itself, so that one that can't be settled holds up no other.
+    """
+    tenant = TenantRef(UUID(tenant_id), "")
+    try:
+        _settle(tenant, departures)
+    except Exception:
+        log.warning("departures not settled together; each is tried by itself", exc_info=True)
+        with suppress(*_AWAY):  # then the leases run out, and the relay hands the messages out again
+            for each in departures:
+                _settle_alone(tenant, each)
+
+
+def _settle(tenant: TenantRef, departures: Sequence[tuple[str, str]]) -> None:
+    origin = Origin(request_id=departures[-1][1])
+
+    async def settle(database: Database) -> Sequence[UUID]:
         async with open_work(database, tenant, SYSTEM, origin) as work:
-            settled = await receipts.settle(work, message)
-            await endings.complete_receipt(work, message, runtime().means)
-            return settled
+            return await endings.settle(work, [UUID(message) for message, _ in departures], runtime().means)
+
+    settled = {str(message) for message in runtime().run(settle)}
+    for message, request_id in departures:
+        said = "departure settled" if message in settled else "departure had been settled before"
+        log.info(said, request_id=request_id, message_id=message)
+
+
+def _settle_alone(tenant: TenantRef, departure: tuple[str, str]) -> None:
+    message, request_id = departure
 
     async def note(database: Database) -> None:
-        async with open_work(database, tenant, SYSTEM, origin) as work:
-            await outbox.fail(work, message, failure)
-
-    failure = ""
+        async with open_work(database, tenant, SYSTEM, Origin(request_id=request_id)) as work:
+            await outbox.fail(work, UUID(message), failure)
 
     try:
-        settled = runtime().run(settle)
-        log.info("departure settled" if settled else "departure had been settled before")
+        _settle(tenant, [departure])
     except Exception as error:
-        log.warning("departure not settled; it will be tried again", exc_info=True)
+        log.warning(
+            "departure not settled; it will be tried again", request_id=request_id, message_id=message, exc_info=True
+        )
         failure = f"{type(error).__name__}: {error}"
-        with suppress(*_AWAY):  # then the lease runs out, and the relay hands the message out again
-            runtime().run(note)
-    finally:
-        structlog.contextvars.clear_contextvars()
+        runtime().run(note)
 
 
 def deliver(owner_id: str, destination_id: str) -> None:

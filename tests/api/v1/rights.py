@@ -197,7 +197,7 @@ async def _receipt(tenant: Tenant, _known: Known) -> str:
         )
         message = (await work.db.scalars(left)).one()
         assert await receipts.settle(work, message)
-        assert await receipts.complete(work, state.sealer, message, [], issuer=state.public_url)
+        assert await receipts.complete(work, state.sealer, {message: []}, issuer=state.public_url)
     return str(message)
 
 

@@ -9,6 +9,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from pydantic import BaseModel, Field
 
 from rollcall.access import sessions
+from rollcall.access.sessions import Purpose
 from rollcall.api.v1.bodies import Body
 from rollcall.api.v1.callers import ADMINS, ANYBODY, TenantWork, tenant_work, uuid_of
 from rollcall.directory import linking, people
@@ -75,6 +76,7 @@ class SessionView(BaseModel):
     """An open session, without what opens it."""
 
     id: UUID
+    purpose: Purpose = Field(description="`product` for those that your product opened; others are the console's")
     label: str | None
     created_at: datetime
     expires_at: datetime

@@ -1,0 +1,67 @@
+"""The page about oneself: who I am here, and my ways in, each with the way to end it."""
+
+from typing import Any
+
+from litestar import Request, Response, get
+from litestar.params import FromQuery
+
+from rollcall.access import passkeys, personal_tokens, sessions
+from rollcall.access.authenticators import RelyingParty
+from rollcall.access.sessions import Purpose
+from rollcall.console.visitors import PersonWork, page_for, person_work, signed_in, visitor
+
+A_PAGE_OF_SESSIONS = 10
+
+SAID = {
+    "passkey-added": ("passkeys", "The passkey is added. You can sign in with it from now on."),
+    "passkey-removed": ("passkeys", "The passkey is removed. It opens nothing any more."),
+    "session-closed": ("sessions", "The session is closed."),
+    "others-closed": ("sessions", "You are signed out everywhere else."),
+    "token-closed": ("tokens", "The token is closed. Whatever used it is refused from now on."),
+}
+"""What was done, and the section that says so: the one that the page is opened at."""
+
+OPENS = {
+    Purpose.PRODUCT: "the product",
+    Purpose.CONSOLE: "this console",
+    Purpose.CONSOLE_CODE: "this console, once; nobody has entered it yet",
+}
+
+
+@get("/account", guards=[signed_in], dependencies={"work": person_work}, name="console_account")
+async def account_page(
+    request: Request[Any, Any, Any],
+    work: PersonWork,
+    page: FromQuery[str] = "1",
+    done: FromQuery[str | None] = None,
+) -> Response[str]:
+    """Who I am here, and my ways in."""
+    person, party = visitor(request).account_id, _party(request)
+    total = await sessions.count(work, person)
+    pages = max(1, -(-total // A_PAGE_OF_SESSIONS))
+    number = min(_number(page), pages)
+    shown = await sessions.of_person(work, person, limit=A_PAGE_OF_SESSIONS, offset=(number - 1) * A_PAGE_OF_SESSIONS)
+    return page_for(
+        request,
+        "account/page.html",
+        scripted=party is not None,
+        origin=None if party is None else party.origins[0],
+        passkeys=await passkeys.of_person(work, person),
+        most_passkeys=passkeys.MOST_LIVE,
+        sessions=shown,
+        opens={row.id: OPENS[Purpose(row.purpose)] for row in shown},
+        sessions_total=total,
+        number=number,
+        pages=pages,
+        tokens=await personal_tokens.live_of_person(work, person),
+        done=SAID.get(done or "", ("", "")),
+    )
+
+
+def _party(request: Request[Any, Any, Any]) -> RelyingParty | None:
+    return request.app.state.own_party
+
+
+def _number(page: str) -> int:
+    """The page that an address asks for; the first for what is none."""
+    return max(1, int(page)) if page.isascii() and page.isdecimal() and len(page) < 6 else 1

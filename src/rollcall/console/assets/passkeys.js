@@ -1,0 +1,122 @@
+"use strict";
+// Passkeys: the button that signs in, and the one that adds a passkey. Each asks us for a challenge, has the browser
+// answer it, and brings us the answer. Without this script, or without passkeys, the rest of the page works as it is.
+
+(() => {
+  const part = document.querySelector("[data-passkeys]");
+  const message = part.querySelector("[data-message]");
+  const button = part.querySelector("[data-passkey-button]");
+  const form = button.form;
+
+  const bytes = (text) => Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (c) => c.charCodeAt(0));
+  const text = (buffer) =>
+    btoa(String.fromCharCode(...new Uint8Array(buffer)))
+      .replace(/\+/g, "-")
+      .replace(/\//g, "_")
+      .replace(/=+$/, "");
+
+  const say = (words, tone) => {
+    message.textContent = words;
+    message.className = `said ${tone}`;
+  };
+
+  const call = async (address, body) => {
+    const answer = await fetch(address, {
+      method: "POST",
+      headers: {
+        Accept: "application/json",
+        "Content-Type": "application/json",
+        "X-CSRFToken": form.elements._csrf_token.value,
+      },
+      body: JSON.stringify(body),
+    });
+    const told = await answer.json().catch(() => ({}));
+    if (!answer.ok) {
+      throw new Error(told.detail || `The server answered ${answer.status}. Try again in a while.`);
+    }
+    return told;
+  };
+
+  const withBytes = (options) => {
+    const given = { ...options, challenge: bytes(options.challenge) };
+    if (options.user) given.user = { ...options.user, id: bytes(options.user.id) };
+    for (const list of ["excludeCredentials", "allowCredentials"]) {
+      if (options[list]) given[list] = options[list].map((each) => ({ ...each, id: bytes(each.id) }));
+    }
+    return given;
+  };
+
+  const withText = (credential) => {
+    const made = credential.response;
+    const response = { clientDataJSON: text(made.clientDataJSON) };
+    for (const name of ["attestationObject", "authenticatorData", "signature", "userHandle"]) {
+      if (made[name]) response[name] = text(made[name]);
+    }
+    if (made.getTransports) response.transports = made.getTransports();
+    return {
+      id: credential.id,
+      rawId: text(credential.rawId),
+      type: credential.type,
+      response,
+      clientExtensionResults: {},
+    };
+  };
+
+  const reasons = {
+    NotAllowedError: "Nothing was done: it was called off, took too long, or this device holds no fitting passkey.",
+    InvalidStateError: "This device holds a passkey of yours already.",
+    SecurityError: "The browser gives this address no passkeys. Whoever runs Rollcall can see to that.",
+  };
+
+  const ceremonies = {
+    async get() {
+      const workspace = form.elements.workspace.value;
+      const begun = await call("/console/sign-in/passkey/begin", { workspace });
+      const credential = await navigator.credentials.get({ publicKey: withBytes(begun.options) });
+      say("Signing in …", "quiet");
+      return call("/console/sign-in/passkey", { workspace, challenge: begun.challenge, credential: withText(credential) });
+    },
+    async create() {
+      const begun = await call("/console/account/passkeys/begin", {});
+      const credential = await navigator.credentials.create({ publicKey: withBytes(begun.options) });
+      say("Adding the passkey …", "quiet");
+      return call("/console/account/passkeys", {
+        challenge: begun.challenge,
+        credential: withText(credential),
+        label: form.elements.label.value,
+      });
+    },
+  };
+
+  const go = (address) => {
+    const next = new URL(address, location.href);
+    const here = next.pathname === location.pathname && next.search === location.search;
+    location.assign(next);
+    if (here) location.reload();
+  };
+
+  const perform = async (event) => {
+    event.preventDefault();
+    if (button.name === "get" && !form.elements.workspace.reportValidity()) return;
+    button.disabled = true;
+    say("Your browser or device asks you now.", "quiet");
+    try {
+      go((await ceremonies[button.name]()).next);
+    } catch (wrong) {
+      say(reasons[wrong.name] || wrong.message, "bad");
+      button.disabled = false;
+      button.focus();
+    }
+  };
+
+  if (location.origin !== part.dataset.origin) {
+    say(`Passkeys work at ${part.dataset.origin} only. Open the console there.`, "notice");
+  } else if (!window.PublicKeyCredential) {
+    say("This browser has no passkeys.", "notice");
+  } else {
+    part.querySelector("[data-needs-passkeys]").hidden = false;
+    if (button.type === "submit") form.addEventListener("submit", perform);
+    else button.addEventListener("click", perform);
+    addEventListener("pageshow", () => (button.disabled = false));
+  }
+})();

@@ -1,0 +1,180 @@
+"""Signing in to the console: with a passkey, or the first time with a code; and signing out.
+
+To a stranger every way of not getting in looks alike: no such workspace, nobody there, gone, used, too late.
+"""
+
+from secrets import token_bytes
+from typing import Any
+from uuid import UUID, uuid4
+
+from litestar import Request, Response, get, post
+from litestar.params import FromQuery, JSONBody
+from pydantic import BaseModel, Field
+
+from rollcall.access import authenticators, challenges, passkeys, sessions, sign_in_codes
+from rollcall.access.authenticators import RelyingParty
+from rollcall.access.console_sessions import LIFETIME
+from rollcall.access.passkeys import SignInRefused
+from rollcall.access.sessions import NewSession, Purpose
+from rollcall.access.sign_in_codes import CodeRefused
+from rollcall.console.browsers import browser_named
+from rollcall.console.cookies import WORKSPACE, no_session, session_cookie, workspace_cookie
+from rollcall.console.own import ACCOUNT
+from rollcall.console.requests import AnyRequest, form_field, origin, see, source_of, told
+from rollcall.console.visitors import STRANGER, page_for, signed_in, strangers_work, visitor, visitor_if_any, work_of
+from rollcall.errors import Forbidden, NotFound, PersonInactive, Refusal
+from rollcall.tenancy import tenants
+from rollcall.work import TenantRef, Work, open_fleet
+
+PAGE = "/console/sign-in"
+
+SAID = {
+    "signed-out": "You have signed out.",
+}
+
+
+class SignInWanted(BaseModel):
+    """Somebody is about to sign in with a passkey."""
+
+    workspace: str = Field(max_length=200)
+
+
+class SignInAnswered(BaseModel):
+    """What their authenticator made of it."""
+
+    workspace: str = Field(max_length=200)
+    challenge: UUID
+    credential: dict[str, Any]
+
+
+def sign_in_page(
+    request: AnyRequest,
+    *,
+    status_code: int = 200,
+    workspace: str | None = None,
+    notice: str | None = None,
+    alert: str | None = None,
+) -> Response[str]:
+    """The page to sign in, for whoever is to be sent there."""
+    party: RelyingParty | None = request.app.state.own_party
+    return page_for(
+        request,
+        "sign_in/page.html",
+        status_code=status_code,
+        scripted=party is not None,
+        workspace=request.cookies.get(WORKSPACE, "")[:63] if workspace is None else workspace[:63],
+        origin=None if party is None else party.origins[0],
+        minutes=int(sign_in_codes.PATIENCE.total_seconds() // 60),
+        notice=notice,
+        alert=alert,
+    )
+
+
+@get("/sign-in", name="console_sign_in")
+async def sign_in(
+    request: Request[Any, Any, Any], workspace: FromQuery[str | None] = None, done: FromQuery[str | None] = None
+) -> Response[Any]:
+    """Choose a workspace and a way to sign in; whoever is signed in already is led on."""
+    if await visitor_if_any(request) is not None:
+        return see(ACCOUNT)
+    return sign_in_page(request, workspace=workspace, notice=SAID.get(done or ""))
+
+
+@post("/sign-in", status_code=200, name="console_enter_code")
+async def enter_code(request: Request[Any, Any, Any]) -> Response[Any]:
+    """Sign in with a code."""
+    workspace, code = await form_field(request, "workspace"), await form_field(request, "code")
+    try:
+        request.app.state.attempts.check(source_of(request))
+        tenant = await _tenant(request, workspace)
+        if tenant is None:
+            raise CodeRefused
+        async with strangers_work(request, tenant) as work:
+            new = await sign_in_codes.enter(work, code, lifetime=LIFETIME, label=_browser(request))
+    except Refusal as refusal:
+        _count(request)
+        return sign_in_page(request, status_code=refusal.status, workspace=workspace, alert=refusal.detail)
+    return see(ACCOUNT, *_cookies(request, tenant, new))
+
+
+@post("/sign-in/passkey/begin", status_code=200, name="console_begin_sign_in")
+async def begin_sign_in(request: Request[Any, Any, Any], data: JSONBody[SignInWanted]) -> Response[dict[str, Any]]:
+    """Begin to sign in with a passkey; answered alike whether there is such a workspace or not."""
+    request.app.state.attempts.check(source_of(request))
+    party = _party(request)
+    tenant = await _tenant(request, data.workspace)
+    if tenant is None:
+        options = authenticators.sign_in_options(party, challenge=token_bytes(32), milliseconds=challenges.MILLISECONDS)
+        return told({"challenge": str(uuid4()), "options": options})
+    async with strangers_work(request, tenant) as work:
+        begun = await passkeys.begin_sign_in(work, party)
+    return told({"challenge": str(begun.id), "options": begun.options})
+
+
+@post("/sign-in/passkey", status_code=200, name="console_finish_sign_in")
+async def finish_sign_in(request: Request[Any, Any, Any], data: JSONBody[SignInAnswered]) -> Response[dict[str, Any]]:
+    """Sign in whoever's authenticator signed."""
+    request.app.state.attempts.check(source_of(request))
+
+    async def on_refusal(work: Work, refusal: Refusal) -> None:
+        await passkeys.after_refusal(work, data.challenge, refusal)
+
+    try:
+        tenant = await _tenant(request, data.workspace)
+        if tenant is None:
+            raise SignInRefused
+        async with strangers_work(request, tenant, on_refusal) as work:
+            new = await passkeys.finish_sign_in(
+                work,
+                _party(request),
+                challenge_id=data.challenge,
+                answer=data.credential,
+                lifetime=LIFETIME,
+                label=_browser(request),
+                purpose=Purpose.CONSOLE,
+            )
+    except (SignInRefused, Forbidden, NotFound, PersonInactive):
+        _count(request)
+        raise SignInRefused from None
+    return told({"next": ACCOUNT}, *_cookies(request, tenant, new))
+
+
+@post("/sign-out", status_code=200, guards=[signed_in], name="console_sign_out")
+async def sign_out(request: Request[Any, Any, Any]) -> Response[Any]:
+    """Close this session."""
+    somebody = visitor(request)
+    async with work_of(request) as work:
+        await sessions.close(work, somebody.session_id, account_id=somebody.account_id)
+    return see(f"{PAGE}?done=signed-out", no_session(request))
+
+
+def _cookies(request: AnyRequest, tenant: TenantRef, new: NewSession) -> tuple[Any, ...]:
+    return session_cookie(request, new), workspace_cookie(request, tenant.slug)
+
+
+async def _tenant(request: AnyRequest, workspace: str) -> TenantRef | None:
+    """The workspace of that name, if there is one."""
+    name = workspace.strip().lower()
+    if not tenants.SLUG.fullmatch(name):
+        return None
+    async with open_fleet(request.app.state.database, STRANGER, origin(request)) as fleet:
+        try:
+            return tenants.ref(await tenants.find(fleet, name))
+        except NotFound:
+            return None
+
+
+def _party(request: AnyRequest) -> RelyingParty:
+    party: RelyingParty | None = request.app.state.own_party
+    if party is None:
+        msg = "Passkeys don't work at this address; sign in with a code."
+        raise Forbidden(msg)
+    return party
+
+
+def _browser(request: AnyRequest) -> str:
+    return browser_named(request.headers.get("user-agent", ""))
+
+
+def _count(request: AnyRequest) -> None:
+    request.app.state.door.traces.refused(source_of(request))

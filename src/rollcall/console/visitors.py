@@ -1,0 +1,119 @@
+"""Who looks at the console: anybody, or somebody who is signed in; and the work opened for them."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+from urllib.parse import urlsplit
+
+from litestar import Request, Response
+from litestar.connection import ASGIConnection
+from litestar.di import NamedDependency
+from litestar.handlers import BaseRouteHandler
+from litestar.response import Redirect
+from litestar.utils.scope.state import ScopeState
+
+from rollcall.access.authenticators import is_this_machine, pages_address
+from rollcall.access.console_sessions import NotSignedIn, SignedIn, hold, who
+from rollcall.console.cookies import session_shown
+from rollcall.console.pages import page
+from rollcall.console.requests import AnyRequest, origin, source_of
+from rollcall.errors import Refusal
+from rollcall.journal.record import record_refusal
+from rollcall.work import Actor, ActorKind, TenantRef, Work, open_work
+
+PersonWork = NamedDependency[Work]
+"""A handler's work, done by whoever is signed in, in their own tenant."""
+
+STRANGER = Actor(ActorKind.SYSTEM, "sign-in page")
+"""Somebody of whom nothing is known yet."""
+
+RefusalHook = Callable[[Work, Refusal], Awaitable[None]]
+
+
+async def signed_in(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
+    """A guard that lets those through who are signed in at this moment."""
+    request: AnyRequest = Request(connection.scope)
+    try:
+        somebody = await who(request.app.state.database.pool, session_shown(request))
+    except NotSignedIn as nobody:
+        if nobody.ended:
+            request.app.state.door.traces.refused(source_of(request))
+        raise
+    connection.scope["state"]["visitor"] = somebody
+
+
+def visitor(request: AnyRequest) -> SignedIn:
+    """Who is signed in, as the guard found out."""
+    return request.scope["state"]["visitor"]
+
+
+async def visitor_if_any(request: AnyRequest) -> SignedIn | None:
+    """Who is signed in, on a page for everybody."""
+    try:
+        return await who(request.app.state.database.pool, session_shown(request))
+    except NotSignedIn:
+        return None
+
+
+async def person_work(request: Request[Any, Any, Any]) -> AsyncGenerator[Work]:
+    """The work of somebody who is signed in. If it changes anything they are still signed in when it is committed."""
+    async with work_of(request) as work:
+        if request.method != "GET":
+            await hold(work, visitor(request))
+        yield work
+
+
+def work_of(request: AnyRequest, also: RefusalHook | None = None) -> AbstractAsyncContextManager[Work]:
+    """Work whose refusal stands in the audit, and of which *also* may keep something."""
+    somebody = visitor(request)
+
+    async def on_refusal(work: Work, refusal: Refusal) -> None:
+        action = f"console.{request.route_handler.handler_name}"
+        await record_refusal(work, action=action, status=refusal.status, detail=refusal.detail)
+        if also is not None:
+            await also(work, refusal)
+
+    database = request.app.state.database
+    return open_work(database, somebody.tenant, somebody.actor, origin(request), on_refusal=on_refusal)
+
+
+def strangers_work(
+    request: AnyRequest, tenant: TenantRef, on_refusal: RefusalHook | None = None
+) -> AbstractAsyncContextManager[Work]:
+    """Work for somebody who is about to sign in."""
+    return open_work(request.app.state.database, tenant, STRANGER, origin(request), on_refusal=on_refusal)
+
+
+def page_for(
+    request: AnyRequest, template: str, *, status_code: int = 200, scripted: bool = False, **facts: object
+) -> Response[str]:
+    """A page with forms, for whoever looks at it."""
+    return page(
+        template,
+        status_code=status_code,
+        scripted=scripted,
+        csrf_token=csrf_token(request),
+        visitor=request.scope["state"].get("visitor"),
+        **facts,
+    )
+
+
+def csrf_token(request: AnyRequest) -> str:
+    """What a form has to send back."""
+    token = ScopeState.from_scope(request.scope).csrf_token
+    return token if isinstance(token, str) else ""
+
+
+async def by_name(request: AnyRequest) -> Response[Any] | None:
+    """Lead whoever opened the console by a number of this machine to its name: passkeys are for names only."""
+    asked = urlsplit(f"//{request.headers.get('host', '')}")
+    try:
+        host, port = asked.hostname or "", asked.port
+    except ValueError:
+        return None
+    name = urlsplit(pages_address(request.app.state.public_url))
+    if request.method != "GET" or not is_this_machine(host) or name.hostname != "localhost":
+        return None
+    query = request.scope["query_string"].decode("latin-1")
+    address = f"{name.scheme}://localhost{f':{port}' if port else ''}{request.scope['path']}"
+    return Redirect(f"{address}?{query}" if query else address, status_code=307)

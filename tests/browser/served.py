@@ -1,0 +1,49 @@
+"""``rollcall up`` as a newcomer runs it, and what they paste from what it prints."""
+
+import re
+import subprocess
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from journeys.conftest import rollcall_up, wait_for_ready_file
+from rollcall.engines.processes import free_port
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running installation."""
+
+    home: Path
+    ready: dict[str, Any]
+
+    @property
+    def console(self) -> str:
+        """Where the console is."""
+        return self.ready["console_url"].rstrip("/")
+
+    def code(self) -> str:
+        """A code for the admin it names: the printed line, pasted."""
+        printed = re.search(
+            r"^ +(\(\. .*rollcall console code .*\))$", (self.home / "data.out").read_text(), re.MULTILINE
+        )
+        assert printed is not None
+        made = subprocess.run(["sh", "-c", printed[1]], capture_output=True, text=True, timeout=60, check=True)
+        return made.stdout.strip()
+
+    def operator(self) -> httpx.Client:
+        """Ops."""
+        key = {"Authorization": f"Bearer {self.ready['operator_key']}"}
+        return httpx.Client(base_url=self.ready["base_url"], headers=key)
+
+
+@contextmanager
+def served(home: Path) -> Generator[Served]:
+    """An installation that ends with the block."""
+    options = ("--port", str(free_port(None)), "--ready-file", str(home / "ready.json"))
+    with rollcall_up(home / "data", *options) as process:
+        yield Served(home, wait_for_ready_file(process, home / "ready.json", home / "data.out"))
