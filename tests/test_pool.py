@@ -1,6 +1,8 @@
 """The hot paths' pool against a real server: nobody gets what is somebody else's, and nobody waits for ever."""
 
 import asyncio
+import contextlib
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -8,7 +10,7 @@ import pytest
 
 from rollcall import db
 from rollcall.cli.embedded import Engines
-from rollcall.pool import HotPool
+from rollcall.pool import PATIENCE, HotPool
 
 PID = "SELECT pg_backend_pid()"
 
@@ -36,6 +38,21 @@ async def test_more_callers_than_connections(engines: Engines) -> None:
         )
     assert [answer["n"] for answer in answers] == list(range(20))
     assert len({answer["pid"] for answer in answers}) == 3
+
+
+async def test_half_will_do(engines: Engines) -> None:
+    """As long as nobody waits long, half of the connections are used; when they are held up, the others are."""
+    async with pool_of(engines.database_url, 8) as pool:
+        pids = await asyncio.gather(*(pool.fetchval(PID) for _ in range(4)))
+        assert {await pool.fetchval(PID) for _ in range(3)} <= set(pids)
+        assert set(await asyncio.gather(*(pool.fetchval(PID) for _ in range(12)))) <= set(pids)
+        async with contextlib.AsyncExitStack() as held:
+            for _ in range(4):
+                await held.enter_async_context(pool.acquire())
+            began = time.monotonic()
+            assert await pool.fetchval(PID) not in set(pids)
+            assert PATIENCE <= time.monotonic() - began < 5
+        assert await asyncio.gather(*(pool.fetchval("SELECT 1") for _ in range(40))) == [1] * 40
 
 
 async def test_an_answer_nobody_waits_for_is_nobody_elses(engines: Engines) -> None:

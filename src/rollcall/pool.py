@@ -20,6 +20,9 @@ LONGEST_STATEMENT = 30.0
 LONGEST_REST = 300.0
 """Seconds after which a connection nobody used is not trusted: something between here and there may have dropped it."""
 
+PATIENCE = 0.02
+"""Seconds that somebody waits for one of the first half of the connections before another one is used."""
+
 _driver: Any = asyncpg
 _fetchrow: Any = _driver.Connection.fetchrow
 _fetch: Any = _driver.Connection.fetch
@@ -27,11 +30,16 @@ _fetchval: Any = _driver.Connection.fetchval
 
 
 class HotPool:
-    """Up to *size* connections, opened when they are needed; the one used last is used first."""
+    """Up to *size* connections, opened when they are needed; the one used last is used first.
+
+    As long as nobody waits longer than `PATIENCE`, half of them are used: few that are always at work cost the database
+    less for each statement than many that take turns on its processors. The others are for when some are held up.
+    """
 
     def __init__(self, url: str, size: int) -> None:
         self._url = url
         self._size = size
+        self._usual = (size + 1) // 2
         self._open = 0
         self._idle: list[tuple[Any, float]] = []
         self._waiting: deque[asyncio.Future[Any]] = deque()
@@ -87,26 +95,45 @@ class HotPool:
         return answer
 
     async def _lend(self) -> Any:
+        patient = True
         while True:
-            while self._idle:
-                connection, since = self._idle.pop()
-                if not connection.is_closed() and self._clock() - since < LONGEST_REST:
-                    return connection
-                self._discard(connection)
-            if self._closed:
-                raise _driver.InterfaceError("the pool is closed")
-            if self._open < self._size:
-                return await self._connected()
-            waiting: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-            self._waiting.append(waiting)
-            try:
-                connection = await waiting
-            except asyncio.CancelledError:
-                if waiting.done() and not waiting.cancelled():  # it was handed over at the same moment
-                    self._hand_on(waiting.result())
-                raise
+            if not patient or self._open - len(self._idle) < self._usual:
+                while self._idle:
+                    connection, since = self._idle.pop()
+                    if not connection.is_closed() and self._clock() - since < LONGEST_REST:
+                        return connection
+                    self._discard(connection)
+                if self._closed:
+                    raise _driver.InterfaceError("the pool is closed")
+                if self._open < self._size:
+                    return await self._connected()
+            connection = await self._handed_over(patient=patient)
             if connection is not None:
                 return connection
+            patient = False
+
+    async def _handed_over(self, *, patient: bool) -> Any:
+        """Wait for a connection that somebody gives back; None says to look around again."""
+        loop = asyncio.get_running_loop()
+        waiting: asyncio.Future[Any] = loop.create_future()
+        if patient:
+            self._waiting.append(waiting)
+        else:
+            self._waiting.appendleft(waiting)
+        hurry = loop.call_later(PATIENCE, self._hurry, waiting)
+        try:
+            return await waiting
+        except asyncio.CancelledError:
+            if waiting.done() and not waiting.cancelled():  # it was handed over at the same moment
+                self._hand_on(waiting.result())
+            raise
+        finally:
+            hurry.cancel()
+
+    def _hurry(self, waiting: asyncio.Future[Any]) -> None:
+        """Have somebody who has waited long enough take one of the other half, if there is one."""
+        if not waiting.done() and (self._idle or self._open < self._size):
+            waiting.set_result(None)
 
     async def _connected(self) -> Any:
         self._open += 1

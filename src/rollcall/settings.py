@@ -35,7 +35,8 @@ class Settings(BaseSettings):
     """The least severe level that is logged."""
 
     database_pool_size: int = Field(default=8, ge=1, le=100)
-    """Connections a web process keeps for its hot paths; management work has half as many of its own."""
+    """Connections a web process may have for its hot paths; half of them do, unless some are held up. Management work
+    has half as many of its own."""
 
     outbox_poll_seconds: float = Field(default=0.5, gt=0, le=60)
     """How long the relay sleeps when the outbox is empty."""
