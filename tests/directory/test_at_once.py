@@ -359,3 +359,16 @@ async def test_one_permit_each(callers: Callers) -> None:
     tenant = await a_tenant(callers, rate_per_second=25, rate_burst=6)
     statuses = [(await tenant.scim.post("/Users", json=body(userName=f"p{n}"))).status_code for n in range(6)]
     assert statuses == [201] * 6
+
+
+async def test_whoever_is_refused_is_forgotten(callers: Callers) -> None:
+    """A remembered caller whose token ends is refused by the next statement, and their bodies are not read again."""
+    tenant = await a_tenant(callers)
+    person = await tenant.person()
+    assert is_remembered(tenant)
+    revoked = await callers.operator.post(f"{tenant.v1}/tokens/{tenant.token['id']}/revoke")
+    assert revoked.status_code < 300, revoked.text
+    refused(await tenant.scim.patch(f"/Users/{person['id']}", json=deactivation()), 401, saying="revoked")
+    assert not is_remembered(tenant)
+    told = await callers.operator.get(f"{tenant.v1}/people/{person['id']}")
+    assert told.json()["active"] is True

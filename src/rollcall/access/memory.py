@@ -1,4 +1,4 @@
-"""What a process remembers of callers it admitted within a second: never whether they may, which is asked every time.
+"""What a process remembers of callers it admitted lately: never whether they may, which is asked every time.
 
 It is what lets a change be worked out before the gate is asked, so that the gate and the change are one statement. The
 statement is given what was remembered and refuses as stale what is no longer so.
@@ -11,8 +11,9 @@ from uuid import UUID
 from rollcall.crypto import TokenText
 from rollcall.scim.providers import Profile
 
-SECONDS = 1.0
-"""How long a caller is remembered. Nothing takes effect later for it: the statement compares what it goes by."""
+SECONDS = 60.0
+"""How long a caller is remembered. Nothing takes effect later for it: the statement compares what it goes by, and one
+who is refused is forgotten."""
 
 MOST = 4096
 """Callers, and groups, that are remembered at a time."""
@@ -45,7 +46,7 @@ class Memory:
         self._callers[token.digest] = (time.monotonic() + SECONDS, caller)
 
     def recall(self, token: TokenText) -> Remembered | None:
-        """The caller who presented this very token within the last second."""
+        """The caller who presented this very token within the last minute."""
         until, caller = self._callers.get(token.digest, (0.0, None))
         return caller if time.monotonic() < until else None
 

@@ -208,5 +208,6 @@ async def _stands(admitted: Admitted, result: Row, deviations: tuple[str, ...]) 
             call.door.memory.forget(call.token)
             return False
         case _:
+            call.door.memory.forget(call.token)
             await gate.refuse_verdict(call, result)
     raise AssertionError("the gate's verdict has been raised")
