@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -26,6 +28,21 @@ def forget(tenant: Tenant) -> None:
 
 def is_remembered(tenant: Tenant) -> bool:
     return tenant.callers.app.state.door.memory.recall(token_of(tenant)) is not None
+
+
+@contextmanager
+def statements() -> Generator[list[str]]:
+    """What the hot paths ask the database meanwhile."""
+    asked: list[str] = []
+    through: Any = HotPool.fetchrow
+
+    async def counting(self: HotPool, query: str, *args: object) -> Any:
+        asked.append(query)
+        return await through(self, query, *args)
+
+    with pytest.MonkeyPatch.context() as patching:
+        patching.setattr(HotPool, "fetchrow", counting)
+        yield asked
 
 
 def body(**attributes: Any) -> dict[str, Any]:
@@ -243,15 +260,7 @@ async def test_one_statement_for_a_departure(callers: Callers) -> None:
     """A remembered caller's deactivation asks the database once."""
     tenant = await a_tenant(callers)
     person = await tenant.person()
-    asked: list[str] = []
-    through: Any = HotPool.fetchrow
-
-    async def counting(self: HotPool, query: str, *args: object) -> Any:
-        asked.append(query)
-        return await through(self, query, *args)
-
-    with pytest.MonkeyPatch.context() as patching:
-        patching.setattr(HotPool, "fetchrow", counting)
+    with statements() as asked:
         answer = await tenant.scim.patch(f"/Users/{person['id']}", json=deactivation())
     assert answer.json()["active"] is False
     assert len(asked) == 1
@@ -261,15 +270,7 @@ async def test_one_statement_for_a_put(callers: Callers) -> None:
     """So does a PUT that repeats names and roles."""
     tenant = await a_tenant(callers)
     person = await tenant.person("maria", displayName="Maria")
-    asked: list[str] = []
-    through: Any = HotPool.fetchrow
-
-    async def counting(self: HotPool, query: str, *args: object) -> Any:
-        asked.append(query)
-        return await through(self, query, *args)
-
-    with pytest.MonkeyPatch.context() as patching:
-        patching.setattr(HotPool, "fetchrow", counting)
+    with statements() as asked:
         answer = await tenant.scim.put(f"/Users/{person['id']}", json=body(active=True, displayName="Mary"))
     assert answer.json()["displayName"] == "Mary"
     assert len(asked) == 1
@@ -318,15 +319,7 @@ async def test_one_statement(callers: Callers) -> None:
     """A remembered caller's creation asks the database once."""
     tenant = await a_tenant(callers)
     await tenant.person()
-    asked: list[str] = []
-    through: Any = HotPool.fetchrow
-
-    async def counting(self: HotPool, query: str, *args: object) -> Any:
-        asked.append(query)
-        return await through(self, query, *args)
-
-    with pytest.MonkeyPatch.context() as patching:
-        patching.setattr(HotPool, "fetchrow", counting)
+    with statements() as asked:
         await tenant.person()
     assert len(asked) == 1
     assert "scim_create_user" in asked[0]

@@ -7,10 +7,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from directory.test_at_once import KEPT, forget, is_remembered
+from directory.test_at_once import KEPT, forget, is_remembered, statements
 from factories import DART_RULE, Callers, Tenant, a_tenant, patch_op
 from rollcall.db import Connection
-from rollcall.pool import HotPool
 from rollcall.scim.resources import GROUP_SCHEMA as GROUP
 
 
@@ -116,15 +115,7 @@ async def test_one_statement(callers: Callers) -> None:
     tenant = await a_tenant(callers)
     maria, noor = [(await tenant.person())["id"] for _ in range(2)]
     group = await make(tenant, "Readers", maria)
-    asked: list[str] = []
-    through: Any = HotPool.fetchrow
-
-    async def counting(self: HotPool, query: str, *args: object) -> Any:
-        asked.append(query)
-        return await through(self, query, *args)
-
-    with pytest.MonkeyPatch.context() as patching:
-        patching.setattr(HotPool, "fetchrow", counting)
+    with statements() as asked:
         answer = await tenant.scim.patch(f"/Groups/{group}", json=add(noor))
     assert {member["value"] for member in answer.json()["members"]} == {maria, noor}
     assert len(asked) == 1
