@@ -10,6 +10,7 @@ SHELL := /bin/sh
 ARGS ?=
 
 PIP := .venv/bin/python -m pip install -q --disable-pip-version-check --no-input
+LOCKED := $(PIP) --no-deps --require-hashes
 PROJECT := $(PIP) --no-deps --no-build-isolation -e .
 
 help: ## list these targets
@@ -57,6 +58,8 @@ clean: ## remove .venv and what tools have left; the data in .rollcall stays
 	rm -rf .venv .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
 	find src tests benchmarks migrations -name __pycache__ -type d -prune -exec rm -rf {} +
 
+# A lock file names every package there is to install, so pip has nothing to resolve (--no-deps), and what a registry
+# serves today can't change what gets installed; "pip check" says whether something is missing all the same.
 # A stamp is written when all that it stands for is installed. While packages are being installed .venv/unfinished
 # is there, and if it stays, the next run begins anew: pip takes a half-written package for a whole one.
 
@@ -69,17 +72,19 @@ dev: sound
 .venv/embedded.stamp: requirements-embedded.lock requirements-build.lock pyproject.toml
 	@echo "Installing what Rollcall needs (about a minute, once) ..."
 	@touch .venv/unfinished
-	@$(PIP) --require-hashes -r requirements-embedded.lock -r requirements-build.lock
+	@$(LOCKED) -r requirements-embedded.lock -r requirements-build.lock
 	@rm .venv/unfinished
 	@$(PROJECT)
+	@.venv/bin/python -m pip check
 	@touch $@
 
 .venv/dev.stamp: requirements-dev.lock pyproject.toml
 	@echo "Installing what developing Rollcall needs (about a minute, once) ..."
 	@touch .venv/unfinished
-	@$(PIP) --require-hashes -r requirements-dev.lock
+	@$(LOCKED) -r requirements-dev.lock
 	@rm .venv/unfinished
 	@$(PROJECT)
+	@.venv/bin/python -m pip check
 	@touch $@
 
 # The path is looked at because scripts in a moved .venv, and its way to our sources, still lead to the old place.
