@@ -126,6 +126,14 @@ def test_plain_writes_do_what_a_whole_patch_does(person: dict[str, object], step
     assert patched(kept, patch) == document(user)
 
 
+def test_labels_of_their_own() -> None:
+    """A person with a label that no standard lists can be patched, and keeps it."""
+    kept = stored({"userName": "ada", "emails": [{"value": "ada@lab.test", "type": "laboratory"}]})
+    steps = [{"op": "replace", "path": "name.givenName", "value": "Ada"}]
+    result = patched(kept, read_patch({"Operations": steps}).operations, id="1")
+    assert result["emails"] == kept["emails"] == [{"value": "ada@lab.test", "type": "laboratory"}]
+
+
 @pytest.mark.parametrize(
     "operation",
     [

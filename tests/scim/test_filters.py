@@ -154,7 +154,9 @@ def test_any_text_is_a_filter_or_invalid(text: str) -> None:
         read_filter(text)
 
 
-@pytest.mark.parametrize("text", ["(" * 10_000, "not (" * 800, "title pr and " * 300, "[" * 4_000, '"\\' * 2_000])
+@pytest.mark.parametrize(
+    "text", ["(" * 10_000, "not (" * 800, "title pr and " * 300, "[" * 4_000, '"\\' * 2_000, '"' + "\\a" * 2_000]
+)
 def test_hostile_filters_are_refused_at_once(text: str) -> None:
     """Filters made to exhaust the parser are refused before it sees them."""
     begun = time.process_time()

@@ -437,8 +437,10 @@ def test_large_patches_are_quick(operations: list[object]) -> None:
         [{"op": "remove", "path": 'members[value eq "' + "x" * 500_000}],
         [{"op": "remove", "path": "members[" + 'value eq "x" ' * 50_000}],
         [{"op": "remove", "path": "members[" + " " * 500_000}],
+        [{"op": "remove", "path": "members[" + 'value eq "x" or ' * 40_000}],
+        [{"op": "remove", "path": "members[" + ('value eq "x"' + " " * 200 + "or ") * 3_000}],
     ],
-    ids=["one list", "many lists", "terms", "open string", "no connectives", "blanks"],
+    ids=["one list", "many lists", "terms", "open string", "no connectives", "blanks", "no end", "no end, blanks"],
 )
 def test_hostile_patches_are_refused_soon(operations: list[object]) -> None:
     """A patch made to occupy a process is refused before it does."""

@@ -11,9 +11,10 @@ from typing import Final
 
 from rollcall.scim.errors import PreconditionFailed
 
-# A tag may hold commas. Some clients leave the quotes out, as they copy `meta.version` without them.
+# A tag may hold commas. Some clients leave the quotes out, as they copy `meta.version` without them; W/ by itself is
+# no tag.
 _MEMBER: Final = re.compile(
-    r'[ \t,]*+(?:W/)?+(?:"([\x21\x23-\x7e\x80-\uffff]*+)"|([^\s",]++))[ \t]*+(?:,|$)', re.IGNORECASE
+    r'[ \t,]*(?:W/|(?!W/))(?:"([\x21\x23-\x7e\x80-\uffff]*)"|([^\s",]+))[ \t]*(?:,|$)', re.IGNORECASE
 )
 _ANY: Final = "*"
 

@@ -26,9 +26,10 @@ from rollcall.scim.values import Habit, Reading, Unknown, read_object, read_valu
 
 _PATCH_SCHEMA: Final = str(PatchOp.__schema__)
 _PREFIX: Final = f"{GROUP_SCHEMA.lower()}:"
-_VALUE: Final = r'\s*+value\s++eq\s++"([^"\\\x00-\x1f]*+)"\s*+'
-_CHOSEN: Final = re.compile(rf"members\[{_VALUE}(?:or\s{_VALUE})*+\]", re.IGNORECASE)
-_QUOTED: Final = re.compile(r'"([^"]*+)"')
+# Each part ends where the next begins and can't be divided otherwise, so that failing takes linear time too.
+_VALUE: Final = r'\s*value\s+eq\s+"[^"\\\x00-\x1f]*"\s*'
+_CHOSEN: Final = re.compile(rf"members\[{_VALUE}(?:or\s{_VALUE})*\]", re.IGNORECASE)
+_QUOTED: Final = re.compile(r'"([^"]*)"')
 
 
 @dataclass(frozen=True, slots=True)

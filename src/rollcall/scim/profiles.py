@@ -164,12 +164,15 @@ POLICY: Final = ScimPolicy(
 """What scim2-models is told of the table; the rest has been rewritten before it reads anything."""
 
 _QUOTED_OR_NOT: Final = re.compile(
-    r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?'
-    r"|(?<=\s)(?P<operator>(?:eq|ne|co|sw|ew|gt|ge|lt|le)\s++)"
-    r'(?!(?:true|false|null)(?:[\s()\[\]]|$))(?P<value>[^\s"()\[\]]++(?:\s++(?!(?:and|or)\s)[^\s"()\[\]]++)*+)',
+    r'"[^"\\]*(?:\\.[^"\\]*)*"?'
+    r"|(?<=\s)(?P<operator>(?:eq|ne|co|sw|ew|gt|ge|lt|le)\s+)"
+    r'(?!(?:true|false|null)(?:[\s()\[\]]|$))(?P<value>[^\s"()\[\]]+(?:\s+(?!(?:and|or)\s)[^\s"()\[\]]+)*)',
     re.IGNORECASE | re.DOTALL,
 )
-"""A string, which stays as it is, or a comparison with a value that is none."""
+"""A string, which stays as it is, or a comparison with a value that is none.
+
+What follows white space is never white space itself, so there is one way to divide a text, and nothing to try again.
+"""
 
 _REQUIRED: Final = tuple(
     attribute.name for attribute in USER_ATTRIBUTES.values() if attribute.required and attribute.name != "schemas"

@@ -15,8 +15,8 @@ from rollcall.scim.errors import InvalidSyntax, PayloadTooLarge, UnsupportedMedi
 MEDIA_TYPES: Final = frozenset({"application/scim+json", "application/json"})
 LARGEST_INTEGER: Final = 2**63 - 1
 
-# A string runs to the end when nothing closes it, and the possessive marks forbid going back: linear, always.
-_STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+# Of what escapes have been taken out of. A string runs to the end when nothing closes it: linear, always.
+_STRING: Final = re.compile(rb'"[^"]*"?')
 _NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
@@ -88,7 +88,8 @@ def _decoded(body: bytes) -> object:
 
 def _check_depth(body: bytes, depth: int) -> None:
     level = 0
-    for bracket in _STRING.sub(b"", body).translate(None, _NOT_BRACKETS):
+    without_escapes = body.replace(rb"\\", b"").replace(rb"\"", b"")
+    for bracket in _STRING.sub(b"", without_escapes).translate(None, _NOT_BRACKETS):
         level += 1 if bracket in b"[{" else -1
         if level > depth:
             raise InvalidSyntax(detail=f"The body nests deeper than {depth} levels")

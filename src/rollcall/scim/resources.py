@@ -3,11 +3,21 @@
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Annotated, Any, ClassVar, Final, cast
 
 import scim2_models
 from pydantic import Field
-from scim2_models import CaseExact, ComplexAttribute, Mutability, Path, Reference, Required, ScimFilter
+from scim2_models import (
+    CaseExact,
+    ComplexAttribute,
+    ExtensibleStringEnum,
+    Mutability,
+    Path,
+    Reference,
+    Required,
+    ScimFilter,
+)
 from scim2_models.path import FilterNode
 
 from rollcall.scim.attributes import Attribute, attributes_of
@@ -39,6 +49,16 @@ MOST_ENTRIES: Final = 1_000
 
 LARGEST_DOCUMENT: Final = 1_048_576
 """Characters in all the strings of one person; many patches must not add up to more than one body may."""
+
+
+def _itself(label: ExtensibleStringEnum, _: object) -> ExtensibleStringEnum:
+    return label
+
+
+# Before Python 3.11.4 a member of an enum was copied by looking up its name, and by that a label that no standard lists
+# isn't found. A patch begins with copying the person.
+if "__deepcopy__" not in vars(Enum):
+    ExtensibleStringEnum.__deepcopy__ = _itself  # pyright: ignore[reportAttributeAccessIssue]
 
 
 class Email(scim2_models.Email):
