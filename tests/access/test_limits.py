@@ -148,9 +148,17 @@ async def relayed(settings: Settings, port: int | None) -> AsyncGenerator[None]:
             target.write(data)
         target.close()
 
+    callers: list[asyncio.StreamWriter] = []
+
     async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        callers.append(writer)
         far_reader, far_writer = await asyncio.open_connection(real.hostname, real.port)
         await asyncio.gather(copy(reader, far_writer), copy(far_reader, writer))
 
+    # Since Python 3.12 a server that is closed waits for its connections, and the limiter keeps its own.
     async with await asyncio.start_server(forward, "127.0.0.1", port):
-        yield
+        try:
+            yield
+        finally:
+            for caller in callers:
+                caller.close()
