@@ -16,6 +16,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return None if any(each == here or here in each.parents for each in named) else True
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """A browser takes longer to start than anything else."""
+    item.add_marker(pytest.mark.bound(300))
+
+
 @pytest.fixture(scope="session")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Generator[Served]:
     """An installation that all stories share."""

@@ -22,7 +22,7 @@ from rollcall.scim.resources import GROUPS, USERS, Kind
 from rollcall.work import enter_tenant
 from rows import connected
 
-pytestmark = pytest.mark.xdist_group("a hundred thousand")
+pytestmark = [pytest.mark.xdist_group("a hundred thousand"), pytest.mark.bound(300)]
 
 PEOPLE = 100_000
 BASE = "http://rollcall.test/scim/v2"

@@ -25,6 +25,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return None if any(each == here or here in each.parents for each in named) else True
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """A story waits for many people, and for what comes after processes were killed."""
+    item.add_marker(pytest.mark.bound(900))
+
+
 @pytest.hookimpl
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the figures."""
