@@ -13,6 +13,7 @@ from typing import Any, cast
 from uuid import UUID
 
 import orjson
+import structlog
 
 from rollcall.access.limits import RateLimiter
 from rollcall.access.memory import Memory, Remembered
@@ -125,6 +126,7 @@ async def judge(call: Call, row: Row) -> Admitted:
     """
     if row["verdict"] != "ok":
         await refuse_verdict(call, row)
+    _name_tenant(call)
     wait = 0.0
     if not call.has_permit:
         wait = await call.door.limiter.wait_for(call.token.tenant_id, rate=row["rate"], burst=row["burst"])
@@ -155,6 +157,7 @@ async def admit_remembered(call: Call, caller: Remembered) -> Admitted | None:
     """Take a permit for a caller whose change asks the gate itself; None when there is none to be had at once."""
     if await call.door.limiter.wait_for(call.token.tenant_id, rate=caller.rate, burst=caller.burst):
         return None
+    _name_tenant(call)
     return Admitted(replace(call, has_permit=True), caller.label, caller.owner_id, caller.profile)
 
 
@@ -168,8 +171,14 @@ async def refuse_verdict(call: Call, row: Row) -> None:
     if row["token_label"] is None:
         call.door.traces.refused(call.origin.source)
     else:
+        _name_tenant(call)
         await refuse(Admitted(call, row["token_label"], row["owner_id"]), refusal)
     raise refusal
+
+
+def _name_tenant(call: Call) -> None:
+    """Say in what is logged of this call whose it is, now that its token is known."""
+    structlog.contextvars.bind_contextvars(tenant=str(call.token.tenant_id))
 
 
 async def refuse(

@@ -47,6 +47,7 @@ __all__ = [
     "InvalidValue",
     "MethodNotAllowed",
     "Mutability",
+    "NoSuchAddress",
     "NoTarget",
     "NobodysToken",
     "NotFound",
@@ -82,12 +83,41 @@ class Unauthorized(UnauthorizedException):
 class NotFound(NotFoundException):
     """There is no such resource in this tenant.
 
-    It takes no detail: the answer for another tenant's row has to be, byte for byte, the answer for an id
-    that never existed.
+    It takes no detail: but for the request's id, the answer for another tenant's row has to be, byte for byte, the
+    answer for an id that never existed.
     """
 
     def __init__(self) -> None:
         super().__init__(detail="No such resource")
+
+
+class NoSuchAddress(NotFoundException):
+    """Nothing can be at this address, whoever asks: most likely the base URL is not what the provider was given."""
+
+    def __init__(self, path: str, base_url: str) -> None:
+        super().__init__(detail=f"The SCIM base URL is {base_url}; {_where(path)}")
+
+
+_PLACES: Final = "/Users, /Groups, /Me, /Bulk, /.search, /ServiceProviderConfig, /ResourceTypes and /Schemas"
+
+
+def _where(path: str) -> str:
+    """What is wrong with an address outside of all that there are, and what to change."""
+    given = shown(path)
+    before, base, below = path.rstrip("/").partition("/scim/v2")
+    if before or not base or below[:1] not in ("", "/"):
+        return (
+            "put it as it is, with nothing after it, into the provider's field for the address (Tenant URL, Base URL, "
+            f"SCIM connector base URL): this request went to {given}"
+        )
+    if not below:
+        return f"nothing is answered at it, only below it: at {_PLACES}. Put it into the provider as it is"
+    if "/scim/v2" in below:
+        return (
+            f"this request went to {given}, which has /scim/v2 twice: the provider adds it by itself, so leave it out "
+            "of the address there"
+        )
+    return f"there is no {given}, only {_PLACES} below it, and what these hold"
 
 
 class NobodysToken(NotFoundException):
@@ -165,12 +195,16 @@ class InternalError(SCIMException):
     _default_detail = "Something went wrong on our side; the request was not carried out"
 
 
-def error_body(exception: SCIMException) -> bytes:
-    """The body of RFC 7644 §3.12, whose `status` is a string."""
+def error_body(exception: SCIMException, request_id: str | None = None) -> bytes:
+    """The body of RFC 7644 §3.12, whose `status` is a string.
+
+    The detail ends with the request's id: what a provider logs of a refusal is its body, and no header.
+    """
     body: dict[str, object] = {"schemas": [str(Error.__schema__)], "status": str(exception.status)}
     if exception.scim_type:
         body["scimType"] = exception.scim_type
-    body["detail"] = _encodable(str(exception))[:LONGEST_DETAIL]
+    detail, request = _encodable(str(exception)), "" if request_id is None else f" (request {request_id})"
+    body["detail"] = detail[: LONGEST_DETAIL - len(request)] + request
     return orjson.dumps(body)
 
 
