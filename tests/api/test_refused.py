@@ -17,27 +17,27 @@ def lines(caplog: pytest.LogCaptureFixture, event: str = "refused") -> list[dict
     return [line for line in cast("list[dict[str, Any]]", ours) if line["event"] == event]
 
 
-@pytest.mark.parametrize(
-    ("ask", "status", "code", "path", "whose"),
-    [
-        (lambda acme, _: acme.scim.get("/Users/nobody?attributes=x"), 404, None, "/scim/v2/Users/nobody", "id"),
-        (lambda acme, _: acme.scim.post("/Users", json={}), 400, "invalidValue", "/scim/v2/Users", "id"),
-        (lambda acme, _: acme.scim.get("/Users?filter=x"), 400, "invalidFilter", "/scim/v2/Users", "id"),
-        (lambda _, http: http.get("/scim/v2/Users"), 401, None, "/scim/v2/Users", None),
-        (lambda _, http: http.put("/scim"), 404, None, "/scim", None),
-        (lambda acme, http: http.get(acme.v1), 401, "unauthenticated", "", None),
-        (
-            lambda acme, _: acme.callers.operator.get(f"{acme.v1}/people/x?secret=y"),
-            404,
-            "not_found",
-            "/people/x",
-            "slug",
-        ),
-        (lambda acme, _: acme.callers.operator.patch(acme.v1, json={"plan": "none"}), 404, "not_found", "", None),
-        (lambda acme, _: acme.callers.product.post("/oauth/introspect"), 400, "invalid", "/oauth/introspect", None),
-        (lambda _, http: http.post("/oauth/revoke"), 401, "unauthenticated", "/oauth/revoke", None),
-    ],
-)
+ASKED: list[tuple[Ask, int, str | None, str, str | None]] = [
+    (lambda acme, _: acme.scim.get("/Users/nobody?attributes=x"), 404, None, "/scim/v2/Users/nobody", "id"),
+    (lambda acme, _: acme.scim.post("/Users", json={}), 400, "invalidValue", "/scim/v2/Users", "id"),
+    (lambda acme, _: acme.scim.get("/Users?filter=x"), 400, "invalidFilter", "/scim/v2/Users", "id"),
+    (lambda _, http: http.get("/scim/v2/Users"), 401, None, "/scim/v2/Users", None),
+    (lambda _, http: http.put("/scim"), 404, None, "/scim", None),
+    (lambda acme, http: http.get(acme.v1), 401, "unauthenticated", "", None),
+    (
+        lambda acme, _: acme.callers.operator.get(f"{acme.v1}/people/x?secret=y"),
+        404,
+        "not_found",
+        "/people/x",
+        "slug",
+    ),
+    (lambda acme, _: acme.callers.operator.patch(acme.v1, json={"plan": "none"}), 404, "not_found", "", None),
+    (lambda acme, _: acme.callers.product.post("/oauth/introspect"), 400, "invalid", "/oauth/introspect", None),
+    (lambda _, http: http.post("/oauth/revoke"), 401, "unauthenticated", "/oauth/revoke", None),
+]
+
+
+@pytest.mark.parametrize(("ask", "status", "code", "path", "whose"), ASKED)
 async def test_line(
     acme: Tenant,
     http: httpx.AsyncClient,

@@ -54,6 +54,7 @@ __all__ = [
     "PayloadTooLarge",
     "PreconditionFailed",
     "SCIMException",
+    "TakenUserName",
     "TooMany",
     "TooManyOperations",
     "TooManyRequests",
@@ -148,6 +149,20 @@ class Uniqueness(UniquenessException):
         super().__init__(
             attribute=attribute, detail=f"{attribute} is already in use here, perhaps by something inactive"
         )
+
+
+class TakenUserName(UniquenessException):
+    """Somebody in the tenant has this userName; a provider can't see why a person whom it removed is in its way."""
+
+    def __init__(self, user_name: str, holder: object, *, active: bool) -> None:
+        name = shown(user_name)
+        if holder is None:  # they were there a moment ago
+            detail = f"{name} is in use here; try again"
+        elif active:
+            detail = f"{name} exists already, with the id {holder}: change that user, or give this one another userName"
+        else:
+            detail = f"{name} exists and is inactive: PATCH active=true on the id {holder}, instead of creating it anew"
+        super().__init__(attribute="userName", detail=f"userName: {detail}")
 
 
 class PayloadTooLarge(PayloadTooLargeException):
