@@ -81,6 +81,6 @@ def create_app(settings: Settings) -> Litestar:
 
 def _answer_exception(request: AnyRequest, exception: Exception) -> Response[Any]:
     """Refuse in the words of the surface that was called; routing fails before any router's own handlers."""
-    if request.url.path.startswith("/scim/"):
+    if scim_errors.is_meant_for_scim(request.scope["path"]):
         return scim_errors.answer_exception(request, exception)
     return errors.answer(request, exception)

@@ -26,10 +26,11 @@ from rollcall.settings import Settings
 
 _DIGITS = string.digits + string.ascii_lowercase
 _ID_WIDTH, _SECRET_WIDTH, _CHECK_WIDTH = 25, 50, 7
-_SHAPE = re.compile(
+TOKEN_SHAPE = re.compile(
     rf"rc_([a-z]+)_([0-9a-z]{{{_ID_WIDTH}}})_([0-9a-z]{{{_ID_WIDTH}}})_[0-9a-z]{{{_SECRET_WIDTH}}}"
     rf"_([0-9a-z]{{{_CHECK_WIDTH}}})"
 )
+"""How a token is written; that it has this shape says nothing about whether it is one."""
 NOBODY = UUID(int=0)
 """Stands in a token's tenant part when the key belongs to the installation and to no tenant."""
 
@@ -81,9 +82,14 @@ def new_token(kind: TokenKind, tenant_id: UUID, token_id: UUID) -> str:
     return f"{body}_{_base36(zlib.crc32(body.encode()), _CHECK_WIDTH)}"
 
 
+def length_of(kind: TokenKind) -> int:
+    """How many characters every token of this kind has."""
+    return len(f"rc_{kind.value}_") + 2 * (_ID_WIDTH + 1) + _SECRET_WIDTH + 1 + _CHECK_WIDTH
+
+
 def read_token(text: str) -> TokenText | None:
     """Read a presented token; ``None`` when it can't be one (mistyped, cut off, somebody else's)."""
-    shape = _SHAPE.fullmatch(text)
+    shape = TOKEN_SHAPE.fullmatch(text)
     if shape is None or zlib.crc32(text[: -_CHECK_WIDTH - 1].encode()) != int(shape[4], 36):
         return None
     try:

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import structlog
 
-_TOKEN = re.compile(r"rc_(scim|pat|ses|op|app)_[0-9a-z]{25}_[0-9a-z]{25}_[0-9a-z]{50}_[0-9a-z]{7}")
+_TOKEN = re.compile(r"rc_(scim|pat|ses|op|app)_[0-9a-z_]{8,}")  # one that was cut off too
 _WEBHOOK_SECRET = re.compile(r"whsec_[A-Za-z0-9+/=]+")
 _PASSWORD_IN_URL = re.compile(r"(://[^:/@\s]*:)[^/\s]+@")
 

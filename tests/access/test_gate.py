@@ -87,7 +87,7 @@ async def dead_token(callers: Callers) -> str:
 Reason = Callable[[Tenant, Connection], Awaitable[None]]
 REASONS: list[tuple[Reason, int, str]] = [
     (revoke, 401, "revoked"),
-    (expire, 401, "expired"),
+    (expire, 401, "Put the new one into the identity provider"),
     (demote, 401, "no longer an active admin"),
     (suspend, 403, "suspended"),
     (downgrade, 403, "does not include SCIM"),
@@ -122,54 +122,12 @@ async def test_each_reason_alone(callers: Callers, owner: Connection, reason: Re
     assert await owner.fetchval("SELECT count(*) FROM users WHERE tenant_id = $1", UUID(tenant.id)) == 2
 
 
-@pytest.mark.parametrize(
-    ("authorization", "words"),
-    [
-        (None, "A bearer token is needed"),
-        ("", "not a SCIM token"),
-        ("Bearer", "not a SCIM token"),
-        ("Bearer ", "not a SCIM token"),
-        ("Basic dXNlcjpwYXNzd29yZA==", "not a SCIM token"),
-        ("Bearer sesame", "not a SCIM token"),
-        ("Bearer rc_scim_", "not a SCIM token"),
-        ("Bearer " + "rc_scim_" * 10_000, "not a SCIM token"),
-        ("Bearer rc_scim_é", "not a SCIM token"),
-    ],
-)
-async def test_what_is_no_token(http: httpx.AsyncClient, authorization: str | None, words: str) -> None:
-    """No token, another scheme and any other text are refused with a hint at what to send."""
-    headers = {} if authorization is None else {"Authorization": authorization.encode("latin-1")}
-    refused(await http.get("/scim/v2/Users", headers=headers), 401, words)  # pyright: ignore[reportArgumentType]
-
-
-async def test_mistyped(callers: Callers) -> None:
-    """A token with one wrong character is told to be mistyped, without a question to the database."""
-    tenant = await a_tenant(callers)
-    text: str = tenant.token["token"]
-    wrong = text[:-1] + ("0" if text[-1] != "0" else "1")
-    async with callers.bearer(wrong, path="/scim/v2") as client:
-        refused(await client.get("/Users"), 401, "mistyped")
-
-
 @pytest.mark.parametrize("scheme", ["bearer", "BEARER", "Bearer "])
 async def test_scheme_is_read_loosely(callers: Callers, http: httpx.AsyncClient, scheme: str) -> None:
     """The scheme's case and a second space do not matter (RFC 9110 §11.1)."""
     tenant = await a_tenant(callers)
     answer = await http.get("/scim/v2/Users", headers={"Authorization": f"{scheme} {tenant.token['token']}"})
     assert answer.status_code == 200
-
-
-async def test_other_kinds_of_keys(callers: Callers) -> None:
-    """Live keys of every other kind open nothing at SCIM: a session, an admin's own token, operator and application."""
-    tenant = await a_tenant(callers)
-    session = await tenant.session(tenant.admin)
-    personal = (await tenant.issue_token(scopes=["admin"], owner=tenant.admin["id"]))["token"]
-    operator, product = (
-        client.headers["authorization"].removeprefix("Bearer ") for client in (callers.operator, callers.product)
-    )
-    for text in (session, personal, operator, product):
-        async with callers.bearer(text, path="/scim/v2") as client:
-            refused(await client.get("/Users"), 401, "not a SCIM token")
 
 
 async def test_unknown_to_us(callers: Callers) -> None:
@@ -192,7 +150,7 @@ async def test_wrong_secret_tells_nothing(callers: Callers) -> None:
     answers: list[bytes] = []
     for guess in guesses:
         async with callers.bearer(guess, path="/scim/v2") as client:
-            answers.append((await client.get("/Users")).content)
+            answers.append((await client.get("/Users", headers={"X-Request-Id": "the-same"})).content)
     assert answers[0] == answers[1]
 
 
@@ -243,7 +201,7 @@ async def test_demoted_and_appointed(callers: Callers, owner: Connection) -> Non
     """A demoted owner's token stops, and works again when they are appointed again: nobody had revoked it."""
     tenant = await a_tenant(callers)
     await demote(tenant, owner)
-    refused(await tenant.scim.get("/Users"), 401, "new token")
+    refused(await tenant.scim.get("/Users"), 401, "issue a new one")
     appointed = await callers.operator.post(f"{tenant.v1}/people/{tenant.admin['id']}/appoint")
     assert appointed.status_code == 200
     assert (await tenant.scim.get("/Users")).status_code == 200
@@ -254,10 +212,10 @@ async def test_deactivated_and_reactivated(callers: Callers) -> None:
     tenant = await a_tenant(callers)
     address = f"{tenant.v1}/people/{tenant.admin['id']}"
     assert (await callers.operator.post(f"{address}/deactivate")).status_code == 200
-    refused(await tenant.scim.get("/Users"), 401, "new token")
+    refused(await tenant.scim.get("/Users"), 401, "issue a new one")
     assert (await callers.operator.post(f"{address}/reactivate")).status_code == 200
     assert (await callers.operator.post(f"{address}/appoint")).status_code == 200
-    refused(await tenant.scim.get("/Users"), 401, "new token")
+    refused(await tenant.scim.get("/Users"), 401, "issue a new one")
 
 
 async def test_owner_of_an_older_epoch(callers: Callers, owner: Connection) -> None:
@@ -367,10 +325,11 @@ async def test_another_tenants_person(callers: Callers, living: Tenant, method: 
     theirs = await (await a_tenant(callers)).person()
     bodies = {"PUT": {"schemas": [USER], "userName": "taken over"}, "PATCH": deactivation()}
 
+    same = {"X-Request-Id": "the-same"}
+
     async def asked(identifier: str) -> tuple[int, bytes, list[tuple[str, str]]]:
-        answer = await living.scim.request(method, f"/Users/{identifier}", json=bodies.get(method))
-        headers = [(name, value) for name, value in answer.headers.items() if name != "x-request-id"]
-        return answer.status_code, answer.content, headers
+        answer = await living.scim.request(method, f"/Users/{identifier}", json=bodies.get(method), headers=same)
+        return answer.status_code, answer.content, answer.headers.multi_items()
 
     never = await asked(str(uuid4()))
     assert never[0] == 404
@@ -399,7 +358,7 @@ async def test_a_used_token_of_another_tenant_reaches_only_its_own(callers: Call
     other = await a_tenant(callers)
     mine, theirs = living.token["token"].split("_"), other.token["token"].split("_")
     async with callers.bearer("_".join([*mine[:2], theirs[2], *mine[3:]]), path="/scim/v2") as client:
-        refused(await client.get("/Users"), 401, "not a SCIM token")
+        refused(await client.get("/Users"), 401, "mistyped")
 
 
 @pytest.mark.parametrize(("reason", "status", "words"), REASONS[:6], ids=[each[0].__name__ for each in REASONS[:6]])

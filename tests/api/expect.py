@@ -24,6 +24,7 @@ def refused(answer: httpx.Response, status: int, scim_type: str | None = None, s
     assert body["status"] == str(status)
     assert body.get("scimType") == scim_type, body
     assert saying in body["detail"]
+    assert body["detail"].endswith(f" (request {answer.headers['x-request-id']})")
     return body
 
 

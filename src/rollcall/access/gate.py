@@ -13,11 +13,13 @@ from typing import Any, cast
 from uuid import UUID
 
 import orjson
+import structlog
 
 from rollcall.access.limits import RateLimiter
 from rollcall.access.memory import Memory, Remembered
+from rollcall.access.presented import read_scim_token
 from rollcall.access.traces import Traces
-from rollcall.crypto import TokenKind, TokenText, read_token
+from rollcall.crypto import TokenText
 from rollcall.db import Database, Pool, Row
 from rollcall.scim.conditions import UNCONDITIONAL, Conditions
 from rollcall.scim.errors import Forbidden, InvalidSyntax, SCIMException, TooManyRequests, Unauthorized
@@ -108,17 +110,11 @@ def present(
         Unauthorized: there is none, or it can't be a SCIM token of ours.
     """
     arrived = datetime.now(UTC)
-    if authorization is None:
+    try:
+        token = read_scim_token(authorization)
+    except Unauthorized:
         door.traces.refused(origin.source)
-        raise Unauthorized(detail="A bearer token is needed: send 'Authorization: Bearer <SCIM token>'.")
-    scheme, _, text = authorization.partition(" ")
-    token = read_token(text.strip()) if scheme.lower() == "bearer" else None
-    if token is None or token.kind is not TokenKind.SCIM:
-        door.traces.refused(origin.source)
-        raise Unauthorized(
-            detail="This is not a SCIM token: it is mistyped, cut off, or meant for something else. "
-            "Copy it again, whole, beginning with 'rc_scim_'."
-        )
+        raise
     return Call(door, token, origin, action, arrived, conditions)
 
 
@@ -130,6 +126,7 @@ async def judge(call: Call, row: Row) -> Admitted:
     """
     if row["verdict"] != "ok":
         await refuse_verdict(call, row)
+    _name_tenant(call)
     wait = 0.0
     if not call.has_permit:
         wait = await call.door.limiter.wait_for(call.token.tenant_id, rate=row["rate"], burst=row["burst"])
@@ -160,6 +157,7 @@ async def admit_remembered(call: Call, caller: Remembered) -> Admitted | None:
     """Take a permit for a caller whose change asks the gate itself; None when there is none to be had at once."""
     if await call.door.limiter.wait_for(call.token.tenant_id, rate=caller.rate, burst=caller.burst):
         return None
+    _name_tenant(call)
     return Admitted(replace(call, has_permit=True), caller.label, caller.owner_id, caller.profile)
 
 
@@ -173,8 +171,14 @@ async def refuse_verdict(call: Call, row: Row) -> None:
     if row["token_label"] is None:
         call.door.traces.refused(call.origin.source)
     else:
+        _name_tenant(call)
         await refuse(Admitted(call, row["token_label"], row["owner_id"]), refusal)
     raise refusal
+
+
+def _name_tenant(call: Call) -> None:
+    """Say in what is logged of this call whose it is, now that its token is known."""
+    structlog.contextvars.bind_contextvars(tenant=str(call.token.tenant_id))
 
 
 async def refuse(
@@ -219,7 +223,10 @@ async def note(
 async def _meaning(call: Call, row: Row) -> SCIMException:  # noqa: PLR0911  # one for each verdict
     match row["verdict"]:
         case "revoked":
-            return Unauthorized(detail="This token has been revoked. Ask an admin of the tenant for a new one.")
+            return Unauthorized(
+                detail="This token has been revoked. Ask an admin of the tenant or the vendor's support for a new one, "
+                "and put it into the identity provider."
+            )
         case "expired":
             return Unauthorized(
                 detail="This token has expired or was replaced and its overlap is over. "
@@ -228,19 +235,31 @@ async def _meaning(call: Call, row: Row) -> SCIMException:  # noqa: PLR0911  # o
         case "owner":
             return Unauthorized(
                 detail="The owner of this token is no longer an active admin, so it no longer works. "
-                "A new token from an active admin is needed."
+                "Have an active admin or the vendor's support issue a new one, and put it into the identity provider."
             )
         case "suspended":
-            return Forbidden(detail="This tenant is suspended; ask the vendor's support to resume it.")
+            return Forbidden(
+                detail="This tenant is suspended; ask the vendor's support to resume it. The token stays as it is."
+            )
         case "plan":
             plans = await call.door.pool.fetch("SELECT name FROM plans WHERE 'scim' = ANY (features) ORDER BY name")
             has = await call.door.pool.fetchval("SELECT name FROM plans WHERE key = $1", row["plan"])
             names = " or ".join(plan["name"] for plan in plans) or "none at present"
-            return Forbidden(detail=f"The plan {has} does not include SCIM; the plans that do: {names}.")
+            return Forbidden(
+                detail=f"The plan {has} does not include SCIM; the plans that do: {names}. "
+                "Ask the vendor to change the plan; the token stays as it is."
+            )
         case "scope":
-            return Forbidden(detail="This token may read only (scope scim:read); changes need the scope scim.")
+            return Forbidden(
+                detail="This token may read only (scope scim:read); changes need the scope scim. "
+                "Issue a token with the scope scim, and put it into the identity provider."
+            )
         case _:
-            return Unauthorized(detail="This token is not known here. Copy it again, or ask for a new one.")
+            return Unauthorized(
+                detail="This token is well-formed and not known here. Perhaps it is one of another installation "
+                f"(a test one, say): this one's SCIM base URL is {call.door.base_url}. "
+                "See that both are from the same place, or ask for a new token."
+            )
 
 
 _SECRETS = ("password", "token", "secret", "authorization")

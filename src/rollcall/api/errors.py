@@ -5,15 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-import structlog
 from litestar import Response
 from litestar.exceptions import HTTPException, MethodNotAllowedException, ValidationException
 
+from rollcall.api.refused import log_failure, log_refusal
 from rollcall.api.requests import LARGEST_BODY, AnyRequest, methods_of
 from rollcall.errors import Refusal, TooManyRequests, Unauthenticated
 from rollcall.scim.errors import SCIMException
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +28,9 @@ def answer(request: AnyRequest, exception: Exception) -> Response[dict[str, Any]
     """Say no: a refusal is logged in a line, anything else with where it came from."""
     meant = meaning(request, exception)
     if meant.status < 500:
-        log.info("refused", status=meant.status, code=meant.code, detail=meant.detail)
+        log_refusal(request, status=meant.status, code=meant.code, detail=meant.detail)
     else:
-        log.error("failed", path=request.url.path, exc_info=exception)
+        log_failure(request, status=meant.status, error=exception)
     request_id = request.scope["state"].get("request_id")
     body = {"code": meant.code, "detail": meant.detail, "request_id": request_id}
     return Response(body, status_code=meant.status, headers=dict(meant.headers), media_type="application/json")

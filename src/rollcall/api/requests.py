@@ -72,6 +72,11 @@ def head_and_options(app: Litestar, handler: ASGIApp) -> ASGIApp:
     return with_head_and_options
 
 
+def name_tenant(scope: Scope, tenant: str) -> None:
+    """Say whose request this is, for what is logged of it."""
+    scope["state"]["tenant"] = tenant
+
+
 def methods_of(request: AnyRequest) -> tuple[str, ...]:
     """The methods that this request's address takes, in alphabetical order."""
     return _methods_at(request.app, request.scope["path"])

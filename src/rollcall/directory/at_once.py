@@ -20,7 +20,7 @@ from rollcall.directory import standing as standings
 from rollcall.directory.calls import Answer, ReadPayload, id_of
 from rollcall.directory.mapping import Cause
 from rollcall.scim import documents, profiles
-from rollcall.scim.errors import SCIMException, Uniqueness
+from rollcall.scim.errors import SCIMException, TakenUserName
 from rollcall.scim.groups import AddMembers, RemoveMembers, read_group_patch
 
 _CREATE = "SELECT * FROM scim_create_user($1, $2, $3, $4, $5)"
@@ -68,10 +68,10 @@ async def create(admitted: Admitted, caller: Remembered, *, read: ReadPayload) -
     change = mapping.new_user(document, rule, caller.rule_version, judged, cause(call))
     change["remembered"] = _remembered(caller)
     result = await _written(call, _CREATE, mapping.as_json(change), mapping.as_json(call.described(payload)))
-    if not await _stands(admitted, result, given.deviations):
+    if not await _stands(admitted, result, given.deviations + judged.habits):
         return None
     if result["verdict"] == "uniqueness":
-        raise Uniqueness("userName")
+        raise TakenUserName(str(document["userName"]), result["id"], active=result["reason"] is None)
     return rendering.answer(call, result, orjson.dumps(document), None)
 
 

@@ -60,7 +60,7 @@ async def carry_out(call: Call, read: ReadPayload) -> bytes:
             # Whatever it is that failed us, the others are not tried, and their sender is told so.
             results += (BulkResult(each, InternalError.status, refusal=InternalError()) for each in waiting)
             break
-    return protocol.response(results)
+    return protocol.response(results, call.origin.request_id)
 
 
 async def _result(admitted: Admitted, operation: BulkOperation, sent: object, ids: dict[str, str]) -> BulkResult:

@@ -290,6 +290,10 @@ async def _write(
         except Overtaken:
             return None
     assert result is not None
+    if relevant and wanted.gains and result["verdict"] == "done":
+        named = wanted.attributes.get("display_name") or before["display_name"]
+        said = rule.read(map(Seen.in_group, (named, *(before["above"] or ()))))
+        admitted.deviated(mapping.habits_of(said.names))
     return await _judged(call, result)
 
 
@@ -372,6 +376,8 @@ def _resettled(rule: RoleRule, person: Row, reading: Reading) -> dict[str, Any]:
     if reading.conflict:
         events.append(ConflictOpened(roles=list(reading.roles)))
         settled["case"] = mapping.case_of({"userName": person["user_name"]}, reading)
+    elif reading.unknown:
+        settled["unknown"] = mapping.unknown_case(person["user_name"], reading.unknown)
     settled["events"] = [event_message(event) for event in events]
     return settled
 

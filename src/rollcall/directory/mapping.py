@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import lru_cache
@@ -12,7 +12,7 @@ from uuid import UUID
 import orjson
 
 from rollcall.directory import standing as standings
-from rollcall.directory.rules import Reading, RoleRule, Seen
+from rollcall.directory.rules import MOST_QUOTES, Reading, ReadName, RoleRule, Seen
 from rollcall.directory.standing import Standing
 from rollcall.journal.events import (
     ConflictOpened,
@@ -24,9 +24,14 @@ from rollcall.journal.events import (
     message,
 )
 from rollcall.scim import documents
+from rollcall.scim.errors import shown
 from rollcall.scim.resources import USER_SCHEMA, key
+from rollcall.scim.values import Habit
 
 Document = Mapping[str, object]
+
+_MOST_NAMES = 20
+"""Names that a mild case keeps."""
 
 _ON_ROLES = re.compile(rf"(?:{re.escape(USER_SCHEMA)}:)?roles(?![\w$-])", re.IGNORECASE)
 
@@ -70,6 +75,13 @@ class Judged:
     conflict: Reading | None = None
     keep_case: bool = False
     about_roles: bool = True
+    unknown: tuple[ReadName, ...] = ()
+    """Names that begin like a role's and are none, which open a case of their own."""
+
+    @property
+    def habits(self) -> tuple[str, ...]:
+        """What the ledger counts of a change that says such names."""
+        return habits_of(self.unknown) if self.about_roles else ()
 
 
 @lru_cache(maxsize=1024)
@@ -147,7 +159,8 @@ def judge(
     """
     reading = read_roles(rule, document, () if before is None else before.groups)
     if not reading.conflict:
-        return Judged(standings.provider_says(rule, standing, reading), about_roles=about_roles)
+        now = standings.provider_says(rule, standing, reading)
+        return Judged(now, about_roles=about_roles, unknown=reading.unknown)
     stays_out = not document.get("active")
     if before is not None and (before.active or stays_out) and _same_names(before.document, document):
         return Judged(standings.held(rule, standing), keep_case=True)
@@ -218,6 +231,25 @@ def case_of(document: Document, conflict: Reading) -> dict[str, Any]:
     }
 
 
+def unknown_case(user_name: str, unknown: Sequence[ReadName]) -> dict[str, Any]:
+    """The mild case of a person for whom the provider says nothing but names that no role has."""
+    seen = sorted({str(name) for name in unknown})
+    more = f" and {len(seen) - MOST_QUOTES} more" if len(seen) > MOST_QUOTES else ""
+    return {
+        "user_name": user_name,
+        "user_name_key": key(user_name),
+        "names": [asdict(name) for name in sorted(unknown, key=str)[:_MOST_NAMES]],
+        "detail": f"{', '.join(seen[:MOST_QUOTES])}{more}: no role has this name, so the default role applies. "
+        "Add it to a role in the role rule, or rename it at the identity provider.",
+    }
+
+
+def habits_of(names: Iterable[ReadName]) -> tuple[str, ...]:
+    """How the ledger calls names that no role has: each spelling once, as it was first written."""
+    written = {name.spelling: name.name for name in reversed(tuple(names)) if name.kind == "ungrantable"}
+    return tuple(f"{Habit.UNKNOWN_ROLE}:{shown(name)[1:-1]}" for name in written.values())
+
+
 def taken_back(document: Document, judged: Judged) -> dict[str, Any] | None:
     """What a change that changed nothing means for the case of a refused one: asking for what is stored closes it."""
     if judged.keep_case or not judged.about_roles:
@@ -281,8 +313,11 @@ def _change(
         change["case"] = case_of(document, judged.conflict)
     elif judged.keep_case:
         change["keep_case"] = True
-    elif not judged.about_roles:
-        change["about_roles"] = False
+    else:
+        if not judged.about_roles:
+            change["about_roles"] = False
+        if judged.unknown:
+            change["unknown"] = unknown_case(str(document["userName"]), judged.unknown)
     change["events"] = [message(event) for event in events]
     return change
 

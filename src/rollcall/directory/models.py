@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
+    CheckConstraint,
     DateTime,
     ForeignKey,
     ForeignKeyConstraint,
@@ -176,7 +177,11 @@ class GroupAncestor(Base):
 
 
 class ConflictCase(Base):
-    """A refused or held role conflict of one person, open until its cause is gone."""
+    """What an admin should know of one person's role names, open until its cause is gone.
+
+    A conflict was refused or held. An unknown role is mild: a stored name begins like a role's and is none, so the
+    person has the default role.
+    """
 
     __tablename__ = "conflict_cases"
     __table_args__ = (
@@ -185,12 +190,23 @@ class ConflictCase(Base):
             "tenant_id",
             "user_name_key",
             unique=True,
-            postgresql_where=text("closed_at IS NULL"),
+            postgresql_where=text("closed_at IS NULL AND kind = 'conflict'"),
         ),
+        Index(
+            "uq_conflict_cases_unknown_role",
+            "tenant_id",
+            "user_id",
+            unique=True,
+            postgresql_where=text("closed_at IS NULL AND kind = 'unknown_role'"),
+        ),
+        Index("ix_conflict_cases_user", "tenant_id", "user_id", postgresql_where=text("closed_at IS NULL")),
+        CheckConstraint("kind IN ('conflict', 'unknown_role')", name="kind"),
     )
 
     tenant_id: Mapped[UUID] = mapped_column(Uuid, ForeignKey("tenants.id"), primary_key=True)
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True, server_default=_UUID7)
+    kind: Mapped[str] = mapped_column(Text, server_default="conflict")
+    """``conflict``, or ``unknown_role``."""
     user_name_key: Mapped[str] = mapped_column(Text(collation="C"))
     user_name: Mapped[str] = mapped_column(Text)
     user_id: Mapped[UUID | None] = mapped_column(Uuid)

@@ -32,7 +32,7 @@ from rollcall.tenancy import tenants
 from rollcall.work import Work
 
 _NEW = text("SELECT * FROM write_new_user(:tenant, CAST(:change AS jsonb))")
-_OPEN_CASE = text("SELECT settle_cases(:tenant, :user, CAST(:change AS jsonb))")
+_OPEN_CASE = text("SELECT settle_cases(:tenant, :user, :account, :request_id, CAST(:change AS jsonb))")
 _SAVE = text("SELECT * FROM write_user(:tenant, :user, CAST(:change AS jsonb))")
 
 
@@ -205,7 +205,7 @@ async def explain(work: Work, person_id: UUID) -> Explanation:
 
 
 async def cases(work: Work, *, closed: bool = False) -> Sequence[ConflictCase]:
-    """The tenant's conflict cases, newest first: the open ones, or with *closed* those that are over."""
+    """The tenant's cases, of both kinds, newest first: the open ones, or with *closed* those that are over."""
     over = ConflictCase.closed_at.is_not(None) if closed else ConflictCase.closed_at.is_(None)
     return (
         await work.db.scalars(
@@ -323,7 +323,8 @@ async def _save(work: Work, stored: Stored, document: dict[str, Any], *, reason:
         msg = "Somebody changed this person at the same moment; try again."
         raise Conflict(msg)
     if judged.conflict is not None:
-        await work.db.execute(_OPEN_CASE, who)
+        case = {"account": stored.account_id, "request_id": work.origin.request_id}
+        await work.db.execute(_OPEN_CASE, who | case)
     return None if result["reason"] is None else json.loads(result["reason"])
 
 

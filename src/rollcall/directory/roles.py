@@ -1,5 +1,6 @@
 """The tenant's role rule as it is stored: read, edited, and brought to everybody it concerns."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,6 +31,9 @@ _LOCK_EVERYBODY = text(
     "SELECT count(*) FROM (SELECT FROM accounts WHERE tenant_id = :tenant ORDER BY id FOR UPDATE) locked"
 )
 _BRING = text("SELECT bring_rule(:tenant, :request_id, CAST(:people AS jsonb))")
+_COUNT = text("SELECT count_unknown_roles(:tenant, CAST(:habits AS jsonb))")
+_MOST_HABITS = 50
+"""Names that no role has which an edit writes into the ledger; their cases hold all of them."""
 _AT_ONCE = 1000
 """People that are read and written in one statement each."""
 
@@ -68,7 +72,7 @@ async def edit(work: Work, rule: RoleRule) -> bool:
         await work.db.scalars(
             select(Tenant)
             .where(Tenant.id == work.tenant.id)
-            .with_for_update()
+            .with_for_update(key_share=True)  # whoever opens a case meanwhile refers to the tenant, holding an account
             .execution_options(populate_existing=True)
         )
     ).one()
@@ -100,6 +104,18 @@ class _Reached:
 
     changed: int = 0
     conflicting: set[UUID] = field(default_factory=set[UUID])
+    unknown: set[UUID] = field(default_factory=set[UUID])
+    """Who has a name that no role has by it."""
+    habits: Counter[str] = field(default_factory=Counter[str])
+    """Such names that were none before, as the ledger calls them, and how many have them."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Whose stored names were told of before an edit."""
+
+    conflicting: set[UUID | None]
+    unknown: set[UUID | None]
 
 
 async def _bring_to_everybody(work: Work, rule: RoleRule) -> _Reached:
@@ -111,7 +127,11 @@ async def _bring_to_everybody(work: Work, rule: RoleRule) -> _Reached:
             select(ConflictCase).where(ConflictCase.tenant_id == work.tenant.id, ConflictCase.closed_at.is_(None))
         )
     ).all()
-    known = {case.user_id for case in open_cases if case.stored and case.user_id is not None}
+    stored = [case for case in open_cases if case.stored and case.user_id is not None]
+    known = _Known(
+        {case.user_id for case in stored if case.kind == "conflict"},
+        {case.user_id for case in stored if case.kind == "unknown_role"},
+    )
     reached = _Reached()
     last = UUID(int=0)
     while people := await _some(work, rule, after=last):
@@ -120,7 +140,11 @@ async def _bring_to_everybody(work: Work, rule: RoleRule) -> _Reached:
             who = {"tenant": work.tenant.id, "request_id": work.origin.request_id}
             await work.db.execute(_BRING, who | {"people": mapping.as_json(changes)})
         last = people[-1]["account_id"]
-    over = [case.id for case in open_cases if case.user_id not in reached.conflicting and _is_over(rule, case)]
+    if reached.habits:
+        counted = mapping.as_json(dict(reached.habits.most_common(_MOST_HABITS)))
+        await work.db.execute(_COUNT, {"tenant": work.tenant.id, "habits": counted})
+    concerned = {"conflict": reached.conflicting, "unknown_role": reached.unknown}
+    over = [case.id for case in open_cases if case.user_id not in concerned[case.kind] and _is_over(rule, case)]
     await work.db.execute(
         update(ConflictCase)
         .where(ConflictCase.tenant_id == work.tenant.id, ConflictCase.id == any_(literal(over, ARRAY(Uuid))))
@@ -150,10 +174,10 @@ async def _some(work: Work, rule: RoleRule, *, after: UUID) -> Sequence[RowMappi
     return rows.mappings().all()
 
 
-def _brought(rule: RoleRule, person: RowMapping, known: set[UUID], reached: _Reached) -> dict[str, Any] | None:
+def _brought(rule: RoleRule, person: RowMapping, known: _Known, reached: _Reached) -> dict[str, Any] | None:
     """What the rule changes of a person, as the database function takes it; None when that is nothing.
 
-    Those whose stored names are *known* to conflict have been told of.
+    Those whose stored names are *known* to conflict, or to be no role's, have been told of.
     """
     before = mapping.read_standing(person["standing"])
     reading = mapping.read_roles(rule, {"roles": person["roles"]}, person["groups"] or ())
@@ -169,8 +193,14 @@ def _brought(rule: RoleRule, person: RowMapping, known: set[UUID], reached: _Rea
         reached.conflicting.add(person["user_id"])
         change["user_id"] = str(person["user_id"])
         change["case"] = mapping.case_of({"userName": person["user_name"]}, reading)
-        if person["user_id"] not in known:
+        if person["user_id"] not in known.conflicting:
             events.append(ConflictOpened(roles=list(reading.roles)))
+    elif reading.unknown:
+        reached.unknown.add(person["user_id"])
+        change["user_id"] = str(person["user_id"])
+        change["unknown"] = mapping.unknown_case(person["user_name"], reading.unknown)
+        if person["user_id"] not in known.unknown:
+            reached.habits.update(mapping.habits_of(reading.unknown))
     if len(change) == 1:
         return None
     change["events"] = [message(event) for event in events]

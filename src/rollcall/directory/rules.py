@@ -132,6 +132,11 @@ class Reading:
         return tuple(sorted({name.spelling for name in self.names if name.kind == "ungrantable"}))
 
     @property
+    def unknown(self) -> tuple[ReadName, ...]:
+        """The names that begin like a role's and are none, where nothing contradicts them: so the default applies."""
+        return () if self.conflict else tuple(name for name in self.names if name.kind == "ungrantable")
+
+    @property
     def managed(self) -> bool:
         """Whether the provider said anything that counts."""
         return any(name.kind != "ignored" for name in self.names)

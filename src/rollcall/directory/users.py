@@ -32,7 +32,7 @@ from rollcall.directory.calls import (
 from rollcall.directory.mapping import Document, Stored
 from rollcall.scim import documents, profiles
 from rollcall.scim.conditions import UNCONDITIONAL, proceeds
-from rollcall.scim.errors import InvalidValue, NobodysToken, NotFound, SCIMException, Uniqueness
+from rollcall.scim.errors import InvalidValue, NobodysToken, NotFound, SCIMException, TakenUserName
 from rollcall.scim.plain import PlainUser
 from rollcall.scim.resources import User
 
@@ -139,9 +139,10 @@ async def _create(call: Call, read: ReadPayload) -> Answer:
         result = await _write(call, _CREATE, change, payload=payload)
         match result["verdict"]:
             case "done":
+                admitted.deviated(judged.habits)
                 return rendering.answer(call, result, orjson.dumps(document), None)
             case "uniqueness":
-                raise Uniqueness("userName")
+                raise _taken(document, result)
             case "former":
                 former = result if result["account_id"] is not None else None
             case "stale":
@@ -284,6 +285,8 @@ class _Attempt:
     result: Row | None = None
     refusal: SCIMException | None = None
     case: dict[str, Any] | None = None
+    habits: tuple[str, ...] = ()
+    """What it says that the ledger counts once it is answered."""
 
     @property
     def stale(self) -> bool:
@@ -311,11 +314,12 @@ async def _attempt(
     except standings.ConflictingRoles as conflict:
         return _Attempt(row, refusal=_refusal_of(conflict), case=mapping.case_of(document, conflict.reading))
     if document == stored.document and judged.standing == stored.standing:
-        return _Attempt(row, case=mapping.taken_back(document, judged))
+        return _Attempt(row, case=mapping.taken_back(document, judged), habits=judged.habits)
     change = mapping.changed_user(stored, document, judged, at_once.cause(call))
     if through is None and depends_on_version(call):
         change["seen"] = _seen(call, row)
-    return _Attempt(row, document, await _write(call, _SAVE, change, stored.id, payload=payload, through=through))
+    result = await _write(call, _SAVE, change, stored.id, payload=payload, through=through)
+    return _Attempt(row, document, result, habits=judged.habits)
 
 
 async def _conclude(admitted: Admitted, attempt: _Attempt, payload: dict[str, object]) -> Answer:
@@ -324,6 +328,8 @@ async def _conclude(admitted: Admitted, attempt: _Attempt, payload: dict[str, ob
     if attempt.refusal is not None:
         await gate.refuse(admitted, attempt.refusal, payload=payload, user_id=row["id"], case=attempt.case)
         raise attempt.refusal
+    if result is None or result["verdict"] == "done":
+        admitted.deviated(attempt.habits)
     if result is None:
         await gate.note(
             admitted, "done", 200, "nothing to change", payload=payload, user_id=row["id"], case=attempt.case
@@ -335,7 +341,7 @@ async def _conclude(admitted: Admitted, attempt: _Attempt, payload: dict[str, ob
                 admitted, rendering.answer(call, result, orjson.dumps(attempt.document), row["groups"])
             )
         case "uniqueness":
-            raise Uniqueness("userName")
+            raise _taken(attempt.document or {}, result)
         case "not_found":
             raise NotFound
         case _:
@@ -404,6 +410,10 @@ async def _conflict(
 
 def _refusal_of(conflict: standings.ConflictingRoles) -> InvalidValue:
     return InvalidValue(attribute="roles", detail=f"roles: {conflict.detail}; a person has one, so nothing was changed")
+
+
+def _taken(document: Document, result: Row) -> TakenUserName:
+    return TakenUserName(str(document["userName"]), result["id"], active=result["reason"] is None)
 
 
 def _stored(row: Row) -> Stored:

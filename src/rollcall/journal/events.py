@@ -177,6 +177,17 @@ class ConflictClosed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class UnknownRoleOpened(Event):
+    topic = "unknown_role.opened"
+    names: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownRoleClosed(Event):
+    topic = "unknown_role.closed"
+
+
+@dataclass(frozen=True, slots=True)
 class TokenIssued(Event):
     topic = "token.issued"
     token_id: UUID

@@ -148,13 +148,13 @@ def resolved(data: object, ids: Mapping[str, str]) -> object:
     return data
 
 
-def response(results: Iterable[BulkResult]) -> bytes:
-    """The BulkResponse, with the results in the order of the request."""
-    parts = [_result(result) for result in sorted(results, key=attrgetter("operation.index"))]
+def response(results: Iterable[BulkResult], request_id: str | None = None) -> bytes:
+    """The BulkResponse, with the results in the order of the request, whose id each of the refusals says."""
+    parts = [_result(result, request_id) for result in sorted(results, key=attrgetter("operation.index"))]
     return b"".join((orjson.dumps({"schemas": [_RESPONSE]})[:-1], b',"Operations":[', b",".join(parts), b"]}"))
 
 
-def _result(result: BulkResult) -> bytes:
+def _result(result: BulkResult, request_id: str | None) -> bytes:
     operation = result.operation
     said: dict[str, object] = {
         "location": result.location,
@@ -162,7 +162,7 @@ def _result(result: BulkResult) -> bytes:
         "bulkId": operation.bulk_id,
         "version": result.version,
         "status": str(result.status),
-        "response": None if result.refusal is None else orjson.Fragment(error_body(result.refusal)),
+        "response": None if result.refusal is None else orjson.Fragment(error_body(result.refusal, request_id)),
     }
     return orjson.dumps({name: value for name, value in said.items() if value is not None})
 

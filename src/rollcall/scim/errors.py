@@ -47,12 +47,14 @@ __all__ = [
     "InvalidValue",
     "MethodNotAllowed",
     "Mutability",
+    "NoSuchAddress",
     "NoTarget",
     "NobodysToken",
     "NotFound",
     "PayloadTooLarge",
     "PreconditionFailed",
     "SCIMException",
+    "TakenUserName",
     "TooMany",
     "TooManyOperations",
     "TooManyRequests",
@@ -82,12 +84,41 @@ class Unauthorized(UnauthorizedException):
 class NotFound(NotFoundException):
     """There is no such resource in this tenant.
 
-    It takes no detail: the answer for another tenant's row has to be, byte for byte, the answer for an id
-    that never existed.
+    It takes no detail: but for the request's id, the answer for another tenant's row has to be, byte for byte, the
+    answer for an id that never existed.
     """
 
     def __init__(self) -> None:
         super().__init__(detail="No such resource")
+
+
+class NoSuchAddress(NotFoundException):
+    """Nothing can be at this address, whoever asks: most likely the base URL is not what the provider was given."""
+
+    def __init__(self, path: str, base_url: str) -> None:
+        super().__init__(detail=f"The SCIM base URL is {base_url}; {_where(path)}")
+
+
+_PLACES: Final = "/Users, /Groups, /Me, /Bulk, /.search, /ServiceProviderConfig, /ResourceTypes and /Schemas"
+
+
+def _where(path: str) -> str:
+    """What is wrong with an address outside of all that there are, and what to change."""
+    given = shown(path)
+    before, base, below = path.rstrip("/").partition("/scim/v2")
+    if before or not base or below[:1] not in ("", "/"):
+        return (
+            "put it as it is, with nothing after it, into the provider's field for the address (Tenant URL, Base URL, "
+            f"SCIM connector base URL): this request went to {given}"
+        )
+    if not below:
+        return f"nothing is answered at it, only below it: at {_PLACES}. Put it into the provider as it is"
+    if "/scim/v2" in below:
+        return (
+            f"this request went to {given}, which has /scim/v2 twice: the provider adds it by itself, so leave it out "
+            "of the address there"
+        )
+    return f"there is no {given}, only {_PLACES} below it, and what these hold"
 
 
 class NobodysToken(NotFoundException):
@@ -118,6 +149,20 @@ class Uniqueness(UniquenessException):
         super().__init__(
             attribute=attribute, detail=f"{attribute} is already in use here, perhaps by something inactive"
         )
+
+
+class TakenUserName(UniquenessException):
+    """Somebody in the tenant has this userName; a provider can't see why a person whom it removed is in its way."""
+
+    def __init__(self, user_name: str, holder: object, *, active: bool) -> None:
+        name = shown(user_name)
+        if holder is None:  # they were there a moment ago
+            detail = f"{name} is in use here; try again"
+        elif active:
+            detail = f"{name} exists already, with the id {holder}: change that user, or give this one another userName"
+        else:
+            detail = f"{name} exists and is inactive: PATCH active=true on the id {holder}, instead of creating it anew"
+        super().__init__(attribute="userName", detail=f"userName: {detail}")
 
 
 class PayloadTooLarge(PayloadTooLargeException):
@@ -165,12 +210,16 @@ class InternalError(SCIMException):
     _default_detail = "Something went wrong on our side; the request was not carried out"
 
 
-def error_body(exception: SCIMException) -> bytes:
-    """The body of RFC 7644 §3.12, whose `status` is a string."""
+def error_body(exception: SCIMException, request_id: str | None = None) -> bytes:
+    """The body of RFC 7644 §3.12, whose `status` is a string.
+
+    The detail ends with the request's id: what a provider logs of a refusal is its body, and no header.
+    """
     body: dict[str, object] = {"schemas": [str(Error.__schema__)], "status": str(exception.status)}
     if exception.scim_type:
         body["scimType"] = exception.scim_type
-    body["detail"] = _encodable(str(exception))[:LONGEST_DETAIL]
+    detail, request = _encodable(str(exception)), "" if request_id is None else f" (request {request_id})"
+    body["detail"] = detail[: LONGEST_DETAIL - len(request)] + request
     return orjson.dumps(body)
 
 

@@ -146,6 +146,12 @@ TOLERANCES: Final[Mapping[Habit, Tolerance]] = {
         "kept and shown as sent, and of no effect; an id that could be somebody's, and is not, is refused",
         _NOWHERE,
     ),
+    Habit.UNKNOWN_ROLE: Tolerance(
+        "any",
+        "a role or a group whose name begins with the tenant's prefix and is no role's: dart-emperors",
+        "no valid role, so the default; a case tells the tenant's admins",
+        _NOWHERE,
+    ),
     Habit.UNQUOTED_VALUE: Tolerance(
         "Entra",
         "filter=userName eq ada@example.com",

@@ -45,9 +45,10 @@ class Habit(StrEnum):
     BULK_SPELLING = "bulk-spelling"
     MEMBER_NAME = "member-name"
     STRANGER = "stranger"
+    UNKNOWN_ROLE = "unknown-role"
 
 
-WITHIN_THE_STANDARD = frozenset({Habit.NO_PATH, Habit.PASSWORD, Habit.READ_ONLY_PART})
+WITHIN_THE_STANDARD = frozenset({Habit.NO_PATH, Habit.PASSWORD, Habit.READ_ONLY_PART, Habit.UNKNOWN_ROLE})
 """Habits that are worth counting, because few providers have them, and that the standard allows."""
 
 

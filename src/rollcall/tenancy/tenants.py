@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 
 from rollcall.errors import Invalid, NotFound, Taken
@@ -25,6 +25,7 @@ from rollcall.work import Fleet, TenantRef, Work
 
 SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
+_HOLD_RULE_VERSION = text("SELECT held_rule_version(:tenant)")
 
 LEAST_RATE = 25
 """Calls a second that a limit has to let through; with less, providers' first syncs fail."""
@@ -162,12 +163,10 @@ async def own_held(work: Work) -> Tenant:
 
     Whoever also locks accounts takes this first, as an edit of the rule does.
     """
+    await work.db.execute(_HOLD_RULE_VERSION, {"tenant": work.tenant.id})
     return (
         await work.db.scalars(
-            select(Tenant)
-            .where(Tenant.id == work.tenant.id)
-            .with_for_update(read=True, key_share=True)
-            .execution_options(populate_existing=True)
+            select(Tenant).where(Tenant.id == work.tenant.id).execution_options(populate_existing=True)
         )
     ).one()
 

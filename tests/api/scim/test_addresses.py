@@ -45,6 +45,52 @@ async def test_no_such_address(acme: Tenant, http: httpx.AsyncClient, method: st
             refused(answer, 404)
 
 
+BASE = "The SCIM base URL is http://rollcall.test/scim/v2; "
+PLACES = "/Users, /Groups, /Me, /Bulk, /.search, /ServiceProviderConfig, /ResourceTypes and /Schemas"
+FIELD = (
+    "put it as it is, with nothing after it, into the provider's field for the address (Tenant URL, Base URL, SCIM "
+    "connector base URL): this request went to "
+)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PATCH"])
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("/scim/v2", f"nothing is answered at it, only below it: at {PLACES}. Put it into the provider as it is"),
+        ("/scim/v2/", f"nothing is answered at it, only below it: at {PLACES}. Put it into the provider as it is"),
+        ("/scim", f"{FIELD}'/scim'"),
+        ("/scim/", f"{FIELD}'/scim/'"),
+        ("/scim/Users", f"{FIELD}'/scim/Users'"),
+        ("/scim/Users/", f"{FIELD}'/scim/Users/'"),
+        ("/scim/v1/Users", f"{FIELD}'/scim/v1/Users'"),
+        ("/scim/v22/Users", f"{FIELD}'/scim/v22/Users'"),
+        ("/SCIM/v2/Users", f"{FIELD}'/SCIM/v2/Users'"),
+        ("/Users", f"{FIELD}'/Users'"),
+        ("/api/v2/ServiceProviderConfig", f"{FIELD}'/api/v2/ServiceProviderConfig'"),
+        (
+            "/scim/v2/scim/v2/Users",
+            (
+                "this request went to '/scim/v2/scim/v2/Users', which has /scim/v2 twice: the provider adds it by "
+                "itself, so leave it out of the address there"
+            ),
+        ),
+        ("/scim/v2/Person", f"there is no '/scim/v2/Person', only {PLACES} below it, and what these hold"),
+    ],
+)
+async def test_base_url(http: httpx.AsyncClient, method: str, address: str, said: str) -> None:
+    """Whoever misses SCIM's addresses, with a token or without, hears what the base URL is and what is wrong."""
+    answer = await http.request(method, address)
+
+    refused(answer, 404, saying=BASE + said + " (request ")
+
+
+@pytest.mark.parametrize("address", ["/v1/users", "/nothing"])
+async def test_other_surfaces(http: httpx.AsyncClient, address: str) -> None:
+    """What is meant for another surface is answered by that one."""
+    assert (await http.get(address)).json()["code"] == "not_found"
+
+
 async def test_trailing_slash(acme: Tenant) -> None:
     """A slash at the end of an address changes nothing."""
     person = done(await acme.scim.post("/Users/", json={"userName": "maria"}), 201)

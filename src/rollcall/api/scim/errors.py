@@ -2,17 +2,17 @@
 
 from typing import Any
 
-import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, MethodNotAllowedException
 
+from rollcall.api.refused import log_failure, log_refusal
 from rollcall.api.requests import LARGEST_BODY, methods_of
 from rollcall.api.scim.answers import MEDIA_TYPE
 from rollcall.scim.errors import (
     InternalError,
     InvalidSyntax,
     MethodNotAllowed,
-    NotFound,
+    NoSuchAddress,
     PayloadTooLarge,
     SCIMException,
     TooManyRequests,
@@ -20,10 +20,19 @@ from rollcall.scim.errors import (
     error_body,
 )
 
-log = structlog.get_logger(__name__)
+_ENDPOINTS = frozenset(
+    {"users", "groups", "me", "bulk", ".search", "serviceproviderconfig", "resourcetypes", "schemas"}
+)
+_OTHER_SURFACES = frozenset({"v1", "oauth", "console", "health", ".well-known"})
 
 
-def answer_refusal(_request: Request[Any, Any, Any], refusal: SCIMException) -> Response[bytes]:
+def is_meant_for_scim(path: str) -> bool:
+    """Whether who calls this address speaks SCIM, be it at an address where nobody does."""
+    first, *more = path.strip("/").casefold().split("/")
+    return first == "scim" or (first not in _OTHER_SURFACES and not _ENDPOINTS.isdisjoint((first, *more)))
+
+
+def answer_refusal(request: Request[Any, Any, Any], refusal: SCIMException) -> Response[bytes]:
     """A refusal in the protocol's own words."""
     headers: dict[str, str] = {}
     match refusal:
@@ -35,8 +44,10 @@ def answer_refusal(_request: Request[Any, Any, Any], refusal: SCIMException) -> 
             headers["WWW-Authenticate"] = 'Bearer realm="scim"'
         case _:
             pass
-    log.info("refused", status=refusal.status, detail=refusal.detail)
-    return Response(error_body(refusal), status_code=refusal.status, media_type=MEDIA_TYPE, headers=headers)
+    if refusal.status < InternalError.status:
+        log_refusal(request, status=refusal.status, code=refusal.scim_type or None, detail=refusal.detail)
+    body = error_body(refusal, request.scope["state"].get("request_id"))
+    return Response(body, status_code=refusal.status, media_type=MEDIA_TYPE, headers=headers)
 
 
 def answer_exception(request: Request[Any, Any, Any], exception: Exception) -> Response[bytes]:
@@ -45,11 +56,11 @@ def answer_exception(request: Request[Any, Any, Any], exception: Exception) -> R
         case MethodNotAllowedException():
             return answer_refusal(request, MethodNotAllowed(methods_of(request)))
         case HTTPException(status_code=404):
-            return answer_refusal(request, NotFound())
+            return answer_refusal(request, NoSuchAddress(request.scope["path"], request.app.state.door.base_url))
         case HTTPException(status_code=413):
             return answer_refusal(request, PayloadTooLarge(LARGEST_BODY))
         case HTTPException(status_code=status) if status < 500:
             return answer_refusal(request, InvalidSyntax(detail="The request can't be read"))
         case _:
-            log.exception("failed", path=request.url.path)
+            log_failure(request, status=InternalError.status, error=exception)
             return answer_refusal(request, InternalError())

@@ -15,7 +15,7 @@ from litestar.di import NamedDependency
 from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath
 
-from rollcall.api.requests import origin
+from rollcall.api.requests import name_tenant, origin
 from rollcall.crypto import TokenKind, read_token
 from rollcall.db import Database
 from rollcall.errors import Forbidden, Invalid, NotFound, Refusal, Unauthenticated
@@ -99,6 +99,8 @@ async def identify_key(connection: Connection, key: str) -> Actor:
     caller = caller_of(connection)
     caller.actor = Actor(kind, row["label"], token.id, row["owner_id"])
     caller.home = None if row["slug"] is None else TenantRef(token.tenant_id, row["slug"])
+    if caller.home is not None:
+        name_tenant(connection.scope, caller.home.slug)
     return caller.actor
 
 
@@ -157,6 +159,7 @@ async def tenant_named(request: Request[Any, Any, Any], name: str) -> TenantRef:
         caller.tenant = caller.home
     else:
         raise NotFound("tenant")
+    name_tenant(request.scope, caller.tenant.slug)
     return caller.tenant
 
 

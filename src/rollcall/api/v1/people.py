@@ -1,7 +1,7 @@
 """``/v1/tenants/{tenant}/people``: who is in, in which role, and why."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from litestar import Router, delete, get, post
@@ -83,9 +83,12 @@ class SessionView(BaseModel):
 
 
 class CaseView(BaseModel):
-    """A role conflict of one person."""
+    """What an admin should know of one person's role names."""
 
     id: UUID
+    kind: Literal["conflict", "unknown_role"] = Field(
+        description="`conflict`, or the mild `unknown_role`: a name is like a role's and none, and means the default"
+    )
     user_id: UUID | None
     user_name: str
     roles: list[str]
@@ -216,7 +219,7 @@ async def list_sessions(work: TenantWork, person: FromPath[str]) -> list[Session
 
 @get("/tenants/{tenant:str}/conflict-cases", guards=[ADMINS], dependencies=_OF_TENANT)
 async def list_conflict_cases(work: TenantWork, closed: FromQuery[bool] = False) -> list[CaseView]:
-    """The open role conflicts, or those that are over."""
+    """The open role conflicts and unknown role names, or those that are over."""
     return [CaseView.model_validate(row, from_attributes=True) for row in await people.cases(work, closed=closed)]
 
 
