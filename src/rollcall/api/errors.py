@@ -10,7 +10,7 @@ from litestar import Response
 from litestar.exceptions import HTTPException, MethodNotAllowedException, ValidationException
 
 from rollcall.api.requests import LARGEST_BODY, AnyRequest, methods_of
-from rollcall.errors import Refusal, TooManyRequests, Unauthenticated
+from rollcall.errors import IdempotencyKeyInUse, Refusal, TooManyRequests, Unauthenticated
 from rollcall.scim.errors import SCIMException
 
 log = structlog.get_logger(__name__)
@@ -44,7 +44,7 @@ def meaning(request: AnyRequest, exception: Exception) -> Meaning:  # noqa: PLR0
         case Unauthenticated():
             headers = {"WWW-Authenticate": 'Bearer realm="rollcall"'}
             return Meaning(exception.status, exception.code, exception.detail, headers)
-        case TooManyRequests():
+        case TooManyRequests() | IdempotencyKeyInUse():
             headers = {"Retry-After": str(exception.retry_after)}
             return Meaning(exception.status, exception.code, exception.detail, headers)
         case Refusal():

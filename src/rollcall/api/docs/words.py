@@ -17,6 +17,9 @@ This is the side for your product, your operators and your tenants' admins. Ever
 
 A call that is refused changes nothing and is answered with a `code` for programs, a `detail` for people, and the
 `request_id` under which the audit and the log have it.
+
+A call that creates takes an `Idempotency-Key`, a name you choose for it: sent again with the same key within a day it
+is answered as the first time, with `Idempotent-Replayed: true`, and done once.
 """
 
 TAGS = [
@@ -115,6 +118,7 @@ REFUSALS = {
     "403": "The key is live and does not reach this far.",
     "404": "There is no such row, or it is another tenant's, which is the same.",
     "409": "It does not fit the present state; `code` says why.",
+    "422": "The `Idempotency-Key` was used for another call; nothing was done.",
     "429": "So much of this is under way that more has to wait; `Retry-After` says for how many seconds.",
 }
 

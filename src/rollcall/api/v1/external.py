@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from rollcall.access import external
 from rollcall.api.v1.bodies import Body, Moment
 from rollcall.api.v1.callers import ANYBODY, PRODUCT, TenantWork, tenant_work, uuid_of
+from rollcall.api.v1.idempotency import idempotent
 from rollcall.directory import people
 
 
@@ -53,6 +54,7 @@ _OF_TENANT = {"work": tenant_work}
 
 
 @post(_OF_PERSON, guards=[PRODUCT], dependencies=_OF_TENANT)
+@idempotent()
 async def register_external_credential(
     work: TenantWork, person: FromPath[str], data: JSONBody[ExternalWanted]
 ) -> ExternalView:

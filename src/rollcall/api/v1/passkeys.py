@@ -26,9 +26,10 @@ from rollcall.api.v1.callers import (
     tenant_work,
     uuid_of,
 )
+from rollcall.api.v1.idempotency import idempotent
 from rollcall.api.v1.sessions import OpenedSession
 from rollcall.directory import people
-from rollcall.errors import NotFound, Refusal
+from rollcall.errors import IdempotencyRefused, NotFound, Refusal
 from rollcall.work import TenantRef, Work, open_work
 
 LARGEST_ANSWER = 65_536
@@ -119,12 +120,13 @@ async def sign_in_work(
 
 
 def _second_half(request: AnyRequest, tenant: TenantRef, challenge: UUID) -> AbstractAsyncContextManager[Work]:
-    """Work whose refusal leaves the challenge spent."""
+    """Work whose refusal leaves the challenge spent, unless it was only the ``Idempotency-Key`` that was wrong."""
     write = refusal_writer(request)
 
     async def on_refusal(work: Work, refusal: Refusal) -> None:
         await write(work, refusal)
-        await passkeys.after_refusal(work, challenge, refusal)
+        if not isinstance(refusal, IdempotencyRefused):
+            await passkeys.after_refusal(work, challenge, refusal)
 
     return open_work(request.app.state.database, tenant, actor_of(request), origin(request), on_refusal=on_refusal)
 
@@ -137,6 +139,7 @@ async def begin_passkey(request: Request[Any, Any, Any], work: TenantWork, perso
 
 
 @post(_OF_PERSON, guards=[PRODUCT], dependencies={"work": registration_work})
+@idempotent()
 async def register_passkey(
     request: Request[Any, Any, Any], work: TenantWork, person: FromPath[str], data: JSONBody[PasskeyMade]
 ) -> PasskeyView:
@@ -178,6 +181,7 @@ async def begin_passkey_sign_in(
 
 
 @post(_SIGN_IN, guards=[PRODUCT], dependencies={"work": sign_in_work})
+@idempotent(shows="token")
 async def finish_passkey_sign_in(
     request: Request[Any, Any, Any], work: TenantWork, data: JSONBody[SignInAnswered]
 ) -> OpenedSession:

@@ -13,6 +13,7 @@ from rollcall.access import sessions
 from rollcall.api.requests import origin
 from rollcall.api.v1.bodies import Body
 from rollcall.api.v1.callers import PRODUCT, TenantWork, actor_of, refusal_writer, tenant_named, tenant_work, uuid_of
+from rollcall.api.v1.idempotency import idempotent
 from rollcall.directory import people
 from rollcall.work import Work, open_work
 
@@ -35,10 +36,13 @@ class SessionWanted(Body):
 
 
 class OpenedSession(BaseModel):
-    """A session as it is handed out once: keep ``token``, it can't be read again."""
+    """A session as it is handed out once: keep ``token``, it can't be read again.
+
+    It is null only for a call that is repeated with its ``Idempotency-Key`` more than ten minutes later.
+    """
 
     id: UUID
-    token: str
+    token: str | None
     tenant_id: UUID
     person_id: UUID
     expires_at: datetime
@@ -57,6 +61,7 @@ async def session_work(request: Request[Any, Any, Any], data: JSONBody[SessionWa
 
 
 @post("/sessions", guards=[PRODUCT], dependencies={"work": session_work})
+@idempotent(shows="token")
 async def open_session(work: TenantWork, data: JSONBody[SessionWanted]) -> OpenedSession:
     """Open a session for a person who may come in. What opens it is in this answer and nowhere else."""
     person = (

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, Field, field_validator
 
 from rollcall.api.v1.bodies import Body
 from rollcall.api.v1.callers import ADMINS, OPS, FleetWork, TenantWork, fleet_work, tenant_work
+from rollcall.api.v1.idempotency import idempotent
 from rollcall.directory import roles
 from rollcall.tenancy import plans, tenants
 from rollcall.tenancy.models import Plan, Tenant
@@ -123,6 +124,7 @@ async def list_tenants(fleet: FleetWork) -> list[TenantView]:
 
 
 @post("/tenants", guards=[OPS], dependencies={"fleet": fleet_work})
+@idempotent()
 async def create_tenant(fleet: FleetWork, data: JSONBody[NewTenant]) -> TenantView:
     """Take on a customer."""
     rule = roles.USUAL_RULE if data.role_rule is None else roles.read_rule(data.role_rule)
