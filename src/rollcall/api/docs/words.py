@@ -203,7 +203,8 @@ INTROSPECTION_ANSWER: dict[str, Any] = {
     "required": ["active"],
     "properties": {
         "active": {"type": "boolean", "description": "whether it is good right now"},
-        "token_type": {"type": "string", "description": "the kind of credential"},
+        "token_type": {"type": "string", "enum": ["Bearer"], "description": "how it is presented (RFC 6750)"},
+        "kind": {"type": "string", "enum": ["ses", "scim", "pat"], "description": "what it is: see its prefix `rc_…_`"},
         "jti": {"type": "string", "format": "uuid", "description": "its id"},
         "sid": {"type": "string", "format": "uuid", "description": "the session's id, if it is one"},
         "tenant": {"type": "string", "description": "the tenant's slug"},
