@@ -15,7 +15,7 @@ from rollcall.access import passkeys
 from rollcall.access.authenticators import RelyingParty
 from rollcall.access.passkeys import Begun
 from rollcall.api.requests import AnyRequest, origin
-from rollcall.api.v1.bodies import Body
+from rollcall.api.v1.bodies import Body, NamesPerson
 from rollcall.api.v1.callers import (
     ANYBODY,
     PRODUCT,
@@ -29,6 +29,7 @@ from rollcall.api.v1.callers import (
 from rollcall.api.v1.idempotency import idempotent
 from rollcall.api.v1.sessions import OpenedSession
 from rollcall.directory import people
+from rollcall.directory.people import Ambiguous
 from rollcall.errors import IdempotencyRefused, NotFound, Refusal
 from rollcall.work import TenantRef, Work, open_work
 
@@ -76,16 +77,13 @@ class PasskeyView(BaseModel):
     last_used_at: datetime | None
 
 
-class SignInWanted(Body):
+class SignInWanted(NamesPerson):
     """Who is about to sign in; nobody needs to be named, and who is named need not exist."""
-
-    person: UUID | None = Field(default=None, description="the product's id of the person, or SCIM's")
-    user_name: str | None = Field(default=None, max_length=320)
 
     @model_validator(mode="after")
     def _one_person(self) -> "SignInWanted":
-        if self.person is not None and self.user_name is not None:
-            msg = "name the person by either person or user_name, or not at all"
+        if self.ways() > 1:
+            msg = "name the person by one of person, user_name and external_id, or not at all"
             raise ValueError(msg)
         return self
 
@@ -214,13 +212,10 @@ def _ceremony(begun: Begun) -> Ceremony:
 async def _meant(work: Work, wanted: SignInWanted) -> UUID | None:
     """The account that is named; for a name that nobody has, an account that nobody has."""
     try:
-        if wanted.person is not None:
-            return (await people.find(work, wanted.person)).account.id
-        if wanted.user_name is not None:
-            return (await people.find_by_user_name(work, wanted.user_name)).account.id
-    except NotFound:
+        person = await wanted.named(work)
+    except (NotFound, Ambiguous):
         return uuid4()
-    return None
+    return None if person is None else person.account.id
 
 
 router = Router(
