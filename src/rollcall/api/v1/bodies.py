@@ -31,10 +31,8 @@ class NamesPerson(Body):
     """A body that names a person in one of three ways."""
 
     person: UUID | None = Field(default=None, description="the product's id of the person, or SCIM's")
-    user_name: str | None = Field(default=None, max_length=320, description="their userName; case makes no difference")
-    external_id: str | None = Field(
-        default=None, max_length=500, description="their externalId, what their identity provider calls them"
-    )
+    user_name: str | None = Field(default=None, description="their userName; case makes no difference")
+    external_id: str | None = Field(default=None, description="their externalId: what their provider calls them")
 
     def ways(self) -> int:
         """In how many ways the person is named."""
