@@ -74,8 +74,9 @@ def create_app(settings: Settings) -> Litestar:
         openapi_config=openapi_config(),
         logging_config=None,
     )
-    # Outermost, so that a request which no route takes has an id too.
-    app.asgi_handler = request_ids(head_and_options(app, app.asgi_handler))
+    # Outermost, so that a request which no route takes has an id too, and its answer every header.
+    https = settings.public_url.startswith("https://")
+    app.asgi_handler = request_ids(head_and_options(app, app.asgi_handler), https=https)
     return app
 
 

@@ -6,7 +6,8 @@ the whole token is the right thing to keep. The check (CRC-32) lets a mistyped t
 asking the database, and lets scanners recognise a leaked one.
 
 What can't be a digest, because it is needed again in clear (a webhook's secret, a signing key), is sealed under the
-keys of ``ROLLCALL_SECRET_KEYS``, which the database never holds.
+keys of ``ROLLCALL_SECRET_KEYS``, which the database never holds. What only one caller may read again is sealed under a
+key derived from the token they present, which is kept nowhere.
 """
 
 import re
@@ -17,10 +18,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
+from hmac import digest as hmac_digest
 from typing import Self
 from uuid import UUID
 
+from cryptography.exceptions import InvalidTag
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from rollcall.settings import Settings
 
@@ -170,6 +176,49 @@ def _opened(fernet: MultiFernet, sealed: str) -> bytes | None:
         return fernet.decrypt(sealed)
     except (InvalidToken, ValueError):  # the second for what is not even ASCII
         return None
+
+
+_NONCE = 12
+_PURPOSE = b"rollcall idempotency key 1\0"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class CallersSeal:
+    """Seals what one caller may read again, and nobody else: its key comes from what they present and is not kept.
+
+    It is bound to an ``Idempotency-Key`` too, so that each key has a name and a sealing key of its own.
+    """
+
+    name: bytes
+    """What stands for the caller's word in the database; says nothing about it without what they present."""
+    _marking: bytes
+    _sealing: bytes
+
+    @classmethod
+    def of(cls, token: str, key: str) -> Self:
+        """The seal of whoever presents *token* and says *key*."""
+        parts = HKDF(SHA256(), 96, salt=None, info=_PURPOSE + key.encode()).derive(token.encode())
+        return cls(parts[:32], parts[32:64], parts[64:])
+
+    def fingerprint(self, *parts: bytes) -> bytes:
+        """Tells *parts* from all others, and nothing about them to anybody else."""
+        return hmac_digest(self._marking, b"".join(len(part).to_bytes(8, "big") + part for part in parts), "sha256")
+
+    def seal(self, content: bytes) -> bytes:
+        """*content* as bytes that say nothing to anybody else; twice the same gives two."""
+        nonce = secrets.token_bytes(_NONCE)
+        return nonce + AESGCM(self._sealing).encrypt(nonce, content, self.name)
+
+    def open(self, sealed: bytes) -> bytes:
+        """What was sealed.
+
+        Raises:
+            CannotOpen: it was sealed for somebody else, or has been altered.
+        """
+        try:
+            return AESGCM(self._sealing).decrypt(sealed[:_NONCE], sealed[_NONCE:], self.name)
+        except InvalidTag:
+            raise CannotOpen from None
 
 
 def new_secret_key() -> str:

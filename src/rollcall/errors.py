@@ -63,6 +63,34 @@ class TooManyRequests(Refusal):
         self.retry_after = retry_after
 
 
+class IdempotencyRefused(Refusal):
+    """An ``Idempotency-Key`` does not fit the call; nothing has been done."""
+
+
+class IdempotencyKeyReused(IdempotencyRefused):
+    """The key has been used for another call within the day."""
+
+    status = 422
+    code = "idempotency_key_reused"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This Idempotency-Key was used within the last 24 hours for another call (another address or body); "
+            "send a new key for a new call, and the old key only with exactly the old call."
+        )
+
+
+class IdempotencyKeyInUse(IdempotencyRefused):
+    """The first call with this key is still being worked on."""
+
+    status = 409
+    code = "idempotency_key_in_use"
+    retry_after = 1
+
+    def __init__(self) -> None:
+        super().__init__("The first call with this Idempotency-Key is still under way; send it again in a second.")
+
+
 class Invalid(Refusal):
     """What was sent can't be read as what it should be."""
 

@@ -31,7 +31,7 @@ async def test_a_member_has_one(callers: Callers, owner: Connection) -> None:
 
     said = (await callers.product.post("/oauth/introspect", data={"token": issued["token"]})).json()
 
-    assert (said["active"], said["token_type"], said["scope"]) == (True, "pat", "repo:read repo:write")
+    assert (said["active"], said["kind"], said["scope"]) == (True, "pat", "repo:read repo:write")
     assert (said["sub"], said["role"]) == (maria["id"], "member")
     assert "sid" not in said
     assert await tables_with(owner, issued["token"].split("_")[4]) == []

@@ -39,7 +39,8 @@ async def test_live_session(acme: Tenant, product: httpx.AsyncClient) -> None:
     issued, expires = claims.pop("iat"), claims.pop("exp")
     assert claims == {
         "active": True,
-        "token_type": "ses",
+        "token_type": "Bearer",
+        "kind": "ses",
         "jti": session["id"],
         "sid": session["id"],
         "tenant": acme.slug,
@@ -58,10 +59,11 @@ async def test_live_tokens(acme: Tenant, product: httpx.AsyncClient) -> None:
     unowned = (await ask(product, (await acme.issue_token(scopes=["scim:read", "scim"]))["token"])).json()
     admins = (await ask(product, (await acme.issue_token(scopes=["admin"], owner=acme.admin["id"]))["token"])).json()
 
-    assert (owned["token_type"], owned["scope"], owned["sub"]) == ("scim", "scim", acme.admin["id"])
+    assert (owned["kind"], owned["scope"], owned["sub"]) == ("scim", "scim", acme.admin["id"])
+    assert {each["token_type"] for each in (owned, unowned, admins)} == {"Bearer"}
     assert set(unowned["scope"].split()) == {"scim", "scim:read"}
     assert not {"sub", "username", "role", "exp"} & set(unowned)
-    assert (admins["token_type"], admins["scope"], admins["role"]) == ("pat", "admin", "admin")
+    assert (admins["kind"], admins["scope"], admins["role"]) == ("pat", "admin", "admin")
 
 
 Ending = Callable[[Tenant, dict[str, Any], Connection], Awaitable[object]]

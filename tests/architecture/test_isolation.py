@@ -48,7 +48,9 @@ async def full(callers: Callers, owner: Connection) -> Tenant:
     inner = await a_group(tenant, "Inner", noor)
     await a_group(tenant, "Outer", inner, {"id": "a-stranger"})
     hook = await callers.operator.post(
-        f"{tenant.v1}/destinations", json={"url": "https://93.184.215.14/", "label": "hook"}
+        f"{tenant.v1}/destinations",
+        json={"url": "https://93.184.215.14/", "label": "hook"},
+        headers={"Idempotency-Key": "hook"},
     )
     assert (await callers.operator.post(f"{tenant.v1}/destinations/{hook.json()['id']}/test")).status_code == 202
     await tenant.callers.app.state.door.traces.flush()

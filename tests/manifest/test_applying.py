@@ -70,6 +70,35 @@ async def test_new_tenant_without_rule(ops: Ops, slug: str) -> None:
     ]
 
 
+async def test_the_vendors_own_fields(ops: Ops, slug: str) -> None:
+    """The external id and metadata are set and changed, said line by line before, and stay where they are left out."""
+    more = f'external_id = "cus_{slug}"\nmetadata = {{ crm = "1", owner = "emea" }}'
+    await ops.apply(_tenant(slug, more=more))
+    tenant = (await ops.callers.operator.get(f"/v1/tenants/{slug}")).json()
+    assert (tenant["external_id"], tenant["metadata"]) == (f"cus_{slug}", {"crm": "1", "owner": "emea"})
+    assert await ops.apply(_tenant(slug, more=more)) == await ops.apply(_tenant(slug)) == []
+
+    other = _tenant(slug, more=f'external_id = "new_{slug}"\nmetadata = {{ crm = "2", tier = "a" }}')
+    names = f"external_id cus_{slug} -> new_{slug}, + metadata tier, - metadata owner"
+    said = [f'~ tenant {slug}: {names}, metadata crm "1" -> "2"']
+    assert await ops.compare(other) == said
+    assert (await ops.callers.operator.get(f"/v1/tenants/{slug}")).json() == tenant
+    assert await ops.apply(other) == said
+    assert (await ops.callers.operator.get(f"/v1/tenants/{slug}")).json()["metadata"] == {"crm": "2", "tier": "a"}
+    await ops.apply(_tenant(slug, more="metadata = {}"))
+    assert (await ops.callers.operator.get(f"/v1/tenants/{slug}")).json()["metadata"] == {}
+
+
+async def test_an_external_id_that_is_taken(ops: Ops, slug: str) -> None:
+    """An external id that another tenant has, in the database, is named with its line and its owner."""
+    await ops.apply(_tenant(f"{slug}-a", more=f'external_id = "cus_{slug}"'))
+    file = _tenant(f"{slug}-b", more=f'external_id = "cus_{slug}"')
+    with pytest.raises(ManifestInvalid, match=f'line 4.*"cus_{slug}" is the external_id of {slug}-a'):
+        await ops.compare(file)
+    await ops.callers.operator.patch(f"/v1/tenants/{slug}-a", json={"external_id": None})
+    assert len(await ops.apply(file)) == 1
+
+
 async def test_provider_sees_admins(ops: Ops, slug: str) -> None:
     """The identity provider finds an admin of the file by userName, and can't make a double of them."""
     await ops.apply(_tenant(slug, RULE, ADMIN))

@@ -78,7 +78,7 @@ MISTAKES = {
         TENANT + "colour = 1\n",
         (
             "tenants.toml, line 4, [tenants.acme] colour: there is no such key; the keys here are name, plan, status, "
-            "tokens, profile, rate_per_second, rate_burst, mass_change_threshold, roles, admins"
+            "tokens, profile, rate_per_second, rate_burst, mass_change_threshold, external_id, metadata, roles, admins"
         ),
     ),
     "a secret": (
@@ -99,6 +99,22 @@ MISTAKES = {
     "an admin's key misspelt": (
         TENANT + '[[tenants.acme.admins]]\nuser_name = "a"\nrolle = "admin"\n',
         'tenants.toml, line 6, [[tenants.acme.admins]] number 1 rolle: there is no such key; did you mean "role"?',
+    ),
+    "an external id twice": (
+        TENANT + 'external_id = "cus_1"\n[tenants.b]\nname = "B"\nplan = "free"\nexternal_id = "cus_1"\n',
+        'tenants.toml, line 8, [tenants.b] external_id: "cus_1" is the external_id of acme already',
+    ),
+    "an external id that is too long": (
+        TENANT + f'external_id = "{"x" * 256}"\n',
+        "tenants.toml, line 4, [tenants.acme] external_id: has to have 1 to 255 characters",
+    ),
+    "metadata that is no text": (
+        TENANT + "metadata = { crm = 42 }\n",
+        "tenants.toml, line 4, [tenants.acme] metadata.crm: should be a text in quotes",
+    ),
+    "a key of metadata that is too long": (
+        TENANT + f'metadata = {{ {"k" * 41} = "v" }}\n',
+        f'tenants.toml, line 4, [tenants.acme] metadata: has the key "{"k" * 41}"; keys have 1 to 40 characters',
     ),
     "a missing key": (
         '[tenants.acme]\nplan = "free"\n',

@@ -10,7 +10,7 @@ from litestar.exceptions import HTTPException, MethodNotAllowedException, Valida
 
 from rollcall.api.refused import log_failure, log_refusal
 from rollcall.api.requests import LARGEST_BODY, AnyRequest, methods_of
-from rollcall.errors import Refusal, TooManyRequests, Unauthenticated
+from rollcall.errors import IdempotencyKeyInUse, Refusal, TooManyRequests, Unauthenticated
 from rollcall.scim.errors import SCIMException
 
 
@@ -42,7 +42,7 @@ def meaning(request: AnyRequest, exception: Exception) -> Meaning:  # noqa: PLR0
         case Unauthenticated():
             headers = {"WWW-Authenticate": 'Bearer realm="rollcall"'}
             return Meaning(exception.status, exception.code, exception.detail, headers)
-        case TooManyRequests():
+        case TooManyRequests() | IdempotencyKeyInUse():
             headers = {"Retry-After": str(exception.retry_after)}
             return Meaning(exception.status, exception.code, exception.detail, headers)
         case Refusal():

@@ -17,7 +17,6 @@ from rollcall.crypto import TokenKind, TokenText, read_token
 from rollcall.errors import Invalid, NotFound, Refusal, Unauthenticated
 from rollcall.work import Actor, open_work
 
-_NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 _DEAD = b'{"active":false}'
 _KEYS = frozenset({TokenKind.APPLICATION, TokenKind.OPERATOR})
 
@@ -136,14 +135,15 @@ def _tokens_of(body: bytes) -> list[str] | None:
 
 
 def _answer(body: bytes) -> Response[bytes]:
-    return Prepared(body, media_type="application/json", headers=_NO_STORE)
+    return Prepared(body, media_type="application/json")
 
 
 def _claims(live: Live) -> dict[str, object]:
-    """RFC 7662 §2.2, and beside it the tenant and the role as of now; a session is named by ``sid`` as well."""
+    """RFC 7662 §2.2, and beside it the kind, tenant and role as of now; a session is named by ``sid`` as well."""
     claims: dict[str, object] = {
         "active": True,
-        "token_type": live.kind.value,
+        "token_type": "Bearer",
+        "kind": live.kind.value,
         "jti": str(live.id),
         "tenant": live.tenant,
         "tenant_id": str(live.tenant_id),

@@ -1,4 +1,4 @@
-"""What every request carries: an id, and where it came from."""
+"""What every request carries, an id and where it came from; and the headers that every answer has."""
 
 import re
 from secrets import token_hex
@@ -20,8 +20,19 @@ LARGEST_BODY = 1_048_576
 AnyRequest = Request[Any, Any, Any]
 
 
-def request_ids(app: ASGIApp) -> ASGIApp:
-    """Give every request an id, its caller's ``X-Request-Id`` if that is plain: it is logged, kept and answered."""
+_NO_STORE = (b"cache-control", b"no-store")
+_NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+_HTTPS_ONLY = (b"strict-transport-security", b"max-age=31536000")
+
+
+def request_ids(app: ASGIApp, *, https: bool) -> ASGIApp:
+    """Give every request an id, its caller's ``X-Request-Id`` if that is plain: it is logged, kept and answered.
+
+    What says nothing about caching is kept by nobody. An answer that others may be given from a cache says nothing of
+    whoever asked for it, so it goes without the id. *https* tells browsers that there is no other way here.
+    """
+    always = [_NO_SNIFFING, _HTTPS_ONLY] if https else [_NO_SNIFFING]
+    by_default = [_NO_STORE, *always]
 
     async def with_request_id(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -34,12 +45,21 @@ def request_ids(app: ASGIApp) -> ASGIApp:
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
 
-        async def send_with_id(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], header]
+                headers = list(message["headers"])
+                said = next((value for name, value in headers if name == b"cache-control"), None)
+                if said is None:
+                    headers += by_default
+                    headers.append(header)
+                else:
+                    headers += always
+                    if b"no-store" in said or b"private" in said:
+                        headers.append(header)
+                message["headers"] = headers
             await send(message)
 
-        await app(scope, receive, send_with_id)
+        await app(scope, receive, send_with_headers)
 
     return with_request_id
 

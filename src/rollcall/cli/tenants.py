@@ -189,6 +189,7 @@ def _facts(tenant: Tenant) -> dict[str, Any]:
     return {
         "id": str(tenant.id),
         "slug": tenant.slug,
+        "external_id": tenant.external_id,
         "name": tenant.name,
         "plan": tenant.plan,
         "status": tenant.status,
@@ -197,6 +198,7 @@ def _facts(tenant: Tenant) -> dict[str, Any]:
         "rate_per_second": tenant.rate_per_second,
         "rate_burst": tenant.rate_burst,
         "mass_change_threshold": tenant.mass_change_threshold,
+        "metadata": tenant.metadata_,
         "created": tenant.created_at.isoformat(timespec="seconds"),
     }
 
@@ -208,6 +210,7 @@ def _print(facts: dict[str, Any]) -> None:
         "tenant": f"{facts['name']} ({facts['slug']}, {facts['status']})",
         "taken on": facts["created"],
         "id": facts["id"],
+        "external id": facts["external_id"] or "none",
         "plan": f"{facts['plan']} (features: {' '.join(facts['features']) or 'none'})",
         "seats": facts["seats"] or "any",
         "calls/s": own,
@@ -220,6 +223,8 @@ def _print(facts: dict[str, Any]) -> None:
     }
     for name, value in lines.items():
         click.echo(f"{name:<14}{value}")
+    for name, value in facts["metadata"].items():
+        click.echo(f"metadata {name}: {value}")
     for name, role in rule["roles"].items():
         spelled = [*((rule["prefix"] or "") + part for part in role["names"]), *role["aliases"]]
         kind = " (admin)" if role["admin"] else ""

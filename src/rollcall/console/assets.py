@@ -47,5 +47,5 @@ async def asset(name: FromPath[str], v: FromQuery[str | None] = None) -> Respons
     return Response(
         wanted.content,
         media_type=wanted.media_type,
-        headers={"Cache-Control": kept, "X-Content-Type-Options": "nosniff"},
+        headers={"Cache-Control": kept},
     )

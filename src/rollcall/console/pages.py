@@ -19,7 +19,6 @@ HEADERS = {
     "Content-Security-Policy": _POLICY,
     "Cross-Origin-Opener-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
 }
 """Nothing from elsewhere, no script, no frame; a form leads back to us."""
 

@@ -14,7 +14,7 @@ AnyRequest = Request[Any, Any, Any]
 LARGEST_BODY = 65_536
 """Bytes of a form, or of an authenticator's answer, that are read; real ones have a tenth of that."""
 
-_NO_STORE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+_NO_STORE = {"Cache-Control": "no-store"}
 
 
 def origin(request: AnyRequest) -> Origin:

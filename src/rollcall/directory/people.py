@@ -88,6 +88,36 @@ async def find_by_user_name(work: Work, user_name: str) -> Person:
     return await find(work, user.account_id)
 
 
+async def find_by_external_id(work: Work, external_id: str) -> Person:
+    """The person whom the identity provider calls so; case counts, as it does for SCIM.
+
+    Raises:
+        NotFound: this tenant has nobody of that id.
+        Ambiguous: it has several; only providers see to it that they don't.
+    """
+    found = (
+        await work.db.scalars(
+            select(UserRow.account_id)
+            .where(UserRow.tenant_id == work.tenant.id, UserRow.external_id == external_id)
+            .limit(2)
+        )
+    ).all()
+    if not found:
+        raise NotFound("person")
+    if len(found) > 1:
+        raise Ambiguous
+    return await find(work, found[0])
+
+
+class Ambiguous(Conflict):
+    """Several people have the name that was given."""
+
+    code = "ambiguous"
+
+    def __init__(self) -> None:
+        super().__init__("Several people of this tenant have this externalId; name the person by id or userName.")
+
+
 async def every(work: Work, *, limit: int, offset: int = 0) -> tuple[int, Sequence[Person]]:
     """How many people there are, and some of them in the order they came."""
     mine = Account.tenant_id == work.tenant.id

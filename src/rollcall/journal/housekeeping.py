@@ -1,11 +1,11 @@
-"""What the journal needs done regularly: partitions made ahead, old messages and counts forgotten."""
+"""What the journal needs done regularly: partitions made ahead, old messages, answers and counts forgotten."""
 
 from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import delete, text
 
-from rollcall.journal import outbox
+from rollcall.journal import answers, outbox
 from rollcall.journal.models import RefusedCalls
 from rollcall.work import Fleet
 
@@ -21,4 +21,5 @@ async def keep(fleet: Fleet) -> dict[str, int]:
         "partitions_made": made,
         "messages_forgotten": await outbox.forget_done(fleet),
         "counts_forgotten": int(counts.rowcount),
+        "answers_forgotten": await answers.forget(fleet),
     }

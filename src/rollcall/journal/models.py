@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    Boolean,
     CheckConstraint,
     Date,
     DateTime,
@@ -116,3 +117,29 @@ class OutboxMessage(Base):
     done_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     dead_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     last_error: Mapped[str | None] = mapped_column(Text)
+
+
+class KeptAnswer(Base):
+    """What a creation was answered, for whoever repeats it with the same ``Idempotency-Key``; sealed for them alone."""
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (
+        Index("ix_idempotency_keys_age", "created_at"),
+        Index("ix_idempotency_keys_secret", "created_at", postgresql_where=text("whole_answer IS NOT NULL")),
+    )
+
+    tenant_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    """The tenant that was worked on; all zeroes for work across tenants."""
+    caller_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    """The key or token that was presented."""
+    name: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    """What the header said, derived with what the caller presented."""
+    fingerprint: Mapped[bytes] = mapped_column(LargeBinary)
+    """What was asked for, by which another request under the same key is told."""
+    status: Mapped[int] = mapped_column(Integer)
+    answer: Mapped[bytes] = mapped_column(LargeBinary)
+    """The answer without what is shown once."""
+    has_secret: Mapped[bool] = mapped_column(Boolean)
+    whole_answer: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """The answer with it, for ten minutes."""
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)

@@ -3,7 +3,7 @@
 ``+`` is new, ``~`` becomes something else, ``!`` needs a hand and is left as it is.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 from uuid import UUID
@@ -77,6 +77,7 @@ class TenantChanged:
         before, after = self.before, self.after
         parts = _became(
             ("name", before.name, after.name),
+            ("external_id", before.external_id or "none", after.external_id or "none"),
             ("plan", before.plan, after.plan),
             ("tokens", before.token_issuing, after.token_issuing),
             ("profile", before.profile, after.profile),
@@ -84,6 +85,7 @@ class TenantChanged:
             ("rate_burst", _or_plans(before.rate_burst), _or_plans(after.rate_burst)),
             ("mass_change_threshold", before.mass_change_threshold, after.mass_change_threshold),
         )
+        parts = [*parts, *_changed_metadata(before.metadata, after.metadata)]
         return f"~ tenant {self.slug}: {', '.join(parts)}"
 
 
@@ -193,6 +195,12 @@ def _gained(what: str, before: Iterable[str], after: Iterable[str]) -> Iterator[
     old, new = sorted(before), list(after)  # the database keeps no order
     yield from (f"+ {what} {name}" for name in new if name not in old)
     yield from (f"- {what} {name}" for name in old if name not in new)
+
+
+def _changed_metadata(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[str]:
+    yield from _gained("metadata", before, after)
+    kept = [name for name in after if name in before]
+    yield from _became(*((f"metadata {name}", f'"{before[name]}"', f'"{after[name]}"') for name in kept))
 
 
 def _changed_roles(before: RoleRule, after: RoleRule) -> Iterator[str]:

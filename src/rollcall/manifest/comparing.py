@@ -41,11 +41,13 @@ async def compare(fleet: Fleet, manifest: Manifest, *, progress: Progress | None
 
     Raises:
         ManifestInvalid: a tenant's plan is neither in the file nor in the database, or an admin's role is no admin
-            role by the rule the tenant has.
+            role by the rule the tenant has, or an external id is another tenant's at present.
     """
     stored_plans = await present.terms_of_plans(fleet)
     stored_tenants = await present.tenants_called(fleet, manifest.tenants)
-    if problems := list(_problems(manifest, stored_plans, stored_tenants)):
+    ids = [table.external_id for table in manifest.tenants.values() if table.external_id is not None]
+    owners = await present.slugs_by_external_id(fleet, ids)
+    if problems := [*_problems(manifest, stored_plans, stored_tenants), *_others_ids(manifest, owners)]:
         raise ManifestInvalid(problems)
     changes: list[Change] = [*_plan_changes(manifest.plans, stored_plans)]
     for number, (slug, table) in enumerate(manifest.tenants.items(), start=1):
@@ -76,6 +78,14 @@ def _problems(
             yield manifest.source.problem(("tenants", slug, "plan"), said)
         if table.roles is None:
             yield from admin_problems(manifest, slug, _rule_after(table, stored_tenants.get(slug)))
+
+
+def _others_ids(manifest: Manifest, owners: Mapping[str, str]) -> Iterator[Problem]:
+    """External ids that other tenants have; one that is given on needs two files, applied one after the other."""
+    for slug, table in manifest.tenants.items():
+        if table.external_id is not None and (owner := owners.get(table.external_id, slug)) != slug:
+            said = f'"{table.external_id}" is the external_id of {owner}; give {owner} another one first'
+            yield manifest.source.problem(("tenants", slug, "external_id"), said)
 
 
 def _plan_changes(tables: Mapping[str, PlanTable], stored: dict[str, PlanTerms]) -> Iterator[PlanChange]:

@@ -11,7 +11,7 @@ from rollcall.directory.people import Draft
 from rollcall.directory.rules import Name, RoleRule
 from rollcall.manifest.problems import Source
 from rollcall.tenancy.plans import PlanTerms
-from rollcall.tenancy.tenants import SLUG, TenantTerms
+from rollcall.tenancy.tenants import SLUG, TenantTerms, external_id_fault, metadata_fault
 
 _PLAN_KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _FEATURE = re.compile(r"[a-z][a-z0-9_-]{0,62}")
@@ -57,6 +57,18 @@ def _rate(rate: int | None) -> int | None:
     if rate is not None and 0 < rate < _SLOWEST:
         raise ValueError(f"should be 0, which means no limit, or at least {_SLOWEST} calls a second")
     return rate
+
+
+def _external_id(text: str) -> str:
+    if (fault := external_id_fault(text)) is not None:
+        raise ValueError(fault)
+    return text
+
+
+def _metadata(metadata: dict[str, str]) -> dict[str, str]:
+    if (fault := metadata_fault(metadata)) is not None:
+        raise ValueError(fault)
+    return metadata
 
 
 def _plans_own(given: object) -> object:
@@ -117,6 +129,9 @@ class TenantTable(_Table):
     rate_per_second: OwnRate = None
     rate_burst: OwnBurst = None
     mass_change_threshold: Annotated[StrictInt, Field(ge=1, le=100_000_000)] | None = None
+    external_id: Annotated[str, AfterValidator(_external_id)] | None = None
+    metadata: Annotated[dict[str, str], AfterValidator(_metadata)] | None = None
+    """All of it: a key that is left out is taken away."""
     roles: RoleRule | None = None
     admins: Annotated[tuple[AdminTable, ...], Field(max_length=1_000)] = ()
 
@@ -129,6 +144,10 @@ class TenantTable(_Table):
             terms = replace(terms, profile=self.profile)
         if self.mass_change_threshold is not None:
             terms = replace(terms, mass_change_threshold=self.mass_change_threshold)
+        if self.external_id is not None:
+            terms = replace(terms, external_id=self.external_id)
+        if self.metadata is not None:
+            terms = replace(terms, metadata=self.metadata)
         own = self.model_dump(include={"rate_per_second", "rate_burst"}, exclude_unset=True)
         return replace(terms, **own)
 

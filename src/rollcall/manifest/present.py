@@ -71,6 +71,14 @@ async def tenants_called(fleet: Fleet, slugs: Iterable[str]) -> dict[str, Presen
     }
 
 
+async def slugs_by_external_id(fleet: Fleet, external_ids: Iterable[str]) -> dict[str, str]:
+    """Which tenants have these external ids already."""
+    rows = await fleet.db.execute(
+        select(Tenant.external_id, Tenant.slug).where(Tenant.external_id.in_(list(external_ids)))
+    )
+    return {external_id: slug for external_id, slug in rows if external_id is not None}
+
+
 async def tenant_row(fleet: Fleet, slug: str) -> Tenant:
     """The tenant's row, to be changed."""
     return (await fleet.db.scalars(select(Tenant).where(Tenant.slug == slug))).one()

@@ -76,6 +76,7 @@ def parse_manifest(text: str, *, file: str = "tenants.toml") -> Manifest:
         raise ManifestInvalid([_problem(source, details) for details in found]) from error
     manifest = Manifest(contents.plans, contents.tenants, source)
     problems = [problem for slug in manifest.tenants for problem in _tenant_problems(manifest, slug)]
+    problems += _doubled_external_ids(manifest)
     if problems:
         raise ManifestInvalid(problems)
     return manifest
@@ -114,6 +115,14 @@ def _tenant_problems(manifest: Manifest, slug: str) -> Iterator[Problem]:
             path = ("tenants", slug, "admins", position, "external_id")
             said = f'"{admin.external_id}" is the external_id of admin number {ids[admin.external_id] + 1} already'
             yield manifest.source.problem(path, said)
+
+
+def _doubled_external_ids(manifest: Manifest) -> Iterator[Problem]:
+    owners: dict[str, str] = {}
+    for slug, table in manifest.tenants.items():
+        if table.external_id is not None and (first := owners.setdefault(table.external_id, slug)) != slug:
+            said = f'"{table.external_id}" is the external_id of {first} already'
+            yield manifest.source.problem(("tenants", slug, "external_id"), said)
 
 
 def _syntax_problem(file: str, said: str) -> Problem:

@@ -38,10 +38,16 @@ class Tenant(Base):
         CheckConstraint("token_issuing IN ('self_service', 'ops')", name="token_issuing"),
         CheckConstraint("rate_per_second = 0 OR rate_per_second >= 25", name="rate"),
         CheckConstraint("mass_change_threshold >= 1", name="mass_change_threshold"),
+        CheckConstraint("char_length(external_id) BETWEEN 1 AND 255", name="external_id"),
+        CheckConstraint("jsonb_typeof(metadata) = 'object'", name="metadata"),
     )
 
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True, server_default=_UUID7)
     slug: Mapped[str] = mapped_column(Text, unique=True)
+    external_id: Mapped[str | None] = mapped_column(Text(collation="C"), unique=True)
+    """What the vendor calls the customer in their own systems."""
+    metadata_: Mapped[dict[str, str]] = mapped_column("metadata", JSONB, server_default=text("'{}'"))
+    """What else the vendor wants to remember of it."""
     name: Mapped[str] = mapped_column(Text)
     plan: Mapped[str] = mapped_column(ForeignKey("plans.key"))
     status: Mapped[str] = mapped_column(Text, server_default=text("'active'"))

@@ -1,8 +1,9 @@
 """Tenants: the product's customers, their plan and their standing with us."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, fields
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +20,7 @@ from rollcall.journal.events import (
     TenantSuspended,
 )
 from rollcall.journal.record import record
+from rollcall.scim.reader import unholdable
 from rollcall.tenancy import plans
 from rollcall.tenancy.models import Tenant
 from rollcall.work import Fleet, TenantRef, Work
@@ -26,6 +28,9 @@ from rollcall.work import Fleet, TenantRef, Work
 SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 _HOLD_RULE_VERSION = text("SELECT held_rule_version(:tenant)")
+
+LONGEST_EXTERNAL_ID = 255
+MOST_METADATA, LONGEST_METADATA_KEY, LONGEST_METADATA_VALUE = 50, 40, 500
 
 LEAST_RATE = 25
 """Calls a second that a limit has to let through; with less, providers' first syncs fail."""
@@ -44,41 +49,37 @@ class TenantTerms:
     rate_burst: int | None = None
     mass_change_threshold: int = 100
     """How many may leave within an hour before it is an alert, and what can't be undone waits."""
+    external_id: str | None = None
+    """The vendor's own id for the customer; no two tenants have the same."""
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What else the vendor keeps with it: shown to ops, and never to the customer."""
+
+
+_COLUMNS = {"metadata": "metadata_"}
+"""Where a column's name is another than the term's: the mapper keeps ``metadata`` for itself."""
+_PLAIN = tuple(each.name for each in fields(TenantTerms) if each.name != "plan")
+"""The terms that are simply set; a plan change is an event of its own."""
 
 
 async def create(fleet: Fleet, slug: str, terms: TenantTerms, *, role_rule: dict[str, Any]) -> Tenant:
     """Take on a customer.
 
     Raises:
-        Invalid: *slug* can't be one, or the rate limit can't be that low.
+        Invalid: *slug* can't be one, or *terms* are beyond what can be set.
         NotFound: there is no such plan.
-        Taken: another tenant has this slug.
+        Taken: another tenant has this slug or external id.
     """
-    _check_rate(terms)
+    _check(terms)
     if not SLUG.fullmatch(slug) or _is_uuid(slug):
         msg = f"“{slug}” can't be a slug: use at most 63 lower-case letters, digits and -, e.g. acme-corp, but no UUID"
         raise Invalid(msg)
     await plans.find(fleet, terms.plan)
-    tenant = Tenant(
-        slug=slug,
-        name=terms.name,
-        plan=terms.plan,
-        token_issuing=terms.token_issuing,
-        profile=terms.profile,
-        rate_per_second=terms.rate_per_second,
-        rate_burst=terms.rate_burst,
-        mass_change_threshold=terms.mass_change_threshold,
-        role_rule=role_rule,
-    )
-    try:
-        async with fleet.db.begin_nested():
-            fleet.db.add(tenant)
-            await fleet.db.flush()  # the database gives the id
-    except IntegrityError as error:
-        if "uq_tenants_slug" not in str(error.orig):
-            raise
-        msg = f"There is a tenant “{slug}” already; choose another slug or change that tenant."
-        raise Taken(msg) from error
+    tenant = Tenant(slug=slug, role_rule=role_rule, plan=terms.plan)
+    async with _names_free(fleet, slug, terms):
+        for name in _PLAIN:
+            setattr(tenant, _COLUMNS.get(name, name), getattr(terms, name))
+        fleet.db.add(tenant)
+        await fleet.db.flush()  # the database gives the id
     await _record(fleet, tenant, TenantCreated(slug=slug, plan=terms.plan))
     return tenant
 
@@ -87,20 +88,23 @@ async def change(fleet: Fleet, tenant: Tenant, terms: TenantTerms) -> bool:
     """Change a tenant to *terms*; its next call is judged by them. Returns whether anything changed.
 
     Raises:
-        Invalid: the rate limit can't be that low.
+        Invalid: *terms* are beyond what can be set.
         NotFound: there is no such plan.
+        Taken: another tenant has this external id.
     """
-    _check_rate(terms)
+    _check(terms)
     before = terms_of(tenant)
     if before == terms:
         return False
     await plans.find(fleet, terms.plan)
-    changes: dict[str, Any] = {}
-    for name in ("name", "token_issuing", "profile", "rate_per_second", "rate_burst", "mass_change_threshold"):
-        if getattr(before, name) != getattr(terms, name):
-            changes[name] = getattr(terms, name)
-            setattr(tenant, name, getattr(terms, name))
+    changes = {name: getattr(terms, name) for name in _PLAIN if getattr(before, name) != getattr(terms, name)}
     if changes:
+        async with _names_free(fleet, tenant.slug, terms):
+            for name, value in changes.items():
+                setattr(tenant, _COLUMNS.get(name, name), value)
+            await fleet.db.flush()  # the database says whether the external id is free
+        if "metadata" in changes:
+            changes["metadata"] = "changed"  # the tenant reads its audit, and this is the vendor's
         await _record(fleet, tenant, TenantChanged(changes=changes))
     if before.plan != terms.plan:
         tenant.plan = terms.plan
@@ -124,15 +128,7 @@ async def resume(fleet: Fleet, tenant: Tenant) -> None:
 
 def terms_of(tenant: Tenant) -> TenantTerms:
     """The terms a stored tenant has."""
-    return TenantTerms(
-        name=tenant.name,
-        plan=tenant.plan,
-        token_issuing=tenant.token_issuing,
-        profile=tenant.profile,
-        rate_per_second=tenant.rate_per_second,
-        rate_burst=tenant.rate_burst,
-        mass_change_threshold=tenant.mass_change_threshold,
-    )
+    return TenantTerms(plan=tenant.plan, **{name: getattr(tenant, _COLUMNS.get(name, name)) for name in _PLAIN})
 
 
 async def find(fleet: Fleet, name: str) -> Tenant:
@@ -148,9 +144,12 @@ async def find(fleet: Fleet, name: str) -> Tenant:
     return tenant
 
 
-async def every(fleet: Fleet) -> Sequence[Tenant]:
-    """All tenants, by slug."""
-    return (await fleet.db.scalars(select(Tenant).order_by(Tenant.slug))).all()
+async def every(fleet: Fleet, *, external_id: str | None = None) -> Sequence[Tenant]:
+    """All tenants, by slug; or the one that the vendor calls *external_id*."""
+    query = select(Tenant).order_by(Tenant.slug)
+    if external_id is not None:
+        query = query.where(Tenant.external_id == external_id)
+    return (await fleet.db.scalars(query)).all()
 
 
 async def own(work: Work) -> Tenant:
@@ -176,7 +175,57 @@ def ref(tenant: Tenant) -> TenantRef:
     return TenantRef(tenant.id, tenant.slug)
 
 
-def _check_rate(terms: TenantTerms) -> None:
+def external_id_fault(external_id: str) -> str | None:
+    """Why this can't be a tenant's external id; None if it can."""
+    if (found := unholdable(external_id)) is not None:
+        return f"holds {found}; leave it out"
+    if not 1 <= len(external_id) <= LONGEST_EXTERNAL_ID:
+        return f"has to have 1 to {LONGEST_EXTERNAL_ID} characters"
+    return None
+
+
+def metadata_fault(metadata: Mapping[str, str]) -> str | None:
+    """Why this can't be a tenant's metadata; None if it can."""
+    if len(metadata) > MOST_METADATA:
+        return f"has to have at most {MOST_METADATA} keys"
+    for name, value in metadata.items():
+        if (found := unholdable(name + value)) is not None:
+            return f"holds {found}; leave it out"
+        if not 1 <= len(name) <= LONGEST_METADATA_KEY:
+            return f'has the key "{name}"; keys have 1 to {LONGEST_METADATA_KEY} characters'
+        if len(value) > LONGEST_METADATA_VALUE:
+            return f'has more than {LONGEST_METADATA_VALUE} characters under "{name}"'
+    return None
+
+
+@asynccontextmanager
+async def _names_free(fleet: Fleet, slug: str, terms: TenantTerms) -> AsyncGenerator[None]:
+    """What the block writes stands, or another tenant is called so already."""
+    try:
+        async with fleet.db.begin_nested():
+            yield
+    except IntegrityError as error:
+        said = str(error.orig)
+        if "uq_tenants_slug" in said:
+            msg = f"There is a tenant “{slug}” already; choose another slug or change that tenant."
+        elif "uq_tenants_external_id" in said:
+            msg = (
+                f"Another tenant has the external_id “{terms.external_id}”: GET /v1/tenants?external_id=… or "
+                "'rollcall tenants list --json' says which."
+            )
+        else:
+            raise
+        raise Taken(msg) from error
+
+
+def _check(terms: TenantTerms) -> None:
+    for name, fault in (
+        ("external_id", None if terms.external_id is None else external_id_fault(terms.external_id)),
+        ("metadata", metadata_fault(terms.metadata)),
+    ):
+        if fault is not None:
+            msg = f"{name}: {fault}"
+            raise Invalid(msg)
     if terms.rate_per_second is not None and 0 < terms.rate_per_second < LEAST_RATE:
         msg = f"rate_per_second: choose at least {LEAST_RATE}, or 0 for no limit; providers need that much"
         raise Invalid(msg)

@@ -42,9 +42,14 @@ function addressOf(form) {
   let path = form.dataset.path;
   for (const { name, value, dataset } of parameters(form)) {
     if (dataset.place === "path") path = path.replace(`{${name}}`, encodeURIComponent(value.trim()));
-    else if (value !== "") query.set(name, value);
+    else if (dataset.place === "query" && value !== "") query.set(name, value);
   }
   return query.size ? `${path}?${query}` : path;
+}
+
+function headersOf(form) {
+  const given = parameters(form).filter(({ value, dataset }) => dataset.place === "header" && value !== "");
+  return Object.fromEntries(given.map(({ name, value }) => [name, value]));
 }
 
 function bodyOf(form) {
@@ -57,9 +62,10 @@ function quoted(text) {
   return `'${text.replaceAll("'", "'\\''")}'`;
 }
 
-function asCurl(method, address, type, body) {
+function asCurl(method, address, type, body, extra) {
   const lines = [`curl -X ${method} ${quoted(location.origin + address)}`];
   if (key) lines.push('-H "Authorization: Bearer $ROLLCALL_KEY"');
+  for (const [name, value] of Object.entries(extra)) lines.push(`-H ${quoted(`${name}: ${value}`)}`);
   if (body) lines.push(`-H ${quoted(`Content-Type: ${type}`)}`, `--data-raw ${quoted(body)}`);
   return lines.join(" \\\n  ");
 }
@@ -116,14 +122,15 @@ async function send(form) {
     return;
   }
   const address = addressOf(form);
-  const headers = { Accept: "application/json" };
+  const extra = headersOf(form);
+  const headers = { Accept: "application/json", ...extra };
   if (key) headers.Authorization = `Bearer ${key}`;
   if (body) headers["Content-Type"] = type;
   button.disabled = true;
   const started = performance.now();
   try {
     const answer = await fetch(address, { method, headers, body, credentials: "omit", cache: "no-store" });
-    await answered(form, answer, performance.now() - started, asCurl(method, address, type, body));
+    await answered(form, answer, performance.now() - started, asCurl(method, address, type, body, extra));
   } catch (error) {
     result.replaceChildren(element("p", "note", `There was no answer: ${error.message}`));
   } finally {

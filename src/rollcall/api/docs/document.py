@@ -57,6 +57,8 @@ def _complete(operation: Json, path: str, method: str, handler: HTTPRouteHandler
     if "requestBody" in operation:
         _complete_body(operation["requestBody"])
     operation["responses"] = _answers(operation) | _refusals(path, method)
+    if any(parameter["in"] == "header" for parameter in operation.get("parameters", [])):  # an Idempotency-Key
+        operation["responses"] |= _refused_with("422", "429")
     if path.startswith("/oauth/"):
         _complete_oauth(operation, handler.handler_name)
     else:
@@ -119,7 +121,11 @@ def _refusals(path: str, method: str) -> Json:
         statuses.add("409")
     if path.endswith("/sign-in/begin"):
         statuses.add("429")
-    return {status: {"$ref": f"#/components/responses/{status}"} for status in sorted(statuses)}
+    return _refused_with(*sorted(statuses))
+
+
+def _refused_with(*statuses: str) -> Json:
+    return {status: {"$ref": f"#/components/responses/{status}"} for status in statuses}
 
 
 def _refusal(said: str) -> Json:

@@ -33,7 +33,6 @@ HEADERS = {
     ),
     "Cross-Origin-Opener-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
 }
 """Nothing from elsewhere and nothing in frames; the page's script may call this server and no other."""
 

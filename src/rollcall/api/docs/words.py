@@ -17,6 +17,9 @@ This is the side for your product, your operators and your tenants' admins. Ever
 
 A call that is refused changes nothing and is answered with a `code` for programs, a `detail` for people, and the
 `request_id` under which the audit and the log have it.
+
+A call that creates takes an `Idempotency-Key`, a name you choose for it: sent again with the same key within a day it
+is answered as the first time, with `Idempotent-Replayed: true`, and done once.
 """
 
 TAGS = [
@@ -115,6 +118,7 @@ REFUSALS = {
     "403": "The key is live and does not reach this far.",
     "404": "There is no such row, or it is another tenant's, which is the same.",
     "409": "It does not fit the present state; `code` says why.",
+    "422": "The `Idempotency-Key` was used for another call; nothing was done.",
     "429": "So much of this is under way that more has to wait; `Retry-After` says for how many seconds.",
 }
 
@@ -199,7 +203,8 @@ INTROSPECTION_ANSWER: dict[str, Any] = {
     "required": ["active"],
     "properties": {
         "active": {"type": "boolean", "description": "whether it is good right now"},
-        "token_type": {"type": "string", "description": "the kind of credential"},
+        "token_type": {"type": "string", "enum": ["Bearer"], "description": "how it is presented (RFC 6750)"},
+        "kind": {"type": "string", "enum": ["ses", "scim", "pat"], "description": "what it is: see its prefix `rc_…_`"},
         "jti": {"type": "string", "format": "uuid", "description": "its id"},
         "sid": {"type": "string", "format": "uuid", "description": "the session's id, if it is one"},
         "tenant": {"type": "string", "description": "the tenant's slug"},

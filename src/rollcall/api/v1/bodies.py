@@ -1,11 +1,15 @@
-"""What all bodies of the management API have in common."""
+"""What bodies of the management API have in common: nothing unknown, and one way to name a person."""
 
 from datetime import UTC, datetime
 from typing import Annotated, cast
+from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, field_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, field_validator
 
+from rollcall.directory import people
+from rollcall.directory.people import Person
 from rollcall.scim.reader import unholdable
+from rollcall.work import Work
 
 
 class Body(BaseModel):
@@ -23,9 +27,39 @@ class Body(BaseModel):
         return value
 
 
+class NamesPerson(Body):
+    """A body that names a person in one of three ways."""
+
+    person: UUID | None = Field(default=None, description="the product's id of the person, or SCIM's")
+    user_name: str | None = Field(default=None, description="their userName; case makes no difference")
+    external_id: str | None = Field(default=None, description="their externalId: what their provider calls them")
+
+    def ways(self) -> int:
+        """In how many ways the person is named."""
+        return sum(way is not None for way in (self.person, self.user_name, self.external_id))
+
+    async def named(self, work: Work) -> Person | None:
+        """The person who is named; None if nobody is.
+
+        Raises:
+            NotFound: it is nobody of this tenant.
+            Ambiguous: the external id is several people's.
+        """
+        if self.person is not None:
+            return await people.find(work, self.person)
+        if self.user_name is not None:
+            return await people.find_by_user_name(work, self.user_name)
+        if self.external_id is not None:
+            return await people.find_by_external_id(work, self.external_id)
+        return None
+
+
 def _texts(value: object) -> list[str]:
-    """The text that *value* is, or the texts it lists."""
+    """The text that *value* is, or the texts it lists or names."""
     listed = cast("list[object]", value) if isinstance(value, list) else [value]
+    if isinstance(value, dict):
+        named = cast("dict[object, object]", value)
+        listed = [*named, *named.values()]
     return [each for each in listed if isinstance(each, str)]
 
 

@@ -21,6 +21,7 @@ from rollcall.api.v1.callers import (
     tenant_work,
     uuid_of,
 )
+from rollcall.api.v1.idempotency import idempotent
 from rollcall.events import deliveries, destinations
 from rollcall.events.addresses import LONGEST_URL, AddressRules
 from rollcall.events.deliveries import Page, State
@@ -52,7 +53,10 @@ class DestinationView(BaseModel):
 
 
 class SecretShown(DestinationView):
-    """A destination with its secret as it is shown once: keep it, it can't be read again. None for logout."""
+    """A destination with its secret as it is shown once: keep it, it can't be read again.
+
+    It is null for logout, and for a call that is repeated with its ``Idempotency-Key`` more than ten minutes later.
+    """
 
     secret: str | None
 
@@ -244,6 +248,7 @@ async def list_destinations(work: TenantWork) -> list[DestinationView]:
 
 
 @post(_ALL, guards=[ADMINS], dependencies={"work": new_work})
+@idempotent(shows="secret")
 async def create_destination(request: AnyCall, work: TenantWork, data: JSONBody[DestinationWanted]) -> SecretShown:
     """Register a destination. Its secret is in this answer and nowhere else."""
     return await create(request, work, data)
@@ -270,6 +275,7 @@ async def remove_destination(work: TenantWork, destination: FromPath[str]) -> No
 
 
 @post(f"{_ONE}/rotate-secret", status_code=200, guards=[ADMINS], dependencies=_OF_TENANT)
+@idempotent(shows="secret")
 async def rotate_destination_secret(
     request: AnyCall, work: TenantWork, destination: FromPath[str], data: JSONBody[SecretRotation | None] = None
 ) -> SecretShown:
@@ -291,6 +297,7 @@ async def disable_destination(work: TenantWork, destination: FromPath[str]) -> D
 
 
 @post(f"{_ONE}/test", status_code=202, guards=[ADMINS], dependencies=_OF_TENANT)
+@idempotent()
 async def test_destination(work: TenantWork, destination: FromPath[str]) -> TestSent:
     """Send a destination the event ``destination.tested``, which nobody else hears."""
     return TestSent(delivery_id=await destinations.send_test(work, id_of(destination)))
@@ -310,12 +317,14 @@ async def list_deliveries(
 
 
 @post(f"{_ONE}/deliveries/{{delivery:str}}/replay", status_code=202, guards=[ADMINS], dependencies=_OF_TENANT)
+@idempotent()
 async def replay_delivery(work: TenantWork, destination: FromPath[str], delivery: FromPath[str]) -> DeliveryView:
     """Make a delivery once more, with the same ``webhook-id``."""
     return delivery_view(await deliveries.replay(work, id_of(destination), uuid_of(delivery, "delivery")))
 
 
 @post(f"{_ONE}/replay-dead", status_code=202, guards=[ADMINS], dependencies=_OF_TENANT)
+@idempotent()
 async def replay_dead_deliveries(work: TenantWork, destination: FromPath[str]) -> Replayed:
     """Make every dead delivery of a destination once more, oldest first."""
     return Replayed(replayed=await deliveries.replay_dead(work, id_of(destination)))

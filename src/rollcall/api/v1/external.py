@@ -4,13 +4,14 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from litestar import Response, Router, delete, get, post
+from litestar import Router, delete, get, post
 from litestar.params import FromPath, JSONBody, QueryParameter
 from pydantic import BaseModel, Field
 
 from rollcall.access import external
 from rollcall.api.v1.bodies import Body, Moment
 from rollcall.api.v1.callers import ANYBODY, PRODUCT, TenantWork, tenant_work, uuid_of
+from rollcall.api.v1.idempotency import idempotent
 from rollcall.directory import people
 
 
@@ -53,6 +54,7 @@ _OF_TENANT = {"work": tenant_work}
 
 
 @post(_OF_PERSON, guards=[PRODUCT], dependencies=_OF_TENANT)
+@idempotent()
 async def register_external_credential(
     work: TenantWork, person: FromPath[str], data: JSONBody[ExternalWanted]
 ) -> ExternalView:
@@ -78,15 +80,12 @@ async def list_external_credentials(work: TenantWork, person: FromPath[str]) -> 
 
 
 @get("/tenants/{tenant:str}/external-credentials/state", guards=[PRODUCT], dependencies=_OF_TENANT)
-async def check_external_credential(work: TenantWork, kind: Kind, name: Name) -> Response[ExternalState]:
+async def check_external_credential(work: TenantWork, kind: Kind, name: Name) -> ExternalState:
     """Tell whether a registered credential is good right now; why one is not is not told."""
     good = await external.is_good(work, kind, name)
-    state = (
-        ExternalState(active=False)
-        if good is None
-        else ExternalState(active=True, id=good.id, sub=good.account_id, role=good.role, expires_at=good.expires_at)
-    )
-    return Response(state, headers={"Cache-Control": "no-store"})
+    if good is None:
+        return ExternalState(active=False)
+    return ExternalState(active=True, id=good.id, sub=good.account_id, role=good.role, expires_at=good.expires_at)
 
 
 @delete("/tenants/{tenant:str}/external-credentials/{credential:str}", guards=[ANYBODY], dependencies=_OF_TENANT)

@@ -27,6 +27,7 @@ from rollcall.api.v1.destinations import (
     id_of,
     page_view,
 )
+from rollcall.api.v1.idempotency import idempotent
 from rollcall.events import deliveries, destinations
 from rollcall.events.deliveries import State
 from rollcall.work import Work, open_work
@@ -75,6 +76,7 @@ async def list_installation_destinations(work: TenantWork) -> list[DestinationVi
 
 
 @post(_ALL, guards=[OPS], dependencies={"work": new_work})
+@idempotent(shows="secret")
 async def create_installation_destination(
     request: AnyCall, work: TenantWork, data: JSONBody[DestinationWanted]
 ) -> SecretShown:
@@ -103,6 +105,7 @@ async def remove_installation_destination(work: TenantWork, destination: FromPat
 
 
 @post(f"{_ONE}/rotate-secret", status_code=200, guards=[OPS], dependencies=_OWN)
+@idempotent(shows="secret")
 async def rotate_installation_destination_secret(
     request: AnyCall, work: TenantWork, destination: FromPath[str], data: JSONBody[SecretRotation | None] = None
 ) -> SecretShown:
@@ -124,6 +127,7 @@ async def disable_installation_destination(work: TenantWork, destination: FromPa
 
 
 @post(f"{_ONE}/test", status_code=202, guards=[OPS], dependencies=_OWN)
+@idempotent()
 async def test_installation_destination(work: TenantWork, destination: FromPath[str]) -> TestSent:
     """Send a destination the event ``destination.tested``, which nobody else hears."""
     return TestSent(delivery_id=await destinations.send_test(work, id_of(destination)))
@@ -143,6 +147,7 @@ async def list_installation_deliveries(
 
 
 @post(f"{_ONE}/deliveries/{{delivery:str}}/replay", status_code=202, guards=[OPS], dependencies=_FLEET)
+@idempotent()
 async def replay_installation_delivery(
     fleet: FleetWork, destination: FromPath[str], delivery: FromPath[str]
 ) -> DeliveryView:
@@ -151,6 +156,7 @@ async def replay_installation_delivery(
 
 
 @post(f"{_ONE}/replay-dead", status_code=202, guards=[OPS], dependencies=_FLEET)
+@idempotent()
 async def replay_dead_installation_deliveries(fleet: FleetWork, destination: FromPath[str]) -> Replayed:
     """Make every dead delivery of a destination once more, oldest first."""
     return Replayed(replayed=await deliveries.replay_dead(fleet, id_of(destination)))

@@ -15,7 +15,7 @@ from rollcall.access import passkeys
 from rollcall.access.authenticators import RelyingParty
 from rollcall.access.passkeys import Begun
 from rollcall.api.requests import AnyRequest, origin
-from rollcall.api.v1.bodies import Body
+from rollcall.api.v1.bodies import Body, NamesPerson
 from rollcall.api.v1.callers import (
     ANYBODY,
     PRODUCT,
@@ -26,9 +26,11 @@ from rollcall.api.v1.callers import (
     tenant_work,
     uuid_of,
 )
+from rollcall.api.v1.idempotency import idempotent
 from rollcall.api.v1.sessions import OpenedSession
 from rollcall.directory import people
-from rollcall.errors import NotFound, Refusal
+from rollcall.directory.people import Ambiguous
+from rollcall.errors import IdempotencyRefused, NotFound, Refusal
 from rollcall.work import TenantRef, Work, open_work
 
 LARGEST_ANSWER = 65_536
@@ -75,16 +77,13 @@ class PasskeyView(BaseModel):
     last_used_at: datetime | None
 
 
-class SignInWanted(Body):
+class SignInWanted(NamesPerson):
     """Who is about to sign in; nobody needs to be named, and who is named need not exist."""
-
-    person: UUID | None = Field(default=None, description="the product's id of the person, or SCIM's")
-    user_name: str | None = Field(default=None, max_length=320)
 
     @model_validator(mode="after")
     def _one_person(self) -> "SignInWanted":
-        if self.person is not None and self.user_name is not None:
-            msg = "name the person by either person or user_name, or not at all"
+        if self.ways() > 1:
+            msg = "name the person by one of person, user_name and external_id, or not at all"
             raise ValueError(msg)
         return self
 
@@ -119,12 +118,13 @@ async def sign_in_work(
 
 
 def _second_half(request: AnyRequest, tenant: TenantRef, challenge: UUID) -> AbstractAsyncContextManager[Work]:
-    """Work whose refusal leaves the challenge spent."""
+    """Work whose refusal leaves the challenge spent, unless it was only the ``Idempotency-Key`` that was wrong."""
     write = refusal_writer(request)
 
     async def on_refusal(work: Work, refusal: Refusal) -> None:
         await write(work, refusal)
-        await passkeys.after_refusal(work, challenge, refusal)
+        if not isinstance(refusal, IdempotencyRefused):
+            await passkeys.after_refusal(work, challenge, refusal)
 
     return open_work(request.app.state.database, tenant, actor_of(request), origin(request), on_refusal=on_refusal)
 
@@ -137,6 +137,7 @@ async def begin_passkey(request: Request[Any, Any, Any], work: TenantWork, perso
 
 
 @post(_OF_PERSON, guards=[PRODUCT], dependencies={"work": registration_work})
+@idempotent()
 async def register_passkey(
     request: Request[Any, Any, Any], work: TenantWork, person: FromPath[str], data: JSONBody[PasskeyMade]
 ) -> PasskeyView:
@@ -178,6 +179,7 @@ async def begin_passkey_sign_in(
 
 
 @post(_SIGN_IN, guards=[PRODUCT], dependencies={"work": sign_in_work})
+@idempotent(shows="token")
 async def finish_passkey_sign_in(
     request: Request[Any, Any, Any], work: TenantWork, data: JSONBody[SignInAnswered]
 ) -> OpenedSession:
@@ -210,13 +212,10 @@ def _ceremony(begun: Begun) -> Ceremony:
 async def _meant(work: Work, wanted: SignInWanted) -> UUID | None:
     """The account that is named; for a name that nobody has, an account that nobody has."""
     try:
-        if wanted.person is not None:
-            return (await people.find(work, wanted.person)).account.id
-        if wanted.user_name is not None:
-            return (await people.find_by_user_name(work, wanted.user_name)).account.id
-    except NotFound:
+        person = await wanted.named(work)
+    except (NotFound, Ambiguous):
         return uuid4()
-    return None
+    return None if person is None else person.account.id
 
 
 router = Router(

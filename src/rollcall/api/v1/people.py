@@ -12,6 +12,7 @@ from rollcall.access import sessions
 from rollcall.access.sessions import Purpose
 from rollcall.api.v1.bodies import Body
 from rollcall.api.v1.callers import ADMINS, ANYBODY, TenantWork, tenant_work, uuid_of
+from rollcall.api.v1.idempotency import idempotent
 from rollcall.directory import linking, people
 from rollcall.directory.people import Draft, Person
 from rollcall.errors import NotFound
@@ -142,6 +143,7 @@ async def list_people(
 
 
 @post("/tenants/{tenant:str}/people", guards=[ADMINS], dependencies=_OF_TENANT)
+@idempotent()
 async def create_person(work: TenantWork, data: JSONBody[NewPerson]) -> PersonView:
     """Take a person in by hand."""
     draft = Draft(**data.model_dump(exclude={"role"}))
@@ -194,6 +196,7 @@ async def reactivate_person(work: TenantWork, person: FromPath[str]) -> PersonVi
 
 
 @post(f"{_ONE}/link", status_code=200, guards=[ADMINS], dependencies=_OF_TENANT)
+@idempotent()
 async def link_person(work: TenantWork, person: FromPath[str], data: JSONBody[Linking]) -> PersonView:
     """Give a person back the account, and so the history, that they had before they were removed.
 

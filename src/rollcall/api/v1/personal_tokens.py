@@ -7,6 +7,7 @@ from pydantic import Field
 from rollcall.access import personal_tokens, tokens
 from rollcall.api.v1.bodies import Body, Moment
 from rollcall.api.v1.callers import ANYBODY, PRODUCT, TenantWork, tenant_work, uuid_of
+from rollcall.api.v1.idempotency import idempotent
 from rollcall.api.v1.tokens import IssuedToken, TokenView, issued_view, token_view
 from rollcall.directory import people
 
@@ -33,6 +34,7 @@ async def list_personal_tokens(work: TenantWork, person: FromPath[str]) -> list[
 
 
 @post(_OF_PERSON, guards=[PRODUCT], dependencies=_OF_TENANT)
+@idempotent(shows="token")
 async def issue_personal_token(
     work: TenantWork, person: FromPath[str], data: JSONBody[PersonalTokenWanted]
 ) -> IssuedToken:

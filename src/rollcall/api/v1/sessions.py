@@ -11,34 +11,35 @@ from pydantic import BaseModel, Field, model_validator
 
 from rollcall.access import sessions
 from rollcall.api.requests import origin
-from rollcall.api.v1.bodies import Body
+from rollcall.api.v1.bodies import NamesPerson
 from rollcall.api.v1.callers import PRODUCT, TenantWork, actor_of, refusal_writer, tenant_named, tenant_work, uuid_of
-from rollcall.directory import people
+from rollcall.api.v1.idempotency import idempotent
 from rollcall.work import Work, open_work
 
 
-class SessionWanted(Body):
-    """A session to open, for the person named by id or by userName."""
+class SessionWanted(NamesPerson):
+    """A session to open, for the person named by exactly one of id, userName and externalId."""
 
     tenant: str = Field(description="the tenant's id or slug")
-    person: UUID | None = Field(default=None, description="the product's id of the person, or SCIM's")
-    user_name: str | None = None
     lifetime_seconds: int = Field(default=8 * 3600, ge=1, le=90 * 86400)
     label: str | None = Field(default=None, max_length=200, description="what the person would recognise it by")
 
     @model_validator(mode="after")
     def _one_person(self) -> "SessionWanted":
-        if (self.person is None) == (self.user_name is None):
-            msg = "name the person by either person or user_name"
+        if self.ways() != 1:
+            msg = "name the person by exactly one of person, user_name and external_id"
             raise ValueError(msg)
         return self
 
 
 class OpenedSession(BaseModel):
-    """A session as it is handed out once: keep ``token``, it can't be read again."""
+    """A session as it is handed out once: keep ``token``, it can't be read again.
+
+    It is null only for a call that is repeated with its ``Idempotency-Key`` more than ten minutes later.
+    """
 
     id: UUID
-    token: str
+    token: str | None
     tenant_id: UUID
     person_id: UUID
     expires_at: datetime
@@ -57,13 +58,11 @@ async def session_work(request: Request[Any, Any, Any], data: JSONBody[SessionWa
 
 
 @post("/sessions", guards=[PRODUCT], dependencies={"work": session_work})
+@idempotent(shows="token")
 async def open_session(work: TenantWork, data: JSONBody[SessionWanted]) -> OpenedSession:
     """Open a session for a person who may come in. What opens it is in this answer and nowhere else."""
-    person = (
-        await people.find(work, data.person)
-        if data.person is not None
-        else await people.find_by_user_name(work, data.user_name or "")
-    )
+    person = await data.named(work)
+    assert person is not None, "the body names one"
     new = await sessions.open_session(
         work, person.account.id, lifetime=timedelta(seconds=data.lifetime_seconds), label=data.label
     )

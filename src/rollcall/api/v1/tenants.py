@@ -1,19 +1,22 @@
 """``/v1/tenants`` and ``/v1/plans``: customers and what they pay for."""
 
+from dataclasses import replace
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from litestar import Router, get, patch, post
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, JSONBody, QueryParameter
 from pydantic import AfterValidator, BaseModel, Field, field_validator
 
 from rollcall.api.v1.bodies import Body
 from rollcall.api.v1.callers import ADMINS, OPS, FleetWork, TenantWork, fleet_work, tenant_work
+from rollcall.api.v1.idempotency import idempotent
 from rollcall.directory import roles
 from rollcall.tenancy import plans, tenants
 from rollcall.tenancy.models import Plan, Tenant
 from rollcall.tenancy.tenants import TenantTerms
+from rollcall.work import Actor, ActorKind
 
 
 def _no_starvation(rate: int) -> int:
@@ -38,6 +41,30 @@ ProfileName = Literal["default", "entra", "okta", "onelogin", "jumpcloud", "stri
 """How a tenant's identity provider is read and answered."""
 
 
+ExternalId = Annotated[
+    str,
+    Field(min_length=1, max_length=tenants.LONGEST_EXTERNAL_ID, description="your own id for the customer; unique"),
+]
+MetadataValue = Annotated[str, Field(max_length=tenants.LONGEST_METADATA_VALUE)]
+
+
+def _fitting(metadata: dict[str, str]) -> dict[str, str]:
+    if (fault := tenants.metadata_fault(metadata)) is not None:
+        raise ValueError(fault)
+    return metadata
+
+
+Metadata = Annotated[
+    dict[str, MetadataValue],
+    AfterValidator(_fitting),
+    Field(
+        max_length=tenants.MOST_METADATA,
+        description=f"what you want to remember of the customer, under keys of at most {tenants.LONGEST_METADATA_KEY} "
+        "characters; not for secrets",
+    ),
+]
+
+
 class PlanView(BaseModel):
     """A plan: what a customer pays for."""
 
@@ -55,6 +82,8 @@ class TenantView(BaseModel):
 
     id: UUID
     slug: str
+    external_id: str | None = Field(description="your own id for the customer")
+    metadata: dict[str, str] | None = Field(description="yours to use; null for a tenant's admin, who is not shown it")
     name: str
     plan: str
     status: Literal["active", "suspended"]
@@ -70,6 +99,8 @@ class NewTenant(Body):
     """A customer to take on. Without a role rule it has the roles admin and member, given by hand only."""
 
     slug: str
+    external_id: ExternalId | None = None
+    metadata: Metadata = Field(default={})
     name: str = Field(min_length=1, max_length=200)
     plan: str
     token_issuing: Literal["self_service", "ops"] = "self_service"  # noqa: S105  # a policy's name
@@ -81,8 +112,10 @@ class NewTenant(Body):
 
 
 class TenantChange(Body):
-    """What to change of a customer; what is left out stays."""
+    """What to change of a customer; what is left out stays. ``metadata`` is replaced as a whole."""
 
+    external_id: ExternalId | None = None
+    metadata: Metadata | None = None
     name: str | None = Field(default=None, min_length=1, max_length=200)
     plan: str | None = None
     token_issuing: Literal["self_service", "ops"] | None = None
@@ -91,7 +124,7 @@ class TenantChange(Body):
     rate_burst: int | None = Field(default=None, ge=1, le=1_000_000)
     mass_change_threshold: Threshold | None = None
 
-    @field_validator("name", "plan", "token_issuing", "profile", "mass_change_threshold")
+    @field_validator("metadata", "name", "plan", "token_issuing", "profile", "mass_change_threshold")
     @classmethod
     def _always_there(cls, value: object) -> object:
         if value is None:
@@ -105,9 +138,16 @@ def plan_view(plan: Plan) -> PlanView:
     return PlanView.model_validate(plan, from_attributes=True)
 
 
-def tenant_view(tenant: Tenant) -> TenantView:
-    """A tenant as it is shown."""
-    return TenantView.model_validate(tenant, from_attributes=True)
+def tenant_view(tenant: Tenant, *, to: Actor) -> TenantView:
+    """A tenant as it is shown to ops, or to an admin of its own."""
+    facts = {name: getattr(tenant, name) for name in TenantView.model_fields if name != "metadata"}
+    own = to.kind is ActorKind.PERSON
+    return TenantView.model_validate({**facts, "metadata": None if own else tenant.metadata_})
+
+
+ById = Annotated[
+    str | None, QueryParameter(max_length=tenants.LONGEST_EXTERNAL_ID, description="only the one you call so")
+]
 
 
 @get("/plans", guards=[OPS], dependencies={"fleet": fleet_work})
@@ -117,12 +157,13 @@ async def list_plans(fleet: FleetWork) -> list[PlanView]:
 
 
 @get("/tenants", guards=[OPS], dependencies={"fleet": fleet_work})
-async def list_tenants(fleet: FleetWork) -> list[TenantView]:
-    """All tenants, by slug."""
-    return [tenant_view(tenant) for tenant in await tenants.every(fleet)]
+async def list_tenants(fleet: FleetWork, external_id: ById = None) -> list[TenantView]:
+    """All tenants, by slug; or the one with this external id."""
+    return [tenant_view(tenant, to=fleet.actor) for tenant in await tenants.every(fleet, external_id=external_id)]
 
 
 @post("/tenants", guards=[OPS], dependencies={"fleet": fleet_work})
+@idempotent()
 async def create_tenant(fleet: FleetWork, data: JSONBody[NewTenant]) -> TenantView:
     """Take on a customer."""
     rule = roles.USUAL_RULE if data.role_rule is None else roles.read_rule(data.role_rule)
@@ -134,14 +175,17 @@ async def create_tenant(fleet: FleetWork, data: JSONBody[NewTenant]) -> TenantVi
         rate_per_second=data.rate_per_second,
         rate_burst=data.rate_burst,
         mass_change_threshold=data.mass_change_threshold,
+        external_id=data.external_id,
+        metadata=data.metadata,
     )
-    return tenant_view(await tenants.create(fleet, data.slug, terms, role_rule=rule.model_dump(mode="json")))
+    row = await tenants.create(fleet, data.slug, terms, role_rule=rule.model_dump(mode="json"))
+    return tenant_view(row, to=fleet.actor)
 
 
 @get("/tenants/{tenant:str}", guards=[ADMINS], dependencies={"work": tenant_work})
 async def get_tenant(work: TenantWork) -> TenantView:
     """One tenant, by id or slug."""
-    return tenant_view(await tenants.own(work))
+    return tenant_view(await tenants.own(work), to=work.actor)
 
 
 @patch("/tenants/{tenant:str}", guards=[OPS], dependencies={"fleet": fleet_work})
@@ -150,8 +194,8 @@ async def change_tenant(fleet: FleetWork, tenant: FromPath[str], data: JSONBody[
     row = await tenants.find(fleet, tenant)
     now = tenants.terms_of(row)
     given = data.model_dump(exclude_unset=True)
-    await tenants.change(fleet, row, TenantTerms(**{**_as_given(now), **given}))
-    return tenant_view(row)
+    await tenants.change(fleet, row, replace(now, **given))
+    return tenant_view(row, to=fleet.actor)
 
 
 @post("/tenants/{tenant:str}/suspend", status_code=200, guards=[OPS], dependencies={"fleet": fleet_work})
@@ -159,7 +203,7 @@ async def suspend_tenant(fleet: FleetWork, tenant: FromPath[str]) -> TenantView:
     """Refuse everything of this tenant until it is resumed."""
     row = await tenants.find(fleet, tenant)
     await tenants.suspend(fleet, row)
-    return tenant_view(row)
+    return tenant_view(row, to=fleet.actor)
 
 
 @post("/tenants/{tenant:str}/resume", status_code=200, guards=[OPS], dependencies={"fleet": fleet_work})
@@ -167,19 +211,7 @@ async def resume_tenant(fleet: FleetWork, tenant: FromPath[str]) -> TenantView:
     """Let a suspended tenant in again."""
     row = await tenants.find(fleet, tenant)
     await tenants.resume(fleet, row)
-    return tenant_view(row)
-
-
-def _as_given(terms: TenantTerms) -> dict[str, Any]:
-    return {
-        "name": terms.name,
-        "plan": terms.plan,
-        "token_issuing": terms.token_issuing,
-        "profile": terms.profile,
-        "rate_per_second": terms.rate_per_second,
-        "rate_burst": terms.rate_burst,
-        "mass_change_threshold": terms.mass_change_threshold,
-    }
+    return tenant_view(row, to=fleet.actor)
 
 
 router = Router(

@@ -13,6 +13,7 @@ from rollcall.access.models import Token
 from rollcall.access.tokens import NewToken, Scope
 from rollcall.api.v1.bodies import Body, Moment
 from rollcall.api.v1.callers import ADMINS, TenantWork, tenant_work, uuid_of
+from rollcall.api.v1.idempotency import idempotent
 from rollcall.directory import people
 from rollcall.work import ActorKind
 
@@ -37,9 +38,12 @@ class TokenView(BaseModel):
 
 
 class IssuedToken(TokenView):
-    """A token as it is shown once: keep ``token``, it can't be read again."""
+    """A token as it is shown once: keep ``token``, it can't be read again.
 
-    token: str
+    It is null only for a call that is repeated with its ``Idempotency-Key`` more than ten minutes later.
+    """
+
+    token: str | None
 
 
 class TokenWanted(Body):
@@ -94,6 +98,7 @@ async def list_tokens(work: TenantWork) -> list[TokenView]:
 
 
 @post("/tenants/{tenant:str}/tokens", guards=[ADMINS], dependencies=_OF_TENANT)
+@idempotent(shows="token")
 async def issue_token(work: TenantWork, data: JSONBody[TokenWanted]) -> IssuedToken:
     """Issue a token. It is in this answer and nowhere else."""
     owner_id = data.owner
@@ -112,6 +117,7 @@ async def issue_token(work: TenantWork, data: JSONBody[TokenWanted]) -> IssuedTo
 
 
 @post("/tenants/{tenant:str}/tokens/{token:str}/rotate", guards=[ADMINS], dependencies=_OF_TENANT)
+@idempotent(shows="token")
 async def rotate_token(work: TenantWork, token: FromPath[str], data: JSONBody[Rotation | None] = None) -> IssuedToken:
     """Replace a token; the old one works until the overlap is over."""
     overlap = timedelta(seconds=(data or Rotation()).overlap_seconds)
