@@ -39,6 +39,15 @@ Overtaken: tuple[type[Exception], ...] = (
 """Somebody else was quicker, and nothing was done: whoever looks again sees what they did."""
 
 
+KEY_ENDED = "RC401"
+"""The SQLSTATE of ``still_good``: the key that a call presented ended while it was under way."""
+
+
+def has_ended(error: BaseException | None) -> bool:
+    """Whether a statement was undone because the key behind it has ended."""
+    return getattr(error, "sqlstate", None) == KEY_ENDED
+
+
 class Row(Protocol):
     """A row of the hot paths, read by column name."""
 

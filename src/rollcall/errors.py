@@ -22,6 +22,16 @@ class Unauthenticated(Refusal):
     code = "unauthenticated"
 
 
+class KeyEnded(Unauthenticated):
+    """The key was live when the call arrived, and ended before what it asked for was committed."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This key ended while the request was under way, so nothing of it was done: the key was revoked or "
+            "expired, or its owner or tenant was stopped. Use another one."
+        )
+
+
 class Forbidden(Refusal):
     """The key is live and does not reach this far."""
 

@@ -61,9 +61,26 @@ async def migrate(settings: Settings) -> None:
         await asyncio.to_thread(lambda: AlembicCommands(alchemy_config(owner_url)).upgrade())
         await _grant(owner, runtime)
         await _check_rights(owner, runtime)
+        await _bound_waits(settings)
         await _make_signing_key(settings)
     finally:
         await owner.close()
+
+
+async def _bound_waits(settings: Settings) -> None:
+    """Have PostgreSQL look whether the caller of a waiting statement is still there.
+
+    Without it a statement that was given up goes on waiting for its lock, and commits when it gets it. It is the
+    running role's own setting in this database, so it holds behind a pooler that keeps no setting of a session.
+    """
+    runner = await _connect(settings.database_url.get_secret_value())
+    try:
+        database = await runner.fetchval("SELECT quote_ident(current_database())")
+        await runner.execute(
+            f"ALTER ROLE CURRENT_USER IN DATABASE {database} SET client_connection_check_interval = '500ms'"
+        )
+    finally:
+        await runner.close()
 
 
 async def _make_signing_key(settings: Settings) -> None:

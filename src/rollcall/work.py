@@ -8,10 +8,12 @@ from enum import StrEnum
 from uuid import UUID
 
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from rollcall.db import FLEET_ROLE, Database
-from rollcall.errors import Refusal
+from rollcall.crypto import TokenText
+from rollcall.db import FLEET_ROLE, Database, has_ended
+from rollcall.errors import KeyEnded, Refusal
 
 
 class ActorKind(StrEnum):
@@ -32,6 +34,8 @@ class Actor:
     label: str
     id: UUID | None = None
     owner_id: UUID | None = None
+    key: TokenText | None = None
+    """What they presented to act; it is judged once more as what they did is committed."""
 
 
 SYSTEM = Actor(kind=ActorKind.SYSTEM, label="rollcall")
@@ -108,6 +112,8 @@ async def _leave_tenant(db: AsyncSession) -> None:
     await db.execute(text("SELECT set_config('rollcall.tenant', '', true)"))
 
 
+_STILL_GOOD = text("SELECT still_good(:kind, :tenant, :id, :digest)")
+
 RefusalWriter = Callable[[Work, Refusal], Awaitable[None]]
 """Writes down that a piece of work was refused."""
 
@@ -120,12 +126,20 @@ async def open_work(
     origin: Origin,
     *,
     on_refusal: RefusalWriter | None = None,
+    judged: bool = True,
 ) -> AsyncGenerator[Work]:
     """Open a transaction for *tenant* and commit it as the block ends.
 
     What the block does runs in a savepoint: a refusal undoes it, *on_refusal* may write that down, and that commits.
     Any other exception leaves nothing behind.
+
+    The actor's key is judged once more after all that the block waited for, and nothing is done if it has ended
+    meanwhile. Only work that changes nothing, or writes a refusal down, is opened with *judged* false.
+
+    Raises:
+        KeyEnded: the actor's key was good when the call arrived, and is not any more.
     """
+    _check_key(actor)
     async with database.sessions() as db, db.begin():
         await enter_tenant(db, tenant.id)
         work = Work(db, tenant, actor, origin, datetime.now(UTC))
@@ -135,15 +149,44 @@ async def open_work(
                 yield work
         except Refusal as refusal:
             refused = refusal
-            if on_refusal is not None:
-                await on_refusal(work, refusal)
+        if judged:
+            await _judge_again(db, actor)
+        if refused is not None and on_refusal is not None:
+            await on_refusal(work, refused)
     if refused is not None:
         raise refused
 
 
 @asynccontextmanager
-async def open_fleet(database: Database, actor: Actor, origin: Origin) -> AsyncGenerator[Fleet]:
-    """Open a transaction across tenants and commit it as the block ends."""
+async def open_fleet(database: Database, actor: Actor, origin: Origin, *, judged: bool = True) -> AsyncGenerator[Fleet]:
+    """Open a transaction across tenants and commit it as the block ends; *judged* is as for `open_work`.
+
+    Raises:
+        KeyEnded: the actor's key was good when the call arrived, and is not any more.
+    """
+    _check_key(actor)
     async with database.sessions() as db, db.begin():
         await db.execute(text(f"SET LOCAL ROLE {FLEET_ROLE}"))
         yield Fleet(db, actor, origin, datetime.now(UTC))
+        if judged:
+            await _judge_again(db, actor)
+
+
+def _check_key(actor: Actor) -> None:
+    """Whoever is not Rollcall itself acts by a key, or could not be judged again."""
+    assert (actor.kind is ActorKind.SYSTEM) == (actor.key is None), f"{actor.kind} acts without a key"
+
+
+async def _judge_again(db: AsyncSession, actor: Actor) -> None:
+    """Raise if the key ended while its call was under way; what this transaction itself did to it does not count."""
+    key = actor.key
+    if key is None:
+        return
+    await db.flush()
+    facts = {"kind": key.kind.value, "tenant": key.tenant_id, "id": key.id, "digest": key.digest}
+    try:
+        await db.execute(_STILL_GOOD, facts)
+    except DBAPIError as error:
+        if has_ended(error.orig):
+            raise KeyEnded from error
+        raise

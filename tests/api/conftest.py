@@ -27,3 +27,10 @@ async def owner(engines: Engines) -> AsyncGenerator[Connection]:
     """A connection as the role that owns the tables."""
     async with connected(engines.migration_database_url) as connection:
         yield connection
+
+
+@pytest_asyncio.fixture(scope="session")
+async def watcher(engines: Engines) -> AsyncGenerator[Connection]:
+    """A second such connection, which sees who waits for whom."""
+    async with connected(engines.migration_database_url) as connection:
+        yield connection

@@ -62,6 +62,21 @@ async def test_a_token_that_ends_while_its_change_waits_again(
     assert [entry["status"] for entry in await acme.audit(action="scim.users.patch")] == [401]
 
 
+async def test_a_change_that_was_given_up(acme: Tenant, rival: Connection, watcher: Connection) -> None:
+    """A change whose caller has gone while it waited for a lock is not made when the lock is free."""
+    person = await acme.person("maria")
+    async with rival.transaction():
+        await rival.fetchrow("SELECT FROM users WHERE id::text = $1 FOR UPDATE", person["id"])
+        change = asyncio.create_task(acme.scim.patch(f"/Users/{person['id']}", json=title("Dr")))
+        await until_waiting(watcher, change)
+        change.cancel()
+        async with asyncio.timeout(10):
+            while await watcher.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+                await asyncio.sleep(0.05)
+
+    assert "title" not in (await acme.scim.get(f"/Users/{person['id']}")).json()
+
+
 async def test_removed_once(acme: Tenant) -> None:
     """Of several who remove and change the same person at the same moment one removes them, and nobody fails."""
     for number in range(5):

@@ -43,6 +43,23 @@ async def locked_for_issuing(work: Work, account_id: UUID) -> Account:
     return account
 
 
+async def locked(work: Work, *account_ids: UUID) -> dict[UUID, Account]:
+    """These accounts, and that of whoever acts, locked by one statement in the order of their ids.
+
+    So of two admins who end each other one comes first, the other one is judged again and refused, and neither is in a
+    deadlock with the other.
+    """
+    wanted = {*account_ids, *(() if work.actor.owner_id is None else (work.actor.owner_id,))}
+    rows = await work.db.scalars(
+        select(Account)
+        .where(Account.tenant_id == work.tenant.id, Account.id.in_(wanted))
+        .order_by(Account.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    return {account.id: account for account in rows}
+
+
 async def turn_at(work: Work, what: str) -> None:
     """Wait until nobody else in this tenant is at *what*, until this work is committed.
 

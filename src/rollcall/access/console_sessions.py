@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from rollcall.access.accounts import locked_for_issuing
 from rollcall.access.models import Session
-from rollcall.crypto import TokenKind, read_token
+from rollcall.crypto import TokenKind, TokenText, read_token
 from rollcall.db import Pool
 from rollcall.errors import NotFound, PersonInactive, Refusal
 from rollcall.work import Actor, ActorKind, TenantRef, Work
@@ -23,7 +23,8 @@ _ASK = "SELECT * FROM console_session($1, $2, $3)"
 class SignedIn:
     """Somebody in the console, as they stand at this moment."""
 
-    session_id: UUID
+    key: TokenText
+    """The session as its cookie shows it."""
     account_id: UUID
     tenant: TenantRef
     tenant_name: str
@@ -34,9 +35,14 @@ class SignedIn:
     expires_at: datetime
 
     @property
+    def session_id(self) -> UUID:
+        """The session's id."""
+        return self.key.id
+
+    @property
     def actor(self) -> Actor:
         """Who the audit names for what they do."""
-        return Actor(ActorKind.PERSON, self.user_name, self.session_id, self.account_id)
+        return Actor(ActorKind.PERSON, self.user_name, self.session_id, self.account_id, self.key)
 
 
 class NotSignedIn(Refusal):
@@ -65,7 +71,7 @@ async def who(pool: Pool, shown: str | None) -> SignedIn:
     if row is None:
         raise NotSignedIn(ended=True)
     return SignedIn(
-        session_id=token.id,
+        key=token,
         account_id=row["account_id"],
         tenant=TenantRef(token.tenant_id, row["slug"]),
         tenant_name=row["tenant_name"],

@@ -36,8 +36,10 @@ def answer(request: AnyRequest, exception: Exception) -> Response[dict[str, Any]
     return Response(body, status_code=meant.status, headers=dict(meant.headers), media_type="application/json")
 
 
-def meaning(request: AnyRequest, exception: Exception) -> Meaning:  # noqa: PLR0911  # one for each kind
+def meaning(request: AnyRequest, exception: Exception) -> Meaning:  # noqa: PLR0911, PLR0912  # one for each kind
     """What we refuse, what the web framework does, and what nobody expected."""
+    if isinstance(exception, ExceptionGroup):  # the framework's wrapping of what was raised as a refused call ended
+        return meaning(request, cast("ExceptionGroup[Exception]", exception).exceptions[0])
     match exception:
         case Unauthenticated():
             headers = {"WWW-Authenticate": 'Bearer realm="rollcall"'}

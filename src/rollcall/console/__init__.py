@@ -14,7 +14,7 @@ from rollcall.console.cookies import csrf_config
 from rollcall.console.requests import LARGEST_BODY
 from rollcall.console.status import status_page
 from rollcall.console.visitors import by_name
-from rollcall.errors import Refusal
+from rollcall.errors import KeyEnded, Refusal
 from rollcall.settings import Settings
 
 
@@ -61,6 +61,7 @@ def make_router(settings: Settings) -> Router:
         route_handlers=[status_page, asset, nothing, with_forms],
         exception_handlers={
             NotSignedIn: errors.answer_not_signed_in,
+            KeyEnded: errors.answer_ended,
             Refusal: errors.answer_refusal,
             Exception: errors.answer_exception,
         },

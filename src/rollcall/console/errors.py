@@ -12,7 +12,7 @@ from rollcall.console.cookies import no_csrf, no_session
 from rollcall.console.requests import AnyRequest, asks_for_json, see, told
 from rollcall.console.sign_in import PAGE, sign_in_page
 from rollcall.console.visitors import page_for
-from rollcall.errors import NotFound, Refusal, TooManyRequests
+from rollcall.errors import KeyEnded, NotFound, Refusal, TooManyRequests
 
 log = structlog.get_logger(__name__)
 
@@ -58,6 +58,11 @@ def answer_not_signed_in(request: AnyRequest, refusal: NotSignedIn) -> Response[
     answer = sign_in_page(request, status_code=refusal.status, notice=refusal.detail)
     answer.cookies.append(no_session(request))
     return answer
+
+
+def answer_ended(request: AnyRequest, _refusal: KeyEnded) -> Response[Any]:
+    """The same for whoever was signed in as the request came, and not any more as it was to be committed."""
+    return answer_not_signed_in(request, NotSignedIn(ended=True))
 
 
 def answer_exception(request: AnyRequest, exception: Exception) -> Response[Any]:

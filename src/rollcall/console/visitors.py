@@ -74,7 +74,14 @@ def work_of(request: AnyRequest, also: RefusalHook | None = None) -> AbstractAsy
             await also(work, refusal)
 
     database = request.app.state.database
-    return open_work(database, somebody.tenant, somebody.actor, origin(request), on_refusal=on_refusal)
+    return open_work(
+        database,
+        somebody.tenant,
+        somebody.actor,
+        origin(request),
+        on_refusal=on_refusal,
+        judged=request.method != "GET",
+    )
 
 
 def strangers_work(

@@ -14,19 +14,19 @@ import orjson
 from rollcall.access import gate
 from rollcall.access.gate import Admitted, Call
 from rollcall.access.memory import Remembered
-from rollcall.db import Row, fetchrow_again
+from rollcall.db import Row
 from rollcall.directory import mapping, rendering
 from rollcall.directory import standing as standings
-from rollcall.directory.calls import Answer, ReadPayload, id_of
+from rollcall.directory.calls import Answer, ReadPayload, carried_out, id_of, writing
 from rollcall.directory.mapping import Cause
 from rollcall.scim import documents, profiles
 from rollcall.scim.errors import SCIMException, TakenUserName
 from rollcall.scim.groups import AddMembers, RemoveMembers, read_group_patch
 
-_CREATE = "SELECT * FROM scim_create_user($1, $2, $3, $4, $5)"
-_DEACTIVATE = "SELECT * FROM scim_deactivate_user($1, $2, $3, $4, $5, $6, $7, $8, $9)"
-_REPLACE = "SELECT * FROM scim_replace_user($1, $2, $3, $4, $5, $6, $7, $8)"
-_CHANGE_MEMBERS = "SELECT * FROM scim_change_members($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+_CREATE = writing("scim_create_user", 5)
+_DEACTIVATE = writing("scim_deactivate_user", 9)
+_REPLACE = writing("scim_replace_user", 8)
+_CHANGE_MEMBERS = writing("scim_change_members", 10)
 
 Attempt = Callable[[Admitted, Remembered], Awaitable[Answer | None]]
 """A change tried in one statement. None: nothing was done and nothing said."""
@@ -67,7 +67,7 @@ async def create(admitted: Admitted, caller: Remembered, *, read: ReadPayload) -
         return None
     change = mapping.new_user(document, rule, caller.rule_version, judged, cause(call))
     change["remembered"] = _remembered(caller)
-    result = await _written(call, _CREATE, mapping.as_json(change), mapping.as_json(call.described(payload)))
+    result = await carried_out(call, _CREATE, mapping.as_json(change), mapping.as_json(call.described(payload)))
     if not await _stands(admitted, result, given.deviations + judged.habits):
         return None
     if result["verdict"] == "uniqueness":
@@ -90,7 +90,7 @@ async def replace(person: UUID, admitted: Admitted, caller: Remembered, *, read:
     if given.user.active is not True or (given.deviations and not caller.profile.tolerant):
         return None
     document = documents.document(given.user)
-    result = await _written(
+    result = await carried_out(
         call,
         _REPLACE,
         person,
@@ -120,7 +120,7 @@ async def deactivate(person: UUID, admitted: Admitted, caller: Remembered, *, re
         return None
     if not documents.only_deactivates(given.operations) or (given.deviations and not caller.profile.tolerant):
         return None
-    result = await _written(
+    result = await carried_out(
         call,
         _DEACTIVATE,
         person,
@@ -161,7 +161,7 @@ async def change_members(
     people = [member_id for member in named if (member_id := id_of(member)) is not None]
     if len(people) < len(named) or (given.deviations and not caller.profile.tolerant):
         return None
-    result = await _written(
+    result = await carried_out(
         call,
         _CHANGE_MEMBERS,
         group,
@@ -185,13 +185,6 @@ def cause(call: Call) -> Cause:
 def _remembered(caller: Remembered) -> dict[str, Any]:
     """What the statement has to find as it was, beside the version of the role rule."""
     return {"profile": caller.profile.key, "rate": caller.rate, "burst": caller.burst}
-
-
-async def _written(call: Call, statement: str, *what: object) -> Row:
-    token = call.token
-    row = await fetchrow_again(call.door.pool, statement, token.tenant_id, token.id, token.digest, *what)
-    assert row is not None
-    return row
 
 
 async def _stands(admitted: Admitted, result: Row, deviations: tuple[str, ...]) -> bool:

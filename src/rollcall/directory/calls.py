@@ -2,14 +2,21 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeVar
 from uuid import UUID
 
 from rollcall.access import gate
 from rollcall.access.gate import Admitted, Call
+from rollcall.db import Connection, DatabaseError, Row, fetchrow_again, has_ended
 from rollcall.scim import reader
 from rollcall.scim.conditions import proceeds
 from rollcall.scim.errors import SCIMException
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_TRIES = 3
 _ADMIT = "SELECT * FROM gate($1, $2, $3, $4)"
 
 ReadBody = Callable[[], Awaitable[bytes]]
@@ -17,6 +24,57 @@ ReadBody = Callable[[], Awaitable[bytes]]
 
 ReadPayload = Callable[[], Awaitable[dict[str, object]]]
 """Reads what a request carries, or says why it can't be read; called as a `ReadBody` is."""
+
+
+class EndedMeanwhile(Exception):
+    """The gate let the call in, and would not have any more when all it waited for was over; nothing was done."""
+
+
+def writing(function: str, arguments: int) -> str:
+    """The statement that carries a change out by a database function, and asks the gate again when it has.
+
+    The function's first three *arguments* are the token's tenant, id and digest. It may wait for others; what decides
+    that the token may act is true after that.
+    """
+    given = ", ".join(f"${number}" for number in range(1, arguments + 1))
+    return f"SELECT r.*, CASE r.verdict WHEN 'done' THEN still_good('scim', $1, $2, $3) END FROM {function}({given}) r"  # noqa: S608
+
+
+async def carried_out(call: Call, statement: str, *what: object, through: Connection | None = None) -> Row:
+    """Carry a change out by a statement that `writing` made, by itself or *through* a connection in a transaction.
+
+    Raises:
+        EndedMeanwhile: the token ended while the statement waited.
+    """
+    who = (call.token.tenant_id, call.token.id, call.token.digest)
+    try:
+        if through is None:
+            row = await fetchrow_again(call.door.pool, statement, *who, *what)
+        else:
+            row = await through.fetchrow(statement, *who, *what)
+    except DatabaseError as error:
+        if has_ended(error):
+            raise EndedMeanwhile from error
+        raise
+    assert row is not None
+    return row
+
+
+def judged_at_commit(
+    door: Callable[Concatenate[Call, P], Awaitable[R]],
+) -> Callable[Concatenate[Call, P], Awaitable[R]]:
+    """A door that a call goes through once more if its token ended meanwhile: there the gate says why, and notes it."""
+
+    @wraps(door)
+    async def judged(call: Call, *args: P.args, **kwargs: P.kwargs) -> R:
+        for _ in range(_TRIES - 1):
+            try:
+                return await door(call, *args, **kwargs)
+            except EndedMeanwhile:
+                call = permitted(call)
+        return await door(call, *args, **kwargs)
+
+    return judged
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,18 +14,21 @@ from uuid import UUID
 
 from rollcall.access import gate
 from rollcall.access.gate import Admitted, Call
-from rollcall.db import Connection, Overtaken, Row, fetchrow_again
+from rollcall.db import Connection, Overtaken, Row
 from rollcall.directory import at_once, mapping, rendering
 from rollcall.directory import standing as standings
 from rollcall.directory.calls import (
     Answer,
     ReadPayload,
+    carried_out,
     check_conditions,
     depends_on_version,
     id_of,
+    judged_at_commit,
     read_payload,
     refused,
     trace,
+    writing,
 )
 from rollcall.directory.rules import Reading, RoleRule, Seen
 from rollcall.journal.events import ConflictOpened, Event, GroupChanged, GroupCreated, GroupRemoved, UserRoleChanged
@@ -39,10 +42,10 @@ from rollcall.scim.resources import key
 from rollcall.scim.values import Habit
 
 _ADMIT = "SELECT * FROM scim_admit_group($1, $2, $3, $4, $5, $6, $7)"
-_WRITE = "SELECT * FROM scim_write_group($1, $2, $3, $4, $5, $6)"
-_DELETE = "SELECT * FROM scim_delete_group($1, $2, $3, $4, $5, $6, $7, $8)"
+_WRITE = writing("scim_write_group", 6)
+_DELETE = writing("scim_delete_group", 8)
 _TOUCHED = "SELECT * FROM scim_touched($1, $2, $3)"
-_SETTLE = "SELECT scim_settle($1, $2, $3, $4, $5, $6, $7, $8)"
+_SETTLE = "SELECT still_good('scim', $1, $2, $3) FROM scim_settle($1, $2, $4, $5, $6, $7, $8, $9)"
 _REFUSE = "SELECT scim_refuse_group($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 _MEMBERS = "SELECT scim_members($1, $2, $3, $4)"
 _TRIES = 50
@@ -94,6 +97,7 @@ def rendered(call: Call, row: Row) -> bytes:
     return rendering.group_answer(call, row, row["members"]).body
 
 
+@judged_at_commit
 async def create(call: Call, read: ReadPayload) -> Answer:
     """Make a group.
 
@@ -114,6 +118,7 @@ async def create(call: Call, read: ReadPayload) -> Answer:
     raise await refused(admitted, _outrun(), payload=payload)
 
 
+@judged_at_commit
 async def replace(call: Call, group_id: str, read: ReadPayload) -> Answer:
     """Replace a group's attributes and members (RFC 7644 §3.5.1).
 
@@ -128,6 +133,7 @@ async def replace(call: Call, group_id: str, read: ReadPayload) -> Answer:
     return rendering.group_answer(call, result, await _members(call, result["id"], _ANY_NUMBER))
 
 
+@judged_at_commit
 async def patch(call: Call, group_id: str, read: ReadPayload, *, members: bool = True) -> Answer:
     """Change some attributes or members of a group (RFC 7644 §3.5.2), all of the operations or none.
 
@@ -180,6 +186,7 @@ async def _change(
     raise await refused(admitted, _outrun(), payload=payload, target=row["id"])
 
 
+@judged_at_commit
 async def delete(call: Call, group_id: str) -> None:
     """Take a group away; whoever had a role through it is judged anew.
 
@@ -205,24 +212,22 @@ async def delete(call: Call, group_id: str) -> None:
 
 async def _remove(admitted: Admitted, row: Row) -> Row | None:
     """Take the group away, unless what was worked out from *row* is no longer so; ``None`` if others were quicker."""
-    call, token = admitted.call, admitted.call.token
+    call = admitted.call
     rule = mapping.read_rule(row["rule"])
     relevant = _counts(rule, (row["display_name"], *row["above"]))
     described = mapping.as_json(call.described() | {"status": 204})
     try:
         async with call.door.pool.acquire() as connection, connection.transaction():
-            result = await connection.fetchrow(
+            result = await carried_out(
+                call,
                 _DELETE,
-                token.tenant_id,
-                token.id,
-                token.digest,
                 row["id"],
                 relevant,
                 row["rule_version"],
                 described,
                 row["version"] if depends_on_version(call) else None,
+                through=connection,
             )
-            assert result is not None
             if result["verdict"] == "done" and relevant:
                 event = GroupRemoved(group_id=row["id"], display_name=row["display_name"])
                 await _settle(connection, admitted, rule, result, row["id"], event, described, gains=False)
@@ -263,16 +268,15 @@ async def _write(
     if group_id is not None and depends_on_version(call):
         change["version"] = before["version"]
     described = mapping.as_json(call.described(payload) | {"status": status})
-    who = (token.tenant_id, token.id, token.digest, group_id)
+    what = (group_id, mapping.as_json(change), described)
     if not relevant:
-        result = await fetchrow_again(call.door.pool, _WRITE, *who, mapping.as_json(change), described)
-        if result is not None and result["verdict"] == "done":
+        result = await carried_out(call, _WRITE, *what)
+        if result["verdict"] == "done":
             call.door.memory.keep_plain_group(token.tenant_id, result["id"], before["rule_version"])
     else:
         try:
             async with call.door.pool.acquire() as connection, connection.transaction():
-                result = await connection.fetchrow(_WRITE, *who, mapping.as_json(change), described)
-                assert result is not None
+                result = await carried_out(call, _WRITE, *what, through=connection)
                 if result["verdict"] == "done":
                     event = event_type(group_id=result["id"], display_name=result["display_name"])
                     await _settle(
@@ -289,7 +293,6 @@ async def _write(
             raise await _refuse_conflicts(admitted, conflicts, described, group_id) from conflicts
         except Overtaken:
             return None
-    assert result is not None
     if relevant and wanted.gains and result["verdict"] == "done":
         named = wanted.attributes.get("display_name") or before["display_name"]
         said = rule.read(map(Seen.in_group, (named, *(before["above"] or ()))))
@@ -347,16 +350,16 @@ async def _settle(
             people.append(_resettled(rule, person, reading))
     if conflicts:
         raise _Conflicts(conflicts)
-    await connection.fetchrow(
+    await carried_out(
+        call,
         _SETTLE,
-        call.token.tenant_id,
-        call.token.id,
         admitted.owner_id,
         admitted.label,
         mapping.as_json(people),
         group_id,
         mapping.as_json(event_message(event)),
         described,
+        through=connection,
     )
 
 

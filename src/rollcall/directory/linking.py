@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import func, select, text, update
 
-from rollcall.access import mass_changes, revocation, ways_in
+from rollcall.access import accounts, mass_changes, revocation, ways_in
 from rollcall.access.models import Account
 from rollcall.directory import mapping, people, standing
 from rollcall.directory.models import UserRow
@@ -88,15 +88,8 @@ async def _hold_external_id(work: Work, former_id: UUID) -> None:
 
 
 async def _both_locked(work: Work, present_id: UUID, former_id: UUID) -> tuple[Account, Account]:
-    """The two accounts, locked in the order of their ids."""
-    rows = await work.db.scalars(
-        select(Account)
-        .where(Account.tenant_id == work.tenant.id, Account.id.in_((present_id, former_id)))
-        .order_by(Account.id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
-    found = {account.id: account for account in rows}
+    """The two accounts, locked."""
+    found = await accounts.locked(work, present_id, former_id)
     return found[present_id], found[former_id]
 
 

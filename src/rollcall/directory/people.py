@@ -300,9 +300,7 @@ async def _held(work: Work, person_id: UUID) -> Person:
     person = await find(work, person_id)
     while True:
         account_id = person.account.id
-        await work.db.execute(
-            select(Account.id).where(Account.tenant_id == work.tenant.id, Account.id == account_id).with_for_update()
-        )
+        await accounts.locked(work, account_id)
         person = await _again(work, person_id)
         if person.account.id == account_id:
             return person

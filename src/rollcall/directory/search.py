@@ -86,10 +86,11 @@ async def filtered(call: Call, query: Query) -> Sequence[Row]:
         TooMany: the answer would take the database too long.
     """
     tenant_id = call.token.tenant_id
-    actor = Actor(ActorKind.SCIM_TOKEN, "", call.token.id)
+    actor = Actor(ActorKind.SCIM_TOKEN, "", call.token.id, key=call.token)
     asked = paging.statement(query, tenant_id, call.door.base_url)
     try:
-        async with open_work(call.door.database, TenantRef(tenant_id, ""), actor, call.origin) as work:
+        tenant = TenantRef(tenant_id, "")
+        async with open_work(call.door.database, tenant, actor, call.origin, judged=False) as work:
             await work.db.execute(_LIMITS, {"longest": LONGEST_SEARCH})
             return (await work.db.execute(asked)).mappings().all()
     except DBAPIError as error:

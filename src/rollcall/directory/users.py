@@ -15,19 +15,22 @@ import orjson
 
 from rollcall.access import gate
 from rollcall.access.gate import Admitted, Call
-from rollcall.db import Connection, Pool, Row, fetchrow_again
+from rollcall.db import Connection, Pool, Row
 from rollcall.directory import at_once, mapping, rendering, search
 from rollcall.directory import standing as standings
 from rollcall.directory.calls import (
     Answer,
     ReadPayload,
     admit,
+    carried_out,
     check_conditions,
     depends_on_version,
+    judged_at_commit,
     permitted,
     read_payload,
     refused,
     trace,
+    writing,
 )
 from rollcall.directory.mapping import Document, Stored
 from rollcall.scim import documents, profiles
@@ -37,9 +40,9 @@ from rollcall.scim.plain import PlainUser
 from rollcall.scim.resources import User
 
 _ADMIT = "SELECT * FROM scim_admit($1, $2, $3, $4, $5, $6, $7)"
-_CREATE = "SELECT * FROM scim_create_user($1, $2, $3, $4, $5)"
-_SAVE = "SELECT * FROM scim_save_user($1, $2, $3, $4, $5, $6)"
-_DELETE = "SELECT * FROM scim_delete_user($1, $2, $3, $4, $5, $6, $7)"
+_CREATE = writing("scim_create_user", 5)
+_SAVE = writing("scim_save_user", 6)
+_DELETE = writing("scim_delete_user", 7)
 _ME = "SELECT * FROM scim_me($1, $2, $3, $4)"
 _OPTIMISTIC_TRIES = 3
 
@@ -100,6 +103,7 @@ def rendered(call: Call, row: Row) -> bytes:
     return rendering.answer(call, row, row["document"], row["groups"]).body
 
 
+@judged_at_commit
 async def create(call: Call, read: ReadPayload) -> Answer:
     """Take a new person in. Somebody with the same externalId who was removed takes their account up again.
 
@@ -153,6 +157,7 @@ async def _create(call: Call, read: ReadPayload) -> Answer:
                 await gate.refuse_verdict(call, result)
 
 
+@judged_at_commit
 async def replace(call: Call, user_id: str, read: ReadPayload) -> Answer:
     """Replace a person's attributes (RFC 7644 §3.5.1).
 
@@ -168,6 +173,7 @@ async def replace(call: Call, user_id: str, read: ReadPayload) -> Answer:
     return outcome if isinstance(outcome, Answer) else await _change(outcome, user_id, read, read_edit)
 
 
+@judged_at_commit
 async def patch(call: Call, user_id: str, read: ReadPayload) -> Answer:
     """Change some of a person's attributes (RFC 7644 §3.5.2), all of the operations or none.
 
@@ -193,6 +199,7 @@ async def _tried(call: Call, user_id: str, attempt: Callable[..., Awaitable[Answ
     return await at_once.tried(call, partial(attempt, person))
 
 
+@judged_at_commit
 async def delete(call: Call, user_id: str) -> None:
     """Take the resource away and close every way in; the account stays, deactivated, with its history.
 
@@ -219,20 +226,14 @@ async def delete(call: Call, user_id: str) -> None:
 
 
 async def _remove(call: Call, row: Row) -> Row:
-    token = call.token
-    result = await fetchrow_again(
-        call.door.pool,
+    return await carried_out(
+        call,
         _DELETE,
-        token.tenant_id,
-        token.id,
-        token.digest,
         row["id"],
         call.arrived,
         mapping.as_json(call.described()),
         mapping.as_json(_seen(call, row)) if depends_on_version(call) else None,
     )
-    assert result is not None
-    return result
 
 
 def read_user(payload: dict[str, object], admitted: Admitted) -> User | PlainUser:
@@ -382,15 +383,8 @@ async def _write(
     payload: dict[str, object],
     through: Connection | None = None,
 ) -> Row:
-    token = call.token
-    who = (token.tenant_id, token.id, token.digest, *more)
-    what = (mapping.as_json(change), mapping.as_json(call.described(payload)))
-    if through is None:
-        row = await fetchrow_again(call.door.pool, statement, *who, *what)
-    else:
-        row = await through.fetchrow(statement, *who, *what)
-    assert row is not None
-    return row
+    what = (*more, mapping.as_json(change), mapping.as_json(call.described(payload)))
+    return await carried_out(call, statement, *what, through=through)
 
 
 async def _conflict(

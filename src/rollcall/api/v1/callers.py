@@ -97,7 +97,7 @@ async def identify_key(connection: Connection, key: str) -> Actor:
         )
         raise Unauthenticated(msg)
     caller = caller_of(connection)
-    caller.actor = Actor(kind, row["label"], token.id, row["owner_id"])
+    caller.actor = Actor(kind, row["label"], token.id, row["owner_id"], token)
     caller.home = None if row["slug"] is None else TenantRef(token.tenant_id, row["slug"])
     if caller.home is not None:
         name_tenant(connection.scope, caller.home.slug)
@@ -176,8 +176,14 @@ async def tenant_work(request: Request[Any, Any, Any], tenant: FromPath[str]) ->
         actor_of(request),
         origin(request),
         on_refusal=refusal_writer(request),
+        judged=changes(request),
     ) as work:
         yield work
+
+
+def changes(request: Request[Any, Any, Any]) -> bool:
+    """Whether a request may change anything; then its key is judged again as that is committed."""
+    return request.method != "GET"
 
 
 def refusal_writer(request: Request[Any, Any, Any]) -> Callable[[Work, Refusal], Awaitable[None]]:
@@ -192,7 +198,8 @@ def refusal_writer(request: Request[Any, Any, Any]) -> Callable[[Work, Refusal],
 
 async def fleet_work(request: Request[Any, Any, Any]) -> AsyncGenerator[Fleet]:
     """The work of a request across tenants: committed as the handler ends."""
-    async with open_fleet(request.app.state.database, actor_of(request), origin(request)) as fleet:
+    opened = open_fleet(request.app.state.database, actor_of(request), origin(request), judged=changes(request))
+    async with opened as fleet:
         yield fleet
 
 

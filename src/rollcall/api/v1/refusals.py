@@ -60,10 +60,10 @@ async def _enter(request: AnyRequest, meant: Meaning) -> None:
     facts: dict[str, Any] = {"action": action_of(request), "status": meant.status, "detail": meant.detail}
     tenant = await _tenant_of(request)
     if tenant is None:
-        async with open_fleet(database, actor, came) as fleet:
+        async with open_fleet(database, actor, came, judged=False) as fleet:
             await record_refusal(fleet, **facts)
     else:
-        async with open_work(database, tenant, actor, came) as work:
+        async with open_work(database, tenant, actor, came, judged=False) as work:
             await record_refusal(work, **facts)
 
 
