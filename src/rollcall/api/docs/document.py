@@ -9,7 +9,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
 from rollcall.api.docs import words
-from rollcall.api.v1.callers import Guard
+from rollcall.api.v1.callers import OF, Guard, call_name
 from rollcall.directory.rules import RoleRule
 
 Json = dict[str, Any]
@@ -44,23 +44,23 @@ def described_handlers(app: Litestar) -> Iterator[tuple[str, str, HTTPRouteHandl
                     yield route.path_format, method.lower(), handler
 
 
-def handler_name(handler: HTTPRouteHandler, *_: object) -> str:
-    """A call is named as its handler is: ``list_people``. Clients that are generated have a method of that name."""
-    return handler.handler_name
-
-
 def _complete(operation: Json, path: str, method: str, handler: HTTPRouteHandler) -> None:
-    operation["summary"] = handler.handler_name.replace("_", " ").capitalize()
-    operation["description"] = (inspect.getdoc(handler.fn) or "").replace("``", "`")
+    operation["summary"] = call_name(handler).replace("_", " ").capitalize()
+    operation["description"] = _said_of(handler)
     for parameter in operation.get("parameters", []):
         _complete_parameter(parameter)
     if "requestBody" in operation:
         _complete_body(operation["requestBody"])
     operation["responses"] = _answers(operation) | _refusals(path, method)
     if path.startswith("/oauth/"):
-        _complete_oauth(operation, handler.handler_name)
+        _complete_oauth(operation, call_name(handler))
     else:
         operation["security"] = [{key: []} for key in _keys(handler)]
+
+
+def _said_of(handler: HTTPRouteHandler) -> str:
+    said = (inspect.getdoc(handler.fn) or "").replace("``", "`")
+    return said + words.OF.get(handler.opt.get(OF, ""), "")
 
 
 def _keys(handler: HTTPRouteHandler) -> tuple[str, ...]:

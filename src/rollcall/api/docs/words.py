@@ -66,6 +66,9 @@ KEYS_BEHIND = {
 }
 """Which keys pass a guard."""
 
+OF = {"installation": "\n\nFor the installation's own destinations, which hear of every tenant."}
+"""What is added to the description of a call that serves another owner elsewhere."""
+
 PARAMETERS = {
     "tenant": "The tenant's id or slug.",
     "person": "The person's id in your product, or the one SCIM has for them.",
