@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
+from rollcall import paging
 from rollcall.errors import Invalid, NotFound, Taken
 from rollcall.journal.events import (
     Event,
@@ -19,6 +20,7 @@ from rollcall.journal.events import (
     TenantSuspended,
 )
 from rollcall.journal.record import record
+from rollcall.paging import Page
 from rollcall.tenancy import plans
 from rollcall.tenancy.models import Tenant
 from rollcall.work import Fleet, TenantRef, Work
@@ -56,7 +58,7 @@ async def create(fleet: Fleet, slug: str, terms: TenantTerms, *, role_rule: dict
     _check_rate(terms)
     if not SLUG.fullmatch(slug) or _is_uuid(slug):
         msg = f"“{slug}” can't be a slug: use at most 63 lower-case letters, digits and -, e.g. acme-corp, but no UUID"
-        raise Invalid(msg)
+        raise Invalid(msg, param="slug")
     await plans.find(fleet, terms.plan)
     tenant = Tenant(
         slug=slug,
@@ -77,7 +79,7 @@ async def create(fleet: Fleet, slug: str, terms: TenantTerms, *, role_rule: dict
         if "uq_tenants_slug" not in str(error.orig):
             raise
         msg = f"There is a tenant “{slug}” already; choose another slug or change that tenant."
-        raise Taken(msg) from error
+        raise Taken(msg, param="slug") from error
     await _record(fleet, tenant, TenantCreated(slug=slug, plan=terms.plan))
     return tenant
 
@@ -152,6 +154,15 @@ async def every(fleet: Fleet) -> Sequence[Tenant]:
     return (await fleet.db.scalars(select(Tenant).order_by(Tenant.slug))).all()
 
 
+async def page(fleet: Fleet, *, limit: int = paging.USUAL, cursor: str | None = None) -> Page[Tenant]:
+    """Some of the tenants, by slug.
+
+    Raises:
+        NoSuchCursor: the cursor is none of ours.
+    """
+    return await paging.page(fleet.db, select(Tenant), Tenant.slug, limit=limit, cursor=cursor)
+
+
 async def own(work: Work) -> Tenant:
     """The tenant this work is for."""
     return (await work.db.scalars(select(Tenant).where(Tenant.id == work.tenant.id))).one()
@@ -180,7 +191,7 @@ def ref(tenant: Tenant) -> TenantRef:
 def _check_rate(terms: TenantTerms) -> None:
     if terms.rate_per_second is not None and 0 < terms.rate_per_second < LEAST_RATE:
         msg = f"rate_per_second: choose at least {LEAST_RATE}, or 0 for no limit; providers need that much"
-        raise Invalid(msg)
+        raise Invalid(msg, param="rate_per_second")
 
 
 def _is_uuid(name: str) -> bool:

@@ -9,6 +9,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
 from rollcall.api.docs import words
+from rollcall.api.errors import MEDIA_TYPE
 from rollcall.api.v1.callers import OF, Guard, call_name
 from rollcall.directory.rules import RoleRule
 
@@ -25,7 +26,7 @@ def described(app: Litestar) -> Json:
     """The document of *app*. Every call in it has a summary, a description, its keys and its refusals."""
     document: Json = _plain(app.openapi_schema.to_schema())
     document["components"]["schemas"] |= _further_schemas()
-    document["components"]["responses"] = {status: _refusal(said) for status, said in words.REFUSALS.items()}
+    document["components"]["responses"] = {status: _refusal(status, said) for status, said in words.REFUSALS.items()}
     for name, example in words.EXAMPLES.items():
         if name in document["components"]["schemas"]:
             document["components"]["schemas"][name]["examples"] = [example]
@@ -80,7 +81,11 @@ _OAUTH: dict[str, tuple[Json, Json]] = {
 def _complete_oauth(operation: Json, name: str) -> None:
     operation["security"] = [{"application": []}]
     operation["requestBody"], operation["responses"]["200"]["content"] = _OAUTH[name]
-    del operation["responses"]["404"], operation["responses"]["409"]
+    for status in ("404", "409"):
+        del operation["responses"][status]
+    for status, said in words.REFUSALS.items():
+        if status in operation["responses"]:
+            operation["responses"][status] = {"description": said, "content": _json("OAuthError")}
 
 
 def _complete_parameter(parameter: Json) -> None:
@@ -112,18 +117,22 @@ def _answers(operation: Json) -> Json:
 
 
 def _refusals(path: str, method: str) -> Json:
-    statuses = {"400", "401", "403"}
+    statuses = {"400", "401", "403", "500", "503"}
     if "{" in path or method != "get":
         statuses.add("404")
     if method != "get":
-        statuses.add("409")
+        statuses |= {"409", "413"}
     if path.endswith("/sign-in/begin"):
         statuses.add("429")
     return {status: {"$ref": f"#/components/responses/{status}"} for status in sorted(statuses)}
 
 
-def _refusal(said: str) -> Json:
-    return {"description": said, "content": _json("Problem")}
+def _refusal(status: str, said: str) -> Json:
+    answer: Json = {"description": said, "content": {MEDIA_TYPE: {"schema": {"$ref": f"{_REF}Problem"}}}}
+    if status in ("429", "503"):
+        wait = {"description": "seconds to wait", "schema": {"type": "integer", "minimum": 0}}
+        answer["headers"] = {"Retry-After": wait}
+    return answer
 
 
 def _further_schemas() -> Json:
@@ -135,7 +144,7 @@ def _further_schemas() -> Json:
         "Credentials": words.MANY,
         "Introspections": words.MANY_ANSWERS,
     }
-    return {"Problem": words.PROBLEM, **introspection, "RoleRule": rule, **parts}
+    return {"Problem": words.PROBLEM, "OAuthError": words.OAUTH_ERROR, **introspection, "RoleRule": rule, **parts}
 
 
 def _say_what_is_a_rule(document: Json) -> None:

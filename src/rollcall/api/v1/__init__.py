@@ -18,6 +18,7 @@ from rollcall.api.v1 import (
     tenants,
     tokens,
 )
+from rollcall.api.v1.lists import LISTED
 
 router = Router(
     "/v1",
@@ -35,6 +36,7 @@ router = Router(
         receipts.router,
         alerts.router,
     ],
+    dependencies=LISTED,
     exception_handlers={Exception: errors.answer},
     request_max_body_size=LARGEST_BODY,
     security=[{"key": []}],

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from litestar import Request, Router, delete, get, patch, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter, SkipValidation
+from litestar.params import FromPath, JSONBody, QueryParameter, SkipValidation
 from pydantic import BaseModel, Field
 
 from rollcall.api.requests import origin
@@ -29,9 +29,10 @@ from rollcall.api.v1.callers import (
     tenant_work,
     uuid_of,
 )
+from rollcall.api.v1.lists import Listing, Part
 from rollcall.events import deliveries, destinations
 from rollcall.events.addresses import LONGEST_URL, AddressRules
-from rollcall.events.deliveries import Page, State
+from rollcall.events.deliveries import State
 from rollcall.events.destinations import Change, NewDestination, Wanted
 from rollcall.events.models import Delivery, DestinationRow
 from rollcall.work import ActorKind, Fleet, TenantRef, Work, open_work
@@ -119,13 +120,6 @@ class DeliveryView(BaseModel):
     took_ms: int | None
 
 
-class DeliveryPage(BaseModel):
-    """Some deliveries; ``next_cursor`` continues after them."""
-
-    deliveries: list[DeliveryView]
-    next_cursor: str | None
-
-
 class TestSent(BaseModel):
     """A test event on its way; the delivery log tells how it went."""
 
@@ -166,11 +160,6 @@ def delivery_view(row: Delivery) -> DeliveryView:
         last_error=row.last_error,
         took_ms=row.took_ms,
     )
-
-
-def page_view(page: Page) -> DeliveryPage:
-    """Some deliveries as they are shown."""
-    return DeliveryPage(deliveries=[delivery_view(row) for row in page.deliveries], next_cursor=page.next_cursor)
 
 
 async def look_up(request: AnyCall, url: str | None) -> None:
@@ -247,9 +236,10 @@ _CHANGE = {"work": change_work}
 
 
 @get("/")
-async def list_destinations(work: TenantWork) -> list[DestinationView]:
+async def list_destinations(work: TenantWork, part: Part) -> Listing[DestinationView]:
     """The destinations, oldest first."""
-    return [destination_view(row, work.now) for row in await destinations.every(work)]
+    page = await destinations.page(work, limit=part.limit, cursor=part.cursor)
+    return part.listing(page, lambda row: destination_view(row, work.now))
 
 
 @post("/", dependencies=_NEW)
@@ -316,13 +306,13 @@ async def test_destination(work: TenantWork, destination: FromPath[str]) -> Test
 async def list_deliveries(
     reach: Reach,
     destination: FromPath[str],
+    part: Part,
     in_state: Annotated[StateName | None, QueryParameter(name="state")] = None,
-    limit: Annotated[int, QueryParameter(ge=1, le=500)] = 50,
-    cursor: FromQuery[str | None] = None,
-) -> DeliveryPage:
+) -> Listing[DeliveryView]:
     """What a destination was told, newest first; kept for a month. ``state=dead`` finds what was given up."""
     chosen = None if in_state is None else State(in_state)
-    return page_view(await deliveries.page(reach, id_of(destination), state=chosen, limit=limit, cursor=cursor))
+    page = await deliveries.page(reach, id_of(destination), state=chosen, limit=part.limit, cursor=part.cursor)
+    return part.listing(page, delivery_view)
 
 
 @post(f"{_ONE}/deliveries/{{delivery:str}}/replay", status_code=202)

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, Field, field_validator
 
 from rollcall.api.v1.bodies import Body
 from rollcall.api.v1.callers import ADMINS, OPS, FleetWork, TenantWork, fleet_work, tenant_work
+from rollcall.api.v1.lists import Listing, Part
 from rollcall.directory import roles
 from rollcall.tenancy import plans, tenants
 from rollcall.tenancy.models import Plan, Tenant
@@ -111,15 +112,15 @@ def tenant_view(tenant: Tenant) -> TenantView:
 
 
 @get("/plans", guards=[OPS], dependencies={"fleet": fleet_work})
-async def list_plans(fleet: FleetWork) -> list[PlanView]:
-    """All plans."""
-    return [plan_view(plan) for plan in await plans.every(fleet)]
+async def list_plans(fleet: FleetWork, part: Part) -> Listing[PlanView]:
+    """All plans, by key."""
+    return part.listing(await plans.page(fleet, limit=part.limit, cursor=part.cursor), plan_view)
 
 
 @get("/tenants", guards=[OPS], dependencies={"fleet": fleet_work})
-async def list_tenants(fleet: FleetWork) -> list[TenantView]:
+async def list_tenants(fleet: FleetWork, part: Part) -> Listing[TenantView]:
     """All tenants, by slug."""
-    return [tenant_view(tenant) for tenant in await tenants.every(fleet)]
+    return part.listing(await tenants.page(fleet, limit=part.limit, cursor=part.cursor), tenant_view)
 
 
 @post("/tenants", guards=[OPS], dependencies={"fleet": fleet_work})
