@@ -139,7 +139,7 @@ class Tenant:
         await self.callers.app.state.door.traces.flush()
         answer = await self.callers.operator.get(f"{self.v1}/audit", params={"limit": 500, **question})
         assert answer.status_code == 200, answer.text
-        return answer.json()["entries"]
+        return answer.json()["data"]
 
 
 @dataclass(frozen=True)
@@ -165,6 +165,18 @@ class Callers:
         answer = await self.product.post("/oauth/introspect", data={"token": token})
         assert answer.status_code == 200, answer.text
         return answer.json()["active"]
+
+
+async def whole(client: httpx.AsyncClient, address: str, **parameters: Any) -> list[dict[str, Any]]:
+    """All that a list of the management API has, a page after the other."""
+    found: list[dict[str, Any]] = []
+    while True:
+        answer = await client.get(address, params=parameters)
+        assert answer.status_code == 200, answer.text
+        found += answer.json()["data"]
+        if (cursor := answer.json()["next_cursor"]) is None:
+            return found
+        parameters["cursor"] = cursor
 
 
 @asynccontextmanager
@@ -231,4 +243,5 @@ __all__ = [
     "in_process",
     "make_callers",
     "patch_op",
+    "whole",
 ]

@@ -12,7 +12,7 @@ from rollcall.access.authenticators import own_party, relying_party
 from rollcall.access.gate import Door
 from rollcall.access.limits import RateLimiter
 from rollcall.access.traces import Traces
-from rollcall.api import errors
+from rollcall.api import errors, oauth_errors
 from rollcall.api.docs import openapi_config, openapi_document
 from rollcall.api.health import live, ready
 from rollcall.api.jwks import jwks, receipt_keys
@@ -84,4 +84,6 @@ def _answer_exception(request: AnyRequest, exception: Exception) -> Response[Any
     """Refuse in the words of the surface that was called; routing fails before any router's own handlers."""
     if scim_errors.is_meant_for_scim(request.scope["path"]):
         return scim_errors.answer_exception(request, exception)
+    if request.url.path.startswith("/oauth/"):
+        return oauth_errors.answer(request, exception)
     return errors.answer(request, exception)

@@ -1,8 +1,10 @@
 """PostgreSQL: the base every table stands on, the engine for management work, the pool for the hot paths."""
 
+import re
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from socket import gaierror
 from typing import Any, Protocol, cast
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs]  # it ships no types; the protocols below say what we use
@@ -13,6 +15,8 @@ from advanced_alchemy.config import (
     EngineConfig,
     SQLAlchemyAsyncConfig,
 )
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from rollcall.pool import HotPool
@@ -46,6 +50,22 @@ KEY_ENDED = "RC401"
 def has_ended(error: BaseException | None) -> bool:
     """Whether a statement was undone because the key behind it has ended."""
     return getattr(error, "sqlstate", None) == KEY_ENDED
+
+
+# SQLSTATE classes and codes: connections, resources, an operator's act; locks not had, deadlocks, serialisation.
+_AWAY = re.compile(r"08...|53...|57P0.|57014|55P03|40P01|40001")
+
+
+def is_away(exception: BaseException) -> bool:
+    """Whether an exception says that the database can't be reached or has no room now, so that trying again helps."""
+    if isinstance(exception, DBAPIError):
+        cause = exception.orig
+        return exception.connection_invalidated or (cause is not None and is_away(cause))
+    if isinstance(exception, (ConnectionError, TimeoutError, gaierror, PoolTimeout)):
+        return True
+    if isinstance(exception, _errors.InterfaceError):
+        return "closed" in str(exception)
+    return _AWAY.fullmatch(str(getattr(exception, "sqlstate", ""))) is not None
 
 
 class Row(Protocol):

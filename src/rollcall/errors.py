@@ -1,5 +1,6 @@
 """Our refusals: one class for each thing that can be true; they carry facts, and each surface words them."""
 
+import inspect
 from typing import ClassVar
 
 
@@ -8,6 +9,22 @@ class Refusal(Exception):
 
     status: ClassVar[int] = 400
     code: ClassVar[str] = "refused"
+    """The kind of refusal, for programs; it does not change."""
+    advice: ClassVar[str] = "Read what the detail says."
+    """What to do about it, for the page that lists the codes; the detail of an answer is more exact."""
+    param: str | None = None
+    """The field of the body or the parameter that is at fault, a path with dots; None where it is none of them."""
+
+    def __init__(self, detail: str = "", *, param: str | None = None) -> None:
+        super().__init__(detail)
+        if param is not None:
+            self.param = param
+
+    @classmethod
+    def title(cls) -> str:
+        """What is true of every refusal with this code: the first line about its class."""
+        named = next(each for each in cls.__mro__ if issubclass(each, Refusal) and "code" in vars(each))
+        return inspect.cleandoc(named.__doc__ or named.code).partition("\n")[0].removesuffix(".")
 
     @property
     def detail(self) -> str:
@@ -20,6 +37,7 @@ class Unauthenticated(Refusal):
 
     status = 401
     code = "unauthenticated"
+    advice = "Send a live key as Authorization: Bearer …; the detail says what is wrong with the one sent."
 
 
 class KeyEnded(Unauthenticated):
@@ -37,6 +55,7 @@ class Forbidden(Refusal):
 
     status = 403
     code = "forbidden"
+    advice = "Use a key that reaches this far, or ask whoever has one; the detail names the kind that is needed."
 
 
 class NotFound(Refusal):
@@ -44,6 +63,7 @@ class NotFound(Refusal):
 
     status = 404
     code = "not_found"
+    advice = "Check the address and the ids in it; a tenant's key finds what is that tenant's and nothing else."
 
     def __init__(self, what: str) -> None:
         super().__init__(f"There is no such {what}.")
@@ -54,12 +74,26 @@ class Conflict(Refusal):
 
     status = 409
     code = "conflict"
+    advice = "Read the present state again, and decide anew."
 
 
 class Taken(Conflict):
     """Another row has this name already."""
 
     code = "taken"
+    advice = "Choose another name, or change what has this one."
+
+
+class Unavailable(Refusal):
+    """What is needed to answer is away or too busy; nothing was changed."""
+
+    status = 503
+    code = "unavailable"
+    advice = "Wait as many seconds as Retry-After says and send it again; if it stays, see /health/ready."
+
+    def __init__(self, detail: str, *, retry_after: int) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
 
 
 class TooManyRequests(Refusal):
@@ -67,6 +101,7 @@ class TooManyRequests(Refusal):
 
     status = 429
     code = "too_many_requests"
+    advice = "Wait as many seconds as Retry-After says, and send it again."
 
     def __init__(self, detail: str, *, retry_after: int) -> None:
         super().__init__(detail)
@@ -106,12 +141,14 @@ class Invalid(Refusal):
 
     status = 400
     code = "invalid"
+    advice = "Correct what param names; the detail says what it may be."
 
 
 class PersonInactive(Conflict):
     """The person may not come in, so nothing is issued to them."""
 
     code = "person_inactive"
+    advice = "Reactivate the person before anything is issued to them."
 
     def __init__(self) -> None:
         super().__init__("The person is not active; reactivate them before issuing anything to them.")
@@ -121,6 +158,7 @@ class NotAnAdmin(Conflict):
     """Only an active admin of the tenant can own a token."""
 
     code = "not_an_admin"
+    advice = "Appoint the owner as an admin, or choose another owner."
 
     def __init__(self) -> None:
         super().__init__("The owner is not an active admin of this tenant; appoint them or choose another owner.")
@@ -130,6 +168,7 @@ class TooManyTokens(Conflict):
     """The tenant has as many live tokens as it may have."""
 
     code = "too_many_tokens"
+    advice = "Revoke a token that is no longer used."
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"The tenant has {limit} live tokens already; revoke one that is no longer used.")
@@ -140,6 +179,7 @@ class TooMany(Conflict):
     """The person has as many of these as one person may have."""
 
     code = "too_many"
+    advice = "Close one that the person no longer uses."
 
     def __init__(self, what: str, limit: int) -> None:
         super().__init__(f"The person has {limit} {what} already; close one that is no longer used.")
@@ -150,6 +190,7 @@ class TokenEnded(Conflict):
     """The token has been revoked or has expired, so it can't be rotated."""
 
     code = "token_ended"
+    advice = "Issue a new token."
 
     def __init__(self) -> None:
         super().__init__("This token has ended already; issue a new one instead.")

@@ -42,7 +42,7 @@ async def test_registered_is_good(callers: Callers) -> None:
 
     assert await state(tenant) == {"active": True, "id": credential["id"], "sub": maria["id"], "role": "guest"}
     assert await state(tenant, name="other") == await state(tenant, kind="api_key") == {"active": False}
-    (listed,) = (await callers.product.get(f"{tenant.v1}/people/{maria['id']}/external-credentials")).json()
+    (listed,) = (await callers.product.get(f"{tenant.v1}/people/{maria['id']}/external-credentials")).json()["data"]
     assert listed == credential
 
 
@@ -138,7 +138,7 @@ async def test_expiry(callers: Callers, owner: Connection) -> None:
     assert (await state(tenant))["active"] is True
     await owner.execute("UPDATE external_credentials SET expires_at = now() WHERE id = $1", UUID(first.json()["id"]))
     assert await state(tenant) == {"active": False}
-    assert (await callers.product.get(f"{tenant.v1}/people/{maria['id']}/external-credentials")).json() == []
+    assert (await callers.product.get(f"{tenant.v1}/people/{maria['id']}/external-credentials")).json()["data"] == []
     async with tenant.work() as work:
         closed = await revocation.end_all(work, UUID(maria["id"]), reason="test")
     assert closed is not None

@@ -47,7 +47,7 @@ async def check(tenant: Tenant) -> None:
 async def alerts(tenant: Tenant) -> list[dict[str, object]]:
     answer = await tenant.callers.operator.get(f"{tenant.v1}/alerts")
     assert answer.status_code == 200, answer.text
-    return answer.json()
+    return answer.json()["data"]
 
 
 async def test_up_to_the_threshold(callers: Callers, owner: Connection) -> None:
@@ -162,10 +162,10 @@ async def test_whose_alerts(callers: Callers, owner: Connection) -> None:
     assert (await callers.product.get(f"{tenant.v1}/alerts")).status_code == 403
     assert (await callers.product.get("/v1/alerts")).status_code == 403
     assert (await admins[0].get("/v1/alerts")).status_code == 403
-    everywhere = (await callers.operator.get("/v1/alerts")).json()
+    everywhere = (await callers.operator.get("/v1/alerts")).json()["data"]
     assert (tenant.slug, alert["id"]) in [(each["tenant"], each["id"]) for each in everywhere]
     assert (await admins[0].post(f"{tenant.v1}/{address}")).status_code == 200
-    assert alert["id"] not in [each["id"] for each in (await callers.operator.get("/v1/alerts")).json()]
+    assert alert["id"] not in [each["id"] for each in (await callers.operator.get("/v1/alerts")).json()["data"]]
 
 
 async def test_commands(callers: Callers, owner: Connection, settings: Settings) -> None:

@@ -53,7 +53,7 @@ async def test_from_registration_to_session(callers: Callers) -> None:
     assert opened.status_code == 201, opened.text
     assert opened.json()["person_id"] == maria["id"]
     assert await callers.is_live(opened.json()["token"])
-    (listed,) = (await callers.product.get(f"{tenant.v1}/people/{maria['id']}/passkeys")).json()
+    (listed,) = (await callers.product.get(f"{tenant.v1}/people/{maria['id']}/passkeys")).json()["data"]
     assert (listed["label"], listed["transports"]) == ("phone", ["internal", "hybrid"])
     assert listed["last_used_at"] is not None
     assert len(await tenant.audit(action="passkey.registered")) == 1
@@ -273,7 +273,7 @@ async def test_registered_once(callers: Callers) -> None:
     tenant, other = await a_tenant(callers), await a_tenant(callers)
     maria, noor = await tenant.person(), await tenant.person()
     device = await registered(tenant, maria)
-    (listed,) = (await callers.product.get(f"{tenant.v1}/people/{maria['id']}/passkeys")).json()
+    (listed,) = (await callers.product.get(f"{tenant.v1}/people/{maria['id']}/passkeys")).json()["data"]
 
     for person in (maria, noor):
         ceremony = await begun(tenant, person)
@@ -303,7 +303,7 @@ async def test_closing_one(callers: Callers) -> None:
     tenant = await a_tenant(callers)
     maria, noor = await tenant.person(), await tenant.person()
     device, other = await registered(tenant, maria), await registered(tenant, maria)
-    newest, _ = (await callers.product.get(f"{tenant.v1}/people/{maria['id']}/passkeys")).json()
+    newest, _ = (await callers.product.get(f"{tenant.v1}/people/{maria['id']}/passkeys")).json()["data"]
     address = f"{tenant.v1}/people/{{}}/passkeys/{newest['id']}"
     assert (await callers.product.delete(address.format(noor["id"]))).status_code == 404
     for _ in range(2):

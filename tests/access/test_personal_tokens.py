@@ -35,7 +35,7 @@ async def test_a_member_has_one(callers: Callers, owner: Connection) -> None:
     assert (said["sub"], said["role"]) == (maria["id"], "member")
     assert "sid" not in said
     assert await tables_with(owner, issued["token"].split("_")[4]) == []
-    (listed,) = (await callers.product.get(f"{tenant.v1}/people/{maria['id']}/tokens")).json()
+    (listed,) = (await callers.product.get(f"{tenant.v1}/people/{maria['id']}/tokens")).json()["data"]
     assert (listed["id"], listed["state"]) == (issued["id"], "live")
     assert len(await tenant.audit(action="token.issued")) == 2
 
@@ -127,7 +127,7 @@ async def test_limits_are_apart(callers: Callers) -> None:
     turned_down(await issue(tenant, maria), 409, "too_many", "50")
     assert (await issue(tenant, tenant.admin)).status_code == 201
     assert len([await tenant.issue_token() for _ in range(19)]) == 19
-    assert len((await callers.operator.get(f"{tenant.v1}/tokens")).json()) == 20
+    assert len((await callers.operator.get(f"{tenant.v1}/tokens")).json()["data"]) == 20
 
 
 async def test_revoking(callers: Callers) -> None:
@@ -160,7 +160,9 @@ async def test_not_among_the_tenants(callers: Callers) -> None:
     """The list of a tenant's tokens has those that open Rollcall; ops do not rotate a person's own either."""
     tenant = await a_tenant(callers)
     issued = (await issue(tenant, await tenant.person())).json()
-    assert issued["id"] not in {each["id"] for each in (await callers.operator.get(f"{tenant.v1}/tokens")).json()}
+    assert issued["id"] not in {
+        each["id"] for each in (await callers.operator.get(f"{tenant.v1}/tokens")).json()["data"]
+    }
     turned_down(await callers.operator.post(f"{tenant.v1}/tokens/{issued['id']}/rotate"), 403, "forbidden")
 
 

@@ -50,7 +50,7 @@ async def test_receipt(callers: Callers, owner: Connection) -> None:
     tenant = await a_tenant(callers)
     person, message = await departed(tenant, owner)
     assert await settle(tenant, message)
-    (receipt,) = (await callers.operator.get(f"{tenant.v1}/people/{person}/receipts")).json()
+    (receipt,) = (await callers.operator.get(f"{tenant.v1}/people/{person}/receipts")).json()["data"]
     assert (receipt["closed"]["sessions"], receipt["closed"]["tokens"]) == (1, 0)
     assert receipt["purged"] == {"sessions": 1, "passkeys": 0}
     assert receipt["request_id"] == f"leave-{person[-12:]}"
@@ -70,7 +70,7 @@ async def test_devices_are_forgotten(callers: Callers, owner: Connection) -> Non
     )
     assert await settle(tenant, message)
 
-    (receipt,) = (await callers.operator.get(f"{tenant.v1}/people/{maria['id']}/receipts")).json()
+    (receipt,) = (await callers.operator.get(f"{tenant.v1}/people/{maria['id']}/receipts")).json()["data"]
     assert (receipt["closed"]["passkeys"], receipt["purged"]) == (2, {"sessions": 0, "passkeys": 2})
     kept = await owner.fetch("SELECT credential_id FROM passkeys WHERE tenant_id = $1", UUID(tenant.id))
     assert [row["credential_id"] for row in kept] == [devices[2].credential_id]
@@ -84,7 +84,7 @@ async def test_settling_twice(callers: Callers, owner: Connection) -> None:
     person, message = await departed(tenant, owner)
     assert sorted(await asyncio.gather(*(settle(tenant, message) for _ in range(3)))) == [False, False, True]
     assert not await settle(tenant, message)
-    assert len((await callers.operator.get(f"{tenant.v1}/people/{person}/receipts")).json()) == 1
+    assert len((await callers.operator.get(f"{tenant.v1}/people/{person}/receipts")).json()["data"]) == 1
 
 
 async def test_later_sessions_stay(callers: Callers, owner: Connection) -> None:
@@ -108,7 +108,7 @@ async def test_a_receipt_for_each_departure(callers: Callers, owner: Connection)
         "SELECT id FROM outbox WHERE account_id = $1 AND topic = 'user.deactivated' AND done_at IS NULL", UUID(person)
     )
     assert [await settle(tenant, row["id"]) for row in rest] == [True]
-    found = (await callers.operator.get(f"{tenant.v1}/people/{person}/receipts")).json()
+    found = (await callers.operator.get(f"{tenant.v1}/people/{person}/receipts")).json()["data"]
     assert [each["reason"] for each in found] == ["for good", "deactivated by the identity provider"]
 
 
@@ -130,7 +130,7 @@ async def completed(
     """The complete receipt of somebody who left: a webhook told after two seconds, a logout after six minutes."""
     person, message = await departed(tenant, owner)
     assert await settle(tenant, message)
-    (receipt,) = (await tenant.callers.operator.get(f"{tenant.v1}/people/{person}/receipts")).json()
+    (receipt,) = (await tenant.callers.operator.get(f"{tenant.v1}/people/{person}/receipts")).json()["data"]
     arrived = datetime.fromisoformat(receipt["arrived_at"])
     told = [
         Told(HOOK, "webhook", "crm", states[0], arrived + timedelta(seconds=2), 1),
@@ -215,7 +215,7 @@ async def test_nobody_to_tell(callers: Callers, owner: Connection, settings: Set
     person, message = await departed(tenant, owner)
     await settle(tenant, message)
     assert await complete(tenant, settings, message, [])
-    (receipt,) = (await callers.operator.get(f"{tenant.v1}/people/{person}/receipts")).json()
+    (receipt,) = (await callers.operator.get(f"{tenant.v1}/people/{person}/receipts")).json()["data"]
     assert (receipt["destinations"], receipt["statement"] is None) == ([], False)
 
 
@@ -240,10 +240,10 @@ async def test_completing_twice(callers: Callers, owner: Connection, settings: S
     await settle(tenant, message)
     done = await asyncio.gather(*(complete(tenant, settings, message, []) for _ in range(4)))
     assert sorted(done) == [False, False, False, True]
-    (before,) = (await callers.operator.get(f"{tenant.v1}/people/{person}/receipts")).json()
+    (before,) = (await callers.operator.get(f"{tenant.v1}/people/{person}/receipts")).json()["data"]
     late = Told(HOOK, "webhook", "late", "delivered", datetime.fromisoformat(before["arrived_at"]), 1)
     assert not await complete(tenant, settings, message, [late])
-    assert (await callers.operator.get(f"{tenant.v1}/people/{person}/receipts")).json() == [before]
+    assert (await callers.operator.get(f"{tenant.v1}/people/{person}/receipts")).json()["data"] == [before]
 
 
 async def test_nothing_to_sign_with(callers: Callers, owner: Connection, settings: Settings) -> None:
@@ -255,7 +255,7 @@ async def test_nothing_to_sign_with(callers: Callers, owner: Connection, setting
     with pytest.raises(CannotOpen):
         async with tenant.work() as work:
             await receipts.complete(work, Sealer([new_secret_key()]), {message: []}, issuer=settings.public_url)
-    (receipt,) = (await callers.operator.get(f"{tenant.v1}/people/{person}/receipts")).json()
+    (receipt,) = (await callers.operator.get(f"{tenant.v1}/people/{person}/receipts")).json()["data"]
     assert (receipt["completed_at"], receipt["destinations"], receipt["statement"]) == (None, None, None)
     assert await complete(tenant, settings, message, [])
 
@@ -291,7 +291,7 @@ async def test_very_many_destinations(
     assert await complete(
         tenant, settings, message, [Told(uuid4(), "webhook", f"hook {n}", "delivered", now, 1) for n in range(1000)]
     )
-    (receipt,) = (await callers.operator.get(f"{tenant.v1}/people/{person}/receipts")).json()
+    (receipt,) = (await callers.operator.get(f"{tenant.v1}/people/{person}/receipts")).json()["data"]
     shown = verify(tmp_path, receipt, await jwks(http, "receipt-keys"))
     assert shown.exit_code == 0, shown.stderr
     assert "all told within 300 s" in shown.stdout
@@ -368,7 +368,7 @@ async def test_a_name_does_not_drive_the_terminal(
     )
     await settle(tenant, message)
     await complete(tenant, settings, message, [])
-    (receipt,) = (await callers.operator.get(f"{base}/receipts")).json()
+    (receipt,) = (await callers.operator.get(f"{base}/receipts")).json()["data"]
     shown = verify(tmp_path, receipt, await jwks(http, "receipt-keys"))
     assert shown.exit_code == 0
     assert "\\x1b[2J\\rVerified" in shown.stdout
@@ -387,12 +387,12 @@ async def test_pages(callers: Callers, owner: Connection, settings: Settings) ->
     while True:
         answer = await callers.operator.get(f"{tenant.v1}/receipts", params={"limit": 2, **cursor})
         page = answer.json()
-        seen += [each["id"] for each in page["receipts"]]
+        seen += [each["id"] for each in page["data"]]
         if page["next_cursor"] is None:
             break
         cursor = {"cursor": page["next_cursor"]}
     assert seen == [str(message) for message in reversed(messages)]
-    waiting = (await callers.operator.get(f"{tenant.v1}/receipts", params={"incomplete": True})).json()["receipts"]
+    waiting = (await callers.operator.get(f"{tenant.v1}/receipts", params={"incomplete": True})).json()["data"]
     assert [each["id"] for each in waiting] == [str(each) for each in reversed(messages) if each != messages[2]]
     refused = await callers.operator.get(f"{tenant.v1}/receipts", params={"cursor": "made up"})
     assert (refused.status_code, refused.json()["code"]) == (400, "invalid")

@@ -176,7 +176,7 @@ async def test_list_shows_open_ones(callers: Callers, owner: Connection) -> None
     made = [(await callers.product.post("/v1/sessions", json=wanted | {"label": str(n)})).json() for n in range(4)]
     await callers.product.delete(f"{tenant.v1}/sessions/{made[0]['id']}")
     await owner.execute("UPDATE sessions SET expires_at = now() WHERE id = $1", UUID(made[2]["id"]))
-    listed = (await callers.product.get(f"{tenant.v1}/people/{maria['id']}/sessions")).json()
+    listed = (await callers.product.get(f"{tenant.v1}/people/{maria['id']}/sessions")).json()["data"]
     assert [each["label"] for each in listed] == ["3", "1"]
 
 

@@ -162,7 +162,7 @@ async def test_written_down(callers: Callers, database: Database, settings: Sett
     """A new key stands in the installation's audit, without anything secret."""
     new = await rotated(database, settings)
     answer = await callers.operator.get("/v1/audit", params={"action": "signing_key.published", "limit": 1})
-    (entry,) = answer.json()["entries"]
+    (entry,) = answer.json()["data"]
     assert (entry["target"], entry["payload"]["kid"]) == (new, new)
     assert entry["payload"].keys() == {"kid", "active_from"}
 
@@ -225,7 +225,7 @@ async def test_revoked(
     said = (await http.get("/.well-known/receipt-keys.json")).json()["revoked"]
     assert [each["kid"] for each in said] == [stolen]
     answer = await callers.operator.get("/v1/audit", params={"action": "signing_key.revoked", "limit": 5})
-    assert [entry["target"] for entry in answer.json()["entries"]].count(stolen) == 1
+    assert [entry["target"] for entry in answer.json()["data"]].count(stolen) == 1
     with pytest.raises(NotFound):
         await revoked(database, settings, "nobody's")
 

@@ -177,7 +177,7 @@ async def test_rotation_never_lengthens(callers: Callers) -> None:
     ends = datetime.now(UTC) + timedelta(minutes=10)
     short = await tenant.issue_token(expires_at=ends.isoformat())
     new = (await rotated(tenant, short["id"], overlap=86_400)).json()
-    listed = {each["id"]: each for each in (await callers.operator.get(f"{tenant.v1}/tokens")).json()}
+    listed = {each["id"]: each for each in (await callers.operator.get(f"{tenant.v1}/tokens")).json()["data"]}
     assert datetime.fromisoformat(listed[short["id"]]["expires_at"]) == ends
     lifetime = datetime.fromisoformat(new["expires_at"]) - datetime.fromisoformat(new["created_at"])
     assert abs(lifetime - timedelta(minutes=10)) < timedelta(seconds=5)
@@ -332,7 +332,7 @@ async def test_last_use_is_shown(callers: Callers) -> None:
     began = datetime.now(UTC)
     await tenant.scim.get("/Users")
     await callers.app.state.door.traces.flush()
-    (token,) = (await callers.operator.get(f"{tenant.v1}/tokens")).json()
+    (token,) = (await callers.operator.get(f"{tenant.v1}/tokens")).json()["data"]
     assert began <= datetime.fromisoformat(token["last_used_at"]) <= datetime.now(UTC)
     assert token["last_used_from"] == "127.0.0.1"
 
@@ -342,7 +342,7 @@ async def test_refused_calls_are_no_use(callers: Callers) -> None:
     tenant = await a_tenant(callers, plan="free")
     assert (await tenant.scim.get("/Users")).status_code == 403
     await callers.app.state.door.traces.flush()
-    (token,) = (await callers.operator.get(f"{tenant.v1}/tokens")).json()
+    (token,) = (await callers.operator.get(f"{tenant.v1}/tokens")).json()["data"]
     assert token["last_used_at"] is None
 
 

@@ -80,7 +80,7 @@ async def test_role_rule_at_the_next_request(callers: Callers, second_app: Lites
         edited = await callers.operator.put(f"{tenant.v1}/role-rule", json=rule | {"default": "guest"})
         assert edited.status_code == 200, edited.text
         await elsewhere.post("/Users", json=body | {"userName": "second"})
-    people = (await callers.operator.get(f"{tenant.v1}/people", params={"user_name": "second"})).json()["people"]
+    people = (await callers.operator.get(f"{tenant.v1}/people", params={"user_name": "second"})).json()["data"]
     assert people[0]["role"] == "guest"
 
 

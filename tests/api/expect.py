@@ -28,14 +28,30 @@ def refused(answer: httpx.Response, status: int, scim_type: str | None = None, s
     return body
 
 
-def turned_down(answer: httpx.Response, status: int, code: str, saying: str = "") -> dict[str, Any]:
-    """Check that a call of the management API was refused; returns the body."""
+def turned_down(
+    answer: httpx.Response, status: int, code: str, saying: str = "", *, param: str | None = None
+) -> dict[str, Any]:
+    """Check that a call of the management API was refused with a problem of RFC 9457; returns the body."""
     assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
     body = answer.json()
-    assert set(body) == {"code", "detail", "request_id"}
-    assert body["code"] == code, body
+    assert set(body) == {"type", "title", "status", "code", "detail", "param", "request_id"}
+    assert (body["code"], body["status"]) == (code, status), body
+    assert body["type"].endswith(f"/v1/errors#{code}")
+    assert param in (None, body["param"]), body
     assert saying in body["detail"], body
     assert body["request_id"] == answer.headers["x-request-id"]
+    return body
+
+
+def turned_down_by_oauth(answer: httpx.Response, status: int, error: str, saying: str = "") -> dict[str, Any]:
+    """Check that a call under ``/oauth`` was refused as RFC 6749 §5.2 has it; returns the body."""
+    assert answer.status_code == status, answer.text
+    body = answer.json()
+    assert set(body) == {"error", "error_description"}
+    assert body["error"] == error, body
+    assert saying in body["error_description"], body
+    assert all(" " <= each <= "~" and each not in '"\\' for each in body["error_description"]), body
     return body
 
 

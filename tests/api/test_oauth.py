@@ -11,7 +11,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from api.expect import turned_down
+from api.expect import turned_down_by_oauth as turned_down
 from factories import Tenant, deactivation
 from rollcall.crypto import NOBODY, TokenKind, new_token
 from rollcall.db import Connection
@@ -148,7 +148,7 @@ async def test_never_good(acme: Tenant, other: Tenant, product: httpx.AsyncClien
 )
 async def test_missing_token(product: httpx.AsyncClient, content: bytes) -> None:
     """A request without the form field `token` is refused, which is not the same as a dead token."""
-    turned_down(await product.post("/oauth/introspect", content=content), 400, "invalid", "token")
+    turned_down(await product.post("/oauth/introspect", content=content), 400, "invalid_request", "token")
 
 
 @pytest.mark.parametrize("address", ["/oauth/introspect", "/oauth/introspect/batch", "/oauth/revoke"])
@@ -164,7 +164,7 @@ async def test_strangers_learn_nothing(acme: Tenant, http: httpx.AsyncClient, ad
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}
         for content in (f"token={session}", "", "&".join(["a=1"] * 50), '{"tokens": []}', '{"tokens": ["x"]}'):
             answer = await http.post(address, content=content, headers=headers)
-            turned_down(answer, 401, "unauthenticated")
+            turned_down(answer, 401, "invalid_client")
             assert answer.headers["www-authenticate"] == 'Bearer realm="rollcall", Basic realm="rollcall"'
     assert await acme.callers.is_live(session)
 
@@ -211,10 +211,10 @@ async def test_no_client(acme: Tenant, http: httpx.AsyncClient) -> None:
     ):
         for address in ("/oauth/introspect", "/oauth/revoke"):
             answer = await http.post(address, data={"token": session}, headers={"Authorization": given})
-            turned_down(answer, 401, "unauthenticated")
+            turned_down(answer, 401, "invalid_client")
             assert "Basic" in answer.headers["www-authenticate"]
     latin = b"Basic " + b64encode("shop:ü".encode("latin-1"))
-    turned_down(await http.post("/oauth/revoke", headers=[(b"Authorization", latin)]), 401, "unauthenticated")
+    turned_down(await http.post("/oauth/revoke", headers=[(b"Authorization", latin)]), 401, "invalid_client")
     assert await acme.callers.is_live(session)
 
 
@@ -252,7 +252,7 @@ async def test_many_at_once(acme: Tenant, other: Tenant, product: httpx.AsyncCli
 async def found(tenant: Tenant, user_name: str) -> dict[str, Any]:
     """The person with this userName."""
     page = (await tenant.callers.operator.get(f"{tenant.v1}/people", params={"user_name": user_name})).json()
-    return page["people"][0]
+    return page["data"][0]
 
 
 async def test_how_many(acme: Tenant, product: httpx.AsyncClient) -> None:
@@ -261,7 +261,7 @@ async def test_how_many(acme: Tenant, product: httpx.AsyncClient) -> None:
     assert (await ask_many(product, [])).json() == {"answers": []}
     hundred = (await ask_many(product, [session, *["x"] * 98, session])).json()["answers"]
     assert [each["active"] for each in hundred] == [True, *[False] * 98, True]
-    turned_down(await ask_many(product, ["x"] * 101), 400, "invalid", "100")
+    turned_down(await ask_many(product, ["x"] * 101), 400, "invalid_request", "100")
 
 
 @pytest.mark.parametrize(
@@ -283,7 +283,7 @@ async def test_how_many(acme: Tenant, product: httpx.AsyncClient) -> None:
 async def test_what_is_no_question(product: httpx.AsyncClient, content: bytes) -> None:
     """A body that names no list of credentials is refused."""
     answer = await product.post("/oauth/introspect/batch", content=content)
-    turned_down(answer, 400, "invalid", "tokens")
+    turned_down(answer, 400, "invalid_request", "tokens")
 
 
 async def hand_back(client: httpx.AsyncClient, token: str, **more: str) -> httpx.Response:
@@ -358,4 +358,4 @@ async def test_keys_are_not_handed_back(product: httpx.AsyncClient) -> None:
     key = product.headers["authorization"].removeprefix("Bearer ")
     turned_down(await hand_back(product, key), 400, "unsupported_token_type", "rollcall keys revoke")
     assert (await ask(product, key)).status_code == 200
-    turned_down(await product.post("/oauth/revoke", content=b"x=y"), 400, "invalid", "token")
+    turned_down(await product.post("/oauth/revoke", content=b"x=y"), 400, "invalid_request", "token")

@@ -86,14 +86,20 @@ def test_keys(document: Json) -> None:
 
 
 def test_refusals(document: Json) -> None:
-    """Every call says how it refuses, in the one form that refusals have."""
+    """Every call says how it refuses, in the one form that refusals have; under /oauth it is the RFCs'."""
     for call, operation in operations(document):
         refusals = {status: answer for status, answer in operation["responses"].items() if status >= "400"}
-        assert {"400", "401", "403"} <= set(refusals), call
+        assert {"400", "401", "403", "500", "503"} <= set(refusals), call
+        assert {"409", "413"} <= set(refusals) or call.startswith("GET") or "/oauth/" in call, call
         for status, answer in refusals.items():
-            assert answer == {"$ref": f"#/components/responses/{status}"}, call
-    for answer in document["components"]["responses"].values():
-        assert answer["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Problem"}
+            if "/oauth/" in call:
+                schema = answer["content"]["application/json"]["schema"]
+                assert schema == {"$ref": "#/components/schemas/OAuthError"}, call
+            else:
+                assert answer == {"$ref": f"#/components/responses/{status}"}, call
+    for status, answer in document["components"]["responses"].items():
+        assert answer["content"]["application/problem+json"]["schema"] == {"$ref": "#/components/schemas/Problem"}
+        assert ("Retry-After" in answer.get("headers", {})) == (status in ("429", "503"))
 
 
 async def test_refusals_as_described(http: httpx.AsyncClient, document: Json) -> None:

@@ -43,7 +43,7 @@ def test_after_leaving(tab: Tab, installation: Served) -> None:
     tab.follow(lambda: tab.click("[data-passkey-button]"))
     assert "The passkey is added." in tab.text()
     with installation.operator() as operator:
-        found = operator.get("/v1/tenants/juniper/people").json()["people"]
+        found = operator.get("/v1/tenants/juniper/people").json()["data"]
         (ada,) = [each["id"] for each in found if each["user_name"] == ADA]
         try:
             assert operator.post(f"/v1/tenants/juniper/people/{ada}/deactivate").status_code == 200

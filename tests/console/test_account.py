@@ -53,7 +53,7 @@ async def raise_epoch(_tenant: Tenant, person: dict[str, Any], owner: Connection
 
 
 async def close(tenant: Tenant, person: dict[str, Any], _owner: Connection) -> None:
-    open_ones = (await tenant.callers.product.get(f"{tenant.v1}/people/{person['id']}/sessions")).json()
+    open_ones = (await tenant.callers.product.get(f"{tenant.v1}/people/{person['id']}/sessions")).json()["data"]
     for each in open_ones:
         await tenant.callers.operator.delete(f"{tenant.v1}/sessions/{each['id']}")
 
@@ -298,7 +298,7 @@ async def test_closing_a_session(browsers: Browsers, acme: Tenant) -> None:
     session = await acme.session(maria)
     browser = await signed_in(browsers(), acme, maria)
     assert browser.page.text.count('class="mark"') == 1
-    told = (await acme.callers.product.get(f"{acme.v1}/people/{maria['id']}/sessions")).json()
+    told = (await acme.callers.product.get(f"{acme.v1}/people/{maria['id']}/sessions")).json()["data"]
     (of_product,) = [each["id"] for each in told if each["purpose"] == "product"]
     address = f"/console/account/sessions/{of_product}/close"
 

@@ -89,7 +89,7 @@ async def test_the_same_either_way(callers: Callers, sent: dict[str, Any]) -> No
             for entry in await tenant.audit(action="scim.users.create")
         ]
         habits = await callers.operator.get(f"{tenant.v1}/deviations")
-        counted = [(each["habit"], each["times"]) for each in habits.json()]
+        counted = [(each["habit"], each["times"]) for each in habits.json()["data"]]
         stored = None if own_id is None else (await tenant.scim.get(f"/Users/{own_id}")).json()["userName"]
         outcomes.append((answer.status_code, told, audit, counted, stored))
     assert outcomes[0] == outcomes[1]
@@ -154,7 +154,7 @@ async def test_a_departure_is_the_same_either_way(
                 remembered,
                 await callers.is_live(session),
                 [{name: entry[name] for name in KEPT} for entry in audit],
-                [(each["habit"], each["times"]) for each in counted.json()],
+                [(each["habit"], each["times"]) for each in counted.json()["data"]],
                 [
                     (row["topic"], without_times(row["payload"]))
                     for row in await rival.fetch(
@@ -241,7 +241,7 @@ async def test_a_put_is_the_same_either_way(
             (
                 told,
                 [{name: entry[name] for name in KEPT} for entry in await tenant.audit(action="scim.users.replace")],
-                [(each["habit"], each["times"]) for each in counted.json()],
+                [(each["habit"], each["times"]) for each in counted.json()["data"]],
                 [(case["detail"], case["times"], case["closed_because"]) for case in cases],
                 [row["topic"] for row in events],
             )

@@ -49,7 +49,7 @@ async def group(tenant: Tenant, name: str, *members: dict[str, Any]) -> httpx.Re
 async def open_cases(tenant: Tenant) -> list[str]:
     """The userNames of the open cases."""
     answer = await tenant.callers.operator.get(f"{tenant.v1}/conflict-cases")
-    return [case["user_name"] for case in answer.json()]
+    return [case["user_name"] for case in answer.json()["data"]]
 
 
 @pytest.mark.parametrize("verb", ["PATCH", "PUT"])

@@ -55,7 +55,7 @@ async def test_history_goes_on(acme: Tenant) -> None:
     assert (back["id"], back["scim_id"], back["active"]) == (former, person["id"], True)
     assert (back["external_id"], back["deactivated_at"], back["linked_to"]) == ("e-2", None, None)
     assert await look_up(acme, person["id"]) == await look_up(acme, former) == back
-    everybody = (await acme.callers.operator.get(f"{acme.v1}/people")).json()["people"]
+    everybody = (await acme.callers.operator.get(f"{acme.v1}/people")).json()["data"]
     (closed,) = [each for each in everybody if each["id"] == person["id"]]
     assert (closed["active"], closed["scim_id"], closed["linked_to"]) == (False, None, former)
     assert closed["deactivated_because"] == f"linked by hand to the account {former}"

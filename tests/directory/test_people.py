@@ -95,7 +95,7 @@ async def test_reactivated_while_the_tenant_holds(acme: Tenant) -> None:
     async with acme.work() as work:
         back = await people.reactivate(work, UUID(person["id"]))
         assert (back.account.active, back.account.role) == (True, "member")
-        (case,) = await people.cases(work)
+        (case,) = (await people.cases(work)).rows
         assert case.user_id == UUID(person["id"])
 
 

@@ -482,7 +482,7 @@ async def test_dead_for_a_week(post: Post, listen: Listen) -> None:
     assert await post.column(hook, "disabled_because", "destinations") == "it took nothing for 7 days"
     entries = await post.tenant.audit(action="destination.disabled")
     assert [entry["target"] for entry in entries] == [str(hook.row.id)]
-    (shown,) = (await post.tenant.callers.operator.get(f"{post.tenant.v1}/destinations")).json()
+    (shown,) = (await post.tenant.callers.operator.get(f"{post.tenant.v1}/destinations")).json()["data"]
     assert shown["disabled_because"] == "it took nothing for 7 days"
     assert (await post.deliver(hook)).cancelled == 1
 

@@ -294,7 +294,7 @@ class Company:
             parameters = {"limit": "200"} | ({} if cursor is None else {"cursor": cursor})
             page = self.installation.operator.get(f"/v1/tenants/{self.slug}/receipts", params=parameters)
             assert page.status_code == 200, page.text
-            yield from page.json()["receipts"]
+            yield from page.json()["data"]
             if (cursor := page.json()["next_cursor"]) is None:
                 return
 

@@ -203,7 +203,7 @@ class Directory:
     async def roles(self) -> dict[str, str]:
         """Everybody's role, as the product hears of it."""
         answer = await self.tenant.callers.operator.get(f"{self.tenant.v1}/people", params={"limit": 100})
-        return {each["id"]: each["role"] for each in answer.json()["people"]}
+        return {each["id"]: each["role"] for each in answer.json()["data"]}
 
 
 def ids(members: Sequence[dict[str, Any]]) -> set[str]:

@@ -129,7 +129,7 @@ async def known_in(tenant: Tenant) -> dict[str, str]:
     token = await tenant.issue_token()
     credential = await tenant.external(person)
     await registered(tenant, person)
-    (passkey,) = (await tenant.callers.product.get(f"{tenant.v1}/people/{person['id']}/passkeys")).json()
+    (passkey,) = (await tenant.callers.product.get(f"{tenant.v1}/people/{person['id']}/passkeys")).json()["data"]
     return {
         "passkey": passkey["id"],
         "credential": credential["id"],

@@ -73,7 +73,7 @@ def test_the_audit_tells_the_story(customer: Customer) -> None:
     customer.deactivate(maria)
     customer.scim.get("/Users/nobody")
 
-    entries = customer.ask("/audit", action="scim")["entries"]
+    entries = customer.ask("/audit", action="scim")["data"]
     told = [(entry["action"], entry["outcome"], entry["status"]) for entry in entries]
     assert told == [
         ("scim.users.read", "refused", 404),

@@ -51,14 +51,14 @@ class Ops:
         """A person as the management API shows them."""
         answer = await self.callers.operator.get(f"/v1/tenants/{slug}/people", params={"limit": 200})
         assert answer.status_code == 200, answer.text
-        return next(person for person in answer.json()["people"] if person["user_name"] == user_name)
+        return next(person for person in answer.json()["data"] if person["user_name"] == user_name)
 
     async def entries(self, slug: str) -> int:
         """How many entries the tenant's audit has."""
         await self.callers.app.state.door.traces.flush()
         answer = await self.callers.operator.get(f"/v1/tenants/{slug}/audit", params={"limit": 500})
         assert answer.status_code == 200, answer.text
-        return len(answer.json()["entries"])
+        return len(answer.json()["data"])
 
 
 @pytest.fixture

@@ -295,7 +295,7 @@ async def test_all_or_nothing(callers: Callers, ops: Ops, slug: str) -> None:
     assert all(plan in first for plan in known.split(", "))
     assert second.startswith(f"tenants.toml, line {line + 4}, [tenants.{slug}-c] plan: ")
     assert (await callers.operator.get(f"/v1/tenants/{slug}")).status_code == 404
-    assert slug not in [plan["key"] for plan in (await callers.operator.get("/v1/plans")).json()]
+    assert slug not in [plan["key"] for plan in (await callers.operator.get("/v1/plans")).json()["data"]]
 
 
 async def test_failure_in_the_middle(callers: Callers, slug: str) -> None:

@@ -206,7 +206,7 @@ async def test_whoever_typed_is_in_the_audit(shell: Shell, callers: Callers) -> 
     shell.write("three.toml", FILE.format(slug="typed-three"))
     await asyncio.to_thread(shell.run, "apply three.toml", "suspend typed-three")
     answer = await callers.operator.get("/v1/tenants/typed-three/audit")
-    done = [(entry["action"], entry["actor_kind"], entry["actor_label"]) for entry in answer.json()["entries"]]
+    done = [(entry["action"], entry["actor_kind"], entry["actor_label"]) for entry in answer.json()["data"]]
     assert done == [
         ("tenant.suspended", "system", "cli:margot"),
         ("user.provisioned", "system", "cli:margot"),

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from factories import DART_RULE, ORIGIN, Callers, a_tenant
+from factories import DART_RULE, ORIGIN, Callers, a_tenant, whole
 from rollcall.db import Database
 from rollcall.errors import NotFound
 from rollcall.tenancy import tenants
@@ -23,7 +23,7 @@ async def test_taken_on(callers: Callers) -> None:
     assert (made["status"], made["plan"], made["token_issuing"]) == ("active", "business", "self_service")
     for name in ("founders", made["id"], made["id"].upper()):
         assert (await callers.operator.get(f"/v1/tenants/{name}")).json() == made
-    (entry,) = (await callers.operator.get("/v1/tenants/founders/audit")).json()["entries"]
+    (entry,) = (await callers.operator.get("/v1/tenants/founders/audit")).json()["data"]
     assert (entry["action"], entry["payload"]) == ("tenant.created", {"slug": "founders", "plan": "business"})
 
 
@@ -191,7 +191,7 @@ async def test_an_admins_own_tenant(callers: Callers) -> None:
 async def test_listed(callers: Callers) -> None:
     """Ops see all tenants, by slug."""
     made = {(await a_tenant(callers)).slug for _ in range(2)}
-    slugs = [each["slug"] for each in (await callers.operator.get("/v1/tenants")).json()]
+    slugs = [each["slug"] for each in await whole(callers.operator, "/v1/tenants")]
     assert made <= set(slugs)
     assert slugs == sorted(slugs)
 

@@ -28,6 +28,8 @@ class ChallengeSpent(Conflict):
     """There is no such challenge to answer, or not any more."""
 
     code = "challenge_spent"
+    param = "challenge"
+    advice = "Begin the ceremony anew; a challenge is good for one answer and five minutes."
 
     def __init__(self) -> None:
         super().__init__(

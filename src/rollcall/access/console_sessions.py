@@ -50,6 +50,7 @@ class NotSignedIn(Refusal):
 
     status = 403
     code = "not_signed_in"
+    advice = "Sign in to the console."
 
     def __init__(self, *, ended: bool) -> None:
         super().__init__("Your session has ended. Sign in again." if ended else "Sign in first.")

@@ -5,7 +5,6 @@ is known here, never what opens it.
 """
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID, uuid4
@@ -13,11 +12,13 @@ from uuid import UUID, uuid4
 from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from rollcall import paging
 from rollcall.access.accounts import locked_for_issuing, turn_at
 from rollcall.access.models import Account, ExternalCredential
 from rollcall.errors import Forbidden, Invalid, NotFound, Taken, TooMany
 from rollcall.journal.events import ExternalCredentialClosed, ExternalCredentialRegistered
 from rollcall.journal.record import record
+from rollcall.paging import Page
 from rollcall.tenancy import tenants
 from rollcall.tenancy.models import Tenant
 from rollcall.work import Work
@@ -76,7 +77,7 @@ async def register(
     present = await _open(work, kind, name)
     if present is None or present.account_id != account.id:
         msg = f"Another person's {kind} is called “{name}”; close that one first, or give this one its own name."
-        raise Taken(msg)
+        raise Taken(msg, param="name")
     return present
 
 
@@ -102,16 +103,17 @@ async def is_good(work: Work, kind: str, name: str) -> Good | None:
     return None if row is None else Good(row.id, row.account_id, row.role, row.expires_at)
 
 
-async def of_person(work: Work, account_id: UUID) -> Sequence[ExternalCredential]:
-    """A person's live external credentials, newest first."""
-    return (
-        await work.db.scalars(
-            select(ExternalCredential)
-            .where(*_live(work, account_id))
-            .order_by(ExternalCredential.created_at.desc())
-            .limit(MOST_LIVE)
-        )
-    ).all()
+async def page(
+    work: Work, account_id: UUID, *, limit: int = paging.USUAL, cursor: str | None = None
+) -> Page[ExternalCredential]:
+    """Some of a person's live external credentials, newest first.
+
+    Raises:
+        NoSuchCursor: the cursor is none of ours.
+    """
+    rows = select(ExternalCredential).where(*_live(work, account_id))
+    by = (ExternalCredential.created_at, ExternalCredential.id)
+    return await paging.page(work.db, rows, *by, limit=limit, cursor=cursor, descending=True)
 
 
 async def close(work: Work, credential_id: UUID) -> None:
@@ -138,13 +140,13 @@ async def close(work: Work, credential_id: UUID) -> None:
 def _check(work: Work, kind: str, name: str, expires_at: datetime | None) -> None:
     if not KIND.fullmatch(kind):
         msg = "kind: use a short word in lower case, such as oauth_grant, ssh_key, api_key or scheduled_job"
-        raise Invalid(msg)
+        raise Invalid(msg, param="kind")
     if not 1 <= len(name) <= 500:
         msg = "name: use 1 to 500 characters; it is the product's own name for the credential, not what opens it"
-        raise Invalid(msg)
+        raise Invalid(msg, param="name")
     if expires_at is not None and expires_at <= work.now:
         msg = "expires_at: lies in the past"
-        raise Invalid(msg)
+        raise Invalid(msg, param="expires_at")
 
 
 async def _check_room(work: Work, account: Account) -> None:

@@ -5,7 +5,6 @@ those are committed by then, so of several workers at least the last one sees al
 undone counts for themselves, for the worker may be behind.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -13,10 +12,12 @@ from uuid import UUID
 from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
+from rollcall import paging
 from rollcall.access.models import MassChange, Receipt
 from rollcall.errors import Conflict, NotFound
 from rollcall.journal.events import TenantMassChange, TenantMassChangeReleased
 from rollcall.journal.record import record
+from rollcall.paging import Page
 from rollcall.tenancy.models import Tenant
 from rollcall.work import Fleet, Work
 
@@ -41,6 +42,7 @@ class MassChangeUnderWay(Conflict):
     """What can't be undone is not done while unusually many people are leaving."""
 
     code = "mass_change"
+    advice = "Look at the alert; if these people are meant to leave, release it, and send the call again."
 
     def __init__(self) -> None:
         super().__init__(
@@ -112,27 +114,34 @@ async def release(work: Work, mass_change_id: UUID) -> Alert:
     return await _alert(work, found)
 
 
-async def every(work: Work, *, limit: int = 100) -> Sequence[Alert]:
-    """The tenant's mass changes, newest first."""
-    found = await work.db.scalars(
-        select(MassChange)
-        .where(MassChange.tenant_id == work.tenant.id)
-        .order_by(MassChange.noticed_at.desc(), MassChange.id.desc())
-        .limit(limit)
-    )
-    return [await _alert(work, row) for row in found.all()]
+async def page(work: Work, *, limit: int = paging.USUAL, cursor: str | None = None) -> Page[Alert]:
+    """Some of the tenant's mass changes, newest first.
+
+    Raises:
+        NoSuchCursor: the cursor is none of ours.
+    """
+    rows = select(MassChange).where(MassChange.tenant_id == work.tenant.id)
+    by = (MassChange.noticed_at, MassChange.id)
+    found = await paging.page(work.db, rows, *by, limit=limit, cursor=cursor, descending=True)
+    return Page([await _alert(work, row) for row in found.rows], found.next_cursor)
 
 
-async def unreleased(fleet: Fleet, *, limit: int = 1000) -> Sequence[tuple[str, MassChange]]:
-    """The mass changes of all tenants that wait for their release, newest first, each with its tenant's slug."""
-    rows = await fleet.db.execute(
+async def unreleased(
+    fleet: Fleet, *, limit: int = paging.USUAL, cursor: str | None = None
+) -> Page[tuple[str, MassChange]]:
+    """Some of the mass changes that wait for their release, of all tenants, newest first; each with a tenant's slug.
+
+    Raises:
+        NoSuchCursor: the cursor is none of ours.
+    """
+    rows = (
         select(Tenant.slug, MassChange)
         .join(Tenant, Tenant.id == MassChange.tenant_id)
         .where(MassChange.released_at.is_(None))
-        .order_by(MassChange.noticed_at.desc(), MassChange.id)
-        .limit(limit)
     )
-    return [(slug, row) for slug, row in rows]
+    by = (MassChange.noticed_at, MassChange.id)
+    found = await paging.page_of_several(fleet.db, rows, *by, limit=limit, cursor=cursor, descending=True)
+    return found.of(lambda row: (row[0], row[1]))
 
 
 async def _alert(work: Work, row: MassChange) -> Alert:

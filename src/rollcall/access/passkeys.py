@@ -10,9 +10,10 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.dialects.postgresql import insert
 
+from rollcall import paging
 from rollcall.access import authenticators, challenges, sessions
 from rollcall.access.accounts import locked_for_issuing, turn_at
 from rollcall.access.authenticators import Assertion, Made, RelyingParty
@@ -22,6 +23,7 @@ from rollcall.access.sessions import NewSession, Purpose
 from rollcall.errors import NotFound, PersonInactive, Refusal, Taken, TooMany
 from rollcall.journal.events import PasskeyClosed, PasskeyCopied, PasskeyRegistered
 from rollcall.journal.record import record
+from rollcall.paging import Page
 from rollcall.work import Work
 
 MOST_LIVE = 20
@@ -48,6 +50,10 @@ class NoPasskeyMade(Refusal):
     """What the authenticator made can't be trusted to be a passkey of this person."""
 
     code = "no_passkey"
+    param = "credential"
+    advice = (
+        "Begin anew; if it stays, compare the page's address with ROLLCALL_PASSKEY_RP_ID and ROLLCALL_PASSKEY_ORIGINS."
+    )
 
     def __init__(self) -> None:
         super().__init__(
@@ -61,6 +67,7 @@ class SignInRefused(Refusal):
 
     status = 403
     code = "sign_in_refused"
+    advice = "Begin anew; if that is refused too, sign in another way and register a new passkey."
 
     def __init__(self, copied: Copied | None = None) -> None:
         super().__init__(
@@ -184,13 +191,17 @@ async def after_refusal(work: Work, challenge_id: UUID, refusal: Refusal) -> Non
 
 async def of_person(work: Work, account_id: UUID) -> Sequence[Passkey]:
     """A person's live passkeys, newest first."""
-    return (
-        await work.db.scalars(
-            select(Passkey)
-            .where(Passkey.tenant_id == work.tenant.id, Passkey.account_id == account_id, Passkey.closed_at.is_(None))
-            .order_by(Passkey.created_at.desc())
-        )
-    ).all()
+    return (await work.db.scalars(_live(work, account_id).order_by(Passkey.created_at.desc()))).all()
+
+
+async def page(work: Work, account_id: UUID, *, limit: int = paging.USUAL, cursor: str | None = None) -> Page[Passkey]:
+    """Some of a person's live passkeys, newest first.
+
+    Raises:
+        NoSuchCursor: the cursor is none of ours.
+    """
+    by = (Passkey.created_at, Passkey.id)
+    return await paging.page(work.db, _live(work, account_id), *by, limit=limit, cursor=cursor, descending=True)
 
 
 async def close(work: Work, account_id: UUID, passkey_id: UUID) -> None:
@@ -253,5 +264,11 @@ async def _keep(work: Work, account: Account, made: Made, label: str | None) -> 
     )
     if kept is None:
         msg = "This passkey is registered here already, or was; have the authenticator make a new one."
-        raise Taken(msg)
+        raise Taken(msg, param="credential")
     return kept
+
+
+def _live(work: Work, account_id: UUID) -> Select[Passkey]:
+    return select(Passkey).where(
+        Passkey.tenant_id == work.tenant.id, Passkey.account_id == account_id, Passkey.closed_at.is_(None)
+    )

@@ -10,12 +10,14 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, func, or_, select
 
+from rollcall import paging
 from rollcall.access.accounts import locked_for_issuing, turn_at
 from rollcall.access.models import Token
 from rollcall.access.tokens import OPENS_ROLLCALL, NewToken, Scope, mint
 from rollcall.errors import Forbidden, Invalid, NotFound, TooMany
 from rollcall.journal.events import TokenIssued
 from rollcall.journal.record import record
+from rollcall.paging import Page
 from rollcall.tenancy import tenants
 from rollcall.work import Work
 
@@ -56,11 +58,14 @@ async def issue(
     return new
 
 
-async def of_person(work: Work, owner_id: UUID) -> Sequence[Token]:
-    """A person's own tokens, newest first, ended ones too."""
-    return (
-        await work.db.scalars(select(Token).where(*_of(work, owner_id)).order_by(Token.created_at.desc()).limit(500))
-    ).all()
+async def page(work: Work, owner_id: UUID, *, limit: int = paging.USUAL, cursor: str | None = None) -> Page[Token]:
+    """Some of a person's own tokens, newest first, ended ones too.
+
+    Raises:
+        NoSuchCursor: the cursor is none of ours.
+    """
+    rows = select(Token).where(*_of(work, owner_id))
+    return await paging.page(work.db, rows, Token.created_at, Token.id, limit=limit, cursor=cursor, descending=True)
 
 
 async def live_of_person(work: Work, owner_id: UUID) -> Sequence[Token]:
@@ -95,14 +100,14 @@ def _live(work: Work, owner_id: UUID) -> tuple[ColumnElement[bool], ...]:
 def _check(work: Work, scopes: Sequence[str], expires_at: datetime | None) -> None:
     if not 1 <= len(scopes) <= MOST_SCOPES:
         msg = f"scopes: name 1 to {MOST_SCOPES}"
-        raise Invalid(msg)
+        raise Invalid(msg, param="scopes")
     for scope in scopes:
         if not _SCOPE.fullmatch(scope) or re.split(r"\W", scope)[0] in _RESERVED:
             msg = (
                 f"scopes: “{scope[:64]}” can't be one: use the product's own words, such as repo:read; "
                 f"{', '.join(sorted(_RESERVED))} are Rollcall's and are issued to admins at /v1/tenants/…/tokens"
             )
-            raise Invalid(msg)
+            raise Invalid(msg, param="scopes")
     if expires_at is not None and expires_at <= work.now:
         msg = "expires_at: lies in the past"
-        raise Invalid(msg)
+        raise Invalid(msg, param="expires_at")

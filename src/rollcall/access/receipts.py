@@ -14,11 +14,13 @@ import orjson
 import structlog
 from sqlalchemy import select, text
 
+from rollcall import paging
 from rollcall.access import mass_changes, signing
 from rollcall.access.models import Receipt
 from rollcall.access.signing import Signer
 from rollcall.crypto import Sealer
-from rollcall.errors import Invalid, NotFound
+from rollcall.errors import NotFound
+from rollcall.paging import Page
 from rollcall.work import Work
 
 log = structlog.get_logger(__name__)
@@ -46,14 +48,6 @@ class Told:
     state: str
     at: datetime
     attempts: int
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Some receipts, newest first; *next_cursor* continues after them."""
-
-    receipts: Sequence[Receipt]
-    next_cursor: str | None
 
 
 async def settle(work: Work, *message_ids: UUID) -> Sequence[UUID]:
@@ -94,32 +88,27 @@ async def complete(work: Work, sealer: Sealer, told: Mapping[UUID, Sequence[Told
     return [UUID(each["id"]) for each in completed]
 
 
-async def of_person(work: Work, account_id: UUID) -> Sequence[Receipt]:
-    """A person's receipts, newest first."""
-    return (
-        await work.db.scalars(
-            select(Receipt)
-            .where(Receipt.tenant_id == work.tenant.id, Receipt.account_id == account_id)
-            .order_by(Receipt.closed_at.desc())
-            .limit(100)
-        )
-    ).all()
-
-
-async def page(work: Work, *, limit: int, cursor: str | None = None, incomplete: bool = False) -> Page:
-    """Some of the tenant's receipts, newest first; with *incomplete* those that wait for a destination.
+async def page(
+    work: Work,
+    *,
+    account_id: UUID | None = None,
+    incomplete: bool = False,
+    limit: int = paging.USUAL,
+    cursor: str | None = None,
+) -> Page[Receipt]:
+    """The tenant's receipts, or one person's, newest first; with *incomplete* those that wait for a destination.
 
     Raises:
-        Invalid: the cursor is none of ours.
+        NoSuchCursor: the cursor is none of ours.
     """
     question = select(Receipt).where(Receipt.tenant_id == work.tenant.id)
     if incomplete:
         question = question.where(Receipt.completed_at.is_(None))
-    if cursor is not None:
-        question = question.where(Receipt.id < _position(cursor))
-    found = (await work.db.scalars(question.order_by(Receipt.id.desc()).limit(limit + 1))).all()
-    shown = found[:limit]
-    return Page(shown, str(shown[-1].id) if len(found) > limit else None)
+    if account_id is None:
+        return await paging.page(work.db, question, Receipt.id, limit=limit, cursor=cursor, descending=True)
+    of_person = question.where(Receipt.account_id == account_id)
+    by = (Receipt.closed_at, Receipt.id)  # the index of a person's receipts; by id alone the tenant's would be read
+    return await paging.page(work.db, of_person, *by, limit=limit, cursor=cursor, descending=True)
 
 
 async def find(work: Work, receipt_id: UUID) -> Receipt:
@@ -196,11 +185,3 @@ def _moment(at: datetime) -> str:
 
 def _seconds(length: timedelta) -> float:
     return round(length.total_seconds(), 3)
-
-
-def _position(cursor: str) -> UUID:
-    try:
-        return UUID(cursor)
-    except ValueError:
-        msg = "cursor: send what the page before gave as next_cursor, unchanged"
-        raise Invalid(msg) from None

@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import ColumnElement, func, select
 
+from rollcall import paging
 from rollcall.access.accounts import locked_for_issuing
 from rollcall.access.models import Account, Session
 from rollcall.crypto import TokenKind, digest, new_token
@@ -25,6 +26,7 @@ from rollcall.journal.events import (
     SessionOpened,
 )
 from rollcall.journal.record import record
+from rollcall.paging import Page
 from rollcall.tenancy import tenants
 from rollcall.work import Actor, ActorKind, Work
 
@@ -71,7 +73,7 @@ async def open_session(
     """
     if not timedelta(seconds=1) <= lifetime <= LONGEST:
         msg = f"lifetime: choose 1 second to {LONGEST.days} days"
-        raise Invalid(msg)
+        raise Invalid(msg, param="lifetime_seconds")
     await check_tenant(work)
     account = await locked_for_issuing(work, account_id)
     session_id = uuid4()
@@ -164,6 +166,17 @@ async def of_person(work: Work, account_id: UUID, *, limit: int = 500, offset: i
             .offset(offset)
         )
     ).all()
+
+
+async def page(work: Work, account_id: UUID, *, limit: int = paging.USUAL, cursor: str | None = None) -> Page[Session]:
+    """Some of a person's open sessions, newest first.
+
+    Raises:
+        NoSuchCursor: the cursor is none of ours.
+    """
+    rows = select(Session).where(*_open(work, account_id))
+    by = (Session.created_at, Session.id)
+    return await paging.page(work.db, rows, *by, limit=limit, cursor=cursor, descending=True)
 
 
 async def count(work: Work, account_id: UUID) -> int:

@@ -45,6 +45,7 @@ class CodeRefused(Refusal):
 
     status = 403
     code = "code_refused"
+    advice = "Ask for a new code, and check the name of the workspace."
 
     def __init__(self) -> None:
         super().__init__(

@@ -56,6 +56,7 @@ class KeyWaiting(Conflict):
     """A new key is published already and has not begun to sign."""
 
     code = "key_waiting"
+    advice = "Wait until the new key signs, or retire it."
 
 
 @dataclass(frozen=True, slots=True)

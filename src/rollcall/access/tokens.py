@@ -12,12 +12,14 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import func, or_, select
 
+from rollcall import paging
 from rollcall.access.accounts import locked_for_issuing, turn_at
 from rollcall.access.models import Token
 from rollcall.crypto import TokenKind, digest, new_token
 from rollcall.errors import Forbidden, Invalid, NotAnAdmin, NotFound, TokenEnded, TooManyTokens
 from rollcall.journal.events import TokenIssued, TokenRevoked, TokenRotated
 from rollcall.journal.record import record
+from rollcall.paging import Page
 from rollcall.tenancy import tenants
 from rollcall.tenancy.models import Tenant
 from rollcall.work import ActorKind, Work
@@ -116,7 +118,7 @@ async def rotate(work: Work, token_id: UUID, *, overlap: timedelta) -> NewToken:
     """
     if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
         msg = f"overlap: choose 0 to {LONGEST_OVERLAP.days} days"
-        raise Invalid(msg)
+        raise Invalid(msg, param="overlap_seconds")
     _check_issuer(work, await tenants.own_held(work))
     old = await find(work, token_id)
     _check_rotatable(work, old)
@@ -195,19 +197,29 @@ async def every(work: Work) -> Sequence[Token]:
     ).all()
 
 
+async def page(work: Work, *, limit: int = paging.USUAL, cursor: str | None = None) -> Page[Token]:
+    """Some of the tenant's tokens, newest first, ended ones too.
+
+    Raises:
+        NoSuchCursor: the cursor is none of ours.
+    """
+    rows = select(Token).where(Token.tenant_id == work.tenant.id, OPENS_ROLLCALL)
+    return await paging.page(work.db, rows, Token.created_at, Token.id, limit=limit, cursor=cursor, descending=True)
+
+
 def _check(work: Work, scopes: Sequence[Scope], owner_id: UUID | None, expires_at: datetime | None) -> None:
     if not scopes:
         msg = f"scopes: at least one of {', '.join(Scope)}"
-        raise Invalid(msg)
+        raise Invalid(msg, param="scopes")
     if Scope.ADMIN in scopes and len(scopes) > 1:
         msg = "scopes: a token for the management API (admin) and one for SCIM are two tokens"
-        raise Invalid(msg)
+        raise Invalid(msg, param="scopes")
     if expires_at is not None and expires_at <= work.now:
         msg = "expires_at: lies in the past"
-        raise Invalid(msg)
+        raise Invalid(msg, param="expires_at")
     if owner_id is None and (Scope.ADMIN in scopes or work.actor.kind is ActorKind.PERSON):
         msg = "owner: an active admin of the tenant is needed; only ops may issue SCIM tokens without one"
-        raise Invalid(msg)
+        raise Invalid(msg, param="owner")
 
 
 def _by_ops(work: Work) -> bool:

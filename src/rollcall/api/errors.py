@@ -1,6 +1,5 @@
-"""Every refusal outside SCIM as JSON: a code for programs, a sentence for people, the request's id for both."""
+"""Every refusal outside SCIM and OAuth as a problem (RFC 9457): a code for programs, a sentence for people."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -8,10 +7,52 @@ from typing import Any, cast
 from litestar import Response
 from litestar.exceptions import HTTPException, MethodNotAllowedException, ValidationException
 
-from rollcall.api.refused import log_failure, log_refusal
+from rollcall import db
+from rollcall.api.refused import log_failure, log_refusal, log_unavailable
 from rollcall.api.requests import LARGEST_BODY, AnyRequest, methods_of
-from rollcall.errors import IdempotencyKeyInUse, Refusal, TooManyRequests, Unauthenticated
+from rollcall.api.saying import said
+from rollcall.errors import (
+    IdempotencyKeyInUse,
+    Invalid,
+    NotFound,
+    Refusal,
+    TooManyRequests,
+    Unauthenticated,
+    Unavailable,
+)
 from rollcall.scim.errors import SCIMException
+
+MEDIA_TYPE = "application/problem+json"
+
+CODES = "/v1/errors"
+"""Where the page that lists the codes is; a problem's ``type`` leads to its line there."""
+
+WHEN_AWAY = 5
+"""Seconds to wait before trying again, where nobody knows how long it takes."""
+
+
+class MethodNotAllowed(Refusal):
+    """The address exists and does not take this method."""
+
+    status = 405
+    code = "method_not_allowed"
+    advice = "Use one of the methods that the header Allow lists."
+
+
+class TooLarge(Refusal):
+    """The body is longer than what is read."""
+
+    status = 413
+    code = "too_large"
+    advice = f"Send at most {LARGEST_BODY} bytes at once."
+
+
+class Failed(Refusal):
+    """Something went wrong on our side; nothing was changed."""
+
+    status = 500
+    code = "failed"
+    advice = "Try again; if that is no help, report the request_id: the log says what happened under it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,85 +61,96 @@ class Meaning:
 
     status: int
     code: str
+    title: str
     detail: str
+    param: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 def answer(request: AnyRequest, exception: Exception) -> Response[dict[str, Any]]:
     """Say no: a refusal is logged in a line, anything else with where it came from."""
+    meant = logged(request, exception)
+    body = {
+        "type": f"{request.app.state.public_url}{CODES}#{meant.code}",
+        "title": meant.title,
+        "status": meant.status,
+        "code": meant.code,
+        "detail": meant.detail,
+        "param": meant.param,
+        "request_id": request.scope["state"].get("request_id"),
+    }
+    return Response(body, status_code=meant.status, headers=dict(meant.headers), media_type=MEDIA_TYPE)
+
+
+def logged(request: AnyRequest, exception: Exception) -> Meaning:
+    """What an exception means, once it has been logged."""
     meant = meaning(request, exception)
     if meant.status < 500:
         log_refusal(request, status=meant.status, code=meant.code, detail=meant.detail)
+    elif meant.status == Unavailable.status:
+        log_unavailable(request, status=meant.status, error=exception)
     else:
         log_failure(request, status=meant.status, error=exception)
-    request_id = request.scope["state"].get("request_id")
-    body = {"code": meant.code, "detail": meant.detail, "request_id": request_id}
-    return Response(body, status_code=meant.status, headers=dict(meant.headers), media_type="application/json")
+    return meant
 
 
-def meaning(request: AnyRequest, exception: Exception) -> Meaning:  # noqa: PLR0911, PLR0912  # one for each kind
+def meaning(request: AnyRequest, exception: Exception) -> Meaning:
     """What we refuse, what the web framework does, and what nobody expected."""
-    if isinstance(exception, ExceptionGroup):  # the framework's wrapping of what was raised as a refused call ended
-        return meaning(request, cast("ExceptionGroup[Exception]", exception).exceptions[0])
-    match exception:
+    headers: dict[str, str] = {}
+    refusal = refusal_in(request, exception)
+    match refusal:
         case Unauthenticated():
-            headers = {"WWW-Authenticate": 'Bearer realm="rollcall"'}
-            return Meaning(exception.status, exception.code, exception.detail, headers)
-        case TooManyRequests() | IdempotencyKeyInUse():
-            headers = {"Retry-After": str(exception.retry_after)}
-            return Meaning(exception.status, exception.code, exception.detail, headers)
+            headers["WWW-Authenticate"] = 'Bearer realm="rollcall"'
+        case TooManyRequests() | IdempotencyKeyInUse() | Unavailable():
+            headers["Retry-After"] = str(refusal.retry_after)
+        case MethodNotAllowed():
+            headers["Allow"] = ", ".join(methods_of(request))
+        case _:
+            pass
+    return Meaning(refusal.status, refusal.code, refusal.title(), refusal.detail, refusal.param, headers)
+
+
+def refusal_in(request: AnyRequest, exception: Exception) -> Refusal:  # noqa: PLR0911  # one for each kind
+    """The refusal that an exception is or stands for."""
+    if isinstance(exception, ExceptionGroup):  # the framework's wrapping of what was raised as a refused call ended
+        return refusal_in(request, cast("ExceptionGroup[Exception]", exception).exceptions[0])
+    match exception:
         case Refusal():
-            return Meaning(exception.status, exception.code, exception.detail)
+            return exception
         case SCIMException():  # a person that can't be stored, by the same rules that SCIM has
-            return Meaning(exception.status, exception.scim_type or "invalid", exception.detail)
+            return Invalid(exception.detail)
         case RecursionError():  # the framework's decoder gives up
-            return Meaning(400, "invalid", "body: it nests too deeply")
+            return Invalid("body: it nests too deeply")
         case ValidationException():
             found = cast("list[dict[str, Any]]", exception.extra if isinstance(exception.extra, list) else [])
-            return Meaning(400, "invalid", "; ".join(map(_said, found)) or exception.detail)
+            return said([(_key(each), str(each.get("message", ""))) for each in found], or_else=exception.detail)
         case MethodNotAllowedException():
             allow = ", ".join(methods_of(request))
-            detail = f"{request.method} is not possible at this address; it takes {allow}."
-            return Meaning(405, "method_not_allowed", detail, {"Allow": allow})
+            return MethodNotAllowed(f"{request.method} is not possible at this address; it takes {allow}.")
         case HTTPException(status_code=404):
-            return Meaning(404, "not_found", "There is nothing at this address; /v1/docs lists those there are.")
+            return NoSuchAddress()
         case HTTPException(status_code=413):
-            return Meaning(413, "too_large", f"The body is larger than {LARGEST_BODY} bytes, the most that is read.")
+            return TooLarge(f"The body is larger than {LARGEST_BODY} bytes, the most that is read.")
         case HTTPException(status_code=400):
-            return Meaning(400, "invalid", f"body: it can't be read as JSON ({exception.detail})")
+            return Invalid(f"body: it can't be read as JSON ({exception.detail})")
         case HTTPException(status_code=status) if status < 500:
-            return Meaning(status, "invalid", exception.detail)
+            return Invalid(exception.detail)
+        case _ if db.is_away(exception):
+            msg = "The database is away or too busy, so nothing was done; try again in a few seconds."
+            return Unavailable(msg, retry_after=WHEN_AWAY)
         case _:
-            detail = "Something went wrong on our side; try again, and if that is no help, report this request_id."
-            return Meaning(500, "failed", detail)
+            return Failed(
+                "Something went wrong on our side; try again, and if that is no help, report this request_id."
+            )
 
 
-_IN_PLAIN_WORDS = tuple(
-    (re.compile(pattern), words)
-    for pattern, words in (
-        (r"^'data'$", "is missing; send JSON with Content-Type: application/json"),
-        (r"^Value error, ", ""),
-        (r"^Field required$", "is missing"),
-        (r"^Extra inputs are not permitted$", "there is no such field"),
-        (r"^Input should be a valid dictionary or instance of \w+$", "has to be a JSON object"),
-        (r"^Expected `object`, got `\w+`$", "has to be a JSON object"),
-        (r"^Input should have timezone info$", "needs a time zone, as in 2026-01-31T12:00:00Z"),
-        (r"^Invalid RFC3339 encoded datetime$", "has to be a moment, as 2026-01-31T12:00:00Z is one"),
-        (r"^Invalid UUID$", "has to be an id, as 0192e7a4-5c1b-7d3e-8f60-1a2b3c4d5e6f is one"),
-        (r"^Invalid enum value '(.*)'$", r'can\'t be "\1"'),
-        (r"^Expected `int`, got `\w+`$", "has to be a whole number"),
-        (r"^Expected `bool`, got `\w+`$", "has to be true or false"),
-        (r"^Expected `int` >= (\d+)$", r"has to be at least \1"),
-        (r"^Expected `int` <= (\d+)$", r"has to be at most \1"),
-        (r"^(?:Input|String|List|Value) should (have|be) ", r"has to \1 "),
-    )
-)
-"""What the framework's two validators say, and what we say instead; anything else is passed on as it is."""
+class NoSuchAddress(NotFound):
+    """An address that nothing answers at."""
+
+    def __init__(self) -> None:
+        Refusal.__init__(self, "There is nothing at this address; /v1/docs lists those there are.")
 
 
-def _said(found: dict[str, Any]) -> str:
-    """What is wrong with one field, in words without the framework's own vocabulary."""
-    key, message = found.get("key"), str(found.get("message", ""))
-    for pattern, words in _IN_PLAIN_WORDS:
-        message = pattern.sub(words, message)
-    return f"{'body' if key in (None, 'data') else key}: {message}"
+def _key(found: dict[str, Any]) -> str:
+    key = str(found.get("key") or "")
+    return "" if key == "data" else key

@@ -9,12 +9,12 @@ from litestar import Request, Response, Router, post
 
 from rollcall.access import revocation
 from rollcall.access.introspection import MOST_AT_ONCE, Live, client_of, introspect, introspect_many
-from rollcall.api import errors
+from rollcall.api import oauth_errors
 from rollcall.api.prepared import Prepared
 from rollcall.api.requests import AnyRequest, origin
 from rollcall.api.v1.callers import identify_key, tenant_named
 from rollcall.crypto import TokenKind, TokenText, read_token
-from rollcall.errors import Invalid, NotFound, Refusal, Unauthenticated
+from rollcall.errors import Invalid, NotFound, Refusal
 from rollcall.work import Actor, open_work
 
 _DEAD = b'{"active":false}'
@@ -25,6 +25,7 @@ class UnsupportedTokenType(Refusal):
     """A credential that is real and is not ended here (RFC 7009 §2.2.1)."""
 
     code = "unsupported_token_type"
+    advice = "End a key of the installation with 'rollcall keys revoke'."
 
     def __init__(self) -> None:
         super().__init__("This is a key of the installation; ops end it with 'rollcall keys revoke'.")
@@ -102,13 +103,6 @@ def _password(credentials: str) -> str | None:
     return unquote_plus(password) if colon else None
 
 
-def _answer_unauthenticated(request: AnyRequest, refusal: Unauthenticated) -> Response[dict[str, Any]]:
-    """A refusal that names both ways to present a key."""
-    answer = errors.answer(request, refusal)
-    answer.headers["WWW-Authenticate"] = 'Bearer realm="rollcall", Basic realm="rollcall"'
-    return answer
-
-
 def _no_token() -> Invalid:
     return Invalid("token: send the credential in the form field 'token' (application/x-www-form-urlencoded)")
 
@@ -163,5 +157,5 @@ def _claims(live: Live) -> dict[str, object]:
 router = Router(
     "/",
     route_handlers=[introspect_token, introspect_batch, revoke_credential],
-    exception_handlers={Unauthenticated: _answer_unauthenticated},
+    exception_handlers={Exception: oauth_errors.answer},
 )

@@ -23,6 +23,11 @@ def log_failure(request: AnyRequest, *, status: int, error: Exception) -> None:
     log.error("failed", **_facts(request, status), exc_info=error)
 
 
+def log_unavailable(request: AnyRequest, *, status: int, error: Exception) -> None:
+    """Log that a call could not be answered now, because what it takes is away or has no room."""
+    log.warning("unavailable", **_facts(request, status), because=repr(error))
+
+
 def _facts(request: AnyRequest, status: int) -> dict[str, object]:
     scope = request.scope
     facts: dict[str, object] = {

@@ -8,6 +8,7 @@ from rollcall.access import mass_changes
 from rollcall.cli.access import ref_of
 from rollcall.cli.running import actor, origin, run_with_database, table
 from rollcall.db import Database
+from rollcall.paging import MOST
 from rollcall.work import open_fleet, open_work
 
 
@@ -24,10 +25,10 @@ def list_alerts(tenant: str | None) -> None:
     async def run(database: Database) -> None:
         if tenant is None:
             async with open_fleet(database, actor(), origin()) as fleet:
-                found = [(slug, row) for slug, row in await mass_changes.unreleased(fleet)]
+                found = [(slug, row) for slug, row in (await mass_changes.unreleased(fleet, limit=MOST)).rows]
         else:
             async with open_work(database, await ref_of(database, tenant), actor(), origin()) as work:
-                found = [(tenant, alert.row) for alert in await mass_changes.every(work)]
+                found = [(tenant, alert.row) for alert in (await mass_changes.page(work, limit=MOST)).rows]
         table(
             [
                 {

@@ -119,7 +119,7 @@ def list_deliveries(tenant: str, destination: str, state: str | None, limit: int
         chosen = None if state is None else State(state)
         async with _across(database, tenant) as work:
             page = await delivery_doors.page(work, _uuid(destination), state=chosen, limit=limit, cursor=cursor)
-            table([_told(row) for row in page.deliveries])
+            table([_told(row) for row in page.rows])
             if page.next_cursor is not None:
                 click.echo(f"More: add --cursor {page.next_cursor}", err=True)
 

@@ -63,10 +63,10 @@ def audit(  # noqa: PLR0913  # a command has a parameter for each of its options
                     question = replace(question, account_id=(await find_person(work, person)).account.id)
                 page = await read(work, question, limit=limit, cursor=cursor)
         if as_json:
-            for entry, payload in page.entries:
+            for entry, payload in page.rows:
                 click.echo(json.dumps(_facts(entry) | {"payload": payload}, default=str))
         else:
-            table([_line(entry) for entry, _ in page.entries])
+            table([_line(entry) for entry, _ in page.rows])
         if page.next_cursor is not None:
             click.echo(f"More: add --cursor {page.next_cursor}", err=True)
 

@@ -31,7 +31,7 @@ def list_receipts(tenant: str, incomplete: bool, limit: int, cursor: str | None)
     async def run(database: Database) -> None:
         async with open_work(database, await ref_of(database, tenant), actor(), origin()) as work:
             page = await receipt_doors.page(work, limit=limit, cursor=cursor, incomplete=incomplete)
-        table([_line(receipt) for receipt in page.receipts])
+        table([_line(receipt) for receipt in page.rows])
         if page.next_cursor is not None:
             click.echo(f"More: add --cursor {page.next_cursor}", err=True)
 

@@ -32,6 +32,8 @@ class NotLinkable(Conflict):
     """These two are not a present person and a former account."""
 
     code = "not_linkable"
+    param = "former"
+    advice = "Name a present person in the address and one without a scim_id as the former account."
 
 
 async def link(work: Work, person_id: UUID, former_id: UUID) -> Person:

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import RowMapping, func, select, text, update
 from sqlalchemy.exc import IntegrityError
 
+from rollcall import paging
 from rollcall.access import accounts, revocation, ways_in
 from rollcall.access.models import Account
 from rollcall.directory import mapping, standing
@@ -24,6 +25,7 @@ from rollcall.journal.events import (
     UserRoleChanged,
 )
 from rollcall.journal.record import enter, record
+from rollcall.paging import Page
 from rollcall.scim import documents
 from rollcall.scim.errors import SCIMException
 from rollcall.scim.profiles import read_user
@@ -133,6 +135,27 @@ async def every(work: Work, *, limit: int, offset: int = 0) -> tuple[int, Sequen
     return total, [Person(account, user) for account, user in rows]
 
 
+async def page(work: Work, *, limit: int = paging.USUAL, cursor: str | None = None) -> Page[Person]:
+    """Some of the tenant's people, in the order they came.
+
+    Raises:
+        NoSuchCursor: the cursor is none of ours.
+    """
+    rows = (
+        select(Account, UserRow)
+        .outerjoin(UserRow, (UserRow.tenant_id == Account.tenant_id) & (UserRow.account_id == Account.id))
+        .where(Account.tenant_id == work.tenant.id)
+    )
+    found = await paging.page_of_several(work.db, rows, Account.id, limit=limit, cursor=cursor)
+    return found.of(lambda row: Person(row[0], row[1]))
+
+
+async def count(work: Work) -> int:
+    """How many people there are, those who left too."""
+    mine = select(func.count()).select_from(Account).where(Account.tenant_id == work.tenant.id)
+    return int(await work.db.scalar(mine) or 0)
+
+
 async def take_in(work: Work, draft: Draft, *, role: str | None = None) -> Person:
     """Add a person by hand; their identity provider will find them by userName instead of making a double.
 
@@ -234,17 +257,18 @@ async def explain(work: Work, person_id: UUID) -> Explanation:
     return standing.explanation(rule, mapping.read_standing(person.account.standing), reading)
 
 
-async def cases(work: Work, *, closed: bool = False) -> Sequence[ConflictCase]:
-    """The tenant's cases, of both kinds, newest first: the open ones, or with *closed* those that are over."""
+async def cases(
+    work: Work, *, closed: bool = False, limit: int = paging.USUAL, cursor: str | None = None
+) -> Page[ConflictCase]:
+    """Some of the tenant's cases, of both kinds, newest first: the open ones, or with *closed* those that are over.
+
+    Raises:
+        NoSuchCursor: the cursor is none of ours.
+    """
     over = ConflictCase.closed_at.is_not(None) if closed else ConflictCase.closed_at.is_(None)
-    return (
-        await work.db.scalars(
-            select(ConflictCase)
-            .where(ConflictCase.tenant_id == work.tenant.id, over)
-            .order_by(ConflictCase.last_seen.desc())
-            .limit(500)
-        )
-    ).all()
+    rows = select(ConflictCase).where(ConflictCase.tenant_id == work.tenant.id, over)
+    by = (ConflictCase.first_seen, ConflictCase.id)
+    return await paging.page(work.db, rows, *by, limit=limit, cursor=cursor, descending=True)
 
 
 def _payload(draft: Draft) -> dict[str, Any]:
@@ -280,7 +304,7 @@ async def _insert(work: Work, change: dict[str, Any], user_name: str) -> RowMapp
         if "uq_users_user_name" not in str(error.orig):
             raise
         msg = f"There is somebody with the userName “{user_name}” already; reactivate or change that person."
-        raise Taken(msg) from error
+        raise Taken(msg, param="user_name") from error
 
 
 def _cause(work: Work, reason: str) -> Cause:

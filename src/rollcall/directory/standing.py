@@ -21,9 +21,10 @@ class UnknownRole(Invalid):
     """The role is none of the tenant's."""
 
     code = "unknown_role"
+    advice = "Choose one of the roles that the detail lists, or add the role to the tenant's rule first."
 
     def __init__(self, role: str, known: tuple[str, ...]) -> None:
-        super().__init__(f'There is no role "{role}"; the roles are {", ".join(known)}.')
+        super().__init__(f'There is no role "{role}"; the roles are {", ".join(known)}.', param="role")
         self.role = role
         self.known = known
 
@@ -32,6 +33,7 @@ class ConflictingRoles(Invalid):
     """The provider names more than one role for one person."""
 
     code = "conflicting_roles"
+    advice = "Take away all but one of the names that the detail lists."
 
     def __init__(self, reading: Reading) -> None:
         super().__init__(reading.describe())

@@ -58,6 +58,8 @@ class DestinationRefused(Invalid):
     """The URL can't be a destination; the message says why."""
 
     code = "destination_refused"
+    param = "url"
+    advice = "Choose an https address that leads to a public server; the detail says what is wrong with this one."
 
 
 async def ask_resolver(host: str, port: int) -> Sequence[str]:

@@ -9,12 +9,14 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, func, or_, select, text, update
 
-from rollcall.errors import Conflict, Invalid, NotFound
+from rollcall import paging
+from rollcall.errors import Conflict, NotFound
 from rollcall.events.destinations import GIVE_UP_AFTER, DestinationClosed
 from rollcall.events.models import Delivery, DestinationRow
 from rollcall.journal.events import DeliveriesReplayed
 from rollcall.journal.models import OutboxMessage
 from rollcall.journal.record import INSTALLATION, enter, record_for_installation
+from rollcall.paging import Page
 from rollcall.work import Fleet, Work
 
 REPLAY_AT_MOST = 10_000
@@ -33,17 +35,10 @@ class StillPending(Conflict):
     """It has not ended, so there is nothing to repeat."""
 
     code = "still_pending"
+    advice = "Leave it; it is made when its turn comes."
 
     def __init__(self) -> None:
         super().__init__("This delivery still waits to be made; it needs no replay.")
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Some deliveries, newest first; *next_cursor* continues after them."""
-
-    deliveries: Sequence[Delivery]
-    next_cursor: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,22 +52,18 @@ class Backlog:
 
 async def page(
     work: Work | Fleet, destination_id: UUID, *, state: State | None, limit: int, cursor: str | None
-) -> Page:
+) -> Page[Delivery]:
     """What a destination was told, newest first: of a tenant's own with a `Work`, of the installation's with a `Fleet`.
 
     Raises:
         NotFound: there is no such destination.
-        Invalid: the cursor is none of ours.
+        NoSuchCursor: the cursor is none of ours.
     """
     await _check(work, destination_id)
     question = _of(work, destination_id)
     if state is not None:
         question = question.where(Delivery.state == state.value)
-    if cursor is not None:
-        question = question.where(Delivery.id < _position(cursor))
-    found = (await work.db.scalars(question.order_by(Delivery.id.desc()).limit(limit + 1))).all()
-    shown = found[:limit]
-    return Page(shown, str(shown[-1].id) if len(found) > limit else None)
+    return await paging.page(work.db, question, Delivery.id, limit=limit, cursor=cursor, descending=True)
 
 
 async def replay(work: Work | Fleet, destination_id: UUID, delivery_id: UUID) -> Delivery:
@@ -216,10 +207,3 @@ async def _enter(work: Work | Fleet, event: DeliveriesReplayed, destination_id: 
         await enter(work, event, target=str(destination_id))
     else:
         await record_for_installation(work, event, target=str(destination_id))
-
-
-def _position(cursor: str) -> UUID:
-    try:
-        return UUID(cursor)
-    except ValueError:
-        raise Invalid("This cursor is none of ours; begin without one.") from None

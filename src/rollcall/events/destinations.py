@@ -13,6 +13,7 @@ from uuid import UUID
 
 from sqlalchemy import func, select, text
 
+from rollcall import paging
 from rollcall.crypto import Sealer, Under
 from rollcall.errors import Conflict, Invalid, NotFound
 from rollcall.events import kinds
@@ -32,6 +33,7 @@ from rollcall.journal.events import (
 )
 from rollcall.journal.models import OutboxMessage
 from rollcall.journal.record import INSTALLATION, enter, record
+from rollcall.paging import Page
 from rollcall.work import Fleet, TenantRef, Work
 
 MOST_DESTINATIONS = 20
@@ -45,6 +47,7 @@ class TooManyDestinations(Conflict):
     """There are as many destinations as there may be."""
 
     code = "too_many_destinations"
+    advice = "Remove a destination that is no longer used."
 
     def __init__(self) -> None:
         super().__init__(f"There are {MOST_DESTINATIONS} destinations already; remove one that is no longer used.")
@@ -54,6 +57,7 @@ class DestinationClosed(Conflict):
     """Nothing is sent to it until it is enabled again."""
 
     code = "destination_disabled"
+    advice = "Enable the destination first."
 
     def __init__(self) -> None:
         super().__init__("This destination is disabled; enable it first.")
@@ -122,6 +126,15 @@ async def create(work: Work, wanted: Wanted, rules: AddressRules, sealer: Sealer
 async def every(work: Work) -> Sequence[DestinationRow]:
     """The destinations, oldest first."""
     return (await work.db.scalars(_own(work).order_by(DestinationRow.id))).all()
+
+
+async def page(work: Work, *, limit: int = paging.USUAL, cursor: str | None = None) -> Page[DestinationRow]:
+    """Some of the destinations, oldest first.
+
+    Raises:
+        NoSuchCursor: the cursor is none of ours.
+    """
+    return await paging.page(work.db, _own(work), DestinationRow.id, limit=limit, cursor=cursor)
 
 
 async def find(work: Work, destination_id: UUID) -> DestinationRow:
@@ -349,7 +362,7 @@ def _topics(kind: str, given: Sequence[str]) -> list[str]:
     sayable = kinds.TOPICS.get(kind) or tuple(topic for topic, event in TOPICS.items() if event.announced)
     if unknown := sorted(set(given) - set(sayable)):
         msg = f"No destination of this kind hears of {', '.join(unknown)}; there are: {', '.join(sorted(sayable))}."
-        raise Invalid(msg)
+        raise Invalid(msg, param="topics")
     return list(dict.fromkeys(given or kinds.TOPICS.get(kind, ())))
 
 
@@ -358,7 +371,8 @@ def _check_audience(kind: str, audience: str | None) -> None:
         raise Invalid(
             "A logout destination names the client its tokens are for (audience)."
             if kind == "logout"
-            else "Only a logout destination has an audience."
+            else "Only a logout destination has an audience.",
+            param="audience",
         )
 
 

@@ -29,6 +29,7 @@ class ManifestInvalid(Invalid):
     """A manifest can't be read, or can't be applied to this database; nothing of it was."""
 
     code = "manifest_invalid"
+    advice = "Correct the lines that the detail lists, and apply the file again."
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(sorted(problems, key=_line))

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
+from rollcall import paging
 from rollcall.errors import NotFound
 from rollcall.journal.events import PlanDefined
 from rollcall.journal.record import record_for_installation
+from rollcall.paging import Page
 from rollcall.tenancy.models import Plan
 from rollcall.work import Fleet
 
@@ -61,6 +63,15 @@ def terms_of(plan: Plan) -> PlanTerms:
 async def every(fleet: Fleet) -> Sequence[Plan]:
     """All plans, by key."""
     return (await fleet.db.scalars(select(Plan).order_by(Plan.key))).all()
+
+
+async def page(fleet: Fleet, *, limit: int = paging.USUAL, cursor: str | None = None) -> Page[Plan]:
+    """Some of the plans, by key.
+
+    Raises:
+        NoSuchCursor: the cursor is none of ours.
+    """
+    return await paging.page(fleet.db, select(Plan), Plan.key, limit=limit, cursor=cursor)
 
 
 async def find(fleet: Fleet, key: str) -> Plan:

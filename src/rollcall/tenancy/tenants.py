@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 
+from rollcall import paging
 from rollcall.errors import Invalid, NotFound, Taken
 from rollcall.journal.events import (
     Event,
@@ -20,6 +21,7 @@ from rollcall.journal.events import (
     TenantSuspended,
 )
 from rollcall.journal.record import record
+from rollcall.paging import Page
 from rollcall.scim.reader import unholdable
 from rollcall.tenancy import plans
 from rollcall.tenancy.models import Tenant
@@ -72,7 +74,7 @@ async def create(fleet: Fleet, slug: str, terms: TenantTerms, *, role_rule: dict
     _check(terms)
     if not SLUG.fullmatch(slug) or _is_uuid(slug):
         msg = f"“{slug}” can't be a slug: use at most 63 lower-case letters, digits and -, e.g. acme-corp, but no UUID"
-        raise Invalid(msg)
+        raise Invalid(msg, param="slug")
     await plans.find(fleet, terms.plan)
     tenant = Tenant(slug=slug, role_rule=role_rule, plan=terms.plan)
     async with _names_free(fleet, slug, terms):
@@ -144,12 +146,23 @@ async def find(fleet: Fleet, name: str) -> Tenant:
     return tenant
 
 
-async def every(fleet: Fleet, *, external_id: str | None = None) -> Sequence[Tenant]:
-    """All tenants, by slug; or the one that the vendor calls *external_id*."""
-    query = select(Tenant).order_by(Tenant.slug)
+async def every(fleet: Fleet) -> Sequence[Tenant]:
+    """All tenants, by slug."""
+    return (await fleet.db.scalars(select(Tenant).order_by(Tenant.slug))).all()
+
+
+async def page(
+    fleet: Fleet, *, limit: int = paging.USUAL, cursor: str | None = None, external_id: str | None = None
+) -> Page[Tenant]:
+    """Some of the tenants, by slug; or the one that the vendor calls *external_id*.
+
+    Raises:
+        NoSuchCursor: the cursor is none of ours.
+    """
+    rows = select(Tenant)
     if external_id is not None:
-        query = query.where(Tenant.external_id == external_id)
-    return (await fleet.db.scalars(query)).all()
+        rows = rows.where(Tenant.external_id == external_id)
+    return await paging.page(fleet.db, rows, Tenant.slug, limit=limit, cursor=cursor)
 
 
 async def own(work: Work) -> Tenant:
@@ -228,7 +241,7 @@ def _check(terms: TenantTerms) -> None:
             raise Invalid(msg)
     if terms.rate_per_second is not None and 0 < terms.rate_per_second < LEAST_RATE:
         msg = f"rate_per_second: choose at least {LEAST_RATE}, or 0 for no limit; providers need that much"
-        raise Invalid(msg)
+        raise Invalid(msg, param="rate_per_second")
 
 
 def _is_uuid(name: str) -> bool:

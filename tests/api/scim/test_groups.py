@@ -335,12 +335,12 @@ async def test_a_conflict_through_groups_is_refused_whole(acme: Tenant) -> None:
         assert named in refused.json()["detail"]
     assert await members_of(acme, members) == set()
     assert await role_of(acme, maria) == "guest"
-    cases = (await acme.callers.operator.get(f"{acme.v1}/conflict-cases")).json()
+    cases = (await acme.callers.operator.get(f"{acme.v1}/conflict-cases")).json()["data"]
     assert [case["user_name"] for case in cases] == ["maria@acme.test"]
 
     await acme.scim.patch(f"/Groups/{guests['id']}", json=remove(maria))
     assert (await acme.scim.patch(f"/Groups/{members['id']}", json=add(maria))).status_code == 200
-    assert (await acme.callers.operator.get(f"{acme.v1}/conflict-cases")).json() == []
+    assert (await acme.callers.operator.get(f"{acme.v1}/conflict-cases")).json()["data"] == []
 
 
 async def test_a_conflict_between_a_group_and_the_attribute(acme: Tenant) -> None:

@@ -140,4 +140,4 @@ async def ledger(tenant: Tenant) -> dict[str, Any]:
     await tenant.callers.app.state.door.traces.flush()
     answer = await tenant.callers.operator.get(f"{tenant.v1}/deviations")
     assert answer.status_code == 200, answer.text
-    return {each["habit"]: each["times"] for each in answer.json()}
+    return {each["habit"]: each["times"] for each in answer.json()["data"]}

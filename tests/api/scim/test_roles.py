@@ -22,7 +22,7 @@ async def cases(tenant: Tenant, *, closed: bool = False) -> list[dict[str, Any]]
     """The tenant's conflict cases."""
     answer = await tenant.callers.operator.get(f"{tenant.v1}/conflict-cases", params={"closed": closed})
     assert answer.status_code == 200, answer.text
-    return answer.json()
+    return answer.json()["data"]
 
 
 async def patch(tenant: Tenant, person: dict[str, Any], *operations: dict[str, Any]) -> httpx.Response:

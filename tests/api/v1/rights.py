@@ -156,7 +156,7 @@ async def _passkey(tenant: Tenant, known: Known) -> str:
 async def _personal_token(tenant: Tenant, known: Known) -> str:
     await tenant.personal_token({"id": known["person"]})
     listed = await tenant.callers.product.get(f"{tenant.v1}/people/{known['person']}/tokens")
-    return listed.json()[0]["id"]
+    return listed.json()["data"][0]["id"]
 
 
 async def _external(tenant: Tenant, known: Known) -> str:

@@ -20,7 +20,7 @@ async def test_pages(operator: httpx.AsyncClient, acme: Tenant) -> None:
     while cursor is not None:
         parameters = {"limit": 3} | ({"cursor": cursor} if cursor else {})
         page = (await operator.get(f"{acme.v1}/audit", params=parameters)).json()
-        found += page["entries"]
+        found += page["data"]
         cursor = page["next_cursor"]
 
     assert found == whole

@@ -47,7 +47,7 @@ async def test_an_admin_registers_one(acme: Tenant) -> None:
         assert made.status_code == 201, made.text
         assert made.json()["secret"].startswith("whsec_")
         listed = ok(await ada.get(f"{acme.v1}/destinations"))
-        (one,) = listed.json()
+        (one,) = listed.json()["data"]
         shown = ok(await ada.get(f"{acme.v1}/destinations/{one['id']}"))
     assert shown.json() == one
     assert one["url"] == OUTSIDE
@@ -134,7 +134,7 @@ async def test_another_tenants(acme: Tenant, callers: Callers) -> None:
     made = await callers.operator.post("/v1/destinations", json={"url": OUTSIDE, "label": "fleet"})
     assert made.status_code == 201, made.text
     async with await ada_of(acme) as ada:
-        assert (await ada.get(f"{acme.v1}/destinations")).json() == []
+        assert (await ada.get(f"{acme.v1}/destinations")).json()["data"] == []
         for identifier in (theirs["id"], made.json()["id"], str(uuid4()), "nonsense"):
             one = f"{acme.v1}/destinations/{identifier}"
             for method, path in [
@@ -176,7 +176,7 @@ async def test_the_log(acme: Tenant, owner: Connection) -> None:
     sent = [(await operator.post(f"{one}/test")).json()["delivery_id"] for _ in range(3)]
     first = ok(await operator.get(f"{one}/deliveries", params={"limit": 2})).json()
     rest = ok(await operator.get(f"{one}/deliveries", params={"cursor": first["next_cursor"]})).json()
-    assert [each["id"] for each in first["deliveries"] + rest["deliveries"]] == sent[::-1]
+    assert [each["id"] for each in first["data"] + rest["data"]] == sent[::-1]
     assert rest["next_cursor"] is None
     turned_down(await operator.get(f"{one}/deliveries", params={"cursor": "x"}), 400, "invalid")
     turned_down(await operator.post(f"{one}/deliveries/{sent[0]}/replay"), 409, "still_pending")
@@ -184,7 +184,7 @@ async def test_the_log(acme: Tenant, owner: Connection) -> None:
     await owner.execute(
         "UPDATE deliveries SET state = 'dead', ended_at = now(), attempts = 9 WHERE id::text = ANY ($1)", sent[:2]
     )
-    dead = ok(await operator.get(f"{one}/deliveries", params={"state": "dead"})).json()["deliveries"]
+    dead = ok(await operator.get(f"{one}/deliveries", params={"state": "dead"})).json()["data"]
     assert [each["id"] for each in dead] == sent[1::-1]
     again = await operator.post(f"{one}/deliveries/{sent[0]}/replay")
     assert (again.status_code, again.json()["state"], again.json()["attempts"]) == (202, "pending", 0)
@@ -204,7 +204,7 @@ async def test_the_installations(callers: Callers, owner: Connection) -> None:
     assert rotated["live_secrets"] == 2
     assert rotated["secret"] != made.json()["secret"]
     sent = (await operator.post(f"{one}/test")).json()["delivery_id"]
-    (told,) = ok(await operator.get(f"{one}/deliveries")).json()["deliveries"]
+    (told,) = ok(await operator.get(f"{one}/deliveries")).json()["data"]
     assert told["id"] == sent
     await owner.execute("UPDATE deliveries SET state = 'dead', ended_at = now() WHERE id::text = $1", sent)
     assert (await operator.post(f"{one}/deliveries/{sent}/replay")).status_code == 202
@@ -212,7 +212,7 @@ async def test_the_installations(callers: Callers, owner: Connection) -> None:
     assert ok(await operator.post(f"{one}/disable")).json()["disabled_because"] == "disabled by ops"
     assert ok(await operator.post(f"{one}/enable")).json()["state"] == "enabled"
     assert ok(await operator.get(one)).json()["id"] in [
-        each["id"] for each in (await operator.get("/v1/destinations")).json()
+        each["id"] for each in (await operator.get("/v1/destinations")).json()["data"]
     ]
     assert (await operator.delete(one)).status_code == 204
     turned_down(await operator.get(one), 404, "not_found")

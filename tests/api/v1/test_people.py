@@ -74,18 +74,21 @@ async def test_pages(operator: httpx.AsyncClient, acme: Tenant) -> None:
     removed = await acme.person("removed")
     await acme.scim.delete(f"/Users/{removed['id']}")
 
-    page = (await operator.get(f"{acme.v1}/people", params={"limit": 2, "offset": 4})).json()
+    first = (await operator.get(f"{acme.v1}/people", params={"limit": 4})).json()
+    page = (await operator.get(f"{acme.v1}/people", params={"limit": 2, "cursor": first["next_cursor"]})).json()
 
+    assert len(first["data"]) == 4
+    assert page["next_cursor"] is None
     assert page["total"] == 6
-    assert [(person["user_name"], person["scim_id"] is None) for person in page["people"]] == [
+    assert [(person["user_name"], person["scim_id"] is None) for person in page["data"]] == [
         ("p3", False),
         ("removed", True),
     ]
 
 
-@pytest.mark.parametrize("parameters", [{"limit": 0}, {"limit": 201}, {"limit": "many"}, {"offset": -1}])
+@pytest.mark.parametrize("parameters", [{"limit": 0}, {"limit": 501}, {"limit": "many"}, {"cursor": "made up"}])
 async def test_bounds(operator: httpx.AsyncClient, acme: Tenant, parameters: dict[str, Any]) -> None:
-    """A limit or offset out of bounds is refused by its name."""
+    """A limit out of bounds, and a cursor that is none, are refused by their name."""
     answer = await operator.get(f"{acme.v1}/people", params=parameters)
 
     turned_down(answer, 400, "invalid", next(iter(parameters)))
@@ -98,8 +101,8 @@ async def test_by_user_name(operator: httpx.AsyncClient, acme: Tenant) -> None:
     found = (await operator.get(f"{acme.v1}/people", params={"user_name": "MARIA"})).json()
     nobody = (await operator.get(f"{acme.v1}/people", params={"user_name": "pedro"})).json()
 
-    assert [person["user_name"] for person in found["people"]] == ["Maria"]
-    assert nobody == {"total": 0, "people": []}
+    assert [person["user_name"] for person in found["data"]] == ["Maria"]
+    assert nobody == {"total": 0, "data": [], "next_cursor": None}
 
 
 async def test_both_ids(operator: httpx.AsyncClient, acme: Tenant) -> None:
@@ -174,7 +177,7 @@ async def test_deactivate(operator: httpx.AsyncClient, acme: Tenant) -> None:
         assert (gone["active"], gone["deactivated_because"]) == (False, "left the company")
 
     assert not await acme.callers.is_live(session)
-    assert (await operator.get(f"{address}/sessions")).json() == []
+    assert (await operator.get(f"{address}/sessions")).json()["data"] == []
     stored = done(await acme.scim.get(f"/Users/{person['id']}"))
     assert (stored["active"], stored["meta"]["version"]) == (False, 'W/"2"')
     (entry,) = await acme.audit(action="user.deactivated")
@@ -253,7 +256,7 @@ async def test_sessions_of_a_person(operator: httpx.AsyncClient, acme: Tenant) -
     body = {"tenant": acme.slug, "user_name": "MARIA", "label": "Firefox on Linux"}
     opened = (await acme.callers.product.post("/v1/sessions", json=body)).json()
 
-    (session,) = (await operator.get(f"{acme.v1}/people/{person['id']}/sessions")).json()
+    (session,) = (await operator.get(f"{acme.v1}/people/{person['id']}/sessions")).json()["data"]
 
     assert (session["id"], session["label"]) == (opened["id"], "Firefox on Linux")
     assert opened["token"] not in str(session)

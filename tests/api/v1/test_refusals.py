@@ -27,7 +27,7 @@ async def of_installation(callers: Callers, **question: Any) -> list[dict[str, A
     """The installation's audit, newest first."""
     answer = await callers.operator.get("/v1/audit", params=question)
     assert answer.status_code == 200, answer.text
-    return answer.json()["entries"]
+    return answer.json()["data"]
 
 
 def told(entry: dict[str, Any]) -> tuple[str, int, str]:
@@ -157,7 +157,7 @@ async def test_installations_audit(acme: Tenant, callers: Callers) -> None:
         )
     ).json()
 
-    assert len({entry["id"] for entry in first["entries"] + second["entries"]}) == 4
+    assert len({entry["id"] for entry in first["data"] + second["data"]}) == 4
     assert "installation_key.issued" in {entry["action"] for entry in await of_installation(callers, limit=500)}
     assert await of_installation(callers, actor=acme.token["id"]) == []
 

@@ -12,7 +12,7 @@ from factories import DART_RULE, Callers, Tenant
 
 async def test_plans(operator: httpx.AsyncClient) -> None:
     """The plans are listed with their features and limits."""
-    plans = {plan["key"]: plan for plan in (await operator.get("/v1/plans")).json()}
+    plans = {plan["key"]: plan for plan in (await operator.get("/v1/plans")).json()["data"]}
 
     assert "scim" not in plans["free"]["features"]
     assert "scim" in plans["business"]["features"]
@@ -28,7 +28,7 @@ async def test_new_tenant(operator: httpx.AsyncClient) -> None:
     assert (tenant["status"], tenant["plan"], tenant["token_issuing"]) == ("active", "business", "self_service")
     for name in ("brand-new", tenant["id"]):
         assert (await operator.get(f"/v1/tenants/{name}")).json() == tenant
-    assert tenant in (await operator.get("/v1/tenants")).json()
+    assert tenant in (await operator.get("/v1/tenants")).json()["data"]
     rule = (await operator.get("/v1/tenants/brand-new/role-rule")).json()["rule"]
     assert set(rule["roles"]) == {"admin", "member"}
 

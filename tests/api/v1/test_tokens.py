@@ -62,7 +62,7 @@ async def test_tenants_whose_tokens_ops_issue(callers: Callers) -> None:
     async with await ada_of(tenant) as ada:
         turned_down(await ada.post(f"{tenant.v1}/tokens", json={"label": "mine"}), 403, "forbidden", "support")
         turned_down(await ada.post(f"{tenant.v1}/tokens/{tenant.token['id']}/rotate"), 403, "forbidden", "support")
-        assert len((await ada.get(f"{tenant.v1}/tokens")).json()) == 2
+        assert len((await ada.get(f"{tenant.v1}/tokens")).json()["data"]) == 2
         assert (await ada.post(f"{tenant.v1}/tokens/{tenant.token['id']}/revoke")).json()["state"] == "revoked"
     assert len(await tenant.audit(action="v1", outcome="refused")) == 2
 
@@ -92,7 +92,7 @@ async def test_what_is_no_token(
     """A token that can't be is refused, and the detail names the field."""
     turned_down(await operator.post(f"{acme.v1}/tokens", json={"label": "x"} | change), status, code, saying)
 
-    assert len((await operator.get(f"{acme.v1}/tokens")).json()) == 1
+    assert len((await operator.get(f"{acme.v1}/tokens")).json()["data"]) == 1
 
 
 async def test_owners_who_cannot_be(operator: httpx.AsyncClient, acme: Tenant, other: Tenant) -> None:
@@ -122,7 +122,7 @@ async def test_list_with_last_use(operator: httpx.AsyncClient, acme: Tenant) -> 
     await acme.audit()  # writes down what is still in memory
     await acme.issue_token(label="newer")
 
-    newer, older = (await operator.get(f"{acme.v1}/tokens")).json()
+    newer, older = (await operator.get(f"{acme.v1}/tokens")).json()["data"]
 
     assert (newer["label"], newer["last_used_at"]) == ("newer", None)
     assert older["last_used_at"] is not None
@@ -157,7 +157,7 @@ async def test_rotation_with_overlap(operator: httpx.AsyncClient, acme: Tenant) 
     async with acme.callers.bearer(new["token"], path="/scim/v2") as provider:
         done(await provider.get("/Users"))
     done(await acme.scim.get("/Users"))
-    listed = {token["id"]: token for token in (await operator.get(f"{acme.v1}/tokens")).json()}
+    listed = {token["id"]: token for token in (await operator.get(f"{acme.v1}/tokens")).json()["data"]}
     assert listed[acme.token["id"]]["replaced_by"] == new["id"]
 
 

@@ -9,7 +9,8 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
 from rollcall.api.docs import words
-from rollcall.api.v1.callers import Guard
+from rollcall.api.errors import MEDIA_TYPE
+from rollcall.api.v1.callers import OF, Guard, call_name
 from rollcall.directory.rules import RoleRule
 
 Json = dict[str, Any]
@@ -25,7 +26,7 @@ def described(app: Litestar) -> Json:
     """The document of *app*. Every call in it has a summary, a description, its keys and its refusals."""
     document: Json = _plain(app.openapi_schema.to_schema())
     document["components"]["schemas"] |= _further_schemas()
-    document["components"]["responses"] = {status: _refusal(said) for status, said in words.REFUSALS.items()}
+    document["components"]["responses"] = {status: _refusal(status, said) for status, said in words.REFUSALS.items()}
     for name, example in words.EXAMPLES.items():
         if name in document["components"]["schemas"]:
             document["components"]["schemas"][name]["examples"] = [example]
@@ -44,14 +45,9 @@ def described_handlers(app: Litestar) -> Iterator[tuple[str, str, HTTPRouteHandl
                     yield route.path_format, method.lower(), handler
 
 
-def handler_name(handler: HTTPRouteHandler, *_: object) -> str:
-    """A call is named as its handler is: ``list_people``. Clients that are generated have a method of that name."""
-    return handler.handler_name
-
-
 def _complete(operation: Json, path: str, method: str, handler: HTTPRouteHandler) -> None:
-    operation["summary"] = handler.handler_name.replace("_", " ").capitalize()
-    operation["description"] = (inspect.getdoc(handler.fn) or "").replace("``", "`")
+    operation["summary"] = call_name(handler).replace("_", " ").capitalize()
+    operation["description"] = _said_of(handler)
     for parameter in operation.get("parameters", []):
         _complete_parameter(parameter)
     if "requestBody" in operation:
@@ -60,9 +56,14 @@ def _complete(operation: Json, path: str, method: str, handler: HTTPRouteHandler
     if any(parameter["in"] == "header" for parameter in operation.get("parameters", [])):  # an Idempotency-Key
         operation["responses"] |= _refused_with("422", "429")
     if path.startswith("/oauth/"):
-        _complete_oauth(operation, handler.handler_name)
+        _complete_oauth(operation, call_name(handler))
     else:
         operation["security"] = [{key: []} for key in _keys(handler)]
+
+
+def _said_of(handler: HTTPRouteHandler) -> str:
+    said = (inspect.getdoc(handler.fn) or "").replace("``", "`")
+    return said + words.OF.get(handler.opt.get(OF, ""), "")
 
 
 def _keys(handler: HTTPRouteHandler) -> tuple[str, ...]:
@@ -82,7 +83,11 @@ _OAUTH: dict[str, tuple[Json, Json]] = {
 def _complete_oauth(operation: Json, name: str) -> None:
     operation["security"] = [{"application": []}]
     operation["requestBody"], operation["responses"]["200"]["content"] = _OAUTH[name]
-    del operation["responses"]["404"], operation["responses"]["409"]
+    for status in ("404", "409"):
+        del operation["responses"][status]
+    for status, said in words.REFUSALS.items():
+        if status in operation["responses"]:
+            operation["responses"][status] = {"description": said, "content": _json("OAuthError")}
 
 
 def _complete_parameter(parameter: Json) -> None:
@@ -114,11 +119,11 @@ def _answers(operation: Json) -> Json:
 
 
 def _refusals(path: str, method: str) -> Json:
-    statuses = {"400", "401", "403"}
+    statuses = {"400", "401", "403", "500", "503"}
     if "{" in path or method != "get":
         statuses.add("404")
     if method != "get":
-        statuses.add("409")
+        statuses |= {"409", "413"}
     if path.endswith("/sign-in/begin"):
         statuses.add("429")
     return _refused_with(*sorted(statuses))
@@ -128,8 +133,12 @@ def _refused_with(*statuses: str) -> Json:
     return {status: {"$ref": f"#/components/responses/{status}"} for status in statuses}
 
 
-def _refusal(said: str) -> Json:
-    return {"description": said, "content": _json("Problem")}
+def _refusal(status: str, said: str) -> Json:
+    answer: Json = {"description": said, "content": {MEDIA_TYPE: {"schema": {"$ref": f"{_REF}Problem"}}}}
+    if status in ("429", "503"):
+        wait = {"description": "seconds to wait", "schema": {"type": "integer", "minimum": 0}}
+        answer["headers"] = {"Retry-After": wait}
+    return answer
 
 
 def _further_schemas() -> Json:
@@ -141,7 +150,7 @@ def _further_schemas() -> Json:
         "Credentials": words.MANY,
         "Introspections": words.MANY_ANSWERS,
     }
-    return {"Problem": words.PROBLEM, **introspection, "RoleRule": rule, **parts}
+    return {"Problem": words.PROBLEM, "OAuthError": words.OAUTH_ERROR, **introspection, "RoleRule": rule, **parts}
 
 
 def _say_what_is_a_rule(document: Json) -> None:

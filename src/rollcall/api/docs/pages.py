@@ -18,7 +18,8 @@ from markupsafe import Markup, escape
 
 from rollcall import api
 from rollcall.api.docs import reading, words
-from rollcall.api.docs.document import described, handler_name
+from rollcall.api.docs.document import described
+from rollcall.api.v1.callers import call_name
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -84,7 +85,7 @@ def openapi_config() -> OpenAPIConfig:
         description=words.DESCRIPTION,
         tags=words.TAGS,
         components=Components(security_schemes={**words.KEYS}),
-        operation_id_creator=handler_name,
+        operation_id_creator=call_name,
         openapi_router=Router("/v1/docs", route_handlers=[], include_in_schema=False, response_headers=HEADERS),
         render_plugins=[_Page(path="/"), _Document()],
     )

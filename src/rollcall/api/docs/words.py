@@ -69,6 +69,9 @@ KEYS_BEHIND = {
 }
 """Which keys pass a guard."""
 
+OF = {"installation": "\n\nFor the installation's own destinations, which hear of every tenant."}
+"""What is added to the description of a call that serves another owner elsewhere."""
+
 PARAMETERS = {
     "tenant": "The tenant's id or slug.",
     "person": "The person's id in your product, or the one SCIM has for them.",
@@ -83,7 +86,6 @@ PARAMETERS = {
     "alert": "The alert's id.",
     "incomplete": "Only those that wait for a destination.",
     "limit": "How many to answer at most.",
-    "offset": "How many to pass over.",
     "cursor": "Where to continue: `next_cursor` of the page before.",
     "user_name": "Only the person with this userName.",
     "closed": "Those that are over instead of those that are open.",
@@ -102,14 +104,43 @@ ANSWERS = {"200": "Done.", "201": "Made.", "202": "Taken; it is done soon.", "20
 PROBLEM: dict[str, Any] = {
     "type": "object",
     "title": "Problem",
-    "description": "Why a call was refused.",
-    "required": ["code", "detail", "request_id"],
+    "description": "Why a call was refused (RFC 9457).",
+    "required": ["type", "title", "status", "code", "detail", "param", "request_id"],
     "properties": {
+        "type": {"type": "string", "format": "uri", "description": "where the page of codes explains this one"},
+        "title": {"type": "string", "description": "what is true of every refusal with this code"},
+        "status": {"type": "integer", "description": "the answer's status"},
         "code": {"type": "string", "description": "the kind of refusal, for programs; it does not change"},
         "detail": {"type": "string", "description": "what is wrong and what to do about it, for people"},
+        "param": {
+            "type": ["string", "null"],
+            "description": "the field of the body or the parameter at fault, a path with dots; `body` for the whole",
+        },
         "request_id": {"type": ["string", "null"], "description": "the request, as audit and log call it"},
     },
-    "examples": [{"code": "not_found", "detail": "There is no such tenant.", "request_id": "9f1c2b…"}],
+    "examples": [
+        {
+            "type": "https://rollcall.example/v1/errors#invalid",
+            "title": "What was sent can't be read as what it should be",
+            "status": 400,
+            "code": "invalid",
+            "detail": "rate_per_second: has to be a whole number",
+            "param": "rate_per_second",
+            "request_id": "9f1c2b…",
+        }
+    ],
+}
+
+OAUTH_ERROR: dict[str, Any] = {
+    "type": "object",
+    "title": "OAuthError",
+    "description": "Why a call was refused (RFC 6749 §5.2). The request's id is in the header `X-Request-Id`.",
+    "required": ["error", "error_description"],
+    "properties": {
+        "error": {"type": "string", "description": "the kind of refusal, for programs"},
+        "error_description": {"type": "string", "description": "what is wrong and what to do about it, for people"},
+    },
+    "examples": [{"error": "invalid_client", "error_description": "This key is not known or has been revoked."}],
 }
 
 REFUSALS = {
@@ -118,8 +149,11 @@ REFUSALS = {
     "403": "The key is live and does not reach this far.",
     "404": "There is no such row, or it is another tenant's, which is the same.",
     "409": "It does not fit the present state; `code` says why.",
+    "413": "The body is longer than what is read.",
     "422": "The `Idempotency-Key` was used for another call; nothing was done.",
     "429": "So much of this is under way that more has to wait; `Retry-After` says for how many seconds.",
+    "500": "Something went wrong on our side; nothing was changed.",
+    "503": "What is needed to answer is away or too busy; `Retry-After` says how many seconds to wait.",
 }
 
 _RULE = {

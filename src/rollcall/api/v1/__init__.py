@@ -9,7 +9,6 @@ from rollcall.api.v1 import (
     audit,
     destinations,
     external,
-    installation_destinations,
     passkeys,
     people,
     personal_tokens,
@@ -19,6 +18,7 @@ from rollcall.api.v1 import (
     tenants,
     tokens,
 )
+from rollcall.api.v1.lists import LISTED
 
 router = Router(
     "/v1",
@@ -32,11 +32,11 @@ router = Router(
         roles.router,
         sessions.router,
         destinations.router,
-        installation_destinations.router,
         audit.router,
         receipts.router,
         alerts.router,
     ],
+    dependencies=LISTED,
     exception_handlers={Exception: errors.answer},
     request_max_body_size=LARGEST_BODY,
     security=[{"key": []}],

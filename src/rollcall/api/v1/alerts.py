@@ -9,7 +9,9 @@ from pydantic import BaseModel
 
 from rollcall.access import mass_changes
 from rollcall.access.mass_changes import Alert
+from rollcall.access.models import MassChange
 from rollcall.api.v1.callers import ADMINS, OPS, FleetWork, TenantWork, fleet_work, tenant_work, uuid_of
+from rollcall.api.v1.lists import Listing, Part
 
 
 class AlertView(BaseModel):
@@ -52,26 +54,30 @@ def alert_view(alert: Alert) -> AlertView:
     )
 
 
+def tenant_alert_view(found: tuple[str, MassChange]) -> TenantAlertView:
+    """A mass change as it is shown beside those of other tenants."""
+    slug, row = found
+    return TenantAlertView(
+        tenant=slug,
+        id=row.id,
+        began_at=row.began_at,
+        noticed_at=row.noticed_at,
+        count=row.count,
+        threshold=row.threshold,
+    )
+
+
 @get("/alerts", guards=[OPS], dependencies={"fleet": fleet_work})
-async def list_all_alerts(fleet: FleetWork) -> list[TenantAlertView]:
-    """The mass changes of all tenants that wait for their release, newest first; a thousand at most."""
-    return [
-        TenantAlertView(
-            tenant=slug,
-            id=row.id,
-            began_at=row.began_at,
-            noticed_at=row.noticed_at,
-            count=row.count,
-            threshold=row.threshold,
-        )
-        for slug, row in await mass_changes.unreleased(fleet)
-    ]
+async def list_all_alerts(fleet: FleetWork, part: Part) -> Listing[TenantAlertView]:
+    """The mass changes of all tenants that wait for their release, newest first."""
+    page = await mass_changes.unreleased(fleet, limit=part.limit, cursor=part.cursor)
+    return part.listing(page, tenant_alert_view)
 
 
 @get("/tenants/{tenant:str}/alerts", guards=[ADMINS], dependencies={"work": tenant_work})
-async def list_alerts(work: TenantWork) -> list[AlertView]:
-    """The tenant's mass changes, newest first; a hundred at most."""
-    return [alert_view(alert) for alert in await mass_changes.every(work)]
+async def list_alerts(work: TenantWork, part: Part) -> Listing[AlertView]:
+    """The tenant's mass changes, newest first."""
+    return part.listing(await mass_changes.page(work, limit=part.limit, cursor=part.cursor), alert_view)
 
 
 @post(

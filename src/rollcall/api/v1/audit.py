@@ -10,10 +10,11 @@ from pydantic import BaseModel
 
 from rollcall.api.v1.bodies import storable_moment
 from rollcall.api.v1.callers import ADMINS, OPS, FleetWork, TenantWork, fleet_work, tenant_work
+from rollcall.api.v1.lists import Listing, Part
 from rollcall.errors import Invalid
 from rollcall.journal import reading
-from rollcall.journal.models import AuditEntry
-from rollcall.journal.reading import Page, Question, read
+from rollcall.journal.models import Deviation
+from rollcall.journal.reading import Entry, Question, read
 
 
 class AuditView(BaseModel):
@@ -39,15 +40,9 @@ class AuditView(BaseModel):
     payload: dict[str, Any] | None
 
 
-class AuditPage(BaseModel):
-    """Some entries; ``next_cursor`` continues after them."""
-
-    entries: list[AuditView]
-    next_cursor: str | None
-
-
-def entry_view(entry: AuditEntry, payload: dict[str, object] | None) -> AuditView:
+def entry_view(found: Entry) -> AuditView:
     """An entry as it is shown."""
+    entry, payload = found
     return AuditView(
         id=entry.id,
         at=entry.at,
@@ -73,6 +68,7 @@ def entry_view(entry: AuditEntry, payload: dict[str, object] | None) -> AuditVie
 @get("/tenants/{tenant:str}/audit", guards=[ADMINS], dependencies={"work": tenant_work})
 async def read_audit(
     work: TenantWork,
+    part: Part,
     action: FromQuery[str | None] = None,
     outcome: FromQuery[Literal["done", "refused"] | None] = None,
     person: FromQuery[UUID | None] = None,
@@ -80,9 +76,7 @@ async def read_audit(
     request_id: FromQuery[str | None] = None,
     since: FromQuery[datetime | None] = None,
     until: FromQuery[datetime | None] = None,
-    limit: Annotated[int, QueryParameter(ge=1, le=500)] = 50,
-    cursor: FromQuery[str | None] = None,
-) -> AuditPage:
+) -> Listing[AuditView]:
     """The tenant's audit, newest first. ``action=user`` finds everything that begins with ``user.``."""
     question = Question(
         action=action,
@@ -93,21 +87,20 @@ async def read_audit(
         since=_moment("since", since),
         until=_moment("until", until),
     )
-    return _page_view(await read(work, question, limit=limit, cursor=cursor))
+    return part.listing(await read(work, question, limit=part.limit, cursor=part.cursor), entry_view)
 
 
 @get("/audit", guards=[OPS], dependencies={"fleet": fleet_work})
 async def read_installation_audit(
     fleet: FleetWork,
+    part: Part,
     action: FromQuery[str | None] = None,
     outcome: FromQuery[Literal["done", "refused"] | None] = None,
     actor: FromQuery[UUID | None] = None,
     request_id: FromQuery[str | None] = None,
     since: FromQuery[datetime | None] = None,
     until: FromQuery[datetime | None] = None,
-    limit: Annotated[int, QueryParameter(ge=1, le=500)] = 50,
-    cursor: FromQuery[str | None] = None,
-) -> AuditPage:
+) -> Listing[AuditView]:
     """What concerns no single tenant, newest first: plans, keys, and refused calls that name no tenant there is."""
     question = Question(
         action=action,
@@ -117,13 +110,7 @@ async def read_installation_audit(
         since=_moment("since", since),
         until=_moment("until", until),
     )
-    return _page_view(await read(fleet, question, limit=limit, cursor=cursor))
-
-
-def _page_view(page: Page) -> AuditPage:
-    return AuditPage(
-        entries=[entry_view(entry, payload) for entry, payload in page.entries], next_cursor=page.next_cursor
-    )
+    return part.listing(await read(fleet, question, limit=part.limit, cursor=part.cursor), entry_view)
 
 
 def _moment(name: str, given: datetime | None) -> datetime | None:
@@ -131,7 +118,7 @@ def _moment(name: str, given: datetime | None) -> datetime | None:
         return None if given is None else storable_moment(given)
     except ValueError as error:
         msg = f"{name}: {error}"
-        raise Invalid(msg) from error
+        raise Invalid(msg, param=name) from error
 
 
 class DeviationView(BaseModel):
@@ -142,15 +129,18 @@ class DeviationView(BaseModel):
     times: int
 
 
+def deviation_view(row: Deviation) -> DeviationView:
+    """A deviation as it is shown."""
+    return DeviationView(day=row.day, habit=row.habit, times=row.times)
+
+
 @get("/tenants/{tenant:str}/deviations", guards=[ADMINS], dependencies={"work": tenant_work})
 async def list_deviations(
-    work: TenantWork, days: Annotated[int, QueryParameter(ge=1, le=90)] = 7
-) -> list[DeviationView]:
+    work: TenantWork, part: Part, days: Annotated[int, QueryParameter(ge=1, le=90)] = 7
+) -> Listing[DeviationView]:
     """What the tenant's provider does otherwise than the standard, latest day first."""
-    return [
-        DeviationView(day=row.day, habit=row.habit, times=row.times)
-        for row in await reading.deviations(work, days=days)
-    ]
+    page = await reading.deviations(work, days=days, limit=part.limit, cursor=part.cursor)
+    return part.listing(page, deviation_view)
 
 
 router = Router("/", route_handlers=[read_audit, read_installation_audit, list_deviations], tags=["audit"])

@@ -4,6 +4,7 @@ A guard reads the key before anything else of the request is looked at; the work
 which a tenant's admin can only name if it is their own.
 """
 
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -145,9 +146,22 @@ def actor_of(request: Request[Any, Any, Any]) -> Actor:
     return actor
 
 
+OF = "of"
+"""The option of a router whose handlers serve another owner elsewhere; its value goes into their names."""
+
+
+def call_name(handler: BaseRouteHandler, *_: object) -> str:
+    """A call is named as its handler is, ``list_people``, with the owner where one handler serves several.
+
+    The OpenAPI document has it, so clients that are generated have a method of that name, and the audit too.
+    """
+    of = handler.opt.get(OF, "")
+    return re.sub(r"_(?=destination|deliver)", f"_{of}_", handler.handler_name, count=1) if of else handler.handler_name
+
+
 def action_of(request: Request[Any, Any, Any]) -> str:
     """What a request asks for, as the audit names it; ``v1.none`` where there is no such address."""
-    return f"v1.{request.route_handler.handler_name}" if "route_handler" in request.scope else "v1.none"
+    return f"v1.{call_name(request.route_handler)}" if "route_handler" in request.scope else "v1.none"
 
 
 async def tenant_named(request: Request[Any, Any, Any], name: str) -> TenantRef:

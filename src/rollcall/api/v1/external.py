@@ -9,9 +9,11 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from pydantic import BaseModel, Field
 
 from rollcall.access import external
+from rollcall.access.models import ExternalCredential
 from rollcall.api.v1.bodies import Body, Moment
 from rollcall.api.v1.callers import ANYBODY, PRODUCT, TenantWork, tenant_work, uuid_of
 from rollcall.api.v1.idempotency import idempotent
+from rollcall.api.v1.lists import Listing, Part
 from rollcall.directory import people
 
 
@@ -47,6 +49,11 @@ class ExternalState(BaseModel):
     expires_at: datetime | None = None
 
 
+def external_view(row: ExternalCredential) -> ExternalView:
+    """A registered credential as it is shown."""
+    return ExternalView.model_validate(row, from_attributes=True)
+
+
 Kind = Annotated[str, QueryParameter(max_length=32, description="the kind it was registered as")]
 Name = Annotated[str, QueryParameter(max_length=500, description="the name it was registered by")]
 _OF_PERSON = "/tenants/{tenant:str}/people/{person:str}/external-credentials"
@@ -68,15 +75,15 @@ async def register_external_credential(
         label=data.label,
         expires_at=data.expires_at,
     )
-    return ExternalView.model_validate(row, from_attributes=True)
+    return external_view(row)
 
 
 @get(_OF_PERSON, guards=[ANYBODY], dependencies=_OF_TENANT)
-async def list_external_credentials(work: TenantWork, person: FromPath[str]) -> list[ExternalView]:
+async def list_external_credentials(work: TenantWork, part: Part, person: FromPath[str]) -> Listing[ExternalView]:
     """A person's live registered credentials, newest first."""
     found = await people.find(work, uuid_of(person, "person"))
-    rows = await external.of_person(work, found.account.id)
-    return [ExternalView.model_validate(row, from_attributes=True) for row in rows]
+    page = await external.page(work, found.account.id, limit=part.limit, cursor=part.cursor)
+    return part.listing(page, external_view)
 
 
 @get("/tenants/{tenant:str}/external-credentials/state", guards=[PRODUCT], dependencies=_OF_TENANT)

@@ -36,6 +36,9 @@ Key = Annotated[
 ]
 
 _ARGUMENT = "idempotency_key"
+_WORK = ("work", "fleet", "reach")
+"""What handlers call the transaction they are given."""
+
 _REPLAYED = {"Idempotent-Replayed": "true"}
 _WITHHELD = {**_REPLAYED, "Idempotent-Secret": "withheld"}
 
@@ -44,7 +47,7 @@ def idempotent(*, shows: str | None = None) -> Callable[[Handler], Handler]:
     """Let a handler that creates take an ``Idempotency-Key``; it stands under the route's decorator.
 
     *shows* names the field of its answer that is shown once: ten minutes later it is null for whoever repeats the call.
-    The handler takes ``work`` or ``fleet``: the answer is kept in that transaction, and a refusal is not kept.
+    The handler takes ``work``, ``fleet`` or ``reach``: the answer is kept in that transaction, and a refusal is not kept.
     """
 
     def decorate(handler: Handler) -> Handler:
@@ -58,7 +61,7 @@ def idempotent(*, shows: str | None = None) -> Callable[[Handler], Handler]:
                 del given["request"]
             if key is None:
                 return await handler(**given)
-            work: Work | Fleet = given["work"] if "work" in given else given["fleet"]
+            work: Work | Fleet = next(given[name] for name in _WORK if name in given)
             attempt = await _attempt(request, key)
             repeated = await attempt.begin(work)
             if repeated is not None:

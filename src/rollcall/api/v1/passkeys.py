@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from rollcall.access import passkeys
 from rollcall.access.authenticators import RelyingParty
+from rollcall.access.models import Passkey
 from rollcall.access.passkeys import Begun
 from rollcall.api.requests import AnyRequest, origin
 from rollcall.api.v1.bodies import Body, NamesPerson
@@ -27,6 +28,7 @@ from rollcall.api.v1.callers import (
     uuid_of,
 )
 from rollcall.api.v1.idempotency import idempotent
+from rollcall.api.v1.lists import Listing, Part
 from rollcall.api.v1.sessions import OpenedSession
 from rollcall.directory import people
 from rollcall.directory.people import Ambiguous
@@ -97,6 +99,11 @@ class SignInAnswered(Body):
     label: str | None = Field(default=None, max_length=200, description="what the person would recognise it by")
 
 
+def passkey_view(row: Passkey) -> PasskeyView:
+    """A passkey as it is shown."""
+    return PasskeyView.model_validate(row, from_attributes=True)
+
+
 _OF_PERSON = "/tenants/{tenant:str}/people/{person:str}/passkeys"
 _SIGN_IN = "/tenants/{tenant:str}/passkeys/sign-in"
 
@@ -151,15 +158,15 @@ async def register_passkey(
         answer=data.credential,
         label=data.label,
     )
-    return PasskeyView.model_validate(passkey, from_attributes=True)
+    return passkey_view(passkey)
 
 
 @get(_OF_PERSON, guards=[ANYBODY], dependencies={"work": tenant_work})
-async def list_passkeys(work: TenantWork, person: FromPath[str]) -> list[PasskeyView]:
+async def list_passkeys(work: TenantWork, part: Part, person: FromPath[str]) -> Listing[PasskeyView]:
     """A person's live passkeys, newest first."""
     found = await people.find(work, uuid_of(person, "person"))
-    rows = await passkeys.of_person(work, found.account.id)
-    return [PasskeyView.model_validate(row, from_attributes=True) for row in rows]
+    page = await passkeys.page(work, found.account.id, limit=part.limit, cursor=part.cursor)
+    return part.listing(page, passkey_view)
 
 
 @delete(f"{_OF_PERSON}/{{passkey:str}}", guards=[ANYBODY], dependencies={"work": tenant_work})

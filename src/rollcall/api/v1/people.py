@@ -1,19 +1,22 @@
 """``/v1/tenants/{tenant}/people``: who is in, in which role, and why."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from litestar import Router, delete, get, post
-from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from litestar.params import FromPath, FromQuery, JSONBody
 from pydantic import BaseModel, Field
 
 from rollcall.access import sessions
+from rollcall.access.models import Session
 from rollcall.access.sessions import Purpose
 from rollcall.api.v1.bodies import Body
 from rollcall.api.v1.callers import ADMINS, ANYBODY, TenantWork, tenant_work, uuid_of
 from rollcall.api.v1.idempotency import idempotent
+from rollcall.api.v1.lists import Listing, Part
 from rollcall.directory import linking, people
+from rollcall.directory.models import ConflictCase
 from rollcall.directory.people import Draft, Person
 from rollcall.errors import NotFound
 
@@ -36,11 +39,10 @@ class PersonView(BaseModel):
     linked_to: UUID | None = Field(description="the account this one's person was linked to by hand")
 
 
-class PeoplePage(BaseModel):
+class People(Listing[PersonView]):
     """Some of a tenant's people, and how many there are."""
 
     total: int
-    people: list[PersonView]
 
 
 class NewPerson(Body):
@@ -122,24 +124,31 @@ def person_view(person: Person) -> PersonView:
     )
 
 
-Limit = Annotated[int, QueryParameter(ge=1, le=200)]
-Offset = Annotated[int, QueryParameter(ge=0, le=10_000_000)]
+def session_view(row: Session) -> SessionView:
+    """An open session as it is shown."""
+    return SessionView.model_validate(row, from_attributes=True)
+
+
+def case_view(row: ConflictCase) -> CaseView:
+    """A conflict case as it is shown."""
+    return CaseView.model_validate(row, from_attributes=True)
+
+
 _ONE = "/tenants/{tenant:str}/people/{person:str}"
 _OF_TENANT = {"work": tenant_work}
 
 
 @get("/tenants/{tenant:str}/people", guards=[ANYBODY], dependencies=_OF_TENANT)
-async def list_people(
-    work: TenantWork, limit: Limit = 50, offset: Offset = 0, user_name: FromQuery[str | None] = None
-) -> PeoplePage:
+async def list_people(work: TenantWork, part: Part, user_name: FromQuery[str | None] = None) -> People:
     """The tenant's people in the order they came, or the one with this userName."""
     if user_name is not None:
         try:
-            return PeoplePage(total=1, people=[person_view(await people.find_by_user_name(work, user_name))])
+            one = [person_view(await people.find_by_user_name(work, user_name))]
         except NotFound:
-            return PeoplePage(total=0, people=[])
-    total, found = await people.every(work, limit=limit, offset=offset)
-    return PeoplePage(total=total, people=[person_view(person) for person in found])
+            one = []
+        return People(total=len(one), data=one, next_cursor=None)
+    listing = part.listing(await people.page(work, limit=part.limit, cursor=part.cursor), person_view)
+    return People(total=await people.count(work), data=listing.data, next_cursor=listing.next_cursor)
 
 
 @post("/tenants/{tenant:str}/people", guards=[ADMINS], dependencies=_OF_TENANT)
@@ -213,17 +222,17 @@ async def explain_role(work: TenantWork, person: FromPath[str]) -> dict[str, Any
 
 
 @get(f"{_ONE}/sessions", guards=[ANYBODY], dependencies=_OF_TENANT)
-async def list_sessions(work: TenantWork, person: FromPath[str]) -> list[SessionView]:
-    """A person's open sessions."""
+async def list_sessions(work: TenantWork, part: Part, person: FromPath[str]) -> Listing[SessionView]:
+    """A person's open sessions, newest first."""
     found = await people.find(work, uuid_of(person, "person"))
-    rows = await sessions.of_person(work, found.account.id)
-    return [SessionView.model_validate(row, from_attributes=True) for row in rows]
+    page = await sessions.page(work, found.account.id, limit=part.limit, cursor=part.cursor)
+    return part.listing(page, session_view)
 
 
 @get("/tenants/{tenant:str}/conflict-cases", guards=[ADMINS], dependencies=_OF_TENANT)
-async def list_conflict_cases(work: TenantWork, closed: FromQuery[bool] = False) -> list[CaseView]:
-    """The open role conflicts and unknown role names, or those that are over."""
-    return [CaseView.model_validate(row, from_attributes=True) for row in await people.cases(work, closed=closed)]
+async def list_conflict_cases(work: TenantWork, part: Part, closed: FromQuery[bool] = False) -> Listing[CaseView]:
+    """The open role conflicts and unknown role names, newest first, or those that are over."""
+    return part.listing(await people.cases(work, closed=closed, limit=part.limit, cursor=part.cursor), case_view)
 
 
 router = Router(

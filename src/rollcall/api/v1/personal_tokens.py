@@ -8,6 +8,7 @@ from rollcall.access import personal_tokens, tokens
 from rollcall.api.v1.bodies import Body, Moment
 from rollcall.api.v1.callers import ANYBODY, PRODUCT, TenantWork, tenant_work, uuid_of
 from rollcall.api.v1.idempotency import idempotent
+from rollcall.api.v1.lists import Listing, Part
 from rollcall.api.v1.tokens import IssuedToken, TokenView, issued_view, token_view
 from rollcall.directory import people
 
@@ -27,10 +28,11 @@ _OF_TENANT = {"work": tenant_work}
 
 
 @get(_OF_PERSON, guards=[ANYBODY], dependencies=_OF_TENANT)
-async def list_personal_tokens(work: TenantWork, person: FromPath[str]) -> list[TokenView]:
+async def list_personal_tokens(work: TenantWork, part: Part, person: FromPath[str]) -> Listing[TokenView]:
     """A person's own tokens, newest first, ended ones too."""
     found = await people.find(work, uuid_of(person, "person"))
-    return [token_view(token, work.now) for token in await personal_tokens.of_person(work, found.account.id)]
+    page = await personal_tokens.page(work, found.account.id, limit=part.limit, cursor=part.cursor)
+    return part.listing(page, lambda token: token_view(token, work.now))
 
 
 @post(_OF_PERSON, guards=[PRODUCT], dependencies=_OF_TENANT)

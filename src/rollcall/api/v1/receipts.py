@@ -1,16 +1,17 @@
 """``/v1/tenants/{tenant}/receipts``: the signed proofs of departures."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
 from litestar import Response, Router, get
-from litestar.params import FromPath, FromQuery, QueryParameter
+from litestar.params import FromPath, FromQuery
 from pydantic import BaseModel
 
 from rollcall.access import receipts
 from rollcall.access.models import Receipt
 from rollcall.api.v1.callers import ADMINS, TenantWork, tenant_work, uuid_of
+from rollcall.api.v1.lists import Listing, Part
 from rollcall.directory import people
 from rollcall.errors import Conflict
 
@@ -19,6 +20,7 @@ class ReceiptIncomplete(Conflict):
     """A destination has still to be told, so nothing is signed yet."""
 
     code = "receipt_incomplete"
+    advice = "Ask again later; a destination is tried for three days at most."
 
     def __init__(self) -> None:
         super().__init__("This receipt is not complete yet: a destination has still to be told. Ask again later.")
@@ -45,13 +47,6 @@ class ReceiptView(BaseModel):
     statement: str | None
 
 
-class ReceiptPage(BaseModel):
-    """Some receipts; ``next_cursor`` continues after them."""
-
-    receipts: list[ReceiptView]
-    next_cursor: str | None
-
-
 def receipt_view(receipt: Receipt) -> ReceiptView:
     """A receipt as it is shown."""
     return ReceiptView(
@@ -76,22 +71,24 @@ _ONE = "/tenants/{tenant:str}/receipts/{receipt:str}"
 
 
 @get("/tenants/{tenant:str}/people/{person:str}/receipts", guards=[ADMINS], dependencies=_OF_TENANT)
-async def list_receipts(work: TenantWork, person: FromPath[str]) -> list[ReceiptView]:
+async def list_receipts(
+    work: TenantWork, part: Part, person: FromPath[str], incomplete: FromQuery[bool] = False
+) -> Listing[ReceiptView]:
     """The receipts of a person's departures, newest first."""
     found = await people.find(work, uuid_of(person, "person"))
-    return [receipt_view(receipt) for receipt in await receipts.of_person(work, found.account.id)]
+    page = await receipts.page(
+        work, account_id=found.account.id, incomplete=incomplete, limit=part.limit, cursor=part.cursor
+    )
+    return part.listing(page, receipt_view)
 
 
 @get("/tenants/{tenant:str}/receipts", guards=[ADMINS], dependencies=_OF_TENANT)
 async def list_tenant_receipts(
-    work: TenantWork,
-    incomplete: FromQuery[bool] = False,
-    limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
-    cursor: FromQuery[str | None] = None,
-) -> ReceiptPage:
+    work: TenantWork, part: Part, incomplete: FromQuery[bool] = False
+) -> Listing[ReceiptView]:
     """The tenant's receipts, newest first; with ``incomplete`` those that wait for a destination."""
-    page = await receipts.page(work, limit=limit, cursor=cursor, incomplete=incomplete)
-    return ReceiptPage(receipts=[receipt_view(each) for each in page.receipts], next_cursor=page.next_cursor)
+    page = await receipts.page(work, incomplete=incomplete, limit=part.limit, cursor=part.cursor)
+    return part.listing(page, receipt_view)
 
 
 @get(_ONE, guards=[ADMINS], dependencies=_OF_TENANT)

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, Field, field_validator
 from rollcall.api.v1.bodies import Body
 from rollcall.api.v1.callers import ADMINS, OPS, FleetWork, TenantWork, fleet_work, tenant_work
 from rollcall.api.v1.idempotency import idempotent
+from rollcall.api.v1.lists import Listing, Part
 from rollcall.directory import roles
 from rollcall.tenancy import plans, tenants
 from rollcall.tenancy.models import Plan, Tenant
@@ -151,15 +152,16 @@ ById = Annotated[
 
 
 @get("/plans", guards=[OPS], dependencies={"fleet": fleet_work})
-async def list_plans(fleet: FleetWork) -> list[PlanView]:
-    """All plans."""
-    return [plan_view(plan) for plan in await plans.every(fleet)]
+async def list_plans(fleet: FleetWork, part: Part) -> Listing[PlanView]:
+    """All plans, by key."""
+    return part.listing(await plans.page(fleet, limit=part.limit, cursor=part.cursor), plan_view)
 
 
 @get("/tenants", guards=[OPS], dependencies={"fleet": fleet_work})
-async def list_tenants(fleet: FleetWork, external_id: ById = None) -> list[TenantView]:
+async def list_tenants(fleet: FleetWork, part: Part, external_id: ById = None) -> Listing[TenantView]:
     """All tenants, by slug; or the one with this external id."""
-    return [tenant_view(tenant, to=fleet.actor) for tenant in await tenants.every(fleet, external_id=external_id)]
+    page = await tenants.page(fleet, limit=part.limit, cursor=part.cursor, external_id=external_id)
+    return part.listing(page, lambda tenant: tenant_view(tenant, to=fleet.actor))
 
 
 @post("/tenants", guards=[OPS], dependencies={"fleet": fleet_work})

@@ -14,6 +14,7 @@ from rollcall.access.tokens import NewToken, Scope
 from rollcall.api.v1.bodies import Body, Moment
 from rollcall.api.v1.callers import ADMINS, TenantWork, tenant_work, uuid_of
 from rollcall.api.v1.idempotency import idempotent
+from rollcall.api.v1.lists import Listing, Part
 from rollcall.directory import people
 from rollcall.work import ActorKind
 
@@ -92,9 +93,10 @@ _OF_TENANT = {"work": tenant_work}
 
 
 @get("/tenants/{tenant:str}/tokens", guards=[ADMINS], dependencies=_OF_TENANT)
-async def list_tokens(work: TenantWork) -> list[TokenView]:
+async def list_tokens(work: TenantWork, part: Part) -> Listing[TokenView]:
     """The tenant's tokens, newest first, with their last use."""
-    return [token_view(token, work.now) for token in await tokens.every(work)]
+    page = await tokens.page(work, limit=part.limit, cursor=part.cursor)
+    return part.listing(page, lambda token: token_view(token, work.now))
 
 
 @post("/tenants/{tenant:str}/tokens", guards=[ADMINS], dependencies=_OF_TENANT)
