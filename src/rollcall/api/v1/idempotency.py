@@ -47,7 +47,7 @@ def idempotent(*, shows: str | None = None) -> Callable[[Handler], Handler]:
     """Let a handler that creates take an ``Idempotency-Key``; it stands under the route's decorator.
 
     *shows* names the field of its answer that is shown once: ten minutes later it is null for whoever repeats the call.
-    The handler takes ``work``, ``fleet`` or ``reach``: the answer is kept in that transaction, and a refusal is not kept.
+    The handler takes ``work``, ``fleet`` or ``reach``: the answer is kept in that transaction; a refusal is not.
     """
 
     def decorate(handler: Handler) -> Handler:
