@@ -51,6 +51,7 @@ _MEMBERS = "SELECT scim_members($1, $2, $3, $4)"
 _TRIES = 50
 _ANY_NUMBER = 2**31 - 1
 _NAMED_IN_REFUSALS = 5
+_PROVISION = "; provision it first, or take it out of the group at the provider"
 _LONGEST_STRANGER = 256
 """Characters of an id that is none of ours."""
 
@@ -311,11 +312,14 @@ async def _judged(call: Call, result: Row) -> Row | None:
         case "uniqueness":
             raise Uniqueness("displayName")
         case "cycle":
-            raise InvalidValue(detail="members: a group would be inside itself")
+            raise InvalidValue(detail="members: a group would be inside itself; take it out of the other one first")
         case "unknown_member":
-            raise InvalidValue(detail=f"members: there is no user or group {result['reason']} here")
+            raise InvalidValue(detail=f"members: there is no user or group {result['reason']} here{_PROVISION}")
         case "strangers":
-            raise InvalidValue(detail="members: more than 100 of this group's members would be ids that nobody has")
+            raise InvalidValue(
+                detail="members: more than 100 of this group's members would be ids that nobody has; take some "
+                "out of the group at the provider"
+            )
         case _:
             await gate.refuse_verdict(call, result)
             return None
@@ -393,7 +397,10 @@ async def _refuse_conflicts(
     told = [f"{person['user_name']}: {reading.describe()}" for person, reading in conflicts.found]
     more = len(told) - _NAMED_IN_REFUSALS
     detail = "; ".join(told[:_NAMED_IN_REFUSALS]) + (f"; and {more} more people" if more > 0 else "")
-    refusal = InvalidValue(detail=f"members: a person has one role, so nothing was changed: {detail}")
+    refusal = InvalidValue(
+        detail=f"members: a person has one role, so nothing was changed: {detail}. "
+        "Leave each of them one such group or role at the identity provider"
+    )
     cases = [
         mapping.case_of({"userName": person["user_name"]}, reading) | {"user_id": str(person["user_id"])}
         for person, reading in conflicts.found
@@ -476,7 +483,7 @@ def _read_strangers(wanted: _Wanted, admitted: Admitted) -> _Wanted:
     """
     strangers = [each for step in wanted.steps if step["op"] != "remove" for each in step.get("strangers", ())]
     if strangers and not admitted.profile.tolerant:
-        raise InvalidValue(detail=f"members: there is no user or group {strangers[0]['value'][:80]!r} here")
+        raise InvalidValue(detail=f"members: there is no user or group {strangers[0]['value'][:80]!r} here{_PROVISION}")
     if strangers:
         admitted.deviated((Habit.STRANGER,))
     return wanted
@@ -498,7 +505,7 @@ def _step(operation: str, members: Sequence[str], displays: Sequence[tuple[str, 
             ids.append(str(member_id))
             names.append(name)
         elif len(member) > _LONGEST_STRANGER:
-            raise InvalidValue(detail=f"members: there is no user or group {member[:80]!r}… here")
+            raise InvalidValue(detail=f"members: there is no user or group {member[:80]!r}… here{_PROVISION}")
         else:
             value = mapping.composed(member)
             strangers[value] = {"value": value, **_called(name)}

@@ -403,7 +403,11 @@ async def _conflict(
 
 
 def _refusal_of(conflict: standings.ConflictingRoles) -> InvalidValue:
-    return InvalidValue(attribute="roles", detail=f"roles: {conflict.detail}; a person has one, so nothing was changed")
+    return InvalidValue(
+        attribute="roles",
+        detail=f"roles: {conflict.detail}; a person has one, so nothing was changed. "
+        "Leave the person one of them at the identity provider",
+    )
 
 
 def _taken(document: Document, result: Row) -> TakenUserName:

@@ -42,12 +42,14 @@ def proceeds(conditions: Conditions, version: str | None, *, reading: bool) -> b
     """
     if_match, if_none_match = (conditions.if_match or "").strip(), (conditions.if_none_match or "").strip()
     if if_match and not _matches(if_match, version):
-        raise PreconditionFailed(detail="If-Match: the resource has another version by now")
+        raise PreconditionFailed(
+            detail="If-Match: the resource has another version by now; read it again, and send its present ETag"
+        )
     if not if_none_match or not _matches(if_none_match, version):
         return True
     if reading:
         return False
-    raise PreconditionFailed(detail="If-None-Match: the resource exists in that version")
+    raise PreconditionFailed(detail="If-None-Match: the resource exists in that version, so there is nothing to do")
 
 
 def _matches(header: str, version: str | None) -> bool:

@@ -51,10 +51,12 @@ def open_cursor(secret: bytes, tenant: UUID, cursor: str, *, query: str, now: da
     """
     said, signature = _parts(cursor)
     if not hmac.compare_digest(signature, _signature(secret, tenant, said)):
-        raise InvalidCursor(detail="The cursor is none that was given here")
+        raise InvalidCursor(detail="The cursor is none that was given here; begin again with an empty one")
     expires, of_query, after = cast("tuple[int, str, list[Key]]", orjson.loads(said))
     if of_query != query:
-        raise InvalidCursor(detail="The cursor belongs to a query with another filter or order")
+        raise InvalidCursor(
+            detail="The cursor belongs to a query with another filter or order; begin again with an empty one"
+        )
     if now.timestamp() >= expires:
         raise ExpiredCursor(detail="The cursor has expired; begin again with an empty one")
     return Position(of_query, tuple(after))
@@ -73,10 +75,10 @@ def _parts(cursor: str) -> tuple[bytes, bytes]:
     try:
         parts = _data(said), _data(signature)
     except (NotBase64, ValueError) as exc:
-        raise InvalidCursor(detail="The cursor is none that was given here") from exc
+        raise InvalidCursor(detail="The cursor is none that was given here; begin again with an empty one") from exc
     # Base64 reads several texts as the same bytes; only the one that was given is good.
     if len(cursor) > LONGEST_CURSOR or f"{_text(parts[0])}.{_text(parts[1])}" != cursor:
-        raise InvalidCursor(detail="The cursor is none that was given here")
+        raise InvalidCursor(detail="The cursor is none that was given here; begin again with an empty one")
     return parts
 
 

@@ -89,7 +89,10 @@ class NotFound(NotFoundException):
     """
 
     def __init__(self) -> None:
-        super().__init__(detail="No such resource")
+        super().__init__(
+            detail="No such resource: it was deleted, or never was here. "
+            "Let the provider look for it anew (by userName or displayName), and create it where it is missing"
+        )
 
 
 class NoSuchAddress(NotFoundException):
@@ -128,7 +131,10 @@ class NobodysToken(NotFoundException):
     """
 
     def __init__(self) -> None:
-        super().__init__(detail="/Me is the owner of the token, and nobody owns this one: it belongs to the tenant")
+        super().__init__(
+            detail="/Me is the owner of the token, and nobody owns this one: it belongs to the tenant. "
+            "Ask for /Users and an id, or use a token that somebody owns"
+        )
 
 
 class MethodNotAllowed(SCIMException):
@@ -139,7 +145,7 @@ class MethodNotAllowed(SCIMException):
 
     def __init__(self, allow: tuple[str, ...]) -> None:
         self.allow = allow
-        super().__init__()
+        super().__init__(detail=f"{self._default_detail}; it takes {', '.join(allow)}")
 
 
 class Uniqueness(UniquenessException):
@@ -147,7 +153,9 @@ class Uniqueness(UniquenessException):
 
     def __init__(self, attribute: str) -> None:
         super().__init__(
-            attribute=attribute, detail=f"{attribute} is already in use here, perhaps by something inactive"
+            attribute=attribute,
+            detail=f"{attribute} is already in use here: look for it with a filter and "
+            "change that one, or choose another",
         )
 
 
@@ -170,7 +178,7 @@ class PayloadTooLarge(PayloadTooLargeException):
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        super().__init__(detail=f"The body is larger than {limit} bytes")
+        super().__init__(detail=f"The body is larger than {limit} bytes: send less at a time, in several requests")
 
 
 class TooManyOperations(PayloadTooLargeException):
@@ -178,7 +186,7 @@ class TooManyOperations(PayloadTooLargeException):
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        super().__init__(detail=f"The request has more than {limit} operations")
+        super().__init__(detail=f"The request has more than {limit} operations: send them in several requests")
 
 
 class UnknownAttribute(InvalidFilter):
@@ -207,7 +215,10 @@ class InternalError(SCIMException):
     """We failed. What happened is in the log, never in the answer."""
 
     status = 500
-    _default_detail = "Something went wrong on our side; the request was not carried out"
+    _default_detail = (
+        "Something went wrong on our side, and the request was not carried out. "
+        "Try again; if that is no help, tell the vendor's support this request's id"
+    )
 
 
 def error_body(exception: SCIMException, request_id: str | None = None) -> bytes:

@@ -285,7 +285,7 @@ def _check_repeats(patch: _Patch, attribute: Attribute, value: object) -> None:
     if value is None:
         return
     if attribute.name != "id" or value != patch.group_id:
-        raise Mutability(attribute=attribute.name, detail=f"{attribute.name}: it is read-only")
+        raise Mutability(attribute=attribute.name, detail=f"{attribute.name}: it is read-only; leave it out")
     patch.reading.note(Habit.OWN_ID)
 
 
@@ -313,7 +313,7 @@ def _read_parsed(patch: _Patch, operation: dict[str, object], text: str) -> None
         patch.reading.meet_unknown(text)
         return
     if attribute.read_only:
-        raise Mutability(attribute=attribute.name, detail=f"{attribute.name}: it is read-only")
+        raise Mutability(attribute=attribute.name, detail=f"{attribute.name}: it is read-only; leave it out")
     selection = None
     if path.value_filter is not None:
         selection = read_selection(AttrPath(attribute.name), path.value_filter, GROUPS)
@@ -332,7 +332,7 @@ def _read_attribute(patch: _Patch, operation: dict[str, object], attribute: Attr
     """An operation on the whole of an attribute."""
     op, value = str(operation["op"]), operation.get("value")
     if attribute.read_only:
-        raise Mutability(attribute=attribute.name, detail=f"{attribute.name}: it is read-only")
+        raise Mutability(attribute=attribute.name, detail=f"{attribute.name}: it is read-only; leave it out")
     if op == "remove":
         check_assigned(attribute, None)
     else:

@@ -33,7 +33,7 @@ def read_json(body: bytes, *, limit: int = 1_048_576, depth: int = 32) -> dict[s
     if len(body) > limit:
         raise PayloadTooLarge(limit)
     if not body or body.isspace():
-        raise InvalidSyntax(detail="The body is empty")
+        raise InvalidSyntax(detail="The body is empty; send the resource as JSON")
     if body.startswith(_BYTE_ORDER_MARK):
         raise InvalidSyntax(detail="The body begins with a byte order mark; send plain UTF-8")
     if body.count(b"{") + body.count(b"[") > depth:

@@ -173,7 +173,10 @@ def check_limits(document: Mapping[str, object]) -> None:
     _gather(document, texts)
     together = "".join(texts)
     if len(together) > LARGEST_DOCUMENT:
-        raise InvalidValue(detail=f"The resource would be larger than {LARGEST_DOCUMENT} characters")
+        raise InvalidValue(
+            detail=f"The resource would be larger than {LARGEST_DOCUMENT} characters; leave some attributes out "
+            "of the provider's mapping"
+        )
     # Nearly every document ends here; only one that will be refused, or holds a long text, is walked by name.
     if unholdable(together) or any(len(text) > SHORTEST_LIMIT for text in texts):
         _check_each(document, "")
@@ -189,7 +192,7 @@ def _gather(value: object, texts: list[str]) -> None:
     elif isinstance(value, list):
         entries = cast("list[object]", value)
         if len(entries) > MOST_ENTRIES:
-            raise InvalidValue(detail=f"An attribute would have more than {MOST_ENTRIES} entries")
+            raise InvalidValue(detail=f"An attribute would have more than {MOST_ENTRIES} entries; leave some out")
         for entry in entries:
             _gather(entry, texts)
 

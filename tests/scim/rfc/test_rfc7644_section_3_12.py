@@ -21,6 +21,8 @@ def test_not_found() -> None:
     """A 404 has no keyword; unlike the example's, its detail doesn't repeat the id."""
     assert orjson.loads(error_body(NotFound())) == {
         "schemas": [ERROR],
-        "detail": "No such resource",
+        "detail": "No such resource: it was deleted, or never was here. Let the provider look for it anew (by "
+        "userName or "
+        "displayName), and create it where it is missing",
         "status": "404",
     }

@@ -60,7 +60,12 @@ def answer_exception(request: Request[Any, Any, Any], exception: Exception) -> R
         case HTTPException(status_code=413):
             return answer_refusal(request, PayloadTooLarge(LARGEST_BODY))
         case HTTPException(status_code=status) if status < 500:
-            return answer_refusal(request, InvalidSyntax(detail="The request can't be read"))
+            return answer_refusal(
+                request,
+                InvalidSyntax(
+                    detail="The request can't be read as HTTP says it should be; look at its headers and query"
+                ),
+            )
         case _:
             log_failure(request, status=InternalError.status, error=exception)
             return answer_refusal(request, InternalError())
