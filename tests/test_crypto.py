@@ -3,14 +3,24 @@
 import string
 import zlib
 from hashlib import sha256
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rollcall import logging
-from rollcall.crypto import NOBODY, CannotOpen, Sealer, TokenKind, digest, new_secret_key, new_token, read_token
+from rollcall.crypto import (
+    NOBODY,
+    CallersSeal,
+    CannotOpen,
+    Sealer,
+    TokenKind,
+    digest,
+    new_secret_key,
+    new_token,
+    read_token,
+)
 
 KINDS = st.sampled_from(TokenKind)
 TENANT, TOKEN = UUID("01890000-0000-7000-8000-000000000001"), UUID("01890000-0000-7000-8000-000000000002")
@@ -163,3 +173,31 @@ def test_a_sealer_shows_no_key() -> None:
     """Neither a sealer's own text nor what the settings print has a key in it."""
     key = new_secret_key()
     assert key not in repr(Sealer([key]))
+
+
+def test_a_callers_seal() -> None:
+    """What is sealed for one caller and key opens for them again, and for no other caller, key or altered text."""
+    token, other = (new_token(TokenKind.OPERATOR, NOBODY, uuid4()) for _ in range(2))
+    seal = CallersSeal.of(token, "key")
+    sealed = seal.seal(b"whsec_x")
+    assert CallersSeal.of(token, "key").open(sealed) == b"whsec_x"
+    assert sealed != seal.seal(b"whsec_x")
+    altered = sealed[:-1] + bytes([sealed[-1] ^ 1])
+    for stranger, text in (
+        (CallersSeal.of(other, "key"), sealed),
+        (CallersSeal.of(token, "kez"), sealed),
+        (seal, altered),
+    ):
+        with pytest.raises(CannotOpen):
+            stranger.open(text)
+
+
+def test_fingerprints() -> None:
+    """A fingerprint tells its parts and where each ends, and differs from caller to caller."""
+    token = new_token(TokenKind.OPERATOR, NOBODY, uuid4())
+    seal = CallersSeal.of(token, "key")
+    prints = {seal.fingerprint(*parts) for parts in ((b"ab", b"c"), (b"a", b"bc"), (b"abc",), (b"abc", b""))}
+    assert len(prints) == 4
+    assert seal.fingerprint(b"abc") == CallersSeal.of(token, "key").fingerprint(b"abc")
+    assert seal.fingerprint(b"abc") != CallersSeal.of(token, "kez").fingerprint(b"abc")
+    assert token not in repr(seal)

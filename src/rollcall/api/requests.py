@@ -2,7 +2,7 @@
 
 import re
 from secrets import token_hex
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from litestar import Litestar, Request
@@ -56,7 +56,8 @@ def request_ids(app: ASGIApp, *, https: bool) -> ASGIApp:
                     headers += always
                     if b"no-store" in said or b"private" in said:
                         headers.append(header)
-                message["headers"] = headers
+                # A new message: the framework keeps the one it sent, for the next visitor of a page that it caches.
+                message = cast("Message", {**message, "headers": headers})
             await send(message)
 
         await app(scope, receive, send_with_headers)

@@ -42,10 +42,6 @@ ProfileName = Literal["default", "entra", "okta", "onelogin", "jumpcloud", "stri
 """How a tenant's identity provider is read and answered."""
 
 
-ExternalId = Annotated[
-    str,
-    Field(min_length=1, max_length=tenants.LONGEST_EXTERNAL_ID, description="your own id for the customer; unique"),
-]
 MetadataValue = Annotated[str, Field(max_length=tenants.LONGEST_METADATA_VALUE)]
 
 
@@ -59,9 +55,8 @@ Metadata = Annotated[
     dict[str, MetadataValue],
     AfterValidator(_fitting),
     Field(
-        max_length=tenants.MOST_METADATA,
-        description=f"what you want to remember of the customer, under keys of at most {tenants.LONGEST_METADATA_KEY} "
-        "characters; not for secrets",
+        description=f"what you want to remember of the customer: at most {tenants.MOST_METADATA} keys of at most "
+        f"{tenants.LONGEST_METADATA_KEY} characters; not for secrets",
     ),
 ]
 
@@ -100,7 +95,12 @@ class NewTenant(Body):
     """A customer to take on. Without a role rule it has the roles admin and member, given by hand only."""
 
     slug: str
-    external_id: ExternalId | None = None
+    external_id: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=tenants.LONGEST_EXTERNAL_ID,
+        description="your own id for the customer; no two have the same",
+    )
     metadata: Metadata = Field(default={})
     name: str = Field(min_length=1, max_length=200)
     plan: str
@@ -115,8 +115,13 @@ class NewTenant(Body):
 class TenantChange(Body):
     """What to change of a customer; what is left out stays. ``metadata`` is replaced as a whole."""
 
-    external_id: ExternalId | None = None
-    metadata: Metadata | None = None
+    external_id: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=tenants.LONGEST_EXTERNAL_ID,
+        description="your own id for the customer; no two have the same",
+    )
+    metadata: Metadata | None = Field(default=None, description="all of it: what is left out is taken away")
     name: str | None = Field(default=None, min_length=1, max_length=200)
     plan: str | None = None
     token_issuing: Literal["self_service", "ops"] | None = None
