@@ -10,7 +10,7 @@ from granian import Granian
 from granian.constants import Interfaces, Loops
 from litestar import Litestar
 
-from rollcall import logging, tables
+from rollcall import db, logging, tables
 from rollcall.app import create_app
 from rollcall.cli.running import give_up, settings_or_give_up
 from rollcall.settings import read_settings
@@ -117,7 +117,10 @@ def relay() -> None:
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        await run_relay(settings, stop)
+        try:
+            await run_relay(settings, stop)
+        except db.RoleUnbound as unfit:
+            give_up(str(unfit))
 
     asyncio.run(run())
 
