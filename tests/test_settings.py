@@ -5,6 +5,7 @@ import os
 import re
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -197,8 +198,8 @@ def test_from_a_file(environment: pytest.MonkeyPatch, tmp_path: Path, name: str)
     (tmp_path / "secret").write_text(f"{value}\n")
     environment.setenv(f"ROLLCALL_{name}_FILE", str(tmp_path / "secret"))
     environment.delenv(f"ROLLCALL_{name}", raising=False)
-    read = getattr(read_settings(), name.lower())
-    assert (read[0] if isinstance(read, tuple) else read).get_secret_value() == value
+    read: Any = getattr(read_settings(), name.lower())
+    assert (read[0] if name == "SECRET_KEYS" else read).get_secret_value() == value
     assert is_secret(Settings.model_fields[name.lower()])
 
     environment.setenv(f"ROLLCALL_{name}", value)

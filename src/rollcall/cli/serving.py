@@ -10,8 +10,9 @@ from granian import Granian
 from granian.constants import Interfaces, Loops
 from litestar import Litestar
 
-from rollcall import db, logging, tables
+from rollcall import db, logging, tables, upgrades
 from rollcall.app import create_app
+from rollcall.cli.answering import show_outlook
 from rollcall.cli.running import give_up, settings_or_give_up
 from rollcall.settings import read_settings
 from rollcall.worker.app import PROMPT, WAITING, make_celery, prepare_processes
@@ -126,9 +127,17 @@ def relay() -> None:
 
 
 @click.command()
-def migrate() -> None:
-    """Bring the database to the present tables, and the running role to its rights."""
+@click.option("--check", is_flag=True, help="Say what an upgrade will meet, and change nothing.")
+@click.option("--json", "as_json", is_flag=True, help="With --check: print JSON, for programs.")
+def migrate(check: bool, as_json: bool) -> None:
+    """Bring the database to the present tables, and the running role to its rights.
+
+    With --check the exit code is 0 when there is nothing to do, 3 when there are revisions to come and nothing is in
+    their way, and 1 when they would be refused.
+    """
     settings = settings_or_give_up()
+    if check:
+        show_outlook(asyncio.run(upgrades.examine(settings)), as_json=as_json)
     try:
         asyncio.run(tables.migrate(settings))
     except tables.MigrationRefused as refusal:

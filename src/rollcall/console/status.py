@@ -107,6 +107,9 @@ def database_part(found: Health) -> Part:
         case Standing.BEHIND:
             said = "PostgreSQL answers, but its tables are not the ones this version needs. Bring them up to date:"
             return Part("Database", Tone.BAD, "Migrations behind", said, "rollcall migrate")
+        case Standing.EDITED:
+            said = "The tables were made by an unreleased version of Rollcall, and can't be brought up to date:"
+            return Part("Database", Tone.BAD, "Unreleased", said, "rollcall migrate --check")
         case Standing.AWAY:
             said = (
                 "PostgreSQL does not answer, so every request is refused. Nothing that was answered is lost. "
