@@ -46,7 +46,7 @@ def create_app(settings: Settings) -> Litestar:
         app.state.relying_party = relying_party(settings)
         app.state.own_party = own_party(settings)
         app.state.attempts = Attempts()
-        app.state.trusted_proxies = TrustedProxies(settings.trusted_proxies)
+        app.state.trusted_proxies = TrustedProxies(settings.trusted_proxies, redis)
         app.state.door = Door(database, RateLimiter(redis), traces, f"{settings.public_url}/scim/v2")
         try:
             yield

@@ -149,8 +149,8 @@ SELECT rolname FROM pg_roles WHERE rolname = current_user AND (
 """The running role, if it sees every tenant or could."""
 
 
-async def connect(settings: Settings) -> Database:
-    """Open both ways to the database as the running role.
+async def connect(settings: Settings, *, whoever: bool = False) -> Database:
+    """Open both ways to the database as the running role, or for a look around as *whoever* the settings name.
 
     Raises:
         OSError, asyncpg.PostgresError: the server can't be reached or refuses the role.
@@ -162,7 +162,7 @@ async def connect(settings: Settings) -> Database:
     )
     pool = HotPool(url, settings.database_pool_size)
     async with pool.acquire() as connection:  # whoever connects learns at once whether it is possible
-        unbound = await connection.fetchval(_UNBOUND)
+        unbound = None if whoever else await connection.fetchval(_UNBOUND)
     if unbound:
         await pool.close()
         raise RoleUnbound(unbound)

@@ -37,7 +37,7 @@ def called(*forwarded: str, peer: str | None = PROXY) -> dict[str, Any]:
 )
 def test_source(scope: dict[str, Any], source: str | None) -> None:
     """A trusted proxy's own word counts, which is the last; what stands before it the caller may have made up."""
-    assert source_of(scope, {PROXY}) == source
+    assert source_of(scope, TrustedProxies((ip_network(PROXY),))) == source
 
 
 @pytest.mark.parametrize(
@@ -87,5 +87,5 @@ def test_chain(forwarded: tuple[str, ...], source: str) -> None:
 
 def test_origin() -> None:
     """An origin says what the audit keeps: the request's id, method, a path of bounded length, and the source."""
-    said = origin_of(called("192.0.2.1"), {PROXY})
+    said = origin_of(called("192.0.2.1"), TrustedProxies((ip_network(PROXY),)))
     assert (said.request_id, said.method, said.source, len(said.path or "")) == ("r", "GET", "192.0.2.1", 500)

@@ -56,11 +56,8 @@ TO_DO = 3
 
 
 def exit_code(checks: Iterable[Check]) -> int:
-    """The worst decides: 1 if anything failed, 3 if there is anything to do, 0 if all is well.
-
-    What can't be told is as bad as what it hangs on, which says so itself.
-    """
+    """The worst decides: 1 if anything failed, 3 if there is anything to do or to find out, 0 if all is well."""
     states = {check.state for check in checks}
     if State.FAILED in states:
         return FAILED
-    return TO_DO if State.WARNING in states else 0
+    return TO_DO if states - {State.OK} else 0

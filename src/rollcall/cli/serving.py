@@ -16,6 +16,7 @@ from rollcall.cli.answering import show_outlook
 from rollcall.cli.running import give_up, settings_or_give_up
 from rollcall.settings import read_settings
 from rollcall.worker.app import PROMPT, WAITING, make_celery, prepare_processes
+from rollcall.worker.heartbeats import say_that_worker_lives, scheduler_that_says_it_lives
 from rollcall.worker.relay import relay as run_relay
 
 
@@ -78,6 +79,7 @@ def worker(queues: frozenset[str], concurrency: int | None) -> None:
     settings = settings_or_give_up()
     threads = bool(queues & {*WAITING})
     prepare_processes(settings, forking=not threads)
+    say_that_worker_lives(settings, queues)
     app = make_celery(settings)
     app.set_default()
     app.worker_main(
@@ -106,7 +108,9 @@ def beat(schedule: Path) -> None:
     """Run Celery's beat: one for an installation."""
     settings = settings_or_give_up()
     prepare_processes(settings)
-    make_celery(settings).Beat(schedule=str(schedule), pidfile=None, loglevel=settings.log_level).run()
+    celery = make_celery(settings)
+    scheduler = scheduler_that_says_it_lives(settings)
+    celery.Beat(schedule=str(schedule), scheduler=scheduler, pidfile=None, loglevel=settings.log_level).run()
 
 
 @click.command()
