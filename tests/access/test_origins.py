@@ -1,11 +1,17 @@
 """Where a call came from: whom a proxy is believed to speak for."""
 
+import asyncio
 from ipaddress import ip_network
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
+from structlog.testing import capture_logs
 
-from rollcall.access.origins import REMEMBERED, TrustedProxies, origin_of, source_of
+from rollcall import broker
+from rollcall.access.origins import NOTED_SECONDS, REMEMBERED, TrustedProxies, origin_of, source_of
+from rollcall.broker import UNBELIEVED
+from rollcall.settings import Settings
 
 PROXY = "10.0.0.1"
 
@@ -89,3 +95,34 @@ def test_origin() -> None:
     """An origin says what the audit keeps: the request's id, method, a path of bounded length, and the source."""
     said = origin_of(called("192.0.2.1"), TrustedProxies((ip_network(PROXY),)))
     assert (said.request_id, said.method, said.source, len(said.path or "")) == ("r", "GET", "192.0.2.1", 500)
+
+
+async def test_a_proxy_that_nobody_listed(settings: Settings) -> None:
+    """A neighbour that speaks for others is logged once and noted once a minute; who does so from outside is not."""
+    redis = broker.connect(settings)
+    await redis.delete(UNBELIEVED)
+    doubted = TrustedProxies((ip_network(PROXY),), redis)
+    with capture_logs() as logged:
+        assert source_of(called("192.0.2.1", peer="8.8.8.8"), doubted) == "8.8.8.8"
+        assert source_of(called(peer="10.0.0.8"), doubted) == "10.0.0.8"
+        await asyncio.sleep(0.2)
+        assert (logged, await redis.get(UNBELIEVED)) == ([], None)
+        for _ in range(3):
+            assert source_of(called("192.0.2.1", peer="10.0.0.9"), doubted) == "10.0.0.9"
+        async with asyncio.timeout(5):
+            while await redis.get(UNBELIEVED) is None:
+                await asyncio.sleep(0.01)
+    assert [(each["peer"], each["log_level"]) for each in logged] == [("10.0.0.9", "warning")]
+    assert await redis.get(UNBELIEVED) == b"10.0.0.9"
+    assert 0 < await redis.ttl(UNBELIEVED) <= NOTED_SECONDS
+    await redis.delete(UNBELIEVED)
+    await redis.aclose()
+
+
+async def test_a_note_that_can_not_be_made(settings: Settings) -> None:
+    """A broker that is away makes no call fail, and holds none up."""
+    nowhere = settings.model_copy(update={"redis_url": SecretStr("redis://127.0.0.1:1/0")})
+    redis = broker.connect(nowhere)
+    assert source_of(called("192.0.2.1", peer="10.0.0.9"), TrustedProxies((), redis)) == "10.0.0.9"
+    await asyncio.sleep(0.2)
+    await redis.aclose()

@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from architecture.databases import scratch
-from checks.conftest import EVERYBODY, Installation
+from installations import EVERYBODY, Installation
 from rollcall import catalogue, tables
 from rollcall.broker import BEAT, DELIVERY, DELIVERY_SLOW, QUEUES, RELAY, UNBELIEVED
 from rollcall.checks import database, everything
