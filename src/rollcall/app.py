@@ -11,6 +11,7 @@ from rollcall.access.attempts import Attempts
 from rollcall.access.authenticators import own_party, relying_party
 from rollcall.access.gate import Door
 from rollcall.access.limits import RateLimiter
+from rollcall.access.origins import TrustedProxies
 from rollcall.access.traces import Traces
 from rollcall.api import errors, oauth_errors
 from rollcall.api.docs import openapi_config, openapi_document
@@ -45,7 +46,7 @@ def create_app(settings: Settings) -> Litestar:
         app.state.relying_party = relying_party(settings)
         app.state.own_party = own_party(settings)
         app.state.attempts = Attempts()
-        app.state.trusted_proxies = frozenset(settings.trusted_proxies)
+        app.state.trusted_proxies = TrustedProxies(settings.trusted_proxies, redis)
         app.state.door = Door(database, RateLimiter(redis), traces, f"{settings.public_url}/scim/v2")
         try:
             yield

@@ -33,12 +33,12 @@ DatabaseError = (asyncpg.PostgresError, asyncpg.InterfaceError)
 """What the hot paths' driver raises when the server is away or refuses."""
 
 
-_errors = cast("Any", asyncpg)
+_driver = cast("Any", asyncpg)
 Overtaken: tuple[type[Exception], ...] = (
-    _errors.DeadlockDetectedError,
-    _errors.SerializationError,
-    _errors.UniqueViolationError,
-    _errors.ForeignKeyViolationError,
+    _driver.DeadlockDetectedError,
+    _driver.SerializationError,
+    _driver.UniqueViolationError,
+    _driver.ForeignKeyViolationError,
 )
 """Somebody else was quicker, and nothing was done: whoever looks again sees what they did."""
 
@@ -66,6 +66,16 @@ def is_away(exception: BaseException) -> bool:
     if isinstance(exception, _errors.InterfaceError):
         return "closed" in str(exception)
     return _AWAY.fullmatch(str(getattr(exception, "sqlstate", ""))) is not None
+
+
+class RoleUnbound(Exception):
+    """The running role is one that row-level security does not bind, so no tenant would be safe from another."""
+
+    def __init__(self, role: str) -> None:
+        super().__init__(
+            f'the running role "{role}" is a superuser, bypasses row-level security or owns the tables: let '
+            "ROLLCALL_DATABASE_URL name a role made by CREATE ROLE … LOGIN and nothing more, and run 'rollcall migrate'"
+        )
 
 
 class Row(Protocol):
@@ -135,15 +145,23 @@ LONGEST_STATEMENT = 120.0
 
 
 def alchemy_config(url: str, *, pool_size: int = 4, longest_statement: float | None = None) -> SQLAlchemyAsyncConfig:
-    """advanced-alchemy's configuration for *url* (``postgresql://…``)."""
+    """advanced-alchemy's configuration for *url* (``postgresql://…``).
+
+    The driver reads the address itself, as it does for the hot paths: SQLAlchemy would take ``sslmode`` for something
+    else.
+    """
+
+    async def connect(**_: object) -> Any:
+        return await _driver.connect(url, command_timeout=longest_statement)
+
     return SQLAlchemyAsyncConfig(
-        connection_string=url.replace("postgresql://", "postgresql+asyncpg://", 1),
+        connection_string="postgresql+asyncpg://",
         engine_config=EngineConfig(
             pool_size=pool_size,
             max_overflow=pool_size,
             pool_pre_ping=True,
             hide_parameters=True,
-            connect_args={"command_timeout": longest_statement},
+            connect_args={"async_creator_fn": connect},
         ),
         session_config=AsyncSessionConfig(expire_on_commit=False),
         alembic_config=AlembicAsyncConfig(
@@ -152,18 +170,30 @@ def alchemy_config(url: str, *, pool_size: int = 4, longest_statement: float | N
     )
 
 
-async def connect(settings: Settings) -> Database:
-    """Open both ways to the database as the running role.
+_UNBOUND = """
+SELECT rolname FROM pg_roles WHERE rolname = current_user AND (
+    rolsuper OR rolbypassrls
+    OR EXISTS (SELECT FROM pg_class c WHERE c.oid = to_regclass('users') AND pg_has_role(c.relowner, 'MEMBER')))
+"""
+"""The running role, if it sees every tenant or could."""
+
+
+async def connect(settings: Settings, *, whoever: bool = False) -> Database:
+    """Open both ways to the database as the running role, or for a look around as *whoever* the settings name.
 
     Raises:
         OSError, asyncpg.PostgresError: the server can't be reached or refuses the role.
+        RoleUnbound: the role is none that keeps tenants apart.
     """
     url = settings.database_url.get_secret_value()
     config = alchemy_config(
         url, pool_size=max(2, settings.database_pool_size // 2), longest_statement=LONGEST_STATEMENT
     )
     pool = HotPool(url, settings.database_pool_size)
-    async with pool.acquire():
-        pass  # whoever connects learns at once whether it is possible
+    async with pool.acquire() as connection:  # whoever connects learns at once whether it is possible
+        unbound = None if whoever else await connection.fetchval(_UNBOUND)
+    if unbound:
+        await pool.close()
+        raise RoleUnbound(unbound)
     engine = config.get_engine()
     return Database(engine, async_sessionmaker(engine, expire_on_commit=False), cast("Pool", pool))

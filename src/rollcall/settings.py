@@ -1,38 +1,112 @@
 """What an operator can set: read once at the edge, from the environment."""
 
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, cast
+from urllib.parse import SplitResult, urlsplit
 
 from cryptography.fernet import Fernet
-from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator
+
+from rollcall import environment
+from rollcall.environment import Found, Problem, SettingsInvalid, Unknown
+
+PREFIX = "ROLLCALL_"
+
+NOT_SETTINGS = ("ROLLCALL_URL", "ROLLCALL_KEY")
+"""Variables with our prefix that examples and scripts use; nothing here reads them."""
+
+ENVIRONMENTS = ("production", "development")
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+Network = IPv4Network | IPv6Network
 
 
-class Settings(BaseSettings):
+def _listed(value: object) -> object:
+    """A text as the list it is: separated by commas, or JSON."""
+    if isinstance(value, SecretStr):
+        value = value.get_secret_value()
+    if not isinstance(value, str):
+        return value
+    if not value.lstrip().startswith("["):
+        return tuple(part for each in value.replace("\n", ",").split(",") if (part := each.strip()))
+    try:
+        parts = json.loads(value)
+    except ValueError:
+        parts = [None]
+    if not all(isinstance(part, str) for part in parts):
+        msg = "begins like a list in JSON and is none: separate the parts by commas, without brackets"
+        raise ValueError(msg)
+    return tuple(parts)
+
+
+def _one_of(*names: str) -> BeforeValidator:
+    """One of these *names*, however it is capitalised."""
+    spelt = {name.lower(): name for name in names}
+
+    def check(value: object) -> object:
+        if str(value).lower() not in spelt:
+            msg = f"must be {', '.join(names[:-1])} or {names[-1]}"
+            raise ValueError(msg)
+        return spelt[str(value).lower()]
+
+    return BeforeValidator(check)
+
+
+def _network(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return ip_network(value)
+    except ValueError:
+        pass
+    try:
+        meant = ip_network(value, strict=False)
+    except ValueError:
+        msg = f"holds “{value}”, which is no address and no network: write 10.0.0.1, 10.0.0.0/8 or 2001:db8::/32"
+    else:
+        msg = f"holds “{value}”, an address with the mask of a network: write {meant}, or {value.partition('/')[0]}"
+    raise ValueError(msg)
+
+
+def _networks(value: object) -> object:
+    return tuple(map(_network, cast("tuple[object, ...]", value))) if isinstance(value, tuple) else value
+
+
+class Settings(BaseModel):
     """Rollcall's settings; each is an environment variable with the prefix ``ROLLCALL_``."""
 
-    model_config = SettingsConfigDict(env_prefix="ROLLCALL_", frozen=True, extra="ignore", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True)
 
-    database_url: SecretStr
+    database_url: SecretStr = Field(
+        title="the address of a PostgreSQL, such as postgresql://user:password@host:5432/rollcall"
+    )
     """PostgreSQL as the running role: it neither owns the tables nor bypasses row-level security."""
 
     migration_database_url: SecretStr | None = None
     """PostgreSQL as the role that owns the tables; only ``rollcall migrate`` and ``rollcall up`` use it."""
 
-    redis_url: SecretStr
+    redis_url: SecretStr = Field(title="the address of a Redis or Valkey, such as redis://host:6379/0")
     """Redis or Valkey: Celery's broker and the shared part of rate limits."""
 
-    secret_keys: Annotated[tuple[SecretStr, ...], NoDecode, Field(min_length=1)]
+    secret_keys: Annotated[tuple[SecretStr, ...], BeforeValidator(_listed)] = Field(
+        min_length=1, title="a key that 'rollcall secret' prints; keep it as you keep a password"
+    )
     """Fernet keys, comma separated, that seal what has to be stored and read again; the first seals, all open."""
 
     public_url: str = "http://127.0.0.1:8000"
-    """The address customers reach this installation at; it stands in every ``meta.location``."""
+    """The address customers reach this installation at: it stands in every ``meta.location``; with ``https`` the
+    console's cookies are secure."""
 
-    environment: str = Field(default="production", pattern="^(production|development)$")
+    environment: Annotated[str, _one_of(*ENVIRONMENTS)] = "production"
     """``development`` logs for people, ``production`` logs JSON."""
 
-    log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
-    """The least severe level that is logged."""
+    log_level: Annotated[str, _one_of(*LOG_LEVELS)] = "INFO"
+    """The least severe level that is logged: ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``."""
 
     database_pool_size: int = Field(default=8, ge=1, le=100)
     """Connections a web process may have for its hot paths; half of them do, unless some are held up. Management work
@@ -50,8 +124,8 @@ class Settings(BaseSettings):
     allow_private_destinations: bool = False
     """For development: destinations may be plain ``http://`` and inside one's own network."""
 
-    trusted_proxies: tuple[str, ...] = ()
-    """Addresses of reverse proxies whose ``X-Forwarded-For`` is believed."""
+    trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_networks), BeforeValidator(_listed)] = ()
+    """Addresses and networks of reverse proxies, comma separated, whose ``X-Forwarded-For`` is believed."""
 
     passkey_rp_id: str | None = None
     """The domain that passkeys are bound to, and can't be moved from; the host of the public address if not set."""
@@ -59,29 +133,37 @@ class Settings(BaseSettings):
     passkey_rp_name: str = Field(default="Rollcall", min_length=1)
     """What a person reads when their device asks whether to make a passkey: the product's name."""
 
-    passkey_origins: tuple[str, ...] = ()
-    """A JSON list of the addresses whose pages may use passkeys; the public address if not set."""
+    passkey_origins: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
+    """Addresses, comma separated, of the pages that may use passkeys; the public address if not set."""
 
     @field_validator("database_url", "migration_database_url", mode="before")
     @classmethod
     def _plain_postgresql(cls, value: object) -> object:
         """Accept what people paste: driver suffixes and the ``postgres`` scheme are Rollcall's business."""
-        if not isinstance(value, str):
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if not isinstance(text, str):
             return value
-        scheme, separator, rest = value.partition("://")
+        scheme, separator, rest = text.partition("://")
         if not separator or scheme.split("+")[0] not in {"postgres", "postgresql"}:
-            msg = "a PostgreSQL address is needed: postgresql://user:password@host:port/database"
+            msg = "is no PostgreSQL address: write postgresql://user:password@host:port/database"
             raise ValueError(msg)
+        _address(f"postgresql://{rest}")
         return f"postgresql://{rest}"
 
-    @field_validator("secret_keys", mode="before")
+    @field_validator("redis_url", mode="before")
     @classmethod
-    def _separated_by_commas(cls, value: object) -> object:
-        if isinstance(value, SecretStr):
-            value = value.get_secret_value()
-        if not isinstance(value, str):
+    def _redis(cls, value: object) -> object:
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if not isinstance(text, str):
             return value
-        return tuple(key for part in value.split(",") if (key := part.strip()))
+        if not text.startswith(("redis://", "rediss://", "unix://")):
+            msg = "is no Redis address: write redis://user:password@host:port/0 (rediss:// for TLS)"
+            raise ValueError(msg)
+        number = _address(text).path.strip("/")
+        if not text.startswith("unix:") and number and not number.isdecimal():
+            msg = "must end in the number of a database, as in redis://host:6379/0"
+            raise ValueError(msg)
+        return text
 
     @field_validator("secret_keys")
     @classmethod
@@ -90,17 +172,62 @@ class Settings(BaseSettings):
             try:
                 Fernet(key.get_secret_value())
             except ValueError:
-                msg = f"number {position} is no Fernet key (32 bytes in URL-safe base 64)"
+                msg = (
+                    f"holds no key at number {position} (a Fernet key is 32 bytes in URL-safe base 64): "
+                    "'rollcall secret' prints a fresh one, keep it as you keep a password"
+                )
                 raise ValueError(msg) from None
         return keys
 
     @field_validator("public_url")
     @classmethod
     def _no_trailing_slash(cls, value: str) -> str:
-        if not value.startswith(("http://", "https://")):
-            msg = "the public address starts with https:// (or http:// while developing)"
+        if not value.startswith(("http://", "https://")) or not _address(value).hostname:
+            msg = "must start with https:// (or http:// while developing) and a host"
             raise ValueError(msg)
         return value.rstrip("/")
+
+    @field_validator("passkey_rp_id")
+    @classmethod
+    def _domain(cls, value: str | None) -> str | None:
+        if value is not None and (":" in value or "/" in value):
+            msg = "must be a domain alone, such as example.com, without https:// and port"
+            raise ValueError(msg)
+        return value
+
+    @field_validator("passkey_origins")
+    @classmethod
+    def _origins(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(_origin, values))
+
+
+def _origin(value: str) -> str:
+    """An address as a browser names the origin of a page; an app on Android is named by its own scheme."""
+    if value.startswith("android:apk-key-hash:"):
+        return value
+    address = _address(value)
+    if address.scheme not in ("http", "https") or not address.hostname or address.path not in ("", "/"):
+        msg = f"holds “{value}”, which is no page's origin: write https://app.example.com, without a path"
+        raise ValueError(msg)
+    return value.rstrip("/")
+
+
+def _address(text: str) -> SplitResult:
+    """The parts of an address, the port among them.
+
+    Raises:
+        ValueError: it has none that could be told apart; the message repeats nothing of it.
+    """
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        msg = (
+            "is no address: its host or its port can't be read; a user or password with one of / ? # [ ] @ : % in it "
+            "has to be percent-encoded (/ is %2F)"
+        )
+        raise ValueError(msg) from None
+    return parts
 
 
 def migrations_folder() -> Path:
@@ -109,10 +236,40 @@ def migrations_folder() -> Path:
     return packaged if packaged.is_dir() else Path(__file__).parents[2] / "migrations"
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the environment says: the settings, unless something is wrong, and whence each of them comes."""
+
+    settings: Settings | None
+    found: Mapping[str, Found]
+    """The text and the source of each setting that has no default here, by the name of its field."""
+    problems: Sequence[Problem]
+    unknown: Sequence[Unknown]
+
+
+def examine_environment(environ: Mapping[str, str] | None = None) -> Reading:
+    """Read the settings, and all that is wrong with them."""
+    given = os.environ if environ is None else environ
+    found, unread = environment.collect(Settings, PREFIX, given)
+    unknown = environment.unknown(Settings, PREFIX, given, NOT_SETTINGS)
+    said = {each.variable.removesuffix("_FILE") for each in unread}
+    settings: Settings | None = None
+    problems = list(unread)
+    try:
+        settings = Settings(**cast("dict[str, Any]", {name: each.text for name, each in found.items()}))
+    except ValidationError as error:
+        explained = environment.explain(error, Settings, PREFIX, found)
+        problems += [each for each in explained if each.variable.removesuffix("_FILE") not in said]
+    return Reading(None if problems else settings, found, problems, unknown)
+
+
 def read_settings() -> Settings:
     """Read the settings from the environment.
 
     Raises:
-        pydantic.ValidationError: one is missing or malformed; the message names it.
+        SettingsInvalid: some are missing or malformed; the message names each of them, and what to do.
     """
-    return Settings()  # pyright: ignore[reportCallIssue]  # the values come from the environment
+    reading = examine_environment()
+    if reading.settings is None:
+        raise SettingsInvalid(reading.problems, reading.unknown)
+    return reading.settings

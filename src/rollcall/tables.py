@@ -11,6 +11,7 @@ from sqlalchemy import Connection as AlchemyConnection
 from sqlalchemy import MetaData
 from sqlalchemy.util import await_only
 
+from rollcall import catalogue
 from rollcall.access import models as access
 from rollcall.access import signing
 from rollcall.crypto import Sealer
@@ -33,7 +34,33 @@ class MigrationRefused(RuntimeError):
 
 def newest_revision() -> str:
     """The revision a current database stands at."""
-    return cast("str", ScriptDirectory(str(migrations_folder())).get_current_head())
+    return cast("str", _script().get_current_head())
+
+
+def revisions_after(stands_at: str | None) -> list[tuple[str, str]]:
+    """The revisions after *stands_at*, the next one first, each with the first line of what it says of itself."""
+    script = _script()
+    return [
+        (each.revision, (each.doc or "").partition("\n")[0].strip())
+        for each in reversed([*script.iterate_revisions("heads", stands_at or "base")])
+    ]
+
+
+def is_known(revision: str) -> bool:
+    """Whether this version has such a revision."""
+    return any(each.revision == revision for each in _script().walk_revisions())
+
+
+def from_the_future(revision: str) -> str:
+    """What to say of a database that stands at a revision which this version does not have, and what to do."""
+    return (
+        f"the database stands at {revision}, which this version of Rollcall does not know: a newer one has migrated "
+        "it; run that one, or bring back a backup from before"
+    )
+
+
+def _script() -> ScriptDirectory:
+    return ScriptDirectory(str(migrations_folder()))
 
 
 def run_script(connection: AlchemyConnection, script: Path) -> None:
@@ -46,17 +73,16 @@ async def migrate(settings: Settings) -> None:
     """Bring the database to the present tables and the running role to its rights. Safe to repeat.
 
     Raises:
-        MigrationRefused: the owner's address is missing, or the roles are not what isolation needs.
+        MigrationRefused: the owner's address is missing, the roles are not what isolation needs, or the tables were
+            made by another version that this one can't go on from.
     """
-    if settings.migration_database_url is None:
-        msg = "set ROLLCALL_MIGRATION_DATABASE_URL to the address of the role that owns the tables"
-        raise MigrationRefused(msg)
-    owner_url = settings.migration_database_url.get_secret_value()
-    runtime = await _user_of(settings.database_url.get_secret_value())
-    owner = await _connect(owner_url)
+    owner_url = owner_address(settings)
+    runtime = await user_of(settings.database_url.get_secret_value())
+    owner = await connect_as_owner(settings)
     try:
         # Whoever migrates at the same moment waits; the lock goes with the connection.
         await owner.execute("SELECT pg_advisory_lock(hashtextextended('rollcall migrate', 0))")
+        await _refuse_strange_tables(owner)
         await _prepare_roles(owner, runtime)
         await asyncio.to_thread(lambda: AlembicCommands(alchemy_config(owner_url)).upgrade())
         await _grant(owner, runtime)
@@ -92,19 +118,93 @@ async def _make_signing_key(settings: Settings) -> None:
         await database.close()
 
 
-async def _connect(url: str) -> Any:
-    return cast("Any", await asyncpg.connect(url))  # pyright: ignore[reportUnknownMemberType]
+def owner_address(settings: Settings) -> str:
+    """The address of the role that owns the tables.
+
+    Raises:
+        MigrationRefused: it is not set.
+    """
+    if settings.migration_database_url is None:
+        msg = "set ROLLCALL_MIGRATION_DATABASE_URL to the address of the role that owns the tables"
+        raise MigrationRefused(msg)
+    return settings.migration_database_url.get_secret_value()
 
 
-async def _user_of(url: str) -> str:
-    connection = await _connect(url)
+async def connect_as_owner(settings: Settings, *, timeout: float | None = None) -> Connection:  # noqa: ASYNC109  # the driver's
+    """A connection as the role that owns the tables, made within *timeout* seconds.
+
+    Raises:
+        MigrationRefused: its address is not set.
+    """
+    return cast("Connection", await _connect(owner_address(settings), timeout))
+
+
+async def standing_revision(owner: Connection) -> str | None:
+    """The revision that a database stands at; None if nothing was migrated in it."""
+    if await owner.fetchval("SELECT to_regclass('alembic_version') IS NULL"):
+        return None
+    return cast("str | None", await owner.fetchval("SELECT version_num FROM alembic_version"))
+
+
+async def _refuse_strange_tables(owner: Connection) -> None:
+    stands_at = await standing_revision(owner)
+    if stands_at is not None and not is_known(stands_at):
+        raise MigrationRefused(from_the_future(stands_at))
+    if stands_at == catalogue.FOUNDATION and (differing := await catalogue.edited(owner)):
+        raise MigrationRefused(catalogue.refusal(differing))
+
+
+async def _connect(url: str, timeout: float | None = None) -> Any:  # noqa: ASYNC109  # the driver's
+    return await cast("Any", asyncpg).connect(url, timeout=timeout or 60)
+
+
+async def user_of(url: str, *, timeout: float | None = None) -> str:  # noqa: ASYNC109  # the driver's
+    """The role that an address leads to, asked within *timeout* seconds."""
+    connection = await _connect(url, timeout)
     try:
         return cast("str", await connection.fetchval("SELECT current_user"))
     finally:
         await connection.close()
 
 
-async def _prepare_roles(owner: Connection, runtime: str) -> None:
+_RIGHT_TO_GRANT = """
+SELECT CASE WHEN EXISTS (SELECT FROM pg_roles WHERE rolname = $1)
+            THEN CASE WHEN pg_has_role($2::name, $1::name, 'MEMBER')
+                        OR pg_has_role($1::name, 'MEMBER WITH ADMIN OPTION')
+                      THEN 'may' ELSE 'may not grant' END
+            WHEN (SELECT rolcreaterole OR rolsuper FROM pg_roles WHERE rolname = current_user) THEN 'may'
+            ELSE 'may not create' END
+"""
+
+
+async def check_roles(owner: Connection, runtime: str) -> None:
+    """Change nothing, and find out whether migrating would be refused because of the roles.
+
+    Raises:
+        MigrationRefused: it would; the message says what to do.
+    """
+    await _check_unbound(owner, runtime)
+    quoted = await owner.fetchval("SELECT quote_ident($1)", runtime)
+    held = 0
+    for role, how in _GRANTS:
+        right = await owner.fetchval(_RIGHT_TO_GRANT, role, runtime)
+        if right == "may not create":
+            raise MigrationRefused(_may_not_make(role))
+        if right == "may not grant":
+            raise MigrationRefused(_may_not_grant(role, quoted, how))
+        held += bool(await owner.fetchval(_HELD, quoted, role))
+    if held == len(_GRANTS):
+        await _check_rights(owner, runtime)
+
+
+def _may_not_make(role: str) -> str:
+    return (
+        f'the owner may not create the role "{role}": have an administrator run '
+        f"CREATE ROLE {role} NOLOGIN; GRANT {role} TO CURRENT_USER WITH ADMIN OPTION;"
+    )
+
+
+async def _check_unbound(owner: Connection, runtime: str) -> None:
     # A member of the owner's role would own the tables too; superusers and the owner itself count as members here.
     unbound = await owner.fetchval(
         "SELECT pg_has_role(rolname, current_user, 'MEMBER') OR rolsuper OR rolbypassrls FROM pg_roles "
@@ -118,6 +218,10 @@ async def _prepare_roles(owner: Connection, runtime: str) -> None:
             "and ROLLCALL_MIGRATION_DATABASE_URL another one"
         )
         raise MigrationRefused(msg)
+
+
+async def _prepare_roles(owner: Connection, runtime: str) -> None:
+    await _check_unbound(owner, runtime)
     for role in (RUNTIME_ROLE, FLEET_ROLE):
         try:
             if not await owner.fetchval("SELECT true FROM pg_roles WHERE rolname = $1", role):
@@ -125,24 +229,26 @@ async def _prepare_roles(owner: Connection, runtime: str) -> None:
         except (asyncpg.DuplicateObjectError, asyncpg.UniqueViolationError):
             pass  # another installation on this server made it a moment ago
         except asyncpg.InsufficientPrivilegeError as error:
-            msg = (
-                f'the owner may not create the role "{role}": have an administrator run '
-                f"CREATE ROLE {role} NOLOGIN; GRANT {role} TO CURRENT_USER WITH ADMIN OPTION;"
-            )
-            raise MigrationRefused(msg) from error
+            raise MigrationRefused(_may_not_make(role)) from error
+
+
+_GRANTS = ((RUNTIME_ROLE, "INHERIT TRUE, SET TRUE"), (FLEET_ROLE, "INHERIT FALSE, SET TRUE"))
+_HELD = "SELECT count(*) FROM pg_auth_members m WHERE m.member = to_regrole($1) AND m.roleid = to_regrole($2)"
+
+
+def _may_not_grant(role: str, quoted: str, how: str) -> str:
+    return f"the owner may not grant a role: have an administrator run GRANT {role} TO {quoted} WITH {how};"
 
 
 async def _grant(owner: Connection, runtime: str) -> None:
     quoted = await owner.fetchval("SELECT quote_ident($1)", runtime)
-    held = "SELECT count(*) FROM pg_auth_members m WHERE m.member = $1::regrole AND m.roleid = $2::regrole"
-    for role, how in ((RUNTIME_ROLE, "INHERIT TRUE, SET TRUE"), (FLEET_ROLE, "INHERIT FALSE, SET TRUE")):
-        if await owner.fetchval(held, quoted, role):
+    for role, how in _GRANTS:
+        if await owner.fetchval(_HELD, quoted, role):
             continue
         try:
             await owner.execute(f"GRANT {role} TO {quoted} WITH {how}")
         except asyncpg.InsufficientPrivilegeError as error:
-            msg = f"the owner may not grant a role: have an administrator run GRANT {role} TO {quoted} WITH {how};"
-            raise MigrationRefused(msg) from error
+            raise MigrationRefused(_may_not_grant(role, quoted, how)) from error
 
 
 async def _check_rights(owner: Connection, runtime: str) -> None:

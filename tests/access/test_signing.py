@@ -173,8 +173,8 @@ async def test_doctor(settings: Settings, tmp_path: Path) -> None:
     well, ill = await asyncio.gather(
         *(asyncio.to_thread(rollcall, each, tmp_path, "doctor") for each in (settings, other))
     )
-    assert "ok    the first of ROLLCALL_SECRET_KEYS opens everything that is stored" in well.stdout
-    assert "NOT OK ROLLCALL_SECRET_KEYS does not open what is stored" in ill.stdout
+    assert "ok       keys: the first of ROLLCALL_SECRET_KEYS opens everything that is stored" in well.stdout
+    assert "failed   keys: ROLLCALL_SECRET_KEYS does not open what is stored" in ill.stdout
     assert ill.returncode == 1
     for key in (*settings.secret_keys, *other.secret_keys):
         assert key.get_secret_value() not in ill.stdout + ill.stderr

@@ -2,53 +2,23 @@
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from advanced_alchemy.alembic.commands import AlembicCommands
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from pydantic import SecretStr
 from sqlalchemy import Connection as AlchemyConnection
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from architecture.databases import owners_url, scratch
 from rollcall import tables
-from rollcall.cli.embedded import OWNER, Engines
+from rollcall.cli.embedded import Engines
 from rollcall.db import alchemy_config
 from rollcall.settings import Settings
 from rows import connected
 
 PARTITION = re.compile(r"audit_(entries|payloads)_(\d{4}_\d{2}|default)")
-
-
-@asynccontextmanager
-async def scratch(engines: Engines, settings: Settings) -> AsyncGenerator[Settings]:
-    """An empty database of its own on the same server."""
-    name = f"scratch_{uuid4().hex[:8]}"
-    assert settings.migration_database_url is not None
-
-    def elsewhere(url: SecretStr) -> SecretStr:
-        return SecretStr(url.get_secret_value().rpartition("/")[0] + f"/{name}")
-
-    async with connected(engines.postgres.superuser_url) as superuser:
-        await superuser.execute(f"CREATE DATABASE {name} OWNER {OWNER} STRATEGY file_copy")
-        try:
-            yield settings.model_copy(
-                update={
-                    "database_url": elsewhere(settings.database_url),
-                    "migration_database_url": elsewhere(settings.migration_database_url),
-                }
-            )
-        finally:
-            await superuser.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def owners_url(settings: Settings) -> str:
-    assert settings.migration_database_url is not None
-    return settings.migration_database_url.get_secret_value()
 
 
 def is_compared(name: str | None, kind: str, _parents: object) -> bool:

@@ -12,15 +12,18 @@ from litestar import Litestar
 from pydantic import SecretStr
 
 from factories import Callers, a_tenant, deactivation, in_process
+from rollcall import broker
 from rollcall.app import create_app
+from rollcall.broker import BEAT, QUEUES, RELAY
+from rollcall.checks.backlog import Progress
 from rollcall.cli.embedded import Engines, prepare, running
-from rollcall.console.status import LATE_SECONDS, Tone, deliveries_part
+from rollcall.console.status import Tone, deliveries_part
 from rollcall.crypto import new_secret_key
 from rollcall.db import Database
 from rollcall.journal import outbox
-from rollcall.journal.outbox import Backlog
 from rollcall.settings import Settings
 from rollcall.work import SYSTEM, Origin, open_fleet
+from rollcall.worker.heartbeats import say_alive
 
 BASE = "http://rollcall.test"
 
@@ -56,6 +59,7 @@ async def test_all_well(settings: Settings) -> None:
     found = parts(page)
     assert found["Database"] == found["Broker"] == "OK"
     assert found["Deliveries"] in {"Nothing waiting", "On their way", "Late"}
+    assert found["Workers"] in {"Running", "Missing"}
     assert f"{settings.public_url}/scim/v2" in page.text
 
 
@@ -77,7 +81,7 @@ async def test_broker_away(settings: Settings) -> None:
         page = await client.get("/console/")
 
     assert page.status_code == 200
-    assert (parts(page)["Database"], parts(page)["Broker"]) == ("OK", "Away")
+    assert (parts(page)["Database"], parts(page)["Broker"], parts(page)["Workers"]) == ("OK", "Away", "Not known")
     assert "something needs a look" in page.text
 
 
@@ -103,11 +107,12 @@ async def test_database_behind_then_away(tmp_path: Path) -> None:
             away, unable = await client.get("/console/"), await client.get("/health/ready")
 
     assert (behind.status_code, unready.status_code) == (503, 503)
-    assert parts(behind) == {"Database": "Migrations behind", "Broker": "OK", "Deliveries": "Not known"}
+    well = {"Broker": "OK", "Workers": "Missing", "Deliveries": "Not known"}
+    assert parts(behind) == {"Database": "Migrations behind", **well}
     assert "rollcall migrate" in behind.text
     assert "rollcall migrate" in unready.json()["checks"]["database"]
     assert (away.status_code, unable.status_code) == (503, 503)
-    assert parts(away) == {"Database": "Away", "Broker": "OK", "Deliveries": "Not known"}
+    assert parts(away) == {"Database": "Away", **well}
     assert "rollcall doctor" in away.text
     assert unable.json()["checks"]["database"] == "away"
 
@@ -139,21 +144,37 @@ async def test_says_no_secret(settings: Settings, http: httpx.AsyncClient) -> No
 
 
 @pytest.mark.parametrize(
-    ("waiting", "state", "tone"),
+    ("found", "state", "tone"),
     [
-        (Backlog(waiting=0, dead=0, oldest_seconds=0), "Nothing waiting", Tone.GOOD),
-        (Backlog(waiting=7, dead=0, oldest_seconds=LATE_SECONDS), "On their way", Tone.GOOD),
-        (Backlog(waiting=7, dead=0, oldest_seconds=LATE_SECONDS + 1), "Late", Tone.NOTICE),
-        (Backlog(waiting=0, dead=3, oldest_seconds=0), "Given up", Tone.NOTICE),
+        (Progress.NOTHING_WAITS, "Nothing waiting", Tone.GOOD),
+        (Progress.ON_ITS_WAY, "On their way", Tone.GOOD),
+        (Progress.LATE, "Late", Tone.NOTICE),
+        (Progress.STUCK, "Late", Tone.NOTICE),
+        (Progress.GIVEN_UP, "Given up", Tone.NOTICE),
         (None, "Not known", Tone.NOTICE),
     ],
 )
-def test_deliveries_in_words(waiting: Backlog | None, state: str, tone: Tone) -> None:
+def test_deliveries_in_words(found: Progress | None, state: str, tone: Tone) -> None:
     """What waits is told by how long it has waited, never by how much it is."""
-    part = deliveries_part(waiting)
+    part = deliveries_part(found)
 
     assert (part.state, part.tone) == (state, tone)
     assert not re.search(r"\d", part.state + part.said)
+
+
+async def test_who_is_running(settings: Settings, engines: Engines) -> None:
+    """With relay, workers and beat alive the page says so, and it names none of them that is missing."""
+    alone = settings.model_copy(update={"redis_url": SecretStr(f"{engines.valkey.url.rpartition('/')[0]}/3")})
+    redis = broker.connect_blocking(alone)
+    say_alive(redis, [RELAY, BEAT, *QUEUES], seconds=60)
+    async with visitor(alone) as client:
+        assert parts(await client.get("/console/"))["Workers"] == "Running"
+    redis.delete(broker.heartbeat(RELAY))
+    async with visitor(alone) as client:
+        page = await client.get("/console/")
+    redis.delete(*map(broker.heartbeat, [BEAT, *QUEUES]))
+    redis.close()
+    assert (page.status_code, parts(page)["Workers"]) == (200, "Missing")
 
 
 async def test_kept_for_a_crowd(app: Litestar, http: httpx.AsyncClient) -> None:

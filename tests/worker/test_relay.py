@@ -13,11 +13,12 @@ from redis.asyncio import Redis
 
 from factories import Callers, Tenant, a_tenant, deactivation
 from rollcall import broker
+from rollcall.broker import REVOCATION
 from rollcall.cli.embedded import Engines
 from rollcall.db import Connection, Database
 from rollcall.settings import Settings
 from rollcall.worker import relay
-from rollcall.worker.app import REVOCATION, make_celery
+from rollcall.worker.app import make_celery
 from rows import connected
 
 LEFT = 5

@@ -30,6 +30,8 @@ def _database(found: Health) -> str:
             return "ok"
         case Standing.BEHIND:
             return f"migrations are at {found.revision}: run 'rollcall migrate'"
+        case Standing.EDITED:
+            return f"made by an unreleased version, whose {found.revision} was another: run 'rollcall migrate --check'"
         case Standing.AWAY:
             return "away"
         case _:

@@ -12,6 +12,7 @@ COMMANDS = {
     "relay": "serving",
     "beat": "serving",
     "migrate": "serving",
+    "config": "config",
     "doctor": "doctor",
     "secret": "secret",
     "signing-keys": "signing",

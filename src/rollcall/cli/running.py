@@ -8,22 +8,19 @@ from typing import Any, NoReturn, TypeVar
 from uuid import uuid4
 
 import click
-from pydantic import ValidationError
+import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from rollcall import db, logging
 from rollcall.crypto import CannotOpen
 from rollcall.db import Database
 from rollcall.errors import Refusal
-from rollcall.settings import Settings, read_settings
+from rollcall.settings import Settings, examine_environment
 from rollcall.work import Actor, ActorKind, Origin
 
 T = TypeVar("T")
 
-_REMEDIES: dict[int | str, str] = {
-    "secret_keys": "; 'rollcall secret' prints a fresh key, keep it as you keep a password"
-}
-"""What to do about a setting, where its name does not say it."""
+log = structlog.get_logger(__name__)
 
 
 def actor() -> Actor:
@@ -47,19 +44,15 @@ def give_up(message: str) -> NoReturn:
 
 
 def settings_or_give_up() -> Settings:
-    """The settings, or a line for each that is missing or malformed."""
-    try:
-        settings = read_settings()
-    except ValidationError as error:
-        lines = [
-            f"ROLLCALL_{'_'.join(map(str, each['loc'])).upper()}: {each['msg']}{_REMEDIES.get(each['loc'][0], '')}"
-            for each in error.errors()
-        ]
-        give_up(
-            "\n".join([*lines, "Set these environment variables, or use 'rollcall up' for everything on one machine."])
-        )
-    logging.configure(environment=settings.environment, level=settings.log_level)
-    return settings
+    """The settings, or a line for each that is missing or malformed; what looks like one and is none is logged."""
+    reading = examine_environment()
+    if reading.settings is None:
+        lines = [*map(str, reading.problems), *map(str, reading.unknown)]
+        give_up("\n".join([*lines, "'rollcall config' shows them all; 'rollcall up' runs everything on one machine."]))
+    logging.configure(environment=reading.settings.environment, level=reading.settings.log_level)
+    for stranger in reading.unknown:
+        log.warning(str(stranger))
+    return reading.settings
 
 
 def run_with_database(command: Callable[[Database], Awaitable[T]], settings: Settings | None = None) -> T:
@@ -77,8 +70,8 @@ def run_with_database(command: Callable[[Database], Awaitable[T]], settings: Set
         return asyncio.run(run())
     except Refusal as refusal:
         give_up(refusal.detail)
-    except CannotOpen as sealed:
-        give_up(str(sealed))
+    except (CannotOpen, db.RoleUnbound) as unfit:
+        give_up(str(unfit))
     except (OSError, SQLAlchemyError, *db.DatabaseError) as error:
         give_up(f"The database can't be used: {logging.masked(str(error))}\nSee 'rollcall doctor'.")
 

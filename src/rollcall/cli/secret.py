@@ -51,14 +51,3 @@ async def reseal(database: Database, sealer: Sealer) -> Counter[Under]:
         async with open_work(database, TenantRef(tenant_id, str(tenant_id)), actor(), origin()) as work:
             stood += await destinations.reseal(work, sealer)
     return stood
-
-
-async def standing(database: Database, sealer: Sealer) -> Counter[Under]:
-    """Under which keys everything stands that is sealed and needed."""
-    async with open_fleet(database, actor(), origin()) as fleet:
-        stood = signing.standing(await signing.every(fleet), sealer, fleet.now)
-        tenants = await destinations.tenants_with_secrets(fleet)
-    for tenant_id in tenants:
-        async with open_work(database, TenantRef(tenant_id, str(tenant_id)), actor(), origin()) as work:
-            stood += await destinations.standing(work, sealer)
-    return stood

@@ -10,11 +10,13 @@ from granian import Granian
 from granian.constants import Interfaces, Loops
 from litestar import Litestar
 
-from rollcall import logging, tables
+from rollcall import db, logging, tables, upgrades
 from rollcall.app import create_app
+from rollcall.cli.answering import show_outlook
 from rollcall.cli.running import give_up, settings_or_give_up
 from rollcall.settings import read_settings
 from rollcall.worker.app import PROMPT, WAITING, make_celery, prepare_processes
+from rollcall.worker.heartbeats import say_that_worker_lives, scheduler_that_says_it_lives
 from rollcall.worker.relay import relay as run_relay
 
 
@@ -77,6 +79,7 @@ def worker(queues: frozenset[str], concurrency: int | None) -> None:
     settings = settings_or_give_up()
     threads = bool(queues & {*WAITING})
     prepare_processes(settings, forking=not threads)
+    say_that_worker_lives(settings, queues)
     app = make_celery(settings)
     app.set_default()
     app.worker_main(
@@ -105,7 +108,9 @@ def beat(schedule: Path) -> None:
     """Run Celery's beat: one for an installation."""
     settings = settings_or_give_up()
     prepare_processes(settings)
-    make_celery(settings).Beat(schedule=str(schedule), pidfile=None, loglevel=settings.log_level).run()
+    celery = make_celery(settings)
+    scheduler = scheduler_that_says_it_lives(settings)
+    celery.Beat(schedule=str(schedule), scheduler=scheduler, pidfile=None, loglevel=settings.log_level).run()
 
 
 @click.command()
@@ -117,15 +122,26 @@ def relay() -> None:
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        await run_relay(settings, stop)
+        try:
+            await run_relay(settings, stop)
+        except db.RoleUnbound as unfit:
+            give_up(str(unfit))
 
     asyncio.run(run())
 
 
 @click.command()
-def migrate() -> None:
-    """Bring the database to the present tables, and the running role to its rights."""
+@click.option("--check", is_flag=True, help="Say what an upgrade will meet, and change nothing.")
+@click.option("--json", "as_json", is_flag=True, help="With --check: print JSON, for programs.")
+def migrate(check: bool, as_json: bool) -> None:
+    """Bring the database to the present tables, and the running role to its rights.
+
+    With --check the exit code is 0 when there is nothing to do, 3 when there are revisions to come and nothing is in
+    their way, and 1 when they would be refused.
+    """
     settings = settings_or_give_up()
+    if check:
+        show_outlook(asyncio.run(upgrades.examine(settings)), as_json=as_json)
     try:
         asyncio.run(tables.migrate(settings))
     except tables.MigrationRefused as refusal:

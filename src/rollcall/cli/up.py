@@ -90,7 +90,9 @@ def _run(  # one parameter for each option
     base_url = os.environ.get("ROLLCALL_PUBLIC_URL", f"http://{host}:{port}").rstrip("/")
     os.environ.update(addresses)
     os.environ["ROLLCALL_PUBLIC_URL"] = base_url
-    os.environ["ROLLCALL_SECRET_KEYS"] = os.environ.get("ROLLCALL_SECRET_KEYS") or secret_key(data_dir / "secret.key")
+    if not os.environ.get("ROLLCALL_SECRET_KEYS_FILE"):
+        own = data_dir / "secret.key"
+        os.environ["ROLLCALL_SECRET_KEYS"] = os.environ.get("ROLLCALL_SECRET_KEYS") or secret_key(own)
     os.environ.setdefault("ROLLCALL_ENVIRONMENT", "development")
     os.environ.setdefault("ROLLCALL_ALLOW_PRIVATE_DESTINATIONS", "true")
     settings = settings_or_give_up()
@@ -117,9 +119,10 @@ def _run(  # one parameter for each option
 @contextmanager
 def _servers(data_dir: Path) -> Generator[tuple[Mapping[str, str], Callable[[], None]]]:
     """The servers' addresses, given or of engines of our own, and what starts one of ours again that has ended."""
-    given = {name: os.environ[name] for name in ADDRESSES if os.environ.get(name)}
-    if given and len(given) < len(ADDRESSES):
-        missing = ", ".join(name for name in ADDRESSES if name not in given)
+    named = {name: each for name in ADDRESSES for each in (name, f"{name}_FILE") if os.environ.get(each)}
+    given = {each: os.environ[each] for each in named.values()}
+    if given and len(named) < len(ADDRESSES):
+        missing = ", ".join(name for name in ADDRESSES if name not in named)
         give_up(f"To use your own servers set {missing} too; to have engines started here, set none of them.")
     if given:
         with lock(data_dir):

@@ -4,6 +4,7 @@ Anybody can open it, so it names no tenant, shows no address but the public one,
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -12,19 +13,17 @@ from typing import Any, assert_never
 from litestar import Request, Response, get
 from sqlalchemy.exc import SQLAlchemyError
 
+from rollcall.checks import processes
+from rollcall.checks.backlog import Progress, look, progress
+from rollcall.checks.everything import of_the_broker
+from rollcall.checks.model import Check, State
 from rollcall.console.pages import page
 from rollcall.db import Database
 from rollcall.journal import health
 from rollcall.journal.health import Health, Standing
-from rollcall.journal.outbox import Backlog, backlog
-from rollcall.work import SYSTEM, Origin, open_fleet
 
 SECONDS_KEPT = 2
 """How long a page is handed out again, so that a crowd at this address asks the database no more than one visitor."""
-
-LATE_SECONDS = 300
-"""A delivery that has waited this long is worth a look; before, it is only on its way."""
-
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -58,10 +57,9 @@ async def status_page(request: AnyRequest) -> Response[str]:
     """What is running, and how to get on; 503 when requests can't be served."""
     state = request.app.state
     found = await health.look(state.database.pool, state.redis, state.revision)
-    waiting = None
-    if found.able:
-        waiting = await _backlog(state.database, request.scope["state"].get("request_id", "none"))
-    parts = [database_part(found), broker_part(found), deliveries_part(waiting)]
+    waiting = await _progress(state.database) if found.able else None
+    running = await of_the_broker(state.redis) if found.broker else None
+    parts = [database_part(found), broker_part(found), workers_part(running), deliveries_part(waiting)]
     return page(
         "status/page.html",
         status_code=200 if found.able else 503,
@@ -72,11 +70,11 @@ async def status_page(request: AnyRequest) -> Response[str]:
     )
 
 
-async def _backlog(database: Database, request_id: str) -> Backlog | None:
-    """What the outbox holds, or ``None`` if it does not say so soon."""
+async def _progress(database: Database) -> Progress | None:
+    """How well things go out, or ``None`` if the database does not say so soon."""
     try:
-        async with asyncio.timeout(2), open_fleet(database, SYSTEM, Origin(request_id)) as fleet:
-            return await backlog(fleet)
+        async with asyncio.timeout(2):
+            return progress(*await look(database))
     except (SQLAlchemyError, OSError, TimeoutError):
         return None
 
@@ -107,6 +105,9 @@ def database_part(found: Health) -> Part:
         case Standing.BEHIND:
             said = "PostgreSQL answers, but its tables are not the ones this version needs. Bring them up to date:"
             return Part("Database", Tone.BAD, "Migrations behind", said, "rollcall migrate")
+        case Standing.EDITED:
+            said = "The tables were made by an unreleased version of Rollcall, and can't be brought up to date:"
+            return Part("Database", Tone.BAD, "Unreleased", said, "rollcall migrate --check")
         case Standing.AWAY:
             said = (
                 "PostgreSQL does not answer, so every request is refused. Nothing that was answered is lost. "
@@ -128,16 +129,32 @@ def broker_part(found: Health) -> Part:
     return Part("Broker", Tone.NOTICE, "Away", said, "rollcall doctor")
 
 
-def deliveries_part(waiting: Backlog | None) -> Part:
-    """What the outbox still holds, without numbers: they would tell strangers how much is going on."""
-    if waiting is None:
-        return Part("Deliveries", Tone.NOTICE, "Not known", "This can be told when the database is well.")
-    if waiting.dead:
-        said = "Some deliveries failed for three days and were given up. See which ones and why:"
-        return Part("Deliveries", Tone.NOTICE, "Given up", said, "rollcall doctor")
-    if waiting.oldest_seconds > LATE_SECONDS:
-        said = "Deliveries have been waiting for more than five minutes. See that the relay and the worker run:"
-        return Part("Deliveries", Tone.NOTICE, "Late", said, "rollcall doctor")
-    if waiting.waiting:
-        return Part("Deliveries", Tone.GOOD, "On their way", "Deliveries are waiting, none for long.")
-    return Part("Deliveries", Tone.GOOD, "Nothing waiting", "Everything that had to go out has gone out.")
+def workers_part(found: Sequence[Check] | None) -> Part:
+    """What runs beside the web processes; unknown while the broker is away."""
+    states = {each.name: each.state for each in found or ()}
+    here = [states.get(name, State.UNKNOWN) for name in (processes.RELAYS, processes.WORKERS, processes.BEATS)]
+    if State.UNKNOWN in here:
+        return Part("Workers", Tone.NOTICE, "Not known", "This can be told when the broker is well.")
+    if all(state is State.OK for state in here):
+        return Part("Workers", Tone.GOOD, "Running", "Relay, workers and beat are running.")
+    said = "A relay, a worker or beat is not running, so something that was promised waits. This says which:"
+    return Part("Workers", Tone.NOTICE, "Missing", said, "rollcall doctor")
+
+
+def deliveries_part(found: Progress | None) -> Part:
+    """What still has to go out, without numbers: they would tell strangers how much is going on."""
+    match found:
+        case None:
+            return Part("Deliveries", Tone.NOTICE, "Not known", "This can be told when the database is well.")
+        case Progress.GIVEN_UP:
+            said = "Something failed for three days and was given up. See what and why:"
+            return Part("Deliveries", Tone.NOTICE, "Given up", said, "rollcall doctor")
+        case Progress.LATE | Progress.STUCK:
+            said = "Deliveries have been waiting for longer than they should. See that the relay and the workers run:"
+            return Part("Deliveries", Tone.NOTICE, "Late", said, "rollcall doctor")
+        case Progress.ON_ITS_WAY:
+            return Part("Deliveries", Tone.GOOD, "On their way", "Deliveries are waiting, none for long.")
+        case Progress.NOTHING_WAITS:
+            return Part("Deliveries", Tone.GOOD, "Nothing waiting", "Everything that had to go out has gone out.")
+        case _:
+            assert_never(found)

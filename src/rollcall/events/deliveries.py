@@ -50,6 +50,16 @@ class Backlog:
     oldest_seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Late:
+    """What is due at destinations that take what they are sent: it waits for us and for nobody else."""
+
+    number: int
+    oldest_seconds: float
+    refusing: int
+    """Destinations with something pending that did not take their last call: those wait for somebody else."""
+
+
 async def page(
     work: Work | Fleet, destination_id: UUID, *, state: State | None, limit: int, cursor: str | None
 ) -> Page[Delivery]:
@@ -140,6 +150,25 @@ async def backlog(fleet: Fleet) -> Backlog:
         )
     ).one()
     return Backlog(pending=row.pending, dead=row.dead, oldest_seconds=float(row.oldest))
+
+
+async def late(fleet: Fleet) -> Late:
+    """Count what is due and waits for us, over all destinations; a departure counts as due since it happened."""
+    row = (
+        await fleet.db.execute(
+            text("""
+                SELECT count(*) FILTER (WHERE d.failures = 0) AS number,
+                       coalesce(extract(epoch FROM clock_timestamp() - min(greatest(v.next_try_at, v.created_at))
+                                FILTER (WHERE d.failures = 0)), 0) AS oldest,
+                       count(DISTINCT d.id) FILTER (WHERE d.failures > 0) AS refusing
+                  FROM deliveries v
+                  JOIN destinations d ON d.tenant_id = v.destination_tenant_id AND d.id = v.destination_id
+                 WHERE v.state = 'pending' AND (v.next_try_at <= clock_timestamp() OR d.failures > 0)
+                   AND d.disabled_at IS NULL AND d.deleted_at IS NULL
+            """)
+        )
+    ).one()
+    return Late(number=row.number, oldest_seconds=float(row.oldest), refusing=row.refusing)
 
 
 async def troubled(fleet: Fleet) -> Sequence[Any]:

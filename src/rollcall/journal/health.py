@@ -3,11 +3,13 @@
 import asyncio
 from dataclasses import dataclass
 from enum import StrEnum
+from weakref import WeakSet
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs]  # it ships no types
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from rollcall import catalogue
 from rollcall.db import Pool
 
 
@@ -17,6 +19,8 @@ class Standing(StrEnum):
     OK = "ok"
     BEHIND = "behind"
     """It answers, and its tables are not the ones that this version needs."""
+    EDITED = "edited"
+    """It was made by a version that this one can't go on from; only an empty database helps."""
     AWAY = "away"
 
 
@@ -49,11 +53,23 @@ async def _ask_database(pool: Pool, newest: str) -> tuple[Standing, str | None]:
     try:
         async with asyncio.timeout(2):
             revision: str | None = await pool.fetchval("SELECT version_num FROM alembic_version")
+            if revision == catalogue.FOUNDATION and not await _as_frozen(pool):
+                return Standing.EDITED, revision
     except asyncpg.UndefinedTableError:
         return Standing.BEHIND, None
     except Exception:  # whatever keeps the database from answering, the answer is the same
         return Standing.AWAY, None
     return (Standing.OK if revision == newest else Standing.BEHIND), revision
+
+
+_looked_into: WeakSet[Pool] = WeakSet()
+"""Ways to databases that were made by the first revision as it is frozen; that does not change."""
+
+
+async def _as_frozen(pool: Pool) -> bool:
+    if pool not in _looked_into and not await catalogue.edited(pool):
+        _looked_into.add(pool)
+    return pool in _looked_into
 
 
 async def _ask_broker(redis: Redis) -> bool:

@@ -7,21 +7,10 @@ from celery import signals  # pyright: ignore[reportMissingTypeStubs]  # it ship
 from kombu.entity import Exchange, Queue
 
 from rollcall import logging
+from rollcall.broker import DELIVERY, DELIVERY_SLOW, HOUSEKEEPING, REVOCATION, SLOW_HEARTBEAT_SECONDS
 from rollcall.settings import Settings
 from rollcall.worker import tasks
 from rollcall.worker.runtime import Runtime
-
-REVOCATION = "revocation"
-"""The queue of what follows a departure; nothing else goes into it."""
-
-HOUSEKEEPING = "housekeeping"
-"""The queue of what the clock asks for."""
-
-DELIVERY = "delivery"
-"""The queue of what destinations are told."""
-
-DELIVERY_SLOW = "delivery-slow"
-"""The queue of destinations whose last calls failed, so that those may be given processes of their own."""
 
 PROMPT = (REVOCATION, HOUSEKEEPING)
 """The queues of a worker whose tasks are soon over."""
@@ -54,6 +43,7 @@ def make_celery(settings: Settings, *, publishing: bool = False) -> Any:
         broker_heartbeat=0,
         task_publish_retry_policy={"max_retries": 1, "interval_start": 0, "interval_step": 0.1},
         timezone="UTC",
+        beat_max_loop_interval=SLOW_HEARTBEAT_SECONDS / 3,
         beat_schedule={
             "keep house": {"task": tasks.KEEP_HOUSE, "schedule": 3600.0, "options": {"queue": HOUSEKEEPING}},
         },

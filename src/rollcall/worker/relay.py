@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from rollcall import broker, db
+from rollcall.broker import DELIVERY, DELIVERY_SLOW, HEARTBEAT_SECONDS, RELAY, REVOCATION
 from rollcall.db import Database
 from rollcall.events import fanout
 from rollcall.events.fanout import LeasedDestination
@@ -25,7 +26,7 @@ from rollcall.journal import outbox
 from rollcall.journal.outbox import Leased
 from rollcall.settings import Settings
 from rollcall.work import SYSTEM, Origin, open_fleet
-from rollcall.worker.app import DELIVERY, DELIVERY_SLOW, REVOCATION, make_celery
+from rollcall.worker.app import make_celery
 from rollcall.worker.tasks import DELIVER, LISTENERS
 
 log = structlog.get_logger(__name__)
@@ -40,8 +41,6 @@ out in the broker would be published again, and whoever left after them would wa
 FAN_OUT_BATCH = 500
 FORGET_TASKS_AFTER = 300.0
 """Seconds after which a task need not begin: others were published since. Clocks may differ by less."""
-HEARTBEAT_KEY = "rollcall:relay"
-HEARTBEAT_SECONDS = 15
 _ORIGIN = Origin(request_id="relay")
 
 
@@ -59,7 +58,7 @@ async def relay(settings: Settings, stop: asyncio.Event) -> None:
                 log.warning("the database is away; waiting for it", error=str(error))
                 handed = 0
             with suppress(RedisError, OSError):
-                await redis.set(HEARTBEAT_KEY, "alive", ex=HEARTBEAT_SECONDS)
+                await redis.set(broker.heartbeat(RELAY), "alive", ex=HEARTBEAT_SECONDS)
             if handed < BATCH:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), settings.outbox_poll_seconds)

@@ -1,0 +1,44 @@
+"""Whether the settings are complete, and fit for production where that is meant."""
+
+from urllib.parse import urlsplit
+
+from rollcall.checks.model import Check, failed, ok, warning
+from rollcall.settings import Reading, Settings
+
+SETTINGS = "settings"
+PUBLIC_URL = "public-url"
+DESTINATIONS = "private-destinations"
+
+
+def readable(reading: Reading) -> list[Check]:
+    """Whether all settings can be read, and none is misspelt."""
+    problems = [failed(SETTINGS, f"{each.variable} can't be used", str(each)) for each in reading.problems]
+    strangers = [warning(SETTINGS, str(each), f"rename or unset {each.variable}") for each in reading.unknown]
+    return problems + strangers or [ok(SETTINGS, "the settings are complete")]
+
+
+def fit(settings: Settings) -> list[Check]:
+    """Whether they are as safe as their environment asks for."""
+    return [_public_url(settings), _private_destinations(settings)]
+
+
+def _public_url(settings: Settings) -> Check:
+    if settings.environment != "production" or urlsplit(settings.public_url).scheme == "https":
+        return ok(PUBLIC_URL, f"customers reach {settings.public_url}")
+    return warning(
+        PUBLIC_URL,
+        f"customers reach {settings.public_url} in production: tokens travel in the clear, and cookies are not secure",
+        "put a proxy with TLS before it and set ROLLCALL_PUBLIC_URL to its https:// address",
+    )
+
+
+def _private_destinations(settings: Settings) -> Check:
+    if not settings.allow_private_destinations:
+        return ok(DESTINATIONS, "destinations are outside the own network, and encrypted")
+    if settings.environment != "production":
+        return ok(DESTINATIONS, "destinations may be inside the own network, as is usual while developing")
+    return failed(
+        DESTINATIONS,
+        "in production whoever may register a destination can have Rollcall call into the own network",
+        "unset ROLLCALL_ALLOW_PRIVATE_DESTINATIONS",
+    )

@@ -1,0 +1,115 @@
+"""What an upgrade of a database will meet, found out without changing anything."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from rollcall import catalogue, logging, tables
+from rollcall.checks.model import Check, failed, ok, warning
+from rollcall.db import Connection, DatabaseError
+from rollcall.settings import Settings
+
+CONNECT_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A revision that is still to come, and the first line of what it says of itself."""
+
+    id: str
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """Where a database stands, what is to come, and what stands in the way."""
+
+    stands_at: str | None
+    """None for a database that nothing was migrated in, or that does not answer."""
+    newest: str
+    to_come: Sequence[Revision]
+    checks: Sequence[Check]
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """What is about to be done to the database behind a connection that can only read."""
+
+    owner: Connection
+    settings: Settings
+    stands_at: str | None
+    to_come: Sequence[Revision]
+
+
+Question = Callable[[Upgrade], Awaitable[Check]]
+
+
+async def examine(settings: Settings) -> Outlook:
+    """Look at what an upgrade will meet; the connection is one that can change nothing."""
+    newest = tables.newest_revision()
+    try:
+        owner = await _reading(settings)
+    except tables.MigrationRefused as refused:
+        return Outlook(None, newest, (), [failed("owner", "the owner's address is missing", str(refused))])
+    except (OSError, TimeoutError, *DatabaseError) as error:
+        said = f"the database can't be reached as the owner of the tables ({logging.masked(str(error)) or 'no answer'})"
+        return Outlook(None, newest, (), [failed("owner", said, "see ROLLCALL_MIGRATION_DATABASE_URL")])
+    try:
+        stands_at = await tables.standing_revision(owner)
+        upgrade = Upgrade(owner, settings, stands_at, to_come(stands_at))
+        return Outlook(stands_at, newest, upgrade.to_come, [await ask(upgrade) for ask in QUESTIONS])
+    finally:
+        await owner.close()
+
+
+async def _reading(settings: Settings) -> Connection:
+    owner = await tables.connect_as_owner(settings, timeout=CONNECT_SECONDS)
+    await owner.execute("SET default_transaction_read_only = on")
+    return owner
+
+
+def to_come(stands_at: str | None) -> Sequence[Revision]:
+    """The revisions after the one that a database stands at, in the order in which they run; empty if it is unknown."""
+    if stands_at is not None and not tables.is_known(stands_at):
+        return ()
+    return [Revision(id_, said) for id_, said in tables.revisions_after(stands_at)]
+
+
+async def revision(upgrade: Upgrade) -> Check:
+    """Whether this version knows where the database stands, and whether anything is to be done."""
+    if upgrade.stands_at is not None and not tables.is_known(upgrade.stands_at):
+        return failed(
+            "revision", f"the database stands at {upgrade.stands_at}", tables.from_the_future(upgrade.stands_at)
+        )
+    if not upgrade.to_come:
+        return ok("revision", f"the database stands at {upgrade.stands_at}, the newest revision")
+    where = f"stands at {upgrade.stands_at}" if upgrade.stands_at else "is empty"
+    number = len(upgrade.to_come)
+    said = f"the database {where}; {number} revision{'' if number == 1 else 's'} to come"
+    return warning("revision", said, "run 'rollcall migrate' before new code is started")
+
+
+async def foundation(upgrade: Upgrade) -> Check:
+    """Whether a database that stands at the first revision was made by the one that is frozen now."""
+    if upgrade.stands_at != catalogue.FOUNDATION:
+        return ok("foundation", "the first revision is not the one to look at")
+    if differing := await catalogue.edited(upgrade.owner):
+        return failed("foundation", f"{len(differing)} objects are not as revised", catalogue.refusal(differing))
+    return ok("foundation", "the tables and functions are what the first revision makes")
+
+
+async def roles(upgrade: Upgrade) -> Check:
+    """Whether the running role is one that isolation can rest on, and the owner may do what is to be done."""
+    try:
+        runtime = await tables.user_of(upgrade.settings.database_url.get_secret_value(), timeout=CONNECT_SECONDS)
+    except (OSError, TimeoutError, *DatabaseError) as error:
+        said = f"the database can't be reached as the running role ({logging.masked(str(error)) or 'no answer'})"
+        return failed("roles", said, "see ROLLCALL_DATABASE_URL")
+    try:
+        await tables.check_roles(upgrade.owner, runtime)
+    except tables.MigrationRefused as refused:
+        return failed("roles", "the database's roles are not what isolation needs", str(refused))
+    return ok("roles", f'the running role "{runtime}" is bound by row-level security')
+
+
+QUESTIONS: Sequence[Question] = (revision, foundation, roles)
+"""What is asked of a database before it is upgraded, in this order; a new question is a function here."""
