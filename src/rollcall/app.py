@@ -32,7 +32,7 @@ def create_app(settings: Settings) -> Litestar:
 
     @asynccontextmanager
     async def engines(app: Litestar) -> AsyncGenerator[None]:
-        database = await db.connect(settings)
+        database = db.unopened(settings)  # started while the database is away, it is there when that comes back
         redis = broker.connect(settings, patience=0.25)
         traces = Traces(database.pool)
         traces.start()

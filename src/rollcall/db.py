@@ -123,18 +123,24 @@ def alchemy_config(url: str, *, pool_size: int = 4, longest_statement: float | N
     )
 
 
+def unopened(settings: Settings) -> Database:
+    """Both ways to the database as the running role; each connects when it is first used."""
+    url = settings.database_url.get_secret_value()
+    config = alchemy_config(
+        url, pool_size=max(2, settings.database_pool_size // 2), longest_statement=LONGEST_STATEMENT
+    )
+    pool = HotPool(url, settings.database_pool_size)
+    engine = config.get_engine()
+    return Database(engine, async_sessionmaker(engine, expire_on_commit=False), cast("Pool", pool))
+
+
 async def connect(settings: Settings) -> Database:
     """Open both ways to the database as the running role.
 
     Raises:
         OSError, asyncpg.PostgresError: the server can't be reached or refuses the role.
     """
-    url = settings.database_url.get_secret_value()
-    config = alchemy_config(
-        url, pool_size=max(2, settings.database_pool_size // 2), longest_statement=LONGEST_STATEMENT
-    )
-    pool = HotPool(url, settings.database_pool_size)
-    async with pool.acquire():
+    database = unopened(settings)
+    async with database.pool.acquire():
         pass  # whoever connects learns at once whether it is possible
-    engine = config.get_engine()
-    return Database(engine, async_sessionmaker(engine, expire_on_commit=False), cast("Pool", pool))
+    return database
