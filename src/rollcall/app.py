@@ -13,6 +13,7 @@ from rollcall.access.gate import Door
 from rollcall.access.limits import RateLimiter
 from rollcall.access.traces import Traces
 from rollcall.api import errors
+from rollcall.api.access_log import access_log
 from rollcall.api.docs import openapi_config, openapi_document
 from rollcall.api.health import live, ready
 from rollcall.api.jwks import jwks, receipt_keys
@@ -75,7 +76,8 @@ def create_app(settings: Settings) -> Litestar:
         logging_config=None,
     )
     # Outermost, so that a request which no route takes has an id too.
-    app.asgi_handler = request_ids(head_and_options(app, app.asgi_handler))
+    answering = head_and_options(app, app.asgi_handler)
+    app.asgi_handler = request_ids(access_log(answering) if settings.access_log else answering)
     return app
 
 

@@ -93,7 +93,7 @@ def commands_for_shells(environment: Mapping[str, str]) -> str:
 async def issue_missing(
     settings: Settings, path: Path, manifest_path: Path, *, say: Callable[[str], None], apply_anew: bool = False
 ) -> Credentials:
-    """Apply the manifest to a database without plans and tenants, or to any with *apply_anew*, and issue what is missing.
+    """Apply the manifest to a database without plans and tenants, or with *apply_anew* to any; issue what is missing.
 
     Missing is what the file at *path* lacks or what the database no longer knows. Tokens are issued for tenants that
     came with a manifest here, never for those that somebody else has made.
