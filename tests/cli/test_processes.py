@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Generator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -200,6 +201,17 @@ def test_a_web_process_that_dies_in_an_outage(postgres: Postgres, migrated: dict
         eventually(lambda: answers(ready), within=PATIENCE)
         assert any("Unexpected exit" in line["event"] for line in serving.lines())
         assert serving.stop() == 0
+
+
+def test_a_relay_without_its_broker(migrated: dict[str, str], tmp_path: Path) -> None:
+    """Says so once and not with every look, and what to do."""
+    nowhere = {"ROLLCALL_REDIS_URL": f"redis://127.0.0.1:{free_port(None)}/0", "ROLLCALL_OUTBOX_POLL_SECONDS": "0.05"}
+    away = "the broker is away; what is due waits"
+    with rollcall(tmp_path / "log", migrated | nowhere, "relay") as relaying:
+        assert relaying.wait_for(away)["remedy"] == "start Redis or Valkey, or correct ROLLCALL_REDIS_URL"
+        time.sleep(2)  # for which it looks some forty times
+        assert len(relaying.said(away)) == 1
+        assert relaying.stop() == 0
 
 
 def answers(url: str) -> bool:
