@@ -132,14 +132,14 @@ def test_stopped_while_waiting(name: str, number: signal.Signals, environment: d
 def test_a_port_has_one_server(migrated: dict[str, str], tmp_path: Path) -> None:
     """A second server on the same port is refused, with the port and what to do; the first goes on."""
     port = free_port(None)
-    with rollcall(tmp_path / "first.log", migrated, "serve", "--port", str(port)) as first:
+    with rollcall(tmp_path / "first.log", migrated, "serve", "--host", "localhost", "--port", str(port)) as first:
         serving = first.wait_for("serving")
-        assert (serving["address"], serving["processes"]) == (f"http://127.0.0.1:{port}", 1)
-        live = f"http://127.0.0.1:{port}/health/live"
+        assert (serving["address"], serving["processes"]) == (f"http://localhost:{port}", 1)
+        live = f"http://localhost:{port}/health/live"
         eventually(lambda: answers(live), within=PATIENCE)
-        with rollcall(tmp_path / "second.log", migrated, "serve", "--port", str(port)) as second:
+        with rollcall(tmp_path / "second.log", migrated, "serve", "--host", "localhost", "--port", str(port)) as second:
             assert second.process.wait(PATIENCE) == 1
-            refusal = f"Port {port} of 127.0.0.1 is taken by another process; end that, or choose another with --port."
+            refusal = f"Port {port} of localhost is taken by another process; end that, or choose another with --port."
             assert second.output.read_text().strip() == refusal
         assert answers(live)
         assert first.stop() == 0
@@ -159,7 +159,7 @@ def test_an_address_of_another_machine(environment: dict[str, str], tmp_path: Pa
     """Is refused in a sentence."""
     with rollcall(tmp_path / "log", environment, "serve", "--host", "192.0.2.1") as refused:
         assert refused.process.wait(PATIENCE) == 1
-        assert refused.output.read_text().startswith("Can't listen on 192.0.2.1: ")
+        assert refused.output.read_text().startswith("Can't listen on port 8000 of 192.0.2.1: ")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel ends orphans on Linux only")

@@ -12,32 +12,37 @@ LINGER_SECONDS = 3.0
 """How long a port may stay taken: the processes of a server that was killed need a moment to be gone."""
 
 
-def insist_on_port(host: str, port: int) -> None:
-    """End the command unless *port* of *host* can be listened on by us alone.
+def insist_on_port(host: str, port: int) -> str:
+    """The number that *host* stands for; ends the command unless *port* of it can be listened on by us alone.
 
     The server sets SO_REUSEPORT, for one listening socket in each of its processes; with it, a second server on the
     same port would start as well and take every other call.
     """
     deadline = time.monotonic() + LINGER_SECONDS
-    while (error := _taken(host, port)) is not None:
-        if error.errno != errno.EADDRINUSE:
-            give_up(f"Can't listen on {host}: {error.strerror or error}. Name an address of this machine with --host.")
+    while True:
+        try:
+            return _listened_on(host, port)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                said = error.strerror or error
+                give_up(f"Can't listen on port {port} of {host}: {said}. Name others with --host and --port.")
         if time.monotonic() > deadline:
             give_up(f"Port {port} of {host} is taken by another process; end that, or choose another with --port.")
         time.sleep(0.1)
 
 
-def _taken(host: str, port: int) -> OSError | None:
-    """Why it can't be listened on; None if it can."""
-    try:
-        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that are over do not count
-            probe.bind(address)
-            probe.listen()
-    except OSError as error:
-        return error
-    return None
+def _listened_on(host: str, port: int) -> str:
+    """Listen for a moment; returns the number of the address.
+
+    Raises:
+        OSError: that can't be.
+    """
+    family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    with socket.socket(family, kind) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that are over do not count
+        probe.bind(address)
+        probe.listen()
+    return str(address[0])
 
 
 def local_url(host: str, port: int) -> str:

@@ -49,10 +49,10 @@ def serve(host: str, port: int, workers: int) -> None:
     settings = settings_or_give_up()
     insist_on_port(host, port)
     wait_for_tables(settings)
-    insist_on_port(host, port)  # somebody may have taken it while we waited
+    number = insist_on_port(host, port)  # somebody may have taken it while we waited
     server = Granian(
         "rollcall.cli.serving:web",
-        address=host,
+        address=number,
         port=port,
         interface=Interfaces.ASGI,
         workers=workers,
