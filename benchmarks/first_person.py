@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -59,7 +60,8 @@ def main() -> int:
         first_person(clone, chosen.port, watch)
     reached = watch.total <= chosen.goal
     verdict = f"{'within' if reached else 'over'} {chosen.goal:g} s"
-    busy = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors"
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    busy = f"{used.ru_utime + used.ru_stime:.0f} s of processors; load {os.getloadavg()[0]:.1f} on {os.cpu_count()}"
     print(f"  {'clean clone to first person':<44}{watch.total:6.1f} s ({verdict}; {busy})")
     return 0 if reached else 1
 

@@ -15,7 +15,7 @@ import psutil
 
 from journeys.conftest import eventually
 
-PATIENCE = 60
+PATIENCE = 100
 """Seconds that a process may take for anything; a machine may be busy with others."""
 
 
