@@ -170,7 +170,7 @@ def test_beginning_anew_for_everybody(home: Path) -> None:
     (home / ".rollcall" / "notes.txt").write_text("somebody's own")
     with up(home, "--fresh", "--yes", "--host", "0.0.0.0") as (ready, _):
         assert ready["operator_key"] != before["operator_key"]
-        address: Any = urlsplit(ready["base_url"])
+        address = urlsplit(str(ready["base_url"]))
         assert address.hostname not in (None, "0.0.0.0")
         assert ready["local_url"] == f"http://127.0.0.1:{address.port}"
         for base in (ready["base_url"], ready["local_url"]):
