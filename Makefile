@@ -5,7 +5,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up test faults browser check bench leaving lock clean sound embedded dev
+.PHONY: help up test faults browser check bench leaving first-person lock clean sound embedded dev
 
 ARGS ?=
 
@@ -14,10 +14,10 @@ LOCKED := $(PIP) --no-deps --require-hashes
 PROJECT := $(PIP) --no-deps --no-build-isolation -e .
 
 help: ## list these targets
-	@awk -F ' ## ' '/^[a-z]+:.* ## / { sub(/:.*/, "", $$1); printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ' ## ' '/^[a-z-]+:.* ## / { sub(/:.*/, "", $$1); printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 up: embedded ## the whole product on this machine, with engines of its own (ARGS="...")
-	@exec .venv/bin/python -m rollcall up $(ARGS)
+	@echo "Starting Rollcall ..."; exec .venv/bin/python -m rollcall up $(ARGS)
 
 test: dev ## all tests (ARGS="tests/engines -k lock" for some)
 	@.venv/bin/python -m pytest -n 2 --dist loadfile $(ARGS)
@@ -39,6 +39,9 @@ bench: dev ## how fast it is, beside bare floors measured in the same run (ARGS=
 
 leaving: dev ## from "they left" until nobody lets them in and everybody knows (ARGS="...")
 	@.venv/bin/python -m benchmarks.leaving $(ARGS)
+
+first-person: ## from a clean clone to the first person provisioned, in seconds (ARGS="...")
+	@python3 -m benchmarks.first_person $(ARGS)
 
 lock: sound ## bring the lock files in line with pyproject.toml (ARGS=--upgrade for newer versions)
 	@set -e; \

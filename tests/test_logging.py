@@ -2,6 +2,8 @@
 
 import json
 import logging as standard
+import subprocess
+import sys
 from collections.abc import Generator
 from typing import Any
 from uuid import UUID, uuid4
@@ -148,3 +150,19 @@ def test_while_developing(capsys: pytest.CaptureFixture[str]) -> None:
     assert not output.startswith("{")
     assert PASSWORD not in output
     assert token not in output
+
+
+def test_warnings_and_what_ends_a_process() -> None:
+    """In production Python's warnings, and the error that nobody expected, are lines of the log like all others."""
+    code = (
+        "import warnings; from rollcall import logging; "
+        "logging.configure(environment='production', level='INFO'); "
+        f"warnings.warn('old', stacklevel=1); raise ValueError({URL!r})"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    warning, failure = (json.loads(line) for line in ended.stderr.splitlines())
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "old" in warning["event"]
+    assert (failure["level"], failure["event"]) == ("critical", "ended by an error nobody expected")
+    assert "ValueError" in failure["exception"]
+    assert PASSWORD not in ended.stderr

@@ -14,6 +14,7 @@ from rollcall.access.limits import RateLimiter
 from rollcall.access.origins import TrustedProxies
 from rollcall.access.traces import Traces
 from rollcall.api import errors, oauth_errors
+from rollcall.api.access_log import access_log
 from rollcall.api.docs import openapi_config, openapi_document
 from rollcall.api.health import live, ready
 from rollcall.api.jwks import jwks, receipt_keys
@@ -33,7 +34,7 @@ def create_app(settings: Settings) -> Litestar:
 
     @asynccontextmanager
     async def engines(app: Litestar) -> AsyncGenerator[None]:
-        database = await db.connect(settings)
+        database = db.unopened(settings)  # started while the database is away, it is there when that comes back
         redis = broker.connect(settings, patience=0.25)
         traces = Traces(database.pool)
         traces.start()
@@ -77,7 +78,8 @@ def create_app(settings: Settings) -> Litestar:
     )
     # Outermost, so that a request which no route takes has an id too, and its answer every header.
     https = settings.public_url.startswith("https://")
-    app.asgi_handler = request_ids(head_and_options(app, app.asgi_handler), https=https)
+    answering = head_and_options(app, app.asgi_handler)
+    app.asgi_handler = request_ids(access_log(answering) if settings.access_log else answering, https=https)
     return app
 
 

@@ -63,7 +63,7 @@ def is_away(exception: BaseException) -> bool:
         return exception.connection_invalidated or (cause is not None and is_away(cause))
     if isinstance(exception, (ConnectionError, TimeoutError, gaierror, PoolTimeout)):
         return True
-    if isinstance(exception, _errors.InterfaceError):
+    if isinstance(exception, _driver.InterfaceError):
         return "closed" in str(exception)
     return _AWAY.fullmatch(str(getattr(exception, "sqlstate", ""))) is not None
 
@@ -178,6 +178,17 @@ SELECT rolname FROM pg_roles WHERE rolname = current_user AND (
 """The running role, if it sees every tenant or could."""
 
 
+def unopened(settings: Settings) -> Database:
+    """Both ways to the database as the running role; each connects when it is first used."""
+    url = settings.database_url.get_secret_value()
+    config = alchemy_config(
+        url, pool_size=max(2, settings.database_pool_size // 2), longest_statement=LONGEST_STATEMENT
+    )
+    pool = HotPool(url, settings.database_pool_size)
+    engine = config.get_engine()
+    return Database(engine, async_sessionmaker(engine, expire_on_commit=False), cast("Pool", pool))
+
+
 async def connect(settings: Settings, *, whoever: bool = False) -> Database:
     """Open both ways to the database as the running role, or for a look around as *whoever* the settings name.
 
@@ -185,15 +196,10 @@ async def connect(settings: Settings, *, whoever: bool = False) -> Database:
         OSError, asyncpg.PostgresError: the server can't be reached or refuses the role.
         RoleUnbound: the role is none that keeps tenants apart.
     """
-    url = settings.database_url.get_secret_value()
-    config = alchemy_config(
-        url, pool_size=max(2, settings.database_pool_size // 2), longest_statement=LONGEST_STATEMENT
-    )
-    pool = HotPool(url, settings.database_pool_size)
-    async with pool.acquire() as connection:  # whoever connects learns at once whether it is possible
+    database = unopened(settings)
+    async with database.pool.acquire() as connection:  # whoever connects learns at once whether it is possible
         unbound = None if whoever else await connection.fetchval(_UNBOUND)
     if unbound:
-        await pool.close()
+        await database.close()
         raise RoleUnbound(unbound)
-    engine = config.get_engine()
-    return Database(engine, async_sessionmaker(engine, expire_on_commit=False), cast("Pool", pool))
+    return database

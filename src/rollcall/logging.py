@@ -4,6 +4,7 @@ import logging
 import re
 import sys
 from collections.abc import Iterable, MutableMapping
+from types import TracebackType
 from typing import Any, cast
 
 import structlog
@@ -41,6 +42,12 @@ def _mask_event(_logger: object, _method: str, event: MutableMapping[str, Any]) 
     return event
 
 
+def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """What ends a process is one line of its log, too."""
+    if not issubclass(kind, KeyboardInterrupt):
+        structlog.get_logger(__name__).critical("ended by an error nobody expected", exc_info=(kind, error, trace))
+
+
 def configure(*, environment: str, level: str) -> None:
     """Send structlog's and the standard library's lines to standard error, one form for both."""
     shared: list[structlog.types.Processor] = [
@@ -73,4 +80,7 @@ def configure(*, environment: str, level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    logging.captureWarnings(True)
+    if environment != "development":
+        sys.excepthook = _log_uncaught
     logging.getLogger("alembic").setLevel("WARNING")  # which migration runs is no news while all is well

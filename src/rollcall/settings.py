@@ -108,6 +108,9 @@ class Settings(BaseModel):
     log_level: Annotated[str, _one_of(*LOG_LEVELS)] = "INFO"
     """The least severe level that is logged: ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``."""
 
+    access_log: bool = False
+    """Log a line for each request: method, route, status, milliseconds, bytes, tenant."""
+
     database_pool_size: int = Field(default=8, ge=1, le=100)
     """Connections a web process may have for its hot paths; half of them do, unless some are held up. Management work
     has half as many of its own."""

@@ -8,11 +8,12 @@ from uuid import UUID
 import orjson
 import pytest
 import pytest_asyncio
+import structlog
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from factories import Callers, Tenant, a_tenant, deactivation
-from rollcall import broker
+from rollcall import broker, waiting
 from rollcall.broker import REVOCATION
 from rollcall.cli.embedded import Engines
 from rollcall.db import Connection, Database
@@ -22,6 +23,7 @@ from rollcall.worker.app import make_celery
 from rows import connected
 
 LEFT = 5
+BROKER = waiting.Reminder(structlog.get_logger(__name__), over="the broker is there")
 
 
 @pytest_asyncio.fixture
@@ -89,7 +91,7 @@ async def test_settled_together(
     monkeypatch.setattr(relay, "TOGETHER", LEFT - 1)
     other = await a_tenant(callers)
     await left(other, 1)
-    await relay.hand_over(database, make_celery(settings, publishing=True), queue, settings)
+    await relay.hand_over(database, make_celery(settings, publishing=True), queue, settings, BROKER)
     tasks = await queued(queue)
     assert sorted((whose, len(messages)) for whose, messages in tasks) == sorted(
         [(tenant.id, LEFT - 1), (tenant.id, 1), (other.id, 1)]
@@ -112,11 +114,11 @@ async def test_no_more_than_there_is_room_for(
     monkeypatch.setattr(relay, "BATCH", 1)
     celery = make_celery(settings, publishing=True)
     for room in (1, 2, 2):
-        await relay.hand_over(database, celery, queue, settings)
+        await relay.hand_over(database, celery, queue, settings, BROKER)
         assert (len(await queued(queue)), await leased(owner, tenant)) == (room, room)
     await queue.delete(REVOCATION)
     monkeypatch.setattr(relay, "BATCH", LEFT)
-    await relay.hand_over(database, celery, queue, settings)
+    await relay.hand_over(database, celery, queue, settings, BROKER)
     assert (len(await queued(queue)), await leased(owner, tenant)) == (1, LEFT)
 
 
@@ -124,7 +126,7 @@ async def test_the_broker_is_away(tenant: Tenant, owner: Connection, database: D
     """What is due is fanned out and stays due; nothing is leased to nobody."""
     nowhere = settings.model_copy(update={"redis_url": SecretStr("redis://127.0.0.1:1/0")})
     redis = broker.connect(nowhere)
-    assert await relay.hand_over(database, make_celery(nowhere, publishing=True), redis, nowhere) == 0
+    assert await relay.hand_over(database, make_celery(nowhere, publishing=True), redis, nowhere, BROKER) == 0
     await redis.aclose()
     assert await leased(owner, tenant) == 0
     waiting = "SELECT count(*) FROM outbox WHERE tenant_id = $1 AND fanned_out_at IS NULL"

@@ -6,15 +6,18 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, cast
 
 import click
+from redis import Redis
+from redis.exceptions import RedisError
 
+from rollcall.broker import RELAY, heartbeat
 from rollcall.engines import EngineFailed
 from rollcall.engines.folder import Log
 from rollcall.engines.processes import end, spawn
@@ -22,7 +25,9 @@ from rollcall.settings import Settings
 from rollcall.worker.app import make_celery
 
 FAREWELL = ((signal.SIGTERM, 10),)
-READY_SECONDS = 60
+READY_SECONDS = 180
+"""As long as a busy machine may take; an idle one takes a few seconds."""
+LOOK_SECONDS = 0.1
 WATCH_SECONDS = 0.5
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 
@@ -66,23 +71,27 @@ class Children:
         process = self._spawn(arguments, log)
         self._children.append(Child(name, arguments, log, process, time.monotonic()))
 
-    def wait_until_ready(self, url: str, settings: Settings, *, workers: int) -> None:
-        """Wait until the web process and so many workers answer.
+    def wait_until_ready(self, url: str, settings: Settings, *, say: Callable[[str], None]) -> None:
+        """Wait until every process that can be asked answers, and *say* of each when it did.
 
         Raises:
             EngineFailed: a process ended, or not all answered in time; the log's tail says why.
         """
-        deadline = time.monotonic() + READY_SECONDS
-        celery = make_celery(settings)
-        web = worker = False
-        while not (web and worker):
-            self._fail_if_ended()
-            if time.monotonic() > deadline:
-                late = "the web process" if not web else "a worker"
-                raise EngineFailed(f"{late} did not answer within {READY_SECONDS} s", remedy=f"see {self._logs}")
-            web = web or _answers(url)
-            worker = worker or len(celery.control.ping(timeout=0.5, limit=workers)) >= workers
-        celery.close()
+        begun = time.monotonic()
+        with _Asking(url, settings) as asking:
+            waiting = [child for child in self._children if child.name in ("web", "relay", "worker", "delivery")]
+            while waiting:
+                self._fail_if_ended()
+                for child in asking.answering(waiting):
+                    say(f"  {child.name} answers after {time.monotonic() - begun:.1f} s")
+                    waiting.remove(child)
+                if waiting and time.monotonic() - begun > READY_SECONDS:
+                    late = ", ".join(child.name for child in waiting)
+                    raise EngineFailed(
+                        f"no answer within {READY_SECONDS} s from: {late}\n{waiting[0].log.tail()}",
+                        remedy=f"see the logs in {self._logs}, and start again",
+                    )
+                time.sleep(LOOK_SECONDS)
 
     def watch(self, revive_engines: Callable[[], None]) -> None:
         """Restart what ends, until somebody stops us.
@@ -133,6 +142,47 @@ class Children:
                     f"{child.name} ended with code {child.process.returncode}:\n{child.log.tail()}",
                     remedy="mend what its log says, and start again",
                 )
+
+
+class _Asking:
+    """Asks each process in its own way whether it is at work."""
+
+    def __init__(self, url: str, settings: Settings) -> None:
+        self._url = url
+        self._celery = make_celery(settings)
+        self._broker: Any = cast("Any", Redis).from_url(settings.redis_url.get_secret_value(), socket_timeout=1)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._celery.close()
+        self._broker.close()
+
+    def answering(self, children: Sequence[Child]) -> Sequence[Child]:
+        """Those of *children* that answer."""
+        workers = [child for child in children if child.name in ("worker", "delivery")]
+        pids = self._workers(len(workers)) if workers else frozenset[int]()
+        return [child for child in children if child.process.pid in pids or self._answers(child)]
+
+    def _answers(self, child: Child) -> bool:
+        if child.name == "web":
+            return _answers(self._url)
+        if child.name == "relay":
+            try:
+                return bool(self._broker.exists(heartbeat(RELAY)))
+            except RedisError:
+                return False
+        return False
+
+    def _workers(self, wanted: int) -> frozenset[int]:
+        """The process ids of workers that answer; each calls itself ``name-pid@host``."""
+        try:
+            replies: list[dict[str, Any]] = self._celery.control.ping(timeout=0.3, limit=wanted)
+        except (RedisError, OSError):
+            return frozenset()
+        names = [name.partition("@")[0] for reply in replies for name in reply]
+        return frozenset(int(pid) for name in names if (pid := name.rpartition("-")[2]).isdecimal())
 
 
 def _answers(url: str) -> bool:

@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import exists, select
+
 from rollcall import db
 from rollcall.access import tokens
 from rollcall.access.authenticators import pages_address
@@ -18,11 +20,13 @@ from rollcall.access.tokens import Scope
 from rollcall.crypto import TokenKind, new_secret_key, read_token
 from rollcall.db import Database
 from rollcall.directory import people
+from rollcall.errors import Refusal
 from rollcall.manifest.applying import apply
+from rollcall.manifest.changes import TenantAdded
 from rollcall.manifest.reading import read_manifest
 from rollcall.settings import Settings
 from rollcall.tenancy import operators, tenants
-from rollcall.tenancy.models import Tenant
+from rollcall.tenancy.models import Plan, Tenant
 from rollcall.work import Actor, ActorKind, Fleet, Origin, TenantRef, Work, open_fleet, open_work
 
 UP = Actor(ActorKind.SYSTEM, "rollcall up")
@@ -34,7 +38,8 @@ class TenantAccess:
     """What it takes to call as a tenant's identity provider."""
 
     plan: str
-    scim_token: str
+    scim_token: str = ""
+    """Empty when none could be issued."""
     admin: str = ""
     """The userName of an active admin, if there is one."""
 
@@ -60,21 +65,22 @@ class Credentials:
 
     def for_shells(self, base_url: str) -> str:
         """The same for one tenant, as variables of a shell."""
-        slug, shown = self.to_show()
         variables = {
             "ROLLCALL_URL": base_url,
             "SCIM_URL": f"{base_url}/scim/v2",
-            "SCIM_TOKEN": shown.scim_token,
-            "TENANT": slug,
             "OPERATOR_KEY": self.operator_key,
             "APPLICATION_KEY": self.application_key,
         }
+        if (shown := self.to_show()) is not None:
+            slug, access = shown
+            variables |= {"TENANT": slug, "SCIM_TOKEN": access.scim_token}
         return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items())
 
-    def to_show(self) -> tuple[str, TenantAccess]:
-        """A tenant whose token works at once: one on a plan other than the smallest."""
-        paying = [(slug, access) for slug, access in self.tenants.items() if access.plan != "free"]
-        return (paying or list(self.tenants.items()))[0]
+    def to_show(self) -> tuple[str, TenantAccess] | None:
+        """A tenant whose token works at once: one on a plan other than the smallest. None: there is no token."""
+        able = [(slug, access) for slug, access in self.tenants.items() if access.scim_token]
+        paying = [(slug, access) for slug, access in able if access.plan != "free"]
+        return next(iter(paying or able), None)
 
 
 def commands_for_shells(environment: Mapping[str, str]) -> str:
@@ -85,33 +91,52 @@ def commands_for_shells(environment: Mapping[str, str]) -> str:
 
 
 async def issue_missing(
-    settings: Settings, path: Path, manifest_path: Path, *, say: Callable[[str], None]
+    settings: Settings, path: Path, manifest_path: Path, *, say: Callable[[str], None], apply_anew: bool = False
 ) -> Credentials:
-    """Apply the manifest, and issue what the file at *path* lacks or what the database no longer knows.
+    """Apply the manifest to a database without plans and tenants, or with *apply_anew* to any; issue what is missing.
+
+    Missing is what the file at *path* lacks or what the database no longer knows. Tokens are issued for tenants that
+    came with a manifest here, never for those that somebody else has made.
 
     Raises:
         ManifestInvalid: the manifest can't be read or applied; the message says where.
     """
-    manifest = read_manifest(manifest_path)
     kept = _recall(path)
     database = await db.connect(settings)
     try:
         async with open_fleet(database, UP, ORIGIN) as fleet:
-            changes = await apply(fleet, manifest, progress=say)
-            for change in changes:
-                say(f"  {change}")
-            say(f"{manifest_path.name} is applied.")
-            every = await tenants.every(fleet)
+            if apply_anew or not await _holds_anything(fleet):
+                for slug, plan in (await _apply(fleet, manifest_path, say)).items():
+                    kept.tenants.setdefault(slug, TenantAccess(plan))
+                # Before the commit: a start that ends right after it leaves the next one knowing whose tokens are ours.
+                _keep(path, kept)
+            else:
+                say(f"There are plans or tenants already, so {manifest_path.name} is left alone; --apply applies it.")
             kept.operator_key = await _key(fleet, TokenKind.OPERATOR, kept.operator_key)
             kept.application_key = await _key(fleet, TokenKind.APPLICATION, kept.application_key)
-        # Those of the file first, in its order: the first of them is the one that is shown.
-        stored = {tenant.slug: tenant for tenant in every}
-        order = [*manifest.tenants, *(slug for slug in stored if slug not in manifest.tenants)]
-        kept.tenants = {slug: await _access(database, stored[slug], kept) for slug in order}
+            stored = {tenant.slug: tenant for tenant in await tenants.every(fleet)}
+        kept.tenants = {
+            slug: await _access(database, stored[slug], known, say)
+            for slug, known in kept.tenants.items()
+            if slug in stored
+        }
     finally:
         await database.close()
-    write_private(path, json.dumps(asdict(kept), indent=2))
+    _keep(path, kept)
     return kept
+
+
+async def _holds_anything(fleet: Fleet) -> bool:
+    return await fleet.db.scalar(select(exists(select(Plan.key)) | exists(select(Tenant.id)))) is True
+
+
+async def _apply(fleet: Fleet, path: Path, say: Callable[[str], None]) -> dict[str, str]:
+    """Apply a manifest; returns the tenants that it made, with their plans."""
+    changes = await apply(fleet, read_manifest(path), progress=say)
+    for change in changes:
+        say(f"  {change}")
+    say(f"{path.name} is applied.")
+    return {change.slug: change.terms.plan for change in changes if isinstance(change, TenantAdded)}
 
 
 async def _key(fleet: Fleet, kind: TokenKind, kept: str) -> str:
@@ -121,24 +146,32 @@ async def _key(fleet: Fleet, kind: TokenKind, kept: str) -> str:
     return await operators.issue_key(fleet, kind, label="rollcall up")
 
 
-async def _access(database: Database, tenant: Tenant, kept: Credentials) -> TenantAccess:
-    """The tenant's token, the kept one if it still works."""
-    known = kept.tenants.get(tenant.slug)
-    token = None if known is None else read_token(known.scim_token)
-    async with open_work(database, TenantRef(tenant.id, tenant.slug), UP, ORIGIN) as work:
-        admin = await _first_admin(work)
-        admin_name = "" if admin is None else admin.user_name
-        if known is not None and token is not None and await tokens.is_live(work, token.id, token.digest):
-            return TenantAccess(tenant.plan, known.scim_token, admin_name)
-        by_ops = tenant.token_issuing == "ops"  # noqa: S105  # a policy's name
-        owner_id = None if by_ops or admin is None else admin.id
-        new = await tokens.issue(work, label="rollcall up", scopes=[Scope.SCIM], owner_id=owner_id)
-        return TenantAccess(tenant.plan, new.text, admin_name)
+async def _access(database: Database, tenant: Tenant, known: TenantAccess, say: Callable[[str], None]) -> TenantAccess:
+    """The tenant's token: the known one if it still works, a new one if one can be issued."""
+    admin_name = ""
+    token = read_token(known.scim_token)
+    try:
+        async with open_work(database, TenantRef(tenant.id, tenant.slug), UP, ORIGIN) as work:
+            admin = await _first_admin(work)
+            admin_name = "" if admin is None else admin.user_name
+            if token is not None and await tokens.is_live(work, token.id, token.digest):
+                return TenantAccess(tenant.plan, known.scim_token, admin_name)
+            by_ops = tenant.token_issuing == "ops"  # noqa: S105  # a policy's name
+            owner_id = None if by_ops or admin is None else admin.id
+            new = await tokens.issue(work, label="rollcall up", scopes=[Scope.SCIM], owner_id=owner_id)
+            return TenantAccess(tenant.plan, new.text, admin_name)
+    except Refusal as refusal:
+        say(f"  ! no token for trying was issued for {tenant.slug}: {refusal.detail}")
+        return TenantAccess(tenant.plan, "", admin_name)
 
 
 async def _first_admin(work: Work) -> Account | None:
     _, everybody = await people.every(work, limit=200)
     return next((person.account for person in everybody if person.account.is_admin and person.account.active), None)
+
+
+def _keep(path: Path, credentials: Credentials) -> None:
+    write_private(path, json.dumps(asdict(credentials), indent=2))
 
 
 def _recall(path: Path) -> Credentials:
@@ -164,6 +197,10 @@ def write_private(path: Path, text: str) -> None:
     """Write a file that only its owner can read, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text + "\n")
-    Path(temporary).replace(path)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text + "\n")
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

@@ -38,13 +38,24 @@ class Engines:
 
 @contextmanager
 def running(data_dir: Path, *, durable: bool = True) -> Generator[tuple[Postgres, Valkey]]:
-    """Start both engines on *data_dir* and stop them as the block ends.
+    """Start both engines on *data_dir* and stop them as the block ends; nobody else can use the folder meanwhile.
 
     Raises:
         EngineFailed: one of them does not start; the message says why and what to do.
         AlreadyRunning: another process holds the folder.
     """
-    with lock(data_dir), Postgres(data_dir, durable=durable) as postgres, Valkey(data_dir) as valkey:
+    with lock(data_dir), started(data_dir, durable=durable) as engines:
+        yield engines
+
+
+@contextmanager
+def started(data_dir: Path, *, durable: bool = True) -> Generator[tuple[Postgres, Valkey]]:
+    """Start both engines on *data_dir*, which this process has locked, and stop them as the block ends.
+
+    Raises:
+        EngineFailed: one of them does not start; the message says why and what to do.
+    """
+    with Postgres(data_dir, durable=durable) as postgres, Valkey(data_dir) as valkey:
         yield postgres, valkey
 
 

@@ -1,17 +1,19 @@
 """Rollcall's commands. ``rollcall up`` is the whole product on one machine; the others are its parts."""
 
 from importlib import import_module
+from keyword import iskeyword
 from typing import cast
 
 import click
 
 COMMANDS = {
     "up": "up",
+    "try": "trying",
     "serve": "serving",
-    "worker": "serving",
-    "relay": "serving",
-    "beat": "serving",
-    "migrate": "serving",
+    "worker": "working",
+    "relay": "working",
+    "beat": "working",
+    "migrate": "migrating",
     "config": "config",
     "doctor": "doctor",
     "secret": "secret",
@@ -40,7 +42,8 @@ class _Commands(click.Group):
         module = COMMANDS.get(cmd_name)
         if module is None:
             return None
-        return cast("click.Command", getattr(import_module(f"rollcall.cli.{module}"), cmd_name.replace("-", "_")))
+        name = cmd_name.replace("-", "_") + ("_" if iskeyword(cmd_name) else "")
+        return cast("click.Command", getattr(import_module(f"rollcall.cli.{module}"), name))
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

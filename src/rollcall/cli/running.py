@@ -2,6 +2,7 @@
 
 import asyncio
 import getpass
+import signal
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any, NoReturn, TypeVar
@@ -11,7 +12,7 @@ import click
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from rollcall import db, logging
+from rollcall import db, logging, waiting
 from rollcall.crypto import CannotOpen
 from rollcall.db import Database
 from rollcall.errors import Refusal
@@ -21,6 +22,9 @@ from rollcall.work import Actor, ActorKind, Origin
 T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
+
+DATABASE_FAILURES = (OSError, TimeoutError, SQLAlchemyError, *db.DatabaseError)
+"""What is raised when the database is away or refuses."""
 
 
 def actor() -> Actor:
@@ -55,6 +59,43 @@ def settings_or_give_up() -> Settings:
     return reading.settings
 
 
+def run_until_stopped(run: Callable[[asyncio.Event], Awaitable[T]]) -> T:
+    """Run what ends soon after its event is set, which Ctrl-C and a polite kill do.
+
+    The first process of a container is not ended by a signal that it does not handle.
+    """
+
+    async def until_stopped() -> T:
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        return await run(stop)
+
+    return asyncio.run(until_stopped())
+
+
+def wait_for_tables(settings: Settings) -> None:
+    """Wait until the database answers and is migrated; a process that is stopped meanwhile ends here."""
+    if not run_until_stopped(lambda stop: waiting.for_tables(settings, stop)):
+        stop_waiting()
+    try:
+        asyncio.run(_check_role(settings))
+    except db.RoleUnbound as unfit:
+        give_up(str(unfit))
+    except DATABASE_FAILURES:
+        pass  # it has gone again; the process that starts now waits for it
+
+
+async def _check_role(settings: Settings) -> None:
+    await (await db.connect(settings)).close()
+
+
+def stop_waiting() -> NoReturn:
+    """End a process that was asked to while it waited."""
+    log.info("stopped while waiting for the database")
+    sys.exit(0)
+
+
 def run_with_database(command: Callable[[Database], Awaitable[T]], settings: Settings | None = None) -> T:
     """Run *command* against the database; what is refused ends with its reason and exit code 1."""
     chosen = settings or settings_or_give_up()
@@ -72,7 +113,7 @@ def run_with_database(command: Callable[[Database], Awaitable[T]], settings: Set
         give_up(refusal.detail)
     except (CannotOpen, db.RoleUnbound) as unfit:
         give_up(str(unfit))
-    except (OSError, SQLAlchemyError, *db.DatabaseError) as error:
+    except DATABASE_FAILURES as error:
         give_up(f"The database can't be used: {logging.masked(str(error))}\nSee 'rollcall doctor'.")
 
 

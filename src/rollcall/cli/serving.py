@@ -1,27 +1,36 @@
-"""The processes of an installation: web, worker, relay, beat, and the migration before them."""
+"""The web processes of an installation, and the one that starts them and starts them again."""
 
-import asyncio
-import os
-import signal
-from pathlib import Path
+import multiprocessing
+from typing import Any
 
 import click
+import structlog
 from granian import Granian
 from granian.constants import Interfaces, Loops
+from granian.log import LogLevels
 from litestar import Litestar
 
-from rollcall import db, logging, tables, upgrades
+from rollcall import logging, orphans
 from rollcall.app import create_app
-from rollcall.cli.answering import show_outlook
-from rollcall.cli.running import give_up, settings_or_give_up
+from rollcall.cli.listening import insist_on_port, usable_url
+from rollcall.cli.running import settings_or_give_up, wait_for_tables
 from rollcall.settings import read_settings
-from rollcall.worker.app import PROMPT, WAITING, make_celery, prepare_processes
-from rollcall.worker.heartbeats import say_that_worker_lives, scheduler_that_says_it_lives
-from rollcall.worker.relay import relay as run_relay
+
+log = structlog.get_logger(__name__)
+
+_THROUGH_OURS: dict[str, Any] = {
+    "formatters": {},
+    "handlers": {},
+    "loggers": {"_granian": {"handlers": [], "propagate": True}},
+}
+"""The server's own lines, when a web process ends or won't start, go where all others go."""
 
 
 def web() -> Litestar:
     """The application of one web process, as the server loads it."""
+    parent = multiprocessing.parent_process()
+    if parent is not None and parent.pid is not None:
+        orphans.end_with(parent.pid)
     settings = read_settings()
     logging.configure(environment=settings.environment, level=settings.log_level)
     return create_app(settings)
@@ -32,118 +41,31 @@ def web() -> Litestar:
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535), help="Port to listen on.")
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Web processes.")
 def serve(host: str, port: int, workers: int) -> None:
-    """Serve SCIM, the management API and the console."""
-    settings_or_give_up()
-    Granian(
+    """Serve SCIM, the management API and the console.
+
+    Waits for the database, and until it is migrated. When this process ends, by whatever death, so do its web
+    processes.
+    """
+    settings = settings_or_give_up()
+    insist_on_port(host, port)
+    wait_for_tables(settings)
+    number = insist_on_port(host, port)  # somebody may have taken it while we waited
+    server = Granian(
         "rollcall.cli.serving:web",
-        address=host,
+        address=number,
         port=port,
         interface=Interfaces.ASGI,
         workers=workers,
         loop=Loops.uvloop,
         factory=True,
         websockets=False,
-        log_enabled=False,
+        log_level=LogLevels.warning,
+        log_dictconfig=_THROUGH_OURS,
         respawn_failed_workers=True,
         workers_kill_timeout=10,
-    ).serve()
-
-
-def _queues(_context: click.Context, _parameter: click.Parameter, value: str) -> frozenset[str]:
-    """Read the names of queues; what follows a departure is never to wait behind somebody who is slow to listen."""
-    names = frozenset(name.strip() for name in value.split(","))
-    if unknown := sorted(names - {*PROMPT, *WAITING}):
-        msg = f"there is no queue {', '.join(unknown)}; there are {', '.join((*PROMPT, *WAITING))}"
-        raise click.BadParameter(msg)
-    if names & {*PROMPT} and names & {*WAITING}:
-        msg = f"run one worker for {','.join(PROMPT)} and another for {','.join(WAITING)}: neither is to wait"
-        raise click.BadParameter(msg)
-    return names
-
-
-@click.command()
-@click.option(
-    "--queues",
-    default=",".join(PROMPT),
-    show_default=True,
-    callback=_queues,
-    help=f"What this worker does; another one does {','.join(WAITING)}.",
-)
-@click.option(
-    "--concurrency",
-    type=click.IntRange(1, 256),
-    help="Tasks at a time: 2 processes, or for deliveries, which mostly wait, 32 threads.",
-)
-def worker(queues: frozenset[str], concurrency: int | None) -> None:
-    """Run Celery's worker: everything that reaches outside happens here. It takes two: see --queues."""
-    settings = settings_or_give_up()
-    threads = bool(queues & {*WAITING})
-    prepare_processes(settings, forking=not threads)
-    say_that_worker_lives(settings, queues)
-    app = make_celery(settings)
-    app.set_default()
-    app.worker_main(
-        [
-            "worker",
-            f"--pool={'threads' if threads else 'prefork'}",
-            f"--concurrency={concurrency or (32 if threads else 2)}",
-            f"--queues={','.join(sorted(queues))}",
-            f"--hostname={'delivery' if threads else 'rollcall'}-{os.getpid()}@%h",
-            "--without-gossip",
-            "--without-mingle",
-            f"--loglevel={settings.log_level}",
-        ]
     )
-
-
-@click.command()
-@click.option(
-    "--schedule",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=Path("celerybeat-schedule"),
-    show_default=True,
-    help="File in which beat remembers what it ran when.",
-)
-def beat(schedule: Path) -> None:
-    """Run Celery's beat: one for an installation."""
-    settings = settings_or_give_up()
-    prepare_processes(settings)
-    celery = make_celery(settings)
-    scheduler = scheduler_that_says_it_lives(settings)
-    celery.Beat(schedule=str(schedule), scheduler=scheduler, pidfile=None, loglevel=settings.log_level).run()
-
-
-@click.command()
-def relay() -> None:
-    """Hand the outbox over to the worker. Any number may run."""
-    settings = settings_or_give_up()
-
-    async def run() -> None:
-        stop = asyncio.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        try:
-            await run_relay(settings, stop)
-        except db.RoleUnbound as unfit:
-            give_up(str(unfit))
-
-    asyncio.run(run())
-
-
-@click.command()
-@click.option("--check", is_flag=True, help="Say what an upgrade will meet, and change nothing.")
-@click.option("--json", "as_json", is_flag=True, help="With --check: print JSON, for programs.")
-def migrate(check: bool, as_json: bool) -> None:
-    """Bring the database to the present tables, and the running role to its rights.
-
-    With --check the exit code is 0 when there is nothing to do, 3 when there are revisions to come and nothing is in
-    their way, and 1 when they would be refused.
-    """
-    settings = settings_or_give_up()
-    if check:
-        show_outlook(asyncio.run(upgrades.examine(settings)), as_json=as_json)
-    try:
-        asyncio.run(tables.migrate(settings))
-    except tables.MigrationRefused as refusal:
-        give_up(str(refusal))
-    click.echo(f"The database stands at {tables.newest_revision()}.")
+    server.on_startup(
+        lambda: log.info("serving", address=usable_url(host, port), host=host, port=port, processes=workers)
+    )
+    server.on_shutdown(lambda: log.info("no longer serving"))
+    server.serve()

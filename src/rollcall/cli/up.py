@@ -1,40 +1,59 @@
 """``rollcall up``: the whole product on one machine, for trying and developing."""
 
 import asyncio
+import errno
 import json
 import os
-import shlex
 import signal
-import socket
-import sys
 import threading
+import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import click
 
-from rollcall import tables
-from rollcall.access.authenticators import pages_address
+from rollcall import logging, tables, waiting
 from rollcall.cli import embedded
+from rollcall.cli.announcing import announce
 from rollcall.cli.children import Children
 from rollcall.cli.credentials import Credentials, commands_for_shells, issue_missing, secret_key, write_private
-from rollcall.cli.running import give_up, settings_or_give_up
-from rollcall.engines import AlreadyRunning, EngineFailed, lock
+from rollcall.cli.fresh import begin_anew
+from rollcall.cli.listening import insist_on_port, local_url, usable_url
+from rollcall.cli.running import DATABASE_FAILURES, give_up, settings_or_give_up
+from rollcall.engines import EngineFailed, lock
 from rollcall.manifest.problems import ManifestInvalid
+from rollcall.settings import Settings
 from rollcall.worker.app import WAITING
 
 ADDRESSES = ("ROLLCALL_DATABASE_URL", "ROLLCALL_MIGRATION_DATABASE_URL", "ROLLCALL_REDIS_URL")
 
 
-class Stopped(Exception):
-    """Somebody pressed Ctrl-C or asked the process to end."""
+class Stopped(KeyboardInterrupt):
+    """Somebody pressed Ctrl-C or asked the process to end; event loops and libraries let this kind through."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the options say."""
+
+    port: int
+    host: str
+    data_dir: Path
+    ready_file: Path | None
+    manifest: Path | None
+    apply_anew: bool
+    fresh: bool
+    sure: bool
+    web_processes: int
 
 
 @click.command()
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535), help="Where to listen.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for all.")
 @click.option(
     "--data-dir",
     default=Path(".rollcall"),
@@ -53,83 +72,122 @@ class Stopped(Exception):
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="The plans and tenants to start with; tenants.example.toml if left out.",
 )
+@click.option("--apply", "apply_anew", is_flag=True, help="Apply the file of plans and tenants at a later start, too.")
+@click.option("--fresh", is_flag=True, help="Begin anew: delete what earlier starts keep in the data directory.")
+@click.option("--yes", "sure", is_flag=True, help="Delete it without asking.")
 @click.option("--web-processes", default=1, show_default=True, type=click.IntRange(1, 16), help="Web processes.")
-def up(
-    port: int, host: str, data_dir: Path, ready_file: Path | None, manifest: Path | None, web_processes: int
-) -> None:
+def up(**options: Any) -> None:
     """Run the whole product on this machine: engines, web, relay, worker and beat.
 
+    The first start applies a file of plans and tenants; later ones leave them as they are by then.
+
     With ROLLCALL_DATABASE_URL, ROLLCALL_MIGRATION_DATABASE_URL and ROLLCALL_REDIS_URL set it uses those servers
-    instead of starting its own. Ctrl-C stops everything it started.
+    instead of starting its own. ROLLCALL_PUBLIC_URL is the address at which others reach it, if that is another one
+    than where it listens. Ctrl-C stops everything it started.
     """
-    if ready_file is not None:
-        ready_file.unlink(missing_ok=True)
-    _check_port(host, port)
+    wanted = Wanted(**options)
+    if wanted.ready_file is not None:
+        wanted.ready_file.unlink(missing_ok=True)
     try:
-        with _signals_raise(), _servers(data_dir) as (addresses, revive_engines):
-            _run(addresses, revive_engines, host, port, data_dir, ready_file, manifest, web_processes)
+        with _signals_raise():
+            _run(wanted)
     except Stopped:
         click.echo("Stopped.")
-    except (EngineFailed, AlreadyRunning, tables.MigrationRefused, ManifestInvalid) as failure:
+    except (EngineFailed, tables.MigrationRefused, ManifestInvalid) as failure:
         give_up(str(failure))
+    except DATABASE_FAILURES as error:
+        give_up(_explained(error, wanted.data_dir))
     finally:
-        if ready_file is not None:
-            ready_file.unlink(missing_ok=True)
+        if wanted.ready_file is not None:
+            wanted.ready_file.unlink(missing_ok=True)
 
 
-def _run(  # one parameter for each option
-    addresses: Mapping[str, str],
-    revive_engines: Callable[[], None],
-    host: str,
-    port: int,
-    data_dir: Path,
-    ready_file: Path | None,
-    manifest: Path | None,
-    web_processes: int,
-) -> None:
-    base_url = os.environ.get("ROLLCALL_PUBLIC_URL", f"http://{host}:{port}").rstrip("/")
+def _run(wanted: Wanted) -> None:
+    given = _given_servers()
+    if given and wanted.fresh:
+        give_up("--fresh deletes what the engines started here keep; servers of your own are for you to empty.")
+    with lock(wanted.data_dir):
+        insist_on_port(wanted.host, wanted.port)
+        if wanted.fresh:
+            begin_anew(wanted.data_dir, sure=wanted.sure)
+        with _servers(given, wanted.data_dir) as (addresses, revive_engines):
+            settings = _settings(addresses, wanted)
+            credentials = _prepare_database(settings, wanted)
+            _run_processes(settings, credentials, wanted, revive_engines)
+
+
+def _settings(addresses: Mapping[str, str], wanted: Wanted) -> Settings:
+    """The settings, in the environment too, for the processes that are started."""
     os.environ.update(addresses)
-    os.environ["ROLLCALL_PUBLIC_URL"] = base_url
+    public_url = os.environ.get("ROLLCALL_PUBLIC_URL") or usable_url(wanted.host, wanted.port)
+    os.environ["ROLLCALL_PUBLIC_URL"] = public_url.rstrip("/")
     if not os.environ.get("ROLLCALL_SECRET_KEYS_FILE"):
-        own = data_dir / "secret.key"
-        os.environ["ROLLCALL_SECRET_KEYS"] = os.environ.get("ROLLCALL_SECRET_KEYS") or secret_key(own)
+        kept_key = os.environ.get("ROLLCALL_SECRET_KEYS") or secret_key(wanted.data_dir / "secret.key")
+        os.environ["ROLLCALL_SECRET_KEYS"] = kept_key
     os.environ.setdefault("ROLLCALL_ENVIRONMENT", "development")
     os.environ.setdefault("ROLLCALL_ALLOW_PRIVATE_DESTINATIONS", "true")
-    settings = settings_or_give_up()
+    return settings_or_give_up()
+
+
+def _prepare_database(settings: Settings, wanted: Wanted) -> Credentials:
     click.echo("Bringing the database to the present tables …")
+    begun = time.monotonic()
+    asyncio.run(waiting.for_servers(settings))
     asyncio.run(tables.migrate(settings))
-    credentials = asyncio.run(
-        issue_missing(settings, data_dir / "credentials.json", manifest or _example(), say=click.echo)
+    click.echo(f"  it stands at {tables.newest_revision()} after {time.monotonic() - begun:.1f} s")
+    return asyncio.run(
+        issue_missing(
+            settings,
+            wanted.data_dir / "credentials.json",
+            wanted.manifest or _example(),
+            say=click.echo,
+            apply_anew=wanted.apply_anew,
+        )
     )
+
+
+def _run_processes(
+    settings: Settings, credentials: Credentials, wanted: Wanted, revive_engines: Callable[[], None]
+) -> None:
+    host, port, data_dir = wanted.host, wanted.port, wanted.data_dir
+    base_url, local = settings.public_url, local_url(host, port)
     with Children(os.environ, data_dir / "logs") as children:
-        children.start("web", "serve", "--host", host, "--port", str(port), "--workers", str(web_processes))
-        children.start("relay", "relay")
+        click.echo("Starting web, relay, worker, delivery and beat …")
+        children.start("web", "serve", "--host", host, "--port", str(port), "--workers", str(wanted.web_processes))
         children.start("worker", "worker")
         children.start("delivery", "worker", "--queues", ",".join(WAITING))
+        children.start("relay", "relay")
         children.start("beat", "beat", "--schedule", str(data_dir.resolve() / "beat-schedule"))
-        children.wait_until_ready(f"http://{_reachable(host)}:{port}/health/ready", settings, workers=2)
+        children.wait_until_ready(f"{local}/health/ready", settings, say=click.echo)
+        addresses = credentials.for_programs(base_url) | {"local_url": local}
         write_private(data_dir / "try.sh", credentials.for_shells(base_url))
+        write_private(data_dir / "try.json", json.dumps(addresses, indent=2))
         write_private(data_dir / "ops.sh", commands_for_shells(os.environ))
-        _announce(credentials, base_url, f"http://{_reachable(host)}:{port}", data_dir)
-        if ready_file is not None:
-            write_private(ready_file, json.dumps(credentials.for_programs(base_url), indent=2))
+        announce(credentials, base_url, local, data_dir)
+        if wanted.ready_file is not None:
+            write_private(wanted.ready_file, json.dumps(addresses, indent=2))
         children.watch(revive_engines)
 
 
-@contextmanager
-def _servers(data_dir: Path) -> Generator[tuple[Mapping[str, str], Callable[[], None]]]:
-    """The servers' addresses, given or of engines of our own, and what starts one of ours again that has ended."""
+def _given_servers() -> Mapping[str, str]:
+    """The addresses of servers that somebody else runs, as they were given: all of them, or none."""
     named = {name: each for name in ADDRESSES for each in (name, f"{name}_FILE") if os.environ.get(each)}
     given = {each: os.environ[each] for each in named.values()}
     if given and len(named) < len(ADDRESSES):
         missing = ", ".join(name for name in ADDRESSES if name not in named)
         give_up(f"To use your own servers set {missing} too; to have engines started here, set none of them.")
+    return given
+
+
+@contextmanager
+def _servers(given: Mapping[str, str], data_dir: Path) -> Generator[tuple[Mapping[str, str], Callable[[], None]]]:
+    """The servers' addresses, given or of engines of our own, and what starts one of ours again that has ended."""
     if given:
-        with lock(data_dir):
-            yield given, lambda: None
+        yield given, lambda: None
         return
     click.echo("Starting PostgreSQL and Valkey …")
-    with embedded.running(data_dir) as (postgres, valkey):
+    begun = time.monotonic()
+    with embedded.started(data_dir) as (postgres, valkey):
 
         def revive() -> None:
             for engine in (postgres, valkey):
@@ -137,7 +195,9 @@ def _servers(data_dir: Path) -> Generator[tuple[Mapping[str, str], Callable[[], 
                     click.secho(f"{engine.title} has ended; starting it again.", fg="yellow", err=True)
                     engine.start()
 
-        yield asyncio.run(embedded.prepare(postgres, valkey)).environment, revive
+        engines = asyncio.run(embedded.prepare(postgres, valkey))
+        click.echo(f"  both answer after {time.monotonic() - begun:.1f} s")
+        yield engines.environment, revive
 
 
 def _example() -> Path:
@@ -145,17 +205,11 @@ def _example() -> Path:
     return packaged if packaged.is_file() else Path(tables.__file__).parents[2] / "tenants.example.toml"
 
 
-def _reachable(host: str) -> str:
-    return "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104  # compared, not listened on
-
-
-def _check_port(host: str, port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            give_up(f"Port {port} of {host} can't be listened on ({error.strerror}); choose another with --port.")
+def _explained(error: BaseException, data_dir: Path) -> str:
+    """A failure of the disk or of a server, with what to do about it."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"The disk that holds {data_dir} is full. Make room, or choose another place with --data-dir."
+    return f"It could not be started: {logging.masked(str(error))}\nLogs, if there are any, are in {data_dir / 'logs'}."
 
 
 @contextmanager
@@ -171,29 +225,3 @@ def _signals_raise() -> Generator[None]:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, stop)
     yield
-
-
-def _announce(credentials: Credentials, base_url: str, local_url: str, data_dir: Path) -> None:
-    slug, shown = credentials.to_show()
-    ops = shlex.quote(str(data_dir / "ops.sh"))
-    click.echo(
-        f"""
-Rollcall is running.
-
-  Console        {pages_address(base_url)}/console/
-  API docs       {base_url}/v1/docs
-  SCIM URL       {base_url}/scim/v2
-  Token          {shown.scim_token}
-                 (tenant {slug}, plan {shown.plan}; all tokens and keys: {data_dir / "credentials.json"})
-
-Try it (". {shlex.quote(str(data_dir / "try.sh"))}" sets the variables that the README uses):
-
-  curl -s -H 'Authorization: Bearer {shown.scim_token}' '{local_url}/scim/v2/Users'
-
-Sign in to the console with a code, good for ten minutes (a passkey can be added there):
-
-  (. {ops} && rollcall console code {slug} {shlex.quote(shown.admin or "USER_NAME")})
-
-Logs are in {data_dir / "logs"}. Ctrl-C stops everything."""
-    )
-    sys.stdout.flush()

@@ -1,5 +1,6 @@
 """The life of one engine, whichever it is: started, watched, stopped, started again in the same place."""
 
+import shutil
 import signal
 import subprocess
 from abc import ABC, abstractmethod
@@ -106,6 +107,22 @@ class Engine(ABC):
         """Stop it and start it again, on the same port if that is still free."""
         self.stop()
         self.start()
+
+    def erase(self) -> None:
+        """Delete everything it keeps, its password too; whatever an earlier start left running is ended first.
+
+        Raises:
+            EngineFailed: it runs, or something can't be deleted.
+        """
+        if self.running:
+            raise self._failure("is running, so its data is not deleted")
+        try:
+            if self._folder.exists():
+                self._end_leftovers()
+                shutil.rmtree(self._folder)
+            (self.data_dir / f"{self.name}.json").unlink(missing_ok=True)
+        except OSError as error:
+            raise self._failure(f"could not be deleted: {error}") from error
 
     def __enter__(self) -> Self:
         self.start()

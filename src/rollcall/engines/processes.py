@@ -1,13 +1,11 @@
 """Starting children that never outlive us, as an account with few rights; waiting for them, and ending them."""
 
-import ctypes
 import os
 import pwd
 import random
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,10 +16,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import BinaryIO
 
+from rollcall import orphans
 from rollcall.engines.errors import OWN_ENGINES, EngineFailed
+from rollcall.orphans import ON_LINUX
 
-ON_LINUX = sys.platform == "linux"
-PR_SET_PDEATHSIG = 1
 ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C"}
 """All that a child sees of the environment: a PGDATA or LANG of the caller's must not change what it does."""
 
@@ -145,23 +143,11 @@ def _starter(_process: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=1, thread_name_prefix="engines")
 
 
-@cache
-def _c_library() -> ctypes.CDLL:
-    return ctypes.CDLL(None)
-
-
 def _tie_to_us(when_orphaned: signal.Signals) -> Callable[[], None]:
     """What a child does before it becomes the engine, already as its account: changing that would undo it."""
-    prctl = _c_library().prctl
-    number = ctypes.c_ulong(when_orphaned)
     us = os.getpid()
-
-    def tie() -> None:
-        prctl(PR_SET_PDEATHSIG, number)
-        if os.getppid() != us:  # we were gone before the line above, so no signal will come
-            os._exit(1)
-
-    return tie
+    orphans.c_library()
+    return lambda: orphans.end_with(us, when_orphaned)
 
 
 def end(process: subprocess.Popen[bytes], steps: Steps) -> None:

@@ -1,16 +1,21 @@
 """What the worker is made of: Celery over Redis or Valkey, with queues that never wait for one another."""
 
+import os
 from typing import Any
 
 import celery  # pyright: ignore[reportMissingTypeStubs]  # it ships no types
+import structlog
 from celery import signals  # pyright: ignore[reportMissingTypeStubs]  # it ships no types
+from celery.apps import worker as celery_worker  # pyright: ignore[reportMissingTypeStubs]  # it ships no types
 from kombu.entity import Exchange, Queue
 
-from rollcall import logging
+from rollcall import logging, orphans
 from rollcall.broker import DELIVERY, DELIVERY_SLOW, HOUSEKEEPING, REVOCATION, SLOW_HEARTBEAT_SECONDS
 from rollcall.settings import Settings
 from rollcall.worker import tasks
 from rollcall.worker.runtime import Runtime
+
+log = structlog.get_logger(__name__)
 
 PROMPT = (REVOCATION, HOUSEKEEPING)
 """The queues of a worker whose tasks are soon over."""
@@ -59,7 +64,11 @@ def prepare_processes(settings: Settings, *, forking: bool = True) -> None:
     is, for which Celery sends the signals of a forked process neither at its beginning nor at its end.
     """
 
+    main = os.getpid()
+
     def start(**_: Any) -> None:
+        if os.getpid() != main:
+            orphans.end_with(main)
         Runtime.start(settings)
 
     def stop(**_: Any) -> None:
@@ -67,6 +76,9 @@ def prepare_processes(settings: Settings, *, forking: bool = True) -> None:
 
     def wind_down(**_: Any) -> None:
         Runtime.wind_down()
+
+    def say_stopped(**_: Any) -> None:
+        log.info("worker has stopped")
 
     def configure(**_: Any) -> None:
         logging.configure(environment=settings.environment, level=settings.log_level)
@@ -78,4 +90,11 @@ def prepare_processes(settings: Settings, *, forking: bool = True) -> None:
     begins.connect(start, weak=False)
     ends.connect(stop, weak=False)
     on.worker_shutting_down.connect(wind_down, weak=False)
+    on.worker_shutdown.connect(say_stopped, weak=False)
     on.setup_logging.connect(configure, weak=False)
+    # Celery writes these words around the log, from a signal's handler, where a log could not be used.
+    terminal: Any = celery_worker
+    terminal.safe_say = _say_nothing
+
+
+def _say_nothing(*_: object) -> None: ...

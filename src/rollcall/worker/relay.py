@@ -25,6 +25,7 @@ from rollcall.events.fanout import LeasedDestination
 from rollcall.journal import outbox
 from rollcall.journal.outbox import Leased
 from rollcall.settings import Settings
+from rollcall.waiting import Reminder
 from rollcall.work import SYSTEM, Origin, open_fleet
 from rollcall.worker.app import make_celery
 from rollcall.worker.tasks import DELIVER, LISTENERS
@@ -41,6 +42,8 @@ out in the broker would be published again, and whoever left after them would wa
 FAN_OUT_BATCH = 500
 FORGET_TASKS_AFTER = 300.0
 """Seconds after which a task need not begin: others were published since. Clocks may differ by less."""
+START_POSTGRESQL = "start PostgreSQL, or correct ROLLCALL_DATABASE_URL"
+START_BROKER = "start Redis or Valkey, or correct ROLLCALL_REDIS_URL"
 _ORIGIN = Origin(request_id="relay")
 
 
@@ -48,14 +51,17 @@ async def relay(settings: Settings, stop: asyncio.Event) -> None:
     """Hand messages over until *stop* is set."""
     celery = make_celery(settings, publishing=True)
     redis = broker.connect(settings)
-    database: Database | None = None
+    database = db.unopened(settings)
+    log.info("relaying")
+    away = Reminder(log, over="the database is there")
+    broker_away = Reminder(log, over="the broker is there")
     try:
         while not stop.is_set():
             try:
-                database = database or await db.connect(settings)
-                handed = await hand_over(database, celery, redis, settings)
+                handed = await hand_over(database, celery, redis, settings, broker_away)
+                away.over()
             except (SQLAlchemyError, OSError, *db.DatabaseError) as error:
-                log.warning("the database is away; waiting for it", error=str(error))
+                away.say("the database is away; waiting for it", error=str(error), remedy=START_POSTGRESQL)
                 handed = 0
             with suppress(RedisError, OSError):
                 await redis.set(broker.heartbeat(RELAY), "alive", ex=HEARTBEAT_SECONDS)
@@ -64,8 +70,7 @@ async def relay(settings: Settings, stop: asyncio.Event) -> None:
                     await asyncio.wait_for(stop.wait(), settings.outbox_poll_seconds)
     finally:
         await redis.aclose()
-        if database is not None:
-            await database.close()
+        await database.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,7 @@ class _Call:
     """Seconds; later than that nobody needs to begin it."""
 
 
-async def hand_over(database: Database, celery: Any, redis: Redis, settings: Settings) -> int:
+async def hand_over(database: Database, celery: Any, redis: Redis, settings: Settings, broker_away: Reminder) -> int:
     """Fan new messages out, then publish tasks for the departures to settle and each destination to look after.
 
     Returns how much was done, or 0 when the broker is away.
@@ -88,7 +93,7 @@ async def hand_over(database: Database, celery: Any, redis: Redis, settings: Set
     seconds = settings.outbox_lease_seconds
     async with open_fleet(database, SYSTEM, _ORIGIN) as fleet:
         fanned_out = await fanout.fan_out(fleet, limit=FAN_OUT_BATCH, heard=LISTENERS)
-    queued = await _queued(redis)
+    queued = await _queued(redis, broker_away)
     if queued is None:
         return 0
     async with open_fleet(database, SYSTEM, _ORIGIN) as fleet:
@@ -96,7 +101,7 @@ async def hand_over(database: Database, celery: Any, redis: Redis, settings: Set
         destinations = await fanout.lease(fleet, limit=BATCH, seconds=seconds)
     calls = [_settling(those, seconds) for those in _together(departures)]
     calls += [_delivering(each, seconds) for each in destinations]
-    unsent: Sequence[_Call] = await asyncio.to_thread(_publish, celery, calls) if calls else ()
+    unsent: Sequence[_Call] = await asyncio.to_thread(_publish, celery, calls, broker_away) if calls else ()
     if not unsent:
         return max(fanned_out, len(departures), len(destinations))
     async with open_fleet(database, SYSTEM, _ORIGIN) as fleet:
@@ -108,14 +113,15 @@ async def hand_over(database: Database, celery: Any, redis: Redis, settings: Set
     return 0
 
 
-async def _queued(redis: Redis) -> int | None:
+async def _queued(redis: Redis, away: Reminder) -> int | None:
     """How many tasks of departures wait in the broker; ``None`` when it is away."""
     try:
         # The client types the answer of its two kinds together.
         queued: Any = await cast("Any", redis.llen(REVOCATION))
     except (RedisError, OSError) as error:
-        log.warning("the broker is away; what is due waits", error=str(error))
+        away.say("the broker is away; what is due waits", error=str(error), remedy=START_BROKER)
         return None
+    away.over()
     return int(queued)
 
 
@@ -139,13 +145,13 @@ def _delivering(destination: LeasedDestination, seconds: float) -> _Call:
     return _Call(DELIVER, arguments, queue, destination, max(seconds, FORGET_TASKS_AFTER))
 
 
-def _publish(celery: Any, calls: Sequence[_Call]) -> Sequence[_Call]:
+def _publish(celery: Any, calls: Sequence[_Call], away: Reminder) -> Sequence[_Call]:
     """Hand tasks to the broker; returns those it would not take. It is not asked again after the first no."""
     celery.set_default()
     for position, call in enumerate(calls):
         try:
             celery.send_task(call.task, args=list(call.arguments), queue=call.queue, expires=call.expires)
         except (OperationalError, RedisError, OSError) as error:
-            log.warning("the broker is away; what is due waits", waiting=len(calls) - position, error=str(error))
+            away.say("the broker is away; what is due waits", error=str(error), remedy=START_BROKER)
             return calls[position:]
     return []

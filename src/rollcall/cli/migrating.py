@@ -1,0 +1,42 @@
+"""The migration, which runs before new code is started."""
+
+import asyncio
+
+import click
+
+from rollcall import logging, tables, upgrades
+from rollcall.cli.answering import show_outlook
+from rollcall.cli.running import DATABASE_FAILURES, give_up, run_until_stopped, settings_or_give_up, stop_waiting
+from rollcall.settings import Settings
+from rollcall.waiting import for_servers
+
+
+@click.command()
+@click.option("--check", is_flag=True, help="Say what an upgrade will meet, and change nothing.")
+@click.option("--json", "as_json", is_flag=True, help="With --check: print JSON, for programs.")
+def migrate(check: bool, as_json: bool) -> None:
+    """Bring the database to the present tables, and the running role to its rights. Waits for the database.
+
+    With --check the exit code is 0 when there is nothing to do, 3 when there are revisions to come and nothing is in
+    their way, and 1 when they would be refused.
+    """
+    settings = settings_or_give_up()
+    if check:
+        show_outlook(asyncio.run(upgrades.examine(settings)), as_json=as_json)
+    if not run_until_stopped(lambda stop: for_servers(settings, stop)):
+        stop_waiting()
+    bring_up_to_date(settings)
+    click.echo(f"The database stands at {tables.newest_revision()}.")
+
+
+def bring_up_to_date(settings: Settings) -> None:
+    """Migrate; what stands in the way ends the command in a line."""
+    try:
+        asyncio.run(tables.migrate(settings))
+    except tables.MigrationRefused as refusal:
+        give_up(str(refusal))
+    except DATABASE_FAILURES as error:
+        give_up(
+            f"The migration was not finished: {logging.masked(str(error))}\n"
+            "See PostgreSQL's log, then run 'rollcall migrate' again: it goes on from where it stopped."
+        )

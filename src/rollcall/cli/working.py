@@ -1,0 +1,86 @@
+"""The processes that work behind the web: worker, beat and relay."""
+
+import os
+from pathlib import Path
+
+import click
+
+from rollcall.cli.running import run_until_stopped, settings_or_give_up, wait_for_tables
+from rollcall.worker.app import PROMPT, WAITING, make_celery, prepare_processes
+from rollcall.worker.heartbeats import say_that_worker_lives, scheduler_that_says_it_lives
+from rollcall.worker.relay import relay as run_relay
+
+
+def _queues(_context: click.Context, _parameter: click.Parameter, value: str) -> frozenset[str]:
+    """Read the names of queues; what follows a departure is never to wait behind somebody who is slow to listen."""
+    names = frozenset(name.strip() for name in value.split(","))
+    if unknown := sorted(names - {*PROMPT, *WAITING}):
+        msg = f"there is no queue {', '.join(unknown)}; there are {', '.join((*PROMPT, *WAITING))}"
+        raise click.BadParameter(msg)
+    if names & {*PROMPT} and names & {*WAITING}:
+        msg = f"run one worker for {','.join(PROMPT)} and another for {','.join(WAITING)}: neither is to wait"
+        raise click.BadParameter(msg)
+    return names
+
+
+@click.command()
+@click.option(
+    "--queues",
+    default=",".join(PROMPT),
+    show_default=True,
+    callback=_queues,
+    help=f"What this worker does; another one does {','.join(WAITING)}.",
+)
+@click.option(
+    "--concurrency",
+    type=click.IntRange(1, 256),
+    help="Tasks at a time: 2 processes, or for deliveries, which mostly wait, 32 threads.",
+)
+def worker(queues: frozenset[str], concurrency: int | None) -> None:
+    """Run Celery's worker: everything that reaches outside happens here. It takes two: see --queues."""
+    settings = settings_or_give_up()
+    wait_for_tables(settings)
+    threads = bool(queues & {*WAITING})
+    prepare_processes(settings, forking=not threads)
+    say_that_worker_lives(settings, queues)
+    app = make_celery(settings)
+    app.set_default()
+    app.worker_main(
+        [
+            "--quiet",  # no banner: every line is one of the log
+            "worker",
+            f"--pool={'threads' if threads else 'prefork'}",
+            f"--concurrency={concurrency or (32 if threads else 2)}",
+            f"--queues={','.join(sorted(queues))}",
+            f"--hostname={'delivery' if threads else 'rollcall'}-{os.getpid()}@%h",
+            "--without-gossip",
+            "--without-mingle",
+            f"--loglevel={settings.log_level}",
+        ]
+    )
+
+
+@click.command()
+@click.option(
+    "--schedule",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("celerybeat-schedule"),
+    show_default=True,
+    help="File in which beat remembers what it ran when.",
+)
+def beat(schedule: Path) -> None:
+    """Run Celery's beat: one for an installation."""
+    settings = settings_or_give_up()
+    wait_for_tables(settings)
+    prepare_processes(settings)
+    app = make_celery(settings)
+    scheduler = scheduler_that_says_it_lives(settings)
+    app.Beat(schedule=str(schedule), scheduler=scheduler, pidfile=None, loglevel=settings.log_level, quiet=True).run()
+
+
+@click.command()
+def relay() -> None:
+    """Hand the outbox over to the worker. Any number may run."""
+    settings = settings_or_give_up()
+    wait_for_tables(settings)
+    run_until_stopped(lambda stop: run_relay(settings, stop))
