@@ -14,6 +14,7 @@ COMMANDS = {
     "migrate": "serving",
     "config": "config",
     "doctor": "doctor",
+    "health": "health",
     "secret": "secret",
     "signing-keys": "signing",
     "receipts": "receipts",
