@@ -6,7 +6,7 @@ from typing import Any
 
 from litestar import Litestar, Response
 
-from rollcall import broker, console, db, tables
+from rollcall import broker, console, db, metrics, tables
 from rollcall.access.attempts import Attempts
 from rollcall.access.authenticators import own_party, relying_party
 from rollcall.access.gate import Door
@@ -14,7 +14,9 @@ from rollcall.access.limits import RateLimiter
 from rollcall.access.origins import TrustedProxies
 from rollcall.access.traces import Traces
 from rollcall.api import errors
+from rollcall.api.counting import counted
 from rollcall.api.docs import openapi_config, openapi_document
+from rollcall.api.figures import figures
 from rollcall.api.health import live, ready
 from rollcall.api.jwks import jwks, receipt_keys
 from rollcall.api.oauth import router as oauth
@@ -33,7 +35,7 @@ def create_app(settings: Settings) -> Litestar:
 
     @asynccontextmanager
     async def engines(app: Litestar) -> AsyncGenerator[None]:
-        database = await db.connect(settings)
+        database = await db.connect(settings, on_wait=metrics.figures().pool_wait_seconds.observe)
         redis = broker.connect(settings, patience=0.25)
         traces = Traces(database.pool)
         traces.start()
@@ -63,6 +65,7 @@ def create_app(settings: Settings) -> Litestar:
             openapi_document,
             live,
             ready,
+            figures,
             jwks,
             receipt_keys,
             console.front_door,
@@ -75,8 +78,8 @@ def create_app(settings: Settings) -> Litestar:
         openapi_config=openapi_config(),
         logging_config=None,
     )
-    # Outermost, so that a request which no route takes has an id too.
-    app.asgi_handler = request_ids(head_and_options(app, app.asgi_handler))
+    # Outermost, so that a request which no route takes has an id and is counted too.
+    app.asgi_handler = counted(request_ids(head_and_options(app, app.asgi_handler)))
     return app
 
 

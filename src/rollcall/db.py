@@ -1,6 +1,6 @@
 """PostgreSQL: the base every table stands on, the engine for management work, the pool for the hot paths."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
@@ -149,8 +149,8 @@ SELECT rolname FROM pg_roles WHERE rolname = current_user AND (
 """The running role, if it sees every tenant or could."""
 
 
-async def connect(settings: Settings) -> Database:
-    """Open both ways to the database as the running role.
+async def connect(settings: Settings, *, on_wait: Callable[[float], None] | None = None) -> Database:
+    """Open both ways to the database as the running role; *on_wait* hears how long a hot statement had to wait.
 
     Raises:
         OSError, asyncpg.PostgresError: the server can't be reached or refuses the role.
@@ -160,7 +160,7 @@ async def connect(settings: Settings) -> Database:
     config = alchemy_config(
         url, pool_size=max(2, settings.database_pool_size // 2), longest_statement=LONGEST_STATEMENT
     )
-    pool = HotPool(url, settings.database_pool_size)
+    pool = HotPool(url, settings.database_pool_size, on_wait)
     async with pool.acquire() as connection:  # whoever connects learns at once whether it is possible
         unbound = await connection.fetchval(_UNBOUND)
     if unbound:

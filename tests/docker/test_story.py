@@ -27,6 +27,7 @@ from rollcall.engines import Postgres, lock, programs
 from rollcall.engines.processes import account_for, end, free_port, spawn
 
 RUN = [sys.executable, "-m", "rollcall"]
+FIGURES = "0.0.0.0:9464"
 SHIM = """#!/bin/sh
 # Stands for "docker compose -f compose.yaml run --rm -T ops ..." and "... cp proxy:PATH TO".
 shift 3
@@ -52,6 +53,7 @@ class Composed:
     services: Mapping[str, Service]
     web_ports: Sequence[int]
     stack: ExitStack
+    figures_at: dict[str, str] = field(default_factory=dict[str, str])
     running: "dict[str, subprocess.Popen[bytes]]" = field(default_factory=dict[str, "subprocess.Popen[bytes]"])
 
     @property
@@ -95,11 +97,24 @@ class Composed:
             case "web":
                 for port in self.web_ports:
                     words = [{"0.0.0.0": "127.0.0.1", "8000": str(port)}.get(word, word) for word in service.command]
-                    self.start(f"web-{port}", [*RUN, *words], service)
+                    self.start(f"web-{port}", [*RUN, *self.with_figures(f"web-{port}", words)], service)
                 eventually(lambda: all(self.healthy(port) for port in self.web_ports), within=60)
             case _:
                 words = [self.here(word).replace("/tmp/", f"{self.folder}/") for word in service.command]
-                self.start(service.name, [*RUN, *words], service)
+                self.start(service.name, [*RUN, *self.with_figures(service.name, words)], service)
+
+    def with_figures(self, name: str, words: Sequence[str]) -> Sequence[str]:
+        """The command with a port of this machine for its figures, where it has any."""
+        if FIGURES not in words:
+            return words
+        self.figures_at[name] = f"127.0.0.1:{free_port(None)}"
+        return [self.figures_at[name] if word == FIGURES else word for word in words]
+
+    def figure(self, name: str, line: str) -> float:
+        """What a process says of one figure; 0 if it has none such."""
+        text = httpx.get(f"http://{self.figures_at[name]}/metrics").text
+        found = re.search(rf"^{re.escape(line)} (\S+)$", text, re.MULTILINE)
+        return float(found[1]) if found else 0.0
 
     def start(self, name: str, command: Sequence[str], service: Service | None = None) -> None:
         """Start a process; what it prints is in NAME.log."""
@@ -242,6 +257,28 @@ def test_somebody_leaves(installation: Composed) -> None:
         receipts = f"/v1/tenants/juniper/people/{maria['id']}/receipts"
         assert eventually(lambda: "complete" in operator.get(receipts).text, within=60)
     installation.all_run()
+
+
+def test_everybody_has_figures(installation: Composed) -> None:
+    """Each part answers Prometheus, without a key, for all of its processes; none says whose figures they are."""
+    names = {"relay", "worker", "delivery", *(f"web-{port}" for port in installation.web_ports)}
+    assert installation.figures_at.keys() == names
+    for name, address in installation.figures_at.items():
+        health = [*RUN, "health", f"http://{address}/metrics"]
+        assert subprocess.run(health, capture_output=True, check=False, timeout=30).returncode == 0, name
+        assert httpx.get(f"http://{address}/").status_code == 404
+    first, second = (f"web-{port}" for port in installation.web_ports)
+    patched = 'route="/scim/v2/Users/{user_id}"'
+    counted = f'rollcall_calls_total{{method="PATCH",outcome="answered",profile="default",{patched}}}'
+    assert installation.figure(first, counted) == 1
+    assert installation.figure(second, counted) == 0
+    asked = 'rollcall_calls_total{method="POST",outcome="answered",profile="",route="/oauth/introspect"}'
+    assert installation.figure(second, asked) == 2
+    settled = 'rollcall_tasks_total{outcome="succeeded",task="rollcall.settle_departures"}'
+    assert eventually(lambda: installation.figure("worker", settled) >= 1)
+    assert installation.figure("relay", 'rollcall_relay_tasks_total{queue="revocation"}') >= 1
+    assert installation.figure("relay", 'rollcall_relay_rounds_total{outcome="well"}') >= 1
+    assert eventually(lambda: installation.figure("relay", 'rollcall_outbox_waiting{kind="message"}') == 0, within=30)
 
 
 @pytest.mark.skipif(shutil.which("caddy") is None, reason="Caddy is not installed")

@@ -14,6 +14,7 @@ from uuid import UUID
 
 import orjson
 
+from rollcall import metrics
 from rollcall.access.limits import RateLimiter
 from rollcall.access.memory import Memory, Remembered
 from rollcall.access.traces import Traces
@@ -133,6 +134,7 @@ async def judge(call: Call, row: Row) -> Admitted:
     wait = 0.0
     if not call.has_permit:
         wait = await call.door.limiter.wait_for(call.token.tenant_id, rate=row["rate"], burst=row["burst"])
+    metrics.profile_of_call.set(row["profile"])
     admitted = Admitted(call, row["token_label"], row["owner_id"], PROFILES[row["profile"]])
     if wait:
         refusal = TooManyRequests(retry_after=math.ceil(wait))
@@ -160,6 +162,7 @@ async def admit_remembered(call: Call, caller: Remembered) -> Admitted | None:
     """Take a permit for a caller whose change asks the gate itself; None when there is none to be had at once."""
     if await call.door.limiter.wait_for(call.token.tenant_id, rate=caller.rate, burst=caller.burst):
         return None
+    metrics.profile_of_call.set(caller.profile.key)
     return Admitted(replace(call, has_permit=True), caller.label, caller.owner_id, caller.profile)
 
 
@@ -170,6 +173,7 @@ async def refuse_verdict(call: Call, row: Row) -> None:
         Unauthorized, Forbidden: always one of them.
     """
     refusal = await _meaning(call, row)
+    metrics.figures().verdicts.labels(row["verdict"]).inc()
     if row["token_label"] is None:
         call.door.traces.refused(call.origin.source)
     else:

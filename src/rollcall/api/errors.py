@@ -9,6 +9,7 @@ import structlog
 from litestar import Response
 from litestar.exceptions import HTTPException, MethodNotAllowedException, ValidationException
 
+from rollcall import metrics
 from rollcall.api.requests import LARGEST_BODY, AnyRequest, methods_of
 from rollcall.errors import Refusal, TooManyRequests, Unauthenticated
 from rollcall.scim.errors import SCIMException
@@ -29,6 +30,7 @@ class Meaning:
 def answer(request: AnyRequest, exception: Exception) -> Response[dict[str, Any]]:
     """Say no: a refusal is logged in a line, anything else with where it came from."""
     meant = meaning(request, exception)
+    metrics.figures().refusals.labels("management", meant.code).inc()
     if meant.status < 500:
         log.info("refused", status=meant.status, code=meant.code, detail=meant.detail)
     else:

@@ -12,6 +12,7 @@ from litestar import Litestar
 
 from rollcall import db, logging, tables
 from rollcall.app import create_app
+from rollcall.cli.exposing import Address, answering_prometheus, metrics_option
 from rollcall.cli.running import give_up, settings_or_give_up
 from rollcall.settings import read_settings
 from rollcall.worker.app import PROMPT, WAITING, make_celery, prepare_processes
@@ -29,9 +30,12 @@ def web() -> Litestar:
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535), help="Port to listen on.")
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Web processes.")
-def serve(host: str, port: int, workers: int) -> None:
+@metrics_option
+@click.pass_context
+def serve(context: click.Context, host: str, port: int, workers: int, metrics_at: Address | None) -> None:
     """Serve SCIM, the management API and the console."""
     settings_or_give_up()
+    context.with_resource(answering_prometheus(metrics_at, together=True))
     Granian(
         "rollcall.cli.serving:web",
         address=host,
@@ -72,11 +76,14 @@ def _queues(_context: click.Context, _parameter: click.Parameter, value: str) ->
     type=click.IntRange(1, 256),
     help="Tasks at a time: 2 processes, or for deliveries, which mostly wait, 32 threads.",
 )
-def worker(queues: frozenset[str], concurrency: int | None) -> None:
+@metrics_option
+@click.pass_context
+def worker(context: click.Context, queues: frozenset[str], concurrency: int | None, metrics_at: Address | None) -> None:
     """Run Celery's worker: everything that reaches outside happens here. It takes two: see --queues."""
     settings = settings_or_give_up()
     threads = bool(queues & {*WAITING})
-    prepare_processes(settings, forking=not threads)
+    answering = context.with_resource(answering_prometheus(metrics_at, together=not threads, at_once=threads))
+    prepare_processes(settings, forking=not threads, on_ready=answering)
     app = make_celery(settings)
     app.set_default()
     app.worker_main(
@@ -109,9 +116,12 @@ def beat(schedule: Path) -> None:
 
 
 @click.command()
-def relay() -> None:
+@metrics_option
+@click.pass_context
+def relay(context: click.Context, metrics_at: Address | None) -> None:
     """Hand the outbox over to the worker. Any number may run."""
     settings = settings_or_give_up()
+    context.with_resource(answering_prometheus(metrics_at))
 
     async def run() -> None:
         stop = asyncio.Event()

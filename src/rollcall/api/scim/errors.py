@@ -6,6 +6,7 @@ import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, MethodNotAllowedException
 
+from rollcall import metrics
 from rollcall.api.requests import LARGEST_BODY, methods_of
 from rollcall.api.scim.answers import MEDIA_TYPE
 from rollcall.scim.errors import (
@@ -36,6 +37,7 @@ def answer_refusal(_request: Request[Any, Any, Any], refusal: SCIMException) -> 
         case _:
             pass
     log.info("refused", status=refusal.status, detail=refusal.detail)
+    metrics.figures().refusals.labels("scim", refusal.scim_type or type(refusal).__name__).inc()
     return Response(error_body(refusal), status_code=refusal.status, media_type=MEDIA_TYPE, headers=headers)
 
 
