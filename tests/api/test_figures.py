@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Callable
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -81,8 +82,9 @@ async def test_refusals_by_reason(acme: Tenant, http: httpx.AsyncClient, figure:
     before = [await figure(line) for line in lines]
     await acme.scim.get("/Users", params={"filter": "nonsense ?? 1"})
     await http.get("/v1/tenants")
-    listed = (await acme.callers.operator.get(f"/v1/tenants/{acme.slug}/tokens")).json()
-    for token in listed["data"] if isinstance(listed, dict) else listed:
+    listed: Any = (await acme.callers.operator.get(f"/v1/tenants/{acme.slug}/tokens")).json()
+    tokens = cast("list[dict[str, Any]]", listed["data"] if isinstance(listed, dict) else listed)
+    for token in tokens:
         await acme.callers.operator.post(f"/v1/tenants/{acme.slug}/tokens/{token['id']}/revoke")
     assert (await acme.scim.get("/Users")).status_code == 401
     assert [await figure(line) for line in lines] == [number + 1 for number in before]

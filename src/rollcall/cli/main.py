@@ -27,6 +27,7 @@ COMMANDS = {
     "console": "console",
     "keys": "access",
     "destinations": "destinations",
+    "listen": "listen",
     "audit": "journal",
     "outbox": "journal",
 }
