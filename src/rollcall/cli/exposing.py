@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socket import AF_INET, AF_INET6
 
@@ -82,8 +82,9 @@ class _Figures(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Type", f"{metrics.CONTENT_TYPE}; charset=utf-8")
         self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
+        with suppress(ConnectionError):  # whoever asked has given up waiting
+            self.end_headers()
+            self.wfile.write(text)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class's names
         """Say nothing: it is asked every few seconds."""
