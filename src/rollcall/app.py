@@ -6,7 +6,7 @@ from typing import Any
 
 from litestar import Litestar, Response
 
-from rollcall import broker, console, db, tables
+from rollcall import broker, console, db, metrics, tables
 from rollcall.access.attempts import Attempts
 from rollcall.access.authenticators import own_party, relying_party
 from rollcall.access.gate import Door
@@ -15,7 +15,9 @@ from rollcall.access.origins import TrustedProxies
 from rollcall.access.traces import Traces
 from rollcall.api import errors, oauth_errors
 from rollcall.api.access_log import access_log
+from rollcall.api.counting import counted
 from rollcall.api.docs import openapi_config, openapi_document
+from rollcall.api.figures import figures
 from rollcall.api.health import live, ready
 from rollcall.api.jwks import jwks, receipt_keys
 from rollcall.api.oauth import router as oauth
@@ -34,7 +36,8 @@ def create_app(settings: Settings) -> Litestar:
 
     @asynccontextmanager
     async def engines(app: Litestar) -> AsyncGenerator[None]:
-        database = db.unopened(settings)  # started while the database is away, it is there when that comes back
+        # Started while the database is away, it is there when that comes back.
+        database = db.unopened(settings, on_wait=metrics.figures().pool_wait_seconds.observe)
         redis = broker.connect(settings, patience=0.25)
         traces = Traces(database.pool)
         traces.start()
@@ -64,6 +67,7 @@ def create_app(settings: Settings) -> Litestar:
             openapi_document,
             live,
             ready,
+            figures,
             jwks,
             receipt_keys,
             console.front_door,
@@ -76,10 +80,10 @@ def create_app(settings: Settings) -> Litestar:
         openapi_config=openapi_config(),
         logging_config=None,
     )
-    # Outermost, so that a request which no route takes has an id too, and its answer every header.
+    # Outermost, so that a request which no route takes has an id and is counted too, and its answer every header.
     https = settings.public_url.startswith("https://")
     answering = head_and_options(app, app.asgi_handler)
-    app.asgi_handler = request_ids(access_log(answering) if settings.access_log else answering, https=https)
+    app.asgi_handler = counted(request_ids(access_log(answering) if settings.access_log else answering, https=https))
     return app
 
 

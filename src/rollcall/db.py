@@ -1,7 +1,7 @@
 """PostgreSQL: the base every table stands on, the engine for management work, the pool for the hot paths."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from socket import gaierror
@@ -178,13 +178,16 @@ SELECT rolname FROM pg_roles WHERE rolname = current_user AND (
 """The running role, if it sees every tenant or could."""
 
 
-def unopened(settings: Settings) -> Database:
-    """Both ways to the database as the running role; each connects when it is first used."""
+def unopened(settings: Settings, *, on_wait: Callable[[float], None] | None = None) -> Database:
+    """Both ways to the database as the running role; each connects when it is first used.
+
+    *on_wait* hears for how many seconds a hot statement had to wait for a connection.
+    """
     url = settings.database_url.get_secret_value()
     config = alchemy_config(
         url, pool_size=max(2, settings.database_pool_size // 2), longest_statement=LONGEST_STATEMENT
     )
-    pool = HotPool(url, settings.database_pool_size)
+    pool = HotPool(url, settings.database_pool_size, on_wait)
     engine = config.get_engine()
     return Database(engine, async_sessionmaker(engine, expire_on_commit=False), cast("Pool", pool))
 

@@ -36,9 +36,10 @@ class HotPool:
     less for each statement than many that take turns on its processors. The others are for when some are held up.
     """
 
-    def __init__(self, url: str, size: int) -> None:
+    def __init__(self, url: str, size: int, on_wait: Callable[[float], None] | None = None) -> None:
         self._url = url
         self._size = size
+        self._on_wait = on_wait
         self._usual = (size + 1) // 2
         self._open = 0
         self._idle: list[tuple[Any, float]] = []
@@ -95,22 +96,31 @@ class HotPool:
         return answer
 
     async def _lend(self) -> Any:
-        patient = True
+        patient, began = True, 0.0
         while True:
             if not patient or self._open - len(self._idle) < self._usual:
                 while self._idle:
                     connection, since = self._idle.pop()
                     if not connection.is_closed() and self._clock() - since < LONGEST_REST:
+                        self._waited(began)
                         return connection
                     self._discard(connection)
                 if self._closed:
                     raise _driver.InterfaceError("the pool is closed")
                 if self._open < self._size:
+                    self._waited(began)
                     return await self._connected()
+            began = began or self._clock()
             connection = await self._handed_over(patient=patient)
             if connection is not None:
+                self._waited(began)
                 return connection
             patient = False
+
+    def _waited(self, began: float) -> None:
+        """Say how long somebody had to wait, if they had to."""
+        if began and self._on_wait is not None:
+            self._on_wait(self._clock() - began)
 
     async def _handed_over(self, *, patient: bool) -> Any:
         """Wait for a connection that somebody gives back; None says to look around again."""

@@ -21,7 +21,7 @@ from architecture.test_migrations import differences
 from factories import alive, in_process
 from rollcall import catalogue, tables, upgrades
 from rollcall.app import create_app
-from rollcall.checks.model import State
+from rollcall.checks.model import State, ok
 from rollcall.cli.embedded import Engines
 from rollcall.db import alchemy_config
 from rollcall.settings import Settings, migrations_folder
@@ -305,7 +305,7 @@ async def test_the_check_can_only_read(settings: Settings) -> None:
         with pytest.raises(Exception, match="read-only transaction") as refused:
             await upgrade.owner.execute("UPDATE plans SET name = 'x'")
         tried.append(refused.value)
-        return upgrades.ok("meddle", "it could not")
+        return ok("meddle", "it could not")
 
     before = upgrades.QUESTIONS
     upgrades.QUESTIONS = (*before, meddle)  # pyright: ignore[reportConstantRedefinition]  # put back below

@@ -24,7 +24,7 @@ SAID = (
 
 async def cases(tenant: Tenant, *, closed: bool = False) -> Sequence[ConflictCase]:
     async with tenant.work() as work:
-        return await people.cases(work, closed=closed)
+        return (await people.cases(work, closed=closed)).rows
 
 
 async def open_names(tenant: Tenant) -> list[tuple[str, str]]:

@@ -15,6 +15,7 @@ from uuid import UUID
 import orjson
 import structlog
 
+from rollcall import metrics
 from rollcall.access.limits import RateLimiter
 from rollcall.access.memory import Memory, Remembered
 from rollcall.access.presented import read_scim_token
@@ -130,6 +131,7 @@ async def judge(call: Call, row: Row) -> Admitted:
     wait = 0.0
     if not call.has_permit:
         wait = await call.door.limiter.wait_for(call.token.tenant_id, rate=row["rate"], burst=row["burst"])
+    metrics.profile_of_call.set(row["profile"])
     admitted = Admitted(call, row["token_label"], row["owner_id"], PROFILES[row["profile"]])
     if wait:
         refusal = TooManyRequests(retry_after=math.ceil(wait))
@@ -158,6 +160,7 @@ async def admit_remembered(call: Call, caller: Remembered) -> Admitted | None:
     if await call.door.limiter.wait_for(call.token.tenant_id, rate=caller.rate, burst=caller.burst):
         return None
     _name_tenant(call)
+    metrics.profile_of_call.set(caller.profile.key)
     return Admitted(replace(call, has_permit=True), caller.label, caller.owner_id, caller.profile)
 
 
@@ -168,6 +171,7 @@ async def refuse_verdict(call: Call, row: Row) -> None:
         Unauthorized, Forbidden: always one of them.
     """
     refusal = await _meaning(call, row)
+    metrics.figures().verdicts.labels(row["verdict"]).inc()
     if row["token_label"] is None:
         call.door.traces.refused(call.origin.source)
     else:

@@ -7,7 +7,7 @@ from typing import Any, cast
 from litestar import Response
 from litestar.exceptions import HTTPException, MethodNotAllowedException, ValidationException
 
-from rollcall import db
+from rollcall import db, metrics
 from rollcall.api.refused import log_failure, log_refusal, log_unavailable
 from rollcall.api.requests import LARGEST_BODY, AnyRequest, methods_of
 from rollcall.api.saying import said
@@ -85,6 +85,7 @@ def answer(request: AnyRequest, exception: Exception) -> Response[dict[str, Any]
 def logged(request: AnyRequest, exception: Exception) -> Meaning:
     """What an exception means, once it has been logged."""
     meant = meaning(request, exception)
+    metrics.figures().refusals.labels("management", meant.code).inc()
     if meant.status < 500:
         log_refusal(request, status=meant.status, code=meant.code, detail=meant.detail)
     elif meant.status == Unavailable.status:

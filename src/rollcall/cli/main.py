@@ -16,6 +16,7 @@ COMMANDS = {
     "migrate": "migrating",
     "config": "config",
     "doctor": "doctor",
+    "health": "health",
     "secret": "secret",
     "signing-keys": "signing",
     "receipts": "receipts",
@@ -28,6 +29,7 @@ COMMANDS = {
     "console": "console",
     "keys": "access",
     "destinations": "destinations",
+    "listen": "listen",
     "audit": "journal",
     "outbox": "journal",
 }

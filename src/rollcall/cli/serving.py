@@ -12,6 +12,7 @@ from litestar import Litestar
 
 from rollcall import logging, orphans
 from rollcall.app import create_app
+from rollcall.cli.exposing import Address, answering_prometheus, metrics_option
 from rollcall.cli.listening import insist_on_port, usable_url
 from rollcall.cli.running import settings_or_give_up, wait_for_tables
 from rollcall.settings import read_settings
@@ -40,7 +41,9 @@ def web() -> Litestar:
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535), help="Port to listen on.")
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Web processes.")
-def serve(host: str, port: int, workers: int) -> None:
+@metrics_option
+@click.pass_context
+def serve(context: click.Context, host: str, port: int, workers: int, metrics_at: Address | None) -> None:
     """Serve SCIM, the management API and the console.
 
     Waits for the database, and until it is migrated. When this process ends, by whatever death, so do its web
@@ -50,6 +53,7 @@ def serve(host: str, port: int, workers: int) -> None:
     insist_on_port(host, port)
     wait_for_tables(settings)
     number = insist_on_port(host, port)  # somebody may have taken it while we waited
+    context.with_resource(answering_prometheus(metrics_at, together=True))
     server = Granian(
         "rollcall.cli.serving:web",
         address=number,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from rollcall.cli.exposing import Address, answering_prometheus, metrics_option
 from rollcall.cli.running import run_until_stopped, settings_or_give_up, wait_for_tables
 from rollcall.worker.app import PROMPT, WAITING, make_celery, prepare_processes
 from rollcall.worker.heartbeats import say_that_worker_lives, scheduler_that_says_it_lives
@@ -36,12 +37,15 @@ def _queues(_context: click.Context, _parameter: click.Parameter, value: str) ->
     type=click.IntRange(1, 256),
     help="Tasks at a time: 2 processes, or for deliveries, which mostly wait, 32 threads.",
 )
-def worker(queues: frozenset[str], concurrency: int | None) -> None:
+@metrics_option
+@click.pass_context
+def worker(context: click.Context, queues: frozenset[str], concurrency: int | None, metrics_at: Address | None) -> None:
     """Run Celery's worker: everything that reaches outside happens here. It takes two: see --queues."""
     settings = settings_or_give_up()
     wait_for_tables(settings)
     threads = bool(queues & {*WAITING})
-    prepare_processes(settings, forking=not threads)
+    answering = context.with_resource(answering_prometheus(metrics_at, together=not threads, at_once=threads))
+    prepare_processes(settings, forking=not threads, on_ready=answering)
     say_that_worker_lives(settings, queues)
     app = make_celery(settings)
     app.set_default()
@@ -79,8 +83,11 @@ def beat(schedule: Path) -> None:
 
 
 @click.command()
-def relay() -> None:
+@metrics_option
+@click.pass_context
+def relay(context: click.Context, metrics_at: Address | None) -> None:
     """Hand the outbox over to the worker. Any number may run."""
     settings = settings_or_give_up()
     wait_for_tables(settings)
+    context.with_resource(answering_prometheus(metrics_at))
     run_until_stopped(lambda stop: run_relay(settings, stop))

@@ -5,7 +5,8 @@ import signal
 import subprocess
 from pathlib import Path
 
-from rollcall.engines.processes import ON_LINUX, Steps, wait_until
+from rollcall.engines.processes import Steps, wait_until
+from rollcall.orphans import ON_LINUX
 
 ORPHAN_SECONDS = 2
 """How long a process that PostgreSQL has started may take to see that its leader is gone."""

@@ -16,7 +16,8 @@ from rollcall.engines.engine import Engine
 from rollcall.engines.errors import EngineFailed
 from rollcall.engines.folder import Access
 from rollcall.engines.leftovers import command_of
-from rollcall.engines.processes import ON_LINUX, Account, Steps, end, give, spawn, whispered
+from rollcall.engines.processes import Account, Steps, end, give, spawn, whispered
+from rollcall.orphans import ON_LINUX
 
 SUPERUSER = "postgres"
 MAKING_SECONDS = 180

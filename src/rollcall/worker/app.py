@@ -1,6 +1,7 @@
 """What the worker is made of: Celery over Redis or Valkey, with queues that never wait for one another."""
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import celery  # pyright: ignore[reportMissingTypeStubs]  # it ships no types
@@ -12,7 +13,7 @@ from kombu.entity import Exchange, Queue
 from rollcall import logging, orphans
 from rollcall.broker import DELIVERY, DELIVERY_SLOW, HOUSEKEEPING, REVOCATION, SLOW_HEARTBEAT_SECONDS
 from rollcall.settings import Settings
-from rollcall.worker import tasks
+from rollcall.worker import counting, tasks
 from rollcall.worker.runtime import Runtime
 
 log = structlog.get_logger(__name__)
@@ -57,11 +58,12 @@ def make_celery(settings: Settings, *, publishing: bool = False) -> Any:
     return app
 
 
-def prepare_processes(settings: Settings, *, forking: bool = True) -> None:
+def prepare_processes(settings: Settings, *, forking: bool = True, on_ready: Callable[[], None] | None = None) -> None:
     """Give each worker process its own event loop and connections, and our logging.
 
     A pool that is *forking* has them in each of its processes, made after the fork; a pool of threads in the one there
-    is, for which Celery sends the signals of a forked process neither at its beginning nor at its end.
+    is, for which Celery sends the signals of a forked process neither at its beginning nor at its end. *on_ready* is
+    called in the worker itself once it has forked.
     """
 
     main = os.getpid()
@@ -83,12 +85,18 @@ def prepare_processes(settings: Settings, *, forking: bool = True) -> None:
     def configure(**_: Any) -> None:
         logging.configure(environment=settings.environment, level=settings.log_level)
 
+    def ready(**_: Any) -> None:
+        if on_ready is not None:
+            on_ready()
+
     on: Any = signals
     begins, ends = (
         (on.worker_process_init, on.worker_process_shutdown) if forking else (on.worker_init, on.worker_shutdown)
     )
     begins.connect(start, weak=False)
     ends.connect(stop, weak=False)
+    on.worker_ready.connect(ready, weak=False)
+    counting.connect(on)
     on.worker_shutting_down.connect(wind_down, weak=False)
     on.worker_shutdown.connect(say_stopped, weak=False)
     on.setup_logging.connect(configure, weak=False)

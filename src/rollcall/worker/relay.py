@@ -17,11 +17,12 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from rollcall import broker, db
+from rollcall import broker, db, metrics
 from rollcall.broker import DELIVERY, DELIVERY_SLOW, HEARTBEAT_SECONDS, RELAY, REVOCATION
 from rollcall.db import Database
 from rollcall.events import fanout
 from rollcall.events.fanout import LeasedDestination
+from rollcall.events.lag import lag
 from rollcall.journal import outbox
 from rollcall.journal.outbox import Leased
 from rollcall.settings import Settings
@@ -42,6 +43,8 @@ out in the broker would be published again, and whoever left after them would wa
 FAN_OUT_BATCH = 500
 FORGET_TASKS_AFTER = 300.0
 """Seconds after which a task need not begin: others were published since. Clocks may differ by less."""
+LOOK_SECONDS = 15.0
+"""How often a relay looks how much waits, for its figures."""
 START_POSTGRESQL = "start PostgreSQL, or correct ROLLCALL_DATABASE_URL"
 START_BROKER = "start Redis or Valkey, or correct ROLLCALL_REDIS_URL"
 _ORIGIN = Origin(request_id="relay")
@@ -55,13 +58,19 @@ async def relay(settings: Settings, stop: asyncio.Event) -> None:
     log.info("relaying")
     away = Reminder(log, over="the database is there")
     broker_away = Reminder(log, over="the broker is there")
+    look_at = 0.0
     try:
         while not stop.is_set():
             try:
                 handed = await hand_over(database, celery, redis, settings, broker_away)
+                if (now := asyncio.get_running_loop().time()) >= look_at:
+                    look_at = now + LOOK_SECONDS
+                    async with open_fleet(database, SYSTEM, _ORIGIN) as fleet:
+                        metrics.figures().lag = await lag(fleet)
                 away.over()
             except (SQLAlchemyError, OSError, *db.DatabaseError) as error:
                 away.say("the database is away; waiting for it", error=str(error), remedy=START_POSTGRESQL)
+                metrics.figures().rounds.labels("database_away").inc()
                 handed = 0
             with suppress(RedisError, OSError):
                 await redis.set(broker.heartbeat(RELAY), "alive", ex=HEARTBEAT_SECONDS)
@@ -95,6 +104,7 @@ async def hand_over(database: Database, celery: Any, redis: Redis, settings: Set
         fanned_out = await fanout.fan_out(fleet, limit=FAN_OUT_BATCH, heard=LISTENERS)
     queued = await _queued(redis, broker_away)
     if queued is None:
+        metrics.figures().rounds.labels("broker_away").inc()
         return 0
     async with open_fleet(database, SYSTEM, _ORIGIN) as fleet:
         departures = await outbox.lease(fleet, limit=BATCH if queued < QUEUED_AT_MOST else 0, seconds=seconds)
@@ -102,7 +112,11 @@ async def hand_over(database: Database, celery: Any, redis: Redis, settings: Set
     calls = [_settling(those, seconds) for those in _together(departures)]
     calls += [_delivering(each, seconds) for each in destinations]
     unsent: Sequence[_Call] = await asyncio.to_thread(_publish, celery, calls, broker_away) if calls else ()
+    for call in calls[: len(calls) - len(unsent)]:
+        metrics.figures().handed_over.labels(call.queue).inc()
+    metrics.figures().rounds.labels("broker_away" if unsent else "well").inc()
     if not unsent:
+        metrics.figures().last_round.set_to_current_time()
         return max(fanned_out, len(departures), len(destinations))
     async with open_fleet(database, SYSTEM, _ORIGIN) as fleet:
         for call in unsent:

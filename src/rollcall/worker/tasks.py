@@ -9,6 +9,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from rollcall import metrics
 from rollcall.db import Database, DatabaseError
 from rollcall.events import delivering, endings
 from rollcall.events import housekeeping as events_housekeeping
@@ -91,7 +92,10 @@ def deliver(owner_id: str, destination_id: str) -> None:
         return await delivering.deliver(shop, UUID(owner_id), UUID(destination_id))
 
     try:
-        log.info("delivered", **asdict(runtime().deliver(work)))
+        told = asdict(runtime().deliver(work))
+        for outcome, number in told.items():
+            metrics.figures().deliveries.labels(outcome).inc(number)
+        log.info("delivered", **told)
     except _AWAY as error:
         # What was claimed is due again when its claim runs out.
         log.warning("not delivered; it will be tried again", error=str(error))

@@ -5,6 +5,7 @@ from typing import Any
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, MethodNotAllowedException
 
+from rollcall import metrics
 from rollcall.api.refused import log_failure, log_refusal
 from rollcall.api.requests import LARGEST_BODY, methods_of
 from rollcall.api.scim.answers import MEDIA_TYPE
@@ -44,6 +45,7 @@ def answer_refusal(request: Request[Any, Any, Any], refusal: SCIMException) -> R
             headers["WWW-Authenticate"] = 'Bearer realm="scim"'
         case _:
             pass
+    metrics.figures().refusals.labels("scim", refusal.scim_type or type(refusal).__name__).inc()
     if refusal.status < InternalError.status:
         log_refusal(request, status=refusal.status, code=refusal.scim_type or None, detail=refusal.detail)
     body = error_body(refusal, request.scope["state"].get("request_id"))

@@ -1,0 +1,42 @@
+"""``/metrics``: the figures of a web process and those beside it, and what waits in the outbox, for Prometheus.
+
+An operator's key is asked for, because this address is where customers' providers call too. A process answers without
+one at the address of its own that ``--metrics`` gives it.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+from litestar import Response, get
+from sqlalchemy.exc import SQLAlchemyError
+
+from rollcall import metrics
+from rollcall.api.requests import AnyRequest, origin
+from rollcall.api.v1.callers import OPS, actor_of
+from rollcall.db import DatabaseError
+from rollcall.events.lag import lag
+from rollcall.metrics import Waiting
+from rollcall.work import open_fleet
+
+log = structlog.get_logger(__name__)
+
+PATIENCE = 5.0
+"""Seconds that the database may take to say what waits; figures do without it then."""
+
+
+@get("/metrics", name="metrics", guards=[OPS], include_in_schema=False)
+async def figures(request: AnyRequest) -> Response[bytes]:
+    """All figures, and what waits."""
+    text = await asyncio.to_thread(metrics.exposition, await _lag(request))
+    return Response(text, media_type=metrics.CONTENT_TYPE, headers={"Cache-Control": "no-store"})
+
+
+async def _lag(request: AnyRequest) -> Sequence[Waiting] | None:
+    database = request.app.state.database
+    try:
+        async with asyncio.timeout(PATIENCE), open_fleet(database, actor_of(request), origin(request)) as fleet:
+            return await lag(fleet)
+    except (SQLAlchemyError, OSError, TimeoutError, *DatabaseError) as error:
+        log.warning("figures go without what waits in the outbox: the database did not say", error=str(error))
+        return None

@@ -1,0 +1,178 @@
+"""Figures for Prometheus: what is counted and timed, and how it is added up over the processes of one command.
+
+No label ever names a tenant or a person: figures are read by more people than the audit is, and each value of a label
+is a series of its own. What labels say comes from lists of ours: addresses as declared, codes, names of tasks.
+"""
+
+import os
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from tempfile import TemporaryDirectory
+from typing import Any, cast
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+CONTENT_TYPE = "text/plain; version=0.0.4"
+
+_SECONDS = (0.005, 0.025, 0.1, 0.5, 2.5, 10.0)
+"""Bounds of what is timed: a read, a write, a page, a wait somebody notices, one they complain of, a deadline."""
+
+_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"})
+_MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
+"""The folder in which processes share their figures, as prometheus_client names it."""
+
+profile_of_call: ContextVar[str] = ContextVar("profile_of_call", default="")
+"""The provider profile that the gate has found out for the call being answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What waits to be told, and since when, of one kind."""
+
+    kind: str
+    waiting: int
+    dead: int
+    oldest_seconds: float
+
+
+class Figures:
+    """All figures of a process."""
+
+    def __init__(self) -> None:
+        registry = self.registry = CollectorRegistry()
+        call = ("method", "route", "outcome", "profile")
+        self.calls = Counter("rollcall_calls", "Calls answered.", call, registry=registry)
+        self.call_seconds = Histogram(
+            "rollcall_call_seconds",
+            "Seconds from a call's arrival to the end of its answer.",
+            ("method", "route"),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.refusals = Counter(
+            "rollcall_refusals", "Refused calls by reason.", ("surface", "reason"), registry=registry
+        )
+        self.verdicts = Counter(
+            "rollcall_gate_refusals",
+            "SCIM calls that ended at the gate, by its verdict.",
+            ("verdict",),
+            registry=registry,
+        )
+        self.pool_wait_seconds = Histogram(
+            "rollcall_pool_wait_seconds",
+            "Seconds that a hot statement waited for a connection; one that need not wait is not counted.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.tasks = Counter("rollcall_tasks", "Tasks that ended.", ("task", "outcome"), registry=registry)
+        self.task_seconds = Histogram(
+            "rollcall_task_seconds",
+            "Seconds that a task took.",
+            ("task",),
+            buckets=(*_SECONDS, 60.0),
+            registry=registry,
+        )
+        self.deliveries = Counter(
+            "rollcall_deliveries", "Attempts to tell a destination, by outcome.", ("outcome",), registry=registry
+        )
+        self.handed_over = Counter(
+            "rollcall_relay_tasks", "Tasks that the relay handed to the broker.", ("queue",), registry=registry
+        )
+        self.rounds = Counter("rollcall_relay_rounds", "Rounds of the relay.", ("outcome",), registry=registry)
+        self.last_round = Gauge(
+            "rollcall_relay_last_round_timestamp_seconds",
+            "When the relay last ended a round that went well.",
+            multiprocess_mode="mostrecent",
+            registry=registry,
+        )
+        self.lag: Sequence[Waiting] | None = None
+        """What this process last heard of what waits, if it asks; that is nobody's to add up."""
+        self._by_call: dict[tuple[str, str, str, str], Counter] = {}
+        self._by_route: dict[tuple[str, str], Histogram] = {}
+
+    def call(self, method: str, route: str, status: int, profile: str, seconds: float) -> None:
+        """Count a call that was answered with *status*; 0 is one whose caller went away before."""
+        if method not in _METHODS:
+            method = "other"
+        key = (method, route, _OUTCOMES[status // 100], profile)
+        counted = self._by_call.get(key)
+        if counted is None:
+            counted = self._by_call[key] = self.calls.labels(*key)
+        timed = self._by_route.get(key[:2])
+        if timed is None:
+            timed = self._by_route[key[:2]] = self.call_seconds.labels(*key[:2])
+        counted.inc()
+        timed.observe(seconds)
+
+
+_OUTCOMES = ("aborted", "answered", "answered", "answered", "refused", "failed")
+"""What became of a call, by the first digit of its status."""
+
+_current: list[Figures] = []
+
+
+def figures() -> Figures:
+    """The figures of this process, made when they are first needed."""
+    if not _current:
+        _current.append(Figures())
+    return _current[0]
+
+
+@contextmanager
+def shared() -> Generator[None]:
+    """Have this process and all that it forks or starts add up their figures, until the block ends.
+
+    Each process writes to files of its own in a folder that is gone afterwards.
+    """
+    with TemporaryDirectory(prefix="rollcall-metrics-", ignore_cleanup_errors=True) as folder:
+        os.environ[_MULTIPROCESS] = folder
+        # What prometheus_client does when it is imported with the variable set; a fork finds it imported already.
+        cast("Any", values).ValueClass = cast("Any", values).MultiProcessValue()
+        _current.clear()
+        try:
+            yield
+        finally:
+            del os.environ[_MULTIPROCESS]
+
+
+class _Lag(Collector):
+    """What waits in the database."""
+
+    def __init__(self, lag: Iterable[Waiting]) -> None:
+        self._lag = lag
+
+    def collect(self) -> Iterable[Metric]:
+        waiting = GaugeMetricFamily("rollcall_outbox_waiting", "What is not told yet.", labels=["kind"])
+        dead = GaugeMetricFamily("rollcall_outbox_dead", "What was given up after three days.", labels=["kind"])
+        oldest = GaugeMetricFamily(
+            "rollcall_outbox_oldest_seconds", "How long the oldest of what is not told yet has waited.", labels=["kind"]
+        )
+        for each in self._lag:
+            waiting.add_metric([each.kind], each.waiting)
+            dead.add_metric([each.kind], each.dead)
+            oldest.add_metric([each.kind], each.oldest_seconds)
+        return (waiting, dead, oldest)
+
+
+def exposition(lag: Sequence[Waiting] | None = None) -> bytes:
+    """All figures as Prometheus reads them: of every process that shares them, or of this one if none does.
+
+    It reads files; on an event loop call it in a thread. What waits is said where somebody has asked the database.
+    """
+    if os.environ.get(_MULTIPROCESS):
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)
+    else:
+        registry = figures().registry
+    text = generate_latest(registry)
+    lag = figures().lag if lag is None else lag
+    if lag is not None:
+        of_lag = CollectorRegistry()
+        of_lag.register(_Lag(lag))
+        text += generate_latest(of_lag)
+    return text
