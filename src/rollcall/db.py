@@ -170,7 +170,7 @@ def alchemy_config(url: str, *, pool_size: int = 4, longest_statement: float | N
     )
 
 
-_UNBOUND = """
+UNBOUND = """
 SELECT rolname FROM pg_roles WHERE rolname = current_user AND (
     rolsuper OR rolbypassrls
     OR EXISTS (SELECT FROM pg_class c WHERE c.oid = to_regclass('users') AND pg_has_role(c.relowner, 'MEMBER')))
@@ -201,7 +201,7 @@ async def connect(settings: Settings, *, whoever: bool = False) -> Database:
     """
     database = unopened(settings)
     async with database.pool.acquire() as connection:  # whoever connects learns at once whether it is possible
-        unbound = None if whoever else await connection.fetchval(_UNBOUND)
+        unbound = None if whoever else await connection.fetchval(UNBOUND)
     if unbound:
         await database.close()
         raise RoleUnbound(unbound)

@@ -47,7 +47,11 @@ class Reminder:
 
 
 async def for_tables(settings: Settings, stop: asyncio.Event | None = None) -> bool:
-    """Wait until the database answers the running role with the tables this version needs; False: *stop* came first."""
+    """Wait until the database answers the running role with the tables this version needs; False: *stop* came first.
+
+    Raises:
+        RoleUnbound: the role is none that keeps tenants apart.
+    """
     stop = stop or asyncio.Event()
     newest = tables.newest_revision()
     reminder = Reminder(log, over="the database is there")
@@ -78,6 +82,8 @@ async def _stopped(stop: asyncio.Event) -> bool:
 
 async def _has_tables(settings: Settings, newest: str, reminder: Reminder) -> bool:
     try:
+        if unbound := await _ask(settings, "database_url", db.UNBOUND):
+            raise db.RoleUnbound(unbound)
         stands: str | None = await _ask(settings, "database_url", "SELECT version_num FROM alembic_version")
     except (asyncpg.UndefinedTableError, asyncpg.InsufficientPrivilegeError):
         stands = None

@@ -76,18 +76,12 @@ def run_until_stopped(run: Callable[[asyncio.Event], Awaitable[T]]) -> T:
 
 def wait_for_tables(settings: Settings) -> None:
     """Wait until the database answers and is migrated; a process that is stopped meanwhile ends here."""
-    if not run_until_stopped(lambda stop: waiting.for_tables(settings, stop)):
-        stop_waiting()
     try:
-        asyncio.run(_check_role(settings))
+        there = run_until_stopped(lambda stop: waiting.for_tables(settings, stop))
     except db.RoleUnbound as unfit:
         give_up(str(unfit))
-    except DATABASE_FAILURES:
-        pass  # it has gone again; the process that starts now waits for it
-
-
-async def _check_role(settings: Settings) -> None:
-    await (await db.connect(settings)).close()
+    if not there:
+        stop_waiting()
 
 
 def stop_waiting() -> NoReturn:
