@@ -36,7 +36,7 @@ class Listing(BaseModel, Generic[V]):
     next_cursor: str | None = Field(description="send it as `cursor` for what follows; null at the end")
 
     @classmethod
-    def model_parametrized_name(cls, params: tuple[type[Any], ...]) -> str:
+    def model_parametrized_name(cls, params: tuple[Any, ...]) -> str:
         """A list of `TokenView` is a ``TokenList``, in the OpenAPI document and so in clients that are generated."""
         return f"{params[0].__name__.removesuffix('View')}List"
 

@@ -12,6 +12,8 @@ from rollcall.api.v1.bodies import Body
 from rollcall.api.v1.callers import ADMINS, OPS, FleetWork, TenantWork, fleet_work, tenant_work
 from rollcall.api.v1.lists import Listing, Part
 from rollcall.directory import roles
+from rollcall.directory.rules import RoleRule
+from rollcall.errors import Invalid
 from rollcall.tenancy import plans, tenants
 from rollcall.tenancy.models import Plan, Tenant
 from rollcall.tenancy.tenants import TenantTerms
@@ -126,7 +128,7 @@ async def list_tenants(fleet: FleetWork, part: Part) -> Listing[TenantView]:
 @post("/tenants", guards=[OPS], dependencies={"fleet": fleet_work})
 async def create_tenant(fleet: FleetWork, data: JSONBody[NewTenant]) -> TenantView:
     """Take on a customer."""
-    rule = roles.USUAL_RULE if data.role_rule is None else roles.read_rule(data.role_rule)
+    rule = roles.USUAL_RULE if data.role_rule is None else _rule(data.role_rule)
     terms = TenantTerms(
         name=data.name,
         plan=data.plan,
@@ -169,6 +171,15 @@ async def resume_tenant(fleet: FleetWork, tenant: FromPath[str]) -> TenantView:
     row = await tenants.find(fleet, tenant)
     await tenants.resume(fleet, row)
     return tenant_view(row)
+
+
+def _rule(given: dict[str, object]) -> RoleRule:
+    """The rule in a body, where it stands under ``role_rule``."""
+    try:
+        return roles.read_rule(given)
+    except Invalid as refusal:
+        where = "role_rule" if refusal.param in (None, "body") else f"role_rule.{refusal.param}"
+        raise Invalid(refusal.detail, param=where) from refusal
 
 
 def _as_given(terms: TenantTerms) -> dict[str, Any]:
