@@ -13,7 +13,7 @@ from rollcall.access.gate import Door
 from rollcall.access.limits import RateLimiter
 from rollcall.access.traces import Traces
 from rollcall.api import errors, oauth_errors
-from rollcall.api.docs import openapi_config, openapi_document
+from rollcall.api.docs import errors_page, openapi_config, openapi_document
 from rollcall.api.health import live, ready
 from rollcall.api.jwks import jwks, receipt_keys
 from rollcall.api.oauth import router as oauth
@@ -60,6 +60,7 @@ def create_app(settings: Settings) -> Litestar:
             v1,
             oauth,
             openapi_document,
+            errors_page,
             live,
             ready,
             jwks,

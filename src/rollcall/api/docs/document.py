@@ -9,6 +9,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
 from rollcall.api.docs import words
+from rollcall.api.docs.webhooks import webhooks
 from rollcall.api.errors import MEDIA_TYPE
 from rollcall.api.v1.callers import OF, Guard, call_name
 from rollcall.directory.rules import RoleRule
@@ -33,6 +34,7 @@ def described(app: Litestar) -> Json:
     for path, method, handler in described_handlers(app):
         _complete(document["paths"][path][method], path, method, handler)
     _say_what_is_a_rule(document)
+    document["webhooks"] = webhooks()
     return document
 
 
