@@ -13,7 +13,7 @@ from rollcall.access.gate import Door
 from rollcall.access.limits import RateLimiter
 from rollcall.access.traces import Traces
 from rollcall.api import errors, oauth_errors
-from rollcall.api.docs import errors_page, openapi_config, openapi_document
+from rollcall.api.docs import errors_page, openapi_config, openapi_document, scim_openapi_document
 from rollcall.api.health import live, ready
 from rollcall.api.jwks import jwks, receipt_keys
 from rollcall.api.oauth import router as oauth
@@ -61,6 +61,7 @@ def create_app(settings: Settings) -> Litestar:
             oauth,
             openapi_document,
             errors_page,
+            scim_openapi_document,
             live,
             ready,
             jwks,

@@ -14,6 +14,7 @@ from openapi_spec_validator import validate
 
 from factories import DART_RULE, Callers, a_tenant
 from rollcall.api.docs import codes, words
+from rollcall.api.docs.scim import scim_handlers
 from rollcall.errors import Refusal
 from rollcall.journal.events import TOPICS
 
@@ -196,6 +197,24 @@ async def test_examples_work(callers: Callers) -> None:
         await ops.patch(acme.v1, json=examples["TenantChange"]),
     ):
         assert answer.is_success, answer.text
+
+
+async def test_scim_has_a_document_of_its_own(app: Litestar, http: httpx.AsyncClient) -> None:
+    """The SCIM endpoints are described beside them, all of them, in valid OpenAPI and in the RFCs' media type."""
+    answer = await http.get("/v1/openapi-scim.json")
+    assert answer.headers["content-type"] == "application/vnd.oai.openapi+json"
+    scim = answer.json()
+    validate(scim)
+    for path, method, _ in scim_handlers(app):
+        described = scim["paths"][path][method]
+        assert described["description"], (method, path)
+        for response in described["responses"].values():
+            assert set(response.get("content", {})) <= {"application/scim+json"}
+    assert {"/Users", "/Users/{user_id}", "/Groups", "/Bulk", "/Me", "/.search", "/Schemas"} <= set(scim["paths"])
+    user = scim["components"]["schemas"]["User"]
+    assert user["required"] == ["userName"]
+    assert user["properties"]["emails"]["items"]["properties"]["value"]["type"] == "string"
+    assert not [path for path in (await http.get("/v1/openapi.json")).json()["paths"] if path.startswith("/scim")]
 
 
 async def test_page_shows_every_call(http: httpx.AsyncClient, document: Json) -> None:
