@@ -74,7 +74,7 @@ def resolved(document: Json, schema: Json) -> Json:
 def choices(document: Json, schema: Json) -> list[Json]:
     """The schemas that a value may follow."""
     schema = resolved(document, schema)
-    several: list[Json] = schema.get("oneOf", schema.get("anyOf", []))
+    several: list[Json] = [] if "type" in schema else schema.get("oneOf", schema.get("anyOf", []))
     return [choice for each in several for choice in choices(document, each)] if several else [schema]
 
 
@@ -82,7 +82,7 @@ def types(document: Json, schema: Json) -> set[str]:
     """The JSON types that a value may have."""
     found: set[str] = set()
     for each in choices(document, schema):
-        said = each.get("type", "string" if "enum" in each or "const" in each else [])
+        said = each.get("type", "string" if "enum" in each else [])
         found |= {said} if isinstance(said, str) else set(cast("list[str]", said))
     return found
 

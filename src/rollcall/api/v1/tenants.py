@@ -7,6 +7,7 @@ from uuid import UUID
 from litestar import Router, get, patch, post
 from litestar.params import FromPath, JSONBody
 from pydantic import AfterValidator, BaseModel, Field, field_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from rollcall.api.v1.bodies import Body
 from rollcall.api.v1.callers import ADMINS, OPS, FleetWork, TenantWork, fleet_work, tenant_work
@@ -29,7 +30,12 @@ def _no_starvation(rate: int) -> int:
 LEAST_RATE = 25
 Rate = Annotated[
     int,
-    Field(ge=0, le=100_000, description="calls a second; 0 means no limit, else at least 25"),
+    Field(
+        ge=0,
+        le=100_000,
+        description="calls a second; 0 means no limit, else at least 25",
+        json_schema_extra={"anyOf": [{"const": 0}, {"minimum": LEAST_RATE}]},
+    ),
     AfterValidator(_no_starvation),
 ]
 
@@ -39,6 +45,10 @@ Threshold = Annotated[int, Field(ge=1, le=100_000_000, description="departures w
 
 ProfileName = Literal["default", "entra", "okta", "onelogin", "jumpcloud", "strict"]
 """How a tenant's identity provider is read and answered."""
+
+
+Left = SkipJsonSchema[None]
+"""Left out; as a value null is refused, so the description does not offer it."""
 
 
 class PlanView(BaseModel):
@@ -72,7 +82,7 @@ class TenantView(BaseModel):
 class NewTenant(Body):
     """A customer to take on. Without a role rule it has the roles admin and member, given by hand only."""
 
-    slug: str
+    slug: str = Field(json_schema_extra={"pattern": f"^(?:{tenants.SLUG.pattern})$"})
     name: str = Field(min_length=1, max_length=200)
     plan: str
     token_issuing: Literal["self_service", "ops"] = "self_service"  # noqa: S105  # a policy's name
@@ -86,13 +96,13 @@ class NewTenant(Body):
 class TenantChange(Body):
     """What to change of a customer; what is left out stays."""
 
-    name: str | None = Field(default=None, min_length=1, max_length=200)
-    plan: str | None = None
-    token_issuing: Literal["self_service", "ops"] | None = None
-    profile: ProfileName | None = None
+    name: Annotated[str, Field(min_length=1, max_length=200)] | Left = None
+    plan: str | Left = None
+    token_issuing: Literal["self_service", "ops"] | Left = None
+    profile: ProfileName | Left = None
     rate_per_second: Rate | None = None
     rate_burst: int | None = Field(default=None, ge=1, le=1_000_000)
-    mass_change_threshold: Threshold | None = None
+    mass_change_threshold: Threshold | Left = None
 
     @field_validator("name", "plan", "token_issuing", "profile", "mass_change_threshold")
     @classmethod
