@@ -16,7 +16,7 @@ from rollcall.access.traces import Traces
 from rollcall.api import errors, oauth_errors
 from rollcall.api.access_log import access_log
 from rollcall.api.counting import counted
-from rollcall.api.docs import openapi_config, openapi_document
+from rollcall.api.docs import errors_page, openapi_config, openapi_document, scim_openapi_document
 from rollcall.api.figures import figures
 from rollcall.api.health import live, ready
 from rollcall.api.jwks import jwks, receipt_keys
@@ -65,6 +65,8 @@ def create_app(settings: Settings) -> Litestar:
             v1,
             oauth,
             openapi_document,
+            errors_page,
+            scim_openapi_document,
             live,
             ready,
             figures,

@@ -97,7 +97,10 @@ class Unavailable(Refusal):
 
 
 class TooManyRequests(Refusal):
-    """So much of this is under way that more has to wait for *retry_after* seconds."""
+    """So much of this is under way that more has to wait.
+
+    *retry_after* says for how many seconds.
+    """
 
     status = 429
     code = "too_many_requests"

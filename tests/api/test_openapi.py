@@ -1,7 +1,9 @@
 """/v1/openapi.json and /v1/docs: the management API described, and a page to try it."""
 
 import re
+from dataclasses import fields
 from html import unescape
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,7 +13,10 @@ from litestar.routes import HTTPRoute
 from openapi_spec_validator import validate
 
 from factories import DART_RULE, Callers, a_tenant
-from rollcall.api.docs import words
+from rollcall.api.docs import codes, words
+from rollcall.api.docs.scim import scim_handlers
+from rollcall.errors import Refusal
+from rollcall.journal.events import TOPICS
 
 Json = dict[str, Any]
 
@@ -43,7 +48,11 @@ def test_complete(app: Litestar, document: Json) -> None:
     """Every call of the management API is in the document."""
     for route in app.routes:
         path = route.path_format
-        if isinstance(route, HTTPRoute) and path.startswith("/v1/") and not path.startswith(("/v1/docs", "/v1/open")):
+        if (
+            isinstance(route, HTTPRoute)
+            and path.startswith("/v1/")
+            and not path.startswith(("/v1/docs", "/v1/open", "/v1/errors"))
+        ):
             for method in route.methods - {"OPTIONS"}:
                 assert method.lower() in document["paths"].get(path, {}), f"{method} {path}"
 
@@ -102,6 +111,52 @@ def test_refusals(document: Json) -> None:
         assert ("Retry-After" in answer.get("headers", {})) == (status in ("429", "503"))
 
 
+def test_webhooks(document: Json) -> None:
+    """Everything that is announced is a webhook of the document, with its payload, its headers and what to answer."""
+    announced = {topic: event for topic, event in TOPICS.items() if event.announced}
+    assert set(document["webhooks"]) == set(announced)
+    for topic, item in document["webhooks"].items():
+        call = item["post"]
+        assert [each["name"] for each in call["parameters"]] == ["webhook-id", "webhook-timestamp", "webhook-signature"]
+        data = call["requestBody"]["content"]["application/json"]["schema"]["properties"]["data"]
+        assert {each.name for each in fields(announced[topic])} <= set(data["properties"]), topic
+        assert set(call["responses"]) == {"2XX", "default"}
+
+
+async def test_every_code_is_on_the_page(http: httpx.AsyncClient) -> None:
+    """The page of codes has every class that can refuse a request, at the place a problem's type leads to."""
+    page = await http.get("/v1/errors")
+    assert page.status_code == 200
+    assert page.headers["content-type"].startswith("text/html")
+    for code in codes.catalogue():
+        assert f'id="{code.code}"' in page.text
+        assert code.advice in unescape(page.text)
+    problem = (await http.get("/v1/tenants")).json()
+    assert problem["type"].partition("#")[0].endswith("/v1/errors")
+    assert f'id="{problem["type"].partition("#")[2]}"' in page.text
+
+
+def test_codes_are_one_thing_each() -> None:
+    """A code has one class, a sentence that says what is true, and one that says what to do."""
+    seen: dict[str, type[Refusal]] = {}
+    waiting: list[type[Refusal]] = [Refusal]
+    while waiting:
+        kind = waiting.pop()
+        waiting += kind.__subclasses__()
+        if "code" in vars(kind) and kind.__module__.startswith("rollcall."):
+            assert kind.code not in seen, f"{kind} and {seen[kind.code]} have one code"
+            seen[kind.code] = kind
+            assert kind.__doc__, kind
+            assert kind is Refusal or "advice" in vars(kind), f"say in {kind}.advice what to do about it"
+    assert {each.code for each in codes.catalogue()} <= set(seen)
+
+
+def test_codes_in_the_documentation() -> None:
+    """docs/errors.md lists what the classes say."""
+    written = (Path(__file__).parents[2] / "docs" / "errors.md").read_text()
+    assert written == codes.markdown(), "run: python -m rollcall.api.docs.codes > docs/errors.md"
+
+
 async def test_refusals_as_described(http: httpx.AsyncClient, document: Json) -> None:
     """A real refusal has exactly the fields that the document gives it."""
     answer = await http.get("/v1/tenants")
@@ -142,6 +197,24 @@ async def test_examples_work(callers: Callers) -> None:
         await ops.patch(acme.v1, json=examples["TenantChange"]),
     ):
         assert answer.is_success, answer.text
+
+
+async def test_scim_has_a_document_of_its_own(app: Litestar, http: httpx.AsyncClient) -> None:
+    """The SCIM endpoints are described beside them, all of them, in valid OpenAPI and in the RFCs' media type."""
+    answer = await http.get("/v1/openapi-scim.json")
+    assert answer.headers["content-type"] == "application/vnd.oai.openapi+json"
+    scim = answer.json()
+    validate(scim)
+    for path, method, _ in scim_handlers(app):
+        described = scim["paths"][path][method]
+        assert described["description"], (method, path)
+        for response in described["responses"].values():
+            assert set(response.get("content", {})) <= {"application/scim+json"}
+    assert {"/Users", "/Users/{user_id}", "/Groups", "/Bulk", "/Me", "/.search", "/Schemas"} <= set(scim["paths"])
+    user = scim["components"]["schemas"]["User"]
+    assert user["required"] == ["userName"]
+    assert user["properties"]["emails"]["items"]["properties"]["value"]["type"] == "string"
+    assert not [path for path in (await http.get("/v1/openapi.json")).json()["paths"] if path.startswith("/scim")]
 
 
 async def test_page_shows_every_call(http: httpx.AsyncClient, document: Json) -> None:

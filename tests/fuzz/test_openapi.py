@@ -1,7 +1,7 @@
 """Whatever fits the management API's own description, and much that doesn't, sent to it by an operator."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
@@ -29,6 +29,40 @@ BOUNDED = settings(
 )
 BROKEN = settings(BOUNDED, max_examples=5)
 
+_ADDRESS = "a destination is at a public https address, and hears of topics that its kind can say"
+_WHOLE = "JSON Schema takes 5.0 for a whole number, and here it is none"
+_AUTHENTICATOR = "only an authenticator can make an answer to a challenge"
+
+REFUSED_ALL_THE_SAME: Mapping[str, str] = {
+    "create_tenant": "the slug is no UUID, and a role rule is one thing with all its names",
+    "change_tenant": _WHOLE,
+    "create_person": "a role is one of the tenant's, and a userName can be stored",
+    "give_role": "a role is one of the tenant's",
+    "issue_token": "an admin's token and one for SCIM are two, and an expiry lies ahead",
+    "rotate_token": _WHOLE,
+    "issue_personal_token": "a scope is in the product's own words, and an expiry lies ahead",
+    "register_external_credential": "a kind is a short word in lower case, and an expiry lies ahead",
+    "register_passkey": _AUTHENTICATOR,
+    "finish_passkey_sign_in": _AUTHENTICATOR,
+    "begin_passkey_sign_in": "a person is named in one way or not at all",
+    "open_session": "a person is named in exactly one way",
+    "put_role_rule": "a rule is one thing: its default is one of its roles, and no two roles share a name",
+    "create_destination": _ADDRESS,
+    "change_destination": _ADDRESS,
+    "rotate_destination_secret": _WHOLE,
+    "create_installation_destination": _ADDRESS,
+    "change_installation_destination": _ADDRESS,
+    "rotate_installation_destination_secret": _WHOLE,
+    "introspect_token": "an empty form field is no credential",
+    "revoke_credential": "an empty form field is no credential",
+    "read_audit": "a moment in another zone may lie outside the years 1 to 9999",
+    "read_installation_audit": "as for a tenant's",
+}
+"""Calls that refuse some of what fits their description, each with what no description can say.
+
+Everything else takes whatever fits. Cursors are left out everywhere: one is good only if a page gave it.
+"""
+
 
 @dataclass(frozen=True)
 class Caller:
@@ -55,16 +89,20 @@ class Caller:
         """Send what describes *operation*, first with path parameters that lead somewhere, then with any."""
         parameters = operation.path_parameters
         known = {each.name: self.known[each.name] for each in parameters if each.name in self.known}
-        self._try(BOUNDED, operation.as_strategy(path_parameters=known))
-        self._try(BROKEN, operation.as_strategy())
+        name = operation.definition.raw["operationId"]
+        excluded: list[Any] = [positive_data_acceptance] if name in REFUSED_ALL_THE_SAME else []
+        self._try(BOUNDED, operation.as_strategy(path_parameters=known), excluded)
+        self._try(BROKEN, operation.as_strategy(), excluded)
         with suppress(Unsatisfiable):  # some take nothing that could be wrong
             self._try(BROKEN, operation.as_strategy(generation_mode=GenerationMode.NEGATIVE, path_parameters=known))
 
-    def _try(self, bounds: settings, cases: st.SearchStrategy[Any]) -> None:
+    def _try(self, bounds: settings, cases: st.SearchStrategy[Any], excluded: Sequence[Any] = ()) -> None:
         @bounds
         @given(case=cases)
         def each(case: Any) -> None:
-            case.validate_response(self.send(case), excluded_checks=[positive_data_acceptance])
+            if case.query is not None and case.meta.generation.mode is GenerationMode.POSITIVE:
+                case.query.pop("cursor", None)
+            case.validate_response(self.send(case), excluded_checks=excluded)
 
         cast("Callable[[], None]", each)()
 

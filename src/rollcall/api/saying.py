@@ -27,6 +27,8 @@ _IN_PLAIN_WORDS = tuple(
         (r"^Expected `bool`, got `\w+`$", "has to be true or false"),
         (r"^Expected `int` >= (\d+)$", r"has to be at least \1"),
         (r"^Expected `int` <= (\d+)$", r"has to be at most \1"),
+        (r"^Input should be less than or equal to (-?\d+)$", r"has to be at most \1"),
+        (r"^Input should be greater than or equal to (-?\d+)$", r"has to be at least \1"),
         (r"^(?:Input|String|List|Value) should (have|be) ", r"has to \1 "),
     )
 )

@@ -1,5 +1,6 @@
 """The tenant's role rule as it is stored: read, edited, and brought to everybody it concerns."""
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -45,9 +46,10 @@ def read_rule(given: dict[str, Any]) -> RoleRule:
         Invalid: it can't be one; the message says where and why.
     """
     try:
-        return RoleRule.model_validate(given)
+        return RoleRule.model_validate_json(json.dumps(given), strict=True)
     except ValidationError as error:
-        raise Invalid(explain_errors(error)) from error
+        param = ".".join(str(part) for part in error.errors()[0]["loc"])
+        raise Invalid(explain_errors(error), param=param or "body") from error
 
 
 def explain_errors(error: ValidationError) -> str:

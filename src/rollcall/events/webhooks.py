@@ -14,7 +14,8 @@ from rollcall.work import Work
 
 LARGEST_BODY = 64 * 1024
 _SECRET_BYTES = 32
-_DEPARTURE = ("arrived_at", "closed_at", "transaction_id")
+DEPARTURE = ("arrived_at", "closed_at", "transaction_id")
+"""What the message of a departure says beyond its event."""
 
 
 def new_secret() -> str:
@@ -69,5 +70,5 @@ def _facts(message: Message) -> dict[str, Any]:
     event = TOPICS.get(message.topic)
     promised = () if event is None else tuple(event.__dataclass_fields__)
     if message.topic == "user.deactivated":
-        promised += _DEPARTURE
+        promised += DEPARTURE
     return {name: message.payload[name] for name in promised if name in message.payload}

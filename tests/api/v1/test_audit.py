@@ -80,8 +80,10 @@ async def test_what_is_no_question(
 
 
 async def test_moments_without_a_zone(acme: Tenant) -> None:
-    """A moment without a time zone is read as UTC."""
+    """A moment says its time zone; without one it is refused, as in a body."""
     at = (await acme.audit())[0]["at"]
 
     assert at.endswith("Z")
-    assert [entry["at"] for entry in await acme.audit(since=at.removesuffix("Z"))] == [at]
+    assert [entry["at"] for entry in await acme.audit(since=at)] == [at]
+    answer = await acme.callers.operator.get(f"{acme.v1}/audit", params={"since": at.removesuffix("Z")})
+    turned_down(answer, 400, "invalid", "time zone", param="since")

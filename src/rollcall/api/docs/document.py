@@ -9,7 +9,9 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
 from rollcall.api.docs import words
+from rollcall.api.docs.webhooks import webhooks
 from rollcall.api.errors import MEDIA_TYPE
+from rollcall.api.v1.bodies import Body
 from rollcall.api.v1.callers import OF, Guard, call_name
 from rollcall.directory.rules import RoleRule
 
@@ -25,7 +27,7 @@ def _json(schema: str) -> Json:
 def described(app: Litestar) -> Json:
     """The document of *app*. Every call in it has a summary, a description, its keys and its refusals."""
     document: Json = _plain(app.openapi_schema.to_schema())
-    document["components"]["schemas"] |= _further_schemas()
+    document["components"]["schemas"] |= _further_schemas() | _bodies(document["components"]["schemas"])
     document["components"]["responses"] = {status: _refusal(status, said) for status, said in words.REFUSALS.items()}
     for name, example in words.EXAMPLES.items():
         if name in document["components"]["schemas"]:
@@ -33,6 +35,7 @@ def described(app: Litestar) -> Json:
     for path, method, handler in described_handlers(app):
         _complete(document["paths"][path][method], path, method, handler)
     _say_what_is_a_rule(document)
+    document["webhooks"] = webhooks()
     return document
 
 
@@ -141,6 +144,32 @@ def _refusal(status: str, said: str) -> Json:
     return answer
 
 
+def _bodies(named: Json) -> Json:
+    """The bodies as pydantic describes them: what it will not take stands there too, which the framework leaves out."""
+    found: Json = {}
+    for kind in Body.__subclasses__():
+        if kind.__name__ in named:
+            schema = _untitled(_plain(kind.model_json_schema(ref_template=_REF + "{model}")))
+            found |= schema.pop("$defs", {})
+            found[kind.__name__] = {"title": kind.__name__, **schema}
+    return found
+
+
+def _untitled(node: Any) -> Any:
+    """*node* without the titles that pydantic makes of names, and without defaults that say nothing."""
+    if isinstance(node, list):
+        return [_untitled(each) for each in cast("list[Any]", node)]
+    if not isinstance(node, dict):
+        return node
+    given = cast("Json", node)
+    silent = {"title"} | ({"default"} if given.get("default", 0) is None else set[str]())
+    return {
+        key: {name: _untitled(each) for name, each in value.items()} if key == "properties" else _untitled(value)
+        for key, value in given.items()
+        if key not in silent
+    }
+
+
 def _further_schemas() -> Json:
     """What no handler's types name: refusals, introspection, and the role rule, which is read behind the handler."""
     rule: Json = RoleRule.model_json_schema(ref_template=_REF + "{model}")
@@ -173,8 +202,11 @@ def _plain(node: Any) -> Any:
         return node
     given = cast("Json", node)
     said: Json = {key: _plain(value) for key, value in given.items() if (key, value) not in _DEFAULTS}
-    choices: list[Json] = said.get("oneOf", [])
+    key = "anyOf" if "anyOf" in said else "oneOf"
+    choices: list[Json] = said.get(key, [])
     if len(choices) == 2 and choices[1] == {"type": "null"} and isinstance(choices[0].get("type"), str):
-        del said["oneOf"]
+        del said[key]
+        if "enum" in choices[0]:
+            choices[0]["enum"].append(None)
         return {**choices[0], **said, "type": [choices[0]["type"], "null"]}
     return said

@@ -17,8 +17,10 @@ from litestar.params import FromPath, FromQuery
 from markupsafe import Markup, escape
 
 from rollcall import api
-from rollcall.api.docs import reading, words
+from rollcall.api.docs import reading, scim, words
+from rollcall.api.docs.codes import catalogue
 from rollcall.api.docs.document import described
+from rollcall.api.errors import CODES
 from rollcall.api.v1.callers import call_name
 
 AnyRequest = Request[Any, Any, Any]
@@ -95,6 +97,18 @@ def openapi_config() -> OpenAPIConfig:
 async def openapi_document(request: AnyRequest) -> bytes:
     """The document, for programs."""
     return orjson.dumps(_document(request.app))
+
+
+@get(scim.PATH, name="scim_openapi_document", media_type=_JSON, include_in_schema=False, response_headers=HEADERS)
+async def scim_openapi_document(request: AnyRequest) -> bytes:
+    """The document of the SCIM endpoints, for programs."""
+    return orjson.dumps(scim.scim_document(request.app))
+
+
+@get(CODES, name="errors_page", media_type="text/html", include_in_schema=False, response_headers=HEADERS)
+async def errors_page() -> bytes:
+    """What each code means, for whoever follows a problem's ``type``."""
+    return _templates.get_template("errors.html").render(codes=catalogue(), assets=ASSETS).encode()
 
 
 @get("/assets/{name:str}", name="docs_asset")

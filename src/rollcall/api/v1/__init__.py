@@ -19,6 +19,7 @@ from rollcall.api.v1 import (
     tokens,
 )
 from rollcall.api.v1.lists import LISTED
+from rollcall.api.v1.queries import check_query
 
 router = Router(
     "/v1",
@@ -36,6 +37,7 @@ router = Router(
         receipts.router,
         alerts.router,
     ],
+    before_request=check_query,
     dependencies=LISTED,
     exception_handlers={Exception: errors.answer},
     request_max_body_size=LARGEST_BODY,

@@ -1,11 +1,16 @@
-"""What bodies of the management API have in common: nothing unknown, and one way to name a person."""
+"""What bodies of the management API have in common: nothing in them is unknown, converted or guessed at.
 
+And the one way in which they name a person.
+"""
+
+import json
 from datetime import UTC, datetime
-from typing import Annotated, cast
+from typing import Annotated, Any, Self, cast
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from rollcall.api.saying import said, unknown
 from rollcall.directory import people
 from rollcall.directory.people import Person
 from rollcall.scim.reader import unholdable
@@ -13,9 +18,22 @@ from rollcall.work import Work
 
 
 class Body(BaseModel):
-    """A body: nothing in it is unknown, and no text is one that the database can't hold."""
+    """A body: each field is of its own JSON type, none is unknown, and every text is one the database can hold."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    @classmethod
+    def model_validate(cls, obj: Any, **_: Any) -> Self:
+        """Read what the framework decoded, as JSON: there an id and a moment are texts, and ``true`` is no number.
+
+        Raises:
+            Invalid: it is no such body; the message says of each field what is wrong.
+        """
+        try:
+            return cls.model_validate_json(json.dumps(obj))
+        except ValidationError as error:
+            found = error.errors(include_url=False, include_input=False)
+        raise said([(".".join(map(str, each["loc"])), _message(cls, cast("dict[str, Any]", each))) for each in found])
 
     @field_validator("*")
     @classmethod
@@ -25,6 +43,12 @@ class Body(BaseModel):
                 msg = f"holds {found}"
                 raise ValueError(msg)
         return value
+
+
+def _message(kind: type[Body], found: dict[str, Any]) -> str:
+    if found["type"] == "extra_forbidden" and len(found["loc"]) == 1:
+        return unknown(str(found["loc"][0]), kind.model_fields, what="field")
+    return "there is no such field" if found["type"] == "extra_forbidden" else str(found["msg"])
 
 
 class NamesPerson(Body):

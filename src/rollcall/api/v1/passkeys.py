@@ -1,12 +1,12 @@
 """``/v1/…/passkeys``: the product carries WebAuthn ceremonies between its people's browsers and Rollcall."""
 
+import json
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID, uuid4
 
-import orjson
 from litestar import Request, Router, delete, get, post
 from litestar.params import FromPath, JSONBody
 from pydantic import AfterValidator, BaseModel, Field, model_validator
@@ -40,7 +40,7 @@ LARGEST_ANSWER = 65_536
 
 
 def _short(answer: dict[str, Any]) -> dict[str, Any]:
-    if len(orjson.dumps(answer)) > LARGEST_ANSWER:
+    if len(json.dumps(answer)) > LARGEST_ANSWER:
         msg = f"is longer than {LARGEST_ANSWER} bytes"
         raise ValueError(msg)
     return answer

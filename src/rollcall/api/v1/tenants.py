@@ -8,12 +8,15 @@ from uuid import UUID
 from litestar import Router, get, patch, post
 from litestar.params import FromPath, JSONBody, QueryParameter
 from pydantic import AfterValidator, BaseModel, Field, field_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from rollcall.api.v1.bodies import Body
 from rollcall.api.v1.callers import ADMINS, OPS, FleetWork, TenantWork, fleet_work, tenant_work
 from rollcall.api.v1.idempotency import idempotent
 from rollcall.api.v1.lists import Listing, Part
 from rollcall.directory import roles
+from rollcall.directory.rules import RoleRule
+from rollcall.errors import Invalid
 from rollcall.tenancy import plans, tenants
 from rollcall.tenancy.models import Plan, Tenant
 from rollcall.tenancy.tenants import TenantTerms
@@ -30,7 +33,12 @@ def _no_starvation(rate: int) -> int:
 LEAST_RATE = 25
 Rate = Annotated[
     int,
-    Field(ge=0, le=100_000, description="calls a second; 0 means no limit, else at least 25"),
+    Field(
+        ge=0,
+        le=100_000,
+        description="calls a second; 0 means no limit, else at least 25",
+        json_schema_extra={"anyOf": [{"const": 0}, {"minimum": LEAST_RATE}]},
+    ),
     AfterValidator(_no_starvation),
 ]
 
@@ -59,6 +67,8 @@ Metadata = Annotated[
         f"{tenants.LONGEST_METADATA_KEY} characters; not for secrets",
     ),
 ]
+Left = SkipJsonSchema[None]
+"""Left out; as a value null is refused, so the description does not offer it."""
 
 
 class PlanView(BaseModel):
@@ -94,7 +104,7 @@ class TenantView(BaseModel):
 class NewTenant(Body):
     """A customer to take on. Without a role rule it has the roles admin and member, given by hand only."""
 
-    slug: str
+    slug: str = Field(json_schema_extra={"pattern": f"^(?:{tenants.SLUG.pattern})$"})
     external_id: str | None = Field(
         default=None,
         min_length=1,
@@ -121,14 +131,14 @@ class TenantChange(Body):
         max_length=tenants.LONGEST_EXTERNAL_ID,
         description="your own id for the customer; no two have the same",
     )
-    metadata: Metadata | None = Field(default=None, description="all of it: what is left out is taken away")
-    name: str | None = Field(default=None, min_length=1, max_length=200)
-    plan: str | None = None
-    token_issuing: Literal["self_service", "ops"] | None = None
-    profile: ProfileName | None = None
+    metadata: Annotated[Metadata, Field(description="all of it: what is left out is taken away")] | Left = None
+    name: Annotated[str, Field(min_length=1, max_length=200)] | Left = None
+    plan: str | Left = None
+    token_issuing: Literal["self_service", "ops"] | Left = None
+    profile: ProfileName | Left = None
     rate_per_second: Rate | None = None
     rate_burst: int | None = Field(default=None, ge=1, le=1_000_000)
-    mass_change_threshold: Threshold | None = None
+    mass_change_threshold: Threshold | Left = None
 
     @field_validator("metadata", "name", "plan", "token_issuing", "profile", "mass_change_threshold")
     @classmethod
@@ -173,7 +183,7 @@ async def list_tenants(fleet: FleetWork, part: Part, external_id: ById = None) -
 @idempotent()
 async def create_tenant(fleet: FleetWork, data: JSONBody[NewTenant]) -> TenantView:
     """Take on a customer."""
-    rule = roles.USUAL_RULE if data.role_rule is None else roles.read_rule(data.role_rule)
+    rule = roles.USUAL_RULE if data.role_rule is None else _rule(data.role_rule)
     terms = TenantTerms(
         name=data.name,
         plan=data.plan,
@@ -219,6 +229,15 @@ async def resume_tenant(fleet: FleetWork, tenant: FromPath[str]) -> TenantView:
     row = await tenants.find(fleet, tenant)
     await tenants.resume(fleet, row)
     return tenant_view(row, to=fleet.actor)
+
+
+def _rule(given: dict[str, object]) -> RoleRule:
+    """The rule in a body, where it stands under ``role_rule``."""
+    try:
+        return roles.read_rule(given)
+    except Invalid as refusal:
+        where = "role_rule" if refusal.param in (None, "body") else f"role_rule.{refusal.param}"
+        raise Invalid(refusal.detail, param=where) from refusal
 
 
 router = Router(
