@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 import pytest_asyncio
+from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from litestar import Litestar
 from pydantic import SecretStr
@@ -19,7 +20,8 @@ from rollcall.crypto import new_secret_key
 from rollcall.db import Database
 from rollcall.settings import Settings
 
-hypothesis_settings.register_profile("rollcall", deadline=None)
+# How long examples take says how busy the machine is.
+hypothesis_settings.register_profile("rollcall", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("rollcall")
 
 PUBLIC_URL = "http://rollcall.test"

@@ -22,7 +22,7 @@ async def connected(url: str) -> AsyncGenerator[Connection]:
 
 async def until_waiting(watcher: Connection, task: "asyncio.Task[Any]") -> None:
     """Return once *task*'s statement waits for somebody's lock; fail if it ends without."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not await watcher.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
             assert not task.done(), f"it did not wait: {task}"
             await asyncio.sleep(0.005)

