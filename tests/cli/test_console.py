@@ -4,7 +4,7 @@ import re
 from datetime import timedelta
 from uuid import UUID
 
-from cli.test_journal import rollcall
+from cli.shell import rollcall
 from factories import Callers, a_tenant
 from rollcall.access import sign_in_codes
 from rollcall.access.console_sessions import LIFETIME

@@ -3,7 +3,7 @@
 import re
 from uuid import UUID
 
-from cli.test_journal import rollcall
+from cli.shell import rollcall
 from factories import Callers, a_tenant
 from rollcall.db import Connection
 from rollcall.settings import Settings
@@ -36,7 +36,7 @@ async def test_by_hand(settings: Settings, callers: Callers, owner: Connection) 
         state = await owner.fetchval("SELECT state FROM deliveries WHERE destination_id = $1", UUID(identifier))
         assert state == "pending"
 
-        assert rollcall(settings, "destinations", "remove", tenant, identifier).returncode == 0
+        assert rollcall(settings, "destinations", "remove", tenant, identifier, "--yes").returncode == 0
         again = rollcall(settings, "destinations", "enable", tenant, identifier)
         assert (again.returncode, again.stderr.strip()) == (1, "There is no such destination.")
         removed = "SELECT deleted_at IS NOT NULL AND secrets = '[]' FROM destinations WHERE tenant_id = $1 AND id = $2"

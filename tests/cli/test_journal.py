@@ -1,31 +1,10 @@
 """``rollcall audit``: a tenant's, and the installation's."""
 
 import json
-import os
-import subprocess
-import sys
 
+from cli.shell import rollcall
 from factories import Callers, a_tenant
 from rollcall.settings import Settings
-
-
-def rollcall(settings: Settings, *words: str) -> "subprocess.CompletedProcess[str]":
-    """Type a command."""
-    environment = os.environ | {
-        "ROLLCALL_DATABASE_URL": settings.database_url.get_secret_value(),
-        "ROLLCALL_REDIS_URL": settings.redis_url.get_secret_value(),
-        "ROLLCALL_SECRET_KEYS": settings.secret_keys[0].get_secret_value(),
-        "ROLLCALL_ENVIRONMENT": "development",
-        "ROLLCALL_LOG_LEVEL": "WARNING",
-    }
-    return subprocess.run(
-        [sys.executable, "-m", "rollcall", *words],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 async def test_audits(settings: Settings, callers: Callers) -> None:

@@ -88,6 +88,18 @@ async def find_by_user_name(work: Work, user_name: str) -> Person:
     return await find(work, user.account_id)
 
 
+async def user_names_beginning(work: Work, begins: str, *, limit: int = 500) -> Sequence[str]:
+    """userNames that begin with *begins*, whatever the case: what somebody may have meant."""
+    question = (
+        select(Account.user_name)
+        .join(UserRow, (UserRow.tenant_id == Account.tenant_id) & (UserRow.account_id == Account.id))
+        .where(UserRow.tenant_id == work.tenant.id, UserRow.user_name_key.startswith(key(begins), autoescape=True))
+        .order_by(UserRow.user_name_key)
+        .limit(limit)
+    )
+    return (await work.db.scalars(question)).all()
+
+
 async def every(work: Work, *, limit: int, offset: int = 0) -> tuple[int, Sequence[Person]]:
     """How many people there are, and some of them in the order they came."""
     mine = Account.tenant_id == work.tenant.id
