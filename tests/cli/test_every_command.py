@@ -302,7 +302,7 @@ def test_who_asks(path: str) -> None:
 async def test_it_starts_and_stops(path: str, settings: Settings, tmp_path: Path) -> None:
     """A process starts with its defaults, stays, and ends without a traceback when it is asked to."""
     words = [str(free_port(None)) if word == "PORT" else word for word in PROCESSES[path]]
-    process = subprocess.Popen(
+    process = subprocess.Popen(  # noqa: ASYNC220  # it is waited for in a thread
         [sys.executable, "-m", "rollcall", path, *words],
         env=environ | environment_of(settings),
         cwd=tmp_path,
