@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from threading import Lock
 
 from click.testing import CliRunner
 
@@ -65,15 +66,19 @@ class Shell:
         return await asyncio.to_thread(typed, words, environment_of(self.settings) | environment)
 
 
+_ONE_AT_A_TIME = Lock()
+
+
 def typed(words: tuple[str, ...], environment: dict[str, str]) -> Said:
     """Type a command in this process."""
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    try:
-        done = CliRunner().invoke(main, list(words), env=environment, prog_name="rollcall")
-    finally:
-        root.handlers[:] = handlers
-        root.setLevel(level)
+    with _ONE_AT_A_TIME:  # standard output and the environment are the process's
+        handlers, level = root.handlers[:], root.level
+        try:
+            done = CliRunner().invoke(main, list(words), env=environment, prog_name="rollcall")
+        finally:
+            root.handlers[:] = handlers
+            root.setLevel(level)
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise AssertionError(f"a traceback of 'rollcall {' '.join(words)}'") from done.exception
     assert "Traceback" not in done.output
