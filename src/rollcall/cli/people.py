@@ -88,7 +88,7 @@ def _facts(person: Person, said: Explanation, groups: tuple[str, ...], ways: dic
             counted(ways[name], one)
             for name, one in (
                 ("sessions", "session"),
-                ("tokens_owned", "token of the tenant owned"),
+                ("tokens_owned", "owned token"),
                 ("personal_tokens", "personal token"),
                 ("passkeys", "passkey"),
                 ("external", "registered credential"),
