@@ -98,7 +98,7 @@ async def test_a_destination(shell: Shell, callers: Callers) -> None:
     for act in ("disable", "remove"):
         asked = await shell("destinations", act, acme.slug, made["id"])
         assert "“CRM” (webhook at 93.184.215.14, which hears everything) hears nothing more" in asked.misuse
-        assert "1 delivery that wait for it is cancelled" in asked.err
+        assert "1 delivery waiting for it is cancelled" in asked.err
     assert (await shell("destinations", "disable", acme.slug, made["id"], "--yes")).code == 0
     assert (await shell("destinations", "disable", acme.slug, made["id"])).err == ""
 

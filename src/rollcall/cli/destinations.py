@@ -227,7 +227,7 @@ def _silence(row: DestinationRow, waiting: Sequence[Delivery], *, more: bool) ->
     heard = f"{len(row.topics)} topics" if row.topics else "everything"
     return (
         f"“{row.label}” ({row.kind} at {doors.host_of(row.url)}, which hears {heard}) hears nothing more; "
-        f"{number} that wait for it {verb} cancelled."
+        f"{number} waiting for it {verb} cancelled."
     )
 
 
