@@ -6,7 +6,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import text
 
-from cli.test_journal import rollcall
+from cli.shell import rollcall
 from rollcall import db, tables
 from rollcall.cli.embedded import OWNER, Engines
 from rollcall.db import RoleUnbound

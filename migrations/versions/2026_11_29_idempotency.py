@@ -10,7 +10,7 @@ from alembic import op
 from rollcall.tables import run_script
 
 revision = "2026_11_29_idempotency"
-down_revision = "2026_11_29_unknown_roles"
+down_revision = "2026_11_29_token_state"
 branch_labels = None
 depends_on = None
 

@@ -1,13 +1,11 @@
 """Mass changes: departures are obeyed, an alert is raised once, and what can't be undone waits for its release."""
 
 import asyncio
-import os
-import subprocess
-import sys
 from uuid import UUID, uuid4
 
 import pytest
 
+from cli.shell import Shell
 from factories import Callers, Tenant, a_tenant, deactivation
 from rollcall.access import mass_changes, receipts
 from rollcall.access.mass_changes import MassChangeUnderWay
@@ -173,20 +171,10 @@ async def test_commands(callers: Callers, owner: Connection, settings: Settings)
     tenant = await a_tenant(callers, mass_change_threshold=1)
     await left(tenant, owner, 2)
     (alert,) = await alerts(tenant)
-    environment = os.environ | {
-        "ROLLCALL_DATABASE_URL": settings.database_url.get_secret_value(),
-        "ROLLCALL_REDIS_URL": settings.redis_url.get_secret_value(),
-        "ROLLCALL_SECRET_KEYS": settings.secret_keys[0].get_secret_value(),
-        "ROLLCALL_LOG_LEVEL": "WARNING",
-    }
+    shell = Shell(settings)
 
     async def rollcall(*words: str) -> str:
-        command = [sys.executable, "-m", "rollcall", "alerts", *words]
-        said = await asyncio.to_thread(
-            subprocess.run, command, env=environment, capture_output=True, text=True, timeout=60, check=False
-        )
-        assert said.returncode == 0, said.stderr
-        return said.stdout
+        return (await shell("alerts", *words)).well
 
     everywhere, own = await asyncio.gather(rollcall("list"), rollcall("list", tenant.slug))
     assert str(alert["id"]) in everywhere

@@ -281,7 +281,7 @@ async def test_what_a_revoked_key_signed(
 async def test_revoke_command(settings: Settings, http: httpx.AsyncClient, tmp_path: Path) -> None:
     """Ops withdraw a key by its id."""
     (stolen,) = await published(http)
-    done = await asyncio.to_thread(rollcall, settings, tmp_path, "signing-keys", "revoke", stolen)
+    done = await asyncio.to_thread(rollcall, settings, tmp_path, "signing-keys", "revoke", stolen, "--yes")
     assert done.returncode == 0, done.stderr
     (new,) = await published(http)
     assert (stolen in done.stdout, new in done.stdout) == (True, True)

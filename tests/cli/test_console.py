@@ -4,7 +4,7 @@ import re
 from datetime import timedelta
 from uuid import UUID
 
-from cli.test_journal import rollcall
+from cli.shell import Shell
 from factories import Callers, a_tenant
 from rollcall.access import sign_in_codes
 from rollcall.access.console_sessions import LIFETIME
@@ -13,17 +13,17 @@ from rollcall.settings import Settings
 
 async def test_a_code(settings: Settings, callers: Callers) -> None:
     """A code is printed that is good once, with where and how long; by userName or by id, and the last one counts."""
-    acme = await a_tenant(callers)
+    rollcall, acme = Shell(settings), await a_tenant(callers)
     maria = await acme.person()
 
-    first = rollcall(settings, "console", "code", acme.slug, maria["userName"])
-    second = rollcall(settings, "console", "code", acme.slug, maria["id"])
+    first = await rollcall("console", "code", acme.slug, maria["userName"])
+    second = await rollcall("console", "code", acme.slug, maria["id"])
 
-    assert re.fullmatch(r"(\w{5}-){3}\w{5}\n", first.stdout), first.stderr
-    assert f"http://localhost:8000/console/sign-in?workspace={acme.slug}" in first.stderr
-    assert "10 minutes" in first.stderr
+    assert re.fullmatch(r"(\w{5}-){3}\w{5}\n", first.out), first.err
+    assert f"http://rollcall.test/console/sign-in?workspace={acme.slug}" in first.err
+    assert "10 minutes" in first.err
     async with acme.work() as work:
-        new = await sign_in_codes.enter(work, second.stdout, lifetime=LIFETIME)
+        new = await sign_in_codes.enter(work, second.out, lifetime=LIFETIME)
         assert (new.row.account_id, new.row.expires_at - work.now) == (UUID(maria["id"]), timedelta(hours=12))
     issued = await acme.audit(action="console.code_issued")
     assert len(issued) == 2
@@ -32,7 +32,7 @@ async def test_a_code(settings: Settings, callers: Callers) -> None:
 
 async def test_nobody_to_let_in(settings: Settings, callers: Callers) -> None:
     """Who is unknown, has left, or is of a suspended tenant gets none, and the error says what to do."""
-    acme = await a_tenant(callers)
+    rollcall, acme = Shell(settings), await a_tenant(callers)
     maria = await acme.person()
     await callers.operator.post(f"{acme.v1}/people/{maria['id']}/deactivate")
     asked = {
@@ -41,11 +41,11 @@ async def test_nobody_to_let_in(settings: Settings, callers: Callers) -> None:
         (acme.slug, maria["userName"]): f"rollcall people reactivate {acme.slug} {maria['userName']}",
     }
     for words, remedy in asked.items():
-        said = rollcall(settings, "console", "code", *words)
-        assert (said.returncode, said.stdout) == (1, "")
-        assert remedy in said.stderr
+        said = await rollcall("console", "code", *words)
+        assert (said.code, said.out) == (1, "")
+        assert remedy in said.err
 
     await callers.operator.post(f"{acme.v1}/suspend")
-    suspended = rollcall(settings, "console", "code", acme.slug, acme.admin["user_name"])
-    assert suspended.returncode == 1
-    assert f"rollcall tenants resume {acme.slug}" in suspended.stderr
+    suspended = await rollcall("console", "code", acme.slug, acme.admin["user_name"])
+    assert suspended.code == 1
+    assert f"rollcall tenants resume {acme.slug}" in suspended.err

@@ -3,7 +3,7 @@
 import re
 from uuid import UUID
 
-from cli.test_journal import rollcall
+from cli.shell import Shell
 from factories import Callers, a_tenant
 from rollcall.db import Connection
 from rollcall.settings import Settings
@@ -13,55 +13,55 @@ OUTSIDE = "https://93.184.215.14/hook"
 
 async def test_by_hand(settings: Settings, callers: Callers, owner: Connection) -> None:
     """Ops do with a tenant's destination, and with the installation's, what the management API does."""
-    acme = await a_tenant(callers)
+    rollcall, acme = Shell(settings), await a_tenant(callers)
     for tenant, owner_id in ((acme.slug, UUID(acme.id)), ("@all", UUID(int=0))):
-        made = rollcall(settings, "destinations", "create", tenant, "--url", OUTSIDE, "--label", "by hand")
-        assert re.search(r"^secret  whsec_\S+$", made.stdout, re.MULTILINE), made.stderr
-        identifier = re.findall(r"^id      (\S+)$", made.stdout, re.MULTILINE)[0]
-        assert "by hand" in rollcall(settings, "destinations", "list", tenant).stdout
+        made = await rollcall("destinations", "create", tenant, "--url", OUTSIDE, "--label", "by hand")
+        assert re.search(r"^secret  whsec_\S+$", made.out, re.MULTILINE), made.err
+        identifier = re.findall(r"^id      (\S+)$", made.out, re.MULTILINE)[0]
+        assert "by hand" in (await rollcall("destinations", "list", tenant)).out
 
-        assert rollcall(settings, "destinations", "test", tenant, identifier).returncode == 0
-        told = rollcall(settings, "destinations", "deliveries", tenant, identifier).stdout
+        assert (await rollcall("destinations", "test", tenant, identifier)).code == 0
+        told = (await rollcall("destinations", "deliveries", tenant, identifier)).out
         assert "destination.tested" in told
         assert "pending" in told
 
         await owner.execute(
             "UPDATE deliveries SET state = 'dead', ended_at = now() WHERE destination_id = $1", UUID(identifier)
         )
-        waiting = rollcall(settings, "outbox").stdout
+        waiting = (await rollcall("outbox")).out
         assert identifier in waiting
         assert "by hand" in waiting
-        replayed = rollcall(settings, "outbox", "--replay")
-        assert re.search(r"replayed: \d+ messages, [1-9]\d* deliveries", replayed.stdout), replayed.stderr
+        replayed = await rollcall("outbox", "--replay")
+        assert re.search(r"replayed: \d+ messages, [1-9]\d* deliveries", replayed.out), replayed.err
         state = await owner.fetchval("SELECT state FROM deliveries WHERE destination_id = $1", UUID(identifier))
         assert state == "pending"
 
-        assert rollcall(settings, "destinations", "remove", tenant, identifier).returncode == 0
-        again = rollcall(settings, "destinations", "enable", tenant, identifier)
-        assert (again.returncode, again.stderr.strip()) == (1, "There is no such destination.")
+        assert (await rollcall("destinations", "remove", tenant, identifier, "--yes")).code == 0
+        again = await rollcall("destinations", "enable", tenant, identifier)
+        assert (again.code, again.err.strip()) == (1, "There is no such destination.")
         removed = "SELECT deleted_at IS NOT NULL AND secrets = '[]' FROM destinations WHERE tenant_id = $1 AND id = $2"
         assert await owner.fetchval(removed, owner_id, UUID(identifier))
 
 
-def test_inside(settings: Settings) -> None:
+async def test_inside(settings: Settings) -> None:
     """An address in one's own network is refused with the reason."""
-    said = rollcall(settings, "destinations", "create", "@all", "--url", "https://127.0.0.1/", "--label", "x")
-    assert said.returncode == 1
-    assert "not public" in said.stderr
+    said = await Shell(settings)("destinations", "create", "@all", "--url", "https://127.0.0.1/", "--label", "x")
+    assert said.code == 1
+    assert "not public" in said.err
 
 
-def test_queues_are_apart(settings: Settings) -> None:
+async def test_queues_are_apart(settings: Settings) -> None:
     """No worker takes from the queue of departures and from those of deliveries, nor from one that is none."""
     for queues in ("revocation,delivery", "revocation,delivery-slow", "nonsense"):
-        said = rollcall(settings, "worker", "--queues", queues)
-        assert said.returncode == 2
-        assert "queue" in said.stderr or "run one worker" in said.stderr
+        said = await Shell(settings)("worker", "--queues", queues)
+        assert said.code == 2
+        assert "queue" in said.err or "run one worker" in said.err
 
 
 async def test_a_label_does_not_drive_the_terminal(callers: Callers, settings: Settings) -> None:
     """A control character that a tenant's admin put into a label is made visible to ops."""
-    acme = await a_tenant(callers)
+    rollcall, acme = Shell(settings), await a_tenant(callers)
     wanted = {"url": OUTSIDE, "label": "\x1b[2Jnone\nrow"}
     assert (await callers.operator.post(f"{acme.v1}/destinations", json=wanted)).status_code == 201
-    listed = rollcall(settings, "destinations", "list", acme.slug).stdout
+    listed = (await rollcall("destinations", "list", acme.slug)).out
     assert "\\x1b[2Jnone\\nrow" in listed

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from cli.test_journal import rollcall
+from cli.shell import rollcall
 from installations import Installation
 from rollcall.settings import Settings
 

@@ -1,50 +1,29 @@
 """``rollcall audit``: a tenant's, and the installation's."""
 
 import json
-import os
-import subprocess
-import sys
 
+from cli.shell import Shell
 from factories import Callers, a_tenant
 from rollcall.settings import Settings
 
 
-def rollcall(settings: Settings, *words: str) -> "subprocess.CompletedProcess[str]":
-    """Type a command."""
-    environment = os.environ | {
-        "ROLLCALL_DATABASE_URL": settings.database_url.get_secret_value(),
-        "ROLLCALL_REDIS_URL": settings.redis_url.get_secret_value(),
-        "ROLLCALL_SECRET_KEYS": settings.secret_keys[0].get_secret_value(),
-        "ROLLCALL_ENVIRONMENT": "development",
-        "ROLLCALL_LOG_LEVEL": "WARNING",
-    }
-    return subprocess.run(
-        [sys.executable, "-m", "rollcall", *words],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
 async def test_audits(settings: Settings, callers: Callers) -> None:
     """Ops read a tenant's audit by its slug, and with ``--installation`` what concerns no single tenant."""
-    acme = await a_tenant(callers)
+    rollcall, acme = Shell(settings), await a_tenant(callers)
     await callers.operator.get("/v1/tenants/no-such-tenant", headers={"X-Request-Id": "for-the-installation"})
 
-    of_tenant = rollcall(settings, "audit", acme.slug, "--json")
-    of_all = rollcall(settings, "audit", "--installation", "--outcome", "refused", "--json")
+    of_tenant = await rollcall("audit", acme.slug, "--json")
+    of_all = await rollcall("audit", "--installation", "--outcome", "refused", "--json")
 
-    assert "tenant.created" in {json.loads(line)["action"] for line in of_tenant.stdout.splitlines()}, of_tenant.stderr
-    found = [json.loads(line) for line in of_all.stdout.splitlines()]
-    assert "for-the-installation" in {entry["request_id"] for entry in found}, of_all.stderr
+    assert "tenant.created" in {json.loads(line)["action"] for line in of_tenant.out.splitlines()}, of_tenant.err
+    found = [json.loads(line) for line in of_all.out.splitlines()]
+    assert "for-the-installation" in {entry["request_id"] for entry in found}, of_all.err
     assert {entry["outcome"] for entry in found} == {"refused"}
 
 
-def test_neither_and_both(settings: Settings) -> None:
+async def test_neither_and_both(settings: Settings) -> None:
     """Which audit is meant has to be said, and only one; the installation has no people."""
     for words in (["audit"], ["audit", "acme", "--installation"], ["audit", "--installation", "--person", "maria"]):
-        said = rollcall(settings, *words)
-        assert said.returncode == 2
-        assert "tenant" in said.stderr
+        said = await Shell(settings)(*words)
+        assert said.code == 2
+        assert "tenant" in said.err

@@ -1,15 +1,11 @@
 """``rollcall tenants``: what people type, what they read, and how a refusal ends."""
 
-import asyncio
 import json
-import os
-import subprocess
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from cli.shell import Said, Shell
 from factories import Callers
 from rollcall.settings import Settings
 
@@ -30,84 +26,33 @@ user_name = "ada@{slug}.test"
 """
 
 
-SCRIPT = """
-import json, sys
-from click.testing import CliRunner
-from rollcall.cli.main import main
-
-for words in json.load(sys.stdin):
-    done = CliRunner().invoke(main, ["tenants", *words])
-    if done.exception is not None and not isinstance(done.exception, SystemExit):
-        raise done.exception
-    print(json.dumps([done.exit_code, done.stdout, done.stderr]))
-"""
-
-
-@dataclass(frozen=True)
-class Said:
-    """How a command ended, and what it printed."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def well(self) -> str:
-        """What a command prints that goes well."""
-        assert self.code == 0, self.err
-        return self.out
-
-    @property
-    def refusal(self) -> str:
-        """What a command says that is refused: a reason and exit code 1."""
-        assert (self.code, self.out) == (1, "")
-        return self.err.strip()
-
-
-class Shell:
-    """A shell whose environment points at the engines, in a folder of its own."""
+class TenantsShell:
+    """A shell in a folder of its own, for ``rollcall tenants``."""
 
     def __init__(self, settings: Settings, folder: Path) -> None:
         self.folder = folder
-        self.environment = os.environ | {
-            "ROLLCALL_DATABASE_URL": settings.database_url.get_secret_value(),
-            "ROLLCALL_REDIS_URL": settings.redis_url.get_secret_value(),
-            "ROLLCALL_SECRET_KEYS": settings.secret_keys[0].get_secret_value(),
-            "ROLLCALL_ENVIRONMENT": "development",
-            "ROLLCALL_LOG_LEVEL": "WARNING",
-            "LOGNAME": "margot",
-        }
+        self.shell = Shell(settings)
 
     def write(self, name: str, text: str) -> None:
         """Put a file into the folder."""
         (self.folder / name).write_text(text)
 
-    def run(self, *commands: str) -> list[Said]:
-        """Type ``rollcall tenants`` with each of *commands*, one after the other, in one fresh process."""
-        done = subprocess.run(
-            [sys.executable, "-c", SCRIPT],
-            input=json.dumps([command.split() for command in commands]),
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return [Said(*json.loads(line)) for line in done.stdout.splitlines()]
+    async def run(self, *commands: str) -> list[Said]:
+        """Type ``rollcall tenants`` with each of *commands*, one after the other."""
+        return [await self.shell("tenants", *command.split(), LOGNAME="margot") for command in commands]
 
 
 @pytest.fixture
-def shell(settings: Settings, tmp_path: Path) -> Shell:
+def shell(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TenantsShell:
     """A shell in an empty folder."""
-    return Shell(settings, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return TenantsShell(settings, tmp_path)
 
 
-def test_from_a_file_to_a_tenant(shell: Shell) -> None:
+async def test_from_a_file_to_a_tenant(shell: TenantsShell) -> None:
     """A file is tried, applied, found applied, and its tenant shown to people and to programs."""
     shell.write("tenants.toml", FILE.format(slug="typed"))
-    tried, applied, again, listed, listed_json, shown, shown_json = shell.run(
+    tried, applied, again, listed, listed_json, shown, shown_json = await shell.run(
         "apply tenants.toml --dry-run",
         "apply tenants.toml",
         "apply tenants.toml",
@@ -126,24 +71,24 @@ def test_from_a_file_to_a_tenant(shell: Shell) -> None:
     assert applied.well.splitlines() == [*made, "4 changes made."]
     assert again.well == "Nothing to change.\n"
     assert "typed" in listed.well
-    by_slug = {tenant["slug"]: tenant for tenant in json.loads(listed_json.well)}
+    by_slug = {tenant["slug"]: tenant for tenant in json.loads(listed_json.well)["data"]}
     assert (by_slug["typed"]["plan"], by_slug["typed"]["status"]) == ("cli-small", "active")
     assert "Typed Ltd (typed, active)" in shown.well
-    assert "1, 1 of them active admins" in shown.well
-    assert "role admin (admin): Admin; named by hand only" in shown.well
+    assert "1, 1 active, 1 of them admins" in shown.well
+    assert "admin, member (see 'rollcall roles show typed')" in shown.well
     facts = json.loads(shown_json.well)
     assert (facts["people"], facts["admins"], facts["role_rule"]["default"]) == (1, 1, "member")
 
 
-def test_one_tenant_changed(shell: Shell) -> None:
+async def test_one_tenant_changed(shell: TenantsShell) -> None:
     """A tenant's plan is changed, and it is suspended and resumed, each once and again without harm."""
     shell.write("one.toml", FILE.format(slug="typed-one"))
     show = "show typed-one --json"
-    _, moved, again, suspended, shown, resumed, shown_again, refused = shell.run(
+    _, moved, again, suspended, shown, resumed, shown_again, refused = await shell.run(
         "apply one.toml",
         "plan typed-one cli-large",
         "plan typed-one cli-large",
-        "suspend typed-one",
+        "suspend typed-one --yes",
         show,
         "resume typed-one",
         show,
@@ -152,16 +97,17 @@ def test_one_tenant_changed(shell: Shell) -> None:
     assert moved.well == "typed-one: cli-small -> cli-large, from the next call on.\n"
     assert again.well == "typed-one is on cli-large already.\n"
     assert suspended.well == "typed-one is suspended.\n"
+    assert "1 active person" in suspended.err
     assert json.loads(shown.well)["status"] == "suspended"
     assert resumed.well == "typed-one is active.\n"
     assert json.loads(shown_again.well)["status"] == "active"
     assert refused.refusal == "There is no such plan as “platinum”."
 
 
-def test_a_profile(shell: Shell) -> None:
+async def test_a_profile(shell: TenantsShell) -> None:
     """A tenant's provider profile is changed, once and again without harm, and a profile that is none is refused."""
     shell.write("read.toml", FILE.format(slug="typed-read"))
-    _, changed, again, shown, shown_json, nobody, none = shell.run(
+    _, changed, again, shown, shown_json, nobody, none = await shell.run(
         "apply read.toml",
         "profile typed-read entra",
         "profile typed-read entra",
@@ -172,18 +118,18 @@ def test_a_profile(shell: Shell) -> None:
     )
     assert changed.well == "typed-read: profile default -> entra, from the next call on.\n"
     assert again.well == "typed-read has the profile entra already.\n"
-    assert "provider      Microsoft Entra ID (profile entra)" in shown.well
+    assert "Microsoft Entra ID (profile entra)" in shown.well
     assert json.loads(shown_json.well)["profile"] == "entra"
-    assert nobody.refusal == "There is no such tenant."
+    assert nobody.refusal.startswith("There is no tenant “typed-nobody”. Did you mean “typed-")
     assert none.code == 2
     assert "'default', 'entra', 'okta'" in none.err
 
 
-def test_refusals(shell: Shell) -> None:
+async def test_refusals(shell: TenantsShell) -> None:
     """Whatever is refused ends with its reason and exit code 1, and without a traceback."""
     shell.write("wrong.toml", '[plans.x]\nnme = "X"\n\n[tenants.y]\nname = "Y"\nplan = "gone"\n')
     shell.write("lost.toml", '[tenants.y]\nname = "Y"\nplan = "gone"\n')
-    wrong, lost, nowhere, *nobody = shell.run(
+    wrong, lost, nowhere, *nobody = await shell.run(
         "apply wrong.toml",
         "apply lost.toml",
         "apply nowhere.toml",
@@ -198,13 +144,13 @@ def test_refusals(shell: Shell) -> None:
     ]
     assert lost.refusal.startswith('lost.toml, line 3, [tenants.y] plan: there is no plan "gone"; the plans are: ')
     assert nowhere.refusal == "nowhere.toml: can't be read: No such file or directory"
-    assert [said.refusal for said in nobody] == ["There is no such tenant."] * 4
+    assert {said.refusal for said in nobody} == {"There is no tenant “nobody”. See 'rollcall tenants list'."}
 
 
-async def test_whoever_typed_is_in_the_audit(shell: Shell, callers: Callers) -> None:
+async def test_whoever_typed_is_in_the_audit(shell: TenantsShell, callers: Callers) -> None:
     """The audit names the account of the machine that ran the command."""
     shell.write("three.toml", FILE.format(slug="typed-three"))
-    await asyncio.to_thread(shell.run, "apply three.toml", "suspend typed-three")
+    await shell.run("apply three.toml", "suspend typed-three --yes")
     answer = await callers.operator.get("/v1/tenants/typed-three/audit")
     done = [(entry["action"], entry["actor_kind"], entry["actor_label"]) for entry in answer.json()["data"]]
     assert done == [

@@ -26,62 +26,34 @@ CREATE TRIGGER note_before AFTER UPDATE OF revoked_at, expires_at ON tokens FOR 
 CREATE TRIGGER note_before AFTER UPDATE OF closed_at ON sessions FOR EACH ROW
     WHEN (NEW.purpose = 'console' AND OLD.closed_at IS NULL AND NEW.closed_at IS NOT NULL) EXECUTE FUNCTION note_before();
 
+-- What is noted of it: '+', '-', or nothing where this transaction has not changed it.
+CREATE FUNCTION noted_before(p_id uuid) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT substr(coalesce(current_setting('rollcall.before', true), ''),
+                  strpos(coalesce(current_setting('rollcall.before', true), ''), p_id::text) - 1, 1)
+$$;
+
 -- Whether it is good but for what this transaction has done to it; p_now is whether it is with that. Never NULL, for it
 -- decides who may act. A single expression, so that it becomes part of the query that asks.
 CREATE FUNCTION good_before(p_id uuid, p_now boolean) RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT CASE substr(coalesce(current_setting('rollcall.before', true), ''),
-                       strpos(coalesce(current_setting('rollcall.before', true), ''), p_id::text) - 1, 1)
-               WHEN '+' THEN true WHEN '-' THEN false ELSE p_now IS TRUE END
+    SELECT CASE noted_before(p_id) WHEN '+' THEN true WHEN '-' THEN false ELSE p_now IS TRUE END
 $$;
 
--- As before, but by the clock: a statement may wait for a lock until after its token has expired.
-CREATE OR REPLACE FUNCTION gate(p_tenant uuid, p_token uuid, p_digest bytea, p_needs text) RETURNS gate_result
-LANGUAGE plpgsql AS $$
-DECLARE g gate_result;
-BEGIN
-    PERFORM set_config('rollcall.tenant', p_tenant::text, true);
-    SELECT CASE
-               WHEN t.revoked_because <> 'owner_left' AND NOT good_before(t.id, t.revoked_at IS NULL) THEN 'revoked'
-               WHEN NOT good_before(t.id, t.expires_at IS NULL OR t.expires_at > clock_timestamp()) THEN 'expired'
-               WHEN NOT good_before(t.id, t.revoked_at IS NULL)
-                   OR (t.owner_id IS NOT NULL
-                       AND NOT good_before(t.owner_id, o.active AND o.is_admin AND o.epoch = t.epoch)) THEN 'owner'
-               WHEN n.status <> 'active' THEN 'suspended'
-               WHEN NOT 'scim' = ANY (p.features) THEN 'plan'
-               WHEN NOT ('scim' = ANY (t.scopes) OR (p_needs = 'read' AND 'scim:read' = ANY (t.scopes))) THEN 'scope'
-               ELSE 'ok'
-           END,
-           t.label, t.owner_id, n.plan, t.revoked_because, coalesce(n.rate_per_second, p.rate_per_second),
-           coalesce(n.rate_burst, p.rate_burst), n.role_rule, n.role_rule_version, n.profile
-      INTO g
-      FROM tokens t
-      JOIN tenants n ON n.id = t.tenant_id
-      JOIN plans p ON p.key = n.plan
-      LEFT JOIN accounts o ON o.tenant_id = t.tenant_id AND o.id = t.owner_id
-     WHERE t.tenant_id = p_tenant AND t.id = p_token AND same_digest(t.digest, p_digest);
-    IF NOT FOUND THEN
-        g.verdict := 'unknown';
-    END IF;
-    RETURN g;
-END $$;
-
-CREATE OR REPLACE FUNCTION authenticate(p_kind text, p_tenant uuid, p_id uuid, p_digest bytea)
-RETURNS TABLE (label text, owner_id uuid, slug text) LANGUAGE plpgsql AS $$
-BEGIN
-    IF p_kind IN ('op', 'app') THEN
-        RETURN QUERY SELECT k.label, NULL::uuid, NULL::text FROM installation_keys k
-          WHERE k.id = p_id AND k.kind = p_kind AND k.revoked_at IS NULL AND same_digest(k.digest, p_digest);
-        RETURN;
-    END IF;
-    PERFORM set_config('rollcall.tenant', p_tenant::text, true);
-    RETURN QUERY SELECT t.label, t.owner_id, n.slug
-      FROM tokens t
-      JOIN tenants n ON n.id = t.tenant_id
-      JOIN accounts o ON o.tenant_id = t.tenant_id AND o.id = t.owner_id
-     WHERE t.tenant_id = p_tenant AND t.id = p_id AND 'admin' = ANY (t.scopes)
-       AND good_before(t.id, t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > clock_timestamp()))
-       AND good_before(o.id, o.active AND o.is_admin AND o.epoch = t.epoch) AND n.status = 'active'
-       AND same_digest(t.digest, p_digest);
+-- As before, but by the clock, for a statement may wait for a lock until after its token has expired; and but for what the
+-- transaction itself has done. Volatile as the clock is, or it would not become part of the query that asks.
+CREATE OR REPLACE FUNCTION judge_token(t tokens, n tenants, p plans, o accounts) RETURNS text
+LANGUAGE sql VOLATILE PARALLEL SAFE AS
+$$ SELECT CASE
+    WHEN t.revoked_because <> 'owner_left' AND NOT good_before(t.id, t.revoked_at IS NULL) THEN 'revoked'
+    WHEN NOT good_before(t.id, t.expires_at IS NULL OR t.expires_at > clock_timestamp()) THEN 'expired'
+    WHEN NOT good_before(t.id, t.revoked_at IS NULL) THEN 'owner_inactive'
+    WHEN t.owner_id IS NOT NULL AND (o.active AND o.epoch = t.epoch) IS NOT TRUE AND noted_before(o.id) <> '+'
+        THEN 'owner_inactive'
+    WHEN t.owner_id IS NOT NULL AND NOT good_before(o.id, o.is_admin) AND t.scopes && ARRAY['scim', 'scim:read', 'admin']
+        THEN 'owner_not_admin'
+    WHEN n.status <> 'active' THEN 'suspended'
+    WHEN t.scopes && ARRAY['scim', 'scim:read'] AND NOT 'scim' = ANY (p.features) THEN 'plan'
+    WHEN t.replaced_by IS NOT NULL THEN 'rotated'
+    ELSE 'live'
 END $$;
 
 CREATE OR REPLACE FUNCTION console_session(p_tenant uuid, p_id uuid, p_digest bytea)

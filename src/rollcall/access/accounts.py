@@ -1,5 +1,6 @@
 """Accounts: whether a person may come in at all."""
 
+from collections.abc import Iterable
 from uuid import UUID
 
 from sqlalchemy import func, select, text
@@ -79,3 +80,24 @@ async def admins(work: Work) -> int:
         )
         or 0
     )
+
+
+async def active(work: Work) -> int:
+    """How many people may come in."""
+    return int(
+        await work.db.scalar(
+            select(func.count()).select_from(Account).where(Account.tenant_id == work.tenant.id, Account.active)
+        )
+        or 0
+    )
+
+
+async def names(work: Work, account_ids: Iterable[UUID | None]) -> dict[UUID, str]:
+    """The userNames of these accounts; an id that is nobody's here is left out."""
+    wanted = {each for each in account_ids if each is not None}
+    if not wanted:
+        return {}
+    rows = await work.db.execute(
+        select(Account.id, Account.user_name).where(Account.tenant_id == work.tenant.id, Account.id.in_(wanted))
+    )
+    return {row.id: row.user_name for row in rows}

@@ -16,10 +16,11 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    func,
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, column_property, mapped_column
 
 from rollcall.db import Base
 
@@ -92,6 +93,8 @@ class Token(Base):
     replaced_by: Mapped[UUID | None] = mapped_column(Uuid)
     last_used_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     last_used_from: Mapped[str | None] = mapped_column(Text)
+    state: Mapped[str] = column_property(func.token_state(tenant_id, id, type_=Text))  # noqa: A003  # the column
+    """How it stood when it was read, by the gate's own judgement; one of `token_states.TokenState`."""
 
 
 class Session(Base):

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, func, or_, select
 from rollcall import paging
 from rollcall.access.accounts import locked_for_issuing, turn_at
 from rollcall.access.models import Token
-from rollcall.access.tokens import OPENS_ROLLCALL, NewToken, Scope, mint
+from rollcall.access.tokens import OPENS_ROLLCALL, NewToken, Scope, judged, mint
 from rollcall.errors import Forbidden, Invalid, NotFound, TooMany
 from rollcall.journal.events import TokenIssued
 from rollcall.journal.record import record
@@ -55,7 +55,7 @@ async def issue(
     )
     event = TokenIssued(token_id=new.row.id, label=label, scopes=new.row.scopes, owner_id=owner.id)
     await record(work, event, account_id=owner.id, target=str(new.row.id))
-    return new
+    return await judged(work, new)
 
 
 async def page(work: Work, owner_id: UUID, *, limit: int = paging.USUAL, cursor: str | None = None) -> Page[Token]:

@@ -184,6 +184,12 @@ async def count(work: Work, account_id: UUID) -> int:
     return int(await work.db.scalar(select(func.count()).select_from(Session).where(*_open(work, account_id))) or 0)
 
 
+async def count_in_tenant(work: Work) -> int:
+    """How many sessions the tenant's people have open."""
+    still_open = (Session.tenant_id == work.tenant.id, Session.closed_at.is_(None), Session.expires_at > work.now)
+    return int(await work.db.scalar(select(func.count()).select_from(Session).where(*still_open)) or 0)
+
+
 async def find(work: Work, account_id: UUID, session_id: UUID) -> Session:
     """A person's session with this id, open or not.
 

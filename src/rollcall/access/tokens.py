@@ -42,14 +42,6 @@ OPENS_ROLLCALL = Token.scopes.overlap([*Scope])
 """A token of these scopes needs an active admin behind it; the functions `gate` and `introspect` ask for the same."""
 
 
-class TokenState(StrEnum):
-    """How a token stands."""
-
-    LIVE = "live"
-    REVOKED = "revoked"
-    EXPIRED = "expired"
-
-
 @dataclass(frozen=True, slots=True)
 class NewToken:
     """A token as it is shown once: the row and the text that opens it."""
@@ -58,13 +50,9 @@ class NewToken:
     text: str
 
 
-def state(token: Token, now: datetime) -> TokenState:
-    """Whether a token's row is open; its owner may still keep it from working."""
-    if token.revoked_at is not None:
-        return TokenState.REVOKED
-    if token.expires_at is not None and token.expires_at <= now:
-        return TokenState.EXPIRED
-    return TokenState.LIVE
+def is_open(token: Token, now: datetime) -> bool:
+    """Whether a token's row is open; its owner, its tenant or the plan may still keep it from working."""
+    return token.revoked_at is None and (token.expires_at is None or token.expires_at > now)
 
 
 async def issue(
@@ -99,7 +87,7 @@ async def issue(
         account_id=owner_id,
         target=str(new.row.id),
     )
-    return new
+    return await judged(work, new)
 
 
 async def rotate(work: Work, token_id: UUID, *, overlap: timedelta) -> NewToken:
@@ -140,7 +128,7 @@ async def rotate(work: Work, token_id: UUID, *, overlap: timedelta) -> NewToken:
         account_id=old.owner_id,
         target=str(old.id),
     )
-    return new
+    return await judged(work, new)
 
 
 async def revoke(work: Work, token_id: UUID) -> Token:
@@ -159,6 +147,7 @@ async def revoke(work: Work, token_id: UUID) -> Token:
             account_id=token.owner_id,
             target=str(token.id),
         )
+        await work.db.refresh(token, ["state"])
     return token
 
 
@@ -182,7 +171,7 @@ async def is_live(work: Work, token_id: UUID, token_digest: bytes) -> bool:
     token = await work.db.scalar(
         select(Token).where(Token.tenant_id == work.tenant.id, Token.id == token_id, Token.digest == token_digest)
     )
-    return token is not None and state(token, work.now) is TokenState.LIVE
+    return token is not None and is_open(token, work.now)
 
 
 async def every(work: Work) -> Sequence[Token]:
@@ -243,7 +232,7 @@ def _check_rotatable(work: Work, token: Token) -> None:
     if not _by_ops(work) and Scope.ADMIN in token.scopes and token.owner_id != work.actor.owner_id:
         msg = "This is another admin's own token; only they can rotate it."
         raise Forbidden(msg)
-    if state(token, work.now) is not TokenState.LIVE or token.replaced_by is not None:
+    if not is_open(token, work.now) or token.replaced_by is not None:
         raise TokenEnded
 
 
@@ -300,3 +289,10 @@ def mint(
     )
     work.db.add(row)
     return NewToken(row, opened_by)
+
+
+async def judged(work: Work, new: NewToken) -> NewToken:
+    """A new token once it is written, with how it stands."""
+    await work.db.flush()  # there is nothing to judge before
+    await work.db.refresh(new.row, ["state"])
+    return new

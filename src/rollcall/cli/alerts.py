@@ -5,11 +5,13 @@ from uuid import UUID
 import click
 
 from rollcall.access import mass_changes
-from rollcall.cli.access import ref_of
-from rollcall.cli.running import actor, origin, run_with_database, table
-from rollcall.db import Database
+from rollcall.access.mass_changes import Alert
+from rollcall.access.models import MassChange
+from rollcall.api.v1.alerts import TenantAlertView, alert_view
+from rollcall.cli.reaching import across_tenants, in_tenant
+from rollcall.cli.showing import Row, counted, json_option, print_json, print_list
 from rollcall.paging import MOST
-from rollcall.work import open_fleet, open_work
+from rollcall.work import Fleet, Work
 
 
 @click.group()
@@ -19,41 +21,59 @@ def alerts() -> None:
 
 @alerts.command("list")
 @click.argument("tenant", required=False)
-def list_alerts(tenant: str | None) -> None:
+@json_option
+def list_alerts(tenant: str | None, as_json: bool) -> None:
     """List TENANT's mass changes, newest first; without one those of all tenants that wait for their release."""
 
-    async def run(database: Database) -> None:
-        if tenant is None:
-            async with open_fleet(database, actor(), origin()) as fleet:
-                found = [(slug, row) for slug, row in (await mass_changes.unreleased(fleet, limit=MOST)).rows]
-        else:
-            async with open_work(database, await ref_of(database, tenant), actor(), origin()) as work:
-                found = [(tenant, alert.row) for alert in (await mass_changes.page(work, limit=MOST)).rows]
-        table(
-            [
-                {
-                    "tenant": slug,
-                    "id": row.id,
-                    "began at": row.began_at.strftime("%Y-%m-%d %H:%M:%S"),
-                    "noticed with": f"{row.count} departures (threshold {row.threshold})",
-                    "released": "no" if row.released_at is None else f"{row.released_at:%Y-%m-%d %H:%M:%S}",
-                    "by": row.released_by,
-                }
-                for slug, row in found
-            ]
-        )
+    async def everywhere(fleet: Fleet) -> None:
+        found = (await mass_changes.unreleased(fleet, limit=MOST)).rows
+        views = [
+            TenantAlertView(
+                tenant=slug,
+                id=row.id,
+                began_at=row.began_at,
+                noticed_at=row.noticed_at,
+                count=row.count,
+                threshold=row.threshold,
+            )
+            for slug, row in found
+        ]
+        print_list([_line(slug, row) for slug, row in found], views, as_json=as_json)
 
-    run_with_database(run)
+    async def within(work: Work) -> None:
+        found = (await mass_changes.page(work, limit=MOST)).rows
+        rows = [_line(work.tenant.slug, alert.row) for alert in found]
+        print_list(rows, [alert_view(alert) for alert in found], as_json=as_json)
+
+    if tenant is None:
+        across_tenants(everywhere)
+    else:
+        in_tenant(tenant, within)
+
+
+def _line(slug: str, row: MassChange) -> Row:
+    return {
+        "tenant": slug,
+        "id": row.id,
+        "began": row.began_at,
+        "noticed with": f"{row.count} departures (threshold {row.threshold})",
+        "released": "no" if row.released_at is None else row.released_at,
+        "by": row.released_by,
+    }
 
 
 @alerts.command("release")
 @click.argument("tenant")
 @click.argument("alert", type=click.UUID)
-def release_alert(tenant: str, alert: UUID) -> None:
+@json_option
+def release_alert(tenant: str, alert: UUID, as_json: bool) -> None:
     """Let what can't be undone be done again in TENANT; ALERT is the id that 'alerts list' shows."""
 
-    async def run(database: Database) -> int:
-        async with open_work(database, await ref_of(database, tenant), actor(), origin()) as work:
-            return (await mass_changes.release(work, alert)).departures
+    async def run(work: Work) -> Alert:
+        return await mass_changes.release(work, alert)
 
-    click.echo(f"Released; {run_with_database(run)} people had left.")
+    released = in_tenant(tenant, run)
+    if as_json:
+        print_json(alert_view(released))
+    else:
+        click.echo(f"Released; {counted(released.departures, 'person', 'people')} had left.")

@@ -1,6 +1,6 @@
-"""Commands about who outside hears what happens, and what they were told."""
+"""``rollcall destinations``: who outside hears what happens, and what they were told."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -8,8 +8,12 @@ from uuid import UUID
 
 import click
 
-from rollcall.cli.access import ref_of
-from rollcall.cli.running import actor, give_up, origin, run_with_database, settings_or_give_up, table
+from rollcall.access import accounts
+from rollcall.api.v1.destinations import delivery_view, destination_view, secret_shown
+from rollcall.cli.confirming import confirm, yes_option
+from rollcall.cli.reaching import ref_of, uuid_of
+from rollcall.cli.running import actor, origin, run_with_database, settings_or_give_up
+from rollcall.cli.showing import Row, counted, json_option, print_json, print_list
 from rollcall.crypto import Sealer
 from rollcall.db import Database
 from rollcall.events import deliveries as delivery_doors
@@ -23,6 +27,8 @@ from rollcall.work import Fleet, Work, open_fleet, open_work
 T = TypeVar("T")
 INSTALLATION = "@all"
 """Stands in a tenant's place; no tenant can be called so."""
+
+MOST_COUNTED = 500
 
 _tenant = click.argument("tenant")
 _destination = click.argument("destination")
@@ -38,11 +44,14 @@ def destinations() -> None:
 
 @destinations.command("list")
 @_tenant
-def list_destinations(tenant: str) -> None:
+@json_option
+def list_destinations(tenant: str, as_json: bool) -> None:
     """List TENANT's destinations, oldest first."""
 
     async def run(work: Work) -> None:
-        table([_line(row) for row in await doors.every(work)])
+        found = await doors.every(work)
+        views = [destination_view(row, work.now) for row in found]
+        print_list([_line(row) for row in found], views, as_json=as_json)
 
     _with_work(tenant, run)
 
@@ -54,74 +63,122 @@ def list_destinations(tenant: str) -> None:
 @click.option("--kind", type=click.Choice(["webhook", "logout"]), default="webhook", show_default=True)
 @click.option("--topic", "topics", multiple=True, help="What to hear, such as user.deactivated; left out: everything.")
 @click.option("--audience", help="For logout: the client that the tokens are for.")
+@json_option
 def create_destination(
-    tenant: str, url: str, label: str, kind: str, topics: tuple[str, ...], audience: str | None
+    tenant: str, url: str, label: str, kind: str, topics: tuple[str, ...], audience: str | None, as_json: bool
 ) -> None:
     """Register a destination for TENANT. A webhook's secret is shown once, here."""
     settings = settings_or_give_up()
     rules = AddressRules(allow_private=settings.allow_private_destinations)
 
-    async def run(work: Work) -> NewDestination:
-        return await doors.create(work, Wanted(kind, url, label, topics, audience), rules, Sealer.of(settings))
+    async def run(work: Work) -> None:
+        wanted = Wanted(kind, url, label, topics, audience)
+        _show_secret(work, await doors.create(work, wanted, rules, Sealer.of(settings)), as_json=as_json)
 
-    _show_secret(_with_work(tenant, run))
+    _with_work(tenant, run)
 
 
 @destinations.command("rotate-secret")
 @_tenant
 @_destination
 @click.option("--overlap-hours", default=24.0, show_default=True, type=click.FloatRange(0, 720))
-def rotate_secret(tenant: str, destination: str, overlap_hours: float) -> None:
+@json_option
+def rotate_secret(tenant: str, destination: str, overlap_hours: float, as_json: bool) -> None:
     """Give DESTINATION (its id) a new secret; calls are signed with both until the overlap is over."""
-    sealer = Sealer.of(settings_or_give_up())
+    sealer, wanted = Sealer.of(settings_or_give_up()), _uuid(tenant, destination)
 
-    async def run(work: Work) -> NewDestination:
+    async def run(work: Work) -> None:
         overlap = timedelta(hours=overlap_hours)
-        return await doors.rotate_secret(work, _uuid(destination), sealer, overlap=overlap)
+        _show_secret(work, await doors.rotate_secret(work, wanted, sealer, overlap=overlap), as_json=as_json)
 
-    _show_secret(_with_work(tenant, run))
-
-
-def _change(name: str, said: str, help_text: str, change: Callable[[Work, UUID], Awaitable[object]]) -> None:
-    """Add a command that does one thing to one destination."""
-
-    @destinations.command(name, help=help_text)
-    @_tenant
-    @_destination
-    def command(tenant: str, destination: str) -> None:
-        async def run(work: Work) -> None:
-            await change(work, _uuid(destination))
-
-        _with_work(tenant, run)
-        click.echo(said)
+    _with_work(tenant, run)
 
 
-async def _disable(work: Work, destination: UUID) -> object:
-    return await doors.disable(work, destination, because="disabled by ops")
+@destinations.command("enable")
+@_tenant
+@_destination
+@json_option
+def enable(tenant: str, destination: str, as_json: bool) -> None:
+    """Let a disabled DESTINATION (its id) hear again."""
+    wanted = _uuid(tenant, destination)
+
+    async def run(work: Work) -> None:
+        row = await doors.enable(work, wanted)
+        _show_done("Enabled: it hears from now on.", destination_view(row, work.now), as_json=as_json)
+
+    _with_work(tenant, run)
 
 
-_change("enable", "Enabled: it hears from now on.", "Let a disabled DESTINATION hear again.", doors.enable)
-_change("disable", "Disabled: what waits for it is cancelled.", "Tell DESTINATION nothing more.", _disable)
-_change("remove", "Removed: what waits for it is cancelled.", "Take DESTINATION away.", doors.remove)
-_change("test", "Sent: 'rollcall destinations deliveries' tells how it goes.", "Send a test event.", doors.send_test)
+@destinations.command("disable")
+@_tenant
+@_destination
+@yes_option
+@json_option
+def disable(tenant: str, destination: str, yes: bool, as_json: bool) -> None:
+    """Tell DESTINATION (its id) nothing more."""
+    wanted = _uuid(tenant, destination)
+    confirm(_effects_of_silence(tenant, wanted), yes=yes)
+
+    async def run(work: Work) -> None:
+        row = await doors.disable(work, wanted, because="disabled by ops")
+        _show_done("Disabled: what waits for it is cancelled.", destination_view(row, work.now), as_json=as_json)
+
+    _with_work(tenant, run)
+
+
+@destinations.command("remove")
+@_tenant
+@_destination
+@yes_option
+def remove(tenant: str, destination: str, yes: bool) -> None:
+    """Take DESTINATION (its id) away."""
+    wanted = _uuid(tenant, destination)
+    confirm(_effects_of_silence(tenant, wanted), yes=yes)
+
+    async def run(work: Work) -> None:
+        await doors.remove(work, wanted)
+
+    _with_work(tenant, run)
+    click.echo("Removed: what waits for it is cancelled.")
+
+
+@destinations.command("test")
+@_tenant
+@_destination
+@json_option
+def send_test(tenant: str, destination: str, as_json: bool) -> None:
+    """Send DESTINATION (its id) a test event."""
+    wanted = _uuid(tenant, destination)
+
+    async def run(work: Work) -> UUID:
+        return await doors.send_test(work, wanted)
+
+    sent = _with_work(tenant, run)
+    said = f"Sent: 'rollcall destinations deliveries {tenant} {destination}' tells how it goes."
+    _show_done(said, {"delivery_id": sent}, as_json=as_json)
 
 
 @destinations.command("deliveries")
 @_tenant
 @_destination
-@click.option("--state", type=click.Choice([*State]), help="Only those that stand so.")
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 500))
+@click.option("--state", type=click.Choice([state.value for state in State]), help="Only those that stand so.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 500), help="Deliveries a page.")
 @click.option("--cursor", help="Continue where the page before ended.")
-def list_deliveries(tenant: str, destination: str, state: str | None, limit: int, cursor: str | None) -> None:
-    """List what DESTINATION was told, newest first."""
+@json_option
+def list_deliveries(
+    tenant: str, destination: str, state: str | None, limit: int, cursor: str | None, as_json: bool
+) -> None:
+    """List what DESTINATION (its id) was told, newest first."""
+    wanted, chosen = _uuid(tenant, destination), None if state is None else State(state)
 
     async def run(database: Database) -> None:
-        chosen = None if state is None else State(state)
         async with _across(database, tenant) as work:
-            page = await delivery_doors.page(work, _uuid(destination), state=chosen, limit=limit, cursor=cursor)
-            table([_told(row) for row in page.rows])
-            if page.next_cursor is not None:
-                click.echo(f"More: add --cursor {page.next_cursor}", err=True)
+            page = await delivery_doors.page(work, wanted, state=chosen, limit=limit, cursor=cursor)
+            people = [row.account_id for row in page.rows]
+            names = await accounts.names(work, people) if isinstance(work, Work) else {}
+            rows = [_told(row, names) for row in page.rows]
+            views = [delivery_view(row) for row in page.rows]
+            print_list(rows, views, as_json=as_json, next_cursor=page.next_cursor)
 
     run_with_database(run)
 
@@ -130,17 +187,48 @@ def list_deliveries(tenant: str, destination: str, state: str | None, limit: int
 @_tenant
 @_destination
 @click.argument("delivery", required=False)
-def replay(tenant: str, destination: str, delivery: str | None) -> None:
+@json_option
+def replay(tenant: str, destination: str, delivery: str | None, as_json: bool) -> None:
     """Make DELIVERY (its id) once more, or every dead one if none is named."""
+    wanted = _uuid(tenant, destination)
+    listed_by = f"rollcall destinations deliveries {tenant} {destination}"
+    one = None if delivery is None else uuid_of(delivery, "delivery", listed_by)
 
     async def run(database: Database) -> int:
         async with _across(database, tenant) as work:
-            if delivery is None:
-                return await delivery_doors.replay_dead(work, _uuid(destination))
-            await delivery_doors.replay(work, _uuid(destination), _uuid(delivery))
+            if one is None:
+                return await delivery_doors.replay_dead(work, wanted)
+            await delivery_doors.replay(work, wanted, one)
             return 1
 
-    click.echo(f"Made again: {run_with_database(run)}")
+    number = run_with_database(run)
+    _show_done(f"Made again: {number}", {"replayed": number}, as_json=as_json)
+
+
+def _effects_of_silence(tenant: str, destination: UUID) -> list[str]:
+    """What stops when a destination hears nothing more; nothing if it is disabled already."""
+
+    async def run(database: Database) -> list[str]:
+        ref = WHOLE_INSTALLATION if tenant == INSTALLATION else await ref_of(database, tenant)
+        async with open_work(database, ref, actor(), origin()) as work:
+            row = await doors.find(work, destination)
+        if row.disabled_at is not None:
+            return []
+        async with _across(database, tenant) as work:
+            page = await delivery_doors.page(work, destination, state=State.PENDING, limit=MOST_COUNTED, cursor=None)
+        return [_silence(row, page.rows, more=page.next_cursor is not None)]
+
+    return run_with_database(run)
+
+
+def _silence(row: DestinationRow, waiting: Sequence[Delivery], *, more: bool) -> str:
+    number = f"{len(waiting)} and more deliveries" if more else counted(len(waiting), "delivery", "deliveries")
+    verb = "is" if len(waiting) == 1 else "are"
+    heard = f"{len(row.topics)} topics" if row.topics else "everything"
+    return (
+        f"“{row.label}” ({row.kind} at {doors.host_of(row.url)}, which hears {heard}) hears nothing more; "
+        f"{number} waiting for it {verb} cancelled."
+    )
 
 
 def _with_work(tenant: str, command: Callable[[Work], Awaitable[T]]) -> T:
@@ -163,14 +251,24 @@ async def _across(database: Database, tenant: str) -> AsyncGenerator[Work | Flee
             yield work
 
 
-def _show_secret(new: NewDestination) -> None:
+def _show_secret(work: Work, new: NewDestination, *, as_json: bool) -> None:
+    if as_json:
+        print_json(secret_shown(new, work.now))
+        return
     click.echo(f"id      {new.row.id}")
     if new.secret is not None:
         click.echo(f"secret  {new.secret}")
         click.echo("Keep the secret now: it can't be shown again.", err=True)
 
 
-def _line(row: DestinationRow) -> dict[str, Any]:
+def _show_done(said: str, data: Any, *, as_json: bool) -> None:
+    if as_json:
+        print_json(data)
+    else:
+        click.echo(said)
+
+
+def _line(row: DestinationRow) -> Row:
     return {
         "id": row.id,
         "kind": row.kind,
@@ -182,11 +280,13 @@ def _line(row: DestinationRow) -> dict[str, Any]:
     }
 
 
-def _told(row: Delivery) -> dict[str, Any]:
+def _told(row: Delivery, names: dict[UUID, str]) -> Row:
+    person = row.account_id
     return {
         "id": row.id,
+        "at": row.created_at,
         "topic": row.topic,
-        "person": row.account_id,
+        "person": None if person is None else names.get(person, str(person)),
         "state": row.state,
         "attempts": row.attempts,
         "status": row.last_status,
@@ -195,8 +295,5 @@ def _told(row: Delivery) -> dict[str, Any]:
     }
 
 
-def _uuid(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
-        give_up(f"“{text}” is no id; see 'rollcall destinations list'.")
+def _uuid(tenant: str, text: str) -> UUID:
+    return uuid_of(text, "destination", f"rollcall destinations list {tenant}")

@@ -1,11 +1,12 @@
-"""Commands about plans."""
+"""``rollcall plans``: what customers pay for."""
 
 import click
 
-from rollcall.cli.running import actor, origin, run_with_database, table
-from rollcall.db import Database
-from rollcall.tenancy import plans as plan_doors
-from rollcall.work import open_fleet
+from rollcall.api.v1.tenants import plan_view
+from rollcall.cli.reaching import across_tenants
+from rollcall.cli.showing import json_option, print_list
+from rollcall.tenancy import plans as doors
+from rollcall.work import Fleet
 
 
 @click.group()
@@ -14,24 +15,24 @@ def plans() -> None:
 
 
 @plans.command("list")
-def list_plans() -> None:
+@json_option
+def list_plans(as_json: bool) -> None:
     """List all plans."""
 
-    async def run(database: Database) -> None:
-        async with open_fleet(database, actor(), origin()) as fleet:
-            table(
-                [
-                    {
-                        "key": plan.key,
-                        "name": plan.name,
-                        "features": " ".join(plan.features),
-                        "seats": plan.seats or "any",
-                        "calls/s": plan.rate_per_second or "unlimited",
-                        "burst": plan.rate_burst,
-                        "retention": f"{plan.retention_days} days",
-                    }
-                    for plan in await plan_doors.every(fleet)
-                ]
-            )
+    async def run(fleet: Fleet) -> None:
+        found = await doors.every(fleet)
+        rows = [
+            {
+                "key": plan.key,
+                "name": plan.name,
+                "features": " ".join(plan.features),
+                "seats": plan.seats or "any",
+                "calls/s": plan.rate_per_second or "unlimited",
+                "burst": plan.rate_burst,
+                "retention": f"{plan.retention_days} days",
+            }
+            for plan in found
+        ]
+        print_list(rows, [plan_view(plan) for plan in found], as_json=as_json)
 
-    run_with_database(run)
+    across_tenants(run)

@@ -6,13 +6,15 @@ from uuid import UUID
 
 import click
 
-from rollcall.access import receipts as receipt_doors
-from rollcall.access import signing, statements
+from rollcall.access import accounts, signing, statements
+from rollcall.access import receipts as doors
 from rollcall.access.models import Receipt
-from rollcall.cli.access import ref_of
-from rollcall.cli.running import actor, give_up, origin, run_with_database, table
+from rollcall.api.v1.receipts import receipt_view
+from rollcall.cli.reaching import in_tenant
+from rollcall.cli.running import give_up, run_with_database
+from rollcall.cli.showing import Row, json_option, print_json, print_list
 from rollcall.db import Database
-from rollcall.work import open_work
+from rollcall.work import Work
 
 
 @click.group()
@@ -25,34 +27,34 @@ def receipts() -> None:
 @click.option("--incomplete", is_flag=True, help="Only those that wait for a destination.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 200), help="Receipts a page.")
 @click.option("--cursor", help="Continue where the page before ended.")
-def list_receipts(tenant: str, incomplete: bool, limit: int, cursor: str | None) -> None:
+@json_option
+def list_receipts(tenant: str, incomplete: bool, limit: int, cursor: str | None, as_json: bool) -> None:
     """List TENANT's receipts, newest first."""
 
-    async def run(database: Database) -> None:
-        async with open_work(database, await ref_of(database, tenant), actor(), origin()) as work:
-            page = await receipt_doors.page(work, limit=limit, cursor=cursor, incomplete=incomplete)
-        table([_line(receipt) for receipt in page.rows])
-        if page.next_cursor is not None:
-            click.echo(f"More: add --cursor {page.next_cursor}", err=True)
+    async def run(work: Work) -> None:
+        page = await doors.page(work, limit=limit, cursor=cursor, incomplete=incomplete)
+        names = await accounts.names(work, (receipt.account_id for receipt in page.rows))
+        rows = [_line(receipt, names[receipt.account_id]) for receipt in page.rows]
+        views = [receipt_view(receipt) for receipt in page.rows]
+        print_list(rows, views, as_json=as_json, next_cursor=page.next_cursor)
 
-    run_with_database(run)
+    in_tenant(tenant, run)
 
 
 @receipts.command("show")
 @click.argument("tenant")
 @click.argument("receipt", type=click.UUID)
 @click.option("--jws", "as_jws", is_flag=True, help="The signed statement alone, as 'receipts verify' reads it.")
-def show_receipt(tenant: str, receipt: UUID, as_jws: bool) -> None:
+@json_option
+def show_receipt(tenant: str, receipt: UUID, as_jws: bool, as_json: bool) -> None:  # noqa: ARG001  # it always is
     """Show RECEIPT (its id) of TENANT as JSON."""
 
-    async def run(database: Database) -> Receipt:
-        async with open_work(database, await ref_of(database, tenant), actor(), origin()) as work:
-            return await receipt_doors.find(work, receipt)
+    async def run(work: Work) -> Receipt:
+        return await doors.find(work, receipt)
 
-    found = run_with_database(run)
+    found = in_tenant(tenant, run)
     if not as_jws:
-        facts = {column.key: getattr(found, column.key) for column in Receipt.__table__.columns}
-        click.echo(json.dumps(facts, default=str, indent=2))
+        print_json(receipt_view(found))
     elif found.statement is None:
         give_up("This receipt is not complete yet: a destination has still to be told.")
     else:
@@ -60,11 +62,12 @@ def show_receipt(tenant: str, receipt: UUID, as_jws: bool) -> None:
 
 
 @receipts.command("keys")
-def print_keys() -> None:
-    """Print every public key that ever signed a receipt, for 'receipts verify'."""
+@json_option
+def print_keys(as_json: bool) -> None:  # noqa: ARG001  # it always is
+    """Print every public key that ever signed a receipt, as JSON, for 'receipts verify'."""
 
     async def run(database: Database) -> None:
-        click.echo(json.dumps(await signing.published(database.pool, ever=True), indent=2))
+        print_json(await signing.published(database.pool, ever=True))
 
     run_with_database(run)
 
@@ -94,12 +97,12 @@ def verify_receipt(file: Path, keys: Path, as_json: bool) -> None:
         click.echo(line)
 
 
-def _line(receipt: Receipt) -> dict[str, object]:
+def _line(receipt: Receipt, user_name: str) -> Row:
     destinations = receipt.destinations or []
     return {
         "id": receipt.id,
-        "closed at": receipt.closed_at.strftime("%Y-%m-%d %H:%M:%S"),
-        "person": receipt.account_id,
+        "closed at": receipt.closed_at,
+        "person": user_name,
         "closed": " ".join(f"{name}={count}" for name, count in receipt.closed.items()),
         "destinations": (
             "waiting"

@@ -5,7 +5,7 @@ import getpass
 import signal
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Any, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 from uuid import uuid4
 
 import click
@@ -109,22 +109,3 @@ def run_with_database(command: Callable[[Database], Awaitable[T]], settings: Set
         give_up(str(unfit))
     except DATABASE_FAILURES as error:
         give_up(f"The database can't be used: {logging.masked(str(error))}\nSee 'rollcall doctor'.")
-
-
-def table(rows: list[dict[str, Any]]) -> None:
-    """Print rows as aligned columns; nothing at all is said as such.
-
-    Labels are other people's words: a control character in one is made visible, and drives nobody's terminal.
-    """
-    if not rows:
-        click.echo("none")
-        return
-    columns = list(rows[0])
-    cells = [[("" if row[name] is None else _visible(str(row[name]))) for name in columns] for row in rows]
-    widths = [max(len(name), *(len(cell[i]) for cell in cells)) for i, name in enumerate(columns)]
-    for line in [[name.upper() for name in columns], *cells]:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
-
-
-def _visible(text: str) -> str:
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

@@ -6,6 +6,7 @@ import click
 
 from rollcall.access import signing
 from rollcall.cli.running import actor, give_up, origin, run_with_database, settings_or_give_up
+from rollcall.cli.showing import json_option, print_json
 from rollcall.crypto import Sealer, Under, new_secret_key
 from rollcall.db import Database
 from rollcall.events import destinations
@@ -25,7 +26,8 @@ def secret(context: click.Context) -> None:
 
 
 @secret.command("reseal")
-def reseal_secrets() -> None:
+@json_option
+def reseal_secrets(as_json: bool) -> None:
     """Seal everything stored under the first of ROLLCALL_SECRET_KEYS, so that the others can be taken out.
 
     Start every process with the new key first before; what one that knows the old order seals meanwhile stays under its
@@ -37,7 +39,11 @@ def reseal_secrets() -> None:
         return await reseal(database, Sealer.of(settings))
 
     stood = run_with_database(run, settings)
-    click.echo(f"{stood[Under.OLDER]} resealed; {stood[Under.FIRST]} were under the first key already.")
+    if as_json:
+        counts = {"resealed": stood[Under.OLDER], "kept": stood[Under.FIRST], "lost": stood[Under.NONE]}
+        print_json(counts)
+    else:
+        click.echo(f"{stood[Under.OLDER]} resealed; {stood[Under.FIRST]} were under the first key already.")
     if stood[Under.NONE]:
         give_up(f"{stood[Under.NONE]} can't be opened with any of the keys: put the one back that sealed them.")
 

@@ -1,15 +1,18 @@
 """``rollcall signing-keys``: the keys that sign receipts and logout tokens, and how one follows another."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import click
 
 from rollcall.access import signing
 from rollcall.access.models import SigningKey
-from rollcall.cli.running import actor, origin, run_with_database, settings_or_give_up, table
+from rollcall.cli.confirming import confirm, yes_option
+from rollcall.cli.reaching import across_tenants
+from rollcall.cli.running import settings_or_give_up
+from rollcall.cli.showing import Row, json_option, print_json, print_list, rfc3339
 from rollcall.crypto import Sealer
-from rollcall.db import Database
-from rollcall.work import open_fleet
+from rollcall.work import Fleet
 
 
 @click.group("signing-keys")
@@ -18,53 +21,90 @@ def signing_keys() -> None:
 
 
 @signing_keys.command("list")
-def list_signing_keys() -> None:
+@json_option
+def list_signing_keys(as_json: bool) -> None:
     """List every key, newest first."""
 
-    async def run(database: Database) -> None:
-        async with open_fleet(database, actor(), origin()) as fleet:
-            table(
-                [
-                    {
-                        "kid": key.kid,
-                        "state": _state(key, fleet.now),
-                        "signs from": f"{key.active_from:%Y-%m-%d %H:%M:%S}",
-                        "until": "" if key.retired_at is None else f"{key.retired_at:%Y-%m-%d %H:%M:%S}",
-                    }
-                    for key in await signing.every(fleet)
-                ]
-            )
+    async def run(fleet: Fleet) -> None:
+        data = [_facts(key, fleet.now) for key in await signing.every(fleet)]
+        names = {"kid": "kid", "state": "state", "signs from": "active_from", "until": "retired_at"}
+        rows = [{name: each[column] for name, column in names.items()} for each in data]
+        print_list(rows, data, as_json=as_json)
 
-    run_with_database(run)
+    across_tenants(run)
 
 
 @signing_keys.command("rotate")
 @click.option("--now", "at_once", is_flag=True, help="Sign with it at once; a cached key set lacks it for 5 min.")
-def rotate_signing_key(at_once: bool) -> None:
+@json_option
+def rotate_signing_key(at_once: bool, as_json: bool) -> None:
     """Publish a new key. It signs ten minutes later, when every cache of the key set knows it."""
     settings = settings_or_give_up()
     lead = timedelta() if at_once else signing.LEAD
 
-    async def run(database: Database) -> SigningKey:
-        async with open_fleet(database, actor(), origin()) as fleet:
-            return await signing.rotate(fleet, Sealer.of(settings), lead=lead)
+    async def run(fleet: Fleet) -> Row:
+        return _facts(await signing.rotate(fleet, Sealer.of(settings), lead=lead), fleet.now)
 
-    key = run_with_database(run, settings)
-    click.echo(f"{key.kid} is published and signs from {key.active_from:%Y-%m-%d %H:%M:%S} UTC on.")
+    key = across_tenants(run, settings)
+    if as_json:
+        print_json(key)
+    else:
+        click.echo(f"{key['kid']} is published and signs from {_said(key['active_from'])} on.")
 
 
 @signing_keys.command("revoke")
 @click.argument("kid")
-def revoke_signing_key(kid: str) -> None:
+@yes_option
+@json_option
+def revoke_signing_key(kid: str, yes: bool, as_json: bool) -> None:
     """Withdraw KID, a key that others may have: nothing it ever signed is believed any more, receipts included."""
     settings = settings_or_give_up()
 
-    async def run(database: Database) -> SigningKey:
-        async with open_fleet(database, actor(), origin()) as fleet:
-            return await signing.revoke(fleet, Sealer.of(settings), kid)
+    async def effects(fleet: Fleet) -> list[str]:
+        return _effects(await signing.every(fleet), kid, fleet.now)
 
-    signs = run_with_database(run, settings)
-    click.echo(f"{kid} is withdrawn; a cached key set has it for 5 minutes more. {signs.kid} signs.")
+    confirm(across_tenants(effects, settings), yes=yes)
+
+    async def run(fleet: Fleet) -> Row:
+        return _facts(await signing.revoke(fleet, Sealer.of(settings), kid), fleet.now)
+
+    signs = across_tenants(run, settings)
+    if as_json:
+        print_json({"revoked": kid, "signing": signs})
+    else:
+        click.echo(f"{kid} is withdrawn; a cached key set has it for 5 minutes more. {signs['kid']} signs.")
+
+
+def _effects(keys: Sequence[SigningKey], kid: str, now: datetime) -> list[str]:
+    """What is believed no more once a key is withdrawn; nothing if it is, or if there is no such key."""
+    ending = next((key for key in keys if key.kid == kid and key.revoked_at is None), None)
+    if ending is None:
+        return []
+    if ending.active_from > now:
+        return [f"{kid} has signed nothing yet; whatever comes after it is signed by another key."]
+    until = "now" if ending.retired_at is None or ending.retired_at > now else _said(ending.retired_at)
+    said = f"Every receipt and logout token that {kid} signed, from {_said(ending.active_from)} until {until}, "
+    others = [key for key in keys if key.kid != kid and key.revoked_at is None and key.active_from > now]
+    if until == "now":
+        follows = f"{others[0].kid} begins to sign" if others else "a new key is made and signs"
+        return [f"{said}is believed no more; {follows}."]
+    return [f"{said}is believed no more."]
+
+
+def _facts(key: SigningKey, now: datetime) -> Row:
+    return {
+        "kid": key.kid,
+        "state": _state(key, now),
+        "active_from": key.active_from,
+        "retired_at": key.retired_at,
+        "revoked_at": key.revoked_at,
+        "created_at": key.created_at,
+    }
+
+
+def _said(moment: object) -> str:
+    assert isinstance(moment, datetime)
+    return rfc3339(moment)
 
 
 def _state(key: SigningKey, now: datetime) -> str:

@@ -1,30 +1,29 @@
-"""Commands about customers: ``tenants.toml`` applied, plans changed, tenants suspended, resumed and shown."""
+"""``rollcall tenants``: customers taken on by hand or from a file, listed, shown, changed, suspended and resumed."""
 
-import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from rollcall.access import accounts
-from rollcall.cli.running import actor, give_up, origin, run_with_database, table
-from rollcall.db import Database
+from rollcall.api.v1.tenants import tenant_view
+from rollcall.cli import stopping
+from rollcall.cli.applying import apply_file
+from rollcall.cli.confirming import confirm, yes_option
+from rollcall.cli.reaching import across_tenants, find_tenant
+from rollcall.cli.running import actor
+from rollcall.cli.showing import Row, counted, json_option, print_facts, print_json, print_list
 from rollcall.directory import people, roles
-from rollcall.manifest.applying import apply, compare
-from rollcall.manifest.changes import Change
-from rollcall.manifest.reading import Manifest, ManifestInvalid, read_manifest
+from rollcall.directory.people import Draft
 from rollcall.scim.providers import PROFILES
 from rollcall.tenancy import plans
-from rollcall.tenancy import tenants as tenant_doors
-from rollcall.tenancy.models import Tenant
-from rollcall.tenancy.tenants import TenantTerms
-from rollcall.work import Fleet, open_fleet
+from rollcall.tenancy import tenants as doors
+from rollcall.tenancy.models import Plan, Tenant
+from rollcall.tenancy.tenants import LEAST_RATE, TenantTerms
+from rollcall.work import Fleet
 
-Result = TypeVar("Result")
-
-_COLOURS = {"+": "green", "~": "yellow", "!": "red"}
+_ISSUED_BY = {"ops": "issued by ops only", "self_service": "issued by the tenant's admins"}
 
 
 @click.group()
@@ -32,200 +31,228 @@ def tenants() -> None:
     """Customers: what they pay for, who their admins are, whether they are let in."""
 
 
-@tenants.command("apply")
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
-def apply_file(file: Path, dry_run: bool) -> None:
-    """Bring plans, tenants and admins to what FILE (a tenants.toml) says: all of it, or nothing."""
-    manifest = _read(file)
-    act = compare if dry_run else apply
-
-    async def run(fleet: Fleet) -> Sequence[Change]:
-        return await act(fleet, manifest, progress=lambda said: click.echo(said, err=True))
-
-    changes = _across_tenants(run)
-    for change in changes:
-        click.secho(str(change), fg=_COLOURS[change.mark])
-    made = sum(change.mark != "!" for change in changes)
-    click.echo(_summary(made, dry_run=dry_run))
+tenants.add_command(apply_file)
 
 
 @tenants.command("list")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@json_option
 def list_tenants(as_json: bool) -> None:
     """List all tenants."""
 
-    async def run(fleet: Fleet) -> list[dict[str, Any]]:
-        return [_facts(tenant) for tenant in await tenant_doors.every(fleet)]
+    async def run(fleet: Fleet) -> None:
+        found = await doors.every(fleet)
+        rows = [
+            {
+                "slug": tenant.slug,
+                "name": tenant.name,
+                "plan": tenant.plan,
+                "status": tenant.status,
+                "tokens": tenant.token_issuing,
+                "since": tenant.created_at,
+            }
+            for tenant in found
+        ]
+        print_list(rows, [tenant_view(tenant, to=actor()) for tenant in found], as_json=as_json)
 
-    rows = _across_tenants(run)
-    if as_json:
-        click.echo(json.dumps(rows))
-    else:
-        table([{name: row[name] for name in ("slug", "name", "plan", "status", "tokens")} for row in rows])
+    across_tenants(run)
 
 
 @tenants.command("show")
-@click.argument("slug")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
-def show_tenant(slug: str, as_json: bool) -> None:
-    """Show one tenant: its terms, its roles, and how many people and admins it has."""
+@click.argument("tenant")
+@json_option
+def show_tenant(tenant: str, as_json: bool) -> None:
+    """Show TENANT: its terms, its roles, and how many people and admins it has."""
 
-    async def run(fleet: Fleet) -> dict[str, Any]:
-        tenant = await tenant_doors.find(fleet, slug)
-        plan = await plans.find(fleet, tenant.plan)
-        facts = _facts(tenant) | {"features": plan.features, "seats": plan.seats}
-        async with fleet.within(tenant_doors.ref(tenant)) as work:
+    async def run(fleet: Fleet) -> None:
+        row = await find_tenant(fleet, tenant)
+        plan = await plans.find(fleet, row.plan)
+        async with fleet.within(doors.ref(row)) as work:
             total, _ = await people.every(work, limit=1)
             rule, version = await roles.current(work)
-            return facts | {
+            more = {
+                "features": plan.features,
+                "seats": plan.seats,
                 "people": total,
+                "active": await accounts.active(work),
                 "admins": await accounts.admins(work),
                 "role_rule": rule.model_dump(mode="json"),
                 "role_rule_version": version,
             }
+        print_facts(_facts(row, plan, more), {**tenant_view(row, to=actor()).model_dump(), **more}, as_json=as_json)
 
-    facts = _across_tenants(run)
+    across_tenants(run)
+
+
+def _facts(tenant: Tenant, plan: Plan, more: dict[str, Any]) -> Row:
+    rule = more["role_rule"]
+    rate = tenant.rate_per_second
+    return {
+        "tenant": f"{tenant.name} ({tenant.slug}, {tenant.status})",
+        "taken on": tenant.created_at,
+        "id": tenant.id,
+        "external id": tenant.external_id or "none",
+        "plan": f"{tenant.plan} (features: {' '.join(plan.features) or 'none'})",
+        "seats": plan.seats or "any",
+        "calls/s": "the plan's" if rate is None else rate or "unlimited",
+        "mass change": f"more than {tenant.mass_change_threshold} departures within an hour",
+        "provider": f"{PROFILES[tenant.profile].label} (profile {tenant.profile})",
+        "tokens": _ISSUED_BY[tenant.token_issuing],
+        "people": f"{more['people']:,}, {more['active']:,} active, {more['admins']:,} of them admins",
+        "roles": f"{', '.join(rule['roles'])} (see 'rollcall roles show {tenant.slug}')",
+        **{f"metadata {name}": value for name, value in tenant.metadata_.items()},
+    }
+
+
+@tenants.command("create")
+@click.argument("slug")
+@click.option("--name", required=True, help="What people call it.")
+@click.option("--plan", required=True, help="The key of its plan; 'rollcall plans list' shows them.")
+@click.option("--admin", "admins", multiple=True, help="userName of an admin to take in; may be repeated.")
+@click.option(
+    "--tokens",
+    "token_issuing",
+    type=click.Choice(["self_service", "ops"]),
+    default="self_service",
+    show_default=True,
+    help="Who issues its tokens: its admins, or ops only.",
+)
+@click.option(
+    "--profile", type=click.Choice(list(PROFILES)), default="default", show_default=True, help="Its provider."
+)
+@click.option(
+    "--rate",
+    type=click.IntRange(0, 100_000),
+    help=f"Calls a second: 0 for no limit, else at least {LEAST_RATE}; the plan's if left out.",
+)
+@json_option
+def create_tenant(  # one parameter for each option
+    slug: str,
+    name: str,
+    plan: str,
+    admins: tuple[str, ...],
+    token_issuing: str,
+    profile: str,
+    rate: int | None,
+    as_json: bool,
+) -> None:
+    """Take on a customer as SLUG, with the roles admin and member; 'tenants apply' takes whole files."""
+    terms = TenantTerms(name=name, plan=plan, token_issuing=token_issuing, profile=profile, rate_per_second=rate)
+
+    async def run(fleet: Fleet) -> Tenant:
+        made = await doors.create(fleet, slug, terms, role_rule=roles.USUAL_RULE.model_dump(mode="json"))
+        async with fleet.within(doors.ref(made)) as work:
+            for admin in admins:
+                await people.take_in(work, Draft(user_name=admin), role="admin")
+        return made
+
+    made = across_tenants(run)
     if as_json:
-        click.echo(json.dumps(facts))
-    else:
-        _print(facts)
+        print_json(tenant_view(made, to=actor()))
+        return
+    click.echo(f"{slug} is on {plan}, with {counted(len(admins), 'admin')}.")
+    if not admins:
+        click.echo("Nobody can own a token yet: name people with --admin, or issue one that the tenant owns.", err=True)
 
 
 @tenants.command("plan")
-@click.argument("slug")
+@click.argument("tenant")
 @click.argument("plan")
-def change_plan(slug: str, plan: str) -> None:
-    """Put the tenant SLUG on PLAN; its next call is judged by it."""
-    before = _changed(slug, plan=plan).plan
-    if before == plan:
-        click.echo(f"{slug} is on {plan} already.")
+@yes_option
+@json_option
+def change_plan(tenant: str, plan: str, yes: bool, as_json: bool) -> None:
+    """Put TENANT on PLAN; its next call is judged by it."""
+
+    async def effects(fleet: Fleet) -> list[str]:
+        row, wanted = await find_tenant(fleet, tenant), await plans.find(fleet, plan)
+        if "scim" in wanted.features or wanted.key == row.plan:
+            return []
+        async with fleet.within(doors.ref(row)) as work:
+            return await stopping.by_losing_scim(work, wanted.name)
+
+    confirm(across_tenants(effects), yes=yes)
+    before, after = _changed(tenant, plan=plan)
+    if before.plan == plan:
+        said = f"{after.slug} is on {plan} already."
     else:
-        click.echo(f"{slug}: {before} -> {plan}, from the next call on.")
+        said = f"{after.slug}: {before.plan} -> {plan}, from the next call on."
+    _show(said, after, as_json=as_json)
 
 
 @tenants.command("profile")
-@click.argument("slug")
+@click.argument("tenant")
 @click.argument("profile", type=click.Choice(list(PROFILES)))
-def change_profile(slug: str, profile: str) -> None:
-    """Read and answer the calls of the tenant SLUG as its identity provider, PROFILE, wants it."""
-    before = _changed(slug, profile=profile).profile
-    if before == profile:
-        click.echo(f"{slug} has the profile {profile} already.")
+@json_option
+def change_profile(tenant: str, profile: str, as_json: bool) -> None:
+    """Read and answer the calls of TENANT as its identity provider, PROFILE, wants it."""
+    before, after = _changed(tenant, profile=profile)
+    if before.profile == profile:
+        said = f"{after.slug} has the profile {profile} already."
     else:
-        click.echo(f"{slug}: profile {before} -> {profile}, from the next call on.")
+        said = f"{after.slug}: profile {before.profile} -> {profile}, from the next call on."
+    _show(said, after, as_json=as_json)
 
 
 @tenants.command("threshold")
-@click.argument("slug")
+@click.argument("tenant")
 @click.argument("departures", type=click.IntRange(1, 100_000_000))
-def change_threshold(slug: str, departures: int) -> None:
-    """Raise an alert when more than DEPARTURES people leave the tenant SLUG within an hour."""
-    _changed(slug, mass_change_threshold=departures)
-    click.echo(f"{slug}: more than {departures} departures within an hour are an alert.")
+@json_option
+def change_threshold(tenant: str, departures: int, as_json: bool) -> None:
+    """Raise an alert when more than DEPARTURES people leave TENANT within an hour."""
+    _, after = _changed(tenant, mass_change_threshold=departures)
+    _show(f"{after.slug}: more than {departures} departures within an hour are an alert.", after, as_json=as_json)
 
 
 @tenants.command("suspend")
-@click.argument("slug")
-def suspend(slug: str) -> None:
-    """Refuse everything of the tenant SLUG, from the next call on."""
+@click.argument("tenant")
+@yes_option
+@json_option
+def suspend(tenant: str, yes: bool, as_json: bool) -> None:
+    """Refuse everything of TENANT, from the next call on."""
 
-    async def run(fleet: Fleet) -> None:
-        await tenant_doors.suspend(fleet, await tenant_doors.find(fleet, slug))
+    async def effects(fleet: Fleet) -> list[str]:
+        row = await find_tenant(fleet, tenant)
+        if row.status == "suspended":
+            return []
+        async with fleet.within(doors.ref(row)) as work:
+            return await stopping.by_suspension(work)
 
-    _across_tenants(run)
-    click.echo(f"{slug} is suspended.")
+    confirm(across_tenants(effects), yes=yes)
+    after = _done(tenant, doors.suspend)
+    _show(f"{after.slug} is suspended.", after, as_json=as_json)
 
 
 @tenants.command("resume")
-@click.argument("slug")
-def resume(slug: str) -> None:
-    """Let the suspended tenant SLUG in again."""
-
-    async def run(fleet: Fleet) -> None:
-        await tenant_doors.resume(fleet, await tenant_doors.find(fleet, slug))
-
-    _across_tenants(run)
-    click.echo(f"{slug} is active.")
+@click.argument("tenant")
+@json_option
+def resume(tenant: str, as_json: bool) -> None:
+    """Let the suspended TENANT in again."""
+    after = _done(tenant, doors.resume)
+    _show(f"{after.slug} is active.", after, as_json=as_json)
 
 
-def _changed(slug: str, **wanted: Any) -> TenantTerms:
-    """Change some of a tenant's terms; returns them as they were."""
+def _changed(tenant: str, **wanted: Any) -> tuple[TenantTerms, Tenant]:
+    """Change some of a tenant's terms; returns them as they were, and the tenant as it is."""
 
-    async def run(fleet: Fleet) -> TenantTerms:
-        tenant = await tenant_doors.find(fleet, slug)
-        before = tenant_doors.terms_of(tenant)
-        await tenant_doors.change(fleet, tenant, replace(before, **wanted))
-        return before
+    async def run(fleet: Fleet) -> tuple[TenantTerms, Tenant]:
+        row = await find_tenant(fleet, tenant)
+        before = doors.terms_of(row)
+        await doors.change(fleet, row, replace(before, **wanted))
+        return before, row
 
-    return _across_tenants(run)
-
-
-def _across_tenants(act: Callable[[Fleet], Awaitable[Result]]) -> Result:
-    """Do something across tenants in one transaction, as whoever is at the keyboard."""
-
-    async def run(database: Database) -> Result:
-        async with open_fleet(database, actor(), origin()) as fleet:
-            return await act(fleet)
-
-    return run_with_database(run)
+    return across_tenants(run)
 
 
-def _read(file: Path) -> Manifest:
-    try:
-        return read_manifest(file)
-    except ManifestInvalid as invalid:
-        give_up(invalid.detail)
+def _done(tenant: str, act: Callable[[Fleet, Tenant], Awaitable[None]]) -> Tenant:
+    async def run(fleet: Fleet) -> Tenant:
+        row = await find_tenant(fleet, tenant)
+        await act(fleet, row)
+        return row
+
+    return across_tenants(run)
 
 
-def _summary(made: int, *, dry_run: bool) -> str:
-    if not made:
-        return "Nothing to change."
-    counted = "1 change" if made == 1 else f"{made:,} changes"
-    return f"{counted} to make; nothing was changed." if dry_run else f"{counted} made."
-
-
-def _facts(tenant: Tenant) -> dict[str, Any]:
-    return {
-        "id": str(tenant.id),
-        "slug": tenant.slug,
-        "external_id": tenant.external_id,
-        "name": tenant.name,
-        "plan": tenant.plan,
-        "status": tenant.status,
-        "tokens": tenant.token_issuing,
-        "profile": tenant.profile,
-        "rate_per_second": tenant.rate_per_second,
-        "rate_burst": tenant.rate_burst,
-        "mass_change_threshold": tenant.mass_change_threshold,
-        "metadata": tenant.metadata_,
-        "created": tenant.created_at.isoformat(timespec="seconds"),
-    }
-
-
-def _print(facts: dict[str, Any]) -> None:
-    rule = facts["role_rule"]
-    own = "the plan's" if facts["rate_per_second"] is None else facts["rate_per_second"] or "unlimited"
-    lines = {
-        "tenant": f"{facts['name']} ({facts['slug']}, {facts['status']})",
-        "taken on": facts["created"],
-        "id": facts["id"],
-        "external id": facts["external_id"] or "none",
-        "plan": f"{facts['plan']} (features: {' '.join(facts['features']) or 'none'})",
-        "seats": facts["seats"] or "any",
-        "calls/s": own,
-        "mass change": f"more than {facts['mass_change_threshold']} departures within an hour",
-        "provider": f"{PROFILES[facts['profile']].label} (profile {facts['profile']})",
-        "tokens": "issued by ops only" if facts["tokens"] == "ops" else "issued by the tenant's admins",
-        "people": f"{facts['people']}, {facts['admins']} of them active admins",
-        "prefix": rule["prefix"] or "none, exact names only",
-        "default role": rule["default"],
-    }
-    for name, value in lines.items():
-        click.echo(f"{name:<14}{value}")
-    for name, value in facts["metadata"].items():
-        click.echo(f"metadata {name}: {value}")
-    for name, role in rule["roles"].items():
-        spelled = [*((rule["prefix"] or "") + part for part in role["names"]), *role["aliases"]]
-        kind = " (admin)" if role["admin"] else ""
-        click.echo(f"role {name}{kind}: {role['label']}; named {', '.join(spelled) or 'by hand only'}")
+def _show(said: str, tenant: Tenant, *, as_json: bool) -> None:
+    if as_json:
+        print_json(tenant_view(tenant, to=actor()))
+    else:
+        click.echo(said)

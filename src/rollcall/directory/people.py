@@ -115,9 +115,22 @@ class Ambiguous(Conflict):
     """Several people have the name that was given."""
 
     code = "ambiguous"
+    advice = "Name the person by id or by userName."
 
     def __init__(self) -> None:
         super().__init__("Several people of this tenant have this externalId; name the person by id or userName.")
+
+
+async def user_names_beginning(work: Work, begins: str, *, limit: int = 500) -> Sequence[str]:
+    """userNames that begin with *begins*, whatever the case: what somebody may have meant."""
+    question = (
+        select(Account.user_name)
+        .join(UserRow, (UserRow.tenant_id == Account.tenant_id) & (UserRow.account_id == Account.id))
+        .where(UserRow.tenant_id == work.tenant.id, UserRow.user_name_key.startswith(key(begins), autoescape=True))
+        .order_by(UserRow.user_name_key)
+        .limit(limit)
+    )
+    return (await work.db.scalars(question)).all()
 
 
 async def every(work: Work, *, limit: int, offset: int = 0) -> tuple[int, Sequence[Person]]:

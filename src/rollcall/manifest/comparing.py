@@ -1,6 +1,7 @@
 """Comparing a manifest with the database: what differs, in the order in which it would be changed."""
 
 from collections.abc import Callable, Iterator, Mapping
+from typing import Self
 
 from rollcall.directory import mapping, standing
 from rollcall.directory.roles import USUAL_RULE
@@ -29,7 +30,21 @@ from rollcall.manifest.reading import admin_problems, first_admin_role
 from rollcall.tenancy.plans import PlanTerms
 from rollcall.work import Fleet
 
-Progress = Callable[[str], None]
+
+class Step(str):
+    """How far a long file has come, in words that also know the numbers."""
+
+    __slots__ = ("number", "total")
+
+    def __new__(cls, done: str, number: int, total: int) -> Self:
+        return super().__new__(cls, f"{done} {number:,} of {total:,} tenants")
+
+    def __init__(self, done: str, number: int, total: int) -> None:  # noqa: ARG002  # it stands in the words
+        self.number = number
+        self.total = total
+
+
+Progress = Callable[[Step], None]
 """Told, for people who wait, how far a long file has come."""
 
 STEP = 50
@@ -64,7 +79,7 @@ async def compare(fleet: Fleet, manifest: Manifest, *, progress: Progress | None
 def report(progress: Progress | None, done: str, number: int, total: int) -> None:
     """Say how far it is, every so many tenants."""
     if progress is not None and number % STEP == 0:
-        progress(f"{done} {number:,} of {total:,} tenants")
+        progress(Step(done, number, total))
 
 
 def _problems(

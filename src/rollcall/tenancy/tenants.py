@@ -165,6 +165,12 @@ async def page(
     return await paging.page(fleet.db, rows, Tenant.slug, limit=limit, cursor=cursor)
 
 
+async def slugs_beginning(fleet: Fleet, text: str, *, limit: int = 2000) -> Sequence[str]:
+    """Slugs that begin with *text*, in alphabetical order: what somebody may have meant."""
+    question = select(Tenant.slug).where(Tenant.slug.startswith(text, autoescape=True))
+    return (await fleet.db.scalars(question.order_by(Tenant.slug).limit(limit))).all()
+
+
 async def own(work: Work) -> Tenant:
     """The tenant this work is for."""
     return (await work.db.scalars(select(Tenant).where(Tenant.id == work.tenant.id))).one()

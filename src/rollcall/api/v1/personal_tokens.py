@@ -32,7 +32,7 @@ async def list_personal_tokens(work: TenantWork, part: Part, person: FromPath[st
     """A person's own tokens, newest first, ended ones too."""
     found = await people.find(work, uuid_of(person, "person"))
     page = await personal_tokens.page(work, found.account.id, limit=part.limit, cursor=part.cursor)
-    return part.listing(page, lambda token: token_view(token, work.now))
+    return part.listing(page, token_view)
 
 
 @post(_OF_PERSON, guards=[PRODUCT], dependencies=_OF_TENANT)
@@ -45,7 +45,7 @@ async def issue_personal_token(
     new = await personal_tokens.issue(
         work, found.account.id, label=data.label, scopes=data.scopes, expires_at=data.expires_at
     )
-    return issued_view(new, work.now)
+    return issued_view(new)
 
 
 @post(f"{_OF_PERSON}/{{token:str}}/revoke", status_code=200, guards=[ANYBODY], dependencies=_OF_TENANT)
@@ -53,7 +53,7 @@ async def revoke_personal_token(work: TenantWork, person: FromPath[str], token: 
     """End a person's own token at once."""
     found = await people.find(work, uuid_of(person, "person"))
     theirs = await personal_tokens.find(work, found.account.id, uuid_of(token, "token"))
-    return token_view(await tokens.revoke(work, theirs.id), work.now)
+    return token_view(await tokens.revoke(work, theirs.id))
 
 
 router = Router(

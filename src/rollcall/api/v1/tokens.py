@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 
 from rollcall.access import tokens
 from rollcall.access.models import Token
+from rollcall.access.token_states import TokenState, judgement
 from rollcall.access.tokens import NewToken, Scope
 from rollcall.api.v1.bodies import Body, Moment
 from rollcall.api.v1.callers import ADMINS, TenantWork, tenant_work, uuid_of
@@ -28,7 +29,9 @@ class TokenView(BaseModel):
     label: str
     scopes: list[str]
     owner_id: UUID | None
-    state: str
+    state: TokenState = Field(description="by the gate's own judgement; `live` and `rotated` work")
+    reason: str | None = Field(description="why it stands so; None when it simply works")
+    remedy: str | None = Field(description="what to do about it")
     issued_by: str
     created_at: datetime
     expires_at: datetime | None
@@ -62,18 +65,21 @@ class Rotation(Body):
     overlap_seconds: int = Field(default=0, ge=0, le=2_592_000, description="how long the old one works on")
 
 
-def token_view(token: Token, now: datetime) -> TokenView:
+def token_view(token: Token) -> TokenView:
     """A token as it is shown."""
-    return TokenView(**_facts(token, now))
+    return TokenView(**_facts(token))
 
 
-def _facts(token: Token, now: datetime) -> dict[str, Any]:
+def _facts(token: Token) -> dict[str, Any]:
+    stands = judgement(token)
     return {
         "id": token.id,
         "label": token.label,
         "scopes": token.scopes,
         "owner_id": token.owner_id,
-        "state": tokens.state(token, now).value,
+        "state": stands.state,
+        "reason": stands.reason,
+        "remedy": stands.remedy,
         "issued_by": token.issued_by,
         "created_at": token.created_at,
         "expires_at": token.expires_at,
@@ -84,9 +90,9 @@ def _facts(token: Token, now: datetime) -> dict[str, Any]:
     }
 
 
-def issued_view(new: NewToken, now: datetime) -> IssuedToken:
+def issued_view(new: NewToken) -> IssuedToken:
     """A token as it is shown once."""
-    return IssuedToken.model_validate({**_facts(new.row, now), "token": new.text})
+    return IssuedToken.model_validate({**_facts(new.row), "token": new.text})
 
 
 _OF_TENANT = {"work": tenant_work}
@@ -96,7 +102,7 @@ _OF_TENANT = {"work": tenant_work}
 async def list_tokens(work: TenantWork, part: Part) -> Listing[TokenView]:
     """The tenant's tokens, newest first, with their last use."""
     page = await tokens.page(work, limit=part.limit, cursor=part.cursor)
-    return part.listing(page, lambda token: token_view(token, work.now))
+    return part.listing(page, token_view)
 
 
 @post("/tenants/{tenant:str}/tokens", guards=[ADMINS], dependencies=_OF_TENANT)
@@ -115,7 +121,7 @@ async def issue_token(work: TenantWork, data: JSONBody[TokenWanted]) -> IssuedTo
         owner_id=owner_id,
         expires_at=data.expires_at,
     )
-    return issued_view(new, work.now)
+    return issued_view(new)
 
 
 @post("/tenants/{tenant:str}/tokens/{token:str}/rotate", guards=[ADMINS], dependencies=_OF_TENANT)
@@ -123,13 +129,13 @@ async def issue_token(work: TenantWork, data: JSONBody[TokenWanted]) -> IssuedTo
 async def rotate_token(work: TenantWork, token: FromPath[str], data: JSONBody[Rotation | None] = None) -> IssuedToken:
     """Replace a token; the old one works until the overlap is over."""
     overlap = timedelta(seconds=(data or Rotation()).overlap_seconds)
-    return issued_view(await tokens.rotate(work, uuid_of(token, "token"), overlap=overlap), work.now)
+    return issued_view(await tokens.rotate(work, uuid_of(token, "token"), overlap=overlap))
 
 
 @post("/tenants/{tenant:str}/tokens/{token:str}/revoke", status_code=200, guards=[ADMINS], dependencies=_OF_TENANT)
 async def revoke_token(work: TenantWork, token: FromPath[str]) -> TokenView:
     """End a token at once."""
-    return token_view(await tokens.revoke(work, uuid_of(token, "token")), work.now)
+    return token_view(await tokens.revoke(work, uuid_of(token, "token")))
 
 
 router = Router("/", route_handlers=[list_tokens, issue_token, rotate_token, revoke_token], tags=["tokens"])

@@ -1,0 +1,58 @@
+"""``rollcall cases`` and ``rollcall deviations``: where a provider contradicts itself, or the standard."""
+
+import click
+
+from rollcall.api.v1.audit import DeviationView
+from rollcall.api.v1.people import CaseView
+from rollcall.cli.reaching import in_tenant
+from rollcall.cli.showing import json_option, print_list
+from rollcall.directory import people
+from rollcall.journal import reading
+from rollcall.paging import MOST
+from rollcall.work import Work
+
+
+@click.group()
+def cases() -> None:
+    """See whose roles contradict each other, and from where."""
+
+
+@cases.command("list")
+@click.argument("tenant")
+@click.option("--closed", is_flag=True, help="Those that are over instead.")
+@json_option
+def list_cases(tenant: str, closed: bool, as_json: bool) -> None:
+    """List TENANT's open cases, latest first, with their cause. A case closes itself once its cause is gone."""
+
+    async def run(work: Work) -> None:
+        found = (await people.cases(work, closed=closed, limit=MOST)).rows
+        rows = [
+            {
+                "person": case.user_name,
+                "cause": case.detail,
+                "names": ", ".join(f"{name['name']} in {name['source']}" for name in case.names),
+                "seen": f"{case.times:,} times" if case.times > 1 else "once",
+                "first": case.first_seen,
+                "last": case.last_seen,
+                **({"closed": case.closed_at, "because": case.closed_because} if closed else {}),
+            }
+            for case in found
+        ]
+        print_list(rows, [CaseView.model_validate(case, from_attributes=True) for case in found], as_json=as_json)
+
+    in_tenant(tenant, run)
+
+
+@click.command()
+@click.argument("tenant")
+@click.option("--days", default=7, show_default=True, type=click.IntRange(1, 90), help="How far to look back.")
+@json_option
+def deviations(tenant: str, days: int, as_json: bool) -> None:
+    """List what TENANT's provider does otherwise than the standard, latest day first."""
+
+    async def run(work: Work) -> None:
+        found = (await reading.deviations(work, days=days, limit=MOST)).rows
+        views = [DeviationView(day=row.day, habit=row.habit, times=row.times) for row in found]
+        print_list([view.model_dump() for view in views], views, as_json=as_json)
+
+    in_tenant(tenant, run)

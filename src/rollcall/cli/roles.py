@@ -1,0 +1,76 @@
+"""``rollcall roles``: a tenant's rule, and how it would read a name."""
+
+import click
+
+from rollcall.cli.groups import made_of
+from rollcall.cli.reaching import in_tenant
+from rollcall.cli.showing import Row, json_option, print_facts, print_json, print_table
+from rollcall.directory import roles as rules
+from rollcall.directory.rules import ReadName, RoleRule, Seen
+from rollcall.work import Work
+
+
+@click.group()
+def roles() -> None:
+    """See a tenant's roles, and try how a name from its provider is read."""
+
+
+@roles.command("show")
+@click.argument("tenant")
+@json_option
+def show_roles(tenant: str, as_json: bool) -> None:
+    """Show TENANT's rule: its prefix, its roles, and the names that mean them."""
+
+    async def run(work: Work) -> tuple[RoleRule, int]:
+        return await rules.current(work)
+
+    rule, version = in_tenant(tenant, run)
+    if as_json:
+        print_json({"version": version, "rule": rule.model_dump(mode="json")})
+        return
+    facts: Row = {
+        "prefix": rule.prefix or "none: exact names only",
+        "default role": rule.default,
+        "read from": ", ".join(sorted(rule.sources)) or "nowhere: roles are given by hand",
+        "on conflict": "the change is refused" if rule.on_conflict == "reject" else "the role stays, a case opens",
+        "version": version,
+    }
+    print_facts(facts, {}, as_json=False)
+    click.echo()
+    print_table(
+        [
+            {
+                "role": key,
+                "label": role.label,
+                "admin": role.admin,
+                "named": ", ".join([*((rule.prefix or "") + name for name in role.names), *role.aliases])
+                or "(by hand only)",
+            }
+            for key, role in rule.roles.items()
+        ]
+    )
+
+
+@roles.command("try")
+@click.argument("tenant")
+@click.argument("name")
+@json_option
+def try_name(tenant: str, name: str, as_json: bool) -> None:
+    """Say how TENANT's rule reads NAME, in a person's roles and as the name of a group."""
+
+    async def run(work: Work) -> tuple[ReadName, ...]:
+        rule, _ = await rules.current(work)
+        return rule.read([Seen(name, "roles"), Seen.in_group(name)]).names
+
+    in_roles, in_group = in_tenant(tenant, run)
+    data = {
+        "name": name,
+        "roles": {"role": in_roles.role, "read_as": in_roles.kind, "spelling": in_roles.spelling},
+        "groups": {"role": in_group.role, "read_as": in_group.kind, "spelling": in_group.spelling},
+    }
+    facts: Row = {
+        "in roles": made_of(in_roles),
+        "as a group": made_of(in_group),
+        "read as": in_roles.spelling,
+    }
+    print_facts(facts, data, as_json=as_json)

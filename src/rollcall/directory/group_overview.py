@@ -1,0 +1,116 @@
+"""Groups as ops and admins look at them: how many members each has, and which role its name makes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, func, select
+
+from rollcall.access.models import Account
+from rollcall.directory import roles
+from rollcall.directory.models import GroupChild, GroupRow, GroupStranger, GroupUser, UserRow
+from rollcall.directory.rules import ReadName, Seen
+from rollcall.errors import Invalid, NotFound
+from rollcall.scim.resources import key
+from rollcall.work import Work
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group with the number of its direct members, and how the tenant's rule reads its name."""
+
+    row: GroupRow
+    people: int
+    groups: int
+    strangers: int
+    """Members whose id is nobody's here; they do nothing."""
+    read: ReadName
+
+    @property
+    def members(self) -> int:
+        """Everything that stands in it, of whatever kind."""
+        return self.people + self.groups + self.strangers
+
+
+async def every(work: Work, *, limit: int, offset: int = 0) -> tuple[int, Sequence[Group]]:
+    """How many groups there are, and some of them by name."""
+    mine = GroupRow.tenant_id == work.tenant.id
+    total = int(await work.db.scalar(select(func.count()).select_from(GroupRow).where(mine)) or 0)
+    return total, await _read(work, _counted(mine).order_by(GroupRow.id).limit(limit).offset(offset))
+
+
+async def find(work: Work, name: str) -> Group:
+    """The group with this id or, in any case, this name.
+
+    Raises:
+        NotFound: there is none.
+        Invalid: more than one has this name.
+    """
+    wanted = GroupRow.id == _uuid(name) if _uuid(name) else GroupRow.display_name_key == key(name)
+    found = await _read(work, _counted(GroupRow.tenant_id == work.tenant.id, wanted).limit(2))
+    if not found:
+        raise NotFound(f"group as “{name}”")
+    if len(found) > 1:
+        msg = f"More than one group is called “{name}”; name it by its id, as 'rollcall groups list' shows it."
+        raise Invalid(msg)
+    return found[0]
+
+
+async def user_names_in(work: Work, group_id: UUID, *, limit: int) -> Sequence[str]:
+    """The userNames of people directly in a group, in alphabetical order."""
+    question = (
+        select(Account.user_name)
+        .select_from(GroupUser)
+        .join(UserRow, (UserRow.tenant_id == GroupUser.tenant_id) & (UserRow.id == GroupUser.user_id))
+        .join(Account, (Account.tenant_id == UserRow.tenant_id) & (Account.id == UserRow.account_id))
+        .where(GroupUser.tenant_id == work.tenant.id, GroupUser.group_id == group_id)
+        .order_by(UserRow.user_name_key)
+        .limit(limit)
+    )
+    return (await work.db.scalars(question)).all()
+
+
+async def groups_in(work: Work, group_id: UUID, *, limit: int) -> Sequence[str]:
+    """The names of groups directly in a group, in alphabetical order."""
+    question = (
+        select(GroupRow.display_name)
+        .join(GroupChild, (GroupChild.tenant_id == GroupRow.tenant_id) & (GroupChild.child_id == GroupRow.id))
+        .where(GroupChild.tenant_id == work.tenant.id, GroupChild.group_id == group_id)
+        .order_by(GroupRow.display_name_key)
+        .limit(limit)
+    )
+    return (await work.db.scalars(question)).all()
+
+
+Counted = Select[GroupRow, int, int, int]
+
+
+def _counted(*which: ColumnElement[bool]) -> Counted:
+    members = (_count(GroupUser), _count(GroupChild), _count(GroupStranger))
+    return select(GroupRow, *members).where(*which).order_by(GroupRow.display_name_key)
+
+
+def _count(table: type[GroupUser] | type[GroupChild] | type[GroupStranger]) -> ColumnElement[int]:
+    return (
+        select(func.count())
+        .select_from(table)
+        .where(table.tenant_id == GroupRow.tenant_id, table.group_id == GroupRow.id)
+        .correlate(GroupRow)
+        .scalar_subquery()
+    )
+
+
+async def _read(work: Work, question: Counted) -> Sequence[Group]:
+    rule, _ = await roles.current(work)
+    rows = (await work.db.execute(question)).all()
+    return [
+        Group(row, people, groups, strangers, rule.read([Seen.in_group(row.display_name)]).names[0])
+        for row, people, groups, strangers in rows
+    ]
+
+
+def _uuid(name: str) -> UUID | None:
+    try:
+        return UUID(name)
+    except ValueError:
+        return None
