@@ -158,3 +158,26 @@ async def test_whoever_typed_is_in_the_audit(shell: TenantsShell, callers: Calle
         ("user.provisioned", "system", "cli:margot"),
         ("tenant.created", "system", "cli:margot"),
     ]
+
+
+async def test_a_file_that_cuts_somebody_off(shell: TenantsShell) -> None:
+    """A file that suspends a tenant, or takes SCIM from its plan, says whom that stops, and needs a yes."""
+    large = FILE.format(slug="cut").replace('plan = "cli-small"', 'plan = "cli-large"')
+    shell.write("tenants.toml", large)
+    shell.write("smaller.toml", FILE.format(slug="cut"))
+    shell.write("suspended.toml", large.replace('plan = "cli-large"', 'plan = "cli-large"\nstatus = "suspended"'))
+    (await shell.run("apply tenants.toml"))[0].well  # noqa: B018  # it asserts
+    issued = await shell.shell("tokens", "issue", "cut", "--label", "Okta")
+    assert issued.code == 0, issued.err
+
+    refused, suspended = await shell.run("apply smaller.toml", "apply suspended.toml")
+    for said, what in ((refused, "does not include SCIM"), (suspended, "is refused from the next call on")):
+        assert said.code == 2
+        assert what in said.err
+        assert "cut: " in said.err
+        assert "add --yes" in said.err
+    (kept,) = await shell.run("show cut --json")
+    assert json.loads(kept.well)["plan"] == "cli-large"
+    done, shown = await shell.run("apply smaller.toml --yes", "show cut --json")
+    assert "1 change made." in done.well
+    assert json.loads(shown.well)["plan"] == "cli-small"

@@ -1,16 +1,24 @@
 """``rollcall tenants apply``: plans, tenants and admins brought to what a file says."""
 
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import click
 
+from rollcall.cli.confirming import confirm, yes_option
 from rollcall.cli.reaching import across_tenants
 from rollcall.cli.running import give_up
 from rollcall.cli.showing import counted, json_option, print_json, progress, visible
+from rollcall.cli.stopping import by_losing_scim, by_suspension
 from rollcall.manifest.applying import apply, compare
-from rollcall.manifest.changes import Change
+from rollcall.manifest.changes import Change, PlanAdded, PlanChanged, StatusChanged, TenantChanged
 from rollcall.manifest.reading import Manifest, ManifestInvalid, read_manifest
+from rollcall.tenancy import plans, tenants
 from rollcall.work import Fleet
+
+MOST_SAID = 20
+"""Lines about whom an act cuts off; a file can name thousands."""
 
 _COLOURS = {"+": "green", "~": "yellow", "!": "red"}
 
@@ -18,17 +26,23 @@ _COLOURS = {"+": "green", "~": "yellow", "!": "red"}
 @click.command("apply")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
+@yes_option
 @json_option
-def apply_file(file: Path, dry_run: bool, as_json: bool) -> None:
+def apply_file(file: Path, dry_run: bool, yes: bool, as_json: bool) -> None:
     """Bring plans, tenants and admins to what FILE (a tenants.toml) says: all of it, or nothing."""
     manifest = _read(file)
-    act = compare if dry_run else apply
 
-    async def run(fleet: Fleet) -> list[Change]:
+    async def run(fleet: Fleet, *, only_compare: bool) -> list[Change]:
+        act = compare if only_compare else apply
         with progress("tenants") as advance:
             return await act(fleet, manifest, progress=lambda step: advance(step, step.number, step.total))
 
-    changes = across_tenants(run)
+    async def effects(fleet: Fleet) -> list[str]:
+        return await _cut_off(fleet, await run(fleet, only_compare=True))
+
+    if not dry_run and not yes:
+        confirm(across_tenants(effects), yes=yes)
+    changes = across_tenants(partial(run, only_compare=dry_run))
     if as_json:
         listed = [{"mark": change.mark, "change": str(change)} for change in changes]
         print_json({"applied": not dry_run, "changes": listed})
@@ -37,6 +51,32 @@ def apply_file(file: Path, dry_run: bool, as_json: bool) -> None:
         click.secho(visible(str(change)), fg=_COLOURS[change.mark])
     made = sum(change.mark != "!" for change in changes)
     click.echo(_summary(made, dry_run=dry_run))
+
+
+async def _cut_off(fleet: Fleet, changes: Sequence[Change]) -> list[str]:
+    """Whom the changes would cut off: tenants that are suspended, and those whose plan no longer includes SCIM."""
+    features = {plan.key: set(plan.features) for plan in await plans.every(fleet)}
+    had_scim = {key for key, names in features.items() if "scim" in names}
+    have_scim = set(had_scim)
+    for change in changes:
+        match change:
+            case PlanAdded(key=key, terms=after) | PlanChanged(key=key, after=after):
+                (have_scim.add if "scim" in after.features else have_scim.discard)(key)
+            case _:
+                pass
+    to_be = {change.slug: change.after.plan for change in changes if isinstance(change, TenantChanged)}
+    suspended = {change.slug for change in changes if isinstance(change, StatusChanged) and change.after == "suspended"}
+    found: list[str] = []
+    for tenant in await tenants.every(fleet):
+        plan = to_be.get(tenant.slug, tenant.plan)
+        loses = tenant.plan in had_scim and plan not in have_scim
+        if tenant.slug not in suspended and not loses:
+            continue
+        async with fleet.within(tenants.ref(tenant)) as work:
+            said = await (by_suspension(work) if tenant.slug in suspended else by_losing_scim(work, plan))
+        found += [f"{tenant.slug}: {line}" for line in said]
+    rest = len(found) - MOST_SAID
+    return found if rest <= 0 else [*found[:MOST_SAID], f"… and {rest} more such lines."]
 
 
 def _read(file: Path) -> Manifest:
