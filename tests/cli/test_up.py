@@ -122,7 +122,7 @@ def up(home: Path) -> Generator[tuple[dict[str, Any], subprocess.Popen[bytes]]]:
         started = children(process)
         yield ready, process
     assert process.returncode == 0
-    _, alive = psutil.wait_procs(started, timeout=5)
+    _, alive = psutil.wait_procs(started, timeout=60)
     assert not alive
 
 
