@@ -279,7 +279,7 @@ def up(home: Path, *more: str) -> Generator[tuple[dict[str, Any], subprocess.Pop
         started = children(process)
         yield ready, process
     assert process.returncode == 0
-    _, alive = psutil.wait_procs(started, timeout=5)
+    _, alive = psutil.wait_procs(started, timeout=60)
     assert not alive
 
 

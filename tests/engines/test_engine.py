@@ -45,7 +45,7 @@ def listener(port: int) -> socket.socket:
     return taken
 
 
-def came_true(holds: Callable[[], bool], *, within: float = 10) -> bool:
+def came_true(holds: Callable[[], bool], *, within: float = 60) -> bool:
     deadline = time.monotonic() + within
     while not holds() and time.monotonic() < deadline:
         time.sleep(0.01)

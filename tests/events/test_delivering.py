@@ -572,7 +572,7 @@ async def test_forgotten_while_it_is_replayed(post: Post, listen: Listen) -> Non
     hook, delivery = await a_month_later(post, listen)
     async with post.tenant.work() as work:
         await deliveries.replay(work, hook.row.id, delivery)
-        async with asyncio.timeout(5), open_fleet(post.shop.database, SYSTEM, Origin("test")) as fleet:
+        async with asyncio.timeout(60), open_fleet(post.shop.database, SYSTEM, Origin("test")) as fleet:
             await outbox.forget_done(fleet)
     assert await post.states(hook) == ["pending"]
 

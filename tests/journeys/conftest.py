@@ -120,7 +120,7 @@ def client(base_url: str, token: str) -> httpx.Client:
     return httpx.Client(base_url=base_url, headers={"Authorization": f"Bearer {token}"}, timeout=30)
 
 
-def eventually(holds: Callable[[], Any], *, within: float = 20) -> Any:
+def eventually(holds: Callable[[], Any], *, within: float = 60) -> Any:
     """Wait until *holds* gives something true, and return that."""
     deadline = time.monotonic() + within
     while not (found := holds()):

@@ -244,7 +244,7 @@ async def test_slow_names_hold_no_connection(acme: Tenant, app: Litestar, databa
             asyncio.create_task(acme.callers.operator.post(f"{acme.v1}/destinations", json=wanted)),
             asyncio.create_task(acme.callers.operator.patch(one, json={"url": "https://moved.example/"})),
         ]
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while waiting < len(calls):
                 await asyncio.sleep(0.01)
         assert cast("Any", database.engine.pool).checkedout() == 0
