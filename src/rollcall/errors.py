@@ -120,6 +120,7 @@ class IdempotencyKeyReused(IdempotencyRefused):
 
     status = 422
     code = "idempotency_key_reused"
+    advice = "Send a new key for a new call, and the old one only with exactly the old call."
 
     def __init__(self) -> None:
         super().__init__(
@@ -133,6 +134,7 @@ class IdempotencyKeyInUse(IdempotencyRefused):
 
     status = 409
     code = "idempotency_key_in_use"
+    advice = "Repeat the call when Retry-After has passed."
     retry_after = 1
 
     def __init__(self) -> None:

@@ -417,7 +417,7 @@ async def test_who_carries_ceremonies(callers: Callers, http: httpx.AsyncClient)
     maria = await tenant.person()
     await registered(tenant, maria)
     people = f"{tenant.v1}/people/{maria['id']}/passkeys"
-    (listed,) = (await callers.operator.get(people)).json()
+    (listed,) = (await callers.operator.get(people)).json()["data"]
     issued = await tenant.issue_token(scopes=["admin"], owner=tenant.admin["id"])
     strangers = await other.issue_token(scopes=["admin"], owner=other.admin["id"])
     async with callers.bearer(issued["token"]) as ada, callers.bearer(strangers["token"]) as stranger:
@@ -431,7 +431,7 @@ async def test_who_carries_ceremonies(callers: Callers, http: httpx.AsyncClient)
             assert (await http.post(address)).status_code == 401
         assert (await stranger.get(people)).status_code == 404
         assert (await stranger.delete(f"{people}/{listed['id']}")).status_code == 404
-        assert len((await ada.get(people)).json()) == 1
+        assert len((await ada.get(people)).json()["data"]) == 1
         assert (await ada.delete(f"{people}/{listed['id']}")).status_code == 204
 
 

@@ -64,12 +64,14 @@ def kid_of(statement: str) -> str:
 async def test_published_keys(http: httpx.AsyncClient, callers: Callers, settings: Settings) -> None:
     """The key set says what OpenID clients ask for, may be cached for a while, and holds nothing private."""
     answer = await http.get("/.well-known/jwks.json")
-    (key,) = answer.json()["keys"]
-    assert key.keys() == {"kty", "n", "e", "kid", "use", "alg"}
-    assert (key["kty"], key["use"], key["alg"]) == ("RSA", "sig", "RS256")
+    keys = {key["kid"]: key for key in answer.json()["keys"]}
+    for key in keys.values():
+        assert key.keys() == {"kty", "n", "e", "kid", "use", "alg"}
+        assert (key["kty"], key["use"], key["alg"]) == ("RSA", "sig", "RS256")
     assert answer.headers["content-type"] == "application/jwk-set+json"
     assert answer.headers["cache-control"] == "public, max-age=300"
     statement = await signed(callers, settings)
+    key = keys[kid_of(statement)]
     proven = jws.deserialize_compact(statement, RSAKey.import_key(key), algorithms=["RS256"])
     assert (json.loads(proven.payload), proven.headers()["typ"]) == ({"said": "so"}, "test+jwt")
 

@@ -60,7 +60,7 @@ async def test_the_gate_judges_as_before(settings: Settings, owner: Connection) 
 
 async def listed(acme: Tenant, token_id: str) -> dict[str, Any]:
     """A token as ``/v1`` lists it."""
-    answer: Any = (await acme.callers.operator.get(f"{acme.v1}/tokens")).json()
+    answer: Any = (await acme.callers.operator.get(f"{acme.v1}/tokens")).json()["data"]
     return next(token for token in answer if token["id"] == token_id)
 
 

@@ -371,10 +371,10 @@ async def test_rotation_waits_in_the_order_of_a_deactivation(callers: Callers, o
 
 
 async def test_issuing_waits_in_the_order_of_a_rules_edit(callers: Callers, owner: Connection) -> None:
-    """Issuing takes the tenant before the owner, as an edit of the role rule does: neither is the other's deadlock."""
+    """Issuing takes the role rule before the owner, as an edit of the rule does: neither is the other's deadlock."""
     tenant = await a_tenant(callers)
     async with owner.transaction():
-        await owner.execute("SELECT FROM tenants WHERE id = $1 FOR UPDATE", UUID(tenant.id))
+        await owner.execute("SELECT hold_rule($1)", UUID(tenant.id))
         wanted = {"label": "x", "owner": tenant.admin["id"]}
         issue = asyncio.create_task(callers.operator.post(f"{tenant.v1}/tokens", json=wanted))
         await until_waiting(owner, issue)

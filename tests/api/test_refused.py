@@ -26,10 +26,10 @@ ASKED: list[tuple[Ask, int, str | None, str, str | None]] = [
     (lambda acme, http: http.get(acme.v1), 401, "unauthenticated", "", None),
     (
         lambda acme, _: acme.callers.operator.get(f"{acme.v1}/people/x?secret=y"),
-        404,
-        "not_found",
+        400,
+        "invalid",
         "/people/x",
-        "slug",
+        None,
     ),
     (lambda acme, _: acme.callers.operator.patch(acme.v1, json={"plan": "none"}), 404, "not_found", "", None),
     (lambda acme, _: acme.callers.product.post("/oauth/introspect"), 400, "invalid", "/oauth/introspect", None),

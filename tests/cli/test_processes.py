@@ -22,7 +22,7 @@ from rollcall.cli.embedded import prepare
 from rollcall.crypto import new_secret_key
 from rollcall.engines import Postgres, Valkey
 from rollcall.engines.processes import free_port
-from rollcall.settings import Settings
+from rollcall.settings import read_settings
 
 AWAY = "the database is away; waiting for it"
 BEHIND = "the database is not migrated; waiting for it"
@@ -60,7 +60,7 @@ def migrated(postgres: Postgres, environment: dict[str, str], monkeypatch: pytes
     postgres.start()
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    asyncio.run(tables.migrate(Settings()))  # pyright: ignore[reportCallIssue]  # from the environment
+    asyncio.run(tables.migrate(read_settings()))
     return environment
 
 

@@ -105,7 +105,7 @@ async def test_lists_are_as_v1_says(shell: Shell, acme: Tenant) -> None:
     """JSON has the fields of the management API, and moments to the second."""
     tokens = (await as_json(shell, "tokens", "list", acme.slug))["data"]
     answered = await acme.callers.operator.get(f"{acme.v1}/tokens")
-    theirs: dict[str, Any] = answered.json()[0]
+    theirs: dict[str, Any] = answered.json()["data"][0]
     assert tokens[0].keys() == theirs.keys()
     assert tokens[0]["created_at"] == theirs["created_at"][:19] + "Z"
     listed = (await shell("tokens", "list", acme.slug)).well

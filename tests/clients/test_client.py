@@ -59,7 +59,7 @@ async def test_refused(rollcall: Rollcall, acme: Tenant) -> None:
 async def test_wrong_key(app: Litestar) -> None:
     """With a key that is none nobody is let in, and the reason is Rollcall's."""
     async with Rollcall(ADDRESS, "rc_app_nonsense", transport=in_process(app)) as client:
-        with pytest.raises(RollcallRefused, match="unauthenticated"):
+        with pytest.raises(RollcallRefused, match="invalid_client"):
             await client.introspect("anything")
 
 

@@ -88,6 +88,9 @@ async def no_autovacuum(superuser: Connection) -> AsyncGenerator[None]:
     await superuser.execute("SELECT pg_reload_conf()")
     try:
         while await superuser.fetchval(working):
+            await superuser.fetch(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'autovacuum worker'"
+            )
             await asyncio.sleep(0.05)
         yield
     finally:
@@ -98,13 +101,18 @@ async def no_autovacuum(superuser: Connection) -> AsyncGenerator[None]:
 async def vacuumed(superuser: Connection) -> None:
     """Have the planner know the tables, and every page marked as visible to all, on which plans depend too.
 
-    A page is not marked while somebody's transaction is older than a row on it.
+    A page is not marked while somebody's transaction is older than a row on it; one that goes on for long is ended.
     """
+    others = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() "
+        "AND backend_type = 'client backend' AND xact_start < clock_timestamp() - interval '10 seconds'"
+    )
     unmarked = "SELECT relname FROM pg_class WHERE relkind = 'r' AND relname = ANY ($1) AND relallvisible < relpages"
     for table in TABLES:
         await superuser.execute(f"VACUUM (ANALYZE, DISABLE_PAGE_SKIPPING) {table}")
     while await superuser.fetch(unmarked, TABLES):
         await asyncio.sleep(0.2)
+        await superuser.fetch(others)
         for table in TABLES:
             await superuser.execute(f"VACUUM (ANALYZE, DISABLE_PAGE_SKIPPING) {table}")
 

@@ -151,7 +151,7 @@ async def test_unreadable(tenant: Tenant, body: bytes, headers: dict[str, str], 
     """A body that can't be read is written down without it; the call is known all the same."""
     answer, entry = await entry_of(tenant, "POST", "/Users", content=body, headers=headers)
     assert answer.status_code == entry["status"] == status
-    assert entry["detail"] == answer.json()["detail"]
+    assert answer.json()["detail"] == f"{entry['detail']} (request {answer.headers['x-request-id']})"
 
 
 async def test_bad_filter(tenant: Tenant) -> None:

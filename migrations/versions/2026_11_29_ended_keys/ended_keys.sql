@@ -26,10 +26,11 @@ CREATE TRIGGER note_before AFTER UPDATE OF revoked_at, expires_at ON tokens FOR 
 CREATE TRIGGER note_before AFTER UPDATE OF closed_at ON sessions FOR EACH ROW
     WHEN (NEW.purpose = 'console' AND OLD.closed_at IS NULL AND NEW.closed_at IS NOT NULL) EXECUTE FUNCTION note_before();
 
--- What is noted of it: '+', '-', or nothing where this transaction has not changed it.
+-- What is noted of it: '+', '-', or nothing where this transaction has not changed it, and outside of still_good, which alone
+-- asks about what was before: everybody else is told what is so now.
 CREATE FUNCTION noted_before(p_id uuid) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT substr(coalesce(current_setting('rollcall.before', true), ''),
-                  strpos(coalesce(current_setting('rollcall.before', true), ''), p_id::text) - 1, 1)
+    SELECT substr(coalesce(current_setting('rollcall.but_for', true), ''),
+                  strpos(coalesce(current_setting('rollcall.but_for', true), ''), p_id::text) - 1, 1)
 $$;
 
 -- Whether it is good but for what this transaction has done to it; p_now is whether it is with that. Never NULL, for it
@@ -46,9 +47,9 @@ $$ SELECT CASE
     WHEN t.revoked_because <> 'owner_left' AND NOT good_before(t.id, t.revoked_at IS NULL) THEN 'revoked'
     WHEN NOT good_before(t.id, t.expires_at IS NULL OR t.expires_at > clock_timestamp()) THEN 'expired'
     WHEN NOT good_before(t.id, t.revoked_at IS NULL) THEN 'owner_inactive'
-    WHEN t.owner_id IS NOT NULL AND (o.active AND o.epoch = t.epoch) IS NOT TRUE AND noted_before(o.id) <> '+'
+    WHEN t.owner_id IS NOT NULL AND (o.active AND o.epoch = t.epoch) IS NOT TRUE AND noted_before(t.owner_id) <> '+'
         THEN 'owner_inactive'
-    WHEN t.owner_id IS NOT NULL AND NOT good_before(o.id, o.is_admin) AND t.scopes && ARRAY['scim', 'scim:read', 'admin']
+    WHEN t.owner_id IS NOT NULL AND NOT good_before(t.owner_id, o.is_admin) AND t.scopes && ARRAY['scim', 'scim:read', 'admin']
         THEN 'owner_not_admin'
     WHEN n.status <> 'active' THEN 'suspended'
     WHEN t.scopes && ARRAY['scim', 'scim:read'] AND NOT 'scim' = ANY (p.features) THEN 'plan'
@@ -78,11 +79,13 @@ DECLARE v_good boolean;
 BEGIN
     SET CONSTRAINTS ALL IMMEDIATE;  -- what is left for the commit may wait for others as well
     SET CONSTRAINTS ALL DEFERRED;
+    PERFORM set_config('rollcall.but_for', coalesce(current_setting('rollcall.before', true), ''), true);
     v_good := CASE p_kind
         WHEN 'scim' THEN (SELECT g.verdict = 'ok' FROM gate(p_tenant, p_id, p_digest, 'write') g)
         WHEN 'ses' THEN EXISTS (SELECT FROM console_session(p_tenant, p_id, p_digest))
         ELSE EXISTS (SELECT FROM authenticate(p_kind, p_tenant, p_id, p_digest))
     END;
+    PERFORM set_config('rollcall.but_for', '', true);
     IF v_good IS NOT TRUE THEN
         RAISE EXCEPTION 'the key ended while the call was under way' USING ERRCODE = 'RC401';
     END IF;

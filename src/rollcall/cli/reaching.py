@@ -23,6 +23,7 @@ class Unknown(Refusal):
 
     status = 404
     code = "not_found"
+    advice = "Look the name up in the list that the message names."
 
     def __init__(self, said: str, name: str, known: Sequence[str], listed_by: str) -> None:
         near = get_close_matches(name.casefold(), known, n=3)

@@ -4,6 +4,7 @@ import asyncio
 import getpass
 import signal
 import sys
+import threading
 from collections.abc import Awaitable, Callable
 from typing import NoReturn, TypeVar
 from uuid import uuid4
@@ -67,8 +68,9 @@ def run_until_stopped(run: Callable[[asyncio.Event], Awaitable[T]]) -> T:
 
     async def until_stopped() -> T:
         stop = asyncio.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        if threading.current_thread() is threading.main_thread():  # no other one hears of signals
+            for number in (signal.SIGINT, signal.SIGTERM):
+                asyncio.get_running_loop().add_signal_handler(number, stop.set)
         return await run(stop)
 
     return asyncio.run(until_stopped())

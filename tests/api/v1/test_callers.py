@@ -34,7 +34,7 @@ def test_every_route_is_here(app: Litestar) -> None:
         for route in app.routes
         if isinstance(route, HTTPRoute) and route.path.startswith("/v1/")
         for method in set(route.methods) - {"OPTIONS", "HEAD"}
-        if not re.match(r"/v1/(docs|openapi)", route.path)
+        if not re.match(r"/v1/(docs|errors|openapi)", route.path)
     }
     assert said == there
 

@@ -34,8 +34,6 @@ WITHOUT_A_KEY = {
     "revoke_personal_token": NATURALLY,
     "enable_destination": NATURALLY,
     "disable_destination": NATURALLY,
-    "enable_installation_destination": NATURALLY,
-    "disable_installation_destination": NATURALLY,
     "release_alert": NATURALLY,
     "begin_passkey": "a challenge is good once and for minutes; an old one given again would open nothing",
     "begin_passkey_sign_in": "as begin_passkey",
@@ -78,7 +76,7 @@ def test_the_document_names_the_header(app: Litestar) -> None:
 
 async def tokens_of(tenant: Tenant) -> list[str]:
     answer = await tenant.callers.operator.get(f"{tenant.v1}/tokens")
-    return [token["id"] for token in answer.json()]
+    return [token["id"] for token in answer.json()["data"]]
 
 
 async def test_a_token_is_issued_once(acme: Tenant) -> None:
@@ -176,7 +174,6 @@ async def test_nothing_readable_is_stored(acme: Tenant, owner: Connection) -> No
         ("/tokens", {"label": "another"}),
         ("/tokens", {"label": "Okta", "scopes": ["scim:read"]}),
         ("/people", {"user_name": "maria"}),
-        ("/tokens?x=1", {"label": "Okta"}),
     ],
 )
 async def test_another_call_under_the_same_key(acme: Tenant, address: str, body: dict[str, Any]) -> None:

@@ -182,7 +182,10 @@ def _refusal(answer: httpx.Response) -> RollcallRefused | RollcallAway:
     """What an answer without success means: from 500 on, and where nothing says why, nobody knows."""
     try:
         said: Any = answer.json()
-        refused = RollcallRefused(answer.status_code, said["code"], said["detail"], said.get("request_id"))
+        if "error" in said:  # the addresses of OAuth answer in its shape (RFC 6749 §5.2)
+            said = {"code": said["error"], "detail": said["error_description"]}
+        request_id = said.get("request_id") or answer.headers.get("x-request-id")
+        refused = RollcallRefused(answer.status_code, said["code"], said["detail"], request_id)
     except (ValueError, KeyError, TypeError, AttributeError):
         return RollcallAway(f"what answered {answer.status_code} is not Rollcall: see that the address is Rollcall's")
     return RollcallAway(str(refused)) if answer.status_code >= 500 else refused
