@@ -17,6 +17,7 @@ from rollcall.app import create_app
 from rollcall.cli.embedded import Engines, prepare, running
 from rollcall.crypto import new_secret_key
 from rollcall.db import Database
+from rollcall.journal.refusals import Refusals
 from rollcall.settings import Settings
 
 hypothesis_settings.register_profile("rollcall", deadline=None)
@@ -58,6 +59,15 @@ async def app(settings: Settings) -> AsyncGenerator[Litestar]:
     """The web process's application, started."""
     async with alive(create_app(settings)) as app:
         yield app
+
+
+@pytest.fixture(autouse=True)
+def no_refusals_before(request: pytest.FixtureRequest) -> None:
+    """Nobody was refused before the test; those who share a key would use up what is kept one by one."""
+    for name in {"app", "console_app"}.intersection(request.fixturenames):
+        if not isinstance(application := request.getfixturevalue(name), Litestar):
+            continue
+        application.state.door.traces.refusals = Refusals()
 
 
 @pytest.fixture(scope="session")

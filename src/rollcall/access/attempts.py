@@ -6,8 +6,8 @@ from filling up what those who sign in share.
 
 import time
 from dataclasses import dataclass, field
-from ipaddress import IPv6Address, ip_address
 
+from rollcall.access.origins import network
 from rollcall.errors import TooManyRequests
 
 MOST_A_MINUTE = 60
@@ -34,19 +34,10 @@ class Attempts:
         if minute != self._minute:
             self._minute = minute
             self._made.clear()
-        name = _network(source or "unknown")
+        name = network(source or "unknown")
         if name not in self._made and len(self._made) >= SOURCES:
             name = "others"
         self._made[name] = self._made.get(name, 0) + 1
         if self._made[name] > MOST_A_MINUTE:
             msg = "Too many attempts to sign in have come from your address; wait a minute, and try again."
             raise TooManyRequests(msg, retry_after=60 - second)
-
-
-def _network(source: str) -> str:
-    """What one customer of a network has: an address of IPv4, and of IPv6 a /64."""
-    try:
-        address = ip_address(source)
-    except ValueError:
-        return source
-    return address.exploded[:19] if isinstance(address, IPv6Address) and not address.ipv4_mapped else source

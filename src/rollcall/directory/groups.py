@@ -291,7 +291,7 @@ async def _write(
                         gains=wanted.gains,
                     )
         except _Conflicts as conflicts:
-            raise await _refuse_conflicts(admitted, conflicts, described, group_id) from conflicts
+            raise await _refuse_conflicts(admitted, conflicts, payload, group_id) from conflicts
         except Overtaken:
             return None
     if relevant and wanted.gains and result["verdict"] == "done":
@@ -390,7 +390,7 @@ def _resettled(rule: RoleRule, person: Row, reading: Reading) -> dict[str, Any]:
 
 
 async def _refuse_conflicts(
-    admitted: Admitted, conflicts: _Conflicts, described: str, group_id: UUID | None
+    admitted: Admitted, conflicts: _Conflicts, payload: dict[str, object], group_id: UUID | None
 ) -> SCIMException:
     """The refusal of a change by which people would have two roles each; their cases are opened with it."""
     call = admitted.call
@@ -405,6 +405,8 @@ async def _refuse_conflicts(
         mapping.case_of({"userName": person["user_name"]}, reading) | {"user_id": str(person["user_id"])}
         for person, reading in conflicts.found
     ]
+    entered = gate.is_entered(call, admitted.label, admitted.owner_id, refusal)
+    described = mapping.as_json(gate.described_refusal(call, payload, refusal.status, entered=entered))
     await call.door.pool.fetchrow(
         _REFUSE,
         call.token.tenant_id,
