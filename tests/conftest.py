@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Generator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -13,6 +14,7 @@ from pydantic import SecretStr
 
 from factories import Callers, alive, in_process, make_callers
 from rollcall import logging, tables
+from rollcall.access.dead_tokens import DeadTokens
 from rollcall.app import create_app
 from rollcall.cli.embedded import Engines, prepare, running
 from rollcall.crypto import new_secret_key
@@ -68,6 +70,7 @@ def no_refusals_before(request: pytest.FixtureRequest) -> None:
         if not isinstance(application := request.getfixturevalue(name), Litestar):
             continue
         application.state.door.traces.refusals = Refusals()
+        application.state.door = replace(application.state.door, dead_tokens=DeadTokens())
 
 
 @pytest.fixture(scope="session")

@@ -68,8 +68,16 @@ async def carried_out(call: Call, statement: str, *what: object, through: Connec
         raise
     assert row is not None
     if (refusal := _REFUSED.get(row["verdict"])) is not None:
-        gate.is_entered(call, row["token_label"], row["owner_id"], refusal)
+        _count(call, row, refusal)
     return row
+
+
+def _count(call: Call, row: Row, refusal: SCIMException) -> None:
+    """Count what the database has refused; not every function says whose token it was, but that was seen just now."""
+    label, owner_id = row["token_label"], row["owner_id"]
+    if label is None and (caller := call.door.memory.recall(call.token)) is not None:
+        label, owner_id = caller.label, caller.owner_id
+    gate.is_entered(call, label or "not known any more", owner_id, refusal)
 
 
 def judged_at_commit(
