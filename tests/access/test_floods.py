@@ -1,10 +1,15 @@
 """Floods of refused calls: whatever is refused, and however often, little of it is kept, and the rest is counted."""
 
+import asyncio
+import json
 import logging
+import resource
 import time
 import tracemalloc
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, cast
 from uuid import UUID, uuid4
 
@@ -209,11 +214,11 @@ async def test_long_payload_of_a_refused_call(callers: Callers) -> None:
     await tenant.person("long@flood.test", **long)
 
     again = await tenant.scim.post("/Users", json=new_person("long@flood.test", **long))
-    short = await tenant.scim.post("/Users", json=new_person("long@flood.test", displayName="y" * 1000))
+    short = await tenant.scim.post("/Users", json=new_person("long@flood.test", displayName="y" * 200))
 
     assert (again.status_code, short.status_code) == (409, 409)
     whole, cut, accepted = (await tenant.audit(action="scim.users.create"))[:3]
-    assert whole["payload"]["displayName"] == "y" * 1000
+    assert whole["payload"]["displayName"] == "y" * 200
     assert len(accepted["payload"]["emails"]) == 900
     assert cut["payload"]["cut"] is True
     assert cut["payload"]["bytes"] > 20_000
@@ -265,3 +270,64 @@ def lines(caplog: pytest.LogCaptureFixture, event: str) -> list[dict[str, Any]]:
     found = [line for line in cast("list[dict[str, Any]]", ours) if line["event"] == event]
     assert all(record.levelno >= logging.INFO for record in caplog.records)
     return found
+
+
+SECONDS = 1.0
+"""How long each flood lasts; the figures in docs/operations.md are of ten seconds."""
+
+AT_ONCE = 8
+
+
+async def long_body(tenant: Tenant) -> httpx.Response:
+    """A body of 900 kB that is refused after it was read."""
+    return await tenant.scim.post("/Users", json=new_person("long", nickName=["x" * 900_000]))
+
+
+async def two_roles(tenant: Tenant) -> httpx.Response:
+    both = [{"value": "dart-admin"}, {"value": "dart-guest"}]
+    return await tenant.scim.post("/Users", json=new_person("both@flood.test", roles=both))
+
+
+LASTING = [*FLOODS, (limited, list_users, 429), (nothing, long_body, 400), (nothing, two_roles, 400)]
+
+
+@pytest.mark.parametrize(
+    ("before", "call", "status"), LASTING, ids=[f"{each[0].__name__}-{each[1].__name__}" for each in LASTING]
+)
+async def test_lasting_flood(
+    callers: Callers,
+    owner: Connection,
+    caplog: pytest.LogCaptureFixture,
+    before: Callable[[Tenant, Connection], Awaitable[None]],
+    call: Call,
+    status: int,
+) -> None:
+    """Eight callers, refused as fast as they are answered, leave ten entries and lines a minute, in few bytes."""
+    tenant = await a_tenant(callers)
+    await before(tenant, owner)
+    await call(tenant)
+    caplog.clear()
+    minute, resident, ends = datetime.now(UTC).minute, resident_bytes(), time.monotonic() + SECONDS
+    made: Counter[int] = Counter()
+
+    async def go_on() -> None:
+        while time.monotonic() < ends:
+            made[(await call(tenant)).status_code] += 1
+
+    await asyncio.gather(*(go_on() for _ in range(AT_ONCE)))
+
+    grown = resident_bytes() - resident
+    minutes = 1 + (datetime.now(UTC).minute - minute) % 60
+    entries = [entry for entry in await tenant.audit(outcome="refused") if entry["status"] == status]
+    size = sum(len(json.dumps(entry)) for entry in entries)
+    logged = len(lines(caplog, "refused"))
+    assert made[status] > 0
+    assert len(entries) <= (SINGLY + 1 + AT_ONCE) * minutes  # those who come at the same moment pass each other by
+    assert size <= len(entries) * 4_000
+    assert logged <= 2 * SINGLY * minutes
+    assert grown < (200_000_000 if call is long_body else 40_000_000)  # its bodies are sent by this process too
+
+
+def resident_bytes() -> int:
+    """The memory that this process has, engines apart."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()

@@ -25,7 +25,7 @@ PATIENCE = timedelta(minutes=5)
 MILLISECONDS = int(PATIENCE.total_seconds()) * 1000
 
 MOST_SIGN_INS = 5_000
-"""Sign-ins of one tenant that may be under way; anybody can begin one, so this is what they can fill the disk with."""
+"""Sign-ins of one tenant to the product that may be under way; the product begins one for anybody who asks it to."""
 
 _FORGOTTEN_AT_ONCE = 100
 _CONSOLE = "sign-in to the console"
