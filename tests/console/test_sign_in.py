@@ -381,6 +381,7 @@ async def test_no_more_than_so_many(browser: Browser, acme: Tenant) -> None:
     assert (begun.status_code, begun.json()["code"]) == (429, "too_many_requests")
     assert 0 < int(begun.headers["retry-after"]) <= 60
     assert entered.status_code == 429
+    assert 0 < int(entered.headers["retry-after"]) <= 60
     assert "wait a minute" in entered.text
 
 

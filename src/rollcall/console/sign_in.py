@@ -21,7 +21,7 @@ from rollcall.console.cookies import WORKSPACE, no_session, session_cookie, work
 from rollcall.console.own import ACCOUNT
 from rollcall.console.requests import AnyRequest, form_field, origin, see, source_of, told
 from rollcall.console.visitors import STRANGER, page_for, signed_in, strangers_work, visitor, visitor_if_any, work_of
-from rollcall.errors import Forbidden, NotFound, PersonInactive, Refusal
+from rollcall.errors import Forbidden, NotFound, PersonInactive, Refusal, TooManyRequests
 from rollcall.tenancy import tenants
 from rollcall.work import TenantRef, Work, open_fleet
 
@@ -90,7 +90,10 @@ async def enter_code(request: Request[Any, Any, Any]) -> Response[Any]:
             new = await sign_in_codes.enter(work, code, lifetime=LIFETIME, label=_browser(request))
     except Refusal as refusal:
         _count(request)
-        return sign_in_page(request, status_code=refusal.status, workspace=workspace, alert=refusal.detail)
+        page = sign_in_page(request, status_code=refusal.status, workspace=workspace, alert=refusal.detail)
+        if isinstance(refusal, TooManyRequests):
+            page.headers["Retry-After"] = str(refusal.retry_after)
+        return page
     return see(ACCOUNT, *_cookies(request, tenant, new))
 
 
