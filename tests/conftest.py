@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Generator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -14,10 +15,12 @@ from pydantic import SecretStr
 
 from factories import Callers, alive, in_process, make_callers
 from rollcall import logging, tables
+from rollcall.access.dead_tokens import DeadTokens
 from rollcall.app import create_app
 from rollcall.cli.embedded import Engines, prepare, running
 from rollcall.crypto import new_secret_key
 from rollcall.db import Database
+from rollcall.journal.refusals import Refusals
 from rollcall.settings import Settings
 
 # How long examples take says how busy the machine is.
@@ -60,6 +63,16 @@ async def app(settings: Settings) -> AsyncGenerator[Litestar]:
     """The web process's application, started."""
     async with alive(create_app(settings)) as app:
         yield app
+
+
+@pytest.fixture(autouse=True)
+def no_refusals_before(request: pytest.FixtureRequest) -> None:
+    """Nobody was refused before the test; those who share a key would use up what is kept one by one."""
+    for name in {"app", "console_app"}.intersection(request.fixturenames):
+        if not isinstance(application := request.getfixturevalue(name), Litestar):
+            continue
+        application.state.door.traces.refusals = Refusals()
+        application.state.door = replace(application.state.door, dead_tokens=DeadTokens())
 
 
 @pytest.fixture(scope="session")

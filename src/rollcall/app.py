@@ -49,7 +49,7 @@ def create_app(settings: Settings) -> Litestar:
         app.state.public_url = settings.public_url
         app.state.relying_party = relying_party(settings)
         app.state.own_party = own_party(settings)
-        app.state.attempts = Attempts()
+        app.state.attempts = Attempts(redis)
         app.state.trusted_proxies = TrustedProxies(settings.trusted_proxies, redis)
         app.state.door = Door(database, RateLimiter(redis), traces, f"{settings.public_url}/scim/v2")
         try:

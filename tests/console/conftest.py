@@ -107,7 +107,9 @@ async def console_app(settings: Settings, callers: Callers) -> AsyncGenerator[Li
 async def browsers(console_app: Litestar) -> AsyncGenerator[Callable[[], Browser]]:
     """A new browser each time it is called; nobody has made attempts before."""
     clients: list[httpx.AsyncClient] = []
-    console_app.state.attempts = type(console_app.state.attempts)()
+    redis = console_app.state.redis
+    for key in await redis.keys("rollcall:attempts:*"):
+        await redis.delete(key)
 
     def one() -> Browser:
         clients.append(httpx.AsyncClient(transport=in_process(console_app), base_url=CONSOLE_URL))

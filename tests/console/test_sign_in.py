@@ -15,7 +15,7 @@ from authenticator import Authenticator, decoded, registered, sign_in_begun
 from console.conftest import CONSOLE_URL, Browser, a_code, a_device, signed_in
 from factories import Callers, Tenant, deactivation, in_process
 from rollcall.access import sign_in_codes
-from rollcall.access.attempts import MOST_A_MINUTE
+from rollcall.access.attempts import MOST_AT_A_WORKSPACE
 from rollcall.app import create_app
 from rollcall.db import Connection
 from rollcall.settings import Settings
@@ -287,7 +287,7 @@ async def test_what_begins_is_alike(browser: Browser, acme: Tenant) -> None:
 
     for each in begun:
         assert len(decoded(each["options"].pop("challenge"))) == 32
-        UUID(each.pop("challenge"))
+        assert each.pop("challenge")
     assert all(each == begun[0] for each in begun)
     device.user_handle = uuid4().bytes
     answers = [await browser.use(name, device) for name in (acme.slug, "nowhere")]
@@ -335,8 +335,8 @@ async def test_signed_on_another_page(browsers: Browsers, acme: Tenant) -> None:
     await no_passkey_of(acme, browsers(), device)
 
 
-async def test_an_answer_is_good_once(browser: Browser, acme: Tenant, callers: Callers) -> None:
-    """A challenge is spent by its answer, right or wrong; one that the product began is answered like any other."""
+async def test_begun_by_the_product(browser: Browser, acme: Tenant, callers: Callers) -> None:
+    """A sign-in that the product began is none to the console, and is refused in the one way."""
     maria = await acme.person()
     device = await registered(acme, maria)
     device.origin = CONSOLE_URL
@@ -369,17 +369,19 @@ async def test_a_copied_passkey(browsers: Browsers, acme: Tenant) -> None:
 
 
 async def test_no_more_than_so_many(browser: Browser, acme: Tenant) -> None:
-    """Attempts from one address are limited; the page and the script are told when to try again."""
+    """Attempts at a workspace from one address are limited, and it is said when to try again; others go on."""
     await browser.open("/console/sign-in")
-    for _ in range(MOST_A_MINUTE):
-        await browser.call("/console/sign-in/passkey/begin", workspace="nowhere")
+    for _ in range(MOST_AT_A_WORKSPACE):
+        await browser.call("/console/sign-in/passkey/begin", workspace=acme.slug)
 
+    assert (await browser.call("/console/sign-in/passkey/begin", workspace="nowhere")).status_code == 200
     begun = await browser.call("/console/sign-in/passkey/begin", workspace=acme.slug)
     entered = await browser.enter(acme, await a_code(acme, acme.admin))
 
     assert (begun.status_code, begun.json()["code"]) == (429, "too_many_requests")
     assert 0 < int(begun.headers["retry-after"]) <= 60
     assert entered.status_code == 429
+    assert 0 < int(entered.headers["retry-after"]) <= 60
     assert "wait a minute" in entered.text
 
 

@@ -1,52 +1,118 @@
-"""Attempts at signing in to the console, which anybody can make: so many a minute from one address, and no more.
+"""Attempts at signing in to the console, which anybody can make: so many a minute, over all processes.
 
-Each process counts by itself, in little memory: what is behind this door is safe without it, and it only keeps a crowd
-from filling up what those who sign in share.
+They are counted in Redis by three names at once: where they come from; that with the workspace they are for; and the
+account they are for, by the passkey or the code that was shown, which nobody else has. So a crowd behind one address
+takes one workspace's turn and not everybody's, and nobody can use up somebody else's. While Redis is away each process
+counts by itself, in little memory.
 """
 
 import time
 from dataclasses import dataclass, field
-from ipaddress import IPv6Address, ip_address
+from hashlib import sha256
 
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from rollcall.access.origins import network
 from rollcall.errors import TooManyRequests
 
-MOST_A_MINUTE = 60
-"""Attempts from one address: so many people of one office, behind one address, may sign in within a minute."""
+log = structlog.get_logger(__name__)
 
-SOURCES = 10_000
-"""Addresses that are told apart within a minute; the others count as one."""
+MOST_FROM_A_SOURCE = 600
+"""Attempts within a minute from one address, for whichever workspaces."""
+
+MOST_AT_A_WORKSPACE = 60
+"""Those for one workspace: so many people of one office, behind one address, may sign in within a minute."""
+
+MOST_FOR_AN_ACCOUNT = 10
+"""Attempts with one passkey or one code, from wherever."""
+
+WINDOW_SECONDS = 60
+NAMES = 10_000
+"""Names that a process tells apart while Redis is away; the others count as one."""
+
+REDIS_PAUSE_SECONDS = 1.0
+"""How long Redis is left alone after it failed."""
+
+_COUNT = """
+local wait = 0
+for place, key in ipairs(KEYS) do
+    local made = redis.call('INCR', key)
+    if made == 1 then redis.call('EXPIRE', key, ARGV[1]) end
+    if made > tonumber(ARGV[place + 1]) then wait = math.max(wait, redis.call('TTL', key), 1) end
+end
+return wait
+"""
 
 
 @dataclass(slots=True)
+class _Local:
+    """What a process counts by itself."""
+
+    minute: int = 0
+    made: dict[str, int] = field(default_factory=dict[str, int])
+
+    def wait_for(self, limits: dict[str, int]) -> int:
+        """Count one more by each name. 0 means that it may be, anything else is how many seconds to wait."""
+        minute, second = divmod(int(time.monotonic()), WINDOW_SECONDS)
+        if minute != self.minute:
+            self.minute = minute
+            self.made.clear()
+        over = False
+        for given, most in limits.items():
+            name = given if given in self.made or len(self.made) < NAMES else f"others:{most}"
+            self.made[name] = self.made.get(name, 0) + 1
+            over |= self.made[name] > most
+        return WINDOW_SECONDS - second if over else 0
+
+
 class Attempts:
-    """Counts attempts. One for each process."""
+    """Counts attempts. One for each process; Redis has the sum."""
 
-    _minute: int = 0
-    _made: dict[str, int] = field(default_factory=dict[str, int])
+    def __init__(self, redis: Redis) -> None:
+        self._count_script = redis.register_script(_COUNT)
+        self._local = _Local()
+        self._redis_back_at = 0.0
 
-    def check(self, source: str | None) -> None:
-        """Count one more.
+    async def check(self, source: str | None, workspace: str, *, shown: str | None = None) -> None:
+        """Count one more: for this workspace, and for whoever has what was *shown*.
 
         Raises:
-            TooManyRequests: too many came from there within this minute.
+            TooManyRequests: too many were made within a minute.
         """
-        minute, second = divmod(int(time.monotonic()), 60)
-        if minute != self._minute:
-            self._minute = minute
-            self._made.clear()
-        name = _network(source or "unknown")
-        if name not in self._made and len(self._made) >= SOURCES:
-            name = "others"
-        self._made[name] = self._made.get(name, 0) + 1
-        if self._made[name] > MOST_A_MINUTE:
-            msg = "Too many attempts to sign in have come from your address; wait a minute, and try again."
-            raise TooManyRequests(msg, retry_after=60 - second)
+        wait = await self._wait_for(_limits(source, workspace, shown))
+        if wait:
+            msg = (
+                "Too many attempts to sign in have come from your address, or with this code or passkey; "
+                "wait a minute, and try again."
+            )
+            raise TooManyRequests(msg, retry_after=wait)
+
+    async def _wait_for(self, limits: dict[str, int]) -> int:
+        if time.monotonic() < self._redis_back_at:
+            return self._local.wait_for(limits)
+        keys = [f"rollcall:attempts:{name}" for name in limits]
+        try:
+            return int(await self._count_script(keys=keys, args=[WINDOW_SECONDS, *limits.values()]))
+        except (RedisError, OSError) as error:
+            log.warning("attempts to sign in are counted locally: Redis is away", error=str(error))
+            self._redis_back_at = time.monotonic() + REDIS_PAUSE_SECONDS
+            return self._local.wait_for(limits)
 
 
-def _network(source: str) -> str:
-    """What one customer of a network has: an address of IPv4, and of IPv6 a /64."""
-    try:
-        address = ip_address(source)
-    except ValueError:
-        return source
-    return address.exploded[:19] if isinstance(address, IPv6Address) and not address.ipv4_mapped else source
+def _limits(source: str | None, workspace: str, shown: str | None) -> dict[str, int]:
+    """How many attempts may be made by each name that one goes by."""
+    place, where = network(source or "unknown"), workspace.strip().lower()
+    limits = {
+        f"source:{_short(place)}": MOST_FROM_A_SOURCE,
+        f"workspace:{_short(place, where)}": MOST_AT_A_WORKSPACE,
+    }
+    if shown:
+        limits[f"account:{_short(where, shown)}"] = MOST_FOR_AN_ACCOUNT
+    return limits
+
+
+def _short(*parts: str) -> str:
+    """A name of any length, so that strangers decide nothing about a key but that it is theirs."""
+    return sha256("\0".join(parts).encode(errors="replace")).hexdigest()[:32]

@@ -1,14 +1,23 @@
-"""Challenges: what an authenticator is to sign; made for one purpose, kept for five minutes, answered once."""
+"""Challenges: what an authenticator is to sign; made for one purpose, kept for five minutes, answered once.
 
+Anybody can begin to sign in to the console, so its challenge is not kept: it goes out as sealed text, and comes back
+with the answer. What is kept, until it could not be answered any more, is the id of one that was answered rightly.
+"""
+
+import json
 import math
 import secrets
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 from sqlalchemy import delete, func, select
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.dml import ReturningDelete
 
 from rollcall.access.models import PasskeyChallenge
+from rollcall.crypto import CannotOpen, Sealer
 from rollcall.errors import Conflict, TooManyRequests
 from rollcall.work import Work
 
@@ -16,12 +25,28 @@ PATIENCE = timedelta(minutes=5)
 MILLISECONDS = int(PATIENCE.total_seconds()) * 1000
 
 MOST_SIGN_INS = 5_000
-"""Sign-ins of one tenant that may be under way; anybody can begin one, so this is what they can fill the disk with."""
+"""Sign-ins of one tenant to the product that may be under way; the product begins one for anybody who asks it to."""
 
 _FORGOTTEN_AT_ONCE = 100
+_CONSOLE = "sign-in to the console"
 
 REGISTRATION = "registration"
 SIGN_IN = "sign_in"
+ANSWERED = "answered"
+
+_LONGEST_SEALED = 1000
+"""Characters of a sealed challenge that are looked at; ours have about 250."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignInChallenge:
+    """What is to be signed, and by whom if that was said: kept here, or come back as sealed text."""
+
+    id: UUID
+    challenge: bytes
+    account_id: UUID | None = None
+    sealed: bool = False
+    expires_at: datetime | None = None
 
 
 class ChallengeSpent(Conflict):
@@ -82,6 +107,53 @@ def _gone(work: Work, challenge_id: UUID) -> ReturningDelete[PasskeyChallenge]:
         .returning(PasskeyChallenge)
         .execution_options(synchronize_session=False)
     )
+
+
+def seal(sealer: Sealer, workspace: str) -> tuple[str, bytes]:
+    """Make a challenge for a sign-in to the console that is kept nowhere: as sealed text, and what is to be signed."""
+    challenge = secrets.token_bytes(32)
+    said = {
+        "id": str(uuid4()),
+        "for": f"{_CONSOLE} {workspace}",
+        "challenge": challenge.hex(),
+        "until": (datetime.now(UTC) + PATIENCE).isoformat(),
+    }
+    return sealer.seal(json.dumps(said).encode()), challenge
+
+
+def unseal(sealer: Sealer, text: str, workspace: str) -> SignInChallenge | None:
+    """The challenge that comes back; None if it is none of ours, another workspace's or too old."""
+    if len(text) > _LONGEST_SEALED:
+        return None
+    try:
+        opened: object = json.loads(sealer.open(text))
+    except (CannotOpen, ValueError):
+        return None
+    said = cast("dict[str, Any]", opened) if isinstance(opened, dict) else {}
+    if said.get("for") != f"{_CONSOLE} {workspace}":  # what else is sealed under these keys says something else
+        return None
+    until = datetime.fromisoformat(said["until"])
+    if until <= datetime.now(UTC):
+        return None
+    return SignInChallenge(UUID(said["id"]), bytes.fromhex(said["challenge"]), sealed=True, expires_at=until)
+
+
+async def remember_answered(work: Work, begun: SignInChallenge) -> bool:
+    """Remember that a sealed challenge was answered; False for whoever comes second, who waits for the first."""
+    await _forget_stale(work)
+    statement = (
+        insert(PasskeyChallenge)
+        .values(
+            tenant_id=work.tenant.id,
+            id=begun.id,
+            purpose=ANSWERED,
+            challenge=b"",
+            expires_at=begun.expires_at,
+        )
+        .on_conflict_do_nothing(index_elements=[PasskeyChallenge.tenant_id, PasskeyChallenge.id])
+        .returning(PasskeyChallenge.id)
+    )
+    return await work.db.scalar(statement) is not None
 
 
 async def _check_room(work: Work) -> None:

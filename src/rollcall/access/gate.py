@@ -16,17 +16,22 @@ import orjson
 import structlog
 
 from rollcall import metrics
+from rollcall.access.dead_tokens import DeadTokens
 from rollcall.access.limits import RateLimiter
 from rollcall.access.memory import Memory, Remembered
 from rollcall.access.presented import read_scim_token
 from rollcall.access.traces import Traces
 from rollcall.crypto import TokenText
 from rollcall.db import Database, Pool, Row
+from rollcall.journal.refusals import Caller
 from rollcall.scim.conditions import UNCONDITIONAL, Conditions
 from rollcall.scim.errors import Forbidden, InvalidSyntax, SCIMException, TooManyRequests, Unauthorized
 from rollcall.scim.providers import PROFILES, Profile
 from rollcall.scim.values import WITHIN_THE_STANDARD, Unknown
-from rollcall.work import Origin
+from rollcall.work import ActorKind, Origin
+
+_DEAD = frozenset({"unknown", "revoked", "expired", "owner"})
+"""Verdicts on a token that is nobody's, or does not work any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,7 @@ class Door:
     traces: Traces
     base_url: str
     memory: Memory = field(default_factory=Memory)
+    dead_tokens: DeadTokens = field(default_factory=DeadTokens)
 
     @property
     def pool(self) -> Pool:
@@ -60,8 +66,10 @@ class Call:
     """Whether it is part of a call that took a permit of the rate limit already."""
 
     def described(self, payload: object = None) -> dict[str, Any]:
-        """The call as its audit entry says it; the gate adds whose token it was."""
+        """The call as its audit entry says it; the gate adds whose token it was, and leaves out what is counted."""
         call: dict[str, Any] = {"action": self.action, **self.origin.facts()}
+        if counted := self.door.traces.refusals.counted_by_now(self.token.tenant_id, self.token.id):
+            call["counted"] = counted
         if payload is not None:
             call["payload"] = masked(payload)
         return call
@@ -109,6 +117,7 @@ def present(
 
     Raises:
         Unauthorized: there is none, or it can't be a SCIM token of ours.
+        TooManyRequests: it did not work a moment ago, and too many of those come from this address.
     """
     arrived = datetime.now(UTC)
     try:
@@ -116,21 +125,39 @@ def present(
     except Unauthorized:
         door.traces.refused(origin.source)
         raise
-    return Call(door, token, origin, action, arrived, conditions)
+    call = Call(door, token, origin, action, arrived, conditions)
+    _slow_down(call)
+    return call
+
+
+def _slow_down(call: Call) -> None:
+    """Refuse a token that did not work a moment ago, and of which there are too many from this address."""
+    door, source = call.door, call.origin.source
+    is_dead, caller = door.dead_tokens.recall(call.token)
+    if not is_dead or not (wait := door.dead_tokens.wait_for(source)):
+        return
+    refusal = TooManyRequests(retry_after=math.ceil(wait))
+    if caller is None:
+        door.traces.refused(source)
+    else:
+        door.traces.refusals.is_entered(caller, call.origin, status=refusal.status, may_be=False)
+    raise refusal
 
 
 async def judge(call: Call, row: Row) -> Admitted:
-    """Turn the gate's verdict into an answer, then take a permit of the tenant's rate limit.
+    """Turn the gate's verdict into an answer, with a permit of the tenant's rate limit.
+
+    A live token takes the permit before a refusal is written down: without one it is only counted.
 
     Raises:
-        Unauthorized, Forbidden, TooManyRequests: the call ends here; the refusal has been written down.
+        Unauthorized, Forbidden, TooManyRequests: the call ends here; the refusal has been kept.
     """
-    if row["verdict"] != "ok":
-        await refuse_verdict(call, row)
-    _name_tenant(call)
     wait = 0.0
-    if not call.has_permit:
+    if row["verdict"] not in _DEAD and not call.has_permit:
         wait = await call.door.limiter.wait_for(call.token.tenant_id, rate=row["rate"], burst=row["burst"])
+    if row["verdict"] != "ok":
+        await refuse_verdict(call, row, has_permit=not wait)
+    _name_token(call)
     metrics.profile_of_call.set(row["profile"])
     admitted = Admitted(call, row["token_label"], row["owner_id"], PROFILES[row["profile"]])
     if wait:
@@ -159,30 +186,34 @@ async def admit_remembered(call: Call, caller: Remembered) -> Admitted | None:
     """Take a permit for a caller whose change asks the gate itself; None when there is none to be had at once."""
     if await call.door.limiter.wait_for(call.token.tenant_id, rate=caller.rate, burst=caller.burst):
         return None
-    _name_tenant(call)
+    _name_token(call)
     metrics.profile_of_call.set(caller.profile.key)
     return Admitted(replace(call, has_permit=True), caller.label, caller.owner_id, caller.profile)
 
 
-async def refuse_verdict(call: Call, row: Row) -> None:
-    """Raise what the gate's verdict means, after writing it down.
+async def refuse_verdict(call: Call, row: Row, *, has_permit: bool = True) -> None:
+    """Raise what the gate's verdict means, after it was kept; without a permit of the rate limit it is only counted.
 
     Raises:
         Unauthorized, Forbidden: always one of them.
     """
     refusal = await _meaning(call, row)
     metrics.figures().verdicts.labels(row["verdict"]).inc()
-    if row["token_label"] is None:
+    label: str | None = row["token_label"]
+    if row["verdict"] in _DEAD:
+        caller = None if label is None else _caller(call, label, row["owner_id"])
+        call.door.dead_tokens.keep(call.token, caller)
+    if label is None:
         call.door.traces.refused(call.origin.source)
     else:
-        _name_tenant(call)
-        await refuse(Admitted(call, row["token_label"], row["owner_id"]), refusal)
+        _name_token(call)
+        await refuse(Admitted(call, label, row["owner_id"]), refusal, has_permit=has_permit)
     raise refusal
 
 
-def _name_tenant(call: Call) -> None:
+def _name_token(call: Call) -> None:
     """Say in what is logged of this call whose it is, now that its token is known."""
-    structlog.contextvars.bind_contextvars(tenant=str(call.token.tenant_id))
+    structlog.contextvars.bind_contextvars(tenant=str(call.token.tenant_id), key_id=str(call.token.id))
 
 
 async def refuse(
@@ -192,9 +223,42 @@ async def refuse(
     payload: object = None,
     user_id: UUID | None = None,
     case: dict[str, Any] | None = None,
+    has_permit: bool = True,
 ) -> None:
-    """Write down that a call was refused, in a transaction of its own, and the conflict case if that was why."""
-    await note(admitted, "refused", refusal.status, refusal.detail, payload=payload, user_id=user_id, case=case)
+    """Keep that a call was refused, in a transaction of its own, and the conflict case if that was why.
+
+    A case is product state: it is opened, and counts, for every refused conflict, one that has no entry too.
+    """
+    entered = is_entered(admitted.call, admitted.label, admitted.owner_id, refusal, has_permit=has_permit)
+    if entered or case is not None:
+        await note(
+            admitted,
+            "refused",
+            refusal.status,
+            refusal.detail,
+            payload=payload,
+            user_id=user_id,
+            case=case,
+            entered=entered,
+        )
+
+
+def is_entered(
+    call: Call, label: str, owner_id: UUID | None, refusal: SCIMException, *, has_permit: bool = True
+) -> bool:
+    """Count a refused call of a known token; whether it is to have an entry of its own."""
+    return call.door.traces.refusals.is_entered(
+        _caller(call, label, owner_id), call.origin, status=refusal.status, code=refusal.scim_type, may_be=has_permit
+    )
+
+
+def _caller(call: Call, label: str, owner_id: UUID | None) -> Caller:
+    return Caller(call.token.tenant_id, ActorKind.SCIM_TOKEN, call.token.id, label, owner_id)
+
+
+def described_refusal(call: Call, payload: object, status: int, *, entered: bool) -> dict[str, Any]:
+    """A refused call as a database function takes it, which enters it or leaves that out."""
+    return call.described(payload) | {"counted": [] if entered else [status]}
 
 
 async def note(
@@ -206,6 +270,7 @@ async def note(
     payload: object = None,
     user_id: UUID | None = None,
     case: dict[str, Any] | None = None,
+    entered: bool = True,
 ) -> None:
     """Write down a call that changed nothing."""
     call = admitted.call
@@ -215,7 +280,7 @@ async def note(
         call.token.id,
         admitted.owner_id,
         admitted.label,
-        orjson.dumps(call.described(payload)).decode(),
+        orjson.dumps(described_refusal(call, payload, status, entered=entered)).decode(),
         outcome,
         status,
         detail,

@@ -150,7 +150,7 @@ class Passkey(Base):
 
 
 class PasskeyChallenge(Base):
-    """What an authenticator has to sign, once, within minutes.
+    """What an authenticator has to sign, once, within minutes; of a sealed one, that it was answered.
 
     A sign-in names an account or, where the authenticator is to say whose passkey it is, none; the account named need
     not exist, so that nobody learns from a challenge whether it does.
@@ -158,7 +158,7 @@ class PasskeyChallenge(Base):
 
     __tablename__ = "passkey_challenges"
     __table_args__ = (
-        CheckConstraint("purpose IN ('registration', 'sign_in')", name="purpose"),
+        CheckConstraint("purpose IN ('registration', 'sign_in', 'answered')", name="purpose"),
         Index("ix_passkey_challenges_expiry", "tenant_id", "expires_at"),
     )
 

@@ -126,3 +126,12 @@ def source_of(scope: Mapping[str, Any], trusted_proxies: TrustedProxies) -> str 
         if source not in trusted_proxies:
             break
     return source
+
+
+def network(source: str) -> str:
+    """What one customer of a network has: an address of IPv4, and of IPv6 a /64."""
+    try:
+        address = ip_address(source)
+    except ValueError:
+        return source
+    return address.exploded[:19] if isinstance(address, IPv6Address) and not address.ipv4_mapped else source

@@ -17,8 +17,8 @@ from rollcall import paging
 from rollcall.access import authenticators, challenges, sessions
 from rollcall.access.accounts import locked_for_issuing, turn_at
 from rollcall.access.authenticators import Assertion, Made, RelyingParty
-from rollcall.access.challenges import ChallengeSpent
-from rollcall.access.models import Account, Passkey, PasskeyChallenge
+from rollcall.access.challenges import ChallengeSpent, SignInChallenge
+from rollcall.access.models import Account, Passkey
 from rollcall.access.sessions import NewSession, Purpose
 from rollcall.errors import NotFound, PersonInactive, Refusal, Taken, TooMany
 from rollcall.journal.events import PasskeyClosed, PasskeyCopied, PasskeyRegistered
@@ -157,21 +157,56 @@ async def finish_sign_in(
     answer: dict[str, Any],
     lifetime: timedelta,
     label: str | None = None,
-    purpose: Purpose = Purpose.PRODUCT,
 ) -> NewSession:
-    """Open a session for whoever holds the passkey that signed the challenge.
+    """Open a session of the product for whoever holds the passkey that signed a challenge that is kept.
 
     Raises:
         SignInRefused: whatever of it is not right.
         Invalid, Forbidden: as `sessions.open_session` says.
     """
-    begun = await challenges.spend(work, challenge_id, challenges.SIGN_IN)
+    kept = await challenges.spend(work, challenge_id, challenges.SIGN_IN)
+    begun = None if kept is None else SignInChallenge(kept.id, kept.challenge, kept.account_id)
+    return await _sign_in(work, party, begun, answer, lifetime=lifetime, label=label, purpose=Purpose.PRODUCT)
+
+
+async def enter_console(
+    work: Work,
+    party: RelyingParty,
+    *,
+    begun: SignInChallenge | None,
+    answer: dict[str, Any],
+    lifetime: timedelta,
+    label: str | None = None,
+) -> NewSession:
+    """Open a session of the console for whoever holds the passkey that signed a sealed challenge, once.
+
+    *begun* is what was sealed, None if it was not right. The steps are the same then, and where there is nobody.
+
+    Raises:
+        SignInRefused: whatever of it is not right.
+        Forbidden: as `sessions.open_session` says.
+    """
+    return await _sign_in(work, party, begun, answer, lifetime=lifetime, label=label, purpose=Purpose.CONSOLE)
+
+
+async def _sign_in(
+    work: Work,
+    party: RelyingParty,
+    begun: SignInChallenge | None,
+    answer: dict[str, Any],
+    *,
+    lifetime: timedelta,
+    label: str | None,
+    purpose: Purpose,
+) -> NewSession:
     assertion = authenticators.read_assertion(answer)
     if begun is None or assertion is None:
         raise SignInRefused
     account, passkey = await _good(work, assertion, begun)
     count = authenticators.signed_count(party, begun.challenge, assertion, passkey.public_key)
     if count is None:
+        raise SignInRefused
+    if begun.sealed and not await challenges.remember_answered(work, begun):
         raise SignInRefused
     if (count or passkey.sign_count) and count <= passkey.sign_count:
         event = PasskeyCopied(passkey_id=passkey.id, counted=count, expected_above=passkey.sign_count)
@@ -184,6 +219,20 @@ async def finish_sign_in(
 async def after_refusal(work: Work, challenge_id: UUID, refusal: Refusal) -> None:
     """What stays of a second half that was refused and undone: its challenge is spent, a copied passkey is told of."""
     await challenges.drop(work, challenge_id)
+    await _tell_of_a_copy(work, refusal)
+
+
+async def after_console_refusal(work: Work, begun: SignInChallenge | None, refusal: Refusal) -> None:
+    """The same for a sealed challenge. Only a right answer could be of use to whoever repeats it, so it is remembered.
+
+    Strangers, who have none, leave nothing behind.
+    """
+    if begun is not None and (not isinstance(refusal, SignInRefused) or refusal.copied is not None):
+        await challenges.remember_answered(work, begun)
+    await _tell_of_a_copy(work, refusal)
+
+
+async def _tell_of_a_copy(work: Work, refusal: Refusal) -> None:
     if isinstance(refusal, SignInRefused) and refusal.copied is not None:
         event = refusal.copied.event
         await record(work, event, account_id=refusal.copied.account_id, target=str(event.passkey_id))
@@ -224,7 +273,7 @@ async def close(work: Work, account_id: UUID, passkey_id: UUID) -> None:
         await record(work, event, account_id=account_id, target=str(passkey.id))
 
 
-async def _good(work: Work, assertion: Assertion, begun: PasskeyChallenge) -> tuple[Account, Passkey]:
+async def _good(work: Work, assertion: Assertion, begun: SignInChallenge) -> tuple[Account, Passkey]:
     """Whose passkey is said to have signed, and the passkey, both held: the account first, as a deactivation does."""
     theirs = Passkey.tenant_id == work.tenant.id, Passkey.credential_id == assertion.credential_id
     account_id = await work.db.scalar(select(Passkey.account_id).where(*theirs))

@@ -75,13 +75,13 @@ async def issue(work: Work, account_id: UUID) -> NewCode:
         .values(closed_at=work.now, closed_because="replaced")
         .execution_options(synchronize_session=False)
     )
-    plain = "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))
-    code_id = _id_of(work, plain)
+    made = "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))
+    code_id = _id_of(work, made)
     row = sessions.keep(
-        work, account, code_id, plain, lifetime=PATIENCE, label="Sign-in code", purpose=Purpose.CONSOLE_CODE
+        work, account, code_id, made, lifetime=PATIENCE, label="Sign-in code", purpose=Purpose.CONSOLE_CODE
     )
     await record(work, ConsoleCodeIssued(code_id=code_id), account_id=account.id, target=str(code_id))
-    return NewCode(row, "-".join(plain[at : at + _GROUP] for at in range(0, _LENGTH, _GROUP)))
+    return NewCode(row, "-".join(made[at : at + _GROUP] for at in range(0, _LENGTH, _GROUP)))
 
 
 async def enter(work: Work, code: str, *, lifetime: timedelta, label: str | None = None) -> NewSession:
@@ -91,8 +91,8 @@ async def enter(work: Work, code: str, *, lifetime: timedelta, label: str | None
         CodeRefused: whatever of it is not right.
         Invalid: as `sessions.open_session` says.
     """
-    plain = re.sub(r"[\s-]", "", code).upper().translate(_MEANT)
-    code_id = _id_of(work, plain)
+    entered = plain(code)
+    code_id = _id_of(work, entered)
     account_id = await work.db.scalar(
         select(Session.account_id).where(Session.tenant_id == work.tenant.id, Session.id == code_id)
     )
@@ -107,7 +107,7 @@ async def enter(work: Work, code: str, *, lifetime: timedelta, label: str | None
                 Session.tenant_id == work.tenant.id,
                 Session.id == code_id,
                 Session.purpose == Purpose.CONSOLE_CODE,
-                Session.digest == digest(plain),
+                Session.digest == digest(entered),
                 Session.epoch == account.epoch,
                 Session.closed_at.is_(None),
                 Session.expires_at > work.now,
@@ -125,7 +125,12 @@ async def enter(work: Work, code: str, *, lifetime: timedelta, label: str | None
         raise CodeRefused from None
 
 
-def _id_of(work: Work, plain: str) -> UUID:
+def plain(code: str) -> str:
+    """A code as it was made, however it was typed."""
+    return re.sub(r"[\s-]", "", code).upper().translate(_MEANT)
+
+
+def _id_of(work: Work, code: str) -> UUID:
     """Where the row of a code is. It tells as little of the code as its digest does."""
-    said = f"sign-in code {work.tenant.id} {plain}"
+    said = f"sign-in code {work.tenant.id} {code}"
     return UUID(bytes=sha256(said.encode(errors="replace")).digest()[:16])

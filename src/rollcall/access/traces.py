@@ -1,7 +1,8 @@
-"""What calls leave behind without a write each: read entries, last uses, counts of nameless refusals.
+"""What calls leave behind without a write each: read entries, last uses, counts of refusals.
 
-A process gathers them and writes them down within a second. A crash may lose that second of read entries; writes and
-refusals are not gathered here but written in their own transactions.
+A process gathers them and writes them down within a second, and what is counted of a key's refusals when the minute is
+over. A crash may lose that; writes and the refusals that are kept one by one are not gathered here but written in their
+own transactions.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ import orjson
 import structlog
 
 from rollcall.db import FLEET_ROLE, Pool
+from rollcall.journal.refusals import Refusals, entry_of
 from rollcall.work import Origin
 
 log = structlog.get_logger(__name__)
@@ -59,6 +61,10 @@ SELECT minute, source, calls FROM jsonb_to_recordset($1::jsonb) AS r(minute time
  ORDER BY minute, source
     ON CONFLICT (minute, source) DO UPDATE SET calls = refused_calls.calls + excluded.calls
 """
+_COUNTED = """
+SELECT audit_write(tenant_id, call, 'refused', status, detail, '{}', NULL, NULL)
+  FROM jsonb_to_recordset($1::jsonb) AS r(tenant_id uuid, call jsonb, status integer, detail text)
+"""
 
 
 @dataclass(slots=True)
@@ -66,6 +72,7 @@ class Traces:
     """Gathers traces in memory and writes them down in batches. One for each process."""
 
     pool: Pool
+    refusals: Refusals = field(default_factory=Refusals)
     _entries: Rows = field(default_factory=Rows)
     _uses: dict[tuple[UUID, UUID], tuple[datetime, str | None]] = field(
         default_factory=dict[tuple[UUID, UUID], tuple[datetime, str | None]]
@@ -90,7 +97,8 @@ class Traces:
                 self._writer.cancel()
             with suppress(asyncio.CancelledError):
                 await self._writer
-        await self.flush()
+        async with self._writing:
+            await self._flush(everything=True)
 
     def used(self, tenant_id: UUID, token_id: UUID, at: datetime, source: str | None) -> None:
         """A token was used."""
@@ -154,16 +162,19 @@ class Traces:
             self._deviations[tenant_id, day, name] = self._deviations.get((tenant_id, day, name), 0) + 1
 
     async def flush(self) -> None:
-        """Write down everything gathered so far; when it returns, that is committed."""
+        """Write down what was gathered, counts of a minute that is not over apart; as it returns, that is committed."""
         async with self._writing:
             await self._flush()
 
-    async def _flush(self) -> None:
+    async def _flush(self, *, everything: bool = False) -> None:
+        for _, lines in self.refusals.lines.due(everything=everything):
+            log.info("refused, counted", minute=lines.minute.isoformat(), calls=lines.calls, last=lines.last)
         entries, self._entries = self._entries, []
         uses, self._uses = self._uses, {}
         refused, self._refused = self._refused, {}
         deviations, self._deviations = self._deviations, {}
-        if not (entries or uses or refused or deviations):
+        counted = self.refusals.entries.due(everything=everything)
+        if not (entries or uses or refused or deviations or counted):
             return
         try:
             async with self.pool.acquire() as connection, connection.transaction():
@@ -188,6 +199,8 @@ class Traces:
                         for (tenant, day, habit), times in deviations.items()
                     ]
                     await connection.execute(_DEVIATIONS, _json(ledger))
+                if counted:
+                    await connection.execute(_COUNTED, _json([entry_of(count) for _, count in counted]))
         except BaseException:
             self._entries[:0] = entries
             self._uses = {**uses, **self._uses}
@@ -195,6 +208,7 @@ class Traces:
                 self._refused[key] = self._refused.get(key, 0) + calls
             for what, times in deviations.items():
                 self._deviations[what] = self._deviations.get(what, 0) + times
+            self.refusals.entries.put_back(counted)
             raise
 
     async def _write_regularly(self) -> None:

@@ -1,7 +1,10 @@
-"""The log line of a call that was refused or has failed: one line for each, with the same fields on every surface.
+"""The log line of a call that was refused or has failed, with the same fields on every surface.
 
-The request's id, and the tenant of a SCIM call, come from what is bound to the request (`structlog.contextvars`).
+The request's id, and the tenant and key of a SCIM call, come from what is bound to the request
+(`structlog.contextvars`).
 """
+
+from collections.abc import Hashable
 
 import structlog
 
@@ -14,8 +17,12 @@ LONGEST_PATH = 500
 
 
 def log_refusal(request: AnyRequest, *, status: int, code: str | None, detail: str | None) -> None:
-    """Log that a call was refused, and why; *code* is the surface's word for programs, where it has one."""
-    log.info("refused", **_facts(request, status), code=code, detail=detail)
+    """Log that a call was refused, and why; *code* is the surface's word for programs, where it has one.
+
+    Of one caller, reason and minute so many lines are logged, and the others counted.
+    """
+    line = {**_facts(request, status), "code": code, "detail": detail}
+    request.app.state.door.traces.refusals.log(_who(request), line)
 
 
 def log_failure(request: AnyRequest, *, status: int, error: Exception) -> None:
@@ -26,6 +33,14 @@ def log_failure(request: AnyRequest, *, status: int, error: Exception) -> None:
 def log_unavailable(request: AnyRequest, *, status: int, error: Exception) -> None:
     """Log that a call could not be answered now, because what it takes is away or has no room."""
     log.warning("unavailable", **_facts(request, status), because=repr(error))
+
+
+def _who(request: AnyRequest) -> Hashable:
+    """By what a caller is told apart: their key where it is known, else the address that they call from."""
+    caller = request.scope["state"].get("caller")
+    if caller is not None and caller.actor is not None:
+        return caller.actor.id
+    return structlog.contextvars.get_contextvars().get("key_id") or source_of(request)
 
 
 def _facts(request: AnyRequest, status: int) -> dict[str, object]:

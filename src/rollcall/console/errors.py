@@ -9,7 +9,7 @@ from litestar.exceptions import HTTPException, NotFoundException, PermissionDeni
 
 from rollcall.access.console_sessions import NotSignedIn
 from rollcall.console.cookies import no_csrf, no_session
-from rollcall.console.requests import AnyRequest, asks_for_json, see, told
+from rollcall.console.requests import AnyRequest, asks_for_json, see, source_of, told
 from rollcall.console.sign_in import PAGE, sign_in_page
 from rollcall.console.visitors import page_for
 from rollcall.errors import KeyEnded, NotFound, Refusal, TooManyRequests
@@ -31,7 +31,7 @@ class Message:
 
 def answer_refusal(request: AnyRequest, refusal: Refusal) -> Response[Any]:
     """A refusal of ours."""
-    log.info("refused", status=refusal.status, code=refusal.code, detail=refusal.detail)
+    _log(request, status=refusal.status, code=refusal.code, detail=refusal.detail)
     where = ("/console/account", "Back to your account") if "visitor" in request.scope["state"] else ("/console/",)
     match refusal:
         case NotFound():
@@ -48,7 +48,7 @@ def answer_refusal(request: AnyRequest, refusal: Refusal) -> Response[Any]:
 
 def answer_not_signed_in(request: AnyRequest, refusal: NotSignedIn) -> Response[Any]:
     """The way to sign in; if a session has ended, it is said and its cookie taken back."""
-    log.info("refused", status=refusal.status, code=refusal.code, detail=refusal.detail)
+    _log(request, status=refusal.status, code=refusal.code, detail=refusal.detail)
     if asks_for_json(request):
         body = {"code": refusal.code, "detail": refusal.detail, "next": PAGE}
         return told(body, no_session(request), status_code=refusal.status)
@@ -83,7 +83,7 @@ def answer_exception(request: AnyRequest, exception: Exception) -> Response[Any]
 
 def _answer_forged(request: AnyRequest) -> Response[Any]:
     """A form that does not come from a page of ours, or from one that was open for too long."""
-    log.info("refused", status=403, code="csrf")
+    _log(request, status=403, code="csrf")
     said = (
         "Nothing was changed. The page it was on was open for too long, or cookies are off in this browser, or another "
         "site sent it in your name. Open the page again and send it once more."
@@ -93,6 +93,12 @@ def _answer_forged(request: AnyRequest) -> Response[Any]:
     # A cookie made under a key that is no longer ours would be refused for ever.
     answer.cookies.append(no_csrf(request))
     return answer
+
+
+def _log(request: AnyRequest, **line: object) -> None:
+    somebody = request.scope["state"].get("visitor")
+    who = source_of(request) if somebody is None else somebody.session_id
+    request.app.state.door.traces.refusals.log(who, line)
 
 
 def _answer(request: AnyRequest, message: Message) -> Response[Any]:

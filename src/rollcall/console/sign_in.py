@@ -1,11 +1,11 @@
 """Signing in to the console: with a passkey, or the first time with a code; and signing out.
 
-To a stranger every way of not getting in looks alike: no such workspace, nobody there, gone, used, too late.
+To a stranger every way of not getting in looks alike, and takes the same statements: no such workspace, nobody there,
+gone, used, too late.
 """
 
-from secrets import token_bytes
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from litestar import Request, Response, get, post
 from litestar.params import FromQuery, JSONBody
@@ -15,14 +15,13 @@ from rollcall.access import authenticators, challenges, passkeys, sessions, sign
 from rollcall.access.authenticators import RelyingParty
 from rollcall.access.console_sessions import LIFETIME
 from rollcall.access.passkeys import SignInRefused
-from rollcall.access.sessions import NewSession, Purpose
-from rollcall.access.sign_in_codes import CodeRefused
+from rollcall.access.sessions import NewSession
 from rollcall.console.browsers import browser_named
 from rollcall.console.cookies import WORKSPACE, no_session, session_cookie, workspace_cookie
 from rollcall.console.own import ACCOUNT
 from rollcall.console.requests import AnyRequest, form_field, origin, see, source_of, told
 from rollcall.console.visitors import STRANGER, page_for, signed_in, strangers_work, visitor, visitor_if_any, work_of
-from rollcall.errors import Forbidden, NotFound, PersonInactive, Refusal
+from rollcall.errors import Forbidden, NotFound, PersonInactive, Refusal, TooManyRequests
 from rollcall.tenancy import tenants
 from rollcall.work import TenantRef, Work, open_fleet
 
@@ -43,7 +42,7 @@ class SignInAnswered(BaseModel):
     """What their authenticator made of it."""
 
     workspace: str = Field(max_length=200)
-    challenge: UUID
+    challenge: str = Field(max_length=1000)
     credential: dict[str, Any]
 
 
@@ -85,53 +84,43 @@ async def enter_code(request: Request[Any, Any, Any]) -> Response[Any]:
     """Sign in with a code."""
     workspace, code = await form_field(request, "workspace"), await form_field(request, "code")
     try:
-        request.app.state.attempts.check(source_of(request))
+        await _check_attempt(request, workspace, shown=sign_in_codes.plain(code))
         tenant = await _tenant(request, workspace)
-        if tenant is None:
-            raise CodeRefused
         async with strangers_work(request, tenant) as work:
             new = await sign_in_codes.enter(work, code, lifetime=LIFETIME, label=_browser(request))
     except Refusal as refusal:
         _count(request)
-        return sign_in_page(request, status_code=refusal.status, workspace=workspace, alert=refusal.detail)
+        page = sign_in_page(request, status_code=refusal.status, workspace=workspace, alert=refusal.detail)
+        if isinstance(refusal, TooManyRequests):
+            page.headers["Retry-After"] = str(refusal.retry_after)
+        return page
     return see(ACCOUNT, *_cookies(request, tenant, new))
 
 
 @post("/sign-in/passkey/begin", status_code=200, name="console_begin_sign_in")
 async def begin_sign_in(request: Request[Any, Any, Any], data: JSONBody[SignInWanted]) -> Response[dict[str, Any]]:
-    """Begin to sign in with a passkey; answered alike whether there is such a workspace or not."""
-    request.app.state.attempts.check(source_of(request))
-    party = _party(request)
-    tenant = await _tenant(request, data.workspace)
-    if tenant is None:
-        options = authenticators.sign_in_options(party, challenge=token_bytes(32), milliseconds=challenges.MILLISECONDS)
-        return told({"challenge": str(uuid4()), "options": options})
-    async with strangers_work(request, tenant) as work:
-        begun = await passkeys.begin_sign_in(work, party)
-    return told({"challenge": str(begun.id), "options": begun.options})
+    """Begin to sign in with a passkey; answered without asking whether there is such a workspace."""
+    await _check_attempt(request, data.workspace)
+    sealed, challenge = challenges.seal(request.app.state.sealer, _named(data.workspace))
+    options = authenticators.sign_in_options(_party(request), challenge=challenge, milliseconds=challenges.MILLISECONDS)
+    return told({"challenge": sealed, "options": options})
 
 
 @post("/sign-in/passkey", status_code=200, name="console_finish_sign_in")
 async def finish_sign_in(request: Request[Any, Any, Any], data: JSONBody[SignInAnswered]) -> Response[dict[str, Any]]:
     """Sign in whoever's authenticator signed."""
-    request.app.state.attempts.check(source_of(request))
+    await _check_attempt(request, data.workspace, shown=str(data.credential.get("id", ""))[:1000])
+    party = _party(request)
+    begun = challenges.unseal(request.app.state.sealer, data.challenge, _named(data.workspace))
 
     async def on_refusal(work: Work, refusal: Refusal) -> None:
-        await passkeys.after_refusal(work, data.challenge, refusal)
+        await passkeys.after_console_refusal(work, begun, refusal)
 
     try:
         tenant = await _tenant(request, data.workspace)
-        if tenant is None:
-            raise SignInRefused
         async with strangers_work(request, tenant, on_refusal) as work:
-            new = await passkeys.finish_sign_in(
-                work,
-                _party(request),
-                challenge_id=data.challenge,
-                answer=data.credential,
-                lifetime=LIFETIME,
-                label=_browser(request),
-                purpose=Purpose.CONSOLE,
+            new = await passkeys.enter_console(
+                work, party, begun=begun, answer=data.credential, lifetime=LIFETIME, label=_browser(request)
             )
     except (SignInRefused, Forbidden, NotFound, PersonInactive):
         _count(request)
@@ -152,16 +141,22 @@ def _cookies(request: AnyRequest, tenant: TenantRef, new: NewSession) -> tuple[A
     return session_cookie(request, new), workspace_cookie(request, tenant.slug)
 
 
-async def _tenant(request: AnyRequest, workspace: str) -> TenantRef | None:
-    """The workspace of that name, if there is one."""
-    name = workspace.strip().lower()
-    if not tenants.SLUG.fullmatch(name):
-        return None
+async def _tenant(request: AnyRequest, workspace: str) -> TenantRef:
+    """The workspace of that name; where there is none, one in which nobody is, so that all that follows is the same."""
+    name = _named(workspace)
     async with open_fleet(request.app.state.database, STRANGER, origin(request)) as fleet:
         try:
-            return tenants.ref(await tenants.find(fleet, name))
+            return tenants.ref(await tenants.find(fleet, name if tenants.SLUG.fullmatch(name) else "-"))
         except NotFound:
-            return None
+            return TenantRef(uuid4(), "-")
+
+
+async def _check_attempt(request: AnyRequest, workspace: str, *, shown: str | None = None) -> None:
+    await request.app.state.attempts.check(source_of(request), workspace, shown=shown)
+
+
+def _named(workspace: str) -> str:
+    return workspace.strip().lower()
 
 
 def _party(request: AnyRequest) -> RelyingParty:

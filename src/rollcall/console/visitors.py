@@ -18,7 +18,6 @@ from rollcall.console.cookies import session_shown
 from rollcall.console.pages import page
 from rollcall.console.requests import AnyRequest, origin, source_of
 from rollcall.errors import Refusal
-from rollcall.journal.record import record_refusal
 from rollcall.work import Actor, ActorKind, TenantRef, Work, open_work
 
 PersonWork = NamedDependency[Work]
@@ -69,7 +68,7 @@ def work_of(request: AnyRequest, also: RefusalHook | None = None) -> AbstractAsy
 
     async def on_refusal(work: Work, refusal: Refusal) -> None:
         action = f"console.{request.route_handler.handler_name}"
-        await record_refusal(work, action=action, status=refusal.status, detail=refusal.detail)
+        await request.app.state.door.traces.refusals.enter(work, action, refusal)
         if also is not None:
             await also(work, refusal)
 

@@ -11,7 +11,7 @@ from rollcall.access.gate import Admitted, Call
 from rollcall.db import Connection, DatabaseError, Row, fetchrow_again, has_ended
 from rollcall.scim import reader
 from rollcall.scim.conditions import proceeds
-from rollcall.scim.errors import SCIMException
+from rollcall.scim.errors import InvalidValue, NotFound, SCIMException, Uniqueness
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -24,6 +24,16 @@ ReadBody = Callable[[], Awaitable[bytes]]
 
 ReadPayload = Callable[[], Awaitable[dict[str, object]]]
 """Reads what a request carries, or says why it can't be read; called as a `ReadBody` is."""
+
+
+_REFUSED = {
+    "not_found": NotFound(),
+    "uniqueness": Uniqueness("userName"),
+    "cycle": InvalidValue(),
+    "unknown_member": InvalidValue(),
+    "strangers": InvalidValue(),
+}
+"""What a database function refuses by itself, and enters unless it was told that this is counted by now."""
 
 
 class EndedMeanwhile(Exception):
@@ -57,7 +67,17 @@ async def carried_out(call: Call, statement: str, *what: object, through: Connec
             raise EndedMeanwhile from error
         raise
     assert row is not None
+    if (refusal := _REFUSED.get(row["verdict"])) is not None:
+        _count(call, row, refusal)
     return row
+
+
+def _count(call: Call, row: Row, refusal: SCIMException) -> None:
+    """Count what the database has refused; not every function says whose token it was, but that was seen just now."""
+    label, owner_id = row["token_label"], row["owner_id"]
+    if label is None and (caller := call.door.memory.recall(call.token)) is not None:
+        label, owner_id = caller.label, caller.owner_id
+    gate.is_entered(call, label or "not known any more", owner_id, refusal)
 
 
 def judged_at_commit(

@@ -45,7 +45,7 @@ _ADMIT = "SELECT * FROM scim_admit_group($1, $2, $3, $4, $5, $6, $7)"
 _WRITE = writing("scim_write_group", 6)
 _DELETE = writing("scim_delete_group", 8)
 _TOUCHED = "SELECT * FROM scim_touched($1, $2, $3)"
-_SETTLE = "SELECT still_good('scim', $1, $2, $3) FROM scim_settle($1, $2, $4, $5, $6, $7, $8, $9)"
+_SETTLE = "SELECT 'done' AS verdict, still_good('scim', $1, $2, $3) FROM scim_settle($1, $2, $4, $5, $6, $7, $8, $9)"
 _REFUSE = "SELECT scim_refuse_group($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 _MEMBERS = "SELECT scim_members($1, $2, $3, $4)"
 _TRIES = 50
@@ -291,7 +291,7 @@ async def _write(
                         gains=wanted.gains,
                     )
         except _Conflicts as conflicts:
-            raise await _refuse_conflicts(admitted, conflicts, described, group_id) from conflicts
+            raise await _refuse_conflicts(admitted, conflicts, payload, group_id) from conflicts
         except Overtaken:
             return None
     if relevant and wanted.gains and result["verdict"] == "done":
@@ -390,7 +390,7 @@ def _resettled(rule: RoleRule, person: Row, reading: Reading) -> dict[str, Any]:
 
 
 async def _refuse_conflicts(
-    admitted: Admitted, conflicts: _Conflicts, described: str, group_id: UUID | None
+    admitted: Admitted, conflicts: _Conflicts, payload: dict[str, object], group_id: UUID | None
 ) -> SCIMException:
     """The refusal of a change by which people would have two roles each; their cases are opened with it."""
     call = admitted.call
@@ -405,6 +405,8 @@ async def _refuse_conflicts(
         mapping.case_of({"userName": person["user_name"]}, reading) | {"user_id": str(person["user_id"])}
         for person, reading in conflicts.found
     ]
+    entered = gate.is_entered(call, admitted.label, admitted.owner_id, refusal)
+    described = mapping.as_json(gate.described_refusal(call, payload, refusal.status, entered=entered))
     await call.door.pool.fetchrow(
         _REFUSE,
         call.token.tenant_id,

@@ -20,7 +20,6 @@ from rollcall.api.requests import name_tenant, origin
 from rollcall.crypto import TokenKind, read_token
 from rollcall.db import Database
 from rollcall.errors import Forbidden, Invalid, NotFound, Refusal, Unauthenticated
-from rollcall.journal.record import record_refusal
 from rollcall.tenancy import tenants
 from rollcall.work import SYSTEM, Actor, ActorKind, Fleet, TenantRef, Work, open_fleet, open_work
 
@@ -204,7 +203,7 @@ def refusal_writer(request: Request[Any, Any, Any]) -> Callable[[Work, Refusal],
     """What writes a refused request of the management API into the audit."""
 
     async def write(work: Work, refusal: Refusal) -> None:
-        await record_refusal(work, action=action_of(request), status=refusal.status, detail=refusal.detail)
+        await request.app.state.door.traces.refusals.enter(work, action_of(request), refusal)
         caller_of(request).written_down = True
 
     return write

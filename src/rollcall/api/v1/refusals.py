@@ -1,4 +1,4 @@
-"""Refused calls of the management API: an entry in the audit for each of a known key, a count for all others."""
+"""Refused calls of the management API: entries in the audit for those of a known key, a count for all others."""
 
 from typing import Any
 
@@ -15,6 +15,7 @@ from rollcall.api.v1.callers import action_of, caller_of, identify
 from rollcall.db import DatabaseError
 from rollcall.errors import NotFound, Unauthenticated
 from rollcall.journal.record import record_refusal
+from rollcall.journal.refusals import Caller
 from rollcall.tenancy import tenants
 from rollcall.work import SYSTEM, TenantRef, open_fleet, open_work
 
@@ -57,8 +58,12 @@ async def _look_who_calls(request: AnyRequest) -> None:
 async def _enter(request: AnyRequest, meant: Meaning) -> None:
     database, actor, came = request.app.state.database, caller_of(request).actor, origin(request)
     assert actor is not None
-    facts: dict[str, Any] = {"action": action_of(request), "status": meant.status, "detail": meant.detail}
     tenant = await _tenant_of(request)
+    refusals = request.app.state.door.traces.refusals
+    caller = Caller.of(actor, None if tenant is None else tenant.id)
+    if not refusals.is_entered(caller, came, status=meant.status, code=meant.code):
+        return
+    facts: dict[str, Any] = {"action": action_of(request), "status": meant.status, "detail": meant.detail}
     if tenant is None:
         async with open_fleet(database, actor, came, judged=False) as fleet:
             await record_refusal(fleet, **facts)
