@@ -17,6 +17,7 @@ from rollcall.api.docs import openapi_config, openapi_document
 from rollcall.api.health import live, ready
 from rollcall.api.jwks import jwks, receipt_keys
 from rollcall.api.oauth import router as oauth
+from rollcall.api.receiving import CarefulRequest
 from rollcall.api.requests import LARGEST_BODY, AnyRequest, head_and_options, request_ids
 from rollcall.api.scim import errors as scim_errors
 from rollcall.api.scim import router as scim
@@ -70,6 +71,7 @@ def create_app(settings: Settings) -> Litestar:
         lifespan=[engines],
         exception_handlers={Exception: _answer_exception},
         after_exception=[refusals.write_down],
+        request_class=CarefulRequest,
         request_max_body_size=LARGEST_BODY,
         openapi_config=openapi_config(),
         logging_config=None,

@@ -10,7 +10,7 @@ from litestar.exceptions import HTTPException, MethodNotAllowedException, Valida
 from rollcall import db
 from rollcall.api.refused import log_failure, log_refusal, log_unavailable
 from rollcall.api.requests import LARGEST_BODY, AnyRequest, methods_of
-from rollcall.api.saying import said
+from rollcall.api.saying import MOST_SAID, said
 from rollcall.errors import (
     IdempotencyKeyInUse,
     Invalid,
@@ -123,7 +123,8 @@ def refusal_in(request: AnyRequest, exception: Exception) -> Refusal:  # noqa: P
             return Invalid("body: it nests too deeply")
         case ValidationException():
             found = cast("list[dict[str, Any]]", exception.extra if isinstance(exception.extra, list) else [])
-            return said([(_key(each), str(each.get("message", ""))) for each in found], or_else=exception.detail)
+            named = [(_key(each), str(each.get("message", ""))) for each in found[:MOST_SAID]]
+            return said(named, others=len(found) - len(named), or_else=exception.detail)
         case MethodNotAllowedException():
             allow = ", ".join(methods_of(request))
             return MethodNotAllowed(f"{request.method} is not possible at this address; it takes {allow}.")

@@ -11,10 +11,13 @@ from rollcall.access import revocation
 from rollcall.access.introspection import MOST_AT_ONCE, Live, client_of, introspect, introspect_many
 from rollcall.api import oauth_errors
 from rollcall.api.prepared import Prepared
+from rollcall.api.receiving import DEEPEST
 from rollcall.api.requests import AnyRequest, origin
 from rollcall.api.v1.callers import identify_key, tenant_named
 from rollcall.crypto import TokenKind, TokenText, read_token
 from rollcall.errors import Invalid, NotFound, Refusal
+from rollcall.scim.errors import InvalidSyntax
+from rollcall.scim.reader import check_shape
 from rollcall.work import Actor, open_work
 
 _DEAD = b'{"active":false}'
@@ -118,8 +121,9 @@ def _token_of(body: bytes) -> str | None:
 def _tokens_of(body: bytes) -> list[str] | None:
     """The credentials in a body for many; None if it is none, or names too many."""
     try:
+        check_shape(body, depth=DEEPEST, lists=True)
         read: object = orjson.loads(body)
-    except orjson.JSONDecodeError:
+    except (InvalidSyntax, orjson.JSONDecodeError):
         return None
     tokens = cast("dict[str, object]", read).get("tokens") if isinstance(read, dict) else None
     if not isinstance(tokens, list) or len(cast("list[object]", tokens)) > MOST_AT_ONCE:
