@@ -10,6 +10,7 @@ from rollcall import broker, console, db, tables
 from rollcall.access.attempts import Attempts
 from rollcall.access.authenticators import own_party, relying_party
 from rollcall.access.gate import Door
+from rollcall.access.introspection import Clients
 from rollcall.access.limits import RateLimiter
 from rollcall.access.traces import Traces
 from rollcall.api import errors, oauth_errors
@@ -17,7 +18,7 @@ from rollcall.api.docs import openapi_config, openapi_document
 from rollcall.api.health import live, ready
 from rollcall.api.jwks import jwks, receipt_keys
 from rollcall.api.oauth import router as oauth
-from rollcall.api.receiving import CarefulRequest
+from rollcall.api.receiving import CarefulRequest, Pace, in_good_time
 from rollcall.api.requests import LARGEST_BODY, AnyRequest, head_and_options, request_ids
 from rollcall.api.scim import errors as scim_errors
 from rollcall.api.scim import router as scim
@@ -41,8 +42,9 @@ def create_app(settings: Settings) -> Litestar:
         app.state.redis = redis
         app.state.revision = tables.newest_revision()
         app.state.sealer = Sealer.of(settings)
-        app.state.address_rules = AddressRules(allow_private=settings.allow_private_destinations)
+        app.state.address_rules = AddressRules.of(settings)
         app.state.public_url = settings.public_url
+        app.state.clients = Clients(database.pool)
         app.state.relying_party = relying_party(settings)
         app.state.own_party = own_party(settings)
         app.state.attempts = Attempts()
@@ -78,7 +80,8 @@ def create_app(settings: Settings) -> Litestar:
     )
     # Outermost, so that a request which no route takes has an id too, and its answer every header.
     https = settings.public_url.startswith("https://")
-    app.asgi_handler = request_ids(head_and_options(app, app.asgi_handler), https=https)
+    pace = Pace(settings.body_seconds, settings.body_bytes_per_second)
+    app.asgi_handler = request_ids(in_good_time(head_and_options(app, app.asgi_handler), pace), https=https)
     return app
 
 

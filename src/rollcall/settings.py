@@ -7,6 +7,11 @@ from cryptography.fernet import Fernet
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+DESTINATION_PORTS = (443, 8443)
+"""Where destinations may be, unless an operator says otherwise."""
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
 
 class Settings(BaseSettings):
     """Rollcall's settings; each is an environment variable with the prefix ``ROLLCALL_``."""
@@ -48,7 +53,22 @@ class Settings(BaseSettings):
     """How long a destination may take for one call, from its beginning to the end of the answer."""
 
     allow_private_destinations: bool = False
-    """For development: destinations may be plain ``http://`` and inside one's own network."""
+    """For development: destinations may be plain ``http://``, at any port, and inside one's own network."""
+
+    destination_ports: Annotated[tuple[Port, ...], NoDecode, Field(min_length=1)] = DESTINATION_PORTS
+    """Ports, comma separated, at which destinations may be; those at another one are not called."""
+
+    body_seconds: float = Field(default=10, ge=1, le=600)
+    """How long the body of a request may take, beside what `body_bytes_per_second` gives it; then it is 408."""
+
+    body_bytes_per_second: int = Field(default=8192, ge=64, le=1_048_576)
+    """The slowest that a body may come: each so many bytes give it a second more."""
+
+    head_seconds: int = Field(default=10, ge=1, le=600)
+    """How long a connection may stay open without the whole head of a request, also between two requests."""
+
+    connections: int = Field(default=1000, ge=10, le=100_000)
+    """Connections of a web process that are served at the same time; further ones wait to be taken."""
 
     trusted_proxies: tuple[str, ...] = ()
     """Addresses of reverse proxies whose ``X-Forwarded-For`` is believed."""
@@ -93,6 +113,13 @@ class Settings(BaseSettings):
                 msg = f"number {position} is no Fernet key (32 bytes in URL-safe base 64)"
                 raise ValueError(msg) from None
         return keys
+
+    @field_validator("destination_ports", mode="before")
+    @classmethod
+    def _ports_separated_by_commas(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return tuple(port for part in value.strip("[] ").split(",") if (port := part.strip()))
 
     @field_validator("public_url")
     @classmethod

@@ -44,7 +44,7 @@ class TooLarge(Refusal):
 
     status = 413
     code = "too_large"
-    advice = f"Send at most {LARGEST_BODY} bytes at once."
+    advice = "Send less at once; the detail says how many bytes are read."
 
 
 class Failed(Refusal):
@@ -131,7 +131,7 @@ def refusal_in(request: AnyRequest, exception: Exception) -> Refusal:  # noqa: P
         case HTTPException(status_code=404):
             return NoSuchAddress()
         case HTTPException(status_code=413):
-            return TooLarge(f"The body is larger than {LARGEST_BODY} bytes, the most that is read.")
+            return TooLarge(f"The body is larger than {_largest(request)} bytes, the most that is read here.")
         case HTTPException(status_code=400):
             return Invalid(f"body: it can't be read as JSON ({exception.detail})")
         case HTTPException(status_code=status) if status < 500:
@@ -150,6 +150,11 @@ class NoSuchAddress(NotFound):
 
     def __init__(self) -> None:
         Refusal.__init__(self, "There is nothing at this address; /v1/docs lists those there are.")
+
+
+def _largest(request: AnyRequest) -> int:
+    limit = request.route_handler.resolve_request_max_body_size()
+    return limit if isinstance(limit, int) else LARGEST_BODY
 
 
 def _key(found: dict[str, Any]) -> str:

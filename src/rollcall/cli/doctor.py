@@ -43,7 +43,7 @@ def doctor() -> None:
 
 
 async def _examine(settings: Settings) -> list[Finding]:
-    findings: list[Finding] = [(True, "settings are complete")]
+    findings: list[Finding] = [(True, "settings are complete"), (True, _destination_ports(settings))]
     try:
         database = await db.connect(settings)
     except (OSError, SQLAlchemyError, *db.DatabaseError) as error:
@@ -54,6 +54,13 @@ async def _examine(settings: Settings) -> list[Finding]:
     finally:
         await database.close()
     return [*findings, *await _examine_broker(settings)]
+
+
+def _destination_ports(settings: Settings) -> str:
+    if settings.allow_private_destinations:
+        return "destinations may be anywhere, at any port: ROLLCALL_ALLOW_PRIVATE_DESTINATIONS is for development"
+    ports = ", ".join(str(port) for port in settings.destination_ports)
+    return f"destinations are called at the ports {ports}; ROLLCALL_DESTINATION_PORTS allows others"
 
 
 async def _examine_database(database: Database, sealer: Sealer) -> list[Finding]:

@@ -4,13 +4,16 @@ import asyncio
 import os
 import signal
 from pathlib import Path
+from typing import cast
 
 import click
 from granian import Granian
-from granian.constants import Interfaces, Loops
-from litestar import Litestar
+from granian.constants import HTTPModes, Interfaces, Loops
+from granian.http import HTTP1Settings
+from litestar.types import ASGIApp
 
 from rollcall import logging, tables
+from rollcall.api.receiving import lingering
 from rollcall.app import create_app
 from rollcall.cli.running import give_up, settings_or_give_up
 from rollcall.settings import read_settings
@@ -18,11 +21,15 @@ from rollcall.worker.app import PROMPT, WAITING, make_celery, prepare_processes
 from rollcall.worker.relay import relay as run_relay
 
 
-def web() -> Litestar:
+def web() -> ASGIApp:
     """The application of one web process, as the server loads it."""
     settings = read_settings()
     logging.configure(environment=settings.environment, level=settings.log_level)
-    return create_app(settings)
+    return lingering(cast("ASGIApp", create_app(settings)))
+
+
+_BUFFER = 65_536
+"""Bytes of a connection that the server reads ahead; the longest head that is taken, too."""
 
 
 @click.command()
@@ -31,7 +38,7 @@ def web() -> Litestar:
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Web processes.")
 def serve(host: str, port: int, workers: int) -> None:
     """Serve SCIM, the management API and the console."""
-    settings_or_give_up()
+    settings = settings_or_give_up()
     Granian(
         "rollcall.cli.serving:web",
         address=host,
@@ -39,6 +46,10 @@ def serve(host: str, port: int, workers: int) -> None:
         interface=Interfaces.ASGI,
         workers=workers,
         loop=Loops.uvloop,
+        # HTTP/1 alone: only there are connections closed that send nothing, or half a head.
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=settings.head_seconds * 1000, max_buffer_size=_BUFFER),
+        backpressure=settings.connections,
         factory=True,
         websockets=False,
         log_enabled=False,
