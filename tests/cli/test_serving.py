@@ -207,7 +207,7 @@ async def test_gone_in_the_middle(port: int, scim: tuple[Tenant, str]) -> None:
         client.sendall(post("/scim/v2/Users", key) + b'{"use')
         await asyncio.sleep(0.3)
     async with asyncio.timeout(10):
-        while not (entries := await acme.audit(outcome="refused")):  # noqa: ASYNC110  # the server is another process
+        while not (entries := await acme.audit(outcome="refused")):
             await asyncio.sleep(0.1)
     assert [entry["status"] for entry in entries] == [400]
 
