@@ -14,6 +14,7 @@ from api.test_ended_keys import KEY_REVOKED, SCIM_WRITES, end, installation_key
 from api.v1.rights import ADMINS, ANYBODY, NOBODY, ROUTES, Route
 from architecture.test_routes import handlers
 from factories import Callers, Tenant, alive
+from rollcall.api import receiving
 from rollcall.app import create_app
 from rollcall.console.visitors import signed_in
 from rollcall.db import Connection
@@ -176,3 +177,27 @@ async def test_largest_questions(app: Litestar, callers: Callers, address: str, 
     assert str(most) in announced.json["error_description"]
     without_length = await Held("POST", address, headers, (b"x" * most, b"x"), length=most).sent_to(app)
     assert without_length.status == 413
+
+
+async def test_room_for_bodies(app: Litestar, acme: Tenant, other: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One key's bodies under way have so much room; beyond it its large ones are 429, and nobody else's are."""
+    monkeypatch.setattr(receiving, "HELD_BY_ONE", 300_000)
+    headers = {**JSON, **bearer(acme.token["token"])}
+    held = [Held("POST", "/scim/v2/Users", headers, (b" " * 100_000,)) for _ in range(3)]
+    calls = [asyncio.create_task(each.sent_to(app)) for each in held]
+    async with asyncio.timeout(5):
+        while any(each.asked < 2 for each in held):
+            await asyncio.sleep(0.01)
+
+    large = await Held("POST", "/scim/v2/Users", headers, (b" " * 100_000,)).sent_to(app, seconds=3)
+    assert (large.status, large.said["retry-after"]) == (429, "5"), large.text
+    await acme.person("small")
+    others = {**JSON, **bearer(other.token["token"])}
+    neighbour = await Held("POST", "/scim/v2/Users", others, (b" " * 100_000,), gone=True).sent_to(app)
+    assert neighbour.status == 400
+
+    for call in calls:
+        call.cancel()
+    await asyncio.gather(*calls, return_exceptions=True)
+    again = await Held("POST", "/scim/v2/Users", headers, (b" " * 100_000,), gone=True).sent_to(app)
+    assert again.status == 400, "what is held no more has made room"

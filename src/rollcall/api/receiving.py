@@ -1,6 +1,7 @@
 """How bodies are received: what of them is read, how long they may take, and what becomes of one nobody wants."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Any, cast
 from litestar import Request
 from litestar.types import ASGIApp, HTTPReceiveMessage, Receive, Scope, Send
 
-from rollcall.errors import Refusal
+from rollcall.errors import Refusal, TooManyRequests
 from rollcall.scim.reader import check_shape
 
 DEEPEST = 32
@@ -23,6 +24,12 @@ LINGER = 2.0
 
 MOST_LINGERED = 2 * 1_048_576
 """Bytes of a body that are taken in all; then the connection is closed, whether its caller has the answer or not."""
+
+SMALL = 65_536
+"""Bytes of a body that are always taken: nearly every one has fewer."""
+
+HELD_BY_ONE, HELD_BY_ALL = 32 * 1_048_576, 128 * 1_048_576
+"""Bytes of bodies under way that a process holds for one key and for all; beyond, larger bodies are 429."""
 
 Judge = Callable[[], Awaitable[Exception | None]]
 """Says why a caller's key is not good any more, if it is not."""
@@ -77,12 +84,35 @@ class CarefulRequest(Request[Any, Any, Any]):
         return await super().json()
 
 
+class Holding:
+    """How many bytes of bodies a process holds, of calls that have not been answered."""
+
+    def __init__(self) -> None:
+        self._all = 0
+        self._by_key: Counter[bytes] = Counter()
+
+    def add(self, key: bytes, count: int) -> bool:
+        """Count what has come with a key; returns whether there is room for it."""
+        self._all += count
+        self._by_key[key] += count
+        return self._all <= HELD_BY_ALL and self._by_key[key] <= HELD_BY_ONE
+
+    def release(self, key: bytes, count: int) -> None:
+        """Count what is held no more."""
+        self._all -= count
+        self._by_key[key] -= count
+        if not self._by_key[key]:
+            del self._by_key[key]
+
+
 class Incoming:
     """The body of one request, as it comes in. Its time begins when it is first asked for: keys are judged before."""
 
-    def __init__(self, receive: Receive, pace: Pace) -> None:
+    def __init__(self, receive: Receive, pace: Pace, holding: Holding, key: bytes) -> None:
         self._receive = receive
         self._pace = pace
+        self._holding = holding
+        self._key = key
         self._begun: float | None = None
         self._received = 0
         self._over = False
@@ -95,6 +125,7 @@ class Incoming:
         Raises:
             BodyTooSlow: it did not come in time.
             BodyBrokenOff: there will be none, and there should have been.
+            TooManyRequests: the process holds so much of other bodies that a large one has no room.
         """
         if self._over:
             return cast("HTTPReceiveMessage", await self._receive())
@@ -119,9 +150,19 @@ class Incoming:
         if message["type"] == "http.disconnect":
             self._over = True
             raise BodyBrokenOff
-        self._received += len(message["body"])
         self._over = not message["more_body"]
+        self._take(len(message["body"]))
         return message
+
+    def _take(self, count: int) -> None:
+        self._received += count
+        if not self._holding.add(self._key, count) and self._received > SMALL:
+            msg = "So many large bodies are under way that this one has no room; send it again in some seconds."
+            raise TooManyRequests(msg, retry_after=5)
+
+    def release(self) -> None:
+        """Say that what has come is held no more."""
+        self._holding.release(self._key, self._received)
 
     async def _judged_again(self, said: list[Exception], patience: asyncio.Timeout) -> None:
         """End the wait for a body if its caller's key has ended."""
@@ -137,15 +178,20 @@ def incoming(scope: Scope) -> Incoming | None:
 
 
 def in_good_time(app: ASGIApp, pace: Pace) -> ASGIApp:
-    """Refuse bodies that come too slowly or break off."""
+    """Refuse bodies that come too slowly or break off, or for which there is no room."""
+    holding = Holding()
 
     async def received(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not _has_body(scope):
             await app(scope, receive, send)
             return
-        body = Incoming(receive, pace)
+        key = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+        body = Incoming(receive, pace, holding, key)
         scope.setdefault("state", {})["incoming"] = body
-        await app(scope, body.receive, send)
+        try:
+            await app(scope, body.receive, send)
+        finally:
+            body.release()
 
     return received
 

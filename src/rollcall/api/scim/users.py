@@ -8,6 +8,7 @@ from litestar import Request, Response, delete, get, patch, post, put
 from litestar.exceptions import HTTPException
 from litestar.params import FromPath
 
+from rollcall import errors
 from rollcall.access import gate
 from rollcall.access.gate import Call
 from rollcall.api.receiving import BodyBrokenOff, BodyTooSlow, incoming
@@ -16,7 +17,7 @@ from rollcall.api.scim.answers import Selection, nothing, read_selection, resour
 from rollcall.directory import users
 from rollcall.directory.calls import ReadPayload, payload_in
 from rollcall.scim.conditions import Conditions
-from rollcall.scim.errors import InvalidSyntax, PayloadTooLarge, RequestTimeout, SCIMException
+from rollcall.scim.errors import InvalidSyntax, PayloadTooLarge, RequestTimeout, SCIMException, TooManyRequests
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -53,6 +54,8 @@ def payload_of(request: AnyRequest) -> ReadPayload:
             if exception.status_code != 413:
                 raise
             raise PayloadTooLarge(LARGEST_BODY) from exception
+        except errors.TooManyRequests as refusal:
+            raise TooManyRequests(refusal.retry_after) from refusal
         except BodyTooSlow as refusal:
             raise RequestTimeout(detail=refusal.detail) from refusal
         except BodyBrokenOff as refusal:
