@@ -153,7 +153,7 @@ def _served(folder: Path) -> Generator[tuple[Ground, Server]]:
     port = free_port()
     with laid_out(folder / "ground", people=200, tenants=1, say=click.echo) as ground:
         command = ["-m", "rollcall", "serve", "--port", str(port)]
-        environment = {**ground.environment(), "ROLLCALL_LOG_LEVEL": "ERROR"}
+        environment = {**ground.environment(), "ROLLCALL_LOG_LEVEL": "ERROR", "ROLLCALL_HEAD_SECONDS": "10"}
         with started(command, port, environment, ready="/health/ready") as server:
             yield ground, server
 
