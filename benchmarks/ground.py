@@ -169,6 +169,7 @@ class Ground:
             "ROLLCALL_DATABASE_URL": database_url or self.engines.database_url,
             "ROLLCALL_PUBLIC_URL": "https://rollcall.bench.example",
             "ROLLCALL_SECRET_KEYS": new_secret_key(),
+            "ROLLCALL_HEAD_SECONDS": "600",  # connections of the load rest while others are measured
         }
 
     @property

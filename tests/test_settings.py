@@ -331,3 +331,19 @@ def test_a_missing_key_says_how_to_make_one(environment: pytest.MonkeyPatch) -> 
     made = CliRunner().invoke(main, ["secret"])
     environment.setenv("ROLLCALL_SECRET_KEYS", made.stdout)
     assert read_settings().secret_keys
+
+
+@pytest.mark.parametrize(("given", "ports"), [("443", (443,)), ("443, 9443", (443, 9443)), ("[443,8443]", (443, 8443))])
+def test_destination_ports(environment: pytest.MonkeyPatch, given: str, ports: tuple[int, ...]) -> None:
+    """The ports of destinations are named with commas; two are allowed where nothing is said."""
+    assert read_settings().destination_ports == (443, 8443)
+    environment.setenv("ROLLCALL_DESTINATION_PORTS", given)
+    assert read_settings().destination_ports == ports
+
+
+@pytest.mark.parametrize("given", ["", "0", "65536", "https", "443;8443"])
+def test_no_destination_ports(environment: pytest.MonkeyPatch, given: str) -> None:
+    """What is no port is refused when the program starts."""
+    environment.setenv("ROLLCALL_DESTINATION_PORTS", given)
+    with pytest.raises(ValidationError, match="destination_ports"):
+        read_settings()

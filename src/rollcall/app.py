@@ -10,6 +10,7 @@ from rollcall import broker, console, db, metrics, tables
 from rollcall.access.attempts import Attempts
 from rollcall.access.authenticators import own_party, relying_party
 from rollcall.access.gate import Door
+from rollcall.access.introspection import Clients
 from rollcall.access.limits import RateLimiter
 from rollcall.access.origins import TrustedProxies
 from rollcall.access.traces import Traces
@@ -21,6 +22,7 @@ from rollcall.api.figures import figures
 from rollcall.api.health import live, ready
 from rollcall.api.jwks import jwks, receipt_keys
 from rollcall.api.oauth import router as oauth
+from rollcall.api.receiving import CarefulRequest, Pace, in_good_time
 from rollcall.api.requests import LARGEST_BODY, AnyRequest, head_and_options, request_ids
 from rollcall.api.scim import errors as scim_errors
 from rollcall.api.scim import router as scim
@@ -45,8 +47,9 @@ def create_app(settings: Settings) -> Litestar:
         app.state.redis = redis
         app.state.revision = tables.newest_revision()
         app.state.sealer = Sealer.of(settings)
-        app.state.address_rules = AddressRules(allow_private=settings.allow_private_destinations)
+        app.state.address_rules = AddressRules.of(settings)
         app.state.public_url = settings.public_url
+        app.state.clients = Clients(database.pool)
         app.state.relying_party = relying_party(settings)
         app.state.own_party = own_party(settings)
         app.state.attempts = Attempts(redis)
@@ -78,13 +81,15 @@ def create_app(settings: Settings) -> Litestar:
         lifespan=[engines],
         exception_handlers={Exception: _answer_exception},
         after_exception=[refusals.write_down],
+        request_class=CarefulRequest,
         request_max_body_size=LARGEST_BODY,
         openapi_config=openapi_config(),
         logging_config=None,
     )
     # Outermost, so that a request which no route takes has an id and is counted too, and its answer every header.
     https = settings.public_url.startswith("https://")
-    answering = head_and_options(app, app.asgi_handler)
+    pace = Pace(settings.body_seconds, settings.body_bytes_per_second)
+    answering = in_good_time(head_and_options(app, app.asgi_handler), pace)
     app.asgi_handler = counted(request_ids(access_log(answering) if settings.access_log else answering, https=https))
     return app
 

@@ -25,6 +25,11 @@ LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 Network = IPv4Network | IPv6Network
 
+DESTINATION_PORTS = (443, 8443)
+"""Where destinations may be, unless an operator says otherwise."""
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
 
 def _listed(value: object) -> object:
     """A text as the list it is: separated by commas, or JSON."""
@@ -125,7 +130,22 @@ class Settings(BaseModel):
     """How long a destination may take for one call, from its beginning to the end of the answer."""
 
     allow_private_destinations: bool = False
-    """For development: destinations may be plain ``http://`` and inside one's own network."""
+    """For development: destinations may be plain ``http://``, at any port, and inside one's own network."""
+
+    destination_ports: Annotated[tuple[Port, ...], Field(min_length=1), BeforeValidator(_listed)] = DESTINATION_PORTS
+    """Ports, comma separated, at which destinations may be; those at another one are not called."""
+
+    body_seconds: float = Field(default=10, ge=1, le=600)
+    """How long the body of a request may take, beside what `body_bytes_per_second` gives it; then it is 408."""
+
+    body_bytes_per_second: int = Field(default=8192, ge=64, le=1_048_576)
+    """The slowest that a body may come: each so many bytes give it a second more."""
+
+    head_seconds: int = Field(default=10, ge=1, le=600)
+    """How long a connection may stay open without the whole head of a request, also between two requests."""
+
+    connections: int = Field(default=1000, ge=10, le=100_000)
+    """Connections of a web process that are served at the same time; further ones wait to be taken."""
 
     trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_networks), BeforeValidator(_listed)] = ()
     """Addresses and networks of reverse proxies, comma separated, whose ``X-Forwarded-For`` is believed."""

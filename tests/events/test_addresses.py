@@ -4,6 +4,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -16,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from events.conftest import CALL_SECONDS, Call, Listen, answering
-from rollcall.events.addresses import AddressRules, DestinationRefused, is_public, read_url
+from rollcall.events.addresses import AddressRules, DestinationRefused, Unreachable, is_public, read_url
 from rollcall.events.kinds import Outgoing
 from rollcall.events.sending import LONGEST_RETRY_AFTER, Sender, presentable
 
@@ -111,6 +112,36 @@ def test_bad_urls(number: int) -> None:
         read_url(BAD_URLS[number], allow_http=False)
 
 
+@pytest.mark.parametrize("port", [1, 22, 25, 80, 444, 5432, 6379, 8080, 65535])
+async def test_other_ports(port: int) -> None:
+    """Only a web server's ports may be named, and the refusal says which; none of them costs a look-up."""
+    with pytest.raises(DestinationRefused, match=rf"Port {port} is not called; destinations may be at 443 and 8443\."):
+        await resolving([]).judge(f"https://hooks.example:{port}/")
+
+
+async def test_ports_of_a_setting() -> None:
+    """The usual ports are allowed, and what a setting names instead of them."""
+    for url in ("https://hooks.example/", "https://hooks.example:443/", "https://hooks.example:8443/"):
+        await resolving(["93.184.215.14"]).judge(url)
+    own = replace(resolving(["93.184.215.14"]), ports=(9443,))
+    assert (await own.judge("https://hooks.example:9443/")).port == 9443
+    with pytest.raises(DestinationRefused, match="at 9443"):
+        await own.judge("https://hooks.example/")
+
+
+async def test_port_judged_again_when_called(listen: Listen) -> None:
+    """A destination that was registered at another port is not called any more, and its delivery log says why."""
+    receiver = await listen()
+    sender = Sender(AddressRules(), seconds=CALL_SECONDS)
+    answer = await sender.post(Outgoing(f"https://8.8.8.8:{receiver.port}/", {}, b"{}"))
+    assert answer.status is None
+    assert f"Port {receiver.port} is not called" in answer.said
+    assert "ROLLCALL_DESTINATION_PORTS" in answer.said
+    with pytest.raises(Unreachable, match="ROLLCALL_DESTINATION_PORTS"):
+        await AddressRules().addresses("8.8.8.8", receiver.port)
+    await sender.close()
+
+
 async def test_one_bad_address_is_enough() -> None:
     """A name is refused when one of its addresses is inside, even if the others are not."""
     with pytest.raises(DestinationRefused, match="not public"):
@@ -126,7 +157,7 @@ async def test_no_address() -> None:
 async def test_judged_again_when_called(listen: Listen) -> None:
     """A name that was public when it was registered, and points inside when it is called, is not called."""
     receiver = await listen()
-    rules = resolving(["93.184.215.14"], ["127.0.0.1"])
+    rules = replace(resolving(["93.184.215.14"], ["127.0.0.1"]), ports=(receiver.port,))
     url = f"https://hooks.example:{receiver.port}/"
     await rules.judge(url)
     sender = Sender(rules, seconds=CALL_SECONDS)

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rollcall.scim import reader
 from rollcall.scim.errors import InvalidSyntax, PayloadTooLarge, UnsupportedMediaType
-from rollcall.scim.reader import check_media_type, read_json
+from rollcall.scim.reader import MOST_MEMBERS, check_media_type, read_json
 
 text: st.SearchStrategy[str] = st.text(
     st.characters(exclude_categories=("Cs",), exclude_characters="\x00"), max_size=20
@@ -102,6 +103,26 @@ def test_depth() -> None:
     assert read_json(b'{"a": "\\\\", "b": "\\\\\\"' + b"[" * 100 + b'"}')
     with pytest.raises(InvalidSyntax, match="deeper than 32"):
         read_json(b'{"a": "\\\\", "b": ' + b"[" * 100 + b'"]"' + b"]" * 100 + b"}")
+
+
+def test_members() -> None:
+    """An object of as many members as may be is read, one more is refused before any is; lists don't count."""
+    most = {f"k{number}": {"a": ":{"} for number in range(MOST_MEMBERS)}
+    assert len(read_json(json.dumps(most).encode())) == MOST_MEMBERS
+    for refused in (most | {"one": 1}, {"a": [1, {"b": most | {"one": 1}}]}):
+        with pytest.raises(InvalidSyntax, match=f"more than {MOST_MEMBERS} members"):
+            read_json(json.dumps(refused).encode())
+    people = {"members": [{"value": str(number), "type": "User"} for number in range(10_000)]}
+    assert read_json(json.dumps(people).encode()) == people
+
+
+def test_members_are_counted_before_they_are_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a body with too many members none is decoded, so that refusing it takes a fraction of reading it."""
+    decoded: list[object] = []
+    monkeypatch.setattr(reader, "_decoded", decoded.append)
+    with pytest.raises(InvalidSyntax):
+        read_json(json.dumps({f"k{number}": number for number in range(60_000)}).encode())
+    assert not decoded
 
 
 @pytest.mark.parametrize(

@@ -211,6 +211,14 @@ async def refuse_verdict(call: Call, row: Row, *, has_permit: bool = True) -> No
     raise refusal
 
 
+async def ended(call: Call) -> SCIMException | None:
+    """Why a call that is still sending its body need not go on: its token is not good any more. None while it is."""
+    who = (call.token.tenant_id, call.token.id, call.token.digest)
+    row = await call.door.pool.fetchrow("SELECT * FROM gate($1, $2, $3, 'read')", *who)
+    assert row is not None
+    return None if row["verdict"] == "ok" else await _meaning(call, row)
+
+
 def _name_token(call: Call) -> None:
     """Say in what is logged of this call whose it is, now that its token is known."""
     structlog.contextvars.bind_contextvars(tenant=str(call.token.tenant_id), key_id=str(call.token.id))

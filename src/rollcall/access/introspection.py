@@ -1,6 +1,9 @@
 """Introspection (RFC 7662): is this session or token good, at this moment."""
 
-from collections.abc import Sequence
+import math
+import time
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -13,6 +16,8 @@ MOST_AT_ONCE = 100
 """Credentials that can be asked about in one question."""
 
 _ASK = "SELECT * FROM introspect($1, $2, $3, $4, $5, $6, $7)"
+_IS_LIVE = "SELECT label FROM authenticate($1, $2, $3, $4)"
+_REMEMBERED = 1.0
 _ASK_MANY = """
 SELECT i.* FROM unnest($4::text[], $5::uuid[], $6::uuid[], $7::bytea[]) WITH ORDINALITY
              AS asked (kind, tenant, id, digest, place)
@@ -84,6 +89,51 @@ async def introspect_many(pool: Pool, client_key: str | None, texts: Sequence[st
     if any(row["active"] is None for row in rows):
         raise UnknownClient
     return [_live(each, row) for each, row in zip(asked, rows, strict=True)][: len(texts)]
+
+
+class Clients:
+    """The keys of those who ask, judged by themselves: before their body is read, and before they are answered.
+
+    A key that was good within the last second is let through to its body; the statement that answers judges it anew.
+    """
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._live_at: dict[TokenText, float] = {}
+
+    async def admit(self, client_key: str | None) -> None:
+        """Let a caller send its body.
+
+        Raises:
+            Unauthenticated: they have no live application or operator key.
+        """
+        client = client_of(client_key)
+        if self._live_at.get(client, -math.inf) > time.monotonic() - _REMEMBERED:
+            return
+        row = await self._pool.fetchrow(_IS_LIVE, client.kind.value, client.tenant_id, client.id, client.digest)
+        if row is None:
+            raise UnknownClient
+        self._live_at[client] = time.monotonic()
+
+    async def introspect(self, client_key: str | None, text: str) -> Live | None:
+        """`introspect`, and what it says of the key is remembered."""
+        with self._noted(client_key):
+            return await introspect(self._pool, client_key, text)
+
+    async def introspect_many(self, client_key: str | None, texts: Sequence[str]) -> list[Live | None]:
+        """`introspect_many`, likewise."""
+        with self._noted(client_key):
+            return await introspect_many(self._pool, client_key, texts)
+
+    @contextmanager
+    def _noted(self, client_key: str | None) -> Generator[None]:
+        client = client_of(client_key)
+        try:
+            yield
+        except UnknownClient:
+            self._live_at.pop(client, None)
+            raise
+        self._live_at[client] = time.monotonic()
 
 
 class UnknownClient(Unauthenticated):

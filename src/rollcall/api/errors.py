@@ -10,7 +10,7 @@ from litestar.exceptions import HTTPException, MethodNotAllowedException, Valida
 from rollcall import db, metrics
 from rollcall.api.refused import log_failure, log_refusal, log_unavailable
 from rollcall.api.requests import LARGEST_BODY, AnyRequest, methods_of
-from rollcall.api.saying import said
+from rollcall.api.saying import MOST_SAID, said
 from rollcall.errors import (
     IdempotencyKeyInUse,
     Invalid,
@@ -44,7 +44,7 @@ class TooLarge(Refusal):
 
     status = 413
     code = "too_large"
-    advice = f"Send at most {LARGEST_BODY} bytes at once."
+    advice = "Send less at once; the detail says how many bytes are read."
 
 
 class Failed(Refusal):
@@ -124,14 +124,15 @@ def refusal_in(request: AnyRequest, exception: Exception) -> Refusal:  # noqa: P
             return Invalid("body: it nests too deeply")
         case ValidationException():
             found = cast("list[dict[str, Any]]", exception.extra if isinstance(exception.extra, list) else [])
-            return said([(_key(each), str(each.get("message", ""))) for each in found], or_else=exception.detail)
+            named = [(_key(each), str(each.get("message", ""))) for each in found[:MOST_SAID]]
+            return said(named, others=len(found) - len(named), or_else=exception.detail)
         case MethodNotAllowedException():
             allow = ", ".join(methods_of(request))
             return MethodNotAllowed(f"{request.method} is not possible at this address; it takes {allow}.")
         case HTTPException(status_code=404):
             return NoSuchAddress()
         case HTTPException(status_code=413):
-            return TooLarge(f"The body is larger than {LARGEST_BODY} bytes, the most that is read.")
+            return TooLarge(f"The body is larger than {_largest(request)} bytes, the most that is read here.")
         case HTTPException(status_code=400):
             return Invalid(f"body: it can't be read as JSON ({exception.detail})")
         case HTTPException(status_code=status) if status < 500:
@@ -150,6 +151,11 @@ class NoSuchAddress(NotFound):
 
     def __init__(self) -> None:
         Refusal.__init__(self, "There is nothing at this address; /v1/docs lists those there are.")
+
+
+def _largest(request: AnyRequest) -> int:
+    limit = request.route_handler.resolve_request_max_body_size()
+    return limit if isinstance(limit, int) else LARGEST_BODY
 
 
 def _key(found: dict[str, Any]) -> str:

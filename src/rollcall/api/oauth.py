@@ -8,14 +8,23 @@ import orjson
 from litestar import Request, Response, Router, post
 
 from rollcall.access import revocation
-from rollcall.access.introspection import MOST_AT_ONCE, Live, client_of, introspect, introspect_many
+from rollcall.access.introspection import MOST_AT_ONCE, Live, client_of
 from rollcall.api import oauth_errors
 from rollcall.api.prepared import Prepared
+from rollcall.api.receiving import DEEPEST
 from rollcall.api.requests import AnyRequest, origin
 from rollcall.api.v1.callers import identify_key, tenant_named
 from rollcall.crypto import TokenKind, TokenText, read_token
 from rollcall.errors import Invalid, NotFound, Refusal
+from rollcall.scim.errors import InvalidSyntax
+from rollcall.scim.reader import check_shape
 from rollcall.work import Actor, open_work
+
+LARGEST_QUESTION = 16_384
+"""Bytes of a form with one credential; a real one has some hundred."""
+
+LARGEST_BATCH = 262_144
+"""Bytes of a question about a hundred."""
 
 _DEAD = b'{"active":false}'
 _KEYS = frozenset({TokenKind.APPLICATION, TokenKind.OPERATOR})
@@ -31,25 +40,41 @@ class UnsupportedTokenType(Refusal):
         super().__init__("This is a key of the installation; ops end it with 'rollcall keys revoke'.")
 
 
-@post("/oauth/introspect", status_code=200, name="oauth_introspect", tags=["introspection"])
+@post(
+    "/oauth/introspect",
+    request_max_body_size=LARGEST_QUESTION,
+    status_code=200,
+    name="oauth_introspect",
+    tags=["introspection"],
+)
 async def introspect_token(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Tell whether the session or token in the form field ``token`` is good right now.
 
     The caller presents its application key as bearer token, or as a client's password. A credential that is not good,
     for whatever reason, is answered with exactly ``{"active": false}``.
     """
+    clients, key = request.app.state.clients, _key_of(request)
+    await clients.admit(key)
     token = _token_of(await request.body())
-    live = await introspect(request.app.state.door.pool, _key_of(request), token or "")
+    live = await clients.introspect(key, token or "")
     if token is None:
         raise _no_token()
     return _answer(_DEAD if live is None else orjson.dumps(_claims(live)))
 
 
-@post("/oauth/introspect/batch", status_code=200, name="oauth_introspect_batch", tags=["introspection"])
+@post(
+    "/oauth/introspect/batch",
+    request_max_body_size=LARGEST_BATCH,
+    status_code=200,
+    name="oauth_introspect_batch",
+    tags=["introspection"],
+)
 async def introspect_batch(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Tell the same about up to 100 sessions and tokens at once, in the order they were named."""
+    clients, key = request.app.state.clients, _key_of(request)
+    await clients.admit(key)
     tokens = _tokens_of(await request.body())
-    found = await introspect_many(request.app.state.door.pool, _key_of(request), tokens or ())
+    found = await clients.introspect_many(key, tokens or ())
     if tokens is None:
         msg = f'body: send {{"tokens": ["…"]}} as JSON, with {MOST_AT_ONCE} credentials at most'
         raise Invalid(msg)
@@ -57,7 +82,13 @@ async def introspect_batch(request: Request[Any, Any, Any]) -> Response[bytes]:
     return _answer(orjson.dumps({"answers": answers}))
 
 
-@post("/oauth/revoke", status_code=200, name="oauth_revoke", tags=["introspection"])
+@post(
+    "/oauth/revoke",
+    request_max_body_size=LARGEST_QUESTION,
+    status_code=200,
+    name="oauth_revoke",
+    tags=["introspection"],
+)
 async def revoke_credential(request: Request[Any, Any, Any]) -> Response[bytes]:
     """End the session or token in the form field ``token``, from this answer on.
 
@@ -118,8 +149,9 @@ def _token_of(body: bytes) -> str | None:
 def _tokens_of(body: bytes) -> list[str] | None:
     """The credentials in a body for many; None if it is none, or names too many."""
     try:
+        check_shape(body, depth=DEEPEST, lists=True)
         read: object = orjson.loads(body)
-    except orjson.JSONDecodeError:
+    except (InvalidSyntax, orjson.JSONDecodeError):
         return None
     tokens = cast("dict[str, object]", read).get("tokens") if isinstance(read, dict) else None
     if not isinstance(tokens, list) or len(cast("list[object]", tokens)) > MOST_AT_ONCE:

@@ -35,11 +35,18 @@ _IN_PLAIN_WORDS = tuple(
 """What the two validators say, and what we say instead; anything else is passed on as it is."""
 
 
-def said(found: Sequence[tuple[str, str]], *, or_else: str = "can't be read") -> Invalid:
+MOST_SAID = 10
+"""Fields of one body that are named; how many others are wrong is said in a number."""
+
+
+def said(found: Sequence[tuple[str, str]], *, others: int = 0, or_else: str = "can't be read") -> Invalid:
     """A refusal that says of each field what is wrong with it; the first is the one at fault."""
     if not found:
         return Invalid(or_else)
-    each = [f"{where or 'body'}: {in_plain_words(message)}" for where, message in found]
+    others += max(len(found) - MOST_SAID, 0)
+    each = [f"{where or 'body'}: {in_plain_words(message)}" for where, message in found[:MOST_SAID]]
+    if others:
+        each.append(f"and {others} more")
     return Invalid("; ".join(each), param=found[0][0] or "body")
 
 

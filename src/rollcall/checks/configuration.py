@@ -34,7 +34,8 @@ def _public_url(settings: Settings) -> Check:
 
 def _private_destinations(settings: Settings) -> Check:
     if not settings.allow_private_destinations:
-        return ok(DESTINATIONS, "destinations are outside the own network, and encrypted")
+        ports = ", ".join(map(str, settings.destination_ports))
+        return ok(DESTINATIONS, f"destinations are outside the own network, encrypted, and at the ports {ports}")
     if settings.environment != "production":
         return ok(DESTINATIONS, "destinations may be inside the own network, as is usual while developing")
     return failed(

@@ -69,7 +69,7 @@ def create_destination(
 ) -> None:
     """Register a destination for TENANT. A webhook's secret is shown once, here."""
     settings = settings_or_give_up()
-    rules = AddressRules(allow_private=settings.allow_private_destinations)
+    rules = AddressRules.of(settings)
 
     async def run(work: Work) -> None:
         wanted = Wanted(kind, url, label, topics, audience)

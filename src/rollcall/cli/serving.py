@@ -1,16 +1,18 @@
 """The web processes of an installation, and the one that starts them and starts them again."""
 
 import multiprocessing
-from typing import Any
+from typing import Any, cast
 
 import click
 import structlog
 from granian import Granian
-from granian.constants import Interfaces, Loops
+from granian.constants import HTTPModes, Interfaces, Loops
+from granian.http import HTTP1Settings
 from granian.log import LogLevels
-from litestar import Litestar
+from litestar.types import ASGIApp
 
 from rollcall import logging, orphans
+from rollcall.api.receiving import lingering
 from rollcall.app import create_app
 from rollcall.cli.exposing import Address, answering_prometheus, metrics_option
 from rollcall.cli.listening import insist_on_port, usable_url
@@ -27,14 +29,18 @@ _THROUGH_OURS: dict[str, Any] = {
 """The server's own lines, when a web process ends or won't start, go where all others go."""
 
 
-def web() -> Litestar:
+def web() -> ASGIApp:
     """The application of one web process, as the server loads it."""
     parent = multiprocessing.parent_process()
     if parent is not None and parent.pid is not None:
         orphans.end_with(parent.pid)
     settings = read_settings()
     logging.configure(environment=settings.environment, level=settings.log_level)
-    return create_app(settings)
+    return lingering(cast("ASGIApp", create_app(settings)))
+
+
+_BUFFER = 65_536
+"""Bytes of a connection that the server reads ahead; the longest head that is taken, too."""
 
 
 @click.command()
@@ -61,6 +67,10 @@ def serve(context: click.Context, host: str, port: int, workers: int, metrics_at
         interface=Interfaces.ASGI,
         workers=workers,
         loop=Loops.uvloop,
+        # HTTP/1 alone: only there are connections closed that send nothing, or half a head.
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=settings.head_seconds * 1000, max_buffer_size=_BUFFER),
+        backpressure=settings.connections,
         factory=True,
         websockets=False,
         log_level=LogLevels.warning,

@@ -13,7 +13,7 @@ from rollcall.console.assets import asset
 from rollcall.console.cookies import csrf_config
 from rollcall.console.requests import LARGEST_BODY
 from rollcall.console.status import status_page
-from rollcall.console.visitors import by_name
+from rollcall.console.visitors import BeforeForms, by_name
 from rollcall.errors import KeyEnded, Refusal
 from rollcall.settings import Settings
 
@@ -52,7 +52,7 @@ def make_router(settings: Settings) -> Router:
             own_tokens.ask_about_token,
             own_tokens.close_token,
         ],
-        middleware=[DefineMiddleware(CSRFMiddleware, config=csrf_config(settings))],
+        middleware=[BeforeForms(), DefineMiddleware(CSRFMiddleware, config=csrf_config(settings))],
         before_request=by_name,
         request_max_body_size=LARGEST_BODY,
     )

@@ -23,6 +23,11 @@ def session_shown(request: AnyRequest) -> str | None:
     return request.cookies.get(_bound("rollcall-session", secure=_secure(request)))
 
 
+def forms_shown(request: AnyRequest) -> str | None:
+    """What a request shows that its form is to be held against."""
+    return request.cookies.get(_bound("rollcall-csrf", secure=_secure(request)))
+
+
 def session_cookie(request: AnyRequest, new: NewSession) -> Cookie:
     """Hands somebody their session. A script can't read it, and another site's form does not send it."""
     return _cookie(request, "rollcall-session", new.text, int(LIFETIME.total_seconds()))

@@ -2,19 +2,23 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from litestar import Request, Response
 from litestar.connection import ASGIConnection
 from litestar.di import NamedDependency
+from litestar.enums import ScopeType
+from litestar.exceptions import PermissionDeniedException
 from litestar.handlers import BaseRouteHandler
+from litestar.middleware import ASGIMiddleware
 from litestar.response import Redirect
+from litestar.types import ASGIApp, Receive, Scope, Send
 from litestar.utils.scope.state import ScopeState
 
 from rollcall.access.authenticators import is_this_machine, pages_address
 from rollcall.access.console_sessions import NotSignedIn, SignedIn, hold, who
-from rollcall.console.cookies import session_shown
+from rollcall.console.cookies import forms_shown, session_shown
 from rollcall.console.pages import page
 from rollcall.console.requests import AnyRequest, origin, source_of
 from rollcall.errors import Refusal
@@ -31,6 +35,8 @@ RefusalHook = Callable[[Work, Refusal], Awaitable[None]]
 
 async def signed_in(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
     """A guard that lets those through who are signed in at this moment."""
+    if "visitor" in connection.scope["state"]:  # judged already, before the body
+        return
     request: AnyRequest = Request(connection.scope)
     try:
         somebody = await who(request.app.state.database.pool, session_shown(request))
@@ -39,6 +45,25 @@ async def signed_in(connection: ASGIConnection[Any, Any, Any, Any], _handler: Ba
             request.app.state.door.traces.refused(source_of(request))
         raise
     connection.scope["state"]["visitor"] = somebody
+
+
+class BeforeForms(ASGIMiddleware):
+    """Judges who sends a form by the head of the request; the middleware for forms reads the body to find its token."""
+
+    scopes = (ScopeType.HTTP,)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        """Send on their way those who have no cookie for forms, or are not signed in where one has to be."""
+        request: AnyRequest = Request(scope)
+        if request.method != "GET":
+            shown = forms_shown(request)
+            if shown is None:
+                raise PermissionDeniedException
+            ScopeState.from_scope(scope).csrf_token = shown
+            handler: BaseRouteHandler = request.route_handler
+            if signed_in in cast("list[object]", handler.resolve_guards()):  # pyright: ignore[reportUnknownMemberType]
+                await signed_in(request, handler)
+        await next_app(scope, receive, send)
 
 
 def visitor(request: AnyRequest) -> SignedIn:

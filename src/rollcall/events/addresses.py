@@ -1,4 +1,6 @@
-"""Where a destination may be: never inside our own network, neither when it is registered nor when it is called.
+"""Where a destination may be: at a web server's port, and never inside our own network.
+
+Both are judged when it is registered and again when it is called.
 
 A name is resolved by us, every address it has is judged, and the connection is made to an address that was judged.
 So a name that points elsewhere a moment later leads nowhere new.
@@ -17,6 +19,7 @@ import httpcore
 import structlog
 
 from rollcall.errors import Invalid
+from rollcall.settings import DESTINATION_PORTS, Settings
 
 log = structlog.get_logger(__name__)
 
@@ -143,16 +146,40 @@ class AddressRules:
     """Which addresses may be called, and how names become addresses."""
 
     allow_private: bool = False
-    """For development: also http://, and addresses inside one's own network."""
+    """For development: also http://, any port, and addresses inside one's own network."""
     resolve: Resolve = ask_resolver
+    ports: tuple[int, ...] = DESTINATION_PORTS
+    """The ports that may be called; while developing, any."""
+
+    @classmethod
+    def of(cls, settings: Settings) -> "AddressRules":
+        """The rules of this installation."""
+        return cls(allow_private=settings.allow_private_destinations, ports=settings.destination_ports)
+
+    def read(self, url: str) -> Target:
+        """Take a destination's URL apart, and judge its scheme and port.
+
+        Raises:
+            DestinationRefused: it is no URL that we would call; the message says why.
+        """
+        target = read_url(url, allow_http=self.allow_private)
+        if not self.allow_private and target.port not in self.ports:
+            allowed = " and ".join(str(port) for port in self.ports)
+            raise DestinationRefused(
+                f"Port {target.port} is not called; destinations may be at {allowed}. Whoever runs Rollcall can allow "
+                "others with ROLLCALL_DESTINATION_PORTS."
+            )
+        return target
 
     async def addresses(self, host: str, port: int) -> Sequence[str]:
         """Every address of *host*, all of them judged.
 
         Raises:
-            Unreachable: one of them is not public.
+            Unreachable: one of them is not public, or the port is none that is called.
             OSError: the name has none.
         """
+        if not self.allow_private and port not in self.ports:
+            raise Unreachable(f"port {port} is not one that destinations may have (ROLLCALL_DESTINATION_PORTS)")
         async with asyncio.timeout(RESOLVE_SECONDS):
             found = await self.resolve(host, port)
         if not found:
@@ -168,7 +195,7 @@ class AddressRules:
         Raises:
             DestinationRefused: it may not; the message says why.
         """
-        target = read_url(url, allow_http=self.allow_private)
+        target = self.read(url)
         await self._looked_up(target)
         return target
 
@@ -178,7 +205,7 @@ class AddressRules:
         Raises:
             DestinationRefused: it may not be a destination; the message says why.
         """
-        found = await self._looked_up(read_url(url, allow_http=self.allow_private))
+        found = await self._looked_up(self.read(url))
 
         async def known(_host: str, _port: int) -> Sequence[str]:
             return found

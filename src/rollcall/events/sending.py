@@ -14,7 +14,7 @@ import httpcore
 import structlog
 
 from rollcall import logging
-from rollcall.events.addresses import AddressRules, DestinationRefused, JudgingBackend, read_url
+from rollcall.events.addresses import AddressRules, DestinationRefused, JudgingBackend
 from rollcall.events.connections import Connections
 from rollcall.events.kinds import Outgoing
 
@@ -92,7 +92,7 @@ class Sender:
             return after(None, f"the call failed: {type(error).__name__}")
 
     async def _post(self, outgoing: Outgoing) -> tuple[int, Mapping[str, str], bytes]:
-        target = read_url(outgoing.url, allow_http=self._rules.allow_private)
+        target = self._rules.read(outgoing.url)
         host = f"[{target.host}]" if ":" in target.host else target.host
         usual = 443 if target.scheme == "https" else 80
         headers = {

@@ -53,6 +53,7 @@ __all__ = [
     "NotFound",
     "PayloadTooLarge",
     "PreconditionFailed",
+    "RequestTimeout",
     "SCIMException",
     "TakenUserName",
     "TooMany",
@@ -209,6 +210,13 @@ class TooManyRequests(SCIMException):
     def __init__(self, retry_after: int) -> None:
         self.retry_after = retry_after
         super().__init__()
+
+
+class RequestTimeout(SCIMException):
+    """The body did not come within its time."""
+
+    status = 408
+    _default_detail = "The body came too slowly; send the request again"
 
 
 class InternalError(SCIMException):

@@ -1,7 +1,7 @@
 """The strict reader: bytes of a body in, a JSON object out, or a refusal that says what is wrong where.
 
 What JSON leaves open and an attacker or a careless client can use is closed here once: two keys of one name,
-characters the database can't hold, numbers it can't hold, nesting without end.
+characters the database can't hold, numbers it can't hold, nesting without end, members without number.
 """
 
 import json
@@ -15,9 +15,12 @@ from rollcall.scim.errors import InvalidSyntax, PayloadTooLarge, UnsupportedMedi
 MEDIA_TYPES: Final = frozenset({"application/scim+json", "application/json"})
 LARGEST_INTEGER: Final = 2**63 - 1
 
+MOST_MEMBERS: Final = 2_000
+"""Members that one JSON object may have; resources have some dozens."""
+
 # Of what escapes have been taken out of. A string runs to the end when nothing closes it: linear, always.
 _STRING: Final = re.compile(rb'"[^"]*"?')
-_NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
+_ALL_BYTES: Final = bytes(range(256))
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
@@ -26,9 +29,9 @@ def read_json(body: bytes, *, limit: int = 1_048_576, depth: int = 32) -> dict[s
 
     Raises:
         PayloadTooLarge: it has more than *limit* bytes.
-        InvalidSyntax: it is not one JSON object in UTF-8, nests deeper than *depth*, names a key twice (names
-            that differ only in case are the same, RFC 7643 §2.1), or holds NUL, half a surrogate pair, NaN,
-            infinity or an integer beyond 64 bits.
+        InvalidSyntax: it is not one JSON object in UTF-8, nests deeper than *depth*, has an object of more than
+            `MOST_MEMBERS`, names a key twice (names that differ only in case are the same, RFC 7643 §2.1), or
+            holds NUL, half a surrogate pair, NaN, infinity or an integer beyond 64 bits.
     """
     if len(body) > limit:
         raise PayloadTooLarge(limit)
@@ -36,8 +39,7 @@ def read_json(body: bytes, *, limit: int = 1_048_576, depth: int = 32) -> dict[s
         raise InvalidSyntax(detail="The body is empty; send the resource as JSON")
     if body.startswith(_BYTE_ORDER_MARK):
         raise InvalidSyntax(detail="The body begins with a byte order mark; send plain UTF-8")
-    if body.count(b"{") + body.count(b"[") > depth:
-        _check_depth(body, depth)
+    check_shape(body, depth=depth)
     value = _decoded(body)
     if not isinstance(value, dict):
         raise InvalidSyntax(detail="The body is not a JSON object")
@@ -65,6 +67,36 @@ def check_media_type(content_type: str | None) -> None:
             raise UnsupportedMediaType
 
 
+def check_shape(body: bytes, *, depth: int, lists: bool = False) -> None:
+    """Judge brackets and members before a value of *body* is built; whether it is JSON at all, the decoder says.
+
+    A list may be of any length, as that of a group's members, unless *lists* says that `MOST_MEMBERS` is for it too.
+
+    Raises:
+        InvalidSyntax: it nests deeper than *depth*, or has an object of more than `MOST_MEMBERS`.
+    """
+    between, most = (b",", MOST_MEMBERS - 1) if lists else (b":", MOST_MEMBERS)
+    if body.count(b"{") + body.count(b"[") <= depth and body.count(between) <= most:
+        return
+    without_escapes = body.replace(rb"\\", b"").replace(rb"\"", b"")
+    counted = between[0]
+    found = [0]  # so far in each bracket that is open; the first is what stands outside of all
+    for sign in _STRING.sub(b"", without_escapes).translate(None, _ALL_BYTES.translate(None, b"[]{}" + between)):
+        if sign == counted:
+            found[-1] += 1
+            if found[-1] > most:
+                what = "members in one object or list" if lists else "members in one object"
+                raise InvalidSyntax(detail=f"The body has more than {MOST_MEMBERS} {what}; send fewer at a time")
+        elif sign in b"[{":
+            found.append(0)
+            if len(found) > depth + 1:
+                raise InvalidSyntax(detail=f"The body nests deeper than {depth} levels")
+        elif len(found) == 1:
+            return
+        else:
+            found.pop()
+
+
 def unholdable(text: str) -> str | None:
     """What in *text* PostgreSQL can't keep, or None."""
     if "\x00" in text:
@@ -84,15 +116,6 @@ def _decoded(body: bytes) -> object:
         raise InvalidSyntax(detail=f"The body is not JSON: {exc.msg}, {where}") from exc
     except RecursionError as exc:
         raise InvalidSyntax(detail="The body nests too deeply") from exc
-
-
-def _check_depth(body: bytes, depth: int) -> None:
-    level = 0
-    without_escapes = body.replace(rb"\\", b"").replace(rb"\"", b"")
-    for bracket in _STRING.sub(b"", without_escapes).translate(None, _NOT_BRACKETS):
-        level += 1 if bracket in b"[{" else -1
-        if level > depth:
-            raise InvalidSyntax(detail=f"The body nests deeper than {depth} levels")
 
 
 def _check_characters(document: dict[str, object]) -> None:

@@ -80,7 +80,7 @@ class Runtime:
     async def _deliver(self, work: Callable[[Workshop], Awaitable[T]]) -> T:
         database, settings = await self._connected(), self.settings
         if self._sender is None:
-            rules = AddressRules(allow_private=settings.allow_private_destinations)
+            rules = AddressRules.of(settings)
             self._sender = Sender(rules, seconds=settings.delivery_timeout_seconds)
         return await work(
             Workshop(database, self.means, self._sender, settings.outbox_lease_seconds, self._stopping.is_set)

@@ -1,33 +1,42 @@
 """``/scim/v2/Users``: people, as identity providers handle them (RFC 7644 §3)."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from litestar import Request, Response, delete, get, patch, post, put
 from litestar.exceptions import HTTPException
 from litestar.params import FromPath
 
+from rollcall import errors
 from rollcall.access import gate
 from rollcall.access.gate import Call
+from rollcall.api.receiving import BodyBrokenOff, BodyTooSlow, incoming
 from rollcall.api.requests import LARGEST_BODY, origin
 from rollcall.api.scim.answers import Selection, nothing, read_selection, resource
 from rollcall.directory import users
 from rollcall.directory.calls import ReadPayload, payload_in
 from rollcall.scim.conditions import Conditions
-from rollcall.scim.errors import PayloadTooLarge, SCIMException
+from rollcall.scim.errors import InvalidSyntax, PayloadTooLarge, RequestTimeout, SCIMException, TooManyRequests
 
 AnyRequest = Request[Any, Any, Any]
 
 
 def call_of(request: AnyRequest, action: str) -> Call:
-    """The SCIM call a request is; its token has been read and nothing else."""
-    return gate.present(
+    """The SCIM call a request is; its token has been read and nothing else.
+
+    A caller who is remembered is let through to the body, so the gate is asked if that does not come at once.
+    """
+    call = gate.present(
         request.app.state.door,
         request.headers.get("authorization"),
         origin(request),
         f"scim.{action}",
         conditions=Conditions(_header(request, "if-match"), _header(request, "if-none-match")),
     )
+    if (body := incoming(request.scope)) is not None:
+        body.judge = partial(gate.ended, call)
+    return call
 
 
 def _header(request: AnyRequest, name: str) -> str | None:
@@ -36,7 +45,7 @@ def _header(request: AnyRequest, name: str) -> str | None:
 
 
 def payload_of(request: AnyRequest) -> ReadPayload:
-    """How the body is read, which is refused in the protocol's own words, and written down, when it is too large."""
+    """How the body is read; what is too large, too slow or broken off is refused in the protocol's own words."""
 
     async def read() -> bytes:
         try:
@@ -45,6 +54,12 @@ def payload_of(request: AnyRequest) -> ReadPayload:
             if exception.status_code != 413:
                 raise
             raise PayloadTooLarge(LARGEST_BODY) from exception
+        except errors.TooManyRequests as refusal:
+            raise TooManyRequests(refusal.retry_after) from refusal
+        except BodyTooSlow as refusal:
+            raise RequestTimeout(detail=refusal.detail) from refusal
+        except BodyBrokenOff as refusal:
+            raise InvalidSyntax(detail=refusal.detail) from refusal
 
     return payload_in(read, request.headers.get("content-type"))
 

@@ -1,0 +1,232 @@
+"""How bodies are received: what of them is read, how long they may take, and what becomes of one nobody wants."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, cast
+
+from litestar import Request
+from litestar.types import ASGIApp, HTTPReceiveMessage, Receive, Scope, Send
+
+from rollcall.errors import Refusal, TooManyRequests
+from rollcall.scim.reader import check_shape
+
+DEEPEST = 32
+"""Levels that the JSON of a body may nest."""
+
+LATE = 0.25
+"""Seconds without a piece of a body after which its caller's key is judged again."""
+
+LINGER = 2.0
+"""Seconds for which the rest of a body is taken and thrown away once the call has been answered."""
+
+MOST_LINGERED = 2 * 1_048_576
+"""Bytes of a body that are taken in all; then the connection is closed, whether its caller has the answer or not."""
+
+SMALL = 65_536
+"""Bytes of a body that are always taken: nearly every one has fewer."""
+
+HELD_BY_ONE, HELD_BY_ALL = 32 * 1_048_576, 128 * 1_048_576
+"""Bytes of bodies under way that a process holds for one key and for all; beyond, larger bodies are 429."""
+
+Judge = Callable[[], Awaitable[Exception | None]]
+"""Says why a caller's key is not good any more, if it is not."""
+
+
+class BodyTooSlow(Refusal):
+    """The body did not come within its time."""
+
+    status = 408
+    code = "too_slow"
+    advice = "Send the whole body at once; the detail says how long it may take."
+
+
+class BodyBrokenOff(Refusal):
+    """The body ended in the middle, or was not sent as HTTP says."""
+
+    code = "broken_off"
+    advice = "Send it again, with a right Content-Length or whole chunks; see what is between you and this server."
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The body broke off: the connection was closed before its Content-Length, or a chunk was not one. "
+            "Nothing was done; send the request again."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long a body may take: so many seconds, and one more for each *bytes_per_second* that have come."""
+
+    seconds: float
+    bytes_per_second: int
+
+    def refusal(self) -> BodyTooSlow:
+        """What is said of a body that takes longer."""
+        return BodyTooSlow(
+            f"The body came too slowly: it may take {self.seconds:g} seconds, and one more for each "
+            f"{self.bytes_per_second} bytes that have come. Nothing was done; send the request again."
+        )
+
+
+class CarefulRequest(Request[Any, Any, Any]):
+    """A request whose JSON is judged by its shape first: one with tens of thousands of members is never decoded."""
+
+    async def json(self) -> Any:
+        """The JSON that the body is.
+
+        Raises:
+            InvalidSyntax: an object or list has too many members, or it nests too deeply.
+        """
+        check_shape(await self.body(), depth=DEEPEST, lists=True)
+        return await super().json()
+
+
+class Holding:
+    """How many bytes of bodies a process holds, of calls that have not been answered."""
+
+    def __init__(self) -> None:
+        self._all = 0
+        self._by_key: Counter[bytes] = Counter()
+
+    def add(self, key: bytes, count: int) -> bool:
+        """Count what has come with a key; returns whether there is room for it."""
+        self._all += count
+        self._by_key[key] += count
+        return self._all <= HELD_BY_ALL and self._by_key[key] <= HELD_BY_ONE
+
+    def release(self, key: bytes, count: int) -> None:
+        """Count what is held no more."""
+        self._all -= count
+        self._by_key[key] -= count
+        if not self._by_key[key]:
+            del self._by_key[key]
+
+
+class Incoming:
+    """The body of one request, as it comes in. Its time begins when it is first asked for: keys are judged before."""
+
+    def __init__(self, receive: Receive, pace: Pace, holding: Holding, key: bytes) -> None:
+        self._receive = receive
+        self._pace = pace
+        self._holding = holding
+        self._key = key
+        self._begun: float | None = None
+        self._received = 0
+        self._over = False
+        self.judge: Judge | None = None
+        """Asked when the body is late, where the key has not been judged by its head, or not lately."""
+
+    async def receive(self) -> HTTPReceiveMessage:
+        """The next piece.
+
+        Raises:
+            BodyTooSlow: it did not come in time.
+            BodyBrokenOff: there will be none, and there should have been.
+            TooManyRequests: the process holds so much of other bodies that a large one has no room.
+        """
+        if self._over:
+            return cast("HTTPReceiveMessage", await self._receive())
+        loop = asyncio.get_running_loop()
+        if self._begun is None:
+            self._begun = loop.time()
+        deadline = self._begun + self._pace.seconds + self._received / self._pace.bytes_per_second
+        late: list[asyncio.Task[None]] = []
+        said: list[Exception] = []
+        try:
+            async with asyncio.timeout_at(deadline) as patience:
+                alarm = loop.call_later(LATE, lambda: late.append(loop.create_task(self._judged_again(said, patience))))
+                try:
+                    message = cast("HTTPReceiveMessage", await self._receive())
+                finally:
+                    alarm.cancel()
+                    for task in late:
+                        task.cancel()
+        except TimeoutError:
+            self._over = True
+            raise (said[0] if said else self._pace.refusal()) from None
+        if message["type"] == "http.disconnect":
+            self._over = True
+            raise BodyBrokenOff
+        self._over = not message["more_body"]
+        self._take(len(message["body"]))
+        return message
+
+    def _take(self, count: int) -> None:
+        self._received += count
+        if not self._holding.add(self._key, count) and self._received > SMALL:
+            msg = "So many large bodies are under way that this one has no room; send it again in some seconds."
+            raise TooManyRequests(msg, retry_after=5)
+
+    def release(self) -> None:
+        """Say that what has come is held no more."""
+        self._holding.release(self._key, self._received)
+
+    async def _judged_again(self, said: list[Exception], patience: asyncio.Timeout) -> None:
+        """End the wait for a body if its caller's key has ended."""
+        refusal = None if self.judge is None else await self.judge()
+        if refusal is not None:
+            said.append(refusal)
+            patience.reschedule(asyncio.get_running_loop().time())
+
+
+def incoming(scope: Scope) -> Incoming | None:
+    """The body of a request, while it comes in; None where it has none."""
+    return scope["state"].get("incoming")
+
+
+def in_good_time(app: ASGIApp, pace: Pace) -> ASGIApp:
+    """Refuse bodies that come too slowly or break off, or for which there is no room."""
+    holding = Holding()
+
+    async def received(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not _has_body(scope):
+            await app(scope, receive, send)
+            return
+        key = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+        body = Incoming(receive, pace, holding, key)
+        scope.setdefault("state", {})["incoming"] = body
+        try:
+            await app(scope, body.receive, send)
+        finally:
+            body.release()
+
+    return received
+
+
+def lingering(app: ASGIApp) -> ASGIApp:
+    """Take what still comes of a body after the answer, so that whoever sends it gets to read the answer.
+
+    A connection that is closed while data arrives is reset, and what was sent last goes with it. It stands around
+    the whole application, on a real server; who waits to be told to send a body (``Expect``) has nothing to take.
+    """
+
+    async def with_lingering(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not _has_body(scope) or any(name == b"expect" for name, _ in scope["headers"]):
+            await app(scope, receive, send)
+            return
+        taken, over = 0, False
+
+        async def counted() -> Any:
+            nonlocal taken, over
+            message = cast("dict[str, Any]", await receive())
+            taken += len(message.get("body", b""))
+            over = not message.get("more_body", False)
+            return message
+
+        await app(scope, counted, send)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LINGER):
+                while not over and taken < MOST_LINGERED:
+                    await counted()
+
+    return with_lingering
+
+
+def _has_body(scope: Scope) -> bool:
+    return any(
+        name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
+        for name, value in scope["headers"]
+    )
