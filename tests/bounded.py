@@ -5,6 +5,8 @@ after say so themselves, with `@pytest.mark.bound(seconds)`. Preparing, testing 
 """
 
 import asyncio
+import gc
+import inspect
 import signal
 import traceback
 from collections.abc import Generator
@@ -109,5 +111,7 @@ def _chain(awaited: object) -> Generator[str]:
                 awaited = getattr(awaited, next_one)
                 break
         else:
-            yield f"  {awaited!r}\n"
-            return
+            generators = [each for each in gc.get_referents(awaited) if inspect.isasyncgen(each)]
+            if not generators:
+                yield f"  {awaited!r}\n"
+            awaited = generators[0] if generators else None

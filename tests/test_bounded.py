@@ -11,7 +11,7 @@ TESTS = Path(__file__).parent
 
 WAITS = """
 import asyncio, threading
-import pytest
+import pytest, pytest_asyncio
 from hypothesis import given, strategies
 
 bound = pytest.mark.bound(1)
@@ -57,6 +57,15 @@ def never_ready():
 
 @bound
 def test_prepared(never_ready):
+    pass
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def never_open():
+    await nobody_answers()
+    yield
+
+@bound
+async def test_prepared_by_a_task(never_open):
     pass
 
 @pytest.fixture
@@ -107,6 +116,9 @@ def test_it_says_what_was_waited_for(output: str) -> None:
     _, _, told = output.partition("test_waits.py::test_a_task was still running")
     assert "in test_a_task" in told.partition("was still running")[0]
     assert "in nobody_answers" in told.partition("was still running")[0]
+    _, _, told = output.partition("test_waits.py::test_prepared_by_a_task was still being prepared")
+    assert "in never_open" in told.partition("was still")[0]
+    assert "in nobody_answers" in told.partition("was still")[0]
 
 
 def test_fixtures_are_bounded(output: str) -> None:

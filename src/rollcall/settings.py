@@ -28,8 +28,6 @@ Network = IPv4Network | IPv6Network
 DESTINATION_PORTS = (443, 8443)
 """Where destinations may be, unless an operator says otherwise."""
 
-Port = Annotated[int, Field(ge=1, le=65535)]
-
 
 def _listed(value: object) -> object:
     """A text as the list it is: separated by commas, or JSON."""
@@ -47,6 +45,17 @@ def _listed(value: object) -> object:
         msg = "begins like a list in JSON and is none: separate the parts by commas, without brackets"
         raise ValueError(msg)
     return tuple(parts)
+
+
+def _ports(value: object) -> object:
+    """A text as the ports it names, one or more."""
+    if not isinstance(value, str):
+        return value
+    parts = [part.strip() for part in value.strip("[] ").split(",")]
+    if not all(part.isascii() and part.isdecimal() and len(part) <= 5 and 1 <= int(part) <= 65535 for part in parts):
+        msg = "must be ports from 1 to 65535, separated by commas, such as 443,8443"
+        raise ValueError(msg)
+    return tuple(int(part) for part in parts)
 
 
 def _one_of(*names: str) -> BeforeValidator:
@@ -132,7 +141,7 @@ class Settings(BaseModel):
     allow_private_destinations: bool = False
     """For development: destinations may be plain ``http://``, at any port, and inside one's own network."""
 
-    destination_ports: Annotated[tuple[Port, ...], Field(min_length=1), BeforeValidator(_listed)] = DESTINATION_PORTS
+    destination_ports: Annotated[tuple[int, ...], BeforeValidator(_ports)] = DESTINATION_PORTS
     """Ports, comma separated, at which destinations may be; those at another one are not called."""
 
     body_seconds: float = Field(default=10, ge=1, le=600)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import httpx
+import pytest
 import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
@@ -116,6 +117,7 @@ def _bytes(body: Any) -> bytes | None:
     return body.encode() if isinstance(body, str) else body
 
 
+@pytest.mark.bound(600)
 async def test_openapi(callers: Callers) -> None:
     """Every operation answers as its description says, and never with a 5xx.
 
