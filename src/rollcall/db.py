@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
-from rollcall.pool import HotPool
+from rollcall.pool import NOT_ASKED, HotPool, dial
 from rollcall.settings import Settings, migrations_folder
 
 RUNTIME_ROLE = "rollcall_runtime"
@@ -52,12 +52,22 @@ def has_ended(error: BaseException | None) -> bool:
     return getattr(error, "sqlstate", None) == KEY_ENDED
 
 
-# SQLSTATE classes and codes: connections, resources, an operator's act; locks not had, deadlocks, serialisation.
-_AWAY = re.compile(r"08...|53...|57P0.|57014|55P03|40P01|40001")
+# SQLSTATE classes and codes: connections, resources, the server's own files, an operator's act; locks not had,
+# deadlocks, serialisation; a server that takes no writes.
+_AWAY = re.compile(r"08...|53...|58...|57P0.|57014|55P03|40P01|40001|25006")
+
+# Those with which a connection ends.
+_LOST = re.compile(r"08...|57P0.")
+
+
+WHEN_AWAY = 5
+"""Seconds to wait before trying again, where nobody knows how long the database will be away."""
 
 
 def is_away(exception: BaseException) -> bool:
     """Whether an exception says that the database can't be reached or has no room now, so that trying again helps."""
+    if _asked_nothing(exception):
+        return True
     if isinstance(exception, DBAPIError):
         cause = exception.orig
         return exception.connection_invalidated or (cause is not None and is_away(cause))
@@ -66,6 +76,26 @@ def is_away(exception: BaseException) -> bool:
     if isinstance(exception, _driver.InterfaceError):
         return "closed" in str(exception)
     return _AWAY.fullmatch(str(getattr(exception, "sqlstate", ""))) is not None
+
+
+def may_be_done(exception: BaseException) -> bool:
+    """Whether something that failed with this exception may have been done all the same.
+
+    That is so where a statement was sent and nobody knows what became of it: the connection was lost, or the answer
+    took too long. What the server refuses it has undone, and what could not be sent was never begun.
+    """
+    if _asked_nothing(exception):
+        return False
+    if isinstance(exception, DBAPIError):
+        cause = exception.orig
+        return exception.connection_invalidated or (cause is not None and may_be_done(cause))
+    if isinstance(exception, (ConnectionError, TimeoutError)):
+        return True
+    return _LOST.fullmatch(str(getattr(exception, "sqlstate", ""))) is not None
+
+
+def _asked_nothing(exception: BaseException) -> bool:
+    return NOT_ASKED in getattr(exception, "__notes__", ())
 
 
 class RoleUnbound(Exception):
@@ -152,7 +182,7 @@ def alchemy_config(url: str, *, pool_size: int = 4, longest_statement: float | N
     """
 
     async def connect(**_: object) -> Any:
-        return await _driver.connect(url, command_timeout=longest_statement)
+        return await dial(url, longest_statement)
 
     return SQLAlchemyAsyncConfig(
         connection_string="postgresql+asyncpg://",

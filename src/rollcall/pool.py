@@ -17,6 +17,9 @@ import asyncpg  # pyright: ignore[reportMissingTypeStubs]  # it ships no types
 LONGEST_STATEMENT = 30.0
 """Seconds that a statement may take."""
 
+LONGEST_CONNECTING = 15.0
+"""Seconds that PostgreSQL may take to let somebody in."""
+
 LONGEST_REST = 300.0
 """Seconds after which a connection nobody used is not trusted: something between here and there may have dropped it."""
 
@@ -27,6 +30,22 @@ _driver: Any = asyncpg
 _fetchrow: Any = _driver.Connection.fetchrow
 _fetch: Any = _driver.Connection.fetch
 _fetchval: Any = _driver.Connection.fetchval
+
+NOT_ASKED = "No connection could be made, so PostgreSQL was asked nothing."
+"""The note of an exception that came before any statement was sent."""
+
+
+async def dial(url: str, longest_statement: float | None) -> Any:
+    """A new connection, whose statements may take *longest_statement* seconds.
+
+    Raises:
+        OSError, asyncpg.PostgresError, asyncpg.InterfaceError: there is none; the exception has the note `NOT_ASKED`.
+    """
+    try:
+        return await _driver.connect(url, timeout=LONGEST_CONNECTING, command_timeout=longest_statement)
+    except (OSError, _driver.PostgresError, _driver.InterfaceError) as error:
+        error.add_note(NOT_ASKED)
+        raise
 
 
 class HotPool:
@@ -148,7 +167,7 @@ class HotPool:
     async def _connected(self) -> Any:
         self._open += 1
         try:
-            return await _driver.connect(self._url, command_timeout=LONGEST_STATEMENT)
+            return await dial(self._url, LONGEST_STATEMENT)
         except BaseException:
             self._open -= 1
             self._hand_on(None)
