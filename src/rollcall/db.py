@@ -174,7 +174,13 @@ LONGEST_STATEMENT = 120.0
 """Seconds that a statement of management work may take; a connection that died without a word is given up by then."""
 
 
-def alchemy_config(url: str, *, pool_size: int = 4, longest_statement: float | None = None) -> SQLAlchemyAsyncConfig:
+_UNNAMED: dict[str, Any] = {"prepared_statement_cache_size": 0, "prepared_statement_name_func": str}
+"""What SQLAlchemy's dialect is told where statements have no names: it keeps none, and calls each by an empty text."""
+
+
+def alchemy_config(
+    url: str, *, pool_size: int = 4, longest_statement: float | None = None, named_statements: bool = True
+) -> SQLAlchemyAsyncConfig:
     """advanced-alchemy's configuration for *url* (``postgresql://…``).
 
     The driver reads the address itself, as it does for the hot paths: SQLAlchemy would take ``sslmode`` for something
@@ -182,8 +188,9 @@ def alchemy_config(url: str, *, pool_size: int = 4, longest_statement: float | N
     """
 
     async def connect(**_: object) -> Any:
-        return await dial(url, longest_statement)
+        return await dial(url, longest_statement, named_statements=named_statements)
 
+    statements: dict[str, Any] = {} if named_statements else _UNNAMED
     return SQLAlchemyAsyncConfig(
         connection_string="postgresql+asyncpg://",
         engine_config=EngineConfig(
@@ -191,7 +198,7 @@ def alchemy_config(url: str, *, pool_size: int = 4, longest_statement: float | N
             max_overflow=pool_size,
             pool_pre_ping=True,
             hide_parameters=True,
-            connect_args={"async_creator_fn": connect},
+            connect_args={"async_creator_fn": connect, **statements},
         ),
         session_config=AsyncSessionConfig(expire_on_commit=False),
         alembic_config=AlembicAsyncConfig(
@@ -215,9 +222,12 @@ def unopened(settings: Settings, *, on_wait: Callable[[float], None] | None = No
     """
     url = settings.database_url.get_secret_value()
     config = alchemy_config(
-        url, pool_size=max(2, settings.database_pool_size // 2), longest_statement=LONGEST_STATEMENT
+        url,
+        pool_size=max(2, settings.database_pool_size // 2),
+        longest_statement=LONGEST_STATEMENT,
+        named_statements=settings.database_named_statements,
     )
-    pool = HotPool(url, settings.database_pool_size, on_wait)
+    pool = HotPool(url, settings.database_pool_size, on_wait, named_statements=settings.database_named_statements)
     engine = config.get_engine()
     return Database(engine, async_sessionmaker(engine, expire_on_commit=False), cast("Pool", pool))
 

@@ -54,7 +54,8 @@ async def examine(reading: Reading, newest: str) -> list[Check]:
 async def _of_the_database(settings: Settings, redis: Redis, newest: str) -> list[Check]:
     try:
         async with asyncio.timeout(SECONDS):
-            opened = await db.connect(settings, whoever=True)
+            # However a pooler treats named statements, the questions come through.
+            opened = await db.connect(settings.model_copy(update={"database_named_statements": False}), whoever=True)
     except AWAY as error:
         away = failed(
             DATABASE,
