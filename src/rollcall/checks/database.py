@@ -12,13 +12,14 @@ from redis.exceptions import RedisError
 from rollcall.checks.asking import Grounds
 from rollcall.checks.model import Check, failed, ok, warning
 from rollcall.db import FLEET_ROLE, RUNTIME_ROLE
-from rollcall.journal import health
+from rollcall.journal import health, writing
 from rollcall.journal.health import Standing
 
 VERSION = "postgresql"
 TABLES = "tables"
 ROLE = "role"
 POOLER = "pooler"
+WRITES = "writes"
 PARTITIONS = "partitions"
 CLOCK = "clock"
 
@@ -61,7 +62,7 @@ async def tables(grounds: Grounds) -> Check:
     """Whether the tables are those that this version needs."""
     found = await health.look(grounds.database.pool, grounds.redis, grounds.newest)
     match found.database:
-        case Standing.OK:
+        case Standing.OK | Standing.UNWRITABLE:
             return ok(TABLES, f"the tables stand at {found.revision}, which is current")
         case Standing.BEHIND if found.revision is None:
             return failed(TABLES, "the tables are missing", "run 'rollcall migrate'")
@@ -73,6 +74,19 @@ async def tables(grounds: Grounds) -> Check:
             return failed(TABLES, said, "'rollcall migrate --check' says what to do")
         case Standing.AWAY:
             raise TimeoutError
+
+
+async def writes(grounds: Grounds) -> Check:
+    """Whether anything can be written; on a full disk all can be read."""
+    because = await writing.refusal_now(grounds.database.pool)
+    if because is None:
+        return ok(WRITES, "PostgreSQL takes writes")
+    return failed(
+        WRITES,
+        f"PostgreSQL takes no writes, so nobody can leave: {because}",
+        "see 'When the disk is full' in docs/operations.md; if it is a standby, let ROLLCALL_DATABASE_URL lead to the "
+        "primary",
+    )
 
 
 async def role(grounds: Grounds) -> Check:

@@ -27,6 +27,7 @@ OF_THE_DATABASE: Mapping[str, Callable[[Grounds], Awaitable[Check]]] = {
     database.ROLE: database.role,
 }
 OF_THE_TABLES: Mapping[str, Callable[[Grounds], Awaitable[Check]]] = {
+    database.WRITES: database.writes,
     database.PARTITIONS: database.partitions,
     backlog.BACKLOG: backlog.backlog,
     keys.KEYS: keys.keys,
