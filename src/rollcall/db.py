@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
-from rollcall.pool import HotPool
+from rollcall.pool import NOT_ASKED, HotPool, dial
 from rollcall.settings import Settings, migrations_folder
 
 RUNTIME_ROLE = "rollcall_runtime"
@@ -52,12 +52,22 @@ def has_ended(error: BaseException | None) -> bool:
     return getattr(error, "sqlstate", None) == KEY_ENDED
 
 
-# SQLSTATE classes and codes: connections, resources, an operator's act; locks not had, deadlocks, serialisation.
-_AWAY = re.compile(r"08...|53...|57P0.|57014|55P03|40P01|40001")
+# SQLSTATE classes and codes: connections, resources, the server's own files, an operator's act; locks not had,
+# deadlocks, serialisation; a server that takes no writes.
+_AWAY = re.compile(r"08...|53...|58...|57P0.|57014|55P03|40P01|40001|25006")
+
+# Those with which a connection ends.
+_LOST = re.compile(r"08...|57P0.")
+
+
+WHEN_AWAY = 5
+"""Seconds to wait before trying again, where nobody knows how long the database will be away."""
 
 
 def is_away(exception: BaseException) -> bool:
     """Whether an exception says that the database can't be reached or has no room now, so that trying again helps."""
+    if _asked_nothing(exception):
+        return True
     if isinstance(exception, DBAPIError):
         cause = exception.orig
         return exception.connection_invalidated or (cause is not None and is_away(cause))
@@ -66,6 +76,26 @@ def is_away(exception: BaseException) -> bool:
     if isinstance(exception, _driver.InterfaceError):
         return "closed" in str(exception)
     return _AWAY.fullmatch(str(getattr(exception, "sqlstate", ""))) is not None
+
+
+def may_be_done(exception: BaseException) -> bool:
+    """Whether something that failed with this exception may have been done all the same.
+
+    That is so where a statement was sent and nobody knows what became of it: the connection was lost, or the answer
+    took too long. What the server refuses it has undone, and what could not be sent was never begun.
+    """
+    if _asked_nothing(exception):
+        return False
+    if isinstance(exception, DBAPIError):
+        cause = exception.orig
+        return exception.connection_invalidated or (cause is not None and may_be_done(cause))
+    if isinstance(exception, (ConnectionError, TimeoutError)):
+        return True
+    return _LOST.fullmatch(str(getattr(exception, "sqlstate", ""))) is not None
+
+
+def _asked_nothing(exception: BaseException) -> bool:
+    return NOT_ASKED in getattr(exception, "__notes__", ())
 
 
 class RoleUnbound(Exception):
@@ -144,7 +174,13 @@ LONGEST_STATEMENT = 120.0
 """Seconds that a statement of management work may take; a connection that died without a word is given up by then."""
 
 
-def alchemy_config(url: str, *, pool_size: int = 4, longest_statement: float | None = None) -> SQLAlchemyAsyncConfig:
+_UNNAMED: dict[str, Any] = {"prepared_statement_cache_size": 0, "prepared_statement_name_func": str}
+"""What SQLAlchemy's dialect is told where statements have no names: it keeps none, and calls each by an empty text."""
+
+
+def alchemy_config(
+    url: str, *, pool_size: int = 4, longest_statement: float | None = None, named_statements: bool = True
+) -> SQLAlchemyAsyncConfig:
     """advanced-alchemy's configuration for *url* (``postgresql://…``).
 
     The driver reads the address itself, as it does for the hot paths: SQLAlchemy would take ``sslmode`` for something
@@ -152,8 +188,9 @@ def alchemy_config(url: str, *, pool_size: int = 4, longest_statement: float | N
     """
 
     async def connect(**_: object) -> Any:
-        return await _driver.connect(url, command_timeout=longest_statement)
+        return await dial(url, longest_statement, named_statements=named_statements)
 
+    statements: dict[str, Any] = {} if named_statements else _UNNAMED
     return SQLAlchemyAsyncConfig(
         connection_string="postgresql+asyncpg://",
         engine_config=EngineConfig(
@@ -161,7 +198,7 @@ def alchemy_config(url: str, *, pool_size: int = 4, longest_statement: float | N
             max_overflow=pool_size,
             pool_pre_ping=True,
             hide_parameters=True,
-            connect_args={"async_creator_fn": connect},
+            connect_args={"async_creator_fn": connect, **statements},
         ),
         session_config=AsyncSessionConfig(expire_on_commit=False),
         alembic_config=AlembicAsyncConfig(
@@ -185,9 +222,12 @@ def unopened(settings: Settings, *, on_wait: Callable[[float], None] | None = No
     """
     url = settings.database_url.get_secret_value()
     config = alchemy_config(
-        url, pool_size=max(2, settings.database_pool_size // 2), longest_statement=LONGEST_STATEMENT
+        url,
+        pool_size=max(2, settings.database_pool_size // 2),
+        longest_statement=LONGEST_STATEMENT,
+        named_statements=settings.database_named_statements,
     )
-    pool = HotPool(url, settings.database_pool_size, on_wait)
+    pool = HotPool(url, settings.database_pool_size, on_wait, named_statements=settings.database_named_statements)
     engine = config.get_engine()
     return Database(engine, async_sessionmaker(engine, expire_on_commit=False), cast("Pool", pool))
 

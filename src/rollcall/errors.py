@@ -85,11 +85,11 @@ class Taken(Conflict):
 
 
 class Unavailable(Refusal):
-    """What is needed to answer is away or too busy; nothing was changed."""
+    """What is needed to answer is away or too busy just now."""
 
     status = 503
     code = "unavailable"
-    advice = "Wait as many seconds as Retry-After says and send it again; if it stays, see /health/ready."
+    advice = "Wait as many seconds as Retry-After says and do what the detail says; if it stays, see /health/ready."
 
     def __init__(self, detail: str, *, retry_after: int) -> None:
         super().__init__(detail)

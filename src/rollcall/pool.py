@@ -17,6 +17,9 @@ import asyncpg  # pyright: ignore[reportMissingTypeStubs]  # it ships no types
 LONGEST_STATEMENT = 30.0
 """Seconds that a statement may take."""
 
+LONGEST_CONNECTING = 15.0
+"""Seconds that PostgreSQL may take to let somebody in."""
+
 LONGEST_REST = 300.0
 """Seconds after which a connection nobody used is not trusted: something between here and there may have dropped it."""
 
@@ -28,6 +31,29 @@ _fetchrow: Any = _driver.Connection.fetchrow
 _fetch: Any = _driver.Connection.fetch
 _fetchval: Any = _driver.Connection.fetchval
 
+NOT_ASKED = "No connection could be made, so PostgreSQL was asked nothing."
+"""The note of an exception that came before any statement was sent."""
+
+
+async def dial(url: str, longest_statement: float | None, *, named_statements: bool = True) -> Any:
+    """A new connection, whose statements may take *longest_statement* seconds.
+
+    Without *named_statements* none outlives its transaction, as a pooler by transactions needs it.
+
+    Raises:
+        OSError, asyncpg.PostgresError, asyncpg.InterfaceError: there is none; the exception has the note `NOT_ASKED`.
+    """
+    try:
+        return await _driver.connect(
+            url,
+            timeout=LONGEST_CONNECTING,
+            command_timeout=longest_statement,
+            statement_cache_size=100 if named_statements else 0,
+        )
+    except (OSError, _driver.PostgresError, _driver.InterfaceError) as error:
+        error.add_note(NOT_ASKED)
+        raise
+
 
 class HotPool:
     """Up to *size* connections, opened when they are needed; the one used last is used first.
@@ -36,10 +62,18 @@ class HotPool:
     less for each statement than many that take turns on its processors. The others are for when some are held up.
     """
 
-    def __init__(self, url: str, size: int, on_wait: Callable[[float], None] | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        size: int,
+        on_wait: Callable[[float], None] | None = None,
+        *,
+        named_statements: bool = True,
+    ) -> None:
         self._url = url
         self._size = size
         self._on_wait = on_wait
+        self._named_statements = named_statements
         self._usual = (size + 1) // 2
         self._open = 0
         self._idle: list[tuple[Any, float]] = []
@@ -148,7 +182,7 @@ class HotPool:
     async def _connected(self) -> Any:
         self._open += 1
         try:
-            return await _driver.connect(self._url, command_timeout=LONGEST_STATEMENT)
+            return await dial(self._url, LONGEST_STATEMENT, named_statements=self._named_statements)
         except BaseException:
             self._open -= 1
             self._hand_on(None)

@@ -129,6 +129,10 @@ class Settings(BaseModel):
     """Connections a web process may have for its hot paths; half of them do, unless some are held up. Management work
     has half as many of its own."""
 
+    database_named_statements: bool = True
+    """Have PostgreSQL keep statements by name, which is quicker; ``false`` behind a pooler by transactions that loses
+    them, such as PgBouncer before 1.21."""
+
     outbox_poll_seconds: float = Field(default=0.5, gt=0, le=60)
     """How long the relay sleeps when the outbox is empty."""
 

@@ -155,7 +155,9 @@ async def _refuse_strange_tables(owner: Connection) -> None:
 
 
 async def _connect(url: str, timeout: float | None = None) -> Any:  # noqa: ASYNC109  # the driver's
-    return await cast("Any", asyncpg).connect(url, timeout=timeout or 60)
+    return await cast("Any", asyncpg).connect(
+        url, timeout=timeout or 60, statement_cache_size=0
+    )  # a pooler may lose named ones
 
 
 async def user_of(url: str, *, timeout: float | None = None) -> str:  # noqa: ASYNC109  # the driver's

@@ -111,7 +111,8 @@ async def _lets_in(settings: Settings, name: str, reminder: Reminder) -> bool:
 async def _ask(settings: Settings, name: str, question: str) -> Any:
     driver: Any = asyncpg
     async with asyncio.timeout(PATIENCE):
-        connection = await driver.connect(getattr(settings, name).get_secret_value())
+        # By name a pooler may lose the question.
+        connection = await driver.connect(getattr(settings, name).get_secret_value(), statement_cache_size=0)
     try:
         return await connection.fetchval(question, timeout=PATIENCE)
     finally:

@@ -12,8 +12,8 @@ from rows import connected
 
 
 @asynccontextmanager
-async def scratch(engines: Engines, settings: Settings) -> AsyncGenerator[Settings]:
-    """An empty database of its own on the same server."""
+async def scratch(engines: Engines, settings: Settings, *, where: str = "pg_default") -> AsyncGenerator[Settings]:
+    """An empty database of its own on the same server, in the tablespace *where*."""
     name = f"scratch_{uuid4().hex[:8]}"
     assert settings.migration_database_url is not None
 
@@ -21,7 +21,7 @@ async def scratch(engines: Engines, settings: Settings) -> AsyncGenerator[Settin
         return SecretStr(url.get_secret_value().rpartition("/")[0] + f"/{name}")
 
     async with connected(engines.postgres.superuser_url) as superuser:
-        await superuser.execute(f"CREATE DATABASE {name} OWNER {OWNER} STRATEGY file_copy")
+        await superuser.execute(f"CREATE DATABASE {name} OWNER {OWNER} TABLESPACE {where} STRATEGY file_copy")
         try:
             yield settings.model_copy(
                 update={

@@ -27,9 +27,6 @@ MEDIA_TYPE = "application/problem+json"
 CODES = "/v1/errors"
 """Where the page that lists the codes is; a problem's ``type`` leads to its line there."""
 
-WHEN_AWAY = 5
-"""Seconds to wait before trying again, where nobody knows how long it takes."""
-
 
 class MethodNotAllowed(Refusal):
     """The address exists and does not take this method."""
@@ -48,7 +45,7 @@ class TooLarge(Refusal):
 
 
 class Failed(Refusal):
-    """Something went wrong on our side; nothing was changed."""
+    """Something went wrong on our side."""
 
     status = 500
     code = "failed"
@@ -138,12 +135,29 @@ def refusal_in(request: AnyRequest, exception: Exception) -> Refusal:  # noqa: P
         case HTTPException(status_code=status) if status < 500:
             return Invalid(exception.detail)
         case _ if db.is_away(exception):
-            msg = "The database is away or too busy, so nothing was done; try again in a few seconds."
-            return Unavailable(msg, retry_after=WHEN_AWAY)
+            return Unavailable(_LOST if may_be_done(request, exception) else _AWAY, retry_after=db.WHEN_AWAY)
         case _:
             return Failed(
                 "Something went wrong on our side; try again, and if that is no help, report this request_id."
             )
+
+
+_AWAY = "The database is away or too busy, so nothing was done; try again in a few seconds."
+_LOST = (
+    "The database went away in the middle, so this may have been done or not; look whether it was before you try again "
+    "in a few seconds, or send it again with the same Idempotency-Key if it had one."
+)
+
+
+def may_be_done(request: AnyRequest, exception: Exception) -> bool:
+    """Whether what a call wanted to change may have been changed although it ends in *exception*."""
+    return not _only_reads(request) and db.may_be_done(exception)
+
+
+def _only_reads(request: AnyRequest) -> bool:
+    scope = request.scope
+    asks = scope["path"].endswith("/.search") or scope["path"].startswith("/oauth/introspect")
+    return scope["method"] in ("GET", "HEAD") or asks
 
 
 class NoSuchAddress(NotFound):

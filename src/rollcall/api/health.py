@@ -16,7 +16,10 @@ async def live() -> dict[str, str]:
 
 @get("/health/ready", name="health_ready", include_in_schema=False)
 async def ready(request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
-    """The database answers and its tables are current; a broker that is away is shown, and nothing waits for it."""
+    """The database answers, takes writes and has current tables.
+
+    A broker that is away is shown, and nothing waits for it.
+    """
     state = request.app.state
     found = await health.look(state.database.pool, state.redis, state.revision)
     checks = {"database": _database(found), "broker": _broker(found)}
@@ -32,6 +35,8 @@ def _database(found: Health) -> str:
             return f"migrations are at {found.revision}: run 'rollcall migrate'"
         case Standing.EDITED:
             return f"made by an unreleased version, whose {found.revision} was another: run 'rollcall migrate --check'"
+        case Standing.UNWRITABLE:
+            return f"takes no writes: {found.because}"
         case Standing.AWAY:
             return "away"
         case _:

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from secrets import token_hex
 from typing import Any, cast
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs]  # it ships no types
@@ -11,13 +12,14 @@ from redis.exceptions import RedisError
 from rollcall.checks.asking import Grounds
 from rollcall.checks.model import Check, failed, ok, warning
 from rollcall.db import FLEET_ROLE, RUNTIME_ROLE
-from rollcall.journal import health
+from rollcall.journal import health, writing
 from rollcall.journal.health import Standing
 
 VERSION = "postgresql"
 TABLES = "tables"
 ROLE = "role"
 POOLER = "pooler"
+WRITES = "writes"
 PARTITIONS = "partitions"
 CLOCK = "clock"
 
@@ -60,7 +62,7 @@ async def tables(grounds: Grounds) -> Check:
     """Whether the tables are those that this version needs."""
     found = await health.look(grounds.database.pool, grounds.redis, grounds.newest)
     match found.database:
-        case Standing.OK:
+        case Standing.OK | Standing.UNWRITABLE:
             return ok(TABLES, f"the tables stand at {found.revision}, which is current")
         case Standing.BEHIND if found.revision is None:
             return failed(TABLES, "the tables are missing", "run 'rollcall migrate'")
@@ -72,6 +74,19 @@ async def tables(grounds: Grounds) -> Check:
             return failed(TABLES, said, "'rollcall migrate --check' says what to do")
         case Standing.AWAY:
             raise TimeoutError
+
+
+async def writes(grounds: Grounds) -> Check:
+    """Whether anything can be written; on a full disk all can be read."""
+    because = await writing.refusal_now(grounds.database.pool)
+    if because is None:
+        return ok(WRITES, "PostgreSQL takes writes")
+    return failed(
+        WRITES,
+        f"PostgreSQL takes no writes, so nobody can leave: {because}",
+        "see 'When the disk is full' in docs/operations.md; if it is a standby, let ROLLCALL_DATABASE_URL lead to the "
+        "primary",
+    )
 
 
 async def role(grounds: Grounds) -> Check:
@@ -134,7 +149,7 @@ async def _broker_time(grounds: Grounds) -> datetime:
 
 
 async def pooler(grounds: Grounds) -> Check:
-    """Whether a pooler before PostgreSQL keeps named statements, which every process uses.
+    """Whether a pooler before PostgreSQL keeps named statements, which every process uses unless it is told not to.
 
     A pooler answers a new connection with a process id of its own making. One that hands a server's connection to
     whoever has a transaction loses a statement that was prepared on another one, unless it keeps track of them.
@@ -144,18 +159,22 @@ async def pooler(grounds: Grounds) -> Check:
 
     async def connection() -> Any:
         connect = cast("Any", asyncpg).connect
-        opened.append(await connect(url, timeout=POOLER_SECONDS, command_timeout=POOLER_SECONDS))
+        limits = {"timeout": POOLER_SECONDS, "command_timeout": POOLER_SECONDS}
+        opened.append(await connect(url, **limits, statement_cache_size=0))
         return opened[-1]
 
     try:
         first = await connection()
         if first.get_server_pid() == await first.fetchval("SELECT pg_backend_pid()"):
             return ok(POOLER, "no pooler stands before PostgreSQL")
+        if not grounds.settings.database_named_statements:
+            return ok(POOLER, "a pooler stands before PostgreSQL, and statements have no names that it could lose")
         if await _loses_statements(first, connection):
             return failed(
                 POOLER,
                 "a pooler stands before PostgreSQL and loses named statements: most calls fail",
-                "use PgBouncer 1.21 or newer with max_prepared_statements = 200, or pool_mode = session",
+                "set ROLLCALL_DATABASE_NAMED_STATEMENTS=false for every process; or use PgBouncer 1.21 or newer with "
+                "max_prepared_statements = 200, or pool_mode = session",
             )
         return ok(POOLER, "a pooler stands before PostgreSQL, and keeps named statements")
     finally:
@@ -168,8 +187,8 @@ async def _loses_statements(first: Any, connection: Callable[[], Awaitable[Any]]
 
     Once another one answered, the pooler has brought the statement there; where the same one always does, it is ours.
     """
-    prepared = await first.prepare("SELECT pg_backend_pid() AS rollcall")
     try:
+        prepared = await first.prepare("SELECT pg_backend_pid() AS rollcall", name=f"rollcall_{token_hex(4)}")
         before = await prepared.fetchval()
         for _ in range(POOLER_TRIES):
             holder = await connection()

@@ -27,6 +27,7 @@ OF_THE_DATABASE: Mapping[str, Callable[[Grounds], Awaitable[Check]]] = {
     database.ROLE: database.role,
 }
 OF_THE_TABLES: Mapping[str, Callable[[Grounds], Awaitable[Check]]] = {
+    database.WRITES: database.writes,
     database.PARTITIONS: database.partitions,
     backlog.BACKLOG: backlog.backlog,
     keys.KEYS: keys.keys,
@@ -54,7 +55,8 @@ async def examine(reading: Reading, newest: str) -> list[Check]:
 async def _of_the_database(settings: Settings, redis: Redis, newest: str) -> list[Check]:
     try:
         async with asyncio.timeout(SECONDS):
-            opened = await db.connect(settings, whoever=True)
+            # However a pooler treats named statements, the questions come through.
+            opened = await db.connect(settings.model_copy(update={"database_named_statements": False}), whoever=True)
     except AWAY as error:
         away = failed(
             DATABASE,

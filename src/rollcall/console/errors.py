@@ -7,6 +7,7 @@ import structlog
 from litestar import Response
 from litestar.exceptions import HTTPException, NotFoundException, PermissionDeniedException
 
+from rollcall import db
 from rollcall.access.console_sessions import NotSignedIn
 from rollcall.console.cookies import no_csrf, no_session
 from rollcall.console.requests import AnyRequest, asks_for_json, see, source_of, told
@@ -75,10 +76,26 @@ def answer_exception(request: AnyRequest, exception: Exception) -> Response[Any]
             return _answer_forged(request)
         case HTTPException(status_code=status) if status < 500:
             return _answer(request, Message(status, "invalid", "This is not possible", exception.detail))
+        case _ if db.is_away(exception):
+            log.warning("unavailable", status=503, path=request.url.path, because=repr(exception))
+            return _answer_away(request, exception)
         case _:
             log.exception("failed", path=request.url.path)
             said = "It is not your doing, and it is in the log. Try again; if it stays, tell whoever runs Rollcall."
             return _answer(request, Message(500, "failed", "Something went wrong here", said))
+
+
+def _answer_away(request: AnyRequest, exception: Exception) -> Response[Any]:
+    """The database is away or too busy."""
+    said = "Rollcall's database is away or too busy, so nothing was done. Try again in a few seconds."
+    if request.method != "GET" and db.may_be_done(exception):
+        said = (
+            "Rollcall's database went away in the middle, so this may have been done or not. "
+            "Look whether it was before you try again in a few seconds."
+        )
+    answer = _answer(request, Message(503, "unavailable", "Not available just now", said))
+    answer.headers["Retry-After"] = str(db.WHEN_AWAY)
+    return answer
 
 
 def _answer_forged(request: AnyRequest) -> Response[Any]:

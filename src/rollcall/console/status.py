@@ -108,6 +108,12 @@ def database_part(found: Health) -> Part:
         case Standing.EDITED:
             said = "The tables were made by an unreleased version of Rollcall, and can't be brought up to date:"
             return Part("Database", Tone.BAD, "Unreleased", said, "rollcall migrate --check")
+        case Standing.UNWRITABLE:
+            said = (
+                f"PostgreSQL answers and takes no writes, so nobody can join or leave: {found.because}. "
+                "What only asks is answered. This says more:"
+            )
+            return Part("Database", Tone.BAD, "No writes", said, "rollcall doctor")
         case Standing.AWAY:
             said = (
                 "PostgreSQL does not answer, so every request is refused. Nothing that was answered is lost. "

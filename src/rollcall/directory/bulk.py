@@ -13,16 +13,20 @@ import structlog
 
 from rollcall.access import gate
 from rollcall.access.gate import Admitted, Call
+from rollcall.db import WHEN_AWAY, is_away, may_be_done
 from rollcall.directory import groups, users
 from rollcall.directory.calls import Answer, ReadPayload, admit, given, read_payload, refused
 from rollcall.scim import bulk as protocol
 from rollcall.scim.bulk import BulkOperation, BulkResult, Method
 from rollcall.scim.conditions import UNCONDITIONAL, Conditions
-from rollcall.scim.errors import InternalError, SCIMException
+from rollcall.scim.errors import InternalError, NotBegun, SCIMException, Unavailable
 from rollcall.scim.resources import USERS
 
 MOST_OPERATIONS: Final = 1_000
 """Operations of one call at the most; ServiceProviderConfig announces it."""
+
+_OURS: Final = (InternalError.status, Unavailable.status)
+"""Statuses of an operation that failed on our side."""
 
 _VERBS: Final = {Method.POST: "create", Method.PUT: "replace", Method.PATCH: "patch", Method.DELETE: "delete"}
 _STATUSES: Final = {Method.POST: 201, Method.PUT: 200, Method.PATCH: 200, Method.DELETE: 204}
@@ -56,9 +60,9 @@ async def carry_out(call: Call, read: ReadPayload) -> bytes:
         result = await _result(admitted, operation, _sent(payload, operation), ids)
         results.append(result)
         errors += result.refusal is not None
-        if result.status == InternalError.status:
+        if result.status in _OURS:
             # Whatever it is that failed us, the others are not tried, and their sender is told so.
-            results += (BulkResult(each, InternalError.status, refusal=InternalError()) for each in waiting)
+            results += (BulkResult(each, result.status, refusal=NotBegun(result.status)) for each in waiting)
             break
     return protocol.response(results, call.origin.request_id)
 
@@ -80,7 +84,11 @@ async def _result(admitted: Admitted, operation: BulkOperation, sent: object, id
         answer = await _enter(_call(admitted.call, operation, resource_id), operation, resource_id, data)
     except SCIMException as refusal:
         return BulkResult(operation, refusal.status, location, refusal=refusal)
-    except Exception:
+    except Exception as error:
+        if is_away(error):
+            log.warning("unavailable", bulk_operation=operation.index, because=repr(error))
+            away = Unavailable(WHEN_AWAY, may_be_done=may_be_done(error))
+            return BulkResult(operation, away.status, location, refusal=away)
         log.exception("failed", bulk_operation=operation.index)
         return BulkResult(operation, InternalError.status, location, refusal=InternalError())
     status = _STATUSES[Method(operation.method)]

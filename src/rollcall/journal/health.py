@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 
 from rollcall import catalogue
 from rollcall.db import Pool
+from rollcall.journal import writing
 
 
 class Standing(StrEnum):
@@ -21,6 +22,8 @@ class Standing(StrEnum):
     """It answers, and its tables are not the ones that this version needs."""
     EDITED = "edited"
     """It was made by a version that this one can't go on from; only an empty database helps."""
+    UNWRITABLE = "unwritable"
+    """It answers, and takes no writes: its disk is full, or it is read-only."""
     AWAY = "away"
 
 
@@ -33,6 +36,8 @@ class Health:
     """Where the tables stand; ``None`` when there are none, or nobody answered."""
     broker: bool
     """Whether the broker answers. Nothing waits for it: limits are then kept locally and deliveries wait."""
+    because: str = ""
+    """Why the database takes no writes, when it takes none."""
 
     @property
     def able(self) -> bool:
@@ -45,21 +50,24 @@ async def look(pool: Pool, redis: Redis, newest: str) -> Health:
 
     *newest* is the revision that this version's tables have.
     """
-    (database, revision), broker = await asyncio.gather(_ask_database(pool, newest), _ask_broker(redis))
-    return Health(database, revision, broker)
+    (database, revision, because), broker = await asyncio.gather(_ask_database(pool, newest), _ask_broker(redis))
+    return Health(database, revision, broker, because)
 
 
-async def _ask_database(pool: Pool, newest: str) -> tuple[Standing, str | None]:
+async def _ask_database(pool: Pool, newest: str) -> tuple[Standing, str | None, str]:
     try:
         async with asyncio.timeout(2):
             revision: str | None = await pool.fetchval("SELECT version_num FROM alembic_version")
             if revision == catalogue.FOUNDATION and not await _as_frozen(pool):
-                return Standing.EDITED, revision
+                return Standing.EDITED, revision, ""
+            if revision != newest:
+                return Standing.BEHIND, revision, ""
+            because = await writing.refusal(pool)
     except asyncpg.UndefinedTableError:
-        return Standing.BEHIND, None
+        return Standing.BEHIND, None, ""
     except Exception:  # whatever keeps the database from answering, the answer is the same
-        return Standing.AWAY, None
-    return (Standing.OK if revision == newest else Standing.BEHIND), revision
+        return Standing.AWAY, None, ""
+    return (Standing.OK, revision, "") if because is None else (Standing.UNWRITABLE, revision, because)
 
 
 _looked_into: WeakSet[Pool] = WeakSet()

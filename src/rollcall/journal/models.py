@@ -143,3 +143,12 @@ class KeptAnswer(Base):
     whole_answer: Mapped[bytes | None] = mapped_column(LargeBinary)
     """The answer with it, for ten minutes."""
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
+
+
+class WriteTrial(Base):
+    """A row that is written and taken away at once, to see whether that can be done; never any is left."""
+
+    __tablename__ = "write_trials"
+
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True, server_default=_UUID7)
+    filler: Mapped[bytes] = mapped_column(LargeBinary)

@@ -50,6 +50,7 @@ __all__ = [
     "NoSuchAddress",
     "NoTarget",
     "NobodysToken",
+    "NotBegun",
     "NotFound",
     "PayloadTooLarge",
     "PreconditionFailed",
@@ -60,6 +61,7 @@ __all__ = [
     "TooManyOperations",
     "TooManyRequests",
     "Unauthorized",
+    "Unavailable",
     "Uniqueness",
     "UnknownAttribute",
     "UnsupportedMediaType",
@@ -219,12 +221,43 @@ class RequestTimeout(SCIMException):
     _default_detail = "The body came too slowly; send the request again"
 
 
+class Unavailable(SCIMException):
+    """The database is away, or has no room, for the next *retry_after* seconds or so.
+
+    *may_be_done* says that nobody knows whether the request was carried out: the connection was lost on the way.
+    """
+
+    status = 503
+    _default_detail = (
+        "The database is away or too busy, and the request was not carried out. Send it again in {seconds} seconds"
+    )
+    _lost = (
+        "The database went away in the middle, and the request may have been carried out. "
+        "Look for what it should change in {seconds} seconds, and send it again if nothing was changed"
+    )
+
+    def __init__(self, retry_after: int, *, may_be_done: bool = False) -> None:
+        self.retry_after = retry_after
+        detail = self._lost if may_be_done else self._default_detail
+        super().__init__(detail=detail.format(seconds=retry_after))
+
+
+class NotBegun(SCIMException):
+    """An operation of a bulk request that was not begun, because one before it failed on our side with *status*."""
+
+    _default_detail = "This operation was not begun, because one before it failed on our side. Send it again later"
+
+    def __init__(self, status: int) -> None:
+        super().__init__()
+        self.status = status
+
+
 class InternalError(SCIMException):
     """We failed. What happened is in the log, never in the answer."""
 
     status = 500
     _default_detail = (
-        "Something went wrong on our side, and the request was not carried out. "
+        "Something went wrong on our side, and the request may not have been carried out. "
         "Try again; if that is no help, tell the vendor's support this request's id"
     )
 

@@ -133,9 +133,8 @@ async def test_failures(acme: Tenant, monkeypatch: pytest.MonkeyPatch, caplog: p
 
     body = refused(answer, 500)
     assert body["detail"] == (
-        "Something went wrong on our side, and the request was not carried out. Try again; if that is no help, "
-        "tell the "
-        f"vendor's support this request's id (request {answer.headers['x-request-id']})"
+        "Something went wrong on our side, and the request may not have been carried out. Try again; if that is no "
+        f"help, tell the vendor's support this request's id (request {answer.headers['x-request-id']})"
     )
     (record,) = (each for each in caplog.records if each.name.startswith("rollcall"))
     assert "'event': 'failed'" in record.getMessage()

@@ -53,7 +53,7 @@ _REFUSALS = {
     "413": "The body is longer than what is read.",
     "429": "More calls than the plan allows; `Retry-After` says how long to wait.",
     "500": "Something went wrong on our side.",
-    "503": "The service is too busy; `Retry-After` says how long to wait.",
+    "503": "The database is away or too busy; `Retry-After` says how long to wait.",
 }
 _ANSWERS = {"get": "200", "post": "201", "put": "200", "patch": "200", "delete": "204"}
 

@@ -152,7 +152,7 @@ REFUSALS = {
     "413": "The body is longer than what is read.",
     "422": "The `Idempotency-Key` was used for another call; nothing was done.",
     "429": "So much of this is under way that more has to wait; `Retry-After` says for how many seconds.",
-    "500": "Something went wrong on our side; nothing was changed.",
+    "500": "Something went wrong on our side.",
     "503": "What is needed to answer is away or too busy; `Retry-After` says how many seconds to wait.",
 }
 

@@ -5,8 +5,9 @@ from typing import Any
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, MethodNotAllowedException
 
-from rollcall import metrics
-from rollcall.api.refused import log_failure, log_refusal
+from rollcall import db, metrics
+from rollcall.api.errors import may_be_done
+from rollcall.api.refused import log_failure, log_refusal, log_unavailable
 from rollcall.api.requests import LARGEST_BODY, methods_of
 from rollcall.api.scim.answers import MEDIA_TYPE
 from rollcall.scim.errors import (
@@ -18,6 +19,7 @@ from rollcall.scim.errors import (
     SCIMException,
     TooManyRequests,
     Unauthorized,
+    Unavailable,
     error_body,
 )
 
@@ -37,7 +39,7 @@ def answer_refusal(request: Request[Any, Any, Any], refusal: SCIMException) -> R
     """A refusal in the protocol's own words."""
     headers: dict[str, str] = {}
     match refusal:
-        case TooManyRequests():
+        case TooManyRequests() | Unavailable():
             headers["Retry-After"] = str(refusal.retry_after)
         case MethodNotAllowed():
             headers["Allow"] = ", ".join(refusal.allow)
@@ -68,6 +70,9 @@ def answer_exception(request: Request[Any, Any, Any], exception: Exception) -> R
                     detail="The request can't be read as HTTP says it should be; look at its headers and query"
                 ),
             )
+        case _ if db.is_away(exception):
+            log_unavailable(request, status=Unavailable.status, error=exception)
+            return answer_refusal(request, Unavailable(db.WHEN_AWAY, may_be_done=may_be_done(request, exception)))
         case _:
             log_failure(request, status=InternalError.status, error=exception)
             return answer_refusal(request, InternalError())

@@ -1,0 +1,2 @@
+DROP FUNCTION try_writing();
+DROP TABLE write_trials;
