@@ -1,6 +1,7 @@
 """The real engines, the real application, and callers chosen in a word."""
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, Generator
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +25,9 @@ from rollcall.journal.refusals import Refusals
 from rollcall.settings import Settings
 
 # How long examples take says how busy the machine is.
-hypothesis_settings.register_profile("rollcall", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.register_profile(
+    "rollcall", deadline=None, derandomize="CI" in os.environ, suppress_health_check=[HealthCheck.too_slow]
+)
 hypothesis_settings.load_profile("rollcall")
 
 PUBLIC_URL = "http://rollcall.test"

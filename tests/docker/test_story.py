@@ -283,10 +283,12 @@ def test_everybody_has_figures(installation: Composed) -> None:
 
 @pytest.mark.skipif(shutil.which("caddy") is None, reason="Caddy is not installed")
 def test_the_readme_runs(installation: Composed) -> None:
-    """try.sh makes what the README's lines use, and these work, through the proxy and its certificate."""
+    """try.sh makes what the lines of docs/try-it.md use, and these work, through the proxy and its certificate."""
     said = installation.shell("docker/try.sh", ROLLCALL_DOMAIN=installation.domain)
     assert "Now: . docker/secrets/try.sh" in said
-    block = re.search(r"<!-- a test runs these lines -->\n```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    block = re.search(
+        r"<!-- a test runs these lines -->\n```sh\n(.*?)```", (ROOT / "docs/try-it.md").read_text(), re.DOTALL
+    )
     assert block is not None
     pasted = installation.shell(block[1].replace(". .rollcall/try.sh", ". docker/secrets/try.sh"))
     answers = [json.loads(answer) for answer in re.sub(r"}\s*{", "}\n{", pasted.strip()).splitlines()]

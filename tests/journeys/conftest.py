@@ -56,7 +56,7 @@ class Customer:
 
     def receipts(self, person: dict[str, Any]) -> list[dict[str, Any]]:
         """The receipts of a person's departures."""
-        return self.ask(f"/people/{person['id']}/receipts")
+        return self.ask(f"/people/{person['id']}/receipts")["data"]
 
     def ask(self, path: str, **parameters: Any) -> Any:
         """Read something of this tenant as ops."""

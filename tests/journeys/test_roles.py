@@ -18,14 +18,14 @@ def test_a_conflict_is_refused_and_resolved(customer: Customer) -> None:
     assert "dart-guests" in refused.json()["detail"]
     assert "displayName" not in customer.scim.get(f"/Users/{maria['id']}").json()
     assert customer.ask(f"/people/{maria['id']}")["role"] == "guest"
-    (case,) = customer.ask("/conflict-cases")
+    (case,) = customer.ask("/conflict-cases")["data"]
     assert case["user_id"] == maria["id"]
     assert case["times"] == 1
 
     resolved = customer.patch(maria, {"op": "replace", "path": "roles", "value": [{"value": "dart-admins"}]})
     assert resolved.status_code == 200
     assert customer.ask(f"/people/{maria['id']}")["role"] == "admin"
-    assert customer.ask("/conflict-cases") == []
+    assert customer.ask("/conflict-cases")["data"] == []
     assert customer.ask(f"/people/{maria['id']}/explain")["origin"] == "provider"
 
 
@@ -33,8 +33,8 @@ def test_somebody_new_with_two_roles_is_refused_until_one_is_left(customer: Cust
     """A refused creation opens a case too, under the userName, and the creation that works closes it."""
     body = {"userName": "maria@acme.test", "roles": [{"value": "dart-guests"}, {"value": "dart-members"}]}
     assert customer.scim.post("/Users", json=body).status_code == 400
-    (case,) = customer.ask("/conflict-cases")
+    (case,) = customer.ask("/conflict-cases")["data"]
     assert case["user_name"] == "maria@acme.test"
 
     customer.create("maria@acme.test", roles=[{"value": "dart-members"}])
-    assert customer.ask("/conflict-cases") == []
+    assert customer.ask("/conflict-cases")["data"] == []

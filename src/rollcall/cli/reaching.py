@@ -18,17 +18,13 @@ from rollcall.work import Fleet, TenantRef, Work, open_fleet, open_work
 T = TypeVar("T")
 
 
-class Unknown(Refusal):
+class Unknown(NotFound):
     """A name that nobody has here, with those that it resembles and where all of them are listed."""
-
-    status = 404
-    code = "not_found"
-    advice = "Look the name up in the list that the message names."
 
     def __init__(self, said: str, name: str, known: Sequence[str], listed_by: str) -> None:
         near = get_close_matches(name.casefold(), known, n=3)
         guess = f" Did you mean {' or '.join(f'“{each}”' for each in near)}?" if near else ""
-        super().__init__(f"{said}.{guess} See '{listed_by}'.")
+        Refusal.__init__(self, f"{said}.{guess} See '{listed_by}'.")
 
 
 def in_tenant(tenant: str, act: Callable[[Work], Awaitable[T]], settings: Settings | None = None) -> T:
