@@ -60,11 +60,14 @@ class Origin:
     path: str | None = None
 
     def facts(self) -> dict[str, str | None]:
-        """The origin as an audit entry says it; what PostgreSQL can't keep of a path is replaced."""
-        path = self.path
-        if path is not None:
-            path = path.replace("\x00", "\ufffd").encode(errors="replace").decode()
+        """The origin as an audit entry says it."""
+        path = None if self.path is None else storable(self.path)
         return {"request_id": self.request_id, "method": self.method, "path": path, "source": self.source}
+
+
+def storable(said: str) -> str:
+    """What somebody said, with what PostgreSQL can't keep of it replaced: NUL, and halves of surrogate pairs."""
+    return said.replace("\x00", "\ufffd").encode(errors="replace").decode()
 
 
 @dataclass(frozen=True, slots=True)

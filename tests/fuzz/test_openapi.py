@@ -102,6 +102,8 @@ class Caller:
         @given(case=cases)
         def each(case: Any) -> None:
             assume(case.body is not None)  # null says the same as no body, where one may be left out
+            if case.meta.generation.mode is GenerationMode.POSITIVE:  # what PostgreSQL can't hold is refused everywhere
+                assume("\\x00" not in repr((case.path_parameters, case.query, case.body)))
             if case.query is not None and case.meta.generation.mode is GenerationMode.POSITIVE:
                 case.query.pop("cursor", None)
             case.validate_response(self.send(case), excluded_checks=excluded)

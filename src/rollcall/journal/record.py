@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from rollcall.journal.events import Event
 from rollcall.journal.models import OutboxMessage
-from rollcall.work import Actor, Fleet, Origin, Work
+from rollcall.work import Actor, Fleet, Origin, Work, storable
 
 INSTALLATION = UUID(int=0)
 """Stands for the tenant in entries about the installation itself."""
@@ -54,7 +54,7 @@ async def record_refusal(work: Work | Fleet, *, action: str, status: int, detail
             "call": json.dumps(call),
             "outcome": "refused",
             "status": status,
-            "detail": detail,
+            "detail": storable(detail),
             "events": [],
             "account": None,
             "target": None,

@@ -172,3 +172,13 @@ async def test_audit_that_fails(acme: Tenant, monkeypatch: pytest.MonkeyPatch) -
 
     turned_down(await acme.callers.operator.get("/v1/tenants/no-such-tenant"), 404, "not_found")
     turned_down(await acme.callers.operator.post(f"{acme.v1}/people", json={}), 400, "invalid", "user_name: is missing")
+
+
+async def test_what_cannot_be_kept(operator: httpx.AsyncClient, acme: Tenant) -> None:
+    """A refusal that repeats a NUL character is answered and entered like any other, with the character replaced."""
+    body = {"role": "guest", "x\x00": ["y\x00"]}
+    answer = await operator.post(f"{acme.v1}/people/{acme.admin['id']}/role", json=body)
+    turned_down(answer, 400, "invalid")
+    entries = await acme.audit(outcome="refused")
+    assert [entry["status"] for entry in entries] == [400]
+    assert "\ufffd" in entries[0]["detail"]
