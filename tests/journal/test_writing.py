@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
@@ -71,14 +71,12 @@ async def doctor(settings: Settings) -> State:
 
 
 def fill(disk: Path) -> None:
-    """Leave no byte free."""
-    with (disk / "filler").open("wb") as filler:
-        try:
-            while True:
-                filler.write(bytes(65_536))
-                filler.flush()
-        except OSError:
-            os.ftruncate(filler.fileno(), filler.tell() // 65_536 * 65_536)
+    """Leave no page free."""
+    with (disk / "filler").open("ab", buffering=0) as filler:
+        for size in (65_536, 4_096):
+            with suppress(OSError):
+                while True:
+                    filler.write(bytes(size))
 
 
 async def test_a_full_disk(engines: Engines, settings: Settings, disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -196,6 +196,45 @@ def in_good_time(app: ASGIApp, pace: Pace) -> ASGIApp:
     return received
 
 
+class _Exchange:
+    """The server's two ends of one call, until it is over.
+
+    The server closes a connection whose body nobody takes any more once both ends are forgotten. What the application
+    leaves behind, an exception with its frames, would remember them until the next garbage collection.
+    """
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive: Receive | None = receive
+        self._send: Send | None = send
+        self._taken = 0
+        self._whole = False
+
+    async def receive(self) -> Any:
+        """The next piece, counted."""
+        if self._receive is None:
+            return {"type": "http.disconnect"}
+        message = cast("dict[str, Any]", await self._receive())
+        self._taken += len(message.get("body", b""))
+        self._whole = not message.get("more_body", False)
+        return message
+
+    async def send(self, message: Any) -> None:
+        """A part of the answer; none is sent once the call is over."""
+        if self._send is not None:
+            await self._send(message)
+
+    async def linger(self) -> None:
+        """Take the rest of the body, for a while."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LINGER):
+                while not self._whole and self._taken < MOST_LINGERED:
+                    await self.receive()
+
+    def forget(self) -> None:
+        """The call is over."""
+        self._receive = self._send = None
+
+
 def lingering(app: ASGIApp) -> ASGIApp:
     """Take what still comes of a body after the answer, so that whoever sends it gets to read the answer.
 
@@ -204,23 +243,16 @@ def lingering(app: ASGIApp) -> ASGIApp:
     """
 
     async def with_lingering(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not _has_body(scope) or any(name == b"expect" for name, _ in scope["headers"]):
+        if scope["type"] != "http" or not _has_body(scope):
             await app(scope, receive, send)
             return
-        taken, over = 0, False
-
-        async def counted() -> Any:
-            nonlocal taken, over
-            message = cast("dict[str, Any]", await receive())
-            taken += len(message.get("body", b""))
-            over = not message.get("more_body", False)
-            return message
-
-        await app(scope, counted, send)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LINGER):
-                while not over and taken < MOST_LINGERED:
-                    await counted()
+        exchange = _Exchange(receive, send)
+        try:
+            await app(scope, exchange.receive, exchange.send)
+            if not any(name == b"expect" for name, _ in scope["headers"]):
+                await exchange.linger()
+        finally:
+            exchange.forget()
 
     return with_lingering
 
