@@ -19,7 +19,7 @@ from rollcall import tables
 from rollcall.cli.embedded import DATABASE, RUNNER, Engines, prepare, running
 from rollcall.crypto import NOBODY, TokenKind, digest, new_secret_key, new_token
 from rollcall.db import Connection
-from rollcall.directory import standing
+from rollcall.directory import role_states
 from rollcall.directory.rules import RoleRule
 from rollcall.settings import Settings
 
@@ -234,7 +234,7 @@ def person_text(number: int | str) -> str:
 
 
 _PERSON_TEXT = orjson.dumps(PERSON).decode()
-_STANDING = orjson.dumps(asdict(standing.fresh(RoleRule.model_validate(RULE)))).decode()
+_STANDING = orjson.dumps(asdict(role_states.fresh(RoleRule.model_validate(RULE)))).decode()
 
 
 async def _fill(engines: Engines, people: int, tenants: int) -> Ground:

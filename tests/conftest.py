@@ -14,15 +14,16 @@ from hypothesis import settings as hypothesis_settings
 from litestar import Litestar
 from pydantic import SecretStr
 
-from factories import Callers, alive, in_process, make_callers
+from factories import Callers, Tenant, a_tenant, alive, in_process, make_callers
 from rollcall import logging, tables
 from rollcall.access.dead_tokens import DeadTokens
 from rollcall.app import create_app
 from rollcall.cli.embedded import Engines, prepare, running
 from rollcall.crypto import new_secret_key
-from rollcall.db import Database
+from rollcall.db import Connection, Database
 from rollcall.journal.refusals import Refusals
 from rollcall.settings import Settings
+from rows import connected
 
 # How long examples take says how busy the machine is.
 hypothesis_settings.register_profile(
@@ -74,8 +75,8 @@ def no_refusals_before(request: pytest.FixtureRequest) -> None:
     for name in {"app", "console_app"}.intersection(request.fixturenames):
         if not isinstance(application := request.getfixturevalue(name), Litestar):
             continue
-        application.state.door.traces.refusals = Refusals()
-        application.state.door = replace(application.state.door, dead_tokens=DeadTokens())
+        application.state.context.batched_entries.refusals = Refusals()
+        application.state.context = replace(application.state.context, dead_tokens=DeadTokens())
 
 
 @pytest.fixture(scope="session")
@@ -108,3 +109,37 @@ def operator(callers: Callers) -> httpx.AsyncClient:
 def product(callers: Callers) -> httpx.AsyncClient:
     """The SaaS product itself."""
     return callers.product
+
+
+@pytest_asyncio.fixture(scope="session")
+async def second_app(settings: Settings) -> AsyncGenerator[Litestar]:
+    """Another web process of the same installation: it shares engines with the first one and nothing else."""
+    async with alive(create_app(settings)) as app:
+        yield app
+
+
+@pytest_asyncio.fixture
+async def acme(callers: Callers) -> Tenant:
+    """A tenant on a plan with SCIM, with the dart- rule and an admin called ada."""
+    return await a_tenant(callers)
+
+
+@pytest_asyncio.fixture(scope="session")
+async def owner(engines: Engines, settings: Settings) -> AsyncGenerator[Connection]:
+    """A connection as the role that owns the tables."""
+    async with connected(engines.migration_database_url) as connection:
+        yield connection
+
+
+@pytest_asyncio.fixture
+async def rival(engines: Engines) -> AsyncGenerator[Connection]:
+    """Somebody else at work in the database: a second connection as the role that owns the tables."""
+    async with connected(engines.migration_database_url) as connection:
+        yield connection
+
+
+@pytest_asyncio.fixture
+async def watcher(engines: Engines) -> AsyncGenerator[Connection]:
+    """A third one, which sees who waits for whom."""
+    async with connected(engines.migration_database_url) as connection:
+        yield connection

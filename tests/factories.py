@@ -136,7 +136,7 @@ class Tenant:
 
     async def audit(self, **question: Any) -> list[dict[str, Any]]:
         """The tenant's audit, newest first; reads that are still in memory are written down before."""
-        await self.callers.app.state.door.traces.flush()
+        await self.callers.app.state.context.batched_entries.flush()
         answer = await self.callers.operator.get(f"{self.v1}/audit", params={"limit": 500, **question})
         assert answer.status_code == 200, answer.text
         return answer.json()["data"]

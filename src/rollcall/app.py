@@ -9,11 +9,8 @@ from litestar import Litestar, Response
 from rollcall import broker, console, db, metrics, tables
 from rollcall.access.attempts import Attempts
 from rollcall.access.authenticators import own_party, relying_party
-from rollcall.access.gate import Door
 from rollcall.access.introspection import Clients
-from rollcall.access.limits import RateLimiter
 from rollcall.access.origins import TrustedProxies
-from rollcall.access.traces import Traces
 from rollcall.api import errors, oauth_errors
 from rollcall.api.access_log import access_log
 from rollcall.api.counting import counted
@@ -30,6 +27,9 @@ from rollcall.api.v1 import refusals
 from rollcall.api.v1 import router as v1
 from rollcall.crypto import Sealer
 from rollcall.events.addresses import AddressRules
+from rollcall.provisioning.batched_entries import BatchedEntries
+from rollcall.provisioning.gate import GateContext
+from rollcall.provisioning.limits import RateLimiter
 from rollcall.settings import Settings
 
 
@@ -41,7 +41,7 @@ def create_app(settings: Settings) -> Litestar:
         # Started while the database is away, it is there when that comes back.
         database = db.unopened(settings, on_wait=metrics.figures().pool_wait_seconds.observe)
         redis = broker.connect(settings, patience=0.25)
-        traces = Traces(database.pool)
+        traces = BatchedEntries(database.pool)
         traces.start()
         app.state.database = database
         app.state.redis = redis
@@ -54,7 +54,7 @@ def create_app(settings: Settings) -> Litestar:
         app.state.own_party = own_party(settings)
         app.state.attempts = Attempts(redis)
         app.state.trusted_proxies = TrustedProxies(settings.trusted_proxies, redis)
-        app.state.door = Door(database, RateLimiter(redis), traces, f"{settings.public_url}/scim/v2")
+        app.state.context = GateContext(database, RateLimiter(redis), traces, f"{settings.public_url}/scim/v2")
         try:
             yield
         finally:

@@ -13,17 +13,18 @@ from sqlalchemy.util import await_only
 
 from rollcall import catalogue
 from rollcall.access import models as access
-from rollcall.access import signing
 from rollcall.crypto import Sealer
 from rollcall.db import FLEET_ROLE, RUNTIME_ROLE, Base, Connection, alchemy_config, connect
 from rollcall.directory import models as directory
 from rollcall.events import models as events
 from rollcall.journal import models as journal
+from rollcall.proof import models as proof
+from rollcall.proof import signing
 from rollcall.settings import Settings, migrations_folder
 from rollcall.tenancy import models as tenancy
 from rollcall.work import SYSTEM, Origin, open_fleet
 
-__all__ = ["access", "directory", "events", "journal", "metadata", "migrate", "run_script", "tenancy"]
+__all__ = ["access", "directory", "events", "journal", "metadata", "migrate", "proof", "run_script", "tenancy"]
 
 metadata: MetaData = Base.metadata
 
@@ -139,7 +140,7 @@ async def connect_as_owner(settings: Settings, *, timeout: float | None = None) 
     return cast("Connection", await _connect(owner_address(settings), timeout))
 
 
-async def standing_revision(owner: Connection) -> str | None:
+async def current_revision(owner: Connection) -> str | None:
     """The revision that a database stands at; None if nothing was migrated in it."""
     if await owner.fetchval("SELECT to_regclass('alembic_version') IS NULL"):
         return None
@@ -147,7 +148,7 @@ async def standing_revision(owner: Connection) -> str | None:
 
 
 async def _refuse_strange_tables(owner: Connection) -> None:
-    stands_at = await standing_revision(owner)
+    stands_at = await current_revision(owner)
     if stands_at is not None and not is_known(stands_at):
         raise MigrationRefused(from_the_future(stands_at))
     if stands_at == catalogue.FOUNDATION and (differing := await catalogue.edited(owner)):

@@ -54,7 +54,7 @@ async def examine(settings: Settings) -> Outlook:
         said = f"the database can't be reached as the owner of the tables ({logging.masked(str(error)) or 'no answer'})"
         return Outlook(None, newest, (), [failed("owner", said, "see ROLLCALL_MIGRATION_DATABASE_URL")])
     try:
-        stands_at = await tables.standing_revision(owner)
+        stands_at = await tables.current_revision(owner)
         upgrade = Upgrade(owner, settings, stands_at, to_come(stands_at))
         return Outlook(stands_at, newest, upgrade.to_come, [await ask(upgrade) for ask in QUESTIONS])
     finally:

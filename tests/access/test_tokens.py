@@ -11,8 +11,9 @@ import httpx
 import pytest
 
 from factories import USER, Callers, Tenant, a_tenant
-from rollcall.access import tokens, traces
+from rollcall.access import tokens
 from rollcall.db import Connection
+from rollcall.provisioning import batched_entries
 from rows import tables_with, until_waiting
 
 
@@ -331,7 +332,7 @@ async def test_last_use_is_shown(callers: Callers) -> None:
     tenant = await a_tenant(callers)
     began = datetime.now(UTC)
     await tenant.scim.get("/Users")
-    await callers.app.state.door.traces.flush()
+    await callers.app.state.context.batched_entries.flush()
     (token,) = (await callers.operator.get(f"{tenant.v1}/tokens")).json()["data"]
     assert began <= datetime.fromisoformat(token["last_used_at"]) <= datetime.now(UTC)
     assert token["last_used_from"] == "127.0.0.1"
@@ -341,7 +342,7 @@ async def test_refused_calls_are_no_use(callers: Callers) -> None:
     """A call that the gate refuses leaves the last use as it was."""
     tenant = await a_tenant(callers, plan="free")
     assert (await tenant.scim.get("/Users")).status_code == 403
-    await callers.app.state.door.traces.flush()
+    await callers.app.state.context.batched_entries.flush()
     (token,) = (await callers.operator.get(f"{tenant.v1}/tokens")).json()["data"]
     assert token["last_used_at"] is None
 
@@ -356,7 +357,7 @@ async def test_last_use_costs_no_write_each(callers: Callers, owner: Connection)
         versions.add(
             await owner.fetchval("SELECT xmin::text::bigint FROM tokens WHERE id = $1", UUID(tenant.token["id"]))
         )
-    assert len(versions) <= 2 + (time.monotonic() - began) / traces.EVERY_SECONDS
+    assert len(versions) <= 2 + (time.monotonic() - began) / batched_entries.EVERY_SECONDS
 
 
 async def test_rotation_waits_in_the_order_of_a_deactivation(callers: Callers, owner: Connection) -> None:

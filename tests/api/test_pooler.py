@@ -14,9 +14,9 @@ import pytest
 from api.scim.test_groups import GROUP
 from factories import USER, Tenant, a_tenant, alive, deactivation, make_callers, patch_op
 from poolers import PGBOUNCER, keeps_statements, pooled
-from rollcall.access import receipts
 from rollcall.app import create_app
 from rollcall.db import Connection
+from rollcall.proof import receipts
 from rollcall.settings import Settings
 
 AT_ONCE = 8

@@ -12,9 +12,9 @@ import pytest_asyncio
 from authenticator import begun, registered
 from factories import USER, Callers, Tenant, a_tenant, deactivation
 from rollcall import tables
-from rollcall.access import receipts
 from rollcall.cli.embedded import Engines
 from rollcall.db import FLEET_ROLE, RUNTIME_ROLE, Connection, Database
+from rollcall.proof import receipts
 from rows import connected
 
 GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
@@ -53,7 +53,7 @@ async def full(callers: Callers, owner: Connection) -> Tenant:
         headers={"Idempotency-Key": "hook"},
     )
     assert (await callers.operator.post(f"{tenant.v1}/destinations/{hook.json()['id']}/test")).status_code == 202
-    await tenant.callers.app.state.door.traces.flush()
+    await tenant.callers.app.state.context.batched_entries.flush()
     return tenant
 
 
@@ -212,7 +212,7 @@ async def test_move_into_another_tenant(runner: Connection, full: Tenant, other:
 
 
 async def test_tenants_are_not_made_by_requests(runner: Connection, full: Tenant) -> None:
-    """The running role alone makes no tenant, changes no plan and no standing, and deletes none."""
+    """The running role alone makes no tenant, changes no plan and no role state, and deletes none."""
     for statement in (
         "INSERT INTO tenants (slug, name, plan, role_rule) VALUES ('x', 'x', 'free', '{}')",
         "UPDATE tenants SET plan = 'free'",

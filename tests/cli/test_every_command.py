@@ -15,10 +15,10 @@ import click
 import pytest
 import pytest_asyncio
 
-from access.test_mass_changes import alerts, left
-from access.test_receipts import completed
 from cli.shell import Shell, environment_of
 from factories import Callers, Tenant, a_tenant
+from proof.test_mass_changes import alerts, left
+from proof.test_receipts import completed
 from rollcall.cli.main import main
 from rollcall.db import Connection
 from rollcall.engines.processes import free_port

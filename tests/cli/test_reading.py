@@ -30,7 +30,7 @@ async def acme(callers: Callers) -> Tenant:
     two = [{"value": "dart-guests"}, {"value": "dart-admins"}]
     assert (await acme.scim.post("/Users", json={"userName": "torn@acme.test", "roles": two})).status_code == 400
     await acme.session(guest)
-    await callers.app.state.door.traces.flush()
+    await callers.app.state.context.batched_entries.flush()
     return acme
 
 

@@ -25,7 +25,7 @@ def shell(settings: Settings) -> Shell:
 async def used(acme: Tenant) -> None:
     """The tenant's provider has called."""
     assert (await acme.scim.get("/Users")).status_code == 200
-    await acme.callers.app.state.door.traces.flush()
+    await acme.callers.app.state.context.batched_entries.flush()
 
 
 async def test_a_plan_without_scim(shell: Shell, callers: Callers) -> None:

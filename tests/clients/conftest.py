@@ -5,16 +5,10 @@ from collections.abc import AsyncGenerator
 import pytest_asyncio
 from litestar import Litestar
 
-from factories import Callers, Tenant, a_tenant, in_process
+from factories import Callers, in_process
 from rollcall_client import Rollcall
 
 ADDRESS = "http://rollcall.test"
-
-
-@pytest_asyncio.fixture
-async def acme(callers: Callers) -> Tenant:
-    """A tenant on a plan with SCIM, with the dart- rule and an admin called ada."""
-    return await a_tenant(callers)
 
 
 @pytest_asyncio.fixture

@@ -15,10 +15,7 @@ from authenticator import Authenticator
 from factories import Callers, Tenant, a_tenant, alive, in_process
 from rollcall.access import sign_in_codes
 from rollcall.app import create_app
-from rollcall.cli.embedded import Engines
-from rollcall.db import Connection
 from rollcall.settings import Settings
-from rows import connected
 
 CONSOLE_URL = "https://rollcall.test"
 
@@ -136,13 +133,6 @@ async def acme(callers: Callers) -> Tenant:
 async def other(callers: Callers) -> Tenant:
     """Somebody else's tenant."""
     return await a_tenant(callers)
-
-
-@pytest_asyncio.fixture(scope="session")
-async def owner(engines: Engines, settings: Settings) -> AsyncGenerator[Connection]:
-    """A connection as the role that owns the tables."""
-    async with connected(engines.migration_database_url) as connection:
-        yield connection
 
 
 async def a_code(tenant: Tenant, person: dict[str, Any]) -> str:

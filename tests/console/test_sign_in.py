@@ -388,13 +388,13 @@ async def test_no_more_than_so_many(browser: Browser, acme: Tenant) -> None:
 async def test_refusals_are_counted(browser: Browser, acme: Tenant, console_app: Litestar, owner: Connection) -> None:
     """A stranger who is refused is counted, and fills nobody's audit."""
     before = len(await acme.audit())
-    await console_app.state.door.traces.flush()
+    await console_app.state.context.batched_entries.flush()
     count = "SELECT coalesce(sum(calls), 0) FROM refused_calls"
     earlier = await owner.fetchval(count)
 
     for _ in range(3):
         await browser.enter(acme, "AAAAA-AAAAA-AAAAA-AAAAA")
-    await console_app.state.door.traces.flush()
+    await console_app.state.context.batched_entries.flush()
 
     assert await owner.fetchval(count) == earlier + 3
     assert len(await acme.audit()) == before

@@ -8,16 +8,16 @@ from uuid import UUID
 import pytest
 
 from factories import DART_RULE, USER
-from rollcall.directory import mapping, standing
+from rollcall.directory import mapping, role_states
 from rollcall.directory.mapping import Cause, Judged, Stored
+from rollcall.directory.role_states import ConflictingRoles, Origin
 from rollcall.directory.rules import RoleRule
-from rollcall.directory.standing import ConflictingRoles, Origin
 
 RULE = RoleRule.model_validate(DART_RULE)
 HOLDING = RoleRule.model_validate({**DART_RULE, "on_conflict": "hold"})
 CAUSE = Cause("request", datetime(2030, 1, 1, tzinfo=UTC), "left")
 CONFLICT = ["dart-admins", "dart-guests"]
-GUEST = mapping.judge(RULE, standing.fresh(RULE), {"roles": [{"value": "dart-guests"}]}).standing
+GUEST = mapping.judge(RULE, role_states.fresh(RULE), {"roles": [{"value": "dart-guests"}]}).role_state
 
 
 def document(*roles: str, active: bool = True, **attributes: object) -> dict[str, object]:
@@ -38,16 +38,16 @@ def topics(change: dict[str, Any]) -> list[str]:
 
 def test_one_role_is_the_providers() -> None:
     """One name gives its role, by the provider."""
-    judged = mapping.judge(RULE, standing.fresh(RULE), document("dart-admins"))
+    judged = mapping.judge(RULE, role_states.fresh(RULE), document("dart-admins"))
 
-    assert (judged.standing.role, judged.standing.origin) == ("admin", Origin.PROVIDER)
-    assert judged == Judged(judged.standing)
+    assert (judged.role_state.role, judged.role_state.origin) == ("admin", Origin.PROVIDER)
+    assert judged == Judged(judged.role_state)
 
 
 def test_conflict_is_refused() -> None:
     """Names that contradict each other are refused, for somebody new and for somebody there."""
     with pytest.raises(ConflictingRoles):
-        mapping.judge(RULE, standing.fresh(RULE), document(*CONFLICT))
+        mapping.judge(RULE, role_states.fresh(RULE), document(*CONFLICT))
     with pytest.raises(ConflictingRoles):
         mapping.judge(RULE, GUEST, document(*CONFLICT), before=stored("dart-guests"))
 
@@ -57,7 +57,7 @@ def test_conflict_is_held(rule: RoleRule, *, active: bool) -> None:
     """Who is inactive afterwards, or whose tenant holds, keeps the role from before, and the case opens."""
     judged = mapping.judge(rule, GUEST, document(*CONFLICT, active=active), before=stored("dart-guests"))
 
-    assert judged.standing.role == "guest"
+    assert judged.role_state.role == "guest"
     assert judged.conflict is not None
     assert judged.conflict.roles == ("admin", "guest")
 
@@ -69,8 +69,8 @@ def test_conflict_that_is_not_touched(*, before: bool, after: bool) -> None:
         RULE, GUEST, document(*CONFLICT, active=after, title="Dr"), before=stored(*CONFLICT, active=before)
     )
 
-    assert judged == Judged(judged.standing, keep_case=True)
-    assert judged.standing.role == "guest"
+    assert judged == Judged(judged.role_state, keep_case=True)
+    assert judged.role_state.role == "guest"
 
 
 def test_conflict_bars_the_way_back() -> None:
@@ -83,7 +83,7 @@ def test_roles_that_are_not_read() -> None:
     """Where the rule does not read `roles`, what stands there is nobody's business."""
     rule = RoleRule.model_validate({**DART_RULE, "sources": ["groups"]})
 
-    assert mapping.judge(rule, standing.fresh(rule), document(*CONFLICT)).standing.role == "member"
+    assert mapping.judge(rule, role_states.fresh(rule), document(*CONFLICT)).role_state.role == "member"
 
 
 def test_search_columns() -> None:
@@ -124,7 +124,7 @@ def test_events_of_a_new_person() -> None:
 
 def test_events_of_a_change() -> None:
     """A change tells what it was: an update always, the role and the way back only where they changed."""
-    admin = mapping.judge(RULE, GUEST, document("dart-admins")).standing
+    admin = mapping.judge(RULE, GUEST, document("dart-admins")).role_state
     gone = stored("dart-guests", active=False)
 
     assert topics(mapping.changed_user(stored(), document(), Judged(GUEST), CAUSE)) == ["user.updated"]
@@ -137,11 +137,11 @@ def test_events_of_a_change() -> None:
 
 
 def test_change_knows_what_it_began_from() -> None:
-    """A change carries the version and the standing that it was worked out from, to be told when it comes too late."""
+    """A change carries the version and the role state that it was worked out from, so it can be told if it is late."""
     change = mapping.changed_user(stored(), document(), Judged(GUEST), CAUSE)
 
     assert change["version"] == 3
-    assert mapping.read_standing(change["was_standing"]) == GUEST
+    assert mapping.read_role_state(change["was_standing"]) == GUEST
 
 
 def test_case_of_a_conflict() -> None:
@@ -157,20 +157,20 @@ def test_case_of_a_conflict() -> None:
 
 
 def test_standing_survives_storage() -> None:
-    """A standing is read back as it was stored, from text and from what the driver has decoded."""
+    """A role state is read back as it was stored, from text and from what the driver has decoded."""
     columns = mapping.with_role(RULE, GUEST)
 
-    assert mapping.read_standing(mapping.as_json(columns["standing"])) == GUEST
-    assert mapping.read_standing(columns["standing"]) == GUEST
+    assert mapping.read_role_state(mapping.as_json(columns["standing"])) == GUEST
+    assert mapping.read_role_state(columns["standing"]) == GUEST
 
 
 def test_what_a_second_life_inherits() -> None:
     """Who comes back does not inherit a role given by hand, and does inherit an override."""
-    hand = standing.given_by_hand(RULE, standing.fresh(RULE), "admin")
-    override = standing.given_by_hand(RULE, GUEST, "financial-admin")
+    hand = role_states.given_by_hand(RULE, role_states.fresh(RULE), "admin")
+    override = role_states.given_by_hand(RULE, GUEST, "financial-admin")
 
-    assert mapping.judge(RULE, mapping.taken_up_again(hand), document()).standing.role == "member"
-    assert mapping.judge(RULE, mapping.taken_up_again(override), document("dart-guests")).standing.role == (
+    assert mapping.judge(RULE, mapping.taken_up_again(hand), document()).role_state.role == "member"
+    assert mapping.judge(RULE, mapping.taken_up_again(override), document("dart-guests")).role_state.role == (
         "financial-admin"
     )
     assert mapping.taken_up_again(GUEST) == replace(GUEST, by_hand=None)

@@ -34,7 +34,7 @@ async def open_names(tenant: Tenant) -> list[tuple[str, str]]:
 
 async def ledger(tenant: Tenant) -> dict[str, int]:
     """What the ledger counts of unknown role names."""
-    await tenant.callers.app.state.door.traces.flush()
+    await tenant.callers.app.state.context.batched_entries.flush()
     async with tenant.work() as work:
         rows = await work.db.connection()
         counted = await rows.exec_driver_sql("SELECT habit, times FROM deviations WHERE habit LIKE 'unknown-role%%'")

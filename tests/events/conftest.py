@@ -13,20 +13,18 @@ import pytest
 import pytest_asyncio
 
 from factories import ORIGIN, Callers, Tenant, a_tenant
-from rollcall.cli.embedded import Engines
 from rollcall.crypto import Sealer
 from rollcall.db import Connection, Database
 from rollcall.events import destinations, fanout
 from rollcall.events.addresses import AddressRules
-from rollcall.events.delivering import Tally, Workshop, deliver
+from rollcall.events.delivering import DeliveryContext, Tally, deliver
 from rollcall.events.destinations import NewDestination, Wanted
-from rollcall.events.kinds import Means
+from rollcall.events.kinds import Signing
 from rollcall.events.sending import Sender
 from rollcall.journal import record
 from rollcall.journal.events import UserUpdated
 from rollcall.settings import Settings
 from rollcall.work import SYSTEM, TenantRef, open_fleet, open_work
-from rows import connected
 
 INSIDE = AddressRules(allow_private=True)
 CALL_SECONDS = 0.5
@@ -138,24 +136,17 @@ async def listen() -> AsyncGenerator[Callable[..., Awaitable[Receiver]]]:
 Listen = Callable[..., Awaitable[Receiver]]
 
 
-@pytest_asyncio.fixture
-async def owner(engines: Engines) -> AsyncGenerator[Connection]:
-    """A connection as the role that owns the tables."""
-    async with connected(engines.migration_database_url) as connection:
-        yield connection
-
-
 @pytest.fixture
-def means(settings: Settings) -> Means:
+def signing(settings: Settings) -> Signing:
     """What a process that sends has."""
-    return Means(Sealer.of(settings), settings.public_url)
+    return Signing(Sealer.of(settings), settings.public_url)
 
 
 @pytest_asyncio.fixture
-async def shop(database: Database, means: Means) -> AsyncGenerator[Workshop]:
+async def context(database: Database, signing: Signing) -> AsyncGenerator[DeliveryContext]:
     """A worker's way out, which may call this machine, and is impatient."""
     sender = Sender(INSIDE, seconds=CALL_SECONDS)
-    yield Workshop(database, means, sender, lease_seconds=30)
+    yield DeliveryContext(database, signing, sender, lease_seconds=30)
     await sender.close()
 
 
@@ -164,20 +155,20 @@ class Post:
     """A tenant under test, the worker, and the clock's owner."""
 
     tenant: Tenant
-    shop: Workshop
+    context: DeliveryContext
     owner: Connection
 
     async def hook(self, receiver: Receiver, *topics: str) -> NewDestination:
         """Register a webhook of the tenant."""
         async with self.tenant.work() as work:
             wanted = Wanted("webhook", receiver.url, "hook", topics)
-            return await destinations.create(work, wanted, INSIDE, self.shop.means.sealer)
+            return await destinations.create(work, wanted, INSIDE, self.context.signing.sealer)
 
     async def installation_hook(self, receiver: Receiver, *topics: str) -> NewDestination:
         """Register a webhook that hears of every tenant."""
-        async with open_work(self.shop.database, destinations.WHOLE_INSTALLATION, SYSTEM, ORIGIN) as work:
+        async with open_work(self.context.database, destinations.WHOLE_INSTALLATION, SYSTEM, ORIGIN) as work:
             wanted = Wanted("webhook", receiver.url, "fleet hook", topics)
-            return await destinations.create(work, wanted, INSIDE, self.shop.means.sealer)
+            return await destinations.create(work, wanted, INSIDE, self.context.signing.sealer)
 
     async def announce(self, *people: dict[str, Any], times: int = 1) -> None:
         """Have something happen to each of these people, so many times over, and fan it out."""
@@ -193,13 +184,13 @@ class Post:
 
     async def fan_out(self) -> None:
         """Do what a relay does before it publishes."""
-        async with open_fleet(self.shop.database, SYSTEM, ORIGIN) as fleet:
+        async with open_fleet(self.context.database, SYSTEM, ORIGIN) as fleet:
             while await fanout.fan_out(fleet, limit=500, heard=["user.deactivated"]):
                 pass
 
-    async def deliver(self, hook: NewDestination, shop: Workshop | None = None) -> Tally:
+    async def deliver(self, hook: NewDestination, context: DeliveryContext | None = None) -> Tally:
         """Do what a worker does with a destination."""
-        return await deliver(shop or self.shop, hook.row.tenant_id, hook.row.id)
+        return await deliver(context or self.context, hook.row.tenant_id, hook.row.id)
 
     async def due_now(self, hook: NewDestination) -> None:
         """Let the time pass for which a receiver and its deliveries are left alone."""
@@ -220,9 +211,9 @@ class Post:
         key = "destination_id" if table == "deliveries" else "id"
         return await self.owner.fetchval(f"SELECT {name} FROM {table} WHERE {key} = $1", hook.row.id)
 
-    def patient(self, seconds: float) -> Workshop:
+    def patient(self, seconds: float) -> DeliveryContext:
         """A worker whose claims last *seconds* and a call."""
-        return replace(self.shop, lease_seconds=seconds)
+        return replace(self.context, lease_seconds=seconds)
 
     def ref(self) -> TenantRef:
         """The tenant."""
@@ -230,8 +221,8 @@ class Post:
 
 
 @pytest_asyncio.fixture
-async def post(callers: Callers, shop: Workshop, owner: Connection) -> Post:
+async def post(callers: Callers, context: DeliveryContext, owner: Connection) -> Post:
     """A fresh tenant, of whom nothing is left to be told."""
-    post = Post(await a_tenant(callers), shop, owner)
+    post = Post(await a_tenant(callers), context, owner)
     await post.fan_out()
     return post

@@ -193,7 +193,7 @@ async def test_slow_delays_nobody(post: Post, listen: Listen) -> None:
     slow, quick = await post.hook(await listen(hanging)), await post.hook(await listen())
     await asyncio.gather(*(post.tenant.person() for _ in range(20)))
     await post.fan_out()
-    patient = replace(post.shop, sender=Sender(INSIDE, seconds=600))
+    patient = replace(post.context, sender=Sender(INSIDE, seconds=600))
 
     waiting = asyncio.create_task(post.deliver(slow, patient))
     await post.deliver(quick, patient)
@@ -234,7 +234,7 @@ async def test_failing_ones_are_leased_apart(post: Post, listen: Listen) -> None
     await post.fan_out()
 
     async def leased() -> list[bool]:
-        async with open_fleet(post.shop.database, SYSTEM, Origin("test")) as fleet:
+        async with open_fleet(post.context.database, SYSTEM, Origin("test")) as fleet:
             found = [each for each in await fanout.lease(fleet, limit=100, seconds=60) if each.id == hook.row.id]
             await fanout.give_back(fleet, found)
         return [each.failing for each in found]
@@ -257,14 +257,14 @@ async def test_no_owner_takes_all(post: Post, listen: Listen, callers: Callers) 
     await post.fan_out()
 
     async def leased() -> set[UUID]:
-        async with open_fleet(post.shop.database, SYSTEM, Origin("test")) as fleet:
+        async with open_fleet(post.context.database, SYSTEM, Origin("test")) as fleet:
             return {each.id for each in await fanout.lease(fleet, limit=1000, seconds=60)}
 
     first = await leased()
     assert (len(first & mine), other in first) == (fanout.OF_OWNER, True)
     assert await leased() & mine == set()
     for done in first & mine:
-        async with open_fleet(post.shop.database, SYSTEM, Origin("test")) as fleet:
+        async with open_fleet(post.context.database, SYSTEM, Origin("test")) as fleet:
             await fanout.release(fleet, UUID(post.tenant.id), done)
     assert mine - first < await leased()
 
@@ -371,7 +371,7 @@ async def test_a_secret_that_can_not_be_opened(post: Post, listen: Listen) -> No
     hook = await post.hook(receiver)
     await post.tenant.person()
     await post.fan_out()
-    lost = replace(post.shop, means=replace(post.shop.means, sealer=Sealer([new_secret_key()])))
+    lost = replace(post.context, signing=replace(post.context.signing, sealer=Sealer([new_secret_key()])))
     assert (await post.deliver(hook, lost)).delivered == 0
     assert await post.column(hook, "failures", "destinations") == 1
     await post.due_now(hook)
@@ -393,7 +393,7 @@ async def test_stopping(post: Post, listen: Listen) -> None:
     await post.fan_out()
     hook = await post.hook(receiver)
     await post.announce(*people, times=2)
-    tally = await post.deliver(hook, replace(post.shop, stopping=lambda: asked))
+    tally = await post.deliver(hook, replace(post.context, stopping=lambda: asked))
     assert tally.delivered == len(receiver.calls) <= 10
     assert (await post.deliver(hook)).delivered == 30 - tally.delivered
 
@@ -426,7 +426,7 @@ async def test_kept_for_a_month(post: Post, listen: Listen) -> None:
     first = await post.column(hook, "id")
     async with post.tenant.work() as work:
         await deliveries.replay(work, hook.row.id, first)
-    async with open_fleet(post.shop.database, SYSTEM, Origin("test")) as fleet:
+    async with open_fleet(post.context.database, SYSTEM, Origin("test")) as fleet:
         await outbox.forget_done(fleet)
     assert await post.states(hook) == ["pending"]
 
@@ -437,7 +437,7 @@ async def test_removed_destinations_are_forgotten(post: Post, listen: Listen) ->
     await post.owner.execute(
         "UPDATE destinations SET deleted_at = now() - interval '41 days' WHERE id = $1", hook.row.id
     )
-    async with open_fleet(post.shop.database, SYSTEM, Origin("test")) as fleet:
+    async with open_fleet(post.context.database, SYSTEM, Origin("test")) as fleet:
         assert (await housekeeping.keep(fleet))["destinations_forgotten"] >= 1
     assert await post.column(hook, "id", "destinations") is None
 
@@ -520,7 +520,7 @@ async def test_a_lost_secret_does_not_hold_for_ever(post: Post, listen: Listen) 
     hook, other = await post.hook(receiver), await post.hook(receiver)
     await post.tenant.person()
     await post.fan_out()
-    lost = replace(post.shop, means=replace(post.shop.means, sealer=Sealer([new_secret_key()])))
+    lost = replace(post.context, signing=replace(post.context.signing, sealer=Sealer([new_secret_key()])))
     await given_up(post, hook)
     assert (await post.deliver(hook, lost)).dead == 1
     async with post.tenant.work() as work:
@@ -572,7 +572,7 @@ async def test_forgotten_while_it_is_replayed(post: Post, listen: Listen) -> Non
     hook, delivery = await a_month_later(post, listen)
     async with post.tenant.work() as work:
         await deliveries.replay(work, hook.row.id, delivery)
-        async with asyncio.timeout(60), open_fleet(post.shop.database, SYSTEM, Origin("test")) as fleet:
+        async with asyncio.timeout(60), open_fleet(post.context.database, SYSTEM, Origin("test")) as fleet:
             await outbox.forget_done(fleet)
     assert await post.states(hook) == ["pending"]
 
@@ -585,7 +585,7 @@ async def test_replayed_while_it_is_forgotten(post: Post, listen: Listen) -> Non
         async with post.tenant.work() as work:
             await deliveries.replay(work, hook.row.id, delivery)
 
-    async with open_fleet(post.shop.database, SYSTEM, Origin("test")) as fleet:
+    async with open_fleet(post.context.database, SYSTEM, Origin("test")) as fleet:
         await outbox.forget_done(fleet)
         waiting = asyncio.create_task(replay())
         await until_waiting(post.owner, waiting)

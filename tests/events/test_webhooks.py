@@ -42,7 +42,7 @@ async def test_rotation(post: Post, listen: Listen) -> None:
     first = await post.hook(receiver)
     async with post.tenant.work() as work:
         second = await destinations.rotate_secret(
-            work, first.row.id, post.shop.means.sealer, overlap=timedelta(hours=1)
+            work, first.row.id, post.context.signing.sealer, overlap=timedelta(hours=1)
         )
     call = await one_call(post, first, receiver)
     assert len(call.headers["webhook-signature"].split(" ")) == 2
@@ -59,7 +59,7 @@ async def test_rotation(post: Post, listen: Listen) -> None:
     assert verifies(second.secret, call)
 
     async with post.tenant.work() as work:
-        third = await destinations.rotate_secret(work, first.row.id, post.shop.means.sealer, overlap=timedelta(0))
+        third = await destinations.rotate_secret(work, first.row.id, post.context.signing.sealer, overlap=timedelta(0))
     call = await one_call(post, first, receiver)
     assert not verifies(second.secret, call)
     assert verifies(third.secret, call)
@@ -72,7 +72,7 @@ async def test_many_rotations(post: Post, listen: Listen) -> None:
     for _ in range(7):
         async with post.tenant.work() as work:
             hook = await destinations.rotate_secret(
-                work, hook.row.id, post.shop.means.sealer, overlap=timedelta(days=1)
+                work, hook.row.id, post.context.signing.sealer, overlap=timedelta(days=1)
             )
     call = await one_call(post, hook, receiver)
     assert len(call.headers["webhook-signature"].split(" ")) == 5
@@ -88,7 +88,7 @@ async def test_secrets_are_sealed(post: Post, listen: Listen) -> None:
 
 async def worded(post: Post, topic: str, payload: dict[str, Any]) -> dict[str, Any]:
     """The data that a webhook tells of an event."""
-    async with open_work(post.shop.database, post.ref(), SYSTEM, ORIGIN) as work:
+    async with open_work(post.context.database, post.ref(), SYSTEM, ORIGIN) as work:
         message = Message(work.tenant.id, topic, None, None, payload, "request", work.now)
         return orjson.loads(webhooks.worded(work, message))["data"]
 

@@ -21,10 +21,10 @@ from faults.receivers import Receiver
 from faults.ways_in import Product, WaysIn, insist
 from journeys.conftest import client, eventually
 from other_libraries import read_by_authlib
-from rollcall.access import statements
 from rollcall.access.ways_in import NAMES, WAYS_IN
 from rollcall.crypto import TokenKind, digest, new_token
 from rollcall.db import DatabaseError
+from rollcall.proof import verifying
 
 AT_ONCE = 8
 """Connections that an identity provider has in these stories."""
@@ -268,13 +268,13 @@ class Company:
     def _check_receipts(self, states: dict[str, str]) -> float:
         """There is one signed receipt for each departure, and it says what happened; returns the slowest's seconds."""
         keys = httpx.get(f"{self.installation.base_url}/.well-known/receipt-keys.json").raise_for_status()
-        ours = statements.read_keys(keys.content)
+        ours = verifying.read_keys(keys.content)
         delivered = {receiver.name: "delivered" for receiver in self.receivers.values() if receiver.name not in states}
         receipts = list(self._receipts())
         closed = {leaver.user_name: leaver.ways.closed for leaver in self.left}
         slowest = 0.0
         for receipt in receipts:
-            said = statements.verify(receipt["statement"], ours)
+            said = verifying.verify(receipt["statement"], ours)
             assert said == dict(read_by_authlib(receipt["statement"], keys.json()))
             counted = {each["class"]: each["count"] for each in said["closed"]["credentials"]}
             assert counted == closed[said["person"]["user_name"]]
@@ -283,7 +283,7 @@ class Company:
             assert told == delivered | {name: state for name, state in states.items() if name in told}
             arrived, completed = (datetime.fromisoformat(said[name]) for name in ("arrived_at", "completed_at"))
             slowest = max(slowest, (completed - arrived).total_seconds())
-        assert sorted(statements.verify(each["statement"], ours)["person"]["user_name"] for each in receipts) == sorted(
+        assert sorted(verifying.verify(each["statement"], ours)["person"]["user_name"] for each in receipts) == sorted(
             leaver.user_name for leaver in self.left
         )
         return slowest

@@ -55,7 +55,7 @@ class Ops:
 
     async def entries(self, slug: str) -> int:
         """How many entries the tenant's audit has."""
-        await self.callers.app.state.door.traces.flush()
+        await self.callers.app.state.context.batched_entries.flush()
         answer = await self.callers.operator.get(f"/v1/tenants/{slug}/audit", params={"limit": 500})
         assert answer.status_code == 200, answer.text
         return len(answer.json()["data"])

@@ -15,22 +15,13 @@ from redis.asyncio import Redis
 from factories import Callers, Tenant, a_tenant, deactivation
 from rollcall import broker, waiting
 from rollcall.broker import REVOCATION
-from rollcall.cli.embedded import Engines
 from rollcall.db import Connection, Database
 from rollcall.settings import Settings
 from rollcall.worker import relay
 from rollcall.worker.app import make_celery
-from rows import connected
 
 LEFT = 5
 BROKER = waiting.Reminder(structlog.get_logger(__name__), over="the broker is there")
-
-
-@pytest_asyncio.fixture
-async def owner(engines: Engines) -> AsyncGenerator[Connection]:
-    """A connection as the role that owns the tables."""
-    async with connected(engines.migration_database_url) as connection:
-        yield connection
 
 
 @pytest_asyncio.fixture

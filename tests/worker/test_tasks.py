@@ -7,21 +7,12 @@ from uuid import UUID, uuid4
 import pytest_asyncio
 
 from factories import Callers, Tenant, a_tenant, deactivation
-from rollcall.cli.embedded import Engines
 from rollcall.db import Connection
 from rollcall.settings import Settings
 from rollcall.worker import tasks
 from rollcall.worker.runtime import Runtime
-from rows import connected
 
 LEFT = 4
-
-
-@pytest_asyncio.fixture
-async def owner(engines: Engines) -> AsyncGenerator[Connection]:
-    """A connection as the role that owns the tables."""
-    async with connected(engines.migration_database_url) as connection:
-        yield connection
 
 
 @pytest_asyncio.fixture

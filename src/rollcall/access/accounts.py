@@ -61,7 +61,7 @@ async def locked(work: Work, *account_ids: UUID) -> dict[UUID, Account]:
     return {account.id: account for account in rows}
 
 
-async def turn_at(work: Work, what: str) -> None:
+async def lock_turn(work: Work, what: str) -> None:
     """Wait until nobody else in this tenant is at *what*, until this work is committed.
 
     Who counts before adding one takes a turn, so that two at the same moment do not overstep a limit together.

@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import func, or_, select
 
 from rollcall import paging
-from rollcall.access.accounts import locked_for_issuing, turn_at
+from rollcall.access.accounts import lock_turn, locked_for_issuing
 from rollcall.access.models import Token
 from rollcall.crypto import TokenKind, digest, new_token
 from rollcall.errors import Forbidden, Invalid, NotAnAdmin, NotFound, TokenEnded, TooManyTokens
@@ -74,7 +74,7 @@ async def issue(
         TooManyTokens: the tenant has as many live tokens as it may have.
     """
     _check(work, scopes, owner_id, expires_at)
-    _check_issuer(work, await tenants.own_held(work))
+    _check_issuer(work, await tenants.lock_own(work))
     if not _by_ops(work) and owner_id != work.actor.owner_id:
         msg = "owner: a token acts in its owner's name, so admins issue their own; ops can issue one for anybody"
         raise Forbidden(msg)
@@ -107,7 +107,7 @@ async def rotate(work: Work, token_id: UUID, *, overlap: timedelta) -> NewToken:
     if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
         msg = f"overlap: choose 0 to {LONGEST_OVERLAP.days} days"
         raise Invalid(msg, param="overlap_seconds")
-    _check_issuer(work, await tenants.own_held(work))
+    _check_issuer(work, await tenants.lock_own(work))
     old = await find(work, token_id)
     _check_rotatable(work, old)
     epoch = await _epoch_of_owner(work, old.owner_id)
@@ -247,7 +247,7 @@ async def _epoch_of_owner(work: Work, owner_id: UUID | None) -> int | None:
 
 
 async def _check_room(work: Work) -> None:
-    await turn_at(work, "tokens")
+    await lock_turn(work, "tokens")
     live = await work.db.scalar(
         select(func.count())
         .select_from(Token)

@@ -5,7 +5,7 @@ from typing import Any, assert_never
 from litestar import Request, Response, get
 
 from rollcall.journal import health
-from rollcall.journal.health import Health, Standing
+from rollcall.journal.health import Health, RoleState
 
 
 @get("/health/live", name="health_live", include_in_schema=False)
@@ -29,15 +29,15 @@ async def ready(request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
 
 def _database(found: Health) -> str:
     match found.database:
-        case Standing.OK:
+        case RoleState.OK:
             return "ok"
-        case Standing.BEHIND:
+        case RoleState.BEHIND:
             return f"migrations are at {found.revision}: run 'rollcall migrate'"
-        case Standing.EDITED:
+        case RoleState.EDITED:
             return f"made by an unreleased version, whose {found.revision} was another: run 'rollcall migrate --check'"
-        case Standing.UNWRITABLE:
+        case RoleState.UNWRITABLE:
             return f"takes no writes: {found.because}"
-        case Standing.AWAY:
+        case RoleState.AWAY:
             return "away"
         case _:
             assert_never(found.database)

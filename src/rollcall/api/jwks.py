@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 from litestar import Request, Response, get
 
-from rollcall.access import signing
+from rollcall.proof import signing
 
 _MEDIA_TYPE = "application/jwk-set+json"  # RFC 7517 §8.5
 _HEADERS = {

@@ -22,7 +22,7 @@ def log_refusal(request: AnyRequest, *, status: int, code: str | None, detail: s
     Of one caller, reason and minute so many lines are logged, and the others counted.
     """
     line = {**_facts(request, status), "code": code, "detail": detail}
-    request.app.state.door.traces.refusals.log(_who(request), line)
+    request.app.state.context.batched_entries.refusals.log(_who(request), line)
 
 
 def log_failure(request: AnyRequest, *, status: int, error: Exception) -> None:

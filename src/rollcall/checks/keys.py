@@ -2,12 +2,12 @@
 
 from collections import Counter
 
-from rollcall.access import signing
 from rollcall.checks.asking import ACTOR, ORIGIN, Grounds
 from rollcall.checks.model import Check, failed, ok, warning
 from rollcall.crypto import CannotOpen, Sealer, Under
 from rollcall.db import Database
 from rollcall.events import destinations
+from rollcall.proof import signing
 from rollcall.work import TenantRef, open_fleet, open_work
 
 KEYS = "keys"
@@ -30,9 +30,9 @@ async def keys(grounds: Grounds) -> Check:
 async def sealed_under(database: Database, sealer: Sealer) -> Counter[Under]:
     """Under which keys everything stands that is sealed and needed."""
     async with open_fleet(database, ACTOR, ORIGIN) as fleet:
-        stood = signing.standing(await signing.every(fleet), sealer, fleet.now)
+        stood = signing.sealed_under(await signing.every(fleet), sealer, fleet.now)
         tenants = await destinations.tenants_with_secrets(fleet)
     for tenant_id in tenants:
         async with open_work(database, TenantRef(tenant_id, str(tenant_id)), ACTOR, ORIGIN) as work:
-            stood += await destinations.standing(work, sealer)
+            stood += await destinations.sealed_under(work, sealer)
     return stood

@@ -4,13 +4,13 @@ from uuid import UUID
 
 import click
 
-from rollcall.access import mass_changes
-from rollcall.access.mass_changes import Alert
-from rollcall.access.models import MassChange
 from rollcall.api.v1.alerts import TenantAlertView, alert_view
 from rollcall.cli.reaching import across_tenants, in_tenant
 from rollcall.cli.showing import Row, counted, json_option, print_json, print_list
 from rollcall.paging import MOST
+from rollcall.proof import mass_changes
+from rollcall.proof.mass_changes import Alert
+from rollcall.proof.models import MassChange
 from rollcall.work import Fleet, Work
 
 

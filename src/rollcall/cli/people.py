@@ -5,7 +5,7 @@ from uuid import UUID
 
 import click
 
-from rollcall.access import external, passkeys, personal_tokens, receipts, sessions, tokens
+from rollcall.access import external, passkeys, personal_tokens, sessions, tokens
 from rollcall.access.models import Account
 from rollcall.access.token_states import TokenState
 from rollcall.api.v1.people import person_view
@@ -16,8 +16,9 @@ from rollcall.cli.showing import Row, counted, json_option, print_facts, print_j
 from rollcall.directory import linking
 from rollcall.directory import people as doors
 from rollcall.directory.people import Person
-from rollcall.directory.standing import Explanation
+from rollcall.directory.role_states import Explanation
 from rollcall.paging import MOST
+from rollcall.proof import receipts
 from rollcall.work import Work
 
 

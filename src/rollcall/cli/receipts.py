@@ -6,14 +6,15 @@ from uuid import UUID
 
 import click
 
-from rollcall.access import accounts, signing, statements
-from rollcall.access import receipts as doors
-from rollcall.access.models import Receipt
+from rollcall.access import accounts
 from rollcall.api.v1.receipts import receipt_view
 from rollcall.cli.reaching import in_tenant
 from rollcall.cli.running import give_up, run_with_database
 from rollcall.cli.showing import Row, json_option, print_json, print_list
 from rollcall.db import Database
+from rollcall.proof import receipts as doors
+from rollcall.proof import signing, verifying
+from rollcall.proof.models import Receipt
 from rollcall.work import Work
 
 
@@ -85,15 +86,15 @@ def print_keys(as_json: bool) -> None:  # noqa: ARG001  # it always is
 def verify_receipt(file: Path, keys: Path, as_json: bool) -> None:
     """Verify the receipt in FILE (a .jws, or what /v1 answered) off-line: no database, no settings."""
     try:
-        trusted = statements.read_keys(keys.read_bytes())
-        claims = statements.verify(statements.read_statement(file.read_bytes()), trusted)
-    except statements.NotVerified as reason:
+        trusted = verifying.read_keys(keys.read_bytes())
+        claims = verifying.verify(verifying.read_statement(file.read_bytes()), trusted)
+    except verifying.NotVerified as reason:
         give_up(f"NOT VERIFIED. {reason}")
     if as_json:
         click.echo(json.dumps(claims, indent=2))
         return
     click.secho("Verified: nothing of this receipt was changed since it was signed.", fg="green")
-    for line in statements.summary(claims):
+    for line in verifying.summary(claims):
         click.echo(line)
 
 

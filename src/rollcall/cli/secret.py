@@ -4,12 +4,12 @@ from collections import Counter
 
 import click
 
-from rollcall.access import signing
 from rollcall.cli.running import actor, give_up, origin, run_with_database, settings_or_give_up
 from rollcall.cli.showing import json_option, print_json
 from rollcall.crypto import Sealer, Under, new_secret_key
 from rollcall.db import Database
 from rollcall.events import destinations
+from rollcall.proof import signing
 from rollcall.work import TenantRef, open_fleet, open_work
 
 

@@ -5,13 +5,13 @@ from datetime import datetime, timedelta
 
 import click
 
-from rollcall.access import signing
-from rollcall.access.models import SigningKey
 from rollcall.cli.confirming import confirm, yes_option
 from rollcall.cli.reaching import across_tenants
 from rollcall.cli.running import settings_or_give_up
 from rollcall.cli.showing import Row, json_option, print_json, print_list, rfc3339
 from rollcall.crypto import Sealer
+from rollcall.proof import signing
+from rollcall.proof.models import SigningKey
 from rollcall.work import Fleet
 
 

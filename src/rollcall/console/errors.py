@@ -115,7 +115,7 @@ def _answer_forged(request: AnyRequest) -> Response[Any]:
 def _log(request: AnyRequest, **line: object) -> None:
     somebody = request.scope["state"].get("visitor")
     who = source_of(request) if somebody is None else somebody.session_id
-    request.app.state.door.traces.refusals.log(who, line)
+    request.app.state.context.batched_entries.refusals.log(who, line)
 
 
 def _answer(request: AnyRequest, message: Message) -> Response[Any]:

@@ -172,4 +172,4 @@ def _browser(request: AnyRequest) -> str:
 
 
 def _count(request: AnyRequest) -> None:
-    request.app.state.door.traces.refused(source_of(request))
+    request.app.state.context.batched_entries.refused(source_of(request))

@@ -20,7 +20,7 @@ from rollcall.checks.model import Check, State
 from rollcall.console.pages import page
 from rollcall.db import Database
 from rollcall.journal import health
-from rollcall.journal.health import Health, Standing
+from rollcall.journal.health import Health, RoleState
 
 SECONDS_KEPT = 2
 """How long a page is handed out again, so that a crowd at this address asks the database no more than one visitor."""
@@ -65,7 +65,7 @@ async def status_page(request: AnyRequest) -> Response[str]:
         status_code=200 if found.able else 503,
         verdict=verdict(parts),
         parts=parts,
-        scim_address=state.door.base_url,
+        scim_address=state.context.base_url,
         looked_at=datetime.now(UTC),
     )
 
@@ -100,21 +100,21 @@ def verdict(parts: list[Part]) -> Verdict:
 def database_part(found: Health) -> Part:
     """PostgreSQL."""
     match found.database:
-        case Standing.OK:
+        case RoleState.OK:
             return Part("Database", Tone.GOOD, "OK", "PostgreSQL answers, and its tables are current.")
-        case Standing.BEHIND:
+        case RoleState.BEHIND:
             said = "PostgreSQL answers, but its tables are not the ones this version needs. Bring them up to date:"
             return Part("Database", Tone.BAD, "Migrations behind", said, "rollcall migrate")
-        case Standing.EDITED:
+        case RoleState.EDITED:
             said = "The tables were made by an unreleased version of Rollcall, and can't be brought up to date:"
             return Part("Database", Tone.BAD, "Unreleased", said, "rollcall migrate --check")
-        case Standing.UNWRITABLE:
+        case RoleState.UNWRITABLE:
             said = (
                 f"PostgreSQL answers and takes no writes, so nobody can join or leave: {found.because}. "
                 "What only asks is answered. This says more:"
             )
             return Part("Database", Tone.BAD, "No writes", said, "rollcall doctor")
-        case Standing.AWAY:
+        case RoleState.AWAY:
             said = (
                 "PostgreSQL does not answer, so every request is refused. Nothing that was answered is lost. "
                 "See that the server runs and that ROLLCALL_DATABASE_URL leads to it; this says more:"

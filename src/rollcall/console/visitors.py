@@ -42,7 +42,7 @@ async def signed_in(connection: ASGIConnection[Any, Any, Any, Any], _handler: Ba
         somebody = await who(request.app.state.database.pool, session_shown(request))
     except NotSignedIn as nobody:
         if nobody.ended:
-            request.app.state.door.traces.refused(source_of(request))
+            request.app.state.context.batched_entries.refused(source_of(request))
         raise
     connection.scope["state"]["visitor"] = somebody
 
@@ -93,7 +93,7 @@ def work_of(request: AnyRequest, also: RefusalHook | None = None) -> AbstractAsy
 
     async def on_refusal(work: Work, refusal: Refusal) -> None:
         action = f"console.{request.route_handler.handler_name}"
-        await request.app.state.door.traces.refusals.enter(work, action, refusal)
+        await request.app.state.context.batched_entries.refusals.enter(work, action, refusal)
         if also is not None:
             await also(work, refusal)
 

@@ -10,16 +10,17 @@ from uuid import UUID
 
 from sqlalchemy import func, select, text, update
 
-from rollcall.access import accounts, mass_changes, revocation, ways_in
+from rollcall.access import accounts, revocation, ways_in
 from rollcall.access.models import Account
-from rollcall.directory import mapping, people, standing
+from rollcall.directory import mapping, people, role_states
 from rollcall.directory.models import UserRow
 from rollcall.directory.people import Person
+from rollcall.directory.role_states import RoleState
 from rollcall.directory.rules import RoleRule
-from rollcall.directory.standing import Standing
 from rollcall.errors import Conflict, NotFound
 from rollcall.journal.events import UserDeactivated, UserLinked
 from rollcall.journal.record import enter, record
+from rollcall.proof import mass_changes
 from rollcall.tenancy import tenants
 from rollcall.work import Work
 
@@ -122,16 +123,16 @@ async def _check_ids(work: Work, former: Account, user: UserRow) -> None:
         raise NotLinkable(msg)
 
 
-async def _judged(work: Work, rule: RoleRule, present: Account, former: Account, user: UserRow) -> Standing:
+async def _judged(work: Work, rule: RoleRule, present: Account, former: Account, user: UserRow) -> RoleState:
     reading = mapping.read_roles(rule, user.document, await people.group_names(work, user.id))
     if reading.conflict:
         msg = f"Their roles contradict each other ({reading.describe()}); resolve that at the identity provider first."
         raise NotLinkable(msg)
-    before = _one_standing(rule, mapping.read_standing(present.standing), mapping.read_standing(former.standing))
-    return standing.provider_says(rule, before, reading)
+    before = _one_role_state(rule, mapping.read_role_state(present.standing), mapping.read_role_state(former.standing))
+    return role_states.provider_says(rule, before, reading)
 
 
-def _one_standing(rule: RoleRule, present: Standing, former: Standing) -> Standing:
+def _one_role_state(rule: RoleRule, present: RoleState, former: RoleState) -> RoleState:
     """How somebody stands who had two accounts, before their names are read.
 
     Of the former life an override holds, as when the provider takes it up again. What was given by hand in the present
@@ -140,7 +141,7 @@ def _one_standing(rule: RoleRule, present: Standing, former: Standing) -> Standi
     managed = present.managed or former.managed
     one = replace(mapping.taken_up_again(former), managed=managed)
     given = present.override or (None if present.managed else present.by_hand)
-    return one if given not in rule.roles else standing.given_by_hand(rule, one, given)
+    return one if given not in rule.roles else role_states.given_by_hand(rule, one, given)
 
 
 async def _close(work: Work, present: Account, former: Account) -> UserDeactivated | None:

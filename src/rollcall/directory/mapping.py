@@ -11,9 +11,9 @@ from uuid import UUID
 
 import orjson
 
-from rollcall.directory import standing as standings
+from rollcall.directory import role_states
+from rollcall.directory.role_states import RoleState
 from rollcall.directory.rules import MOST_QUOTES, Reading, ReadName, RoleRule, Seen
-from rollcall.directory.standing import Standing
 from rollcall.journal.events import (
     ConflictOpened,
     Event,
@@ -45,7 +45,7 @@ class Stored:
     document: Document
     version: int
     active: bool
-    standing: Standing
+    role_state: RoleState
     rule: RoleRule
     rule_version: int
     groups: tuple[str, ...] = ()
@@ -71,7 +71,7 @@ class Judged:
     not *about_roles*.
     """
 
-    standing: Standing
+    role_state: RoleState
     conflict: Reading | None = None
     keep_case: bool = False
     about_roles: bool = True
@@ -90,11 +90,11 @@ def read_rule(text: str) -> RoleRule:
     return RoleRule.model_validate_json(text)
 
 
-def read_standing(stored: str | Mapping[str, Any]) -> Standing:
-    """A standing from its stored form."""
+def read_role_state(stored: str | Mapping[str, Any]) -> RoleState:
+    """A role state from its stored form."""
     facts: dict[str, Any] = orjson.loads(stored) if isinstance(stored, str) else dict(stored)
-    facts["origin"] = standings.Origin(facts["origin"])
-    return Standing(**facts)
+    facts["origin"] = role_states.Origin(facts["origin"])
+    return RoleState(**facts)
 
 
 def read_roles(rule: RoleRule, document: Document, groups: Iterable[str] = ()) -> Reading:
@@ -140,13 +140,13 @@ def _member(value: Mapping[str, object], name: str) -> object:
 
 def judge(
     rule: RoleRule,
-    standing: Standing,
+    role_state: RoleState,
     document: Document,
     *,
     before: Stored | None = None,
     about_roles: bool = True,
 ) -> Judged:
-    """Decide the role that *document* gives to somebody who stands as *standing*.
+    """Decide the role that *document* gives to somebody in *role_state*.
 
     *about_roles* is whether the change says anything about role names, be it what is stored already.
 
@@ -159,14 +159,14 @@ def judge(
     """
     reading = read_roles(rule, document, () if before is None else before.groups)
     if not reading.conflict:
-        now = standings.provider_says(rule, standing, reading)
+        now = role_states.provider_says(rule, role_state, reading)
         return Judged(now, about_roles=about_roles, unknown=reading.unknown)
     stays_out = not document.get("active")
     if before is not None and (before.active or stays_out) and _same_names(before.document, document):
-        return Judged(standings.held(rule, standing), keep_case=True)
+        return Judged(role_states.held(rule, role_state), keep_case=True)
     if stays_out or rule.on_conflict == "hold":
-        return Judged(standings.held(rule, standing), conflict=reading)
-    raise standings.ConflictingRoles(reading)
+        return Judged(role_states.held(rule, role_state), conflict=reading)
+    raise role_states.ConflictingRoles(reading)
 
 
 def _same_names(one: Document, other: Document) -> bool:
@@ -177,7 +177,7 @@ def new_user(
     document: Document, rule: RoleRule, rule_version: int, judged: Judged, cause: Cause, *, former: UUID | None = None
 ) -> dict[str, Any]:
     """The change that stores a new person; *former* is the account they had before they were removed."""
-    events: list[Event] = [UserProvisioned(role=judged.standing.role, relinked=former is not None)]
+    events: list[Event] = [UserProvisioned(role=judged.role_state.role, relinked=former is not None)]
     change = _change(document, rule, rule_version, judged, cause, events)
     if former is not None:
         change["account_id"] = str(former)
@@ -187,10 +187,10 @@ def new_user(
 def changed_user(stored: Stored, document: Document, judged: Judged, cause: Cause) -> dict[str, Any]:
     """The change that brings a stored person to *document*."""
     events: list[Event] = [UserUpdated()]
-    if judged.standing.role != stored.standing.role:
+    if judged.role_state.role != stored.role_state.role:
         events.append(
             UserRoleChanged(
-                before=stored.standing.role, after=judged.standing.role, origin=judged.standing.origin.value
+                before=stored.role_state.role, after=judged.role_state.role, origin=judged.role_state.origin.value
             )
         )
     if document.get("active") is True and not stored.active:
@@ -198,7 +198,7 @@ def changed_user(stored: Stored, document: Document, judged: Judged, cause: Caus
     change = _change(document, stored.rule, stored.rule_version, judged, cause, events) | {
         "version": stored.version,
         "facts": stored.facts,
-        "was_standing": _facts(stored.standing),
+        "was_standing": _facts(stored.role_state),
     }
     if document.get("emails") == stored.document.get("emails"):
         del change["emails"]  # their rows are as they are
@@ -257,18 +257,18 @@ def taken_back(document: Document, judged: Judged) -> dict[str, Any] | None:
     return {"taken_back": key(str(document["userName"]))}
 
 
-def with_role(rule: RoleRule, standing: Standing) -> dict[str, Any]:
-    """The columns a standing is stored in."""
+def with_role(rule: RoleRule, role_state: RoleState) -> dict[str, Any]:
+    """The columns a role state is stored in."""
     return {
-        "role": standing.role,
-        "is_admin": standing.role in rule.admin_roles,
-        "standing": _facts(standing),
+        "role": role_state.role,
+        "is_admin": role_state.role in rule.admin_roles,
+        "standing": _facts(role_state),
     }
 
 
-def _facts(standing: Standing) -> dict[str, Any]:
-    """A standing in its stored form; what `asdict` copies deeply is plain here."""
-    return {name: getattr(standing, name) for name in Standing.__slots__}
+def _facts(role_state: RoleState) -> dict[str, Any]:
+    """A role state in its stored form; what `asdict` copies deeply is plain here."""
+    return {name: getattr(role_state, name) for name in RoleState.__slots__}
 
 
 def group_names(groups: str | None) -> tuple[str, ...]:
@@ -306,7 +306,7 @@ def _change(
         "request_id": cause.request_id,
         "arrived_at": cause.arrived.isoformat(),
         "reason": cause.reason,
-        **with_role(rule, judged.standing),
+        **with_role(rule, judged.role_state),
     }
     if judged.conflict is not None:
         events.append(ConflictOpened(roles=list(judged.conflict.roles)))
@@ -322,6 +322,6 @@ def _change(
     return change
 
 
-def taken_up_again(standing: Standing) -> Standing:
-    """A former account's standing as its next life begins: a role given by hand is not inherited, an override holds."""
-    return replace(standing, by_hand=None)
+def taken_up_again(role_state: RoleState) -> RoleState:
+    """A former account's role state as it begins again: no role given by hand is inherited, an override is."""
+    return replace(role_state, by_hand=None)

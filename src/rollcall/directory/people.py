@@ -12,11 +12,11 @@ from sqlalchemy.exc import IntegrityError
 from rollcall import paging
 from rollcall.access import accounts, revocation, ways_in
 from rollcall.access.models import Account
-from rollcall.directory import mapping, standing
+from rollcall.directory import mapping, role_states
 from rollcall.directory.mapping import Cause, Stored
 from rollcall.directory.models import ConflictCase, UserRow
+from rollcall.directory.role_states import ConflictingRoles, Explanation, RoleState
 from rollcall.directory.rules import RoleRule
-from rollcall.directory.standing import ConflictingRoles, Explanation, Standing
 from rollcall.errors import Conflict, Invalid, NotFound, Taken
 from rollcall.journal.events import (
     UserDeactivated,
@@ -179,17 +179,17 @@ async def take_in(work: Work, draft: Draft, *, role: str | None = None) -> Perso
         UnknownRole: the tenant has no such role.
         Invalid: the draft can't be a person.
     """
-    tenant = await tenants.own_held(work)
+    tenant = await tenants.lock_own(work)
     rule = RoleRule.model_validate(tenant.role_rule)
-    standing_now = standing.fresh(rule)
+    state_now = role_states.fresh(rule)
     if role is not None:
-        standing_now = standing.given_by_hand(rule, standing_now, role)
+        state_now = role_states.given_by_hand(rule, state_now, role)
     document = _document(draft)
     change = mapping.new_user(
-        document, rule, tenant.role_rule_version, mapping.Judged(standing_now), _cause(work, "added by hand")
+        document, rule, tenant.role_rule_version, mapping.Judged(state_now), _cause(work, "added by hand")
     )
     row = await _insert(work, change, draft.user_name)
-    await enter(work, UserProvisioned(role=standing_now.role), account_id=row["account_id"], target=str(row["id"]))
+    await enter(work, UserProvisioned(role=state_now.role), account_id=row["account_id"], target=str(row["id"]))
     return await find(work, row["account_id"])
 
 
@@ -201,7 +201,7 @@ async def give_role(work: Work, person_id: UUID, role: str | None) -> Person:
     """
     rule = await _rule(work)
     chosen = rule.default if role is None else role
-    return await _restand(work, person_id, rule, lambda now: standing.given_by_hand(rule, now, chosen))
+    return await _change_role_state(work, person_id, rule, lambda now: role_states.given_by_hand(rule, now, chosen))
 
 
 async def appoint(work: Work, person_id: UUID) -> Person:
@@ -217,7 +217,7 @@ async def appoint(work: Work, person_id: UUID) -> Person:
 async def lift_override(work: Work, person_id: UUID) -> Person:
     """Let the provider decide a person's role again."""
     rule = await _rule(work)
-    return await _restand(work, person_id, rule, lambda now: standing.override_lifted(rule, now))
+    return await _change_role_state(work, person_id, rule, lambda now: role_states.override_lifted(rule, now))
 
 
 async def deactivate(work: Work, person_id: UUID, *, reason: str) -> Person:
@@ -267,7 +267,7 @@ async def explain(work: Work, person_id: UUID) -> Explanation:
     document = {} if person.user is None else person.user.document
     groups = () if person.user is None else await group_names(work, person.user.id)
     reading = mapping.read_roles(rule, document, groups)
-    return standing.explanation(rule, mapping.read_standing(person.account.standing), reading)
+    return role_states.explanation(rule, mapping.read_role_state(person.account.standing), reading)
 
 
 async def cases(
@@ -326,7 +326,7 @@ def _cause(work: Work, reason: str) -> Cause:
 
 async def _rule(work: Work) -> RoleRule:
     """The rule in force, which nobody edits before this work is committed; to be asked before an account is locked."""
-    return RoleRule.model_validate((await tenants.own_held(work)).role_rule)
+    return RoleRule.model_validate((await tenants.lock_own(work)).role_rule)
 
 
 async def _held(work: Work, person_id: UUID) -> Person:
@@ -360,7 +360,7 @@ async def _stored(work: Work, user_id: UUID) -> Stored:
         document=user.document,
         version=user.version,
         active=user.active,
-        standing=mapping.read_standing(account.standing),
+        role_state=mapping.read_role_state(account.standing),
         rule=RoleRule.model_validate(tenant.role_rule),
         rule_version=tenant.role_rule_version,
         groups=await group_names(work, user.id),
@@ -377,7 +377,7 @@ async def group_names(work: Work, user_id: UUID) -> tuple[str, ...]:
 async def _save(work: Work, stored: Stored, document: dict[str, Any], *, reason: str) -> dict[str, Any] | None:
     """Bring a person to *document*; returns what was closed, if that ended what they can do."""
     try:
-        judged = mapping.judge(stored.rule, stored.standing, document, before=stored, about_roles=False)
+        judged = mapping.judge(stored.rule, stored.role_state, document, before=stored, about_roles=False)
     except ConflictingRoles as conflict:
         msg = f"Their roles contradict each other ({conflict.detail}); resolve that at the identity provider first."
         raise Conflict(msg) from conflict
@@ -393,10 +393,12 @@ async def _save(work: Work, stored: Stored, document: dict[str, Any], *, reason:
     return None if result["reason"] is None else json.loads(result["reason"])
 
 
-async def _restand(work: Work, person_id: UUID, rule: RoleRule, change: Callable[[Standing], Standing]) -> Person:
+async def _change_role_state(
+    work: Work, person_id: UUID, rule: RoleRule, change: Callable[[RoleState], RoleState]
+) -> Person:
     person = await _held(work, person_id)
     account = person.account
-    before = mapping.read_standing(account.standing)
+    before = mapping.read_role_state(account.standing)
     after = change(before)
     if after == before:
         return person

@@ -12,7 +12,7 @@ from sqlalchemy import RowMapping, Uuid, any_, func, literal, null, select, text
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from rollcall.access.models import Account
-from rollcall.directory import mapping, standing
+from rollcall.directory import mapping, role_states
 from rollcall.directory.models import ConflictCase, UserRow
 from rollcall.directory.rules import RoleRule, Seen
 from rollcall.errors import Invalid
@@ -181,9 +181,9 @@ def _brought(rule: RoleRule, person: RowMapping, known: _Known, reached: _Reache
 
     Those whose stored names are *known* to conflict, or to be no role's, have been told of.
     """
-    before = mapping.read_standing(person["standing"])
+    before = mapping.read_role_state(person["standing"])
     reading = mapping.read_roles(rule, {"roles": person["roles"]}, person["groups"] or ())
-    after = standing.rule_changed(rule, before, reading)
+    after = role_states.rule_changed(rule, before, reading)
     change: dict[str, Any] = {"account_id": str(person["account_id"])}
     events: list[Event] = []
     if after != before or person["is_admin"] != (before.role in rule.admin_roles):

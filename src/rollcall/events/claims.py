@@ -10,9 +10,9 @@ from uuid import UUID
 from sqlalchemy import text
 
 from rollcall.events.deliveries import State
+from rollcall.events.departure_receipts import DEPARTURE, complete_receipts
 from rollcall.events.destinations import WHOLE_INSTALLATION
-from rollcall.events.endings import DEPARTURE, complete_receipts
-from rollcall.events.kinds import Means
+from rollcall.events.kinds import Signing
 from rollcall.events.sending import Answer
 from rollcall.journal.record import INSTALLATION
 from rollcall.work import Fleet, TenantRef, Work
@@ -90,7 +90,7 @@ async def overdue(fleet: Fleet, owner_id: UUID, destination_id: UUID, *, limit: 
     return [_claimed(row, destination_id) for row in rows]
 
 
-async def end(work: Work, means: Means, destination_id: UUID, ended: Sequence[Ended]) -> set[UUID]:
+async def end(work: Work, signing: Signing, destination_id: UUID, ended: Sequence[Ended]) -> set[UUID]:
     """Mark a destination's deliveries of one tenant, and complete the receipts that waited for them last.
 
     Each lets the next of its line go. Returns the messages of those that were still ours and are marked.
@@ -100,7 +100,7 @@ async def end(work: Work, means: Means, destination_id: UUID, ended: Sequence[En
     marked = (await work.db.execute(_MARK, given)).all()
     departures = [row.message_id for row in marked if row.topic == DEPARTURE]
     if departures:
-        await complete_receipts(work, departures, means)
+        await complete_receipts(work, departures, signing)
     return {row.message_id for row in marked}
 
 

@@ -25,7 +25,7 @@ from rollcall.db import Database, DatabaseError
 from rollcall.events import claims, destinations, fanout
 from rollcall.events.claims import Claimed, Ended
 from rollcall.events.deliveries import State
-from rollcall.events.kinds import Destination, Means, Message, Outgoing, kind_of
+from rollcall.events.kinds import Destination, Message, Outgoing, Signing, kind_of
 from rollcall.events.sending import Answer, Sender
 from rollcall.journal.models import OutboxMessage
 from rollcall.journal.outbox import backoff
@@ -51,11 +51,11 @@ _AWAY = (SQLAlchemyError, OSError, *DatabaseError)
 
 
 @dataclass(frozen=True, slots=True)
-class Workshop:
+class DeliveryContext:
     """What delivering needs, made once for a process."""
 
     database: Database
-    means: Means
+    signing: Signing
     sender: Sender
     lease_seconds: float
     """For how long after a claim calls may be begun; the claim itself lasts a call longer."""
@@ -102,48 +102,50 @@ class _Batch:
         return self.gone or (self.ill and not self.sound)
 
 
-async def deliver(shop: Workshop, owner_id: UUID, destination_id: UUID) -> Tally:
+async def deliver(context: DeliveryContext, owner_id: UUID, destination_id: UUID) -> Tally:
     """Deliver what is due for a destination, until nothing is, it can't take it, or some seconds have passed."""
     tally = Tally()
     ends = time.monotonic() + ROUND_SECONDS
     owner = TenantRef(owner_id, "")
-    while time.monotonic() < ends and not shop.stopping():
+    while time.monotonic() < ends and not context.stopping():
         try:
-            async with open_work(shop.database, owner, SYSTEM, _ORIGIN) as work:
-                found = await destinations.opened(work, destination_id, shop.means)
+            async with open_work(context.database, owner, SYSTEM, _ORIGIN) as work:
+                found = await destinations.opened(work, destination_id, context.signing)
         except CannotOpen:
             log.exception("a destination's secret can't be opened; it waits", destination_id=str(destination_id))
-            await _pause(shop, owner_id, destination_id, LONGEST_PAUSE)
-            tally.dead += await _bury(shop, owner_id, destination_id, ends)
+            await _pause(context, owner_id, destination_id, LONGEST_PAUSE)
+            tally.dead += await _bury(context, owner_id, destination_id, ends)
             break
         if found is None:
             break
         row, destination = found
         closed = row.disabled_at is not None or row.deleted_at is not None
         begun = time.monotonic()
-        due = await _claim(shop, destination, limit=1 if row.failures and not closed else BATCH, closed=closed)
+        due = await _claim(context, destination, limit=1 if row.failures and not closed else BATCH, closed=closed)
         if not due:
             break
         if closed:
-            tally.cancelled += await _end_untold(shop, due, State.CANCELLED, "the destination is disabled or removed")
+            tally.cancelled += await _end_untold(
+                context, due, State.CANCELLED, "the destination is disabled or removed"
+            )
             continue
-        worded = await _word(shop, destination, due)
-        batch = _Batch(destination, begun + min(shop.lease_seconds, FRESH_SECONDS), worded, tally)
-        await _send(shop, batch, due)
-        await _judge(shop, batch, row.failures)
+        worded = await _word(context, destination, due)
+        batch = _Batch(destination, begun + min(context.lease_seconds, FRESH_SECONDS), worded, tally)
+        await _send(context, batch, due)
+        await _judge(context, batch, row.failures)
         if batch.ill and not batch.sound:
-            tally.dead += await _bury(shop, owner_id, destination_id, ends)
+            tally.dead += await _bury(context, owner_id, destination_id, ends)
             break
-    async with open_fleet(shop.database, SYSTEM, _ORIGIN) as fleet:
+    async with open_fleet(context.database, SYSTEM, _ORIGIN) as fleet:
         await fanout.release(fleet, owner_id, destination_id)
     return tally
 
 
-async def _claim(shop: Workshop, destination: Destination, *, limit: int, closed: bool) -> Sequence[Claimed]:
+async def _claim(context: DeliveryContext, destination: Destination, *, limit: int, closed: bool) -> Sequence[Claimed]:
     """Claim a batch. Where all that was due stands behind others, what is due next is looked at."""
-    seconds = shop.lease_seconds + shop.sender.seconds + 1
+    seconds = context.lease_seconds + context.sender.seconds + 1
     for _ in range(10):
-        async with open_fleet(shop.database, SYSTEM, _ORIGIN) as fleet:
+        async with open_fleet(context.database, SYSTEM, _ORIGIN) as fleet:
             due, anything = await claims.claim(
                 fleet, destination.tenant_id, destination.id, limit=limit, seconds=seconds, closed=closed
             )
@@ -152,7 +154,7 @@ async def _claim(shop: Workshop, destination: Destination, *, limit: int, closed
     return []
 
 
-async def _send(shop: Workshop, batch: _Batch, due: Sequence[Claimed]) -> None:
+async def _send(context: DeliveryContext, batch: _Batch, due: Sequence[Claimed]) -> None:
     """Send a batch: people side by side, each person's own in order."""
     lines: dict[tuple[UUID, UUID], list[Claimed]] = defaultdict(list)
     for each in due:
@@ -161,7 +163,7 @@ async def _send(shop: Workshop, batch: _Batch, due: Sequence[Claimed]) -> None:
 
     async def tell(line: Sequence[Claimed]) -> None:
         async with gate:
-            await _tell_line(shop, batch, line)
+            await _tell_line(context, batch, line)
 
     ended = await asyncio.gather(*(tell(line) for line in lines.values()), return_exceptions=True)
     for outcome in ended:
@@ -169,47 +171,47 @@ async def _send(shop: Workshop, batch: _Batch, due: Sequence[Claimed]) -> None:
             raise outcome
 
 
-async def _tell_line(shop: Workshop, batch: _Batch, line: Sequence[Claimed]) -> None:
+async def _tell_line(context: DeliveryContext, batch: _Batch, line: Sequence[Claimed]) -> None:
     """Send what concerns one person until something fails; what comes after it waits for it."""
     for position, each in enumerate(line):
         if batch.away:
             return
-        if batch.hopeless or shop.stopping() or time.monotonic() > batch.begin_before:
-            await _give_back(shop, line[position:])
+        if batch.hopeless or context.stopping() or time.monotonic() > batch.begin_before:
+            await _give_back(context, line[position:])
             return
-        if not await _tell(shop, batch, each, behind=line[position + 1 :]):
+        if not await _tell(context, batch, each, behind=line[position + 1 :]):
             return
 
 
-async def _tell(shop: Workshop, batch: _Batch, claimed: Claimed, *, behind: Sequence[Claimed]) -> bool:
+async def _tell(context: DeliveryContext, batch: _Batch, claimed: Claimed, *, behind: Sequence[Claimed]) -> bool:
     """Make one delivery and mark it; returns whether it has ended, so that the next of its line may go."""
     outgoing = batch.worded[claimed.message_id]
     if isinstance(outgoing, Exception):
         answer = Answer(None, f"it could not be worded: {type(outgoing).__name__}", 0)
-        return await _failed(shop, batch, claimed, answer, behind)
+        return await _failed(context, batch, claimed, answer, behind)
     if outgoing is None:
         answer = Answer(None, "nothing to tell this destination", 0)
-        await _end(shop, batch, Ended(claimed, State.CANCELLED, answer))
+        await _end(context, batch, Ended(claimed, State.CANCELLED, answer))
         return True
-    answer = await shop.sender.post(outgoing)
+    answer = await context.sender.post(outgoing)
     batch.asked_for = max(batch.asked_for, answer.retry_after or 0)
     if answer.taken:
         batch.sound = True
-        await _end(shop, batch, Ended(claimed, State.DELIVERED, answer))
+        await _end(context, batch, Ended(claimed, State.DELIVERED, answer))
         return True
-    if answer.status == GONE and await _close(shop, batch):
-        await _end(shop, batch, Ended(claimed, State.CANCELLED, answer))
+    if answer.status == GONE and await _close(context, batch):
+        await _end(context, batch, Ended(claimed, State.CANCELLED, answer))
         return True
     batch.ill = batch.ill or answer.ill
     batch.sound = batch.sound or not answer.ill
-    return await _failed(shop, batch, claimed, answer, behind)
+    return await _failed(context, batch, claimed, answer, behind)
 
 
-async def _word(shop: Workshop, destination: Destination, due: Sequence[Claimed]) -> _Worded:
+async def _word(context: DeliveryContext, destination: Destination, due: Sequence[Claimed]) -> _Worded:
     """Word a batch, one transaction for each tenant in it; what can't be worded is to delay nothing else."""
     worded: _Worded = {}
     for tenant, those in _by_tenant(due, lambda claimed: claimed).items():
-        async with open_work(shop.database, tenant, SYSTEM, _ORIGIN) as work:
+        async with open_work(context.database, tenant, SYSTEM, _ORIGIN) as work:
             messages = await _messages(work, [each.message_id for each in those])
             for each in those:
                 try:
@@ -251,19 +253,19 @@ def _by_tenant(things: Sequence[T], claimed: Callable[[T], Claimed]) -> dict[Ten
     return tenants
 
 
-async def _end(shop: Workshop, batch: _Batch, ended: Ended) -> None:
+async def _end(context: DeliveryContext, batch: _Batch, ended: Ended) -> None:
     """Mark a delivery, together with all that end while others are being marked."""
     batch.ended.append(ended)
     async with batch.marking:
         if ended in batch.ended:  # or somebody has marked it with theirs
-            await _mark(shop, batch)
+            await _mark(context, batch)
 
 
-async def _mark(shop: Workshop, batch: _Batch) -> None:
+async def _mark(context: DeliveryContext, batch: _Batch) -> None:
     for tenant, those in _by_tenant(batch.ended, lambda ended: ended.claimed).items():
         try:
-            async with open_work(shop.database, tenant, SYSTEM, _ORIGIN) as work:
-                marked = await claims.end(work, shop.means, batch.destination.id, those)
+            async with open_work(context.database, tenant, SYSTEM, _ORIGIN) as work:
+                marked = await claims.end(work, context.signing, batch.destination.id, those)
         except _AWAY:
             batch.away = True
             raise
@@ -283,16 +285,18 @@ def _count(tally: Tally, ended: Ended, *, ours: bool) -> None:
         tally.dead += 1
 
 
-async def _failed(shop: Workshop, batch: _Batch, claimed: Claimed, answer: Answer, behind: Sequence[Claimed]) -> bool:
+async def _failed(
+    context: DeliveryContext, batch: _Batch, claimed: Claimed, answer: Answer, behind: Sequence[Claimed]
+) -> bool:
     """Put a delivery off, and what is behind it in its line; after three days it is dead, and the line goes on."""
     wait = _wait(claimed.attempts, answer)
-    async with open_work(shop.database, claimed.tenant, SYSTEM, _ORIGIN) as work:
+    async with open_work(context.database, claimed.tenant, SYSTEM, _ORIGIN) as work:
         again = await claims.put_off(work, claimed, wait, answer)
         if again:
             await claims.give_back(work, behind, wait)
             batch.tally.failed += 1
     if not again:
-        await _end(shop, batch, Ended(claimed, State.DEAD, answer))
+        await _end(context, batch, Ended(claimed, State.DEAD, answer))
     return not again
 
 
@@ -301,67 +305,67 @@ def _wait(attempts: int, answer: Answer) -> timedelta:
     return max(backoff(attempts, jitter=secrets.randbelow(1000) / 1000), asked)
 
 
-async def _give_back(shop: Workshop, claimed: Sequence[Claimed]) -> None:
+async def _give_back(context: DeliveryContext, claimed: Sequence[Claimed]) -> None:
     """Return what was not tried."""
-    async with open_work(shop.database, claimed[0].tenant, SYSTEM, _ORIGIN) as work:
+    async with open_work(context.database, claimed[0].tenant, SYSTEM, _ORIGIN) as work:
         await claims.give_back(work, claimed)
 
 
-async def _bury(shop: Workshop, owner_id: UUID, destination_id: UUID, ends: float) -> int:
+async def _bury(context: DeliveryContext, owner_id: UUID, destination_id: UUID, ends: float) -> int:
     """Give up what a receiver that takes nothing should have taken by now, also what it was never asked to.
 
     Such a receiver is asked for one thing at a time, so most of what waits for it would wait for ever. What this does
     not come to before *ends* is left for the next round.
     """
     number = 0
-    while time.monotonic() < ends and not shop.stopping():
-        async with open_fleet(shop.database, SYSTEM, _ORIGIN) as fleet:
+    while time.monotonic() < ends and not context.stopping():
+        async with open_fleet(context.database, SYSTEM, _ORIGIN) as fleet:
             overdue = await claims.overdue(fleet, owner_id, destination_id, limit=BATCH)
-        ended = await _end_untold(shop, overdue, State.DEAD, "the receiver took nothing until it was given up")
+        ended = await _end_untold(context, overdue, State.DEAD, "the receiver took nothing until it was given up")
         if not ended:
             break
         number += ended
     return number
 
 
-async def _end_untold(shop: Workshop, due: Sequence[Claimed], state: State, said: str) -> int:
+async def _end_untold(context: DeliveryContext, due: Sequence[Claimed], state: State, said: str) -> int:
     """End what a destination is not to hear any more, without asking it."""
     number = 0
     for tenant, those in _by_tenant(due, lambda claimed: claimed).items():
-        async with open_work(shop.database, tenant, SYSTEM, _ORIGIN) as work:
+        async with open_work(context.database, tenant, SYSTEM, _ORIGIN) as work:
             ended = [Ended(each, state, Answer(None, said, 0)) for each in those]
-            number += len(await claims.end(work, shop.means, those[0].destination_id, ended))
+            number += len(await claims.end(work, context.signing, those[0].destination_id, ended))
     return number
 
 
-async def _close(shop: Workshop, batch: _Batch) -> bool:
+async def _close(context: DeliveryContext, batch: _Batch) -> bool:
     """Disable a destination whose receiver says that it is gone for good; not one that has been moved since."""
-    batch.gone = await _disable(shop, batch, "it answered 410 Gone")
+    batch.gone = await _disable(context, batch, "it answered 410 Gone")
     return batch.gone
 
 
-async def _disable(shop: Workshop, batch: _Batch, because: str) -> bool:
+async def _disable(context: DeliveryContext, batch: _Batch, because: str) -> bool:
     owner, there = TenantRef(batch.destination.tenant_id, ""), batch.destination
-    async with open_work(shop.database, owner, SYSTEM, _ORIGIN) as work:
+    async with open_work(context.database, owner, SYSTEM, _ORIGIN) as work:
         return await destinations.disable_if_at(work, there.id, there.url, because=because)
 
 
-async def _judge(shop: Workshop, batch: _Batch, failures: int) -> None:
+async def _judge(context: DeliveryContext, batch: _Batch, failures: int) -> None:
     """Leave a receiver alone for a while that took nothing; forget its failures as soon as it takes something."""
     owner_id, destination_id = batch.destination.tenant_id, batch.destination.id
     if batch.sound and failures:
-        async with open_fleet(shop.database, SYSTEM, _ORIGIN) as fleet:
+        async with open_fleet(context.database, SYSTEM, _ORIGIN) as fleet:
             await fanout.took_something(fleet, owner_id, destination_id)
     elif batch.ill and not batch.sound:
         wait = min(backoff(failures + 1, jitter=secrets.randbelow(1000) / 1000), LONGEST_PAUSE)
         pause = max(wait, timedelta(seconds=batch.asked_for))
-        async with open_fleet(shop.database, SYSTEM, _ORIGIN) as fleet:
+        async with open_fleet(context.database, SYSTEM, _ORIGIN) as fleet:
             failing_for = await fanout.took_nothing(fleet, owner_id, destination_id, pause)
         if failing_for > DISABLE_AFTER:
-            await _disable(shop, batch, f"it took nothing for {failing_for.days} days")
+            await _disable(context, batch, f"it took nothing for {failing_for.days} days")
 
 
-async def _pause(shop: Workshop, owner_id: UUID, destination_id: UUID, wait: timedelta) -> None:
+async def _pause(context: DeliveryContext, owner_id: UUID, destination_id: UUID, wait: timedelta) -> None:
     """Leave a destination alone for a while for a reason of our own."""
-    async with open_fleet(shop.database, SYSTEM, _ORIGIN) as fleet:
+    async with open_fleet(context.database, SYSTEM, _ORIGIN) as fleet:
         await fanout.pause(fleet, owner_id, destination_id, wait)

@@ -18,7 +18,7 @@ from rollcall.crypto import Sealer, Under
 from rollcall.errors import Conflict, Invalid, NotFound
 from rollcall.events import kinds
 from rollcall.events.addresses import AddressRules
-from rollcall.events.kinds import Means
+from rollcall.events.kinds import Signing
 from rollcall.events.models import Delivery, DestinationRow
 from rollcall.events.webhooks import new_secret
 from rollcall.journal.events import (
@@ -272,7 +272,7 @@ async def send_test(work: Work, destination_id: UUID) -> UUID:
     return delivery.id
 
 
-async def opened(work: Work, destination_id: UUID, means: Means) -> tuple[DestinationRow, kinds.Destination] | None:
+async def opened(work: Work, destination_id: UUID, signing: Signing) -> tuple[DestinationRow, kinds.Destination] | None:
     """A destination with its live secrets in clear; ``None`` when there is none.
 
     A disabled or removed one comes without: it is told nothing, and what waits for it can be ended without its secrets.
@@ -294,8 +294,8 @@ async def opened(work: Work, destination_id: UUID, means: Means) -> tuple[Destin
         url=row.url,
         label=row.label,
         audience=row.audience,
-        secrets=tuple(means.sealer.open(entry["sealed"]).decode() for entry in live),
-        means=means,
+        secrets=tuple(signing.sealer.open(entry["sealed"]).decode() for entry in live),
+        signing=signing,
     )
 
 
@@ -307,7 +307,7 @@ async def tenants_with_secrets(fleet: Fleet) -> Sequence[UUID]:
     return (await fleet.db.scalars(found.distinct().order_by(DestinationRow.tenant_id))).all()
 
 
-async def standing(work: Work, sealer: Sealer) -> Counter[Under]:
+async def sealed_under(work: Work, sealer: Sealer) -> Counter[Under]:
     """Under which keys of the settings the live secrets are sealed."""
     return _standing(await every(work), sealer, work.now)
 

@@ -6,8 +6,8 @@ from typing import Any
 from sqlalchemy import text
 
 from rollcall.db import Database
-from rollcall.events import endings
-from rollcall.events.kinds import Means
+from rollcall.events import departure_receipts
+from rollcall.events.kinds import Signing
 from rollcall.tenancy import tenants
 from rollcall.work import SYSTEM, Fleet, Origin, TenantRef, open_fleet, open_work
 
@@ -28,20 +28,20 @@ async def keep(fleet: Fleet) -> dict[str, int]:
     return {"destinations_forgotten": int(gone.rowcount)}
 
 
-async def complete_receipts(database: Database, means: Means) -> int:
+async def complete_receipts(database: Database, signing: Signing) -> int:
     """Complete the receipts, of all tenants, that could not be signed when all had been told; returns how many."""
     origin = Origin(request_id="keep house")
     async with open_fleet(database, SYSTEM, origin) as fleet:
         refs = [tenants.ref(tenant) for tenant in await tenants.every(fleet)]
-    return sum([await _complete_those_of(database, ref, means, origin) for ref in refs])
+    return sum([await _complete_those_of(database, ref, signing, origin) for ref in refs])
 
 
-async def _complete_those_of(database: Database, tenant: TenantRef, means: Means, origin: Origin) -> int:
+async def _complete_those_of(database: Database, tenant: TenantRef, signing: Signing, origin: Origin) -> int:
     completed, last = 0, None
     while True:
         async with open_work(database, tenant, SYSTEM, origin) as work:
-            found = await endings.overdue(work, after=last)
-            completed += await endings.complete_receipts(work, found, means)
+            found = await departure_receipts.overdue(work, after=last)
+            completed += await departure_receipts.complete_receipts(work, found, signing)
         if not found:
             return completed
         last = found[-1]

@@ -16,7 +16,7 @@ from rollcall.work import Work
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class Signing:
     """What a process that sends has, beyond the database."""
 
     sealer: Sealer
@@ -38,7 +38,7 @@ class Destination:
     """The client that a logout token is for."""
     secrets: tuple[str, ...] = field(repr=False)
     """The live secrets in clear, newest first; none for kinds that sign otherwise."""
-    means: Means = field(repr=False)
+    signing: Signing = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import uuid4
 
-from rollcall.access import signing
 from rollcall.events.kinds import Destination, Message, Outgoing
+from rollcall.proof import signing
 from rollcall.work import Work
 
 KIND = "logout+jwt"
@@ -33,7 +33,7 @@ async def outgoing(work: Work, destination: Destination, message: Message) -> Ou
         return None
     assert destination.audience is not None, "registering a logout destination asks for the client it is for"
     claims: dict[str, Any] = {
-        "iss": destination.means.public_url,
+        "iss": destination.signing.public_url,
         "aud": destination.audience,
         "iat": int(work.now.timestamp()),
         "exp": int((work.now + LIFETIME).timestamp()),
@@ -42,7 +42,7 @@ async def outgoing(work: Work, destination: Destination, message: Message) -> Ou
         **ended,
         "events": {EVENT: {}},
     }
-    token = await signing.sign(work, destination.means.sealer, kind=KIND, claims=claims)
+    token = await signing.sign(work, destination.signing.sealer, kind=KIND, claims=claims)
     return Outgoing(destination.url, _HEADERS, urlencode({"logout_token": token}).encode())
 
 

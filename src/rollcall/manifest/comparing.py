@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Self
 
-from rollcall.directory import mapping, standing
+from rollcall.directory import mapping, role_states
+from rollcall.directory.role_states import Origin, RoleState
 from rollcall.directory.roles import USUAL_RULE
 from rollcall.directory.rules import RoleRule
-from rollcall.directory.standing import Origin, Standing
 from rollcall.manifest import present
 from rollcall.manifest.changes import (
     AdminAdded,
@@ -157,15 +157,15 @@ def _admin_change(
         return AdminRemoved(slug, admin.user_name)
     if not person.active:
         return AdminInactive(slug, admin.user_name)
-    now = person.standing
+    now = person.role_state
     if is_new:
-        now = standing.rule_changed(rule, now, mapping.read_roles(rule, person.document))
+        now = role_states.rule_changed(rule, now, mapping.read_roles(rule, person.document))
     if _is_as_wanted(admin, now, rule):
         return None
     return AdminAppointed(slug, person.user_name, person.account_id, now.role, role)
 
 
-def _is_as_wanted(admin: AdminTable, now: Standing, rule: RoleRule) -> bool:
+def _is_as_wanted(admin: AdminTable, now: RoleState, rule: RoleRule) -> bool:
     """Any admin role will do, unless it was given by hand: then the file's hand is the later one."""
     if now.role not in rule.admin_roles:
         return False

@@ -9,8 +9,8 @@ from sqlalchemy import or_, select, text
 from rollcall.access.models import Account
 from rollcall.directory import mapping
 from rollcall.directory.models import UserRow
+from rollcall.directory.role_states import RoleState
 from rollcall.directory.rules import RoleRule
-from rollcall.directory.standing import Standing
 from rollcall.manifest.model import AdminTable
 from rollcall.scim.resources import key
 from rollcall.tenancy import plans, tenants
@@ -40,7 +40,7 @@ class PresentPerson:
     user_name: str
     external_id: str | None
     active: bool
-    standing: Standing
+    role_state: RoleState
     document: mapping.Document | None
 
 
@@ -109,8 +109,10 @@ async def _people_there(work: Work, admins: list[AdminTable]) -> list[PresentPer
         .order_by(Account.id)
     )
     return [
-        PresentPerson(id_, str(document["userName"]), external_id, active, mapping.read_standing(standing), document)
-        for id_, external_id, active, standing, document in rows
+        PresentPerson(
+            id_, str(document["userName"]), external_id, active, mapping.read_role_state(role_state), document
+        )
+        for id_, external_id, active, role_state, document in rows
     ]
 
 
@@ -122,8 +124,8 @@ async def _people_removed(work: Work) -> list[PresentPerson]:
         .order_by(Account.id)
     )
     return [
-        PresentPerson(id_, user_name, external_id, active, mapping.read_standing(standing), None)
-        for id_, user_name, external_id, active, standing in rows
+        PresentPerson(id_, user_name, external_id, active, mapping.read_role_state(role_state), None)
+        for id_, user_name, external_id, active, role_state in rows
     ]
 
 

@@ -1,4 +1,4 @@
-"""Tenants: the product's customers, their plan and their standing with us."""
+"""Tenants: the product's customers, their plan, and whether they are suspended."""
 
 import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -176,7 +176,7 @@ async def own(work: Work) -> Tenant:
     return (await work.db.scalars(select(Tenant).where(Tenant.id == work.tenant.id))).one()
 
 
-async def own_held(work: Work) -> Tenant:
+async def lock_own(work: Work) -> Tenant:
     """The tenant this work is for, held so that its role rule is not edited before this work is committed.
 
     Whoever also locks accounts takes this first, as an edit of the rule does.

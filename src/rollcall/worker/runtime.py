@@ -13,8 +13,8 @@ from rollcall import db
 from rollcall.crypto import Sealer
 from rollcall.db import Database
 from rollcall.events.addresses import AddressRules
-from rollcall.events.delivering import Workshop
-from rollcall.events.kinds import Means
+from rollcall.events.delivering import DeliveryContext
+from rollcall.events.kinds import Signing
 from rollcall.events.sending import Sender
 from rollcall.settings import Settings
 
@@ -29,7 +29,7 @@ class Runtime:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.sealer = Sealer.of(settings)
-        self.means = Means(self.sealer, settings.public_url)
+        self.signing = Signing(self.sealer, settings.public_url)
         self._stopping = threading.Event()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="rollcall loop", daemon=True)
@@ -60,7 +60,7 @@ class Runtime:
         """Run *work* to its end; the database is connected to when it is first needed."""
         return self._on_loop(self._run(work))
 
-    def deliver(self, work: Callable[[Workshop], Awaitable[T]]) -> T:
+    def deliver(self, work: Callable[[DeliveryContext], Awaitable[T]]) -> T:
         """Run *work* with what delivering needs."""
         return self._on_loop(self._deliver(work))
 
@@ -77,13 +77,13 @@ class Runtime:
     async def _run(self, work: Callable[[Database], Awaitable[T]]) -> T:
         return await work(await self._connected())
 
-    async def _deliver(self, work: Callable[[Workshop], Awaitable[T]]) -> T:
+    async def _deliver(self, work: Callable[[DeliveryContext], Awaitable[T]]) -> T:
         database, settings = await self._connected(), self.settings
         if self._sender is None:
             rules = AddressRules.of(settings)
             self._sender = Sender(rules, seconds=settings.delivery_timeout_seconds)
         return await work(
-            Workshop(database, self.means, self._sender, settings.outbox_lease_seconds, self._stopping.is_set)
+            DeliveryContext(database, self.signing, self._sender, settings.outbox_lease_seconds, self._stopping.is_set)
         )
 
     async def _connected(self) -> Database:

@@ -11,9 +11,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from rollcall import metrics
 from rollcall.db import Database, DatabaseError
-from rollcall.events import delivering, endings
+from rollcall.events import delivering, departure_receipts
 from rollcall.events import housekeeping as events_housekeeping
-from rollcall.events.delivering import Tally, Workshop
+from rollcall.events.delivering import DeliveryContext, Tally
 from rollcall.journal import housekeeping, outbox
 from rollcall.work import SYSTEM, Origin, TenantRef, open_fleet, open_work
 from rollcall.worker.runtime import Runtime
@@ -59,7 +59,9 @@ def _settle(tenant: TenantRef, departures: Sequence[tuple[str, str]]) -> None:
 
     async def settle(database: Database) -> Sequence[UUID]:
         async with open_work(database, tenant, SYSTEM, origin) as work:
-            return await endings.settle(work, [UUID(message) for message, _ in departures], runtime().means)
+            return await departure_receipts.settle(
+                work, [UUID(message) for message, _ in departures], runtime().signing
+            )
 
     settled = {str(message) for message in runtime().run(settle)}
     for message, request_id in departures:
@@ -88,8 +90,8 @@ def deliver(owner_id: str, destination_id: str) -> None:
     """Deliver what is due for one destination."""
     structlog.contextvars.bind_contextvars(destination_id=destination_id)
 
-    async def work(shop: Workshop) -> Tally:
-        return await delivering.deliver(shop, UUID(owner_id), UUID(destination_id))
+    async def work(context: DeliveryContext) -> Tally:
+        return await delivering.deliver(context, UUID(owner_id), UUID(destination_id))
 
     try:
         told = asdict(runtime().deliver(work))
@@ -110,7 +112,7 @@ def keep_house() -> None:
         async with open_fleet(database, SYSTEM, Origin(request_id="keep house")) as fleet:
             kept = await housekeeping.keep(fleet)
             kept |= await events_housekeeping.keep(fleet)
-        return kept | {"receipts_completed": await events_housekeeping.complete_receipts(database, runtime().means)}
+        return kept | {"receipts_completed": await events_housekeeping.complete_receipts(database, runtime().signing)}
 
     log.info("house kept", **runtime().run(keep))
 

@@ -11,7 +11,7 @@ import pytest
 from api.expect import done, refused
 from api.scim.test_groups import GROUP, members_of, role_of
 from factories import USER, Callers, Tenant, a_tenant, deactivation, patch_op
-from rollcall.directory import groups
+from rollcall.provisioning import groups
 
 REQUEST = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
 RESPONSE = "urn:ietf:params:scim:api:messages:2.0:BulkResponse"

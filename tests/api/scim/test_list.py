@@ -8,7 +8,7 @@ import pytest
 
 from api.expect import done, names, refused
 from factories import USER, Callers, Tenant, a_tenant
-from rollcall.access.limits import RateLimiter
+from rollcall.provisioning.limits import RateLimiter
 
 SEARCH = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"
 

@@ -137,7 +137,7 @@ async def test_an_unknown_profile_is_refused(callers: Callers) -> None:
 
 async def ledger(tenant: Tenant) -> dict[str, Any]:
     """Today's deviations of a tenant."""
-    await tenant.callers.app.state.door.traces.flush()
+    await tenant.callers.app.state.context.batched_entries.flush()
     answer = await tenant.callers.operator.get(f"{tenant.v1}/deviations")
     assert answer.status_code == 200, answer.text
     return {each["habit"]: each["times"] for each in answer.json()["data"]}

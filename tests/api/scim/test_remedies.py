@@ -126,7 +126,7 @@ async def test_failures(acme: Tenant, monkeypatch: pytest.MonkeyPatch, caplog: p
     async def fails(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("rollcall.directory.users.read", fails)
+    monkeypatch.setattr("rollcall.provisioning.users.read", fails)
     caplog.clear()
 
     answer = await acme.scim.get(f"/Users/{NOBODY}")

@@ -29,7 +29,7 @@ async def test_whose_user_name_it_is(acme: Tenant, *, active: bool, way: str) ->
             refusal = answer.json()
         case _:
             if way == "POST":
-                acme.callers.app.state.door.memory.forget(read_token(acme.token["token"]))
+                acme.callers.app.state.context.recent_callers.forget(read_token(acme.token["token"]))
             answer = await acme.scim.post("/Users", json=body)
             refusal = answer.json()
 

@@ -11,9 +11,10 @@ from sqlalchemy import select
 
 from authenticator import registered
 from factories import Tenant
-from rollcall.access import receipts
-from rollcall.access.models import MassChange, Passkey
+from rollcall.access.models import Passkey
 from rollcall.journal.models import OutboxMessage
+from rollcall.proof import receipts
+from rollcall.proof.models import MassChange
 
 TENANT = "/v1/tenants/{tenant}"
 PERSON = f"{TENANT}/people/{{person}}"

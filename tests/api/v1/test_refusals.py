@@ -134,7 +134,7 @@ async def test_of_nobody(acme: Tenant, owner: Connection, http: httpx.AsyncClien
     """Calls without a live key are counted by their source, and leave no entry."""
 
     async def counted() -> int:
-        await acme.callers.app.state.door.traces.flush()
+        await acme.callers.app.state.context.batched_entries.flush()
         return await owner.fetchval("SELECT coalesce(sum(calls), 0) FROM refused_calls")
 
     before = await counted()

@@ -7,7 +7,7 @@ import orjson
 from litestar import Response
 
 from rollcall.api.prepared import Prepared
-from rollcall.directory.calls import Answer
+from rollcall.provisioning.calls import Answer
 from rollcall.scim.projection import project
 
 MEDIA_TYPE = "application/scim+json"

@@ -6,7 +6,7 @@ from litestar import Request, Response, post
 
 from rollcall.api.scim.answers import message
 from rollcall.api.scim.users import call_of, payload_of
-from rollcall.directory import bulk
+from rollcall.provisioning import bulk
 
 
 @post("/Bulk", name="scim_bulk", status_code=200)

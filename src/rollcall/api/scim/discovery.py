@@ -6,18 +6,18 @@ import orjson
 from litestar import Request, Response, get
 from litestar.params import FromPath
 
-from rollcall.access import gate
 from rollcall.api.requests import LARGEST_BODY
 from rollcall.api.scim.answers import message
 from rollcall.api.scim.users import call_of
 from rollcall.directory import mapping
-from rollcall.directory.bulk import MOST_OPERATIONS
-from rollcall.directory.listing import CURSOR_LIFE
-from rollcall.directory.queries import MOST_RESULTS, USUAL_RESULTS
+from rollcall.provisioning import gate
+from rollcall.provisioning.bulk import MOST_OPERATIONS
+from rollcall.provisioning.listing import CURSOR_LIFE
 from rollcall.scim import discovery
 from rollcall.scim.discovery import Capabilities
 from rollcall.scim.documents import list_page
 from rollcall.scim.errors import Forbidden, NotFound
+from rollcall.search.queries import MOST_RESULTS, USUAL_RESULTS
 
 AnyRequest = Request[Any, Any, Any]
 _ABLE = Capabilities(
@@ -40,7 +40,7 @@ async def _role_values(request: AnyRequest) -> tuple[str, ...] | None:
         return None
     call = call_of(request, "discovery")
     token = call.token
-    row = await call.door.pool.fetchrow(_ADMIT, token.tenant_id, token.id, token.digest)
+    row = await call.context.pool.fetchrow(_ADMIT, token.tenant_id, token.id, token.digest)
     assert row is not None
     await gate.judge(call, row)
     return mapping.read_rule(row["rule"]).published_values()
@@ -68,7 +68,7 @@ async def service_provider_config(request: AnyRequest) -> Response[bytes]:
     """What this service can do."""
     await _role_values(request)
     _refuse_filter(request)
-    return message(orjson.dumps(discovery.service_provider_config(request.app.state.door.base_url, _ABLE)))
+    return message(orjson.dumps(discovery.service_provider_config(request.app.state.context.base_url, _ABLE)))
 
 
 @get("/ResourceTypes", name="scim_resource_types")
@@ -76,14 +76,14 @@ async def resource_types(request: AnyRequest) -> Response[bytes]:
     """Which kinds of resources there are."""
     await _role_values(request)
     _refuse_filter(request)
-    return _list(discovery.resource_types(request.app.state.door.base_url))
+    return _list(discovery.resource_types(request.app.state.context.base_url))
 
 
 @get("/ResourceTypes/{name:str}", name="scim_resource_type")
 async def resource_type(request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
     """One kind of resource."""
     await _role_values(request)
-    return _one(discovery.resource_types(request.app.state.door.base_url), name)
+    return _one(discovery.resource_types(request.app.state.context.base_url), name)
 
 
 @get("/Schemas", name="scim_schemas")
@@ -91,10 +91,10 @@ async def schemas(request: AnyRequest) -> Response[bytes]:
     """Which attributes resources have."""
     roles = await _role_values(request)
     _refuse_filter(request)
-    return _list(discovery.schemas(request.app.state.door.base_url, roles))
+    return _list(discovery.schemas(request.app.state.context.base_url, roles))
 
 
 @get("/Schemas/{urn:str}", name="scim_schema")
 async def schema(request: AnyRequest, urn: FromPath[str]) -> Response[bytes]:
     """One schema, by its URN."""
-    return _one(discovery.schemas(request.app.state.door.base_url, await _role_values(request)), urn)
+    return _one(discovery.schemas(request.app.state.context.base_url, await _role_values(request)), urn)

@@ -60,7 +60,7 @@ def answer_exception(request: Request[Any, Any, Any], exception: Exception) -> R
         case MethodNotAllowedException():
             return answer_refusal(request, MethodNotAllowed(methods_of(request)))
         case HTTPException(status_code=404):
-            return answer_refusal(request, NoSuchAddress(request.scope["path"], request.app.state.door.base_url))
+            return answer_refusal(request, NoSuchAddress(request.scope["path"], request.app.state.context.base_url))
         case HTTPException(status_code=413):
             return answer_refusal(request, PayloadTooLarge(LARGEST_BODY))
         case HTTPException(status_code=status) if status < 500:

@@ -7,7 +7,7 @@ from litestar.params import FromPath
 
 from rollcall.api.scim.answers import nothing, resource
 from rollcall.api.scim.users import call_of, payload_of, selection_of
-from rollcall.directory import groups
+from rollcall.provisioning import groups
 
 AnyRequest = Request[Any, Any, Any]
 

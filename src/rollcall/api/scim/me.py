@@ -9,7 +9,7 @@ from litestar import Request, Response, delete, get, patch, put
 
 from rollcall.api.scim.answers import nothing, resource
 from rollcall.api.scim.users import call_of, payload_of, selection_of
-from rollcall.directory import users
+from rollcall.provisioning import users
 
 AnyRequest = Request[Any, Any, Any]
 

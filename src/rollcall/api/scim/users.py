@@ -9,13 +9,12 @@ from litestar.exceptions import HTTPException
 from litestar.params import FromPath
 
 from rollcall import errors
-from rollcall.access import gate
-from rollcall.access.gate import Call
 from rollcall.api.receiving import BodyBrokenOff, BodyTooSlow, incoming
 from rollcall.api.requests import LARGEST_BODY, origin
 from rollcall.api.scim.answers import Selection, nothing, read_selection, resource
-from rollcall.directory import users
-from rollcall.directory.calls import ReadPayload, payload_in
+from rollcall.provisioning import gate, users
+from rollcall.provisioning.calls import ReadPayload, payload_in
+from rollcall.provisioning.gate import Call
 from rollcall.scim.conditions import Conditions
 from rollcall.scim.errors import InvalidSyntax, PayloadTooLarge, RequestTimeout, SCIMException, TooManyRequests
 
@@ -28,7 +27,7 @@ def call_of(request: AnyRequest, action: str) -> Call:
     A caller who is remembered is let through to the body, so the gate is asked if that does not come at once.
     """
     call = gate.present(
-        request.app.state.door,
+        request.app.state.context,
         request.headers.get("authorization"),
         origin(request),
         f"scim.{action}",

@@ -7,11 +7,11 @@ from litestar import Router, get, post
 from litestar.params import FromPath
 from pydantic import BaseModel
 
-from rollcall.access import mass_changes
-from rollcall.access.mass_changes import Alert
-from rollcall.access.models import MassChange
 from rollcall.api.v1.callers import ADMINS, OPS, FleetWork, TenantWork, fleet_work, tenant_work, uuid_of
 from rollcall.api.v1.lists import Listing, Part
+from rollcall.proof import mass_changes
+from rollcall.proof.mass_changes import Alert
+from rollcall.proof.models import MassChange
 
 
 class AlertView(BaseModel):

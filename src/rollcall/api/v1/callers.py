@@ -203,7 +203,7 @@ def refusal_writer(request: Request[Any, Any, Any]) -> Callable[[Work, Refusal],
     """What writes a refused request of the management API into the audit."""
 
     async def write(work: Work, refusal: Refusal) -> None:
-        await request.app.state.door.traces.refusals.enter(work, action_of(request), refusal)
+        await request.app.state.context.batched_entries.refusals.enter(work, action_of(request), refusal)
         caller_of(request).written_down = True
 
     return write

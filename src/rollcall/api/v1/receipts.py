@@ -8,12 +8,12 @@ from litestar import Response, Router, get
 from litestar.params import FromPath, FromQuery
 from pydantic import BaseModel
 
-from rollcall.access import receipts
-from rollcall.access.models import Receipt
 from rollcall.api.v1.callers import ADMINS, TenantWork, tenant_work, uuid_of
 from rollcall.api.v1.lists import Listing, Part
 from rollcall.directory import people
 from rollcall.errors import Conflict
+from rollcall.proof import receipts
+from rollcall.proof.models import Receipt
 
 
 class ReceiptIncomplete(Conflict):

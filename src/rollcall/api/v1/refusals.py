@@ -7,7 +7,6 @@ from litestar import Request
 from litestar.types import Scope
 from sqlalchemy.exc import SQLAlchemyError
 
-from rollcall.access.gate import Door
 from rollcall.api import errors
 from rollcall.api.errors import Meaning
 from rollcall.api.requests import AnyRequest, origin, source_of
@@ -16,6 +15,7 @@ from rollcall.db import DatabaseError
 from rollcall.errors import NotFound, Unauthenticated
 from rollcall.journal.record import record_refusal
 from rollcall.journal.refusals import Caller
+from rollcall.provisioning.gate import GateContext
 from rollcall.tenancy import tenants
 from rollcall.work import SYSTEM, TenantRef, open_fleet, open_work
 
@@ -43,8 +43,8 @@ async def write_down(exception: Exception, scope: Scope) -> None:
             return
     except (OSError, SQLAlchemyError, *DatabaseError):  # refused it is all the same, and nothing was changed
         log.exception("a refusal was not written down", status=meant.status, path=scope["path"])
-    door: Door = request.app.state.door
-    door.traces.refused(source_of(request))
+    context: GateContext = request.app.state.context
+    context.batched_entries.refused(source_of(request))
 
 
 async def _look_who_calls(request: AnyRequest) -> None:
@@ -59,7 +59,7 @@ async def _enter(request: AnyRequest, meant: Meaning) -> None:
     database, actor, came = request.app.state.database, caller_of(request).actor, origin(request)
     assert actor is not None
     tenant = await _tenant_of(request)
-    refusals = request.app.state.door.traces.refusals
+    refusals = request.app.state.context.batched_entries.refusals
     caller = Caller.of(actor, None if tenant is None else tenant.id)
     if not refusals.is_entered(caller, came, status=meant.status, code=meant.code):
         return

@@ -1,0 +1,187 @@
+"""Receipts: what the worker does after somebody left, and the signed proof it leaves.
+
+A receipt is settled first: what the departure closed is counted and purged. It is completed when the last destination
+is dealt with, and then signed: what the statement says is no longer changed by anybody.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import orjson
+import structlog
+from sqlalchemy import select, text
+
+from rollcall import paging
+from rollcall.crypto import Sealer
+from rollcall.errors import NotFound
+from rollcall.paging import Page
+from rollcall.proof import mass_changes, signing
+from rollcall.proof.models import Receipt
+from rollcall.proof.signing import Signer
+from rollcall.work import Work
+
+log = structlog.get_logger(__name__)
+
+KIND = "receipt+jwt"
+"""The ``typ`` of a receipt's header."""
+
+BOUND = timedelta(minutes=5)
+"""Within which every destination has to know, counted from the arrival of the request."""
+
+DELIVERED = "delivered"
+
+_SETTLE = text("SELECT settle_departures(:tenant, CAST(:messages AS uuid[]))")
+_HOLD = text("SELECT * FROM hold_receipts(:tenant, CAST(:receipts AS uuid[]))")
+_COMPLETE = text("SELECT complete_receipts(:tenant, CAST(:completed AS jsonb))")
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What became of one destination. In the state ``delivered`` it knows; any other says why it does not."""
+
+    destination_id: UUID
+    kind: str
+    label: str
+    state: str
+    at: datetime
+    attempts: int
+
+
+async def settle(work: Work, *message_ids: UUID) -> Sequence[UUID]:
+    """Purge what departed people left and write their receipts. Doing it twice is the same as doing it once.
+
+    What was closed is refused since each deactivation's commit; here the rows go that need not stay, once the receipt
+    has counted them. The messages are those of the deactivations; returns those that this call was the one to settle.
+    """
+    asked = {"tenant": work.tenant.id, "messages": list(message_ids)}
+    settled = (await work.db.scalars(_SETTLE, asked)).all()
+    if settled:
+        await mass_changes.notice(work)
+    return settled
+
+
+async def complete(work: Work, sealer: Sealer, told: Mapping[UUID, Sequence[Told]], *, issuer: str) -> Sequence[UUID]:
+    """Write down what became of the destinations, and sign. A receipt is completed once and never changed after.
+
+    *told* is by the deactivations' outbox messages, *issuer* this installation's public address. Returns the receipts
+    that this call completed: none that was complete before, or has not been settled yet, or can't be worded.
+
+    Raises:
+        NoSigningKey, CannotOpen: nothing can be signed; nothing is written, and it is to be tried again.
+    """
+    if not told:
+        return []
+    held = (await work.db.execute(_HOLD, {"tenant": work.tenant.id, "receipts": list(told)})).all()
+    if not held:
+        return []
+    signer = await signing.signer(work, sealer)
+    completed: list[dict[str, Any]] = []
+    for receipt in held:
+        try:
+            completed.append(_completed(work, signer, receipt, told[receipt.id], issuer))
+        except Exception:  # whatever is wrong with one, the others are complete
+            log.exception("a receipt can't be worded; it waits", receipt_id=str(receipt.id))
+    await work.db.execute(_COMPLETE, {"tenant": work.tenant.id, "completed": orjson.dumps(completed).decode()})
+    return [UUID(each["id"]) for each in completed]
+
+
+async def page(
+    work: Work,
+    *,
+    account_id: UUID | None = None,
+    incomplete: bool = False,
+    limit: int = paging.USUAL,
+    cursor: str | None = None,
+) -> Page[Receipt]:
+    """The tenant's receipts, or one person's, newest first; with *incomplete* those that wait for a destination.
+
+    Raises:
+        NoSuchCursor: the cursor is none of ours.
+    """
+    question = select(Receipt).where(Receipt.tenant_id == work.tenant.id)
+    if incomplete:
+        question = question.where(Receipt.completed_at.is_(None))
+    if account_id is None:
+        return await paging.page(work.db, question, Receipt.id, limit=limit, cursor=cursor, descending=True)
+    of_person = question.where(Receipt.account_id == account_id)
+    by = (Receipt.closed_at, Receipt.id)  # the index of a person's receipts; by id alone the tenant's would be read
+    return await paging.page(work.db, of_person, *by, limit=limit, cursor=cursor, descending=True)
+
+
+async def find(work: Work, receipt_id: UUID) -> Receipt:
+    """One receipt.
+
+    Raises:
+        NotFound: this tenant has no such receipt.
+    """
+    receipt = await work.db.scalar(select(Receipt).where(Receipt.tenant_id == work.tenant.id, Receipt.id == receipt_id))
+    if receipt is None:
+        raise NotFound("receipt")
+    return receipt
+
+
+def _completed(work: Work, signer: Signer, receipt: Any, told: Sequence[Told], issuer: str) -> dict[str, Any]:
+    destinations = [_destination(receipt, each) for each in sorted(told, key=lambda each: each.destination_id)]
+    return {
+        "id": str(receipt.id),
+        "completed_at": _moment(receipt.now),
+        "destinations": destinations,
+        "statement": signer.sign(KIND, _claims(work, receipt, destinations, issuer)),
+    }
+
+
+def _destination(receipt: Any, told: Told) -> dict[str, Any]:
+    after = told.at - receipt.arrived_at
+    return {
+        "id": str(told.destination_id),
+        "kind": told.kind,
+        "label": told.label,
+        "state": told.state,
+        "at": _moment(told.at),
+        "attempts": told.attempts,
+        "seconds": _seconds(after),
+        "met": told.state == DELIVERED and after <= BOUND,
+    }
+
+
+def _claims(work: Work, receipt: Any, destinations: Sequence[Mapping[str, Any]], issuer: str) -> dict[str, Any]:
+    at = _moment(receipt.closed_at)
+    return {
+        "iss": issuer,
+        "iat": int(receipt.now.timestamp()),
+        "jti": str(receipt.id),
+        "sub": str(receipt.account_id),
+        "tenant": {"id": str(work.tenant.id), "slug": receipt.slug},
+        "person": {"id": str(receipt.account_id), "user_name": receipt.user_name},
+        "reason": receipt.reason,
+        "request_id": receipt.request_id,
+        "transaction_id": receipt.transaction_id,
+        "arrived_at": _moment(receipt.arrived_at),
+        "closed_at": at,
+        "completed_at": _moment(receipt.now),
+        "closed": {
+            # One transaction closed them all, or there would be no receipt: none outlived its commit.
+            "bound": "commit",
+            "met": True,
+            "seconds": _seconds(receipt.closed_at - receipt.arrived_at),
+            "credentials": [
+                {"class": name, "count": count, "at": at} for name, count in sorted(receipt.closed.items())
+            ],
+        },
+        "destinations": {
+            "bound_seconds": int(BOUND.total_seconds()),
+            "met": all(each["met"] for each in destinations),
+            "each": list(destinations),
+        },
+    }
+
+
+def _moment(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _seconds(length: timedelta) -> float:
+    return round(length.total_seconds(), 3)

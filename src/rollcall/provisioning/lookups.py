@@ -1,0 +1,107 @@
+"""Questions about people and groups: whom a list request means, and a page of them.
+
+The look-ups that providers make all day are single statements (``scim_find_user_name`` and others beside it); any other
+question is compiled to SQL and asked behind the same gate, inside the tenant.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from rollcall.db import Row
+from rollcall.provisioning.gate import Call
+from rollcall.scim.errors import TooMany
+from rollcall.scim.resources import GROUPS
+from rollcall.search import paging
+from rollcall.search.operands import canonical_id
+from rollcall.search.paging import Page, page
+from rollcall.search.queries import MOST_RESULTS, USUAL_RESULTS, Order, Query, query_of
+from rollcall.work import Actor, ActorKind, TenantRef, open_work
+
+__all__ = [
+    "MOST_RESULTS",
+    "USUAL_RESULTS",
+    "Order",
+    "Page",
+    "Query",
+    "filtered",
+    "page",
+    "query_of",
+    "resource_id",
+    "rows",
+]
+
+LONGEST_SEARCH: Final = "5s"
+"""What one filter may take of the database, as PostgreSQL writes it."""
+
+_ADMIT = "SELECT * FROM gate($1, $2, $3, 'read')"
+_FIND = "SELECT * FROM scim_find($1, $2, $3, $4, $5, $6, $7, $8)"
+_FIND_USER_NAME = "SELECT * FROM scim_find_user_name($1, $2, $3, $4, $5)"
+_PAGE = (
+    "SELECT verdict, token_label, owner_id, plan, reason, rate, burst, profile, total, "
+    "id, document, version, created_at, last_modified, groups FROM scim_page($1, $2, $3, $4, $5, $6)"
+)
+_GROUPS = "SELECT * FROM scim_find_groups($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+# Compiling to machine code takes longer than these run, and a plan is only as good as the values it is made for.
+_LIMITS = text(
+    "SELECT set_config('statement_timeout', :longest, true), set_config('jit', 'off', true), "
+    "set_config('plan_cache_mode', 'force_custom_plan', true)"
+)
+_TIMED_OUT = "57014"
+
+
+async def rows(call: Call, query: Query) -> Sequence[Row]:
+    """Pass the gate and, where there is a statement for it, bring the page.
+
+    There is at least one row, with the gate's verdict, the total, and `id` NULL when the page is empty; or with the
+    verdict only, when the question is beyond the hot paths.
+    """
+    return await call.context.pool.fetch(*hot_statement(call, query))
+
+
+def hot_statement(call: Call, query: Query) -> tuple[str, *tuple[object, ...]]:
+    """The statement that passes the gate and, where there is one for the question, answers it; with its parameters."""
+    token, base_url = call.token, call.context.base_url
+    who = (token.tenant_id, token.id, token.digest)
+    if query.beyond_the_hot_paths:
+        return _ADMIT, *who
+    span = (query.start_index - 1, query.count, base_url)
+    if query.kind is GROUPS:
+        return _GROUPS, *who, *(query.hot or (None, None)), *span, query.members
+    if query.hot is None:
+        return _PAGE, *who, *span
+    attribute, value = query.hot
+    if attribute == "userName" and query.start_index == 1 and query.count > 0:
+        return _FIND_USER_NAME, *who, value, base_url
+    return _FIND, *who, *query.hot, *span
+
+
+async def filtered(call: Call, query: Query) -> Sequence[Row]:
+    """The page of a question that has to be compiled, as `rows` brings the others; the gate has been passed.
+
+    Raises:
+        TooMany: the answer would take the database too long.
+    """
+    tenant_id = call.token.tenant_id
+    actor = Actor(ActorKind.SCIM_TOKEN, "", call.token.id, key=call.token)
+    asked = paging.statement(query, tenant_id, call.context.base_url)
+    try:
+        tenant = TenantRef(tenant_id, "")
+        async with open_work(call.context.database, tenant, actor, call.origin, judged=False) as work:
+            await work.db.execute(_LIMITS, {"longest": LONGEST_SEARCH})
+            return (await work.db.execute(asked)).mappings().all()
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) != _TIMED_OUT:
+            raise
+        raise TooMany(
+            detail="The filter takes too long to answer for this many resources; compare userName, externalId, "
+            "emails.value, displayName or meta.lastModified as well, so that fewer have to be looked at."
+        ) from error
+
+
+def resource_id(text: str) -> UUID | None:
+    """The id, spelled as ours are (ids are case-exact, RFC 7643 §3.1); anything else is simply nobody's."""
+    return canonical_id(text)

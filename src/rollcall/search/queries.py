@@ -1,0 +1,90 @@
+"""What a list request asks of the directory, and which of the look-ups with a statement of their own that is."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from scim2_models.path import AttrPath, CompareOperator, Comparison, FilterNode
+
+from rollcall.directory.mapping import composed
+from rollcall.scim.cursors import Key
+from rollcall.scim.resources import GROUPS, USERS, Kind, key
+from rollcall.scim.search import Search
+from rollcall.search.operands import canonical_id
+
+MOST_RESULTS: Final = 200
+"""Resources on one page at the most; ServiceProviderConfig announces it."""
+
+USUAL_RESULTS: Final = 100
+"""Resources on one page when the provider does not say."""
+
+_HOT: Final[Mapping[Kind, Mapping[str, Callable[[str], str]]]] = {
+    USERS: {"userName": key, "emails.value": key, "externalId": composed, "id": str},
+    GROUPS: {"displayName": key, "externalId": composed, "id": str, "members.value": str},
+}
+_IDS: Final = ("id", "members.value")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What resources are sorted by: an attribute, or with none their id, in which they were created."""
+
+    path: AttrPath | None = None
+    descending: bool = False
+
+
+CREATION: Final = Order()
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which resources are wanted, and which page of them."""
+
+    tree: FilterNode | bool | None = None
+    """The filter; a boolean where it is the same for every resource of the kind."""
+    start_index: int = 1
+    count: int = USUAL_RESULTS
+    kind: Kind = USERS
+    order: Order = CREATION
+    by_cursor: bool = False
+    """Whether the page begins after a position, and not at an index."""
+    after: tuple[Key, ...] | None = None
+    """That position, as a page named it; None for the first page."""
+    members: bool = True
+    """Whether groups are brought with their members."""
+
+    @property
+    def hot(self) -> tuple[str, str] | None:
+        """The attribute and value of a look-up that has a statement of its own."""
+        match self.tree:
+            case Comparison(attr_path=path, op=CompareOperator.eq, value=str(value)) if self._plain:
+                form = _HOT[self.kind].get(str(path))
+                if form is None or (str(path) in _IDS and canonical_id(value) is None):
+                    return None
+                return str(path), form(value)
+            case _:
+                return None
+
+    @property
+    def beyond_the_hot_paths(self) -> bool:
+        """Whether the query has to be compiled."""
+        return not self._plain or (self.tree is not None and self.hot is None)
+
+    @property
+    def _plain(self) -> bool:
+        """Whether the page is one by index in the order of creation."""
+        return self.order == CREATION and not self.by_cursor
+
+
+def query_of(wanted: Search, *, after: tuple[Key, ...] | None = None, members: bool = True) -> Query:
+    """The query that a list request is; *after* is the position that its cursor stands for."""
+    return Query(
+        tree=wanted.tree,
+        start_index=wanted.start_index,
+        count=USUAL_RESULTS if wanted.count is None else min(wanted.count, MOST_RESULTS),
+        kind=wanted.kind,
+        order=CREATION if wanted.sort_by is None else Order(wanted.sort_by, wanted.descending),
+        by_cursor=wanted.cursor is not None,
+        after=after,
+        members=members,
+    )
