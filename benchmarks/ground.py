@@ -94,7 +94,7 @@ _PEOPLE = """
 WITH people AS MATERIALIZED (SELECT uuidv7() AS id, n FROM generate_series($2::integer, $3::integer) n),
 written AS MATERIALIZED (SELECT id, replace($4, '#', n::text)::jsonb AS document FROM people),
 accounts AS (
-    INSERT INTO accounts (tenant_id, id, user_name, external_id, active, role, is_admin, standing)
+    INSERT INTO accounts (tenant_id, id, user_name, external_id, active, role, is_admin, role_state)
     SELECT $1, id, document ->> 'userName', document ->> 'externalId', true, 'member', false, $5::jsonb FROM written),
 users AS (
     INSERT INTO users (tenant_id, id, account_id, user_name_key, external_id, display_name_key, active, document)
@@ -291,7 +291,7 @@ async def _tenant(connection: Connection, slug: str, people: int, sample: int, l
         "INSERT INTO tenants (id, slug, name, plan, role_rule) VALUES ($1, $2, $2, 'bench', $3)", tenant_id, slug, rule
     )
     await connection.execute(
-        "INSERT INTO accounts (tenant_id, id, user_name, active, role, is_admin, standing) "
+        "INSERT INTO accounts (tenant_id, id, user_name, active, role, is_admin, role_state) "
         "VALUES ($1, $2, 'ada@bench.example', true, 'admin', true, $3)",
         tenant_id,
         admin_id,

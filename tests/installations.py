@@ -33,7 +33,7 @@ class Installation:
     async def ask(self, **other: Any) -> dict[str, Check]:
         """What all questions come to, with settings that differ."""
         settings = self.settings.model_copy(update=other)
-        found = await everything.examine(Reading(settings, {}, (), ()), tables.newest_revision())
+        found = await everything.examine(Reading(settings, {}, (), ()), tables.revisions())
         assert len({each.name for each in found}) == len(found)
         return {each.name: each for each in found}
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from litestar import Litestar, Response
 
-from rollcall import broker, console, db, metrics, tables
+from rollcall import broker, console, db, installing, metrics, tables
 from rollcall.access.attempts import Attempts
 from rollcall.access.authenticators import own_party, relying_party
 from rollcall.access.introspection import Clients
@@ -41,11 +41,11 @@ def create_app(settings: Settings) -> Litestar:
         # Started while the database is away, it is there when that comes back.
         database = db.unopened(settings, on_wait=metrics.figures().pool_wait_seconds.observe)
         redis = broker.connect(settings, patience=0.25)
-        traces = BatchedEntries(database.pool)
-        traces.start()
+        entries = BatchedEntries(database.pool)
+        entries.start()
         app.state.database = database
         app.state.redis = redis
-        app.state.revision = tables.newest_revision()
+        app.state.revisions = tables.revisions()
         app.state.sealer = Sealer.of(settings)
         app.state.address_rules = AddressRules.of(settings)
         app.state.public_url = settings.public_url
@@ -54,11 +54,12 @@ def create_app(settings: Settings) -> Litestar:
         app.state.own_party = own_party(settings)
         app.state.attempts = Attempts(redis)
         app.state.trusted_proxies = TrustedProxies(settings.trusted_proxies, redis)
-        app.state.context = GateContext(database, RateLimiter(redis), traces, f"{settings.public_url}/scim/v2")
+        app.state.context = GateContext(database, RateLimiter(redis), entries, f"{settings.public_url}/scim/v2")
         try:
-            yield
+            async with installing.reported(database.pool):
+                yield
         finally:
-            await traces.stop()
+            await entries.stop()
             await redis.aclose()
             await database.close()
 

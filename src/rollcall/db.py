@@ -15,10 +15,12 @@ from advanced_alchemy.config import (
     EngineConfig,
     SQLAlchemyAsyncConfig,
 )
+from sqlalchemy import func
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
+from rollcall.functions import schema
 from rollcall.pool import NOT_ASKED, HotPool, dial
 from rollcall.settings import Settings, migrations_folder
 
@@ -27,6 +29,10 @@ RUNTIME_ROLE = "rollcall_runtime"
 
 FLEET_ROLE = "rollcall_fleet"
 """The narrow role for work across tenants; the running user steps into it for one transaction."""
+
+
+fn: Any = getattr(func, schema())
+"""This version's functions, in expressions of SQLAlchemy."""
 
 
 DatabaseError = (asyncpg.PostgresError, asyncpg.InterfaceError)

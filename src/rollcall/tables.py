@@ -1,6 +1,7 @@
 """Every table there is, and how a database is brought to them."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,20 +12,32 @@ from sqlalchemy import Connection as AlchemyConnection
 from sqlalchemy import MetaData
 from sqlalchemy.util import await_only
 
-from rollcall import catalogue
+from rollcall import catalogue, installing
 from rollcall.access import models as access
 from rollcall.crypto import Sealer
 from rollcall.db import FLEET_ROLE, RUNTIME_ROLE, Base, Connection, alchemy_config, connect
 from rollcall.directory import models as directory
 from rollcall.events import models as events
 from rollcall.journal import models as journal
+from rollcall.journal.health import Revisions
 from rollcall.proof import models as proof
 from rollcall.proof import signing
 from rollcall.settings import Settings, migrations_folder
 from rollcall.tenancy import models as tenancy
 from rollcall.work import SYSTEM, Origin, open_fleet
 
-__all__ = ["access", "directory", "events", "journal", "metadata", "migrate", "proof", "run_script", "tenancy"]
+__all__ = [
+    "access",
+    "directory",
+    "events",
+    "journal",
+    "metadata",
+    "migrate",
+    "proof",
+    "run_script",
+    "run_sql",
+    "tenancy",
+]
 
 metadata: MetaData = Base.metadata
 
@@ -36,6 +49,12 @@ class MigrationRefused(RuntimeError):
 def newest_revision() -> str:
     """The revision a current database stands at."""
     return cast("str", _script().get_current_head())
+
+
+def revisions() -> Revisions:
+    """All that this version has."""
+    newest = newest_revision()
+    return Revisions(newest, frozenset(each.revision for each in _script().walk_revisions()) - {newest})
 
 
 def revisions_after(stands_at: str | None) -> list[tuple[str, str]]:
@@ -66,8 +85,13 @@ def _script() -> ScriptDirectory:
 
 def run_script(connection: AlchemyConnection, script: Path) -> None:
     """Run a file of SQL statements inside a migration's transaction."""
+    run_sql(connection, script.read_text())
+
+
+def run_sql(connection: AlchemyConnection, text: str) -> None:
+    """Run SQL statements inside a migration's transaction."""
     driver = cast("Connection", connection.connection.driver_connection)
-    await_only(driver.execute(script.read_text()))
+    await_only(driver.execute(text))
 
 
 async def migrate(settings: Settings) -> None:
@@ -86,6 +110,7 @@ async def migrate(settings: Settings) -> None:
         await _refuse_strange_tables(owner)
         await _prepare_roles(owner, runtime)
         await asyncio.to_thread(lambda: AlembicCommands(alchemy_config(owner_url)).upgrade())
+        await installing.install(owner)
         await _grant(owner, runtime)
         await _check_rights(owner, runtime)
         await _bound_waits(settings)
@@ -117,6 +142,15 @@ async def _make_signing_key(settings: Settings) -> None:
             await signing.ensure_key(fleet, Sealer.of(settings))
     finally:
         await database.close()
+
+
+async def prune_functions(settings: Settings) -> Sequence[str]:
+    """Remove the functions of versions that no process uses any more; returns the names of their schemas."""
+    owner = await connect_as_owner(settings)
+    try:
+        return await installing.prune(owner)
+    finally:
+        await owner.close()
 
 
 def owner_address(settings: Settings) -> str:

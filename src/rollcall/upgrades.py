@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from rollcall import catalogue, logging, tables
+from rollcall import catalogue, installing, logging, tables
 from rollcall.checks.model import Check, failed, ok, warning
 from rollcall.db import Connection, DatabaseError
 from rollcall.settings import Settings
@@ -111,5 +111,18 @@ async def roles(upgrade: Upgrade) -> Check:
     return ok("roles", f'the running role "{runtime}" is bound by row-level security')
 
 
-QUESTIONS: Sequence[Question] = (revision, foundation, roles)
+async def functions_of_this_version(upgrade: Upgrade) -> Check:
+    """Whether the functions of this version are installed, and of how many others nobody makes use any more."""
+    if upgrade.stands_at is None or upgrade.to_come:
+        return ok("functions", "this version's functions come with the revisions")
+    if await installing.is_missing(upgrade.owner):
+        said = "this version's functions are not installed"
+        return warning("functions", said, "run 'rollcall migrate' before new code is started")
+    if unused := await installing.unused(upgrade.owner):
+        said = f"installed; those of other versions that no process has used for a day: {', '.join(unused)}"
+        return ok("functions", f"{said} ('rollcall migrate --prune' removes them)")
+    return ok("functions", "this version's functions are installed")
+
+
+QUESTIONS: Sequence[Question] = (revision, foundation, roles, functions_of_this_version)
 """What is asked of a database before it is upgraded, in this order; a new question is a function here."""

@@ -9,6 +9,7 @@ import asyncpg  # pyright: ignore[reportMissingTypeStubs]  # it ships no types
 import structlog
 
 from rollcall import db, tables
+from rollcall.functions import schema
 from rollcall.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -47,15 +48,14 @@ class Reminder:
 
 
 async def for_tables(settings: Settings, stop: asyncio.Event | None = None) -> bool:
-    """Wait until the database answers the running role with the tables this version needs; False: *stop* came first.
+    """Wait until the database answers the running role with what this version needs; False: *stop* came first.
 
     Raises:
         RoleUnbound: the role is none that keeps tenants apart.
     """
     stop = stop or asyncio.Event()
-    newest = tables.newest_revision()
     reminder = Reminder(log, over="the database is there")
-    while not await _has_tables(settings, newest, reminder):
+    while not await _is_migrated(settings, reminder):
         if await _stopped(stop):
             return False
     reminder.over()
@@ -80,20 +80,22 @@ async def _stopped(stop: asyncio.Event) -> bool:
     return stop.is_set()
 
 
-async def _has_tables(settings: Settings, newest: str, reminder: Reminder) -> bool:
+async def _is_migrated(settings: Settings, reminder: Reminder) -> bool:
     try:
         if unbound := await _ask(settings, "database_url", db.UNBOUND):
             raise db.RoleUnbound(unbound)
+        ready: bool = await _ask(settings, "database_url", f"SELECT to_regnamespace('{schema()}') IS NOT NULL")
         stands: str | None = await _ask(settings, "database_url", "SELECT version_num FROM alembic_version")
     except (asyncpg.UndefinedTableError, asyncpg.InsufficientPrivilegeError):
-        stands = None
+        ready, stands = False, None
     except (OSError, TimeoutError, *db.DatabaseError) as error:
         _say_away(reminder, "database_url", error)
         return False
-    if stands == newest:
+    if ready:
         return True
     remedy = "run 'rollcall migrate' of this version, or start the version that the database was migrated by"
-    reminder.say("the database is not migrated; waiting for it", stands=stands, needs=newest, remedy=remedy)
+    needs = tables.newest_revision()
+    reminder.say("the database is not migrated; waiting for it", stands=stands, needs=needs, remedy=remedy)
     return False
 
 

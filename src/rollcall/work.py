@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from rollcall.crypto import TokenText
 from rollcall.db import FLEET_ROLE, Database, has_ended
 from rollcall.errors import KeyEnded, Refusal
+from rollcall.functions import qualified
 
 
 class ActorKind(StrEnum):
@@ -115,7 +116,7 @@ async def _leave_tenant(db: AsyncSession) -> None:
     await db.execute(text("SELECT set_config('rollcall.tenant', '', true)"))
 
 
-_STILL_GOOD = text("SELECT still_good(:kind, :tenant, :id, :digest)")
+_STILL_GOOD = text(qualified("SELECT fn.still_good(:kind, :tenant, :id, :digest)"))
 
 RefusalWriter = Callable[[Work, Refusal], Awaitable[None]]
 """Writes down that a piece of work was refused."""

@@ -13,6 +13,7 @@ import pytest
 from factories import USER, Callers, Tenant, a_tenant
 from rollcall.access import tokens
 from rollcall.db import Connection
+from rollcall.functions import qualified
 from rollcall.provisioning import batched_entries
 from rows import tables_with, until_waiting
 
@@ -375,7 +376,7 @@ async def test_issuing_waits_in_the_order_of_a_rules_edit(callers: Callers, owne
     """Issuing takes the role rule before the owner, as an edit of the rule does: neither is the other's deadlock."""
     tenant = await a_tenant(callers)
     async with owner.transaction():
-        await owner.execute("SELECT hold_rule($1)", UUID(tenant.id))
+        await owner.execute(qualified("SELECT fn.hold_rule($1)"), UUID(tenant.id))
         wanted = {"label": "x", "owner": tenant.admin["id"]}
         issue = asyncio.create_task(callers.operator.post(f"{tenant.v1}/tokens", json=wanted))
         await until_waiting(owner, issue)
@@ -389,7 +390,7 @@ async def test_returning_waits_in_the_order_of_a_rules_edit(callers: Callers, ow
     maria = await tenant.person(externalId="m-1")
     await tenant.scim.delete(f"/Users/{maria['id']}")
     async with owner.transaction():
-        await owner.execute("SELECT hold_rule($1)", UUID(tenant.id))
+        await owner.execute(qualified("SELECT fn.hold_rule($1)"), UUID(tenant.id))
         body = {"schemas": [USER], "userName": "maria again", "externalId": "m-1"}
         back = asyncio.create_task(tenant.scim.post("/Users", json=body))
         await until_waiting(owner, back)

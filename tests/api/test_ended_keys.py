@@ -13,6 +13,7 @@ from api.v1.rights import ADMINS, ANYBODY, NOBODY, OPS, PERSON, PRODUCT, ROUTES,
 from factories import Callers, Tenant, a_tenant, deactivation, patch_op
 from rollcall.crypto import TokenKind, read_token
 from rollcall.db import Connection
+from rollcall.functions import qualified
 from rollcall.tenancy import operators
 from rollcall.work import SYSTEM, Origin, open_fleet
 from rows import until_waiting
@@ -23,7 +24,9 @@ ENDINGS = {
     "expired": "UPDATE tokens SET expires_at = clock_timestamp() WHERE tenant_id = $1 AND id = $2",
     "owner demoted": "UPDATE accounts SET is_admin = false WHERE tenant_id = $1 AND id = ("
     "SELECT owner_id FROM tokens WHERE id = $2)",
-    "owner gone": "SELECT leave($1, owner_id, 'left', 'ending', now()) FROM tokens WHERE tenant_id = $1 AND id = $2",
+    "owner gone": qualified(
+        "SELECT fn.leave($1, owner_id, 'left', 'ending', now()) FROM tokens WHERE tenant_id = $1 AND id = $2"
+    ),
     "tenant suspended": "UPDATE tenants SET status = 'suspended' WHERE id = $1 AND $2::uuid IS NOT NULL",
 }
 """What ends an admin's token; $1 is the tenant and $2 the token."""

@@ -10,6 +10,7 @@ import pytest_asyncio
 from factories import Callers, Tenant, a_tenant
 from rollcall.cli.embedded import Engines
 from rollcall.db import FLEET_ROLE, Connection
+from rollcall.functions import qualified
 from rows import connected
 
 REWRITES = [
@@ -95,9 +96,9 @@ async def test_payloads_are_never_edited(owner: Connection, audited: Tenant) -> 
 async def test_partitions_are_made_ahead_once(owner: Connection, audited: Tenant) -> None:
     """The months ahead are prepared once, and asking again makes nothing."""
     async with owner.transaction():
-        made = await owner.fetchval("SELECT ensure_audit_partitions(5)")
+        made = await owner.fetchval(qualified("SELECT fn.ensure_audit_partitions(5)"))
         assert made == 4  # two months that the migration had not made, two tables each
-        assert await owner.fetchval("SELECT ensure_audit_partitions(5)") == 0
+        assert await owner.fetchval(qualified("SELECT fn.ensure_audit_partitions(5)")) == 0
         await owner.execute("DROP TABLE " + ", ".join(await newest_partitions(owner)))
 
 
@@ -114,7 +115,7 @@ async def test_new_partitions_refuse_too(owner: Connection, audited: Tenant) -> 
     table = (await newest_partitions(owner))[0]
     with pytest.raises(asyncpg.InsufficientPrivilegeError, match="append-only"):
         async with owner.transaction():
-            await owner.fetchval("SELECT ensure_audit_partitions(5)")
+            await owner.fetchval(qualified("SELECT fn.ensure_audit_partitions(5)"))
             await owner.execute(f"TRUNCATE {table}")
 
 
@@ -128,7 +129,7 @@ async def test_a_month_nobody_prepared(owner: Connection, audited: Tenant) -> No
                 UUID(audited.id),
             )
             assert await owner.fetchval("SELECT count(*) FROM audit_entries_default") == 1
-            assert await owner.fetchval("SELECT ensure_audit_partitions(5)") == 3
+            assert await owner.fetchval(qualified("SELECT fn.ensure_audit_partitions(5)")) == 3
             raise RolledBack
 
 

@@ -14,6 +14,7 @@ from factories import USER, Callers, Tenant, a_tenant, deactivation
 from rollcall import tables
 from rollcall.cli.embedded import Engines
 from rollcall.db import FLEET_ROLE, RUNTIME_ROLE, Connection, Database
+from rollcall.functions import qualified
 from rollcall.proof import receipts
 from rows import connected
 
@@ -249,7 +250,7 @@ async def test_setting_ends_with_the_transaction(runner: Connection, full: Tenan
 async def test_gate_leaves_no_tenant_behind(database: Database, full: Tenant) -> None:
     """The hot paths' functions set a tenant for their own statement and no longer."""
     async with database.pool.acquire() as connection:
-        await connection.fetchrow("SELECT * FROM gate($1, $2, $3, 'read')", UUID(full.id), uuid4(), b"")
+        await connection.fetchrow(qualified("SELECT * FROM fn.gate($1, $2, $3, 'read')"), UUID(full.id), uuid4(), b"")
         assert await connection.fetchval("SELECT count(*) FROM accounts") == 0
 
 

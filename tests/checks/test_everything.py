@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from architecture.databases import scratch
 from installations import EVERYBODY, Installation
-from rollcall import catalogue, tables
+from rollcall import catalogue, functions, tables
 from rollcall.broker import BEAT, DELIVERY, DELIVERY_SLOW, QUEUES, RELAY, UNBELIEVED
 from rollcall.checks import database, everything
 from rollcall.checks.asking import Grounds
@@ -105,18 +105,37 @@ async def test_not_migrated(engines: Engines, installation: Installation) -> Non
 
 
 async def test_behind_and_edited(installation: Installation) -> None:
-    """Tables of another revision, and those of an unreleased version, are told apart."""
-    newest = tables.newest_revision()
-    await installation.owner.execute("UPDATE alembic_version SET version_num = 'older'")
+    """Tables of an older revision, and those of an unreleased version, are told apart."""
+    newest, (older, _) = tables.newest_revision(), tables.revisions_after(catalogue.FOUNDATION)[0]
+    await installation.owner.execute("UPDATE alembic_version SET version_num = $1", older)
     found = await installation.ask()
     assert (found["tables"].state, found["tables"].said) == (
         State.FAILED,
-        f"the tables stand at older, and this version needs {newest}",
+        f"the tables stand at {older}, and this version needs {newest}",
     )
     await installation.owner.execute("UPDATE alembic_version SET version_num = $1", catalogue.FOUNDATION)
     await installation.owner.execute("DROP INDEX ix_outbox_due")
     found = await installation.ask()
     assert "made by an unreleased version" in found["tables"].said
+
+
+async def test_a_newer_version_has_migrated(installation: Installation) -> None:
+    """Tables of a revision that nobody here knows are a newer version's, and serve as long as our functions are there."""
+    await installation.owner.execute("UPDATE alembic_version SET version_num = 'newer'")
+    assert (await installation.ask())["tables"].state is State.OK
+    await installation.owner.execute(f"ALTER SCHEMA {functions.schema()} RENAME TO gone")
+    found = (await installation.ask())["tables"]
+    assert (found.state, found.said) == (
+        State.FAILED,
+        f"the tables stand at newer, and this version needs {tables.newest_revision()}",
+    )
+
+
+async def test_functions_are_missing(installation: Installation) -> None:
+    """So is a schema of functions that was removed, as the tables are current."""
+    await installation.owner.execute(f"DROP SCHEMA {functions.schema()} CASCADE")
+    found = (await installation.ask())["tables"]
+    assert (found.state, found.said) == (State.FAILED, "this version's functions are missing")
 
 
 @pytest.mark.parametrize("rights", ["SUPERUSER", "BYPASSRLS"])
@@ -274,7 +293,7 @@ async def test_a_proxy_that_nobody_listed(installation: Installation) -> None:
 async def test_settings_that_can_not_be_read() -> None:
     """Without settings every mistake in them is told, and what hangs on them can't be."""
     reading = examine_environment({"ROLLCALL_DATABASE_URL": "s3cret", "ROLLCALL_LOG_LEVLE": "INFO"})
-    found = await everything.examine(reading, "newest")
+    found = await everything.examine(reading, tables.revisions())
     assert [each.said for each in found if each.state is State.FAILED] == [
         "ROLLCALL_DATABASE_URL can't be used",
         "ROLLCALL_REDIS_URL can't be used",
@@ -287,7 +306,7 @@ async def test_settings_that_can_not_be_read() -> None:
 async def test_a_misspelt_setting(installation: Installation) -> None:
     """A variable that is none of ours is a warning, with the name that was meant."""
     reading = Reading(installation.settings, {}, (), (Unknown("ROLLCALL_LOG_LEVLE", "ROLLCALL_LOG_LEVEL"),))
-    found = await everything.examine(reading, tables.newest_revision())
+    found = await everything.examine(reading, tables.revisions())
     (warned,) = [each for each in found if each.state is not State.OK]
     assert (warned.name, warned.state) == ("settings", State.WARNING)
     assert "did you mean ROLLCALL_LOG_LEVEL?" in warned.said

@@ -141,7 +141,7 @@ def test_change_knows_what_it_began_from() -> None:
     change = mapping.changed_user(stored(), document(), Judged(GUEST), CAUSE)
 
     assert change["version"] == 3
-    assert mapping.read_role_state(change["was_standing"]) == GUEST
+    assert mapping.read_role_state(change["was_role_state"]) == GUEST
 
 
 def test_case_of_a_conflict() -> None:
@@ -156,12 +156,12 @@ def test_case_of_a_conflict() -> None:
     assert [name["source"] for name in change["case"]["names"]] == ["roles", "roles"]
 
 
-def test_standing_survives_storage() -> None:
+def test_role_state_survives_storage() -> None:
     """A role state is read back as it was stored, from text and from what the driver has decoded."""
     columns = mapping.with_role(RULE, GUEST)
 
-    assert mapping.read_role_state(mapping.as_json(columns["standing"])) == GUEST
-    assert mapping.read_role_state(columns["standing"]) == GUEST
+    assert mapping.read_role_state(mapping.as_json(columns["role_state"])) == GUEST
+    assert mapping.read_role_state(columns["role_state"]) == GUEST
 
 
 def test_what_a_second_life_inherits() -> None:

@@ -9,6 +9,7 @@ import pytest
 from api.expect import done
 from factories import Tenant
 from rollcall.db import Connection
+from rollcall.functions import qualified
 from rows import until_waiting
 
 
@@ -45,7 +46,7 @@ async def test_removal_that_meets_the_creation(acme: Tenant, rival: Connection, 
     person = await acme.person("maria", externalId="e-1")
     async with rival.transaction():
         await rival.execute("SELECT set_config('rollcall.tenant', $1, true)", acme.id)
-        await rival.fetchrow("SELECT hold_external_id($1, 'e-1')", UUID(acme.id))
+        await rival.fetchrow(qualified("SELECT fn.hold_external_id($1, 'e-1')"), UUID(acme.id))
         removal = asyncio.create_task(acme.scim.delete(f"/Users/{person['id']}"))
         await until_waiting(watcher, removal)
 

@@ -151,9 +151,9 @@ async def test_edit_reaches_a_crowd_quickly(acme: Tenant, rival: Connection) -> 
     await rival.execute(
         """
         WITH made AS (
-            INSERT INTO accounts (tenant_id, user_name, active, role, is_admin, standing)
+            INSERT INTO accounts (tenant_id, user_name, active, role, is_admin, role_state)
             SELECT a.tenant_id, 'p' || n, true, 'guest', false,
-                   a.standing || '{"role": "guest", "origin": "provider", "managed": true, "provider_role": "guest"}'
+                   a.role_state || '{"role": "guest", "origin": "provider", "managed": true, "provider_role": "guest"}'
               FROM accounts a, generate_series(1, 10000) n WHERE a.id::text = $1 RETURNING *)
         INSERT INTO users (tenant_id, id, account_id, user_name_key, active, document)
         SELECT tenant_id, id, id, user_name, true, jsonb_build_object('userName', user_name, 'roles',

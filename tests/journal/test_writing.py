@@ -66,7 +66,7 @@ async def served(settings: Settings) -> AsyncGenerator[tuple[Litestar, Tenant, h
 
 async def doctor(settings: Settings) -> State:
     """What the check says."""
-    found = await everything.examine(Reading(settings, {}, (), ()), tables.newest_revision())
+    found = await everything.examine(Reading(settings, {}, (), ()), tables.revisions())
     return next(each for each in found if each.name == "writes").state
 
 

@@ -17,6 +17,7 @@ from factories import DART_RULE, Tenant
 from rollcall.db import Row
 from rollcall.directory import mapping, role_states
 from rollcall.directory.rules import RoleRule
+from rollcall.functions import qualified
 from rollcall.scim import documents
 from rollcall.scim.profiles import read_user
 from rollcall.scim.resources import GROUPS, USERS, Group, Kind, User, key
@@ -31,7 +32,7 @@ AS_WE_COMPARE = ScimPolicy(
 """What scim2-models needs to be told to compare as we do; it would fold case a little less."""
 
 _RULE = RoleRule.model_validate(DART_RULE)
-_NEW = text("SELECT * FROM write_new_user(:tenant, CAST(:change AS jsonb))")
+_NEW = text(qualified("SELECT * FROM fn.write_new_user(:tenant, CAST(:change AS jsonb))"))
 _DATED = text("UPDATE users SET created_at = :created, last_modified = :modified WHERE id = :id")
 _GROUP = text(
     "INSERT INTO groups (tenant_id, display_name, display_name_key, external_id, version, created_at, last_modified) "
@@ -76,7 +77,7 @@ class Scratch:
         made_groups: list[UUID] = []
         for made in groups:
             made_groups.append(await self._group(made, users, made_groups))
-        await self.db.execute(text("SELECT rebuild_closure(:tenant)"), {"tenant": self.tenant_id})
+        await self.db.execute(text(qualified("SELECT fn.rebuild_closure(:tenant)")), {"tenant": self.tenant_id})
         return users, made_groups
 
     async def ask(self, query: Query) -> paging.Page:

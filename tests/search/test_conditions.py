@@ -15,6 +15,7 @@ from scim2_models import ScimFilter
 from sqlalchemy import text
 
 from factories import USER, Callers, Tenant, a_tenant
+from rollcall.functions import qualified
 from rollcall.scim.filters import read_filter
 from rollcall.scim.resources import ENTERPRISE_SCHEMA, GROUPS, USERS, Kind, key
 from search.scratch import AS_WE_COMPARE, BASE, Made, MadeGroup, scratch
@@ -240,8 +241,10 @@ async def test_groups_are_found_as_they_match(
 
 
 FOLDED = text(
-    "SELECT array_agg(folded(each) ORDER BY place) "
-    "FROM unnest(CAST(:texts AS text[])) WITH ORDINALITY AS given (each, place)"
+    qualified(
+        "SELECT array_agg(fn.folded(each) ORDER BY place) "
+        "FROM unnest(CAST(:texts AS text[])) WITH ORDINALITY AS given (each, place)"
+    )
 )
 
 

@@ -33,7 +33,7 @@ BASE = "http://rollcall.test/scim/v2"
 # Only the superuser may leave out checking every row's references, which takes most of the time.
 LOAD = """
 SET session_replication_role = replica;
-INSERT INTO accounts (tenant_id, id, user_name, active, role, is_admin, standing)
+INSERT INTO accounts (tenant_id, id, user_name, active, role, is_admin, role_state)
 SELECT '{tenant}', id, n::text, n % 20 > 0, 'member', false, '{{}}' FROM series;
 INSERT INTO users (tenant_id, id, account_id, user_name_key, external_id, display_name_key, active, document,
                    created_at, last_modified)
@@ -60,7 +60,7 @@ DELETE FROM group_users WHERE tenant_id = '{tenant}';
 DELETE FROM groups WHERE tenant_id = '{tenant}';
 DELETE FROM user_emails WHERE tenant_id = '{tenant}';
 DELETE FROM users WHERE tenant_id = '{tenant}' AND document ? 'title';
-DELETE FROM accounts WHERE tenant_id = '{tenant}' AND standing = '{{}}';
+DELETE FROM accounts WHERE tenant_id = '{tenant}' AND role_state = '{{}}';
 """
 
 

@@ -11,12 +11,13 @@ from rollcall.access.models import Session
 from rollcall.crypto import TokenKind, TokenText, read_token
 from rollcall.db import Pool
 from rollcall.errors import NotFound, PersonInactive, Refusal
+from rollcall.functions import qualified
 from rollcall.work import Actor, ActorKind, TenantRef, Work
 
 LIFETIME = timedelta(hours=12)
 """How long a session of the console is good for: a working day, and no night."""
 
-_ASK = "SELECT * FROM console_session($1, $2, $3)"
+_ASK = qualified("SELECT * FROM fn.console_session($1, $2, $3)")
 
 
 @dataclass(frozen=True, slots=True)

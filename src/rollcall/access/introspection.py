@@ -11,19 +11,20 @@ from uuid import UUID
 from rollcall.crypto import TokenKind, TokenText, read_token
 from rollcall.db import Pool, Row
 from rollcall.errors import Unauthenticated
+from rollcall.functions import qualified
 
 MOST_AT_ONCE = 100
 """Credentials that can be asked about in one question."""
 
-_ASK = "SELECT * FROM introspect($1, $2, $3, $4, $5, $6, $7)"
-_IS_LIVE = "SELECT label FROM authenticate($1, $2, $3, $4)"
+_ASK = qualified("SELECT * FROM fn.introspect($1, $2, $3, $4, $5, $6, $7)")
+_IS_LIVE = qualified("SELECT label FROM fn.authenticate($1, $2, $3, $4)")
 _REMEMBERED = 1.0
-_ASK_MANY = """
+_ASK_MANY = qualified("""
 SELECT i.* FROM unnest($4::text[], $5::uuid[], $6::uuid[], $7::bytea[]) WITH ORDINALITY
              AS asked (kind, tenant, id, digest, place)
-  LEFT JOIN LATERAL introspect($1, $2, $3, asked.kind, asked.tenant, asked.id, asked.digest) AS i ON true
+  LEFT JOIN LATERAL fn.introspect($1, $2, $3, asked.kind, asked.tenant, asked.id, asked.digest) AS i ON true
  ORDER BY asked.place
-"""
+""")
 _ASKABLE = frozenset({TokenKind.SESSION, TokenKind.SCIM, TokenKind.PERSONAL})
 _CLIENTS = frozenset({TokenKind.APPLICATION, TokenKind.OPERATOR})
 _NOTHING = TokenText(TokenKind.SESSION, UUID(int=0), UUID(int=0), b"")

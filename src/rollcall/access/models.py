@@ -16,13 +16,12 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
-    func,
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, column_property, mapped_column
 
-from rollcall.db import Base
+from rollcall.db import Base, fn
 
 _UUID7 = text("uuidv7()")
 _NOW = text("clock_timestamp()")
@@ -58,14 +57,14 @@ class Account(Base):
     epoch: Mapped[int] = mapped_column(Integer, server_default=text("1"))
     role: Mapped[str] = mapped_column(Text)
     is_admin: Mapped[bool]
-    standing: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    role_state: Mapped[dict[str, Any]] = mapped_column(JSONB)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
     deactivated_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     deactivated_because: Mapped[str | None] = mapped_column(Text)
     detached_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     linked_to: Mapped[UUID | None] = mapped_column(Uuid)
     """The account its person was linked to by hand, and where they are now."""
-    facts: Mapped[int] = mapped_column(Integer, server_default=text("1"))
+    group_revision: Mapped[int] = mapped_column(Integer, server_default=text("1"))
     """Counts changes of the group names that decide the role, so that no change is worked out from older ones."""
 
 
@@ -93,7 +92,7 @@ class Token(Base):
     replaced_by: Mapped[UUID | None] = mapped_column(Uuid)
     last_used_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     last_used_from: Mapped[str | None] = mapped_column(Text)
-    state: Mapped[str] = column_property(func.token_state(tenant_id, id, type_=Text))  # noqa: A003  # the column
+    state: Mapped[str] = column_property(fn.token_state(tenant_id, id, type_=Text))  # noqa: A003  # the column
     """How it stood when it was read, by the gate's own judgement; one of `token_states.TokenState`."""
 
 

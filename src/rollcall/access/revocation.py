@@ -13,9 +13,10 @@ from rollcall.access import sessions, tokens
 from rollcall.access.models import Session, Token
 from rollcall.access.sessions import Purpose
 from rollcall.crypto import TokenKind, TokenText
+from rollcall.functions import qualified
 from rollcall.work import Work
 
-_LEAVE = text("SELECT leave(:tenant, :account, :reason, :request_id, :arrived)")
+_LEAVE = text(qualified("SELECT fn.leave(:tenant, :account, :reason, :request_id, :arrived)"))
 
 
 async def end_all(work: Work, account_id: UUID, *, reason: str) -> dict[str, Any] | None:

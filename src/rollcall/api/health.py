@@ -5,7 +5,7 @@ from typing import Any, assert_never
 from litestar import Request, Response, get
 
 from rollcall.journal import health
-from rollcall.journal.health import Health, RoleState
+from rollcall.journal.health import DatabaseState, Health
 
 
 @get("/health/live", name="health_live", include_in_schema=False)
@@ -21,7 +21,7 @@ async def ready(request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
     A broker that is away is shown, and nothing waits for it.
     """
     state = request.app.state
-    found = await health.look(state.database.pool, state.redis, state.revision)
+    found = await health.look(state.database.pool, state.redis, state.revisions)
     checks = {"database": _database(found), "broker": _broker(found)}
     body = {"status": "ready" if found.able else "unable", "checks": checks}
     return Response(body, status_code=200 if found.able else 503)
@@ -29,15 +29,15 @@ async def ready(request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
 
 def _database(found: Health) -> str:
     match found.database:
-        case RoleState.OK:
+        case DatabaseState.OK:
             return "ok"
-        case RoleState.BEHIND:
-            return f"migrations are at {found.revision}: run 'rollcall migrate'"
-        case RoleState.EDITED:
+        case DatabaseState.BEHIND:
+            return f"migrations are at {found.revision}, without this version's functions: run 'rollcall migrate'"
+        case DatabaseState.EDITED:
             return f"made by an unreleased version, whose {found.revision} was another: run 'rollcall migrate --check'"
-        case RoleState.UNWRITABLE:
+        case DatabaseState.UNWRITABLE:
             return f"takes no writes: {found.because}"
-        case RoleState.AWAY:
+        case DatabaseState.AWAY:
             return "away"
         case _:
             assert_never(found.database)

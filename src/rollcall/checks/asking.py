@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from rollcall import logging
 from rollcall.checks.model import Check, unknown
 from rollcall.db import Database, DatabaseError
+from rollcall.journal.health import Revisions
 from rollcall.settings import Settings
 from rollcall.work import SYSTEM, Origin
 
@@ -26,12 +27,12 @@ ACTOR = SYSTEM
 
 @dataclass(frozen=True, slots=True)
 class Grounds:
-    """An installation: its settings, its servers, and the revision that this version's tables have."""
+    """An installation: its settings, its servers, and the revisions of this version's tables."""
 
     settings: Settings
     database: Database
     redis: Redis
-    newest: str
+    revisions: Revisions
 
 
 async def ask(name: str, answer: Awaitable[Check]) -> Check:

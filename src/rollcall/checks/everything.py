@@ -9,6 +9,7 @@ from rollcall import broker, db
 from rollcall.checks import backlog, configuration, database, keys, processes
 from rollcall.checks.asking import AWAY, SECONDS, Grounds, ask, reason, unasked
 from rollcall.checks.model import Check, State, failed, ok
+from rollcall.journal.health import Revisions
 from rollcall.settings import Reading, Settings
 
 DATABASE = "database"
@@ -34,11 +35,8 @@ OF_THE_TABLES: Mapping[str, Callable[[Grounds], Awaitable[Check]]] = {
 }
 
 
-async def examine(reading: Reading, newest: str) -> list[Check]:
-    """Ask everything; a failure keeps no other question from being asked but those that hang on it.
-
-    *newest* is the revision that this version's tables have.
-    """
+async def examine(reading: Reading, revisions: Revisions) -> list[Check]:
+    """Ask everything; a failure keeps no other question from being asked but those that hang on it."""
     found = configuration.readable(reading)
     if reading.settings is None:
         names = [DATABASE, *OF_THE_DATABASE, *OF_THE_TABLES, processes.BROKER, *OF_THE_BROKER]
@@ -46,13 +44,13 @@ async def examine(reading: Reading, newest: str) -> list[Check]:
     found += configuration.fit(reading.settings)
     redis = broker.connect(reading.settings, patience=2)
     try:
-        found += await _of_the_database(reading.settings, redis, newest)
+        found += await _of_the_database(reading.settings, redis, revisions)
         return [*found, *await of_the_broker(redis)]
     finally:
         await redis.aclose()
 
 
-async def _of_the_database(settings: Settings, redis: Redis, newest: str) -> list[Check]:
+async def _of_the_database(settings: Settings, redis: Redis, revisions: Revisions) -> list[Check]:
     try:
         async with asyncio.timeout(SECONDS):
             # However a pooler treats named statements, the questions come through.
@@ -65,7 +63,7 @@ async def _of_the_database(settings: Settings, redis: Redis, newest: str) -> lis
         )
         return [away, *unasked([*OF_THE_DATABASE, *OF_THE_TABLES], "while the database is away")]
     try:
-        grounds = Grounds(settings, opened, redis, newest)
+        grounds = Grounds(settings, opened, redis, revisions)
         found = [await ask(name, question(grounds)) for name, question in OF_THE_DATABASE.items()]
         if any(each.name == database.TABLES and each.state is not State.OK for each in found):
             found += unasked([*OF_THE_TABLES], "until the tables are current")

@@ -19,4 +19,4 @@ def doctor(as_json: bool) -> None:
     web processes run: it sees the settings and the clock of this machine.
     """
     logging.configure(environment="development", level="ERROR")
-    show_checks(asyncio.run(everything.examine(examine_environment(), tables.newest_revision())), as_json=as_json)
+    show_checks(asyncio.run(everything.examine(examine_environment(), tables.revisions())), as_json=as_json)

@@ -13,8 +13,9 @@ from rollcall.waiting import for_servers
 
 @click.command()
 @click.option("--check", is_flag=True, help="Say what an upgrade will meet, and change nothing.")
+@click.option("--prune", is_flag=True, help="Remove functions of versions that no process has used for a day.")
 @click.option("--json", "as_json", is_flag=True, help="With --check: print JSON, for programs.")
-def migrate(check: bool, as_json: bool) -> None:
+def migrate(check: bool, prune: bool, as_json: bool) -> None:
     """Bring the database to the present tables, and the running role to its rights. Waits for the database.
 
     With --check the exit code is 0 when there is nothing to do, 3 when there are revisions to come and nothing is in
@@ -27,6 +28,9 @@ def migrate(check: bool, as_json: bool) -> None:
         stop_waiting()
     bring_up_to_date(settings)
     click.echo(f"The database stands at {tables.newest_revision()}.")
+    if prune:
+        for name in asyncio.run(tables.prune_functions(settings)):
+            click.echo(f"The functions {name}, which no process uses, were removed.")
 
 
 def bring_up_to_date(settings: Settings) -> None:

@@ -113,7 +113,7 @@ def _line(person: Person) -> Row:
         "state": _state(person),
         "role": account.role,
         "admin": account.is_admin,
-        "because": account.standing["origin"],
+        "because": account.role_state["origin"],
     }
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Select, func, select
 
 from rollcall.access.models import Account
 from rollcall.directory import roles
-from rollcall.directory.models import GroupChild, GroupRow, GroupStranger, GroupUser, UserRow
+from rollcall.directory.models import GroupChild, GroupRow, GroupUnknownMember, GroupUser, UserRow
 from rollcall.directory.rules import ReadName, Seen
 from rollcall.errors import Invalid, NotFound
 from rollcall.scim.resources import key
@@ -22,14 +22,14 @@ class Group:
     row: GroupRow
     people: int
     groups: int
-    strangers: int
+    unknown_members: int
     """Members whose id is nobody's here; they do nothing."""
     read: ReadName
 
     @property
     def members(self) -> int:
         """Everything that stands in it, of whatever kind."""
-        return self.people + self.groups + self.strangers
+        return self.people + self.groups + self.unknown_members
 
 
 async def every(work: Work, *, limit: int, offset: int = 0) -> tuple[int, Sequence[Group]]:
@@ -86,11 +86,11 @@ Counted = Select[GroupRow, int, int, int]
 
 
 def _counted(*which: ColumnElement[bool]) -> Counted:
-    members = (_count(GroupUser), _count(GroupChild), _count(GroupStranger))
+    members = (_count(GroupUser), _count(GroupChild), _count(GroupUnknownMember))
     return select(GroupRow, *members).where(*which).order_by(GroupRow.display_name_key)
 
 
-def _count(table: type[GroupUser] | type[GroupChild] | type[GroupStranger]) -> ColumnElement[int]:
+def _count(table: type[GroupUser] | type[GroupChild] | type[GroupUnknownMember]) -> ColumnElement[int]:
     return (
         select(func.count())
         .select_from(table)
@@ -104,8 +104,8 @@ async def _read(work: Work, question: Counted) -> Sequence[Group]:
     rule, _ = await roles.current(work)
     rows = (await work.db.execute(question)).all()
     return [
-        Group(row, people, groups, strangers, rule.read([Seen.in_group(row.display_name)]).names[0])
-        for row, people, groups, strangers in rows
+        Group(row, people, groups, unknown_members, rule.read([Seen.in_group(row.display_name)]).names[0])
+        for row, people, groups, unknown_members in rows
     ]
 
 

@@ -18,6 +18,7 @@ from rollcall.directory.people import Person
 from rollcall.directory.role_states import RoleState
 from rollcall.directory.rules import RoleRule
 from rollcall.errors import Conflict, NotFound
+from rollcall.functions import qualified
 from rollcall.journal.events import UserDeactivated, UserLinked
 from rollcall.journal.record import enter, record
 from rollcall.proof import mass_changes
@@ -26,7 +27,7 @@ from rollcall.work import Work
 
 # As whoever moves roles through groups or edits the rule does: those, and two links, take turns.
 _TURN = text("SELECT FROM tenants WHERE id = :tenant FOR NO KEY UPDATE")
-_HOLD = text("SELECT hold_external_id(:tenant, :external_id)")
+_HOLD = text(qualified("SELECT fn.hold_external_id(:tenant, :external_id)"))
 
 
 class NotLinkable(Conflict):
@@ -128,7 +129,9 @@ async def _judged(work: Work, rule: RoleRule, present: Account, former: Account,
     if reading.conflict:
         msg = f"Their roles contradict each other ({reading.describe()}); resolve that at the identity provider first."
         raise NotLinkable(msg)
-    before = _one_role_state(rule, mapping.read_role_state(present.standing), mapping.read_role_state(former.standing))
+    before = _one_role_state(
+        rule, mapping.read_role_state(present.role_state), mapping.read_role_state(former.role_state)
+    )
     return role_states.provider_says(rule, before, reading)
 
 

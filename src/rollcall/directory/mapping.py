@@ -50,7 +50,7 @@ class Stored:
     rule_version: int
     groups: tuple[str, ...] = ()
     """The names of the groups they are in, directly or through others."""
-    facts: int = 1
+    group_revision: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,8 +197,8 @@ def changed_user(stored: Stored, document: Document, judged: Judged, cause: Caus
         events.append(UserReactivated())
     change = _change(document, stored.rule, stored.rule_version, judged, cause, events) | {
         "version": stored.version,
-        "facts": stored.facts,
-        "was_standing": _facts(stored.role_state),
+        "group_revision": stored.group_revision,
+        "was_role_state": _facts(stored.role_state),
     }
     if document.get("emails") == stored.document.get("emails"):
         del change["emails"]  # their rows are as they are
@@ -262,7 +262,7 @@ def with_role(rule: RoleRule, role_state: RoleState) -> dict[str, Any]:
     return {
         "role": role_state.role,
         "is_admin": role_state.role in rule.admin_roles,
-        "standing": _facts(role_state),
+        "role_state": _facts(role_state),
     }
 
 

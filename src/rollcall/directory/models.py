@@ -140,10 +140,10 @@ class GroupChild(Base):
     display_key: Mapped[str | None] = mapped_column(Text(collation="C"))
 
 
-class GroupStranger(Base):
+class GroupUnknownMember(Base):
     """A member of a group whose id can't be anybody's here: kept and shown as it was sent, and of no effect."""
 
-    __tablename__ = "group_strangers"
+    __tablename__ = "group_unknown_members"
     __table_args__ = (
         ForeignKeyConstraint(
             ["tenant_id", "group_id"], ["groups.tenant_id", "groups.id"], ondelete="CASCADE", name="group_id"

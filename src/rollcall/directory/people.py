@@ -12,12 +12,14 @@ from sqlalchemy.exc import IntegrityError
 from rollcall import paging
 from rollcall.access import accounts, revocation, ways_in
 from rollcall.access.models import Account
+from rollcall.db import fn
 from rollcall.directory import mapping, role_states
 from rollcall.directory.mapping import Cause, Stored
 from rollcall.directory.models import ConflictCase, UserRow
 from rollcall.directory.role_states import ConflictingRoles, Explanation, RoleState
 from rollcall.directory.rules import RoleRule
 from rollcall.errors import Conflict, Invalid, NotFound, Taken
+from rollcall.functions import qualified
 from rollcall.journal.events import (
     UserDeactivated,
     UserProvisioned,
@@ -33,9 +35,9 @@ from rollcall.scim.resources import USER_SCHEMA, key
 from rollcall.tenancy import tenants
 from rollcall.work import Work
 
-_NEW = text("SELECT * FROM write_new_user(:tenant, CAST(:change AS jsonb))")
-_OPEN_CASE = text("SELECT settle_cases(:tenant, :user, :account, :request_id, CAST(:change AS jsonb))")
-_SAVE = text("SELECT * FROM write_user(:tenant, :user, CAST(:change AS jsonb))")
+_NEW = text(qualified("SELECT * FROM fn.write_new_user(:tenant, CAST(:change AS jsonb))"))
+_OPEN_CASE = text(qualified("SELECT fn.settle_cases(:tenant, :user, :account, :request_id, CAST(:change AS jsonb))"))
+_SAVE = text(qualified("SELECT * FROM fn.write_user(:tenant, :user, CAST(:change AS jsonb))"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,7 +269,7 @@ async def explain(work: Work, person_id: UUID) -> Explanation:
     document = {} if person.user is None else person.user.document
     groups = () if person.user is None else await group_names(work, person.user.id)
     reading = mapping.read_roles(rule, document, groups)
-    return role_states.explanation(rule, mapping.read_role_state(person.account.standing), reading)
+    return role_states.explanation(rule, mapping.read_role_state(person.account.role_state), reading)
 
 
 async def cases(
@@ -360,17 +362,17 @@ async def _stored(work: Work, user_id: UUID) -> Stored:
         document=user.document,
         version=user.version,
         active=user.active,
-        role_state=mapping.read_role_state(account.standing),
+        role_state=mapping.read_role_state(account.role_state),
         rule=RoleRule.model_validate(tenant.role_rule),
         rule_version=tenant.role_rule_version,
         groups=await group_names(work, user.id),
-        facts=account.facts,
+        group_revision=account.group_revision,
     )
 
 
 async def group_names(work: Work, user_id: UUID) -> tuple[str, ...]:
     """The names of the groups a person is in, directly or through others."""
-    names = await work.db.scalar(select(func.group_names_of(work.tenant.id, user_id)))
+    names = await work.db.scalar(select(fn.group_names_of(work.tenant.id, user_id)))
     return tuple(names or ())
 
 
@@ -398,7 +400,7 @@ async def _change_role_state(
 ) -> Person:
     person = await _held(work, person_id)
     account = person.account
-    before = mapping.read_role_state(account.standing)
+    before = mapping.read_role_state(account.role_state)
     after = change(before)
     if after == before:
         return person

@@ -12,10 +12,12 @@ from sqlalchemy import RowMapping, Uuid, any_, func, literal, null, select, text
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from rollcall.access.models import Account
+from rollcall.db import fn
 from rollcall.directory import mapping, role_states
 from rollcall.directory.models import ConflictCase, UserRow
 from rollcall.directory.rules import RoleRule, Seen
 from rollcall.errors import Invalid
+from rollcall.functions import qualified
 from rollcall.journal.events import ConflictOpened, Event, RoleRuleChanged, UserRoleChanged, message
 from rollcall.journal.record import record
 from rollcall.tenancy import tenants
@@ -27,12 +29,12 @@ USUAL_RULE = RoleRule.model_validate(
 )
 """The rule of a tenant that brought none: two roles, given by hand."""
 
-_HOLD_RULE = text("SELECT hold_rule(:tenant)")
+_HOLD_RULE = text(qualified("SELECT fn.hold_rule(:tenant)"))
 _LOCK_EVERYBODY = text(
     "SELECT count(*) FROM (SELECT FROM accounts WHERE tenant_id = :tenant ORDER BY id FOR UPDATE) locked"
 )
-_BRING = text("SELECT bring_rule(:tenant, :request_id, CAST(:people AS jsonb))")
-_COUNT = text("SELECT count_unknown_roles(:tenant, CAST(:habits AS jsonb))")
+_BRING = text(qualified("SELECT fn.bring_rule(:tenant, :request_id, CAST(:people AS jsonb))"))
+_COUNT = text(qualified("SELECT fn.count_unknown_roles(:tenant, CAST(:habits AS jsonb))"))
 _MOST_HABITS = 50
 """Names that no role has which an edit writes into the ledger; their cases hold all of them."""
 _AT_ONCE = 1000
@@ -157,11 +159,11 @@ async def _bring_to_everybody(work: Work, rule: RoleRule) -> _Reached:
 
 async def _some(work: Work, rule: RoleRule, *, after: UUID) -> Sequence[RowMapping]:
     """The next people in the order of their ids, with all that decides their role."""
-    groups = func.group_names_of(Account.tenant_id, UserRow.id) if rule.reads("groups") else null()
+    groups = fn.group_names_of(Account.tenant_id, UserRow.id) if rule.reads("groups") else null()
     rows = await work.db.execute(
         select(
             Account.id.label("account_id"),
-            Account.standing,
+            Account.role_state,
             Account.is_admin,
             Account.user_name,
             UserRow.id.label("user_id"),
@@ -181,7 +183,7 @@ def _brought(rule: RoleRule, person: RowMapping, known: _Known, reached: _Reache
 
     Those whose stored names are *known* to conflict, or to be no role's, have been told of.
     """
-    before = mapping.read_role_state(person["standing"])
+    before = mapping.read_role_state(person["role_state"])
     reading = mapping.read_roles(rule, {"roles": person["roles"]}, person["groups"] or ())
     after = role_states.rule_changed(rule, before, reading)
     change: dict[str, Any] = {"account_id": str(person["account_id"])}

@@ -14,6 +14,7 @@ from rollcall.events.departure_receipts import DEPARTURE, complete_receipts
 from rollcall.events.destinations import WHOLE_INSTALLATION
 from rollcall.events.kinds import Signing
 from rollcall.events.sending import Answer
+from rollcall.functions import qualified
 from rollcall.journal.record import INSTALLATION
 from rollcall.work import Fleet, TenantRef, Work
 
@@ -21,10 +22,12 @@ _RENEW = text("""
     UPDATE destinations SET leased_until = clock_timestamp() + make_interval(secs => :seconds)
      WHERE tenant_id = :owner AND id = :id
 """)
-_CLAIM = text("""
-    SELECT c.*, t.slug FROM claim_deliveries(:owner, :id, :limit, :seconds, :closed) c
+_CLAIM = text(
+    qualified("""
+    SELECT c.*, t.slug FROM fn.claim_deliveries(:owner, :id, :limit, :seconds, :closed) c
       LEFT JOIN tenants t ON t.id = c.tenant_id ORDER BY c.message_id
 """)
+)
 _OVERDUE = text("""
     SELECT v.tenant_id, v.message_id, v.line_id, v.attempts, t.slug FROM deliveries v
       LEFT JOIN tenants t ON t.id = v.tenant_id
@@ -32,7 +35,7 @@ _OVERDUE = text("""
        AND v.next_try_at <= clock_timestamp() AND v.give_up_at <= clock_timestamp()
      ORDER BY v.message_id LIMIT :limit
 """)
-_MARK = text("SELECT message_id, topic FROM mark_ended(:tenant, :destination, CAST(:ended AS jsonb))")
+_MARK = text(qualified("SELECT message_id, topic FROM fn.mark_ended(:tenant, :destination, CAST(:ended AS jsonb))"))
 _PUT_OFF = text("""
     UPDATE deliveries
        SET next_try_at = least(clock_timestamp() + :wait, give_up_at), last_status = :status, last_error = :error,

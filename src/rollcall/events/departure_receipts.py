@@ -10,6 +10,7 @@ from rollcall.crypto import CannotOpen
 from rollcall.events.destinations import WHOLE_INSTALLATION
 from rollcall.events.kinds import Signing
 from rollcall.events.models import Delivery
+from rollcall.functions import qualified
 from rollcall.proof import receipts
 from rollcall.proof.models import Receipt
 from rollcall.proof.receipts import Told
@@ -20,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 DEPARTURE = "user.deactivated"
 SWEEP_AT_ONCE = 50
-_TOLD = text("SELECT * FROM told_of_departures(:tenant, CAST(:messages AS uuid[]))")
+_TOLD = text(qualified("SELECT * FROM fn.told_of_departures(:tenant, CAST(:messages AS uuid[]))"))
 
 
 async def settle(work: Work, message_ids: Sequence[UUID], signing: Signing) -> Sequence[UUID]:

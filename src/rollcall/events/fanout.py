@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from rollcall.functions import qualified
 from rollcall.work import Fleet
 
 SLOW_AT_ONCE = 10
@@ -36,7 +37,7 @@ async def fan_out(fleet: Fleet, *, limit: int, heard: Collection[str]) -> int:
     this, there is nothing to do.
     """
     number = await fleet.db.scalar(
-        text("SELECT fan_out(:limit, CAST(:heard AS text[]))"), {"limit": limit, "heard": list(heard)}
+        text(qualified("SELECT fn.fan_out(:limit, CAST(:heard AS text[]))")), {"limit": limit, "heard": list(heard)}
     )
     return int(number or 0)
 
@@ -57,7 +58,9 @@ async def lease(fleet: Fleet, *, limit: int, seconds: float) -> Sequence[LeasedD
 
 async def _lease(fleet: Fleet, limit: int, most: int, seconds: float, *, failing: bool) -> Sequence[LeasedDestination]:
     rows = await fleet.db.execute(
-        text("SELECT owner_id, destination_id FROM lease_destinations(:limit, :most, :seconds, :failing)"),
+        text(
+            qualified("SELECT owner_id, destination_id FROM fn.lease_destinations(:limit, :most, :seconds, :failing)")
+        ),
         {"limit": limit, "most": most, "seconds": seconds, "failing": failing},
     )
     return [LeasedDestination(row.owner_id, row.destination_id, failing) for row in rows]

@@ -14,6 +14,7 @@ from sqlalchemy import RowMapping, text
 
 from rollcall.crypto import CallersSeal
 from rollcall.errors import IdempotencyKeyInUse, IdempotencyKeyReused, TooManyRequests
+from rollcall.functions import qualified
 from rollcall.journal.record import INSTALLATION
 from rollcall.work import Fleet, Work
 
@@ -28,7 +29,7 @@ MOST_IN_A_BUCKET = 400
 """Keys of one caller in one tenant whose names begin with the same byte. Names are spread evenly whoever chooses the
 keys, so one 256th is counted instead of all, and all are about a hundred thousand a day."""
 
-_HOLD = text("SELECT hold_idempotency_key(:tenant, :name)")
+_HOLD = text(qualified("SELECT fn.hold_idempotency_key(:tenant, :name)"))
 _FIND = text("""
     SELECT fingerprint, status, answer, has_secret,
            CASE WHEN created_at > statement_timestamp() - CAST(:shown AS interval) THEN whole_answer END AS whole_answer

@@ -9,17 +9,17 @@ import asyncpg  # pyright: ignore[reportMissingTypeStubs]  # it ships no types
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from rollcall import catalogue
+from rollcall import catalogue, installing
 from rollcall.db import Pool
 from rollcall.journal import writing
 
 
-class RoleState(StrEnum):
+class DatabaseState(StrEnum):
     """What the database can do for us."""
 
     OK = "ok"
     BEHIND = "behind"
-    """It answers, and its tables are not the ones that this version needs."""
+    """It answers, and the functions of this version are missing: it was not migrated by it."""
     EDITED = "edited"
     """It was made by a version that this one can't go on from; only an empty database helps."""
     UNWRITABLE = "unwritable"
@@ -28,10 +28,18 @@ class RoleState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Revisions:
+    """The revisions of this version's tables. One that is none of these is a newer version's."""
+
+    newest: str
+    older: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """What a look found."""
 
-    database: RoleState
+    database: DatabaseState
     revision: str | None
     """Where the tables stand; ``None`` when there are none, or nobody answered."""
     broker: bool
@@ -42,32 +50,32 @@ class Health:
     @property
     def able(self) -> bool:
         """Whether requests can be served."""
-        return self.database is RoleState.OK
+        return self.database is DatabaseState.OK
 
 
-async def look(pool: Pool, redis: Redis, newest: str) -> Health:
+async def look(pool: Pool, redis: Redis, revisions: Revisions) -> Health:
     """Ask both, side by side; answers within two seconds whatever has become of them.
 
-    *newest* is the revision that this version's tables have.
+    A database that a newer version has migrated goes on serving this one as long as its functions are there.
     """
-    (database, revision, because), broker = await asyncio.gather(_ask_database(pool, newest), _ask_broker(redis))
+    (database, revision, because), broker = await asyncio.gather(_ask_database(pool, revisions), _ask_broker(redis))
     return Health(database, revision, broker, because)
 
 
-async def _ask_database(pool: Pool, newest: str) -> tuple[RoleState, str | None, str]:
+async def _ask_database(pool: Pool, revisions: Revisions) -> tuple[DatabaseState, str | None, str]:
     try:
         async with asyncio.timeout(2):
             revision: str | None = await pool.fetchval("SELECT version_num FROM alembic_version")
             if revision == catalogue.FOUNDATION and not await _as_frozen(pool):
-                return RoleState.EDITED, revision, ""
-            if revision != newest:
-                return RoleState.BEHIND, revision, ""
+                return DatabaseState.EDITED, revision, ""
+            if revision in revisions.older or await installing.is_missing(pool):
+                return DatabaseState.BEHIND, revision, ""
             because = await writing.refusal(pool)
     except asyncpg.UndefinedTableError:
-        return RoleState.BEHIND, None, ""
+        return DatabaseState.BEHIND, None, ""
     except Exception:  # whatever keeps the database from answering, the answer is the same
-        return RoleState.AWAY, None, ""
-    return (RoleState.OK, revision, "") if because is None else (RoleState.UNWRITABLE, revision, because)
+        return DatabaseState.AWAY, None, ""
+    return (DatabaseState.OK, revision, "") if because is None else (DatabaseState.UNWRITABLE, revision, because)
 
 
 _looked_into: WeakSet[Pool] = WeakSet()

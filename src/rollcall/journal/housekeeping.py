@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import delete, text
 
+from rollcall.functions import qualified
 from rollcall.journal import answers, outbox
 from rollcall.journal.models import RefusedCalls
 from rollcall.work import Fleet
@@ -15,7 +16,10 @@ KEEP_COUNTS_FOR = timedelta(days=30)
 
 async def keep(fleet: Fleet) -> dict[str, int]:
     """Do all of it. Safe to repeat; returns how much each part did."""
-    made = int(await fleet.db.scalar(text("SELECT ensure_audit_partitions(:ahead)"), {"ahead": MONTHS_AHEAD}) or 0)
+    made = int(
+        await fleet.db.scalar(text(qualified("SELECT fn.ensure_audit_partitions(:ahead)")), {"ahead": MONTHS_AHEAD})
+        or 0
+    )
     counts: Any = await fleet.db.execute(delete(RefusedCalls).where(RefusedCalls.minute < fleet.now - KEEP_COUNTS_FOR))
     return {
         "partitions_made": made,

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from rollcall.functions import qualified
 from rollcall.journal.events import Event
 from rollcall.journal.models import OutboxMessage
 from rollcall.work import Actor, Fleet, Origin, Work, storable
@@ -14,8 +15,10 @@ INSTALLATION = UUID(int=0)
 """Stands for the tenant in entries about the installation itself."""
 
 _WRITE = text(
-    "SELECT audit_write(CAST(:tenant AS uuid), CAST(:call AS jsonb), :outcome, :status, :detail,"
-    " CAST(:events AS text[]), CAST(:account AS uuid), :target)"
+    qualified(
+        "SELECT fn.audit_write(CAST(:tenant AS uuid), CAST(:call AS jsonb), :outcome, :status, :detail,"
+        " CAST(:events AS text[]), CAST(:account AS uuid), :target)"
+    )
 )
 
 

@@ -10,6 +10,7 @@ import asyncpg  # pyright: ignore[reportMissingTypeStubs]  # it ships no types
 import structlog
 
 from rollcall.db import Pool, may_be_done
+from rollcall.functions import qualified
 
 EVERY: Final = 5.0
 """Seconds from one trial to the next one, however often a process is asked."""
@@ -63,7 +64,7 @@ async def refusal_now(pool: Pool) -> str | None:
     """
     try:
         async with asyncio.timeout(PATIENCE):
-            await pool.fetchval("SELECT try_writing()")
+            await pool.fetchval(qualified("SELECT fn.try_writing()"))
     except asyncpg.PostgresError as error:
         if may_be_done(error):
             raise

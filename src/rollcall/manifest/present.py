@@ -102,7 +102,7 @@ async def _people_there(work: Work, admins: list[AdminTable]) -> list[PresentPer
     names = [key(admin.user_name) for admin in admins]
     ids = [mapping.composed(admin.external_id) for admin in admins if admin.external_id is not None]
     rows = await work.db.execute(
-        select(Account.id, UserRow.external_id, Account.active, Account.standing, UserRow.document)
+        select(Account.id, UserRow.external_id, Account.active, Account.role_state, UserRow.document)
         .join(UserRow, (UserRow.tenant_id == Account.tenant_id) & (UserRow.account_id == Account.id))
         .where(Account.tenant_id == work.tenant.id)
         .where(or_(UserRow.user_name_key.in_(names), UserRow.external_id.in_(ids)))
@@ -119,7 +119,7 @@ async def _people_there(work: Work, admins: list[AdminTable]) -> list[PresentPer
 async def _people_removed(work: Work) -> list[PresentPerson]:
     """Everybody the provider has deleted. Names are compared in Python, because the column keeps their case."""
     rows = await work.db.execute(
-        select(Account.id, Account.user_name, Account.external_id, Account.active, Account.standing)
+        select(Account.id, Account.user_name, Account.external_id, Account.active, Account.role_state)
         .where(Account.tenant_id == work.tenant.id, Account.detached_at.is_not(None))
         .order_by(Account.id)
     )

@@ -17,6 +17,7 @@ from sqlalchemy import select, text
 from rollcall import paging
 from rollcall.crypto import Sealer
 from rollcall.errors import NotFound
+from rollcall.functions import qualified
 from rollcall.paging import Page
 from rollcall.proof import mass_changes, signing
 from rollcall.proof.models import Receipt
@@ -33,9 +34,9 @@ BOUND = timedelta(minutes=5)
 
 DELIVERED = "delivered"
 
-_SETTLE = text("SELECT settle_departures(:tenant, CAST(:messages AS uuid[]))")
-_HOLD = text("SELECT * FROM hold_receipts(:tenant, CAST(:receipts AS uuid[]))")
-_COMPLETE = text("SELECT complete_receipts(:tenant, CAST(:completed AS jsonb))")
+_SETTLE = text(qualified("SELECT fn.settle_departures(:tenant, CAST(:messages AS uuid[]))"))
+_HOLD = text(qualified("SELECT * FROM fn.hold_receipts(:tenant, CAST(:receipts AS uuid[]))"))
+_COMPLETE = text(qualified("SELECT fn.complete_receipts(:tenant, CAST(:completed AS jsonb))"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ import orjson
 import structlog
 
 from rollcall.db import FLEET_ROLE, Pool
+from rollcall.functions import qualified
 from rollcall.journal.refusals import Refusals, entry_of
 from rollcall.work import Origin
 
@@ -61,10 +62,10 @@ SELECT minute, source, calls FROM jsonb_to_recordset($1::jsonb) AS r(minute time
  ORDER BY minute, source
     ON CONFLICT (minute, source) DO UPDATE SET calls = refused_calls.calls + excluded.calls
 """
-_COUNTED = """
-SELECT audit_write(tenant_id, call, 'refused', status, detail, '{}', NULL, NULL)
+_COUNTED = qualified("""
+SELECT fn.audit_write(tenant_id, call, 'refused', status, detail, '{}', NULL, NULL)
   FROM jsonb_to_recordset($1::jsonb) AS r(tenant_id uuid, call jsonb, status integer, detail text)
-"""
+""")
 
 
 @dataclass(slots=True)

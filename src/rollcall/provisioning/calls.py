@@ -7,6 +7,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 from uuid import UUID
 
 from rollcall.db import Connection, DatabaseError, Row, fetchrow_again, has_ended
+from rollcall.functions import qualified
 from rollcall.provisioning import gate
 from rollcall.provisioning.gate import Admitted, Call
 from rollcall.scim import reader
@@ -17,7 +18,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _TRIES = 3
-_ADMIT = "SELECT * FROM gate($1, $2, $3, $4)"
+_ADMIT = qualified("SELECT * FROM fn.gate($1, $2, $3, $4)")
 
 ReadBody = Callable[[], Awaitable[bytes]]
 """Reads the request's body; called once the caller has passed the gate, and not before."""
@@ -31,7 +32,7 @@ _REFUSED = {
     "uniqueness": Uniqueness("userName"),
     "cycle": InvalidValue(),
     "unknown_member": InvalidValue(),
-    "strangers": InvalidValue(),
+    "unknown_members": InvalidValue(),
 }
 """What a database function refuses by itself, and enters unless it was told that this is counted by now."""
 
@@ -47,7 +48,8 @@ def writing(function: str, arguments: int) -> str:
     that the token may act is true after that.
     """
     given = ", ".join(f"${number}" for number in range(1, arguments + 1))
-    return f"SELECT r.*, CASE r.verdict WHEN 'done' THEN still_good('scim', $1, $2, $3) END FROM {function}({given}) r"  # noqa: S608
+    good = "CASE r.verdict WHEN 'done' THEN fn.still_good('scim', $1, $2, $3) END"
+    return qualified(f"SELECT r.*, {good} FROM fn.{function}({given}) r")  # noqa: S608  # names of ours
 
 
 async def carried_out(call: Call, statement: str, *what: object, through: Connection | None = None) -> Row:

@@ -20,6 +20,7 @@ from rollcall.access.dead_tokens import DeadTokens
 from rollcall.access.presented import read_scim_token
 from rollcall.crypto import TokenText
 from rollcall.db import Database, Pool, Row
+from rollcall.functions import qualified
 from rollcall.journal.refusals import Caller
 from rollcall.provisioning.batched_entries import BatchedEntries
 from rollcall.provisioning.limits import RateLimiter
@@ -214,7 +215,7 @@ async def refuse_verdict(call: Call, row: Row, *, has_permit: bool = True) -> No
 async def ended(call: Call) -> SCIMException | None:
     """Why a call that is still sending its body need not go on: its token is not good any more. None while it is."""
     who = (call.token.tenant_id, call.token.id, call.token.digest)
-    row = await call.context.pool.fetchrow("SELECT * FROM gate($1, $2, $3, 'read')", *who)
+    row = await call.context.pool.fetchrow(qualified("SELECT * FROM fn.gate($1, $2, $3, 'read')"), *who)
     assert row is not None
     return None if row["verdict"] == "ok" else await _meaning(call, row)
 
@@ -283,7 +284,7 @@ async def note(
     """Write down a call that changed nothing."""
     call = admitted.call
     await call.context.pool.fetchrow(
-        "SELECT scim_note($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        qualified("SELECT fn.scim_note($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"),
         call.token.tenant_id,
         call.token.id,
         admitted.owner_id,

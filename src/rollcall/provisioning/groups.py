@@ -15,6 +15,7 @@ from uuid import UUID
 from rollcall.db import Connection, Overtaken, Row
 from rollcall.directory import mapping, role_states
 from rollcall.directory.rules import Reading, RoleRule, Seen
+from rollcall.functions import qualified
 from rollcall.journal.events import ConflictOpened, Event, GroupChanged, GroupCreated, GroupRemoved, UserRoleChanged
 from rollcall.journal.events import message as event_message
 from rollcall.provisioning import at_once, gate, rendering
@@ -40,18 +41,20 @@ from rollcall.scim.groups import AddMembers, RemoveMembers, Rename, ReplaceMembe
 from rollcall.scim.resources import key
 from rollcall.scim.values import Habit
 
-_ADMIT = "SELECT * FROM scim_admit_group($1, $2, $3, $4, $5, $6, $7)"
+_ADMIT = qualified("SELECT * FROM fn.scim_admit_group($1, $2, $3, $4, $5, $6, $7)")
 _WRITE = writing("scim_write_group", 6)
 _DELETE = writing("scim_delete_group", 8)
-_TOUCHED = "SELECT * FROM scim_touched($1, $2, $3)"
-_SETTLE = "SELECT 'done' AS verdict, still_good('scim', $1, $2, $3) FROM scim_settle($1, $2, $4, $5, $6, $7, $8, $9)"
-_REFUSE = "SELECT scim_refuse_group($1, $2, $3, $4, $5, $6, $7, $8, $9)"
-_MEMBERS = "SELECT scim_members($1, $2, $3, $4)"
+_TOUCHED = qualified("SELECT * FROM fn.scim_touched($1, $2, $3)")
+_SETTLE = qualified(
+    "SELECT 'done' AS verdict, fn.still_good('scim', $1, $2, $3) FROM fn.scim_settle($1, $2, $4, $5, $6, $7, $8, $9)"
+)
+_REFUSE = qualified("SELECT fn.scim_refuse_group($1, $2, $3, $4, $5, $6, $7, $8, $9)")
+_MEMBERS = qualified("SELECT fn.scim_members($1, $2, $3, $4)")
 _TRIES = 50
 _ANY_NUMBER = 2**31 - 1
 _NAMED_IN_REFUSALS = 5
 _PROVISION = "; provision it first, or take it out of the group at the provider"
-_LONGEST_STRANGER = 256
+_LONGEST_UNKNOWN_MEMBER = 256
 """Characters of an id that is none of ours."""
 
 
@@ -147,7 +150,7 @@ async def patch(call: Call, group_id: str, read: ReadPayload, *, members: bool =
     def read_wanted(payload: dict[str, object], admitted: Admitted, own_id: str) -> _Wanted:
         given = protocol.read_group_patch(payload, group_id=own_id, unknown=admitted.unknown_in_patch)
         admitted.deviated(given.deviations)
-        return _read_strangers(_wanted(given.steps), admitted)
+        return _read_unknown_members(_wanted(given.steps), admitted)
 
     if (group := id_of(group_id)) is not None and call.conditions == UNCONDITIONAL:
         outcome = await at_once.tried(call, partial(at_once.change_members, group, read=read, members=members))
@@ -314,7 +317,7 @@ async def _judged(call: Call, result: Row) -> Row | None:
             raise InvalidValue(detail="members: a group would be inside itself; take it out of the other one first")
         case "unknown_member":
             raise InvalidValue(detail=f"members: there is no user or group {result['reason']} here{_PROVISION}")
-        case "strangers":
+        case "unknown_members":
             raise InvalidValue(
                 detail="members: more than 100 of this group's members would be ids that nobody has; take some "
                 "out of the group at the provider"
@@ -368,7 +371,7 @@ async def _settle(
 
 def _resettled(rule: RoleRule, person: Row, reading: Reading) -> dict[str, Any]:
     """The change that brings a touched person to what their names mean now."""
-    before = mapping.read_role_state(person["standing"])
+    before = mapping.read_role_state(person["role_state"])
     after = role_states.held(rule, before) if reading.conflict else role_states.provider_says(rule, before, reading)
     events: list[Event] = []
     if after.role != before.role:
@@ -473,19 +476,23 @@ def _whole(payload: dict[str, object], admitted: Admitted) -> _Wanted:
     given = protocol.read_group(payload)
     admitted.deviated(given.deviations)
     attributes = _named(given.display_name) | _known_outside(given.external_id)
-    return _read_strangers(_Wanted(attributes, (_step("set", given.members, given.displays),)), admitted)
+    return _read_unknown_members(_Wanted(attributes, (_step("set", given.members, given.displays),)), admitted)
 
 
-def _read_strangers(wanted: _Wanted, admitted: Admitted) -> _Wanted:
+def _read_unknown_members(wanted: _Wanted, admitted: Admitted) -> _Wanted:
     """Count it when members are wanted whose ids can't be anybody's.
 
     Raises:
         InvalidValue: the tenant takes the standard to the letter.
     """
-    strangers = [each for step in wanted.steps if step["op"] != "remove" for each in step.get("strangers", ())]
-    if strangers and not admitted.profile.tolerant:
-        raise InvalidValue(detail=f"members: there is no user or group {strangers[0]['value'][:80]!r} here{_PROVISION}")
-    if strangers:
+    unknown_members = [
+        each for step in wanted.steps if step["op"] != "remove" for each in step.get("unknown_members", ())
+    ]
+    if unknown_members and not admitted.profile.tolerant:
+        raise InvalidValue(
+            detail=f"members: there is no user or group {unknown_members[0]['value'][:80]!r} here{_PROVISION}"
+        )
+    if unknown_members:
         admitted.deviated((Habit.STRANGER,))
     return wanted
 
@@ -499,22 +506,22 @@ def _step(operation: str, members: Sequence[str], displays: Sequence[tuple[str, 
     called = dict(displays)
     ids: list[str] = []
     names: list[str | None] = []
-    strangers: dict[str, dict[str, str | None]] = {}
+    unknown_members: dict[str, dict[str, str | None]] = {}
     for member in members:
         name = called.get(member)
         if (member_id := id_of(member)) is not None:
             ids.append(str(member_id))
             names.append(name)
-        elif len(member) > _LONGEST_STRANGER:
+        elif len(member) > _LONGEST_UNKNOWN_MEMBER:
             raise InvalidValue(detail=f"members: there is no user or group {member[:80]!r}… here{_PROVISION}")
         else:
             value = mapping.composed(member)
-            strangers[value] = {"value": value, **_called(name)}
+            unknown_members[value] = {"value": value, **_called(name)}
     step: dict[str, Any] = {"op": operation, "ids": ids}
     if any(names):
         step |= {"displays": names, "display_keys": [_called(name)["display_key"] for name in names]}
-    if strangers:
-        step["strangers"] = [*strangers.values()]
+    if unknown_members:
+        step["unknown_members"] = [*unknown_members.values()]
     return step
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from rollcall.db import Row
+from rollcall.functions import qualified
 from rollcall.provisioning.gate import Call
 from rollcall.scim.errors import TooMany
 from rollcall.scim.resources import GROUPS
@@ -37,14 +38,14 @@ __all__ = [
 LONGEST_SEARCH: Final = "5s"
 """What one filter may take of the database, as PostgreSQL writes it."""
 
-_ADMIT = "SELECT * FROM gate($1, $2, $3, 'read')"
-_FIND = "SELECT * FROM scim_find($1, $2, $3, $4, $5, $6, $7, $8)"
-_FIND_USER_NAME = "SELECT * FROM scim_find_user_name($1, $2, $3, $4, $5)"
-_PAGE = (
+_ADMIT = qualified("SELECT * FROM fn.gate($1, $2, $3, 'read')")
+_FIND = qualified("SELECT * FROM fn.scim_find($1, $2, $3, $4, $5, $6, $7, $8)")
+_FIND_USER_NAME = qualified("SELECT * FROM fn.scim_find_user_name($1, $2, $3, $4, $5)")
+_PAGE = qualified(
     "SELECT verdict, token_label, owner_id, plan, reason, rate, burst, profile, total, "
-    "id, document, version, created_at, last_modified, groups FROM scim_page($1, $2, $3, $4, $5, $6)"
+    "id, document, version, created_at, last_modified, groups FROM fn.scim_page($1, $2, $3, $4, $5, $6)"
 )
-_GROUPS = "SELECT * FROM scim_find_groups($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+_GROUPS = qualified("SELECT * FROM fn.scim_find_groups($1, $2, $3, $4, $5, $6, $7, $8, $9)")
 # Compiling to machine code takes longer than these run, and a plan is only as good as the values it is made for.
 _LIMITS = text(
     "SELECT set_config('statement_timeout', :longest, true), set_config('jit', 'off', true), "

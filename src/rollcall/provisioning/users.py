@@ -16,6 +16,7 @@ import orjson
 from rollcall.db import Connection, Pool, Row
 from rollcall.directory import mapping, role_states
 from rollcall.directory.mapping import Document, Stored
+from rollcall.functions import qualified
 from rollcall.provisioning import at_once, gate, lookups, rendering
 from rollcall.provisioning.calls import (
     Answer,
@@ -38,11 +39,11 @@ from rollcall.scim.errors import InvalidValue, NobodysToken, NotFound, SCIMExcep
 from rollcall.scim.plain import PlainUser
 from rollcall.scim.resources import User
 
-_ADMIT = "SELECT * FROM scim_admit($1, $2, $3, $4, $5, $6, $7)"
+_ADMIT = qualified("SELECT * FROM fn.scim_admit($1, $2, $3, $4, $5, $6, $7)")
 _CREATE = writing("scim_create_user", 5)
 _SAVE = writing("scim_save_user", 6)
 _DELETE = writing("scim_delete_user", 7)
-_ME = "SELECT * FROM scim_me($1, $2, $3, $4)"
+_ME = qualified("SELECT * FROM fn.scim_me($1, $2, $3, $4)")
 _OPTIMISTIC_TRIES = 3
 
 Edit = Callable[[Document, str], Document]
@@ -124,7 +125,7 @@ async def _create(call: Call, read: ReadPayload) -> Answer:
     former: Row | None = None
     while True:
         rule = mapping.read_rule(row["rule"])
-        before = role_states.fresh(rule) if former is None else mapping.read_role_state(former["standing"])
+        before = role_states.fresh(rule) if former is None else mapping.read_role_state(former["role_state"])
         try:
             judged = mapping.judge(rule, mapping.taken_up_again(before), document)
         except role_states.ConflictingRoles as conflict:
@@ -138,7 +139,7 @@ async def _create(call: Call, read: ReadPayload) -> Answer:
             former=None if former is None else former["account_id"],
         )
         if former is not None:
-            change["former_standing"] = asdict(before)
+            change["former_role_state"] = asdict(before)
         result = await _write(call, _CREATE, change, payload=payload)
         match result["verdict"]:
             case "done":
@@ -420,11 +421,11 @@ def _stored(row: Row) -> Stored:
         document=orjson.loads(row["document"]),
         version=row["version"],
         active=row["active"],
-        role_state=mapping.read_role_state(row["standing"]),
+        role_state=mapping.read_role_state(row["role_state"]),
         rule=mapping.read_rule(row["rule"]),
         rule_version=row["rule_version"],
         groups=mapping.group_names(row["groups"]),
-        facts=row["facts"],
+        group_revision=row["group_revision"],
     )
 
 

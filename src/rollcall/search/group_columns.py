@@ -22,8 +22,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import aliased
 
+from rollcall.db import fn
 from rollcall.directory.mapping import composed
-from rollcall.directory.models import GroupChild, GroupRow, GroupStranger, GroupUser, UserRow
+from rollcall.directory.models import GroupChild, GroupRow, GroupUnknownMember, GroupUser, UserRow
 from rollcall.scim.resources import GROUP_SCHEMA, GROUPS, USERS, key
 from rollcall.search.columns import Constants, Entries, Entry, Places, exists_in, one_of
 from rollcall.search.operands import Condition, Identifier, Key, Operand, Value, Written, canonical_id
@@ -36,7 +37,7 @@ class GroupPlaces(Places):
     row = GroupRow
 
     def columns(self, *, members: bool) -> Sequence[ColumnElement[Any]]:
-        everybody = func.members_of(self.tenant_id, GroupRow.id, self.base_url, type_=Text())
+        everybody = fn.members_of(self.tenant_id, GroupRow.id, self.base_url, type_=Text())
         return (
             GroupRow.id.label("id"),
             GroupRow.display_name.label("display_name"),
@@ -66,7 +67,11 @@ class _Members(Entries):
         return or_(
             exists_in(GroupUser, GroupUser.tenant_id == self.tenant_id, GroupUser.group_id == GroupRow.id),
             exists_in(GroupChild, GroupChild.tenant_id == self.tenant_id, GroupChild.group_id == GroupRow.id),
-            exists_in(GroupStranger, GroupStranger.tenant_id == self.tenant_id, GroupStranger.group_id == GroupRow.id),
+            exists_in(
+                GroupUnknownMember,
+                GroupUnknownMember.tenant_id == self.tenant_id,
+                GroupUnknownMember.group_id == GroupRow.id,
+            ),
         )
 
     def present(self) -> Condition:
@@ -79,7 +84,7 @@ class _Members(Entries):
 
     def _each(self) -> Subquery:
         """A row for each group and member."""
-        return union_all(self._people(), self._groups(), self._strangers()).subquery()
+        return union_all(self._people(), self._groups(), self._unknown_members()).subquery()
 
     def _people(self) -> Select[UUID, UUID, str, str, str]:
         same = and_(UserRow.tenant_id == GroupUser.tenant_id, UserRow.id == GroupUser.user_id)
@@ -112,14 +117,14 @@ class _Members(Entries):
             .where(GroupChild.tenant_id == self.tenant_id)
         )
 
-    def _strangers(self) -> Select[UUID, Any, str, str, Any]:
+    def _unknown_members(self) -> Select[UUID, Any, str, str, Any]:
         return select(
-            GroupStranger.group_id,
+            GroupUnknownMember.group_id,
             literal(None, Uuid),
-            GroupStranger.value,
+            GroupUnknownMember.value,
             literal(None, Text),
-            GroupStranger.display_key,
-        ).where(GroupStranger.tenant_id == self.tenant_id)
+            GroupUnknownMember.display_key,
+        ).where(GroupUnknownMember.tenant_id == self.tenant_id)
 
     def _entry(self, each: Subquery) -> Entry:
         def part(name: str) -> Operand:
@@ -144,15 +149,15 @@ class _MemberId(Operand):
 
     def __init__(self, each: Subquery) -> None:
         self._own = Identifier(each.c.value)
-        self._stranger = Key(each.c.stranger, composed)
+        self._unknown_member = Key(each.c.stranger, composed)
         self.expression = func.coalesce(each.c.stranger, cast(each.c.value, Text), type_=Text())
 
     def _compare(self, operation: CompareOperator, value: object) -> Condition:
-        own, strangers = self._own.compare(operation, value), self._stranger.compare(operation, value)
+        own, unknown_members = self._own.compare(operation, value), self._unknown_member.compare(operation, value)
         match operation:
             case CompareOperator.eq:
-                return own if isinstance(value, str) and canonical_id(value) else strangers
+                return own if isinstance(value, str) and canonical_id(value) else unknown_members
             case CompareOperator.ne:
-                return and_(own, strangers)
+                return and_(own, unknown_members)
             case _:
-                return or_(own, strangers)
+                return or_(own, unknown_members)

@@ -15,6 +15,7 @@ from uuid import UUID
 from scim2_models.path import STRING_OPERATORS, CompareOperator
 from sqlalchemy import ColumnElement, SQLColumnExpression, Text, and_, cast, collate, false, func, literal, or_, true
 
+from rollcall.db import fn
 from rollcall.directory.mapping import composed
 
 Condition = ColumnElement[bool]
@@ -110,7 +111,7 @@ class Written(Operand):
         return _compare_text(self._formed(self.expression), operation, self._formed(literal(value, Text)))
 
     def _formed(self, text: Value) -> Value:
-        return collate(func.normalize(text) if self.case_exact else func.folded(text), "C")
+        return collate(func.normalize(text) if self.case_exact else fn.folded(text), "C")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -27,7 +27,7 @@ from sqlalchemy import (
     tuple_,
 )
 
-from rollcall.db import Row
+from rollcall.db import Row, fn
 from rollcall.scim.cursors import Key
 from rollcall.scim.filters import look_up
 from rollcall.scim.resources import GROUPS, USERS, Kind
@@ -95,7 +95,7 @@ def _found(places: Places, query: Query) -> CTE:
 def _total(query: Query, found: CTE, tenant_id: UUID) -> Select[Any]:
     """How many a query finds; how many people there are altogether is kept, and need not be counted."""
     if query.tree is None and query.kind is USERS:
-        return select(func.people_in(tenant_id).label("total"))
+        return select(fn.people_in(tenant_id).label("total"))
     return select(func.count().label("total")).select_from(found)
 
 

@@ -25,6 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB, JSONPATH
 from sqlalchemy.orm import aliased
 
+from rollcall.db import fn
 from rollcall.directory.models import GroupAncestor, GroupRow, GroupUser, UserEmail, UserRow
 from rollcall.scim.attributes import Attribute
 from rollcall.scim.filters import look_up, resolve
@@ -46,7 +47,7 @@ class UserPlaces(Places):
             UserRow.version.label("version"),
             UserRow.created_at.label("created_at"),
             UserRow.last_modified.label("last_modified"),
-            func.groups_of(self.tenant_id, UserRow.id, self.base_url, type_=Text()).label("groups"),
+            fn.groups_of(self.tenant_id, UserRow.id, self.base_url, type_=Text()).label("groups"),
         )
 
     def entries(self, path: AttrPath) -> Entries:

@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from rollcall import paging
 from rollcall.errors import Invalid, NotFound, Taken
+from rollcall.functions import qualified
 from rollcall.journal.events import (
     Event,
     TenantChanged,
@@ -29,7 +30,7 @@ from rollcall.work import Fleet, TenantRef, Work
 
 SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
-_HOLD_RULE_VERSION = text("SELECT held_rule_version(:tenant)")
+_HOLD_RULE_VERSION = text(qualified("SELECT fn.held_rule_version(:tenant)"))
 
 LONGEST_EXTERNAL_ID = 255
 MOST_METADATA, LONGEST_METADATA_KEY, LONGEST_METADATA_VALUE = 50, 40, 500

@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from rollcall import broker, db, metrics
+from rollcall import broker, db, installing, metrics
 from rollcall.broker import DELIVERY, DELIVERY_SLOW, HEARTBEAT_SECONDS, RELAY, REVOCATION
 from rollcall.db import Database
 from rollcall.events import fanout
@@ -56,30 +56,35 @@ async def relay(settings: Settings, stop: asyncio.Event) -> None:
     redis = broker.connect(settings)
     database = db.unopened(settings)
     log.info("relaying")
-    away = Reminder(log, over="the database is there")
-    broker_away = Reminder(log, over="the broker is there")
-    look_at = 0.0
     try:
-        while not stop.is_set():
-            try:
-                handed = await hand_over(database, celery, redis, settings, broker_away)
-                if (now := asyncio.get_running_loop().time()) >= look_at:
-                    look_at = now + LOOK_SECONDS
-                    async with open_fleet(database, SYSTEM, _ORIGIN) as fleet:
-                        metrics.figures().lag = await lag(fleet)
-                away.over()
-            except (SQLAlchemyError, OSError, *db.DatabaseError) as error:
-                away.say("the database is away; waiting for it", error=str(error), remedy=START_POSTGRESQL)
-                metrics.figures().rounds.labels("database_away").inc()
-                handed = 0
-            with suppress(RedisError, OSError):
-                await redis.set(broker.heartbeat(RELAY), "alive", ex=HEARTBEAT_SECONDS)
-            if handed < BATCH:
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), settings.outbox_poll_seconds)
+        async with installing.reported(database.pool):
+            await _rounds(database, celery, redis, settings, stop)
     finally:
         await redis.aclose()
         await database.close()
+
+
+async def _rounds(database: Database, celery: Any, redis: Redis, settings: Settings, stop: asyncio.Event) -> None:
+    away = Reminder(log, over="the database is there")
+    broker_away = Reminder(log, over="the broker is there")
+    look_at = 0.0
+    while not stop.is_set():
+        try:
+            handed = await hand_over(database, celery, redis, settings, broker_away)
+            if (now := asyncio.get_running_loop().time()) >= look_at:
+                look_at = now + LOOK_SECONDS
+                async with open_fleet(database, SYSTEM, _ORIGIN) as fleet:
+                    metrics.figures().lag = await lag(fleet)
+            away.over()
+        except (SQLAlchemyError, OSError, *db.DatabaseError) as error:
+            away.say("the database is away; waiting for it", error=str(error), remedy=START_POSTGRESQL)
+            metrics.figures().rounds.labels("database_away").inc()
+            handed = 0
+        with suppress(RedisError, OSError):
+            await redis.set(broker.heartbeat(RELAY), "alive", ex=HEARTBEAT_SECONDS)
+        if handed < BATCH:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), settings.outbox_poll_seconds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, ClassVar, TypeVar
 
-from rollcall import db
+from rollcall import db, installing
 from rollcall.crypto import Sealer
 from rollcall.db import Database
 from rollcall.events.addresses import AddressRules
@@ -36,6 +36,7 @@ class Runtime:
         self._thread.start()
         self._connecting = asyncio.Lock()
         self._database: Database | None = None
+        self._reporting: asyncio.Task[None] | None = None
         self._sender: Sender | None = None
 
     @classmethod
@@ -90,11 +91,15 @@ class Runtime:
         async with self._connecting:
             if self._database is None:
                 self._database = await db.connect(self.settings)
+                self._reporting = asyncio.create_task(installing.report_regularly(self._database.pool))
         return self._database
 
     async def _close(self) -> None:
         if self._sender is not None:
             await self._sender.close()
+        if self._reporting is not None:
+            self._reporting.cancel()
+            await asyncio.wait([self._reporting])
         if self._database is not None:
             await self._database.close()
         await self._loop.shutdown_default_executor()

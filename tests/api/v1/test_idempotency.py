@@ -17,6 +17,7 @@ from factories import ORIGIN, Callers, Tenant
 from rollcall.api.v1.idempotency import takes_a_key
 from rollcall.crypto import CallersSeal, read_token
 from rollcall.db import Connection, Database
+from rollcall.functions import qualified
 from rollcall.journal import answers, housekeeping
 from rollcall.work import SYSTEM, open_fleet
 from rows import until_waiting
@@ -251,7 +252,7 @@ async def test_the_first_call_is_not_over(acme: Tenant, owner: Connection, engin
     operator = acme.callers.operator.headers["authorization"].removeprefix("Bearer ")
     name = CallersSeal.of(operator, key["Idempotency-Key"]).name
     async with owner.transaction():
-        assert await owner.fetchval("SELECT hold_idempotency_key($1, $2)", UUID(acme.id), name)
+        assert await owner.fetchval(qualified("SELECT fn.hold_idempotency_key($1, $2)"), UUID(acme.id), name)
         refused = await acme.callers.operator.post(f"{acme.v1}/tokens", json={"label": "x"}, headers=key)
         turned_down(refused, 409, "idempotency_key_in_use", "in a second")
         assert refused.headers["retry-after"] == "1"
@@ -264,7 +265,7 @@ async def test_the_first_call_is_not_over(acme: Tenant, owner: Connection, engin
 async def test_waiting_for_a_key_limits_nothing_else(acme: Tenant, database: Database) -> None:
     """The bound on the wait for a key ends with that wait."""
     async with database.pool.acquire() as connection, connection.transaction():
-        await connection.fetchval("SELECT hold_idempotency_key($1, 'x')", UUID(acme.id))
+        await connection.fetchval(qualified("SELECT fn.hold_idempotency_key($1, 'x')"), UUID(acme.id))
         assert await connection.fetchval("SHOW lock_timeout") == "0"
 
 

@@ -10,6 +10,7 @@ from rollcall.api.requests import LARGEST_BODY
 from rollcall.api.scim.answers import message
 from rollcall.api.scim.users import call_of
 from rollcall.directory import mapping
+from rollcall.functions import qualified
 from rollcall.provisioning import gate
 from rollcall.provisioning.bulk import MOST_OPERATIONS
 from rollcall.provisioning.listing import CURSOR_LIFE
@@ -31,7 +32,7 @@ _ABLE = Capabilities(
     usual_results=USUAL_RESULTS,
     cursor_seconds=int(CURSOR_LIFE.total_seconds()),
 )
-_ADMIT = "SELECT * FROM gate($1, $2, $3, 'read')"
+_ADMIT = qualified("SELECT * FROM fn.gate($1, $2, $3, 'read')")
 
 
 async def _role_values(request: AnyRequest) -> tuple[str, ...] | None:

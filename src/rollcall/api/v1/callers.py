@@ -20,6 +20,7 @@ from rollcall.api.requests import name_tenant, origin
 from rollcall.crypto import TokenKind, read_token
 from rollcall.db import Database
 from rollcall.errors import Forbidden, Invalid, NotFound, Refusal, Unauthenticated
+from rollcall.functions import qualified
 from rollcall.tenancy import tenants
 from rollcall.work import SYSTEM, Actor, ActorKind, Fleet, TenantRef, Work, open_fleet, open_work
 
@@ -32,7 +33,7 @@ FleetWork = NamedDependency[Fleet]
 Connection = ASGIConnection[Any, Any, Any, Any]
 Guard = Callable[[Connection, BaseRouteHandler], Awaitable[None]]
 
-_ASK = "SELECT * FROM authenticate($1, $2, $3, $4)"
+_ASK = qualified("SELECT * FROM fn.authenticate($1, $2, $3, $4)")
 _KINDS = {
     TokenKind.OPERATOR: ActorKind.OPERATOR,
     TokenKind.APPLICATION: ActorKind.APPLICATION,

@@ -115,7 +115,7 @@ def person_view(person: Person) -> PersonView:
         external_id=account.external_id,
         active=account.active,
         role=account.role,
-        role_origin=account.standing["origin"],
+        role_origin=account.role_state["origin"],
         is_admin=account.is_admin,
         created_at=account.created_at,
         deactivated_at=account.deactivated_at,

@@ -1,0 +1,39 @@
+-- The role rule: held while it is used, and what an edit of it makes of people.
+
+-- The version of the tenant's role rule, which is not edited before the transaction ends. An advisory lock, because many
+-- hold it at the same moment: in the tenant's row each of them would write down all the others.
+CREATE FUNCTION fn.held_rule_version(p_tenant uuid) RETURNS integer LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(hashtextextended('role rule ' || p_tenant, 0));
+    RETURN (SELECT role_rule_version FROM public.tenants WHERE id = p_tenant);
+END $$;
+
+-- Waits for all who hold the version, so that it can be edited.
+CREATE FUNCTION fn.hold_rule(p_tenant uuid) RETURNS void LANGUAGE sql AS $$
+    SELECT pg_advisory_xact_lock(hashtextextended('role rule ' || p_tenant, 0))
+$$;
+
+-- Gives many people what an edited role rule makes of their names, a few statements for all of them: their roles, the
+-- cases of those whose names conflict by it, or are unknown by it, and the events. p_people: {account_id, role, is_admin,
+-- role_state, events, user_id, case, unknown}; account_id stands alone with them where the role stays as it was.
+CREATE FUNCTION fn.bring_rule(p_tenant uuid, p_request_id text, p_people jsonb) RETURNS void LANGUAGE sql AS $$
+    UPDATE public.accounts a SET role = p.role, is_admin = p.is_admin, role_state = p.role_state
+      FROM jsonb_to_recordset(p_people) p (account_id uuid, role text, is_admin boolean, role_state jsonb)
+     WHERE a.tenant_id = p_tenant AND a.id = p.account_id AND p.role IS NOT NULL;
+    SELECT fn.open_case(p_tenant, p.user_id, p.case, true)
+      FROM jsonb_to_recordset(p_people) p (user_id uuid, "case" jsonb) WHERE p.case IS NOT NULL;
+    SELECT fn.open_unknown_role(p_tenant, p.user_id, p.account_id, p_request_id, p.unknown)
+      FROM jsonb_to_recordset(p_people) p (account_id uuid, user_id uuid, unknown jsonb) WHERE p.unknown IS NOT NULL;
+    INSERT INTO public.outbox (tenant_id, topic, account_id, request_id, payload)
+    SELECT p_tenant, e ->> 'topic', p.account_id, p_request_id, e - 'topic'
+      FROM jsonb_to_recordset(p_people) p (account_id uuid, events jsonb), jsonb_array_elements(p.events) e;
+$$;
+
+-- Counts in the ledger, for today, how often each of these habits was met: {habit: times}. In the order in which
+-- everybody counts there.
+CREATE FUNCTION fn.count_unknown_roles(p_tenant uuid, p_habits jsonb) RETURNS void LANGUAGE sql AS $$
+    INSERT INTO public.deviations (tenant_id, day, habit, times)
+    SELECT p_tenant, (statement_timestamp() AT TIME ZONE 'UTC')::date, key, value::integer
+      FROM jsonb_each_text(p_habits) ORDER BY key
+    ON CONFLICT (tenant_id, day, habit) DO UPDATE SET times = deviations.times + excluded.times
+$$;

@@ -1,0 +1,88 @@
+-- The gate: decided from the rows as they are now, on every call, in the order the verdicts are listed.
+
+-- Enters the tenant and judges the token. p_needs is read or write.
+CREATE FUNCTION fn.gate(p_tenant uuid, p_token uuid, p_digest bytea, p_needs text) RETURNS fn.gate_result
+LANGUAGE plpgsql AS $$
+DECLARE g fn.gate_result;
+BEGIN
+    PERFORM set_config('rollcall.tenant', p_tenant::text, true);
+    SELECT CASE fn.judge_token(t, n, p, o)
+               WHEN 'live' THEN CASE WHEN fn.may_use(t.scopes, p_needs) THEN 'ok' ELSE 'scope' END
+               WHEN 'rotated' THEN CASE WHEN fn.may_use(t.scopes, p_needs) THEN 'ok' ELSE 'scope' END
+               WHEN 'plan' THEN 'plan'
+               WHEN 'suspended' THEN 'suspended'
+               WHEN 'expired' THEN 'expired'
+               WHEN 'revoked' THEN 'revoked'
+               ELSE 'owner'
+           END,
+           t.label, t.owner_id, n.plan, t.revoked_because, coalesce(n.rate_per_second, p.rate_per_second),
+           coalesce(n.rate_burst, p.rate_burst), n.role_rule, n.role_rule_version, n.profile
+      INTO g
+      FROM public.tokens t
+      JOIN public.tenants n ON n.id = t.tenant_id
+      JOIN public.plans p ON p.key = n.plan
+      LEFT JOIN public.accounts o ON o.tenant_id = t.tenant_id AND o.id = t.owner_id
+     WHERE t.tenant_id = p_tenant AND t.id = p_token AND fn.same_digest(t.digest, p_digest);
+    IF NOT FOUND THEN
+        g.verdict := 'unknown';
+    END IF;
+    RETURN g;
+END $$;
+
+-- The last thing that a change does: raises RC401, which undoes all of it, if the key it was made with has ended since
+-- the call was let in. p_kind is the token's: scim, pat, op, app, or ses for a session of the console.
+CREATE FUNCTION fn.still_good(p_kind text, p_tenant uuid, p_id uuid, p_digest bytea) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE v_good boolean;
+BEGIN
+    SET CONSTRAINTS ALL IMMEDIATE;  -- what is left for the commit may wait for others as well
+    SET CONSTRAINTS ALL DEFERRED;
+    PERFORM set_config('rollcall.but_for', coalesce(current_setting('rollcall.before', true), ''), true);
+    v_good := CASE p_kind
+        WHEN 'scim' THEN (SELECT g.verdict = 'ok' FROM fn.gate(p_tenant, p_id, p_digest, 'write') g)
+        WHEN 'ses' THEN EXISTS (SELECT FROM fn.console_session(p_tenant, p_id, p_digest))
+        ELSE EXISTS (SELECT FROM fn.authenticate(p_kind, p_tenant, p_id, p_digest))
+    END;
+    PERFORM set_config('rollcall.but_for', '', true);
+    IF v_good IS NOT TRUE THEN
+        RAISE EXCEPTION 'the key ended while the call was under way' USING ERRCODE = 'RC401';
+    END IF;
+END $$;
+
+-- Writes the audit entry of a SCIM call: what the call says of itself, and what the gate found out about its token.
+CREATE FUNCTION fn.audit_call(
+    p_tenant uuid, g fn.gate_result, p_token uuid, p_call jsonb, p_outcome text, p_status integer, p_detail text,
+    p_events text[], p_account uuid, p_target text
+) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM fn.audit_write(
+        p_tenant, p_call || jsonb_build_object('actor_kind', 'scim_token', 'actor_id', p_token,
+                                               'actor_label', g.token_label, 'owner_id', g.owner_id),
+        p_outcome, p_status, p_detail, p_events, p_account, p_target);
+END $$;
+
+-- Writes down a call that changed nothing: refused, or asking for what is so already. p_case is a case to open, or
+-- {"taken_back": the person's user_name_key} when the call asks for the role names that are stored: whatever another
+-- one wanted instead and was refused, it no longer does.
+CREATE FUNCTION fn.scim_note(
+    p_tenant uuid, p_token uuid, p_owner uuid, p_label text, p_call jsonb, p_outcome text, p_status integer,
+    p_detail text, p_user uuid, p_case jsonb
+) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    g fn.gate_result;
+    v_events text[] := '{}';
+BEGIN
+    PERFORM set_config('rollcall.tenant', p_tenant::text, true);
+    g.token_label := p_label;
+    g.owner_id := p_owner;
+    IF p_case ? 'taken_back' THEN
+        IF fn.close_cases(p_tenant, p_user, p_case ->> 'taken_back', 'the cause is gone', '{f}') > 0 THEN
+            v_events := '{conflict.closed}';
+        END IF;
+    ELSIF p_case IS NOT NULL THEN
+        PERFORM fn.open_case(p_tenant, p_user, p_case);
+        v_events := '{conflict.opened}';
+    END IF;
+    PERFORM fn.audit_call(p_tenant, g, p_token, p_call, p_outcome, p_status, p_detail, v_events,
+        (SELECT account_id FROM public.users WHERE tenant_id = p_tenant AND id = p_user),
+        coalesce(p_user::text, p_case ->> 'user_name'));
+END $$;

@@ -1,0 +1,94 @@
+-- What identity providers ask about people: one comparison with an indexed attribute, or a page of everybody.
+
+-- The look-up providers make before every create and all day: who has this userName.
+CREATE FUNCTION fn.scim_find_user_name(p_tenant uuid, p_token uuid, p_digest bytea, p_value text, p_base text)
+RETURNS fn.user_result LANGUAGE plpgsql AS $$
+DECLARE
+    g fn.gate_result;
+    u fn.user_result;
+BEGIN
+    g := fn.gate(p_tenant, p_token, p_digest, 'read');
+    u := fn.opened(g);
+    IF g.verdict <> 'ok' THEN
+        RETURN u;
+    END IF;
+    SELECT s.id, s.document::text, s.version, s.created_at, s.last_modified
+      INTO u.id, u.document, u.version, u.created_at, u.last_modified
+      FROM public.users s WHERE s.tenant_id = p_tenant AND s.user_name_key = p_value;
+    u.total := FOUND::integer;
+    u.groups := fn.groups_of(p_tenant, u.id, p_base);
+    RETURN u;
+END $$;
+
+-- The other look-ups: one comparison with one indexed attribute.
+-- Always at least one row: the gate's verdict, with id NULL when nobody was found.
+CREATE FUNCTION fn.scim_find(
+    p_tenant uuid, p_token uuid, p_digest bytea, p_attribute text, p_value text, p_offset integer, p_count integer,
+    p_base text
+) RETURNS SETOF fn.user_result LANGUAGE plpgsql AS $$
+DECLARE
+    g fn.gate_result;
+    u fn.user_result;
+    v_ids uuid[];
+BEGIN
+    g := fn.gate(p_tenant, p_token, p_digest, 'read');
+    u := fn.opened(g);
+    IF g.verdict <> 'ok' THEN
+        RETURN NEXT u;
+        RETURN;
+    END IF;
+    v_ids := CASE p_attribute
+        WHEN 'userName' THEN ARRAY(
+            SELECT id FROM public.users WHERE tenant_id = p_tenant AND user_name_key = p_value)
+        WHEN 'id' THEN ARRAY(
+            SELECT id FROM public.users WHERE tenant_id = p_tenant AND id = p_value::uuid)
+        WHEN 'externalId' THEN ARRAY(
+            SELECT id FROM public.users WHERE tenant_id = p_tenant AND external_id = p_value ORDER BY id)
+        WHEN 'emails.value' THEN ARRAY(
+            SELECT user_id FROM public.user_emails WHERE tenant_id = p_tenant AND value_key = p_value ORDER BY user_id)
+    END;
+    u.total := cardinality(v_ids);
+    FOR u.id, u.document, u.version, u.created_at, u.last_modified, u.groups IN
+        SELECT s.id, s.document::text, s.version, s.created_at, s.last_modified, fn.groups_of(p_tenant, s.id, p_base)
+          FROM public.users s
+         WHERE s.tenant_id = p_tenant AND s.id = ANY (v_ids) ORDER BY s.id OFFSET p_offset LIMIT p_count
+    LOOP
+        RETURN NEXT u;
+    END LOOP;
+    IF NOT FOUND THEN
+        RETURN NEXT u;
+    END IF;
+END $$;
+
+-- A page of everybody, in the order they were created: a row with the gate's verdict and the total, then the people.
+CREATE FUNCTION fn.scim_page(
+    p_tenant uuid, p_token uuid, p_digest bytea, p_offset integer, p_count integer, p_base text
+) RETURNS SETOF fn.user_result LANGUAGE plpgsql AS $$
+DECLARE
+    g fn.gate_result;
+    u fn.user_result;
+    v_ids uuid[];
+BEGIN
+    g := fn.gate(p_tenant, p_token, p_digest, 'read');
+    u := fn.opened(g);
+    IF g.verdict <> 'ok' THEN
+        RETURN NEXT u;
+        RETURN;
+    END IF;
+    u.total := fn.people_in(p_tenant);
+    RETURN NEXT u;
+-- Nothing of the people passed over is worked out, and they are passed over from the nearer end.
+    IF p_offset <= u.total / 2 THEN
+        v_ids := ARRAY(SELECT id FROM public.users WHERE tenant_id = p_tenant ORDER BY id OFFSET p_offset LIMIT p_count);
+    ELSE
+        v_ids := ARRAY(SELECT id FROM public.users WHERE tenant_id = p_tenant ORDER BY id DESC
+                       OFFSET greatest(u.total - p_offset - p_count, 0)
+                       LIMIT greatest(least(u.total - p_offset, p_count), 0));
+    END IF;
+    RETURN QUERY
+        SELECT NULL::text, NULL::text, NULL::uuid, NULL::text, NULL::text, NULL::integer, NULL::integer, NULL::text,
+               NULL::text, NULL::integer, s.id, NULL::uuid, s.document::text, s.version, s.created_at, s.last_modified,
+               NULL::boolean, NULL::text, NULL::integer, theirs.groups, NULL::bigint
+          FROM public.users s LEFT JOIN fn.groups_of_each(p_tenant, v_ids, p_base) theirs ON theirs.user_id = s.id
+         WHERE s.tenant_id = p_tenant AND s.id = ANY (v_ids) ORDER BY s.id;
+END $$;
