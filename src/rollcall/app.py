@@ -28,7 +28,7 @@ from rollcall.api.v1 import router as v1
 from rollcall.crypto import Sealer
 from rollcall.events.addresses import AddressRules
 from rollcall.provisioning.batched_entries import BatchedEntries
-from rollcall.provisioning.gate import GateContext
+from rollcall.provisioning.context import GateContext
 from rollcall.provisioning.limits import RateLimiter
 from rollcall.settings import Settings
 

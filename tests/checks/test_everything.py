@@ -120,7 +120,7 @@ async def test_behind_and_edited(installation: Installation) -> None:
 
 
 async def test_a_newer_version_has_migrated(installation: Installation) -> None:
-    """Tables of a revision that nobody here knows are a newer version's, and serve as long as our functions are there."""
+    """Tables of a revision that nobody here knows are a newer version's; they serve while our functions are there."""
     await installation.owner.execute("UPDATE alembic_version SET version_num = 'newer'")
     assert (await installation.ask())["tables"].state is State.OK
     await installation.owner.execute(f"ALTER SCHEMA {functions.schema()} RENAME TO gone")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from factories import PATCH_OP, USER, Callers, a_tenant
 from rollcall.db import Connection
-from rollcall.provisioning.gate import masked
+from rollcall.provisioning.masking import masked
 from rows import tables_with
 
 SECRET = "Tr0ub4dor-and-3"

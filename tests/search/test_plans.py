@@ -4,8 +4,9 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import cast
 from uuid import UUID
 
 import pytest
@@ -15,9 +16,9 @@ from sqlalchemy.dialects.postgresql import asyncpg
 
 from factories import ORIGIN, Callers, Tenant, a_tenant
 from rollcall.cli.embedded import DATABASE, Engines
-from rollcall.db import Connection
+from rollcall.db import Connection, Pool
 from rollcall.provisioning import gate, lookups
-from rollcall.provisioning.gate import Call
+from rollcall.provisioning.context import Call
 from rollcall.scim.errors import TooMany
 from rollcall.scim.filters import read_filter
 from rollcall.scim.resources import GROUPS, USERS, Kind
@@ -234,11 +235,12 @@ async def test_hot_look_ups_read_no_table_through(crowd: Tenant, call: Call, kin
     read_through = "SELECT sum(seq_tup_read) FROM pg_stat_xact_user_tables WHERE relname = ANY ($1)"
     tables = ["users", "user_emails", "groups", "group_users", "group_children"]
     assert query.hot is not None
-    statement: Any = lookups.hot_statement(call, query)
 
     async with crowd.callers.database.pool.acquire() as connection, connection.transaction():
+        database = replace(call.context.database, pool=cast("Pool", connection))
+        here = replace(call, context=replace(call.context, database=database))
         before = await connection.fetchval(read_through, tables)
-        rows = await connection.fetch(*statement)
+        rows = await lookups.rows(here, query)
         after = await connection.fetchval(read_through, tables)
 
     assert rows[0]["verdict"] == "ok"

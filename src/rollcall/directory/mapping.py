@@ -205,9 +205,26 @@ def changed_user(stored: Stored, document: Document, judged: Judged, cause: Caus
     return change
 
 
-def plainly_replaced(document: Document) -> dict[str, Any]:
-    """What a PUT writes of a person who stays as they are but for what nobody looks them up or judges them by."""
-    return {"document": document, **_keys(document)}
+def plain_change(document: Document, cause: Cause) -> dict[str, Any]:
+    """The change that a PUT is where it touches nothing that a person is judged by, nor their names."""
+    return {
+        "kind": "plain",
+        "document": document,
+        **_keys(document),
+        "request_id": cause.request_id,
+        "events": [message(UserUpdated())],
+    }
+
+
+def departure(cause: Cause) -> dict[str, Any]:
+    """The change that has somebody leave, and says nothing else of them."""
+    return {
+        "kind": "departure",
+        "request_id": cause.request_id,
+        "arrived_at": cause.arrived.isoformat(),
+        "reason": cause.reason,
+        "events": [message(UserUpdated())],
+    }
 
 
 def _keys(document: Document) -> dict[str, Any]:
@@ -296,6 +313,7 @@ def _change(
 ) -> dict[str, Any]:
     external_id = document.get("externalId")
     change: dict[str, Any] = {
+        "kind": "judged",
         "user_name": document["userName"],
         "user_name_key": key(str(document["userName"])),
         "external_id": None if external_id is None else composed(str(external_id)),

@@ -386,7 +386,7 @@ async def _save(work: Work, stored: Stored, document: dict[str, Any], *, reason:
     change = mapping.changed_user(stored, document, judged, _cause(work, reason))
     who = {"tenant": work.tenant.id, "user": stored.id, "change": mapping.as_json(change)}
     result = (await work.db.execute(_SAVE, who)).mappings().one()
-    if result["verdict"] != "done":
+    if result["outcome"] != "done":
         msg = "Somebody changed this person at the same moment; try again."
         raise Conflict(msg)
     if judged.conflict is not None:

@@ -13,8 +13,8 @@ import structlog
 
 from rollcall.db import WHEN_AWAY, is_away, may_be_done
 from rollcall.provisioning import gate, groups, users
-from rollcall.provisioning.calls import Answer, ReadPayload, admit, given, read_payload, refused
-from rollcall.provisioning.gate import Admitted, Call
+from rollcall.provisioning.calls import Answer, ReadPayload, given, read_payload, refused
+from rollcall.provisioning.context import Admitted, Call
 from rollcall.scim import bulk as protocol
 from rollcall.scim.bulk import BulkOperation, BulkResult, Method
 from rollcall.scim.conditions import UNCONDITIONAL, Conditions
@@ -41,15 +41,16 @@ async def carry_out(call: Call, read: ReadPayload) -> bytes:
     Raises:
         SCIMException: the gate refuses the call, or it can't be read as a whole.
     """
-    admitted = await admit(call, "write")
+    admitted = await gate.ask(call, "write")
     payload = await read_payload(admitted, read)
     try:
         plan = protocol.read_bulk(payload, most_operations=MOST_OPERATIONS)
+        admitted.insist_on_standard(plan.deviations)
         admitted.deviated(plan.deviations)
     except SCIMException as refusal:
         raise await refused(admitted, refusal, payload=payload) from refusal
     # Now, and not when all is done: should the database go away on the way, what was done can still be answered.
-    await gate.note(admitted, "done", 200, f"{len(plan.operations)} operations")
+    await gate.note(admitted, f"{len(plan.operations)} operations")
     waiting = list(protocol.ordered(plan))
     ids: dict[str, str] = {}
     results: list[BulkResult] = []

@@ -1,27 +1,29 @@
-"""What every SCIM call on a resource has in common: its body read after the gate, its refusals, its answer."""
+"""What every SCIM call on a resource has in common: its caller's context, its body, its refusals, its answer."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar
 from uuid import UUID
 
-from rollcall.db import Connection, DatabaseError, Row, fetchrow_again, has_ended
-from rollcall.functions import qualified
-from rollcall.provisioning import gate
-from rollcall.provisioning.gate import Admitted, Call
+from rollcall.db import Row
+from rollcall.provisioning import gate, statements
+from rollcall.provisioning.context import Admitted, Call
+from rollcall.provisioning.gate import permitted
 from rollcall.scim import reader
 from rollcall.scim.conditions import proceeds
-from rollcall.scim.errors import InvalidValue, NotFound, SCIMException, Uniqueness
+from rollcall.scim.errors import Conflict, InvalidValue, NotFound, SCIMException, Uniqueness
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_TRIES = 3
-_ADMIT = qualified("SELECT * FROM fn.gate($1, $2, $3, $4)")
+TRIES = 50
+"""How often a change is worked out anew because others were quicker, before it is refused."""
+
+_KEY_TRIES = 3
 
 ReadBody = Callable[[], Awaitable[bytes]]
-"""Reads the request's body; called once the caller has passed the gate, and not before."""
+"""Reads the request's body; called once the caller has passed the gate, lately at least, and not before."""
 
 ReadPayload = Callable[[], Awaitable[dict[str, object]]]
 """Reads what a request carries, or says why it can't be read; called as a `ReadBody` is."""
@@ -37,64 +39,59 @@ _REFUSED = {
 """What a database function refuses by itself, and enters unless it was told that this is counted by now."""
 
 
-class EndedMeanwhile(Exception):
-    """The gate let the call in, and would not have any more when all it waited for was over; nothing was done."""
-
-
-def writing(function: str, arguments: int) -> str:
-    """The statement that carries a change out by a database function, and asks the gate again when it has.
-
-    The function's first three *arguments* are the token's tenant, id and digest. It may wait for others; what decides
-    that the token may act is true after that.
-    """
-    given = ", ".join(f"${number}" for number in range(1, arguments + 1))
-    good = "CASE r.verdict WHEN 'done' THEN fn.still_good('scim', $1, $2, $3) END"
-    return qualified(f"SELECT r.*, {good} FROM fn.{function}({given}) r")  # noqa: S608  # names of ours
-
-
-async def carried_out(call: Call, statement: str, *what: object, through: Connection | None = None) -> Row:
-    """Carry a change out by a statement that `writing` made, by itself or *through* a connection in a transaction.
+async def admitted_to_write(call: Call) -> Admitted:
+    """The context of a call that is to change something: remembered, or asked for now.
 
     Raises:
-        EndedMeanwhile: the token ended while the statement waited.
+        SCIMException: the gate refuses.
     """
-    who = (call.token.tenant_id, call.token.id, call.token.digest)
-    try:
-        if through is None:
-            row = await fetchrow_again(call.context.pool, statement, *who, *what)
-        else:
-            row = await through.fetchrow(statement, *who, *what)
-    except DatabaseError as error:
-        if has_ended(error):
-            raise EndedMeanwhile from error
-        raise
-    assert row is not None
-    if (refusal := _REFUSED.get(row["verdict"])) is not None:
-        _count(call, row, refusal)
-    return row
+    return await gate.recall(call) or await gate.ask(call, "write")
 
 
-def _count(call: Call, row: Row, refusal: SCIMException) -> None:
-    """Count what the database has refused; not every function says whose token it was, but that was seen just now."""
-    label, owner_id = row["token_label"], row["owner_id"]
-    if label is None and (caller := call.context.recent_callers.recall(call.token)) is not None:
-        label, owner_id = caller.label, caller.owner_id
-    gate.is_entered(call, label or "not known any more", owner_id, refusal)
+async def asked(admitted: Admitted) -> Admitted:
+    """The same call once it has passed the gate itself, as before it is refused or begins anew.
+
+    Raises:
+        SCIMException: the gate refuses.
+    """
+    return admitted if admitted.asked else await gate.ask(permitted(admitted.call), "write")
+
+
+async def outcome_of(admitted: Admitted, row: Row) -> str:
+    """What became of a change by the statement that was to carry it out.
+
+    What the database has refused, and entered, is counted here.
+
+    Raises:
+        SCIMException: the gate refuses by now.
+    """
+    call, outcome = admitted.call, row["outcome"]
+    if row["verdict"] != "ok":
+        call.context.recent_callers.forget(call.token)
+        await gate.refuse_verdict(call, row)
+    if outcome == "stale":
+        call.context.recent_callers.forget(call.token)
+    elif not admitted.asked and outcome != "judge":
+        gate.was_used(call)
+    if (refusal := _REFUSED.get(outcome)) is not None:
+        gate.is_entered(admitted, refusal)
+    return outcome
 
 
 def judged_at_commit(
-    door: Callable[Concatenate[Call, P], Awaitable[R]],
+    enter: Callable[Concatenate[Call, P], Awaitable[R]],
 ) -> Callable[Concatenate[Call, P], Awaitable[R]]:
-    """A door that a call goes through once more if its token ended meanwhile: there the gate says why, and notes it."""
+    """Enter once more with a call whose token ended meanwhile: there the gate says why, and notes it."""
 
-    @wraps(door)
+    @wraps(enter)
     async def judged(call: Call, *args: P.args, **kwargs: P.kwargs) -> R:
-        for _ in range(_TRIES - 1):
+        for _ in range(_KEY_TRIES - 1):
             try:
-                return await door(call, *args, **kwargs)
-            except EndedMeanwhile:
+                return await enter(call, *args, **kwargs)
+            except statements.EndedMeanwhile:
+                call.context.recent_callers.forget(call.token)
                 call = permitted(call)
-        return await door(call, *args, **kwargs)
+        return await enter(call, *args, **kwargs)
 
     return judged
 
@@ -141,23 +138,6 @@ def given(payload: dict[str, object]) -> ReadPayload:
     return read
 
 
-async def admit(call: Call, needs: str) -> Admitted:
-    """Pass the gate for a call that names no resource.
-
-    Raises:
-        SCIMException: the gate refuses.
-    """
-    token = call.token
-    row = await call.context.pool.fetchrow(_ADMIT, token.tenant_id, token.id, token.digest, needs)
-    assert row is not None
-    return await gate.judge(call, row)
-
-
-def permitted(call: Call) -> Call:
-    """What is left to do of a call that has taken its permit of the rate limit: it may pass the gate again."""
-    return replace(call, has_permit=True)
-
-
 async def read_payload(admitted: Admitted, payload: ReadPayload) -> dict[str, object]:
     """Read what the request carries, only now that the caller has passed the gate.
 
@@ -177,9 +157,18 @@ async def refused(
     payload: object = None,
     target: UUID | None = None,
 ) -> SCIMException:
-    """Write a refusal down and give it back to be raised."""
-    await gate.refuse(admitted, refusal, payload=payload, user_id=target)
+    """Write a refusal down and give it back to be raised; the gate comes first.
+
+    Raises:
+        SCIMException: the gate refuses.
+    """
+    await gate.refuse(await asked(admitted), refusal, payload=payload, user_id=target)
     return refusal
+
+
+def outrun(what: str) -> Conflict:
+    """The refusal of a change that was worked out `TRIES` times, and each time others were quicker."""
+    return Conflict(detail=f"Others change this {what}, or what group names mean, too quickly; try again")
 
 
 async def check_conditions(

@@ -1,109 +1,31 @@
 """The gate: what a SCIM call passes before anything it sent is looked at.
 
-The decision is PostgreSQL's (the function ``gate`` in the migrations), made from the rows as they are at that moment;
-here it is asked, and its verdict becomes an answer.
+The decision is PostgreSQL's (``sql/gate.sql``), made from the rows as they are at that moment; here it is asked, and
+its verdict becomes an answer.
 """
 
 import math
-import re
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
-import orjson
 import structlog
 
 from rollcall import metrics
-from rollcall.access.dead_tokens import DeadTokens
 from rollcall.access.presented import read_scim_token
-from rollcall.crypto import TokenText
-from rollcall.db import Database, Pool, Row
-from rollcall.functions import qualified
+from rollcall.db import Row
 from rollcall.journal.refusals import Caller
-from rollcall.provisioning.batched_entries import BatchedEntries
-from rollcall.provisioning.limits import RateLimiter
-from rollcall.provisioning.recent_callers import RecentCaller, RecentCallers
+from rollcall.provisioning import statements
+from rollcall.provisioning.context import Admitted, Call, GateContext
+from rollcall.provisioning.recent_callers import RecentCaller
 from rollcall.scim.conditions import UNCONDITIONAL, Conditions
-from rollcall.scim.errors import Forbidden, InvalidSyntax, SCIMException, TooManyRequests, Unauthorized
-from rollcall.scim.providers import PROFILES, Profile
-from rollcall.scim.values import WITHIN_THE_STANDARD, Unknown
+from rollcall.scim.errors import Forbidden, SCIMException, TooManyRequests, Unauthorized
+from rollcall.scim.providers import PROFILES
 from rollcall.work import ActorKind, Origin
 
 _DEAD = frozenset({"unknown", "revoked", "expired", "owner"})
 """Verdicts on a token that is nobody's, or does not work any more."""
-
-
-@dataclass(frozen=True, slots=True)
-class GateContext:
-    """What every SCIM call of a process goes through."""
-
-    database: Database
-    limiter: RateLimiter
-    batched_entries: BatchedEntries
-    base_url: str
-    recent_callers: RecentCallers = field(default_factory=RecentCallers)
-    dead_tokens: DeadTokens = field(default_factory=DeadTokens)
-
-    @property
-    def pool(self) -> Pool:
-        """The pool of the hot paths."""
-        return self.database.pool
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One SCIM call: the token it presents, what it is about to do, and when it arrived."""
-
-    context: GateContext
-    token: TokenText
-    origin: Origin
-    action: str
-    arrived: datetime
-    conditions: Conditions = UNCONDITIONAL
-    """What it requires of the version of the resource that it names."""
-    has_permit: bool = False
-    """Whether it is part of a call that took a permit of the rate limit already."""
-
-    def described(self, payload: object = None) -> dict[str, Any]:
-        """The call as its audit entry says it; the gate adds whose token it was, and leaves out what is counted."""
-        call: dict[str, Any] = {"action": self.action, **self.origin.facts()}
-        if counted := self.context.batched_entries.refusals.counted_by_now(self.token.tenant_id, self.token.id):
-            call["counted"] = counted
-        if payload is not None:
-            call["payload"] = masked(payload)
-        return call
-
-
-@dataclass(frozen=True, slots=True)
-class Admitted:
-    """A call that has passed: on whose behalf it acts."""
-
-    call: Call
-    label: str
-    owner_id: UUID | None
-    profile: Profile = PROFILES["default"]
-
-    @property
-    def unknown_in_patch(self) -> Unknown:
-        """What becomes of an attribute nobody has, in a PATCH."""
-        return Unknown.IGNORED if self.profile.unknown_in_patch_ignored else Unknown.REFUSED
-
-    def deviated(self, deviations: Iterable[str]) -> None:
-        """Count in what the provider departed from the standard.
-
-        Raises:
-            InvalidSyntax: the tenant wants the standard to the letter.
-        """
-        seen = tuple(deviations)
-        if not seen:
-            return
-        self.call.context.batched_entries.deviated(self.call.token.tenant_id, self.call.arrived, seen)
-        departures = [habit for habit in seen if habit.partition(":")[0] not in WITHIN_THE_STANDARD]
-        if departures and not self.profile.tolerant:
-            named = ", ".join(departures[:5])
-            raise InvalidSyntax(detail=f"This tenant takes the standard to the letter, and this is not it: {named}")
 
 
 def present(
@@ -145,6 +67,16 @@ def _slow_down(call: Call) -> None:
     raise refusal
 
 
+async def ask(call: Call, needs: str) -> Admitted:
+    """Pass the gate for a call that names no resource.
+
+    Raises:
+        Unauthorized, Forbidden, TooManyRequests: as for `judge`.
+    """
+    row = await statements.gate(call, needs)
+    return await (judge_writer(call, row) if needs == "write" else judge(call, row))
+
+
 async def judge(call: Call, row: Row) -> Admitted:
     """Turn the gate's verdict into an answer, with a permit of the tenant's rate limit.
 
@@ -158,38 +90,59 @@ async def judge(call: Call, row: Row) -> Admitted:
         wait = await call.context.limiter.wait_for(call.token.tenant_id, rate=row["rate"], burst=row["burst"])
     if row["verdict"] != "ok":
         await refuse_verdict(call, row, has_permit=not wait)
-    _name_token(call)
-    metrics.profile_of_call.set(row["profile"])
-    admitted = Admitted(call, row["token_label"], row["owner_id"], PROFILES[row["profile"]])
+    profile = PROFILES[row["profile"]]
+    _name(call, profile.key)
+    caller = RecentCaller(row["token_label"], row["owner_id"], profile, row["rate"], row["burst"])
+    admitted = Admitted(call, caller)
     if wait:
         refusal = TooManyRequests(retry_after=math.ceil(wait))
         await refuse(admitted, refusal)
         raise refusal
-    call.context.batched_entries.used(call.token.tenant_id, call.token.id, call.arrived, call.origin.source)
+    was_used(call)
     return admitted
 
 
-def remember(admitted: Admitted, row: Row) -> None:
-    """Remember a caller who was admitted to write, so that their next change can be tried at once."""
-    caller = RecentCaller(
-        admitted.label,
-        admitted.owner_id,
-        admitted.profile,
-        row["rate"],
-        row["burst"],
-        row["rule"],
-        row["rule_version"],
-    )
-    admitted.call.context.recent_callers.keep(admitted.call.token, caller)
+async def judge_writer(call: Call, row: Row) -> Admitted:
+    """`judge` for a call that is to write: its row has the role rule too, and its caller is remembered for a minute.
+
+    Raises:
+        Unauthorized, Forbidden, TooManyRequests: as for `judge`.
+    """
+    admitted = await judge(call, row)
+    caller = replace(admitted.caller, rule=row["rule"], rule_version=row["rule_version"])
+    call.context.recent_callers.keep(call.token, caller)
+    return Admitted(permitted(call), caller)
 
 
-async def admit_remembered(call: Call, caller: RecentCaller) -> Admitted | None:
-    """Take a permit for a caller whose change asks the gate itself; None when there is none to be had at once."""
-    if await call.context.limiter.wait_for(call.token.tenant_id, rate=caller.rate, burst=caller.burst):
+async def recall(call: Call) -> Admitted | None:
+    """The context of a caller who was admitted to write lately; a permit is taken of the rate limit as it was then.
+
+    None: there was none, or there is no permit to be had at once; then the gate has to be asked.
+    """
+    caller = call.context.recent_callers.recall(call.token)
+    if caller is None:
         return None
-    _name_token(call)
-    metrics.profile_of_call.set(caller.profile.key)
-    return Admitted(replace(call, has_permit=True), caller.label, caller.owner_id, caller.profile)
+    limiter = call.context.limiter
+    if not call.has_permit and await limiter.wait_for(call.token.tenant_id, rate=caller.rate, burst=caller.burst):
+        return None
+    _name(call, caller.profile.key)
+    return Admitted(call, caller, asked=False)
+
+
+def passed(admitted: Admitted) -> Admitted:
+    """The same call after a statement has asked the gate for it."""
+    was_used(admitted.call)
+    return replace(admitted, asked=True)
+
+
+def permitted(call: Call) -> Call:
+    """What is left to do of a call that has taken its permit of the rate limit: it may pass the gate again."""
+    return replace(call, has_permit=True)
+
+
+def was_used(call: Call) -> None:
+    """Count the use of a token that has passed."""
+    call.context.batched_entries.used(call.token.tenant_id, call.token.id, call.arrived, call.origin.source)
 
 
 async def refuse_verdict(call: Call, row: Row, *, has_permit: bool = True) -> None:
@@ -208,16 +161,20 @@ async def refuse_verdict(call: Call, row: Row, *, has_permit: bool = True) -> No
         call.context.batched_entries.refused(call.origin.source)
     else:
         _name_token(call)
-        await refuse(Admitted(call, label, row["owner_id"]), refusal, has_permit=has_permit)
+        refused = Admitted(call, RecentCaller(label, row["owner_id"], PROFILES["default"], 0, 0))
+        await refuse(refused, refusal, has_permit=has_permit)
     raise refusal
 
 
 async def ended(call: Call) -> SCIMException | None:
     """Why a call that is still sending its body need not go on: its token is not good any more. None while it is."""
-    who = (call.token.tenant_id, call.token.id, call.token.digest)
-    row = await call.context.pool.fetchrow(qualified("SELECT * FROM fn.gate($1, $2, $3, 'read')"), *who)
-    assert row is not None
+    row = await statements.gate(call, "read")
     return None if row["verdict"] == "ok" else await _meaning(call, row)
+
+
+def _name(call: Call, profile: str) -> None:
+    _name_token(call)
+    metrics.profile_of_call.set(profile)
 
 
 def _name_token(call: Call) -> None:
@@ -238,26 +195,23 @@ async def refuse(
 
     A case is product state: it is opened, and counts, for every refused conflict, one that has no entry too.
     """
-    entered = is_entered(admitted.call, admitted.label, admitted.owner_id, refusal, has_permit=has_permit)
+    entered = is_entered(admitted, refusal, has_permit=has_permit)
     if entered or case is not None:
-        await note(
-            admitted,
-            "refused",
-            refusal.status,
-            refusal.detail,
-            payload=payload,
-            user_id=user_id,
-            case=case,
-            entered=entered,
+        described = described_refusal(admitted.call, payload, refusal.status, entered=entered)
+        await statements.note_call(
+            admitted, described, "refused", refusal.status, refusal.detail, user_id=user_id, case=case
         )
 
 
-def is_entered(
-    call: Call, label: str, owner_id: UUID | None, refusal: SCIMException, *, has_permit: bool = True
-) -> bool:
+def is_entered(admitted: Admitted, refusal: SCIMException, *, has_permit: bool = True) -> bool:
     """Count a refused call of a known token; whether it is to have an entry of its own."""
+    call = admitted.call
     return call.context.batched_entries.refusals.is_entered(
-        _caller(call, label, owner_id), call.origin, status=refusal.status, code=refusal.scim_type, may_be=has_permit
+        _caller(call, admitted.label, admitted.owner_id),
+        call.origin,
+        status=refusal.status,
+        code=refusal.scim_type,
+        may_be=has_permit,
     )
 
 
@@ -272,30 +226,15 @@ def described_refusal(call: Call, payload: object, status: int, *, entered: bool
 
 async def note(
     admitted: Admitted,
-    outcome: str,
-    status: int,
     detail: str | None,
     *,
     payload: object = None,
     user_id: UUID | None = None,
     case: dict[str, Any] | None = None,
-    entered: bool = True,
 ) -> None:
-    """Write down a call that changed nothing."""
-    call = admitted.call
-    await call.context.pool.fetchrow(
-        qualified("SELECT fn.scim_note($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"),
-        call.token.tenant_id,
-        call.token.id,
-        admitted.owner_id,
-        admitted.label,
-        orjson.dumps(described_refusal(call, payload, status, entered=entered)).decode(),
-        outcome,
-        status,
-        detail,
-        user_id,
-        None if case is None else orjson.dumps(case).decode(),
-    )
+    """Write down a call that was answered 200 and changed nothing."""
+    described = described_refusal(admitted.call, payload, 200, entered=True)
+    await statements.note_call(admitted, described, "done", 200, detail, user_id=user_id, case=case)
 
 
 async def _meaning(call: Call, row: Row) -> SCIMException:  # noqa: PLR0911  # one for each verdict
@@ -320,9 +259,8 @@ async def _meaning(call: Call, row: Row) -> SCIMException:  # noqa: PLR0911  # o
                 detail="This tenant is suspended; ask the vendor's support to resume it. The token stays as it is."
             )
         case "plan":
-            plans = await call.context.pool.fetch("SELECT name FROM plans WHERE 'scim' = ANY (features) ORDER BY name")
-            has = await call.context.pool.fetchval("SELECT name FROM plans WHERE key = $1", row["plan"])
-            names = " or ".join(plan["name"] for plan in plans) or "none at present"
+            has = await statements.plan_name(call.context.pool, row["plan"])
+            names = " or ".join(await statements.plans_with_scim(call.context.pool)) or "none at present"
             return Forbidden(
                 detail=f"The plan {has} does not include SCIM; the plans that do: {names}. "
                 "Ask the vendor to change the plan; the token stays as it is."
@@ -338,39 +276,3 @@ async def _meaning(call: Call, row: Row) -> SCIMException:  # noqa: PLR0911  # o
                 f"(a test one, say): this one's SCIM base URL is {call.context.base_url}. "
                 "See that both are from the same place, or ask for a new token."
             )
-
-
-_SECRETS = ("password", "token", "secret", "authorization")
-_SECRET_NAME = re.compile(rf"(?<![\w$-])(?:{'|'.join(_SECRETS)})(?![\w$-])", re.IGNORECASE)
-"""A secret attribute, anywhere in a name or a path: behind a URN, before a sub-attribute or a filter."""
-
-
-def masked(payload: object) -> object:
-    """What a caller sent with the values of secret attributes replaced, wherever they stand."""
-    text = orjson.dumps(payload).decode().casefold()
-    return _masked(payload) if any(word in text for word in _SECRETS) else payload
-
-
-def _masked(payload: object) -> object:
-    match payload:
-        case dict():
-            members = cast("dict[str, object]", payload)
-            return {
-                key: "***" if _is_secret(key) or _writes_secret(members, key) else _masked(value)
-                for key, value in members.items()
-            }
-        case list():
-            return [_masked(item) for item in cast("list[object]", payload)]
-        case _:
-            return payload
-
-
-def _is_secret(key: object) -> bool:
-    return _SECRET_NAME.search(str(key)) is not None
-
-
-def _writes_secret(operation: dict[str, object], key: str) -> bool:
-    """Whether *key* is the value of a PATCH operation whose path names a secret attribute."""
-    return str(key).casefold() == "value" and any(
-        str(name).casefold() == "path" and _is_secret(path) for name, path in operation.items()
-    )

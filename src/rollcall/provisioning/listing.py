@@ -5,8 +5,9 @@ from datetime import timedelta
 
 from rollcall.db import Row
 from rollcall.provisioning import gate, lookups
-from rollcall.provisioning.calls import admit, permitted, refused, trace
-from rollcall.provisioning.gate import Admitted, Call
+from rollcall.provisioning.calls import refused, trace
+from rollcall.provisioning.context import Admitted, Call
+from rollcall.provisioning.gate import permitted
 from rollcall.scim import documents
 from rollcall.scim.cursors import Key, Position, open_cursor, seal
 from rollcall.scim.errors import InvalidValue, SCIMException
@@ -34,7 +35,7 @@ async def asked(call: Call, read: Read) -> tuple[Call, Search]:
     try:
         return call, read(False)
     except SCIMException as refusal:
-        admitted = await admit(call, "read")
+        admitted = await gate.ask(call, "read")
         if not admitted.profile.unquoted_filter_values:
             raise await refused(admitted, refusal) from refusal
         try:
@@ -69,7 +70,7 @@ async def listed_together(call: Call, each: Sequence[tuple[Search, Render]], *, 
     first = each[0][0]
     if first.cursor is not None:
         refusal = InvalidValue(detail="cursor: ask one kind of resource at a time, as in /Users")
-        raise await refused(await admit(call, "read"), refusal)
+        raise await refused(await gate.ask(call, "read"), refusal)
     admitted: Admitted | None = None
     left = USUAL_RESULTS if first.count is None else min(first.count, lookups.MOST_RESULTS)
     shown: list[bytes] = []
@@ -103,7 +104,9 @@ async def _brought(call: Call, query: Query) -> tuple[Admitted, Sequence[Row]]:
 async def _note(admitted: Admitted, *each: Search) -> None:
     """Leave the trace of a read, and count once what was unusual about the request."""
     try:
-        admitted.deviated(dict.fromkeys(habit for wanted in each for habit in wanted.deviations))
+        deviations = tuple(dict.fromkeys(habit for wanted in each for habit in wanted.deviations))
+        admitted.insist_on_standard(deviations)
+        admitted.deviated(deviations)
     except SCIMException as refusal:
         raise await refused(admitted, refusal) from refusal
     trace(admitted, None)
@@ -119,7 +122,7 @@ async def _opened(call: Call, wanted: Search) -> tuple[Key, ...] | None:
             token.digest, token.tenant_id, wanted.cursor, query=wanted.fingerprint, now=call.arrived
         ).after
     except SCIMException as refusal:
-        raise await refused(await admit(call, "read"), refusal) from refusal
+        raise await refused(await gate.ask(call, "read"), refusal) from refusal
 
 
 def _sealed(call: Call, wanted: Search, after: tuple[Key, ...] | None) -> str | None:

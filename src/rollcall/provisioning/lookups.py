@@ -12,8 +12,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from rollcall.db import Row
-from rollcall.functions import qualified
-from rollcall.provisioning.gate import Call
+from rollcall.provisioning import statements
+from rollcall.provisioning.context import Call
 from rollcall.scim.errors import TooMany
 from rollcall.scim.resources import GROUPS
 from rollcall.search import paging
@@ -38,14 +38,6 @@ __all__ = [
 LONGEST_SEARCH: Final = "5s"
 """What one filter may take of the database, as PostgreSQL writes it."""
 
-_ADMIT = qualified("SELECT * FROM fn.gate($1, $2, $3, 'read')")
-_FIND = qualified("SELECT * FROM fn.scim_find($1, $2, $3, $4, $5, $6, $7, $8)")
-_FIND_USER_NAME = qualified("SELECT * FROM fn.scim_find_user_name($1, $2, $3, $4, $5)")
-_PAGE = qualified(
-    "SELECT verdict, token_label, owner_id, plan, reason, rate, burst, profile, total, "
-    "id, document, version, created_at, last_modified, groups FROM fn.scim_page($1, $2, $3, $4, $5, $6)"
-)
-_GROUPS = qualified("SELECT * FROM fn.scim_find_groups($1, $2, $3, $4, $5, $6, $7, $8, $9)")
 # Compiling to machine code takes longer than these run, and a plan is only as good as the values it is made for.
 _LIMITS = text(
     "SELECT set_config('statement_timeout', :longest, true), set_config('jit', 'off', true), "
@@ -60,24 +52,17 @@ async def rows(call: Call, query: Query) -> Sequence[Row]:
     There is at least one row, with the gate's verdict, the total, and `id` NULL when the page is empty; or with the
     verdict only, when the question is beyond the hot paths.
     """
-    return await call.context.pool.fetch(*hot_statement(call, query))
-
-
-def hot_statement(call: Call, query: Query) -> tuple[str, *tuple[object, ...]]:
-    """The statement that passes the gate and, where there is one for the question, answers it; with its parameters."""
-    token, base_url = call.token, call.context.base_url
-    who = (token.tenant_id, token.id, token.digest)
     if query.beyond_the_hot_paths:
-        return _ADMIT, *who
-    span = (query.start_index - 1, query.count, base_url)
+        return [await statements.gate(call, "read")]
+    offset, count = query.start_index - 1, query.count
     if query.kind is GROUPS:
-        return _GROUPS, *who, *(query.hot or (None, None)), *span, query.members
+        return await statements.find_groups(call, query.hot, offset, count, members=query.members)
     if query.hot is None:
-        return _PAGE, *who, *span
+        return await statements.page_users(call, offset, count)
     attribute, value = query.hot
-    if attribute == "userName" and query.start_index == 1 and query.count > 0:
-        return _FIND_USER_NAME, *who, value, base_url
-    return _FIND, *who, *query.hot, *span
+    if attribute == "userName" and offset == 0 and count > 0:
+        return await statements.find_user_name(call, value)
+    return await statements.find_users(call, attribute, value, offset, count)
 
 
 async def filtered(call: Call, query: Query) -> Sequence[Row]:

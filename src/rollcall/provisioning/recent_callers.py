@@ -28,8 +28,9 @@ class RecentCaller:
     profile: Profile
     rate: int
     burst: int
-    rule: str
-    rule_version: int
+    rule: str = ""
+    """Their tenant's role rule, as it is stored; asked for only by those who write."""
+    rule_version: int = 0
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from rollcall.db import Row
 from rollcall.provisioning.calls import Answer
-from rollcall.provisioning.gate import Admitted, Call
+from rollcall.provisioning.context import Admitted, Call
 from rollcall.scim import documents
 from rollcall.scim.groups import render_group
 

@@ -2,20 +2,15 @@
 
 -- Ends what an account can do, in the caller's transaction. Doing it twice is the same as doing it once.
 -- Returns how many live ones of each credential class were closed, or NULL when the account was not active.
+-- Locks: the account; it waits for whoever is issuing a credential to it right now, and holds it FOR SHARE.
 CREATE FUNCTION fn.leave(
     p_tenant uuid, p_account uuid, p_reason text, p_request_id text, p_arrived timestamptz
 ) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
     v_now timestamptz := clock_timestamp();
     v_epoch integer;
-    v_open record;
-    v_sessions integer := 0;
-    v_tokens integer := 0;
-    v_passkeys integer := 0;
-    v_external integer := 0;
     v_closed jsonb;
 BEGIN
--- The row lock waits for whoever is issuing a credential to this account right now (they hold FOR SHARE).
     UPDATE public.accounts
        SET active = false, epoch = epoch + 1, deactivated_at = v_now, deactivated_because = p_reason
      WHERE tenant_id = p_tenant AND id = p_account AND active
@@ -23,51 +18,62 @@ BEGIN
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
--- The classes are those of access/ways_in.py, in its order. Each statement is written out, so that its plan is kept;
--- it runs if one look into the indexes of what is open, now that nothing can be issued any more, finds something.
-    SELECT EXISTS (SELECT FROM public.sessions WHERE tenant_id = p_tenant AND account_id = p_account AND closed_at IS NULL)
-               AS sessions,
-           EXISTS (SELECT FROM public.tokens WHERE tenant_id = p_tenant AND owner_id = p_account AND revoked_at IS NULL)
-               AS tokens,
-           EXISTS (SELECT FROM public.passkeys WHERE tenant_id = p_tenant AND account_id = p_account AND closed_at IS NULL)
-               AS passkeys,
-           EXISTS (SELECT FROM public.external_credentials
-                    WHERE tenant_id = p_tenant AND account_id = p_account AND closed_at IS NULL) AS external
-      INTO v_open;
-    IF v_open.sessions THEN
-        WITH ended AS (
-            UPDATE public.sessions SET closed_at = v_now, closed_because = 'person_left'
-             WHERE tenant_id = p_tenant AND account_id = p_account AND closed_at IS NULL
-            RETURNING expires_at)
-        SELECT count(*) FILTER (WHERE expires_at > v_now) INTO v_sessions FROM ended;
-    END IF;
-    IF v_open.tokens THEN
--- In the order of the keys, as everybody who locks several tokens does.
-        PERFORM FROM public.tokens WHERE tenant_id = p_tenant AND owner_id = p_account AND revoked_at IS NULL
-          ORDER BY id FOR NO KEY UPDATE;
-        WITH ended AS (
-            UPDATE public.tokens SET revoked_at = v_now, revoked_because = 'owner_left'
-             WHERE tenant_id = p_tenant AND owner_id = p_account AND revoked_at IS NULL
-            RETURNING expires_at)
-        SELECT count(*) FILTER (WHERE expires_at IS NULL OR expires_at > v_now) INTO v_tokens FROM ended;
-    END IF;
-    IF v_open.passkeys THEN
-        UPDATE public.passkeys SET closed_at = v_now, closed_because = 'person_left'
-         WHERE tenant_id = p_tenant AND account_id = p_account AND closed_at IS NULL;
-        GET DIAGNOSTICS v_passkeys = ROW_COUNT;
-    END IF;
-    IF v_open.external THEN
-        WITH ended AS (
-            UPDATE public.external_credentials SET closed_at = v_now, closed_because = 'person_left'
-             WHERE tenant_id = p_tenant AND account_id = p_account AND closed_at IS NULL
-            RETURNING expires_at)
-        SELECT count(*) FILTER (WHERE expires_at IS NULL OR expires_at > v_now) INTO v_external FROM ended;
-    END IF;
-    v_closed := jsonb_build_object('sessions', v_sessions, 'tokens', v_tokens, 'passkeys', v_passkeys,
-                                   'external', v_external);
+    v_closed := fn.close_ways_in(p_tenant, p_account, v_now);
     INSERT INTO public.outbox (tenant_id, topic, account_id, request_id, payload)
     VALUES (p_tenant, 'user.deactivated', p_account, p_request_id, jsonb_build_object(
         'epoch', v_epoch, 'reason', p_reason, 'closed', v_closed, 'arrived_at', least(p_arrived, v_now), 'closed_at', v_now,
         'transaction_id', pg_current_xact_id()::text));
     RETURN v_closed || jsonb_build_object('epoch', v_epoch);
+END $$;
+
+-- Closes every credential of an account that is closed itself; returns how many live ones of each class there were.
+-- The classes are those of access/ways_in.py, in its order. Each statement is written out, so that its plan is kept; it
+-- runs if one look into the indexes of what is open, now that nothing can be issued any more, finds something.
+-- Locks: the tokens, by their ids, as everybody who locks several.
+CREATE FUNCTION fn.close_ways_in(p_tenant uuid, p_account uuid, p_now timestamptz) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+    v_open record;
+    v_sessions integer := 0;
+    v_tokens integer := 0;
+    v_passkeys integer := 0;
+    v_external integer := 0;
+BEGIN
+    SELECT EXISTS (SELECT FROM public.sessions
+                    WHERE tenant_id = p_tenant AND account_id = p_account AND closed_at IS NULL) AS sessions,
+           EXISTS (SELECT FROM public.tokens
+                    WHERE tenant_id = p_tenant AND owner_id = p_account AND revoked_at IS NULL) AS tokens,
+           EXISTS (SELECT FROM public.passkeys
+                    WHERE tenant_id = p_tenant AND account_id = p_account AND closed_at IS NULL) AS passkeys,
+           EXISTS (SELECT FROM public.external_credentials
+                    WHERE tenant_id = p_tenant AND account_id = p_account AND closed_at IS NULL) AS external
+      INTO v_open;
+    IF v_open.sessions THEN
+        WITH ended AS (
+            UPDATE public.sessions SET closed_at = p_now, closed_because = 'person_left'
+             WHERE tenant_id = p_tenant AND account_id = p_account AND closed_at IS NULL
+            RETURNING expires_at)
+        SELECT count(*) FILTER (WHERE expires_at > p_now) INTO v_sessions FROM ended;
+    END IF;
+    IF v_open.tokens THEN
+        PERFORM FROM public.tokens WHERE tenant_id = p_tenant AND owner_id = p_account AND revoked_at IS NULL
+          ORDER BY id FOR NO KEY UPDATE;
+        WITH ended AS (
+            UPDATE public.tokens SET revoked_at = p_now, revoked_because = 'owner_left'
+             WHERE tenant_id = p_tenant AND owner_id = p_account AND revoked_at IS NULL
+            RETURNING expires_at)
+        SELECT count(*) FILTER (WHERE expires_at IS NULL OR expires_at > p_now) INTO v_tokens FROM ended;
+    END IF;
+    IF v_open.passkeys THEN
+        UPDATE public.passkeys SET closed_at = p_now, closed_because = 'person_left'
+         WHERE tenant_id = p_tenant AND account_id = p_account AND closed_at IS NULL;
+        GET DIAGNOSTICS v_passkeys = ROW_COUNT;
+    END IF;
+    IF v_open.external THEN
+        WITH ended AS (
+            UPDATE public.external_credentials SET closed_at = p_now, closed_because = 'person_left'
+             WHERE tenant_id = p_tenant AND account_id = p_account AND closed_at IS NULL
+            RETURNING expires_at)
+        SELECT count(*) FILTER (WHERE expires_at IS NULL OR expires_at > p_now) INTO v_external FROM ended;
+    END IF;
+    RETURN jsonb_build_object('sessions', v_sessions, 'tokens', v_tokens, 'passkeys', v_passkeys, 'external', v_external);
 END $$;

@@ -10,8 +10,7 @@ from rollcall.api.requests import LARGEST_BODY
 from rollcall.api.scim.answers import message
 from rollcall.api.scim.users import call_of
 from rollcall.directory import mapping
-from rollcall.functions import qualified
-from rollcall.provisioning import gate
+from rollcall.provisioning import gate, statements
 from rollcall.provisioning.bulk import MOST_OPERATIONS
 from rollcall.provisioning.listing import CURSOR_LIFE
 from rollcall.scim import discovery
@@ -32,7 +31,6 @@ _ABLE = Capabilities(
     usual_results=USUAL_RESULTS,
     cursor_seconds=int(CURSOR_LIFE.total_seconds()),
 )
-_ADMIT = qualified("SELECT * FROM fn.gate($1, $2, $3, 'read')")
 
 
 async def _role_values(request: AnyRequest) -> tuple[str, ...] | None:
@@ -40,9 +38,7 @@ async def _role_values(request: AnyRequest) -> tuple[str, ...] | None:
     if "authorization" not in request.headers:
         return None
     call = call_of(request, "discovery")
-    token = call.token
-    row = await call.context.pool.fetchrow(_ADMIT, token.tenant_id, token.id, token.digest)
-    assert row is not None
+    row = await statements.gate(call, "read")
     await gate.judge(call, row)
     return mapping.read_rule(row["rule"]).published_values()
 

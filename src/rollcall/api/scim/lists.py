@@ -10,7 +10,7 @@ from rollcall.api.scim.answers import Selection, message, page
 from rollcall.api.scim.users import call_of, payload_of
 from rollcall.db import Row
 from rollcall.provisioning import groups, listing, users
-from rollcall.provisioning.gate import Call
+from rollcall.provisioning.context import Call
 from rollcall.scim.resources import GROUPS, USERS, Kind
 from rollcall.scim.search import Search, read_parameters, read_search
 

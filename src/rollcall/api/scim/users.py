@@ -14,7 +14,7 @@ from rollcall.api.requests import LARGEST_BODY, origin
 from rollcall.api.scim.answers import Selection, nothing, read_selection, resource
 from rollcall.provisioning import gate, users
 from rollcall.provisioning.calls import ReadPayload, payload_in
-from rollcall.provisioning.gate import Call
+from rollcall.provisioning.context import Call
 from rollcall.scim.conditions import Conditions
 from rollcall.scim.errors import InvalidSyntax, PayloadTooLarge, RequestTimeout, SCIMException, TooManyRequests
 

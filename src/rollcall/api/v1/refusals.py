@@ -15,7 +15,7 @@ from rollcall.db import DatabaseError
 from rollcall.errors import NotFound, Unauthenticated
 from rollcall.journal.record import record_refusal
 from rollcall.journal.refusals import Caller
-from rollcall.provisioning.gate import GateContext
+from rollcall.provisioning.context import GateContext
 from rollcall.tenancy import tenants
 from rollcall.work import SYSTEM, TenantRef, open_fleet, open_work
 

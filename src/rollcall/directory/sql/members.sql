@@ -59,40 +59,21 @@ BEGIN
     RETURN v_changed;
 END $$;
 
--- Carries out a change of a group, in the caller's transaction. p_change: create, display_name with display_name_key and
--- external_id where they are to change, unique_name, version (only if the change depends on it), relevant (whether names that count for roles
--- are concerned), and steps: an array of {"op": add | remove | set, "ids": […]}, with "displays" and "display_keys" in
--- the order of the ids if the provider calls any of them by a name, null where it does not; and with "unknown_members", an array
--- of {"value", "display", "display_key"}, if there are members whose ids can't be anybody's.
-CREATE FUNCTION fn.write_group(p_tenant uuid, p_group uuid, p_change jsonb) RETURNS fn.group_change LANGUAGE plpgsql AS $$
-DECLARE
-    c fn.group_change;
-    s public.groups;
-    v_step jsonb;
-    v_ids uuid[];
-    v_found uuid[];
-    v_children uuid[] := '{}';
-    v_users uuid[] := '{}';
-    v_some uuid[];
-    v_inner uuid[];
-    v_nested boolean := false;
-    v_renamed boolean := false;
-    v_external text;
+-- Waits for whoever nests groups, before any group is locked.
+CREATE FUNCTION fn.hold_nesting(p_tenant uuid) RETURNS void LANGUAGE sql AS $$
+    SELECT pg_advisory_xact_lock(hashtextextended('nesting ' || p_tenant, 0))
+$$;
+
+-- The row of the group that a change is of, made or locked; RC404 where there is none, RC001 where it is of another version.
+CREATE FUNCTION fn.group_to_change(p_tenant uuid, p_group uuid, p_change jsonb) RETURNS public.groups
+LANGUAGE plpgsql AS $$
+DECLARE s public.groups;
 BEGIN
--- Before any group: whoever nests groups takes turns, and then holds several.
-    v_ids := ARRAY(SELECT e::uuid FROM jsonb_array_elements(p_change -> 'steps') t, jsonb_array_elements_text(t -> 'ids') e);
-    IF EXISTS (SELECT FROM public.groups WHERE tenant_id = p_tenant AND id = ANY (v_ids))
-       OR EXISTS (SELECT FROM public.group_children WHERE tenant_id = p_tenant AND group_id = p_group
-                     AND p_change -> 'steps' @> '[{"op": "set"}]') THEN
-        PERFORM pg_advisory_xact_lock(hashtextextended('nesting ' || p_tenant, 0));
-        v_nested := true;
-    END IF;
     IF (p_change ->> 'create')::boolean THEN
         INSERT INTO public.groups (tenant_id, display_name, display_name_key, external_id, created_at, last_modified)
         VALUES (p_tenant, p_change ->> 'display_name', p_change ->> 'display_name_key', p_change ->> 'external_id',
                 statement_timestamp(), statement_timestamp())
         RETURNING * INTO s;
-        c.changed := true;
     ELSE
         SELECT * INTO s FROM public.groups WHERE tenant_id = p_tenant AND id = p_group FOR NO KEY UPDATE;
         IF NOT FOUND THEN
@@ -101,83 +82,158 @@ BEGIN
         IF s.version <> (p_change ->> 'version')::integer THEN
             RAISE EXCEPTION 'the group changed meanwhile' USING ERRCODE = 'RC001';
         END IF;
-        c.changed := false;
     END IF;
     IF (p_change ->> 'unique_name')::boolean AND EXISTS (
-        SELECT FROM public.groups WHERE tenant_id = p_tenant AND display_name_key = p_change ->> 'display_name_key' AND id <> s.id
+        SELECT FROM public.groups
+         WHERE tenant_id = p_tenant AND display_name_key = p_change ->> 'display_name_key' AND id <> s.id
     ) THEN
         RAISE EXCEPTION 'displayName is taken' USING ERRCODE = 'unique_violation';
     END IF;
+    RETURN s;
+END $$;
+
+-- Takes out the members that a step names (remove), or all others (set).
+CREATE FUNCTION fn.take_members(
+    p_tenant uuid, p_group uuid, p_ids uuid[], p_named boolean, p_nested boolean
+) RETURNS fn.step_result LANGUAGE plpgsql AS $$
+DECLARE
+    r fn.step_result;
+    v_inner uuid[];
+BEGIN
+    WITH gone AS (
+        DELETE FROM public.group_users WHERE tenant_id = p_tenant AND group_id = p_group
+           AND (user_id = ANY (p_ids)) = p_named RETURNING user_id)
+    SELECT coalesce(array_agg(user_id), '{}') INTO r.people FROM gone;
+    WITH gone AS (
+        DELETE FROM public.group_children WHERE tenant_id = p_tenant AND group_id = p_group
+           AND (child_id = ANY (p_ids)) = p_named RETURNING child_id)
+    SELECT coalesce(array_agg(child_id), '{}') INTO v_inner FROM gone;
+    r.nested := p_nested;
+    r.changed := cardinality(v_inner) > 0;
+    IF r.changed THEN
+        IF NOT p_nested THEN
+            PERFORM fn.hold_nesting(p_tenant);
+            r.nested := true;
+        END IF;
+        r.people := r.people || ARRAY(SELECT fn.everybody_in(p_tenant, v_inner));
+        PERFORM fn.rebuild_closure(p_tenant);
+    END IF;
+    RETURN r;
+END $$;
+
+-- The groups among these ids; RC400 with one of them if it is neither a person nor a group here.
+CREATE FUNCTION fn.groups_among(p_tenant uuid, p_ids uuid[], p_people uuid[]) RETURNS uuid[] LANGUAGE plpgsql STABLE AS $$
+DECLARE v_inner uuid[] := '{}';
+BEGIN
+    IF cardinality(p_people) < cardinality(p_ids) THEN
+        v_inner := ARRAY(SELECT id FROM public.groups WHERE tenant_id = p_tenant AND id = ANY (p_ids));
+    END IF;
+    IF cardinality(p_people) + cardinality(v_inner) < cardinality(p_ids) THEN
+        RAISE EXCEPTION '%', (SELECT e FROM unnest(p_ids) e WHERE e <> ALL (p_people || v_inner) LIMIT 1)
+            USING ERRCODE = 'RC400';
+    END IF;
+    RETURN v_inner;
+END $$;
+
+-- Puts people and groups in. RC409 where a group would be inside itself.
+CREATE FUNCTION fn.put_members(p_tenant uuid, p_group uuid, p_people uuid[], p_inner uuid[], p_step jsonb)
+RETURNS fn.step_result LANGUAGE plpgsql AS $$
+DECLARE
+    r fn.step_result;
+    v_children uuid[] := '{}';
+BEGIN
+    WITH come AS (
+        INSERT INTO public.group_users (tenant_id, group_id, user_id)
+        SELECT p_tenant, p_group, e FROM unnest(p_people) e ON CONFLICT DO NOTHING RETURNING user_id)
+    SELECT coalesce(array_agg(user_id), '{}') INTO r.people FROM come;
+    IF cardinality(p_inner) > 0 THEN
+        WITH come AS (
+            INSERT INTO public.group_children (tenant_id, group_id, child_id)
+            SELECT p_tenant, p_group, e FROM unnest(p_inner) e ON CONFLICT DO NOTHING RETURNING child_id)
+        SELECT coalesce(array_agg(child_id), '{}') INTO v_children FROM come;
+    END IF;
+    r.changed := cardinality(v_children) > 0;
+    IF p_step ? 'displays' OR p_step ->> 'op' = 'set' THEN
+        r.changed := fn.name_members(p_tenant, p_group, p_step) OR r.changed;
+    END IF;
+    IF cardinality(v_children) > 0 THEN
+        IF p_group = ANY (v_children) OR EXISTS (
+            SELECT FROM public.group_closure
+             WHERE tenant_id = p_tenant AND descendant_id = p_group AND ancestor_id = ANY (v_children)
+        ) THEN
+            RAISE EXCEPTION 'a group would be inside itself' USING ERRCODE = 'RC409';
+        END IF;
+        PERFORM fn.rebuild_closure(p_tenant);
+        r.people := r.people || ARRAY(SELECT fn.everybody_under(p_tenant, v_children));
+    END IF;
+    RETURN r;
+END $$;
+
+-- Carries one step out.
+CREATE FUNCTION fn.apply_step(p_tenant uuid, p_group uuid, p_step jsonb, p_nested boolean) RETURNS fn.step_result
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_op text := p_step ->> 'op';
+    v_ids uuid[] := ARRAY(SELECT DISTINCT e::uuid FROM jsonb_array_elements_text(p_step -> 'ids') e);
+    v_people uuid[];
+    v_inner uuid[];
+    r fn.step_result;
+    v_put fn.step_result;
+BEGIN
+    r.changed := false; r.people := '{}'; r.nested := p_nested;
+    IF p_step ? 'unknown_members' OR v_op = 'set' THEN
+        r.changed := fn.write_unknown_members(p_tenant, p_group, p_step);
+    END IF;
+    IF v_op <> 'remove' THEN
+        v_people := ARRAY(SELECT id FROM public.users WHERE tenant_id = p_tenant AND id = ANY (v_ids));
+        v_inner := fn.groups_among(p_tenant, v_ids, v_people);
+    END IF;
+    IF v_op <> 'add' THEN
+        v_put := fn.take_members(p_tenant, p_group, v_ids, v_op = 'remove', p_nested);
+        r.changed := r.changed OR v_put.changed; r.people := v_put.people; r.nested := v_put.nested;
+    END IF;
+    IF v_op <> 'remove' THEN
+        v_put := fn.put_members(p_tenant, p_group, v_people, v_inner, p_step);
+        r.changed := r.changed OR v_put.changed; r.people := r.people || v_put.people;
+    END IF;
+    RETURN r;
+END $$;
+
+-- Carries a change of a group out, in the caller's transaction. p_change: create, display_name with display_name_key and
+-- external_id where they are to change, unique_name, version (only if the change depends on it), rule_version, relevant
+-- (whether names that count for roles are concerned), and steps: an array of {"op": add | remove | set, "ids": […]}, with
+-- "displays" and "display_keys" in the order of the ids if the provider calls any of them by a name, null where it does
+-- not; and with "unknown_members", an array of {"value", "display", "display_key"}, for ids that nobody can have.
+-- Raises RC001 (stale), RC400 (an unknown member), RC404, RC409 (a cycle), RC413 (too many unknown members).
+-- Locks: nesting if groups are concerned, the group, its members; the role rule, shared, where no roles are concerned.
+CREATE FUNCTION fn.write_group(p_tenant uuid, p_group uuid, p_change jsonb) RETURNS fn.group_change LANGUAGE plpgsql AS $$
+DECLARE
+    s public.groups;
+    c fn.group_change;
+    v_step jsonb;
+    v_done fn.step_result;
+    v_people uuid[] := '{}';
+    v_nested boolean := fn.concerns_nesting(p_tenant, p_group, p_change);
+    v_renamed boolean;
+    v_external text;
+BEGIN
+    IF v_nested THEN
+        PERFORM fn.hold_nesting(p_tenant);
+    END IF;
+    s := fn.group_to_change(p_tenant, p_group, p_change);
+    c.changed := (p_change ->> 'create')::boolean;
     FOR v_step IN SELECT jsonb_array_elements(p_change -> 'steps') LOOP
-        v_ids := ARRAY(SELECT DISTINCT e::uuid FROM jsonb_array_elements_text(v_step -> 'ids') e);
-        IF v_step ? 'unknown_members' OR v_step ->> 'op' = 'set' THEN
-            c.changed := fn.write_unknown_members(p_tenant, s.id, v_step) OR c.changed;
-        END IF;
-        IF v_step ->> 'op' <> 'remove' THEN
-            v_found := ARRAY(SELECT id FROM public.users WHERE tenant_id = p_tenant AND id = ANY (v_ids));
-            v_inner := '{}';
-            IF cardinality(v_found) < cardinality(v_ids) THEN
-                v_inner := ARRAY(SELECT id FROM public.groups WHERE tenant_id = p_tenant AND id = ANY (v_ids));
-            END IF;
-            IF cardinality(v_found) + cardinality(v_inner) < cardinality(v_ids) THEN
-                RAISE EXCEPTION '%', (SELECT e FROM unnest(v_ids) e WHERE e <> ALL (v_found || v_inner) LIMIT 1)
-                    USING ERRCODE = 'RC400';
-            END IF;
-        END IF;
-        IF v_step ->> 'op' <> 'add' THEN
-            WITH gone AS (
-                DELETE FROM public.group_users WHERE tenant_id = p_tenant AND group_id = s.id
-                   AND (user_id = ANY (v_ids)) = (v_step ->> 'op' = 'remove') RETURNING user_id)
-            SELECT v_users || coalesce(array_agg(user_id), '{}') INTO v_users FROM gone;
-            WITH gone AS (
-                DELETE FROM public.group_children WHERE tenant_id = p_tenant AND group_id = s.id
-                   AND (child_id = ANY (v_ids)) = (v_step ->> 'op' = 'remove') RETURNING child_id)
-            SELECT coalesce(array_agg(child_id), '{}') INTO v_some FROM gone;
-            IF cardinality(v_some) > 0 THEN
-                IF NOT v_nested THEN
-                    PERFORM pg_advisory_xact_lock(hashtextextended('nesting ' || p_tenant, 0));
-                    v_nested := true;
-                END IF;
-                v_users := v_users || ARRAY(SELECT fn.everybody_in(p_tenant, v_some));
-                PERFORM fn.rebuild_closure(p_tenant);
-                c.changed := true;
-            END IF;
-        END IF;
-        IF v_step ->> 'op' <> 'remove' THEN
-            WITH come AS (
-                INSERT INTO public.group_users (tenant_id, group_id, user_id)
-                SELECT p_tenant, s.id, e FROM unnest(v_found) e ON CONFLICT DO NOTHING RETURNING user_id)
-            SELECT v_users || coalesce(array_agg(user_id), '{}') INTO v_users FROM come;
-            v_children := '{}';
-            IF cardinality(v_inner) > 0 THEN
-                WITH come AS (
-                    INSERT INTO public.group_children (tenant_id, group_id, child_id)
-                    SELECT p_tenant, s.id, e FROM unnest(v_inner) e ON CONFLICT DO NOTHING RETURNING child_id)
-                SELECT coalesce(array_agg(child_id), '{}') INTO v_children FROM come;
-            END IF;
-            IF v_step ? 'displays' OR v_step ->> 'op' = 'set' THEN
-                c.changed := fn.name_members(p_tenant, s.id, v_step) OR c.changed;
-            END IF;
-            IF cardinality(v_children) > 0 THEN
-                IF s.id = ANY (v_children) OR EXISTS (
-                    SELECT FROM public.group_closure WHERE tenant_id = p_tenant AND descendant_id = s.id
-                       AND ancestor_id = ANY (v_children)
-                ) THEN
-                    RAISE EXCEPTION 'a group would be inside itself' USING ERRCODE = 'RC409';
-                END IF;
-                PERFORM fn.rebuild_closure(p_tenant);
-                v_users := v_users || ARRAY(SELECT fn.everybody_under(p_tenant, v_children));
-                c.changed := true;
-            END IF;
-        END IF;
+        v_done := fn.apply_step(p_tenant, s.id, v_step, v_nested);
+        c.changed := c.changed OR v_done.changed;
+        v_people := v_people || v_done.people;
+        v_nested := v_done.nested;
     END LOOP;
     v_renamed := coalesce(s.display_name <> p_change ->> 'display_name', false);
     v_external := CASE WHEN p_change ? 'external_id' THEN p_change ->> 'external_id' ELSE s.external_id END;
     IF v_renamed AND (p_change ->> 'relevant')::boolean THEN
-        v_users := v_users || ARRAY(SELECT fn.everybody_under(p_tenant, ARRAY[s.id]));
+        v_people := v_people || ARRAY(SELECT fn.everybody_under(p_tenant, ARRAY[s.id]));
     END IF;
-    c.changed := c.changed OR cardinality(v_users) > 0 OR v_renamed
-        OR s.external_id IS DISTINCT FROM v_external;
+    c.changed := c.changed OR cardinality(v_people) > 0 OR v_renamed OR s.external_id IS DISTINCT FROM v_external;
     IF c.changed AND NOT (p_change ->> 'create')::boolean THEN
         UPDATE public.groups
            SET display_name = coalesce(p_change ->> 'display_name', display_name),
@@ -186,20 +242,56 @@ BEGIN
          WHERE tenant_id = p_tenant AND id = s.id
         RETURNING display_name, version, last_modified INTO s.display_name, s.version, s.last_modified;
     END IF;
+    PERFORM fn.keep_rule_in_step(p_tenant, p_change, v_nested OR v_renamed);
     IF (p_change ->> 'relevant')::boolean THEN
-        c.touched := ARRAY(SELECT DISTINCT e FROM unnest(v_users) e);
--- Names that count for roles have moved in the graph of groups: what was worked out from it before is stale.
-        IF v_nested OR v_renamed THEN
-            UPDATE public.tenants SET role_rule_version = role_rule_version + 1 WHERE id = p_tenant;
-        END IF;
-    ELSE
--- After the members: whoever edits the role rule is waited for here, or waits, and then sees them.
-        IF fn.held_rule_version(p_tenant) <> (p_change ->> 'rule_version')::integer THEN
-            RAISE EXCEPTION 'the role rule or the nesting changed meanwhile' USING ERRCODE = 'RC001';
-        END IF;
+        c.touched := ARRAY(SELECT DISTINCT e FROM unnest(v_people) e);
     END IF;
     c.display_name := s.display_name; c.external_id := v_external;
     c.id := s.id; c.version := s.version; c.created_at := s.created_at; c.last_modified := s.last_modified;
-    c.verdict := 'done';
     RETURN c;
+END $$;
+
+-- Whether a change puts groups into groups, or takes them out.
+CREATE FUNCTION fn.concerns_nesting(p_tenant uuid, p_group uuid, p_change jsonb) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (SELECT FROM public.groups WHERE tenant_id = p_tenant AND id = ANY (ARRAY(
+                       SELECT e::uuid FROM jsonb_array_elements(p_change -> 'steps') t,
+                                           jsonb_array_elements_text(t -> 'ids') e)))
+        OR (p_change -> 'steps' @> '[{"op": "set"}]'
+            AND EXISTS (SELECT FROM public.group_children WHERE tenant_id = p_tenant AND group_id = p_group))
+$$;
+
+-- After a change of a group. Where names count for roles and have moved among the groups, the rule gets a new version: what
+-- was worked out by the graph before is stale. Where none do, the version is still the one the change was worked out by;
+-- whoever edits the rule is waited for here, or waits, and then sees the members. RC001 if it is another.
+CREATE FUNCTION fn.keep_rule_in_step(p_tenant uuid, p_change jsonb, p_moved boolean) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF (p_change ->> 'relevant')::boolean THEN
+        IF p_moved THEN
+            UPDATE public.tenants SET role_rule_version = role_rule_version + 1 WHERE id = p_tenant;
+        END IF;
+    ELSIF fn.held_rule_version(p_tenant) <> (p_change ->> 'rule_version')::integer THEN
+        RAISE EXCEPTION 'the role rule or the nesting changed meanwhile' USING ERRCODE = 'RC001';
+    END IF;
+END $$;
+
+-- Takes a group away, in the caller's transaction; returns its name, or NULL if there is none. Whoever calls holds nesting.
+-- Locks: the groups around it, the group.
+CREATE FUNCTION fn.remove_group(p_tenant uuid, p_group uuid, p_relevant boolean) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    v_name text;
+    v_nested boolean;
+BEGIN
+    v_nested := EXISTS (SELECT FROM public.group_closure
+                         WHERE tenant_id = p_tenant AND (descendant_id = p_group OR ancestor_id = p_group));
+    UPDATE public.groups SET version = version + 1, last_modified = statement_timestamp()
+     WHERE tenant_id = p_tenant
+       AND id IN (SELECT group_id FROM public.group_children WHERE tenant_id = p_tenant AND child_id = p_group);
+    DELETE FROM public.groups WHERE tenant_id = p_tenant AND id = p_group RETURNING display_name INTO v_name;
+    IF v_name IS NOT NULL AND v_nested THEN
+        PERFORM fn.rebuild_closure(p_tenant);
+        IF p_relevant THEN
+            UPDATE public.tenants SET role_rule_version = role_rule_version + 1 WHERE id = p_tenant;
+        END IF;
+    END IF;
+    RETURN v_name;
 END $$;

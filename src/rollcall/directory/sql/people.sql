@@ -24,9 +24,9 @@ END $$;
 -- The rows of a person, written by every surface. p_change: user_name, user_name_key, external_id, display_name_key,
 -- active, document, emails (keys), role, is_admin, role_state, events, request_id, arrived_at, reason, and
 -- account_id when a former account is taken up again. Whoever calls holds the role rule.
-CREATE FUNCTION fn.write_new_user(p_tenant uuid, p_change jsonb) RETURNS fn.change_result LANGUAGE plpgsql AS $$
+CREATE FUNCTION fn.write_new_user(p_tenant uuid, p_change jsonb) RETURNS fn.user_change LANGUAGE plpgsql AS $$
 DECLARE
-    c fn.change_result;
+    c fn.user_change;
     v_active boolean := (p_change ->> 'active')::boolean;
     v_external text := p_change ->> 'external_id';
 BEGIN
@@ -53,16 +53,17 @@ BEGIN
     INSERT INTO public.user_emails (tenant_id, user_id, value_key)
     SELECT p_tenant, c.id, e FROM jsonb_array_elements_text(p_change -> 'emails') e ON CONFLICT DO NOTHING;
     PERFORM fn.announce(p_tenant, c.account_id, p_change ->> 'request_id', p_change -> 'events');
-    c.verdict := 'done';
+    c.events := fn.event_names(p_change);
+    c.outcome := 'done';
     RETURN c;
 END $$;
 
--- Applies a change to an existing person, by every surface; the account and the user are locked in this order.
--- p_change as for write_new_user, with version and was_role_state as they were when the change was worked out; with seen
--- (see moved_on) when it depends on more.
-CREATE FUNCTION fn.write_user(p_tenant uuid, p_user uuid, p_change jsonb) RETURNS fn.change_result LANGUAGE plpgsql AS $$
+-- Applies a change that was judged by what is stored, by every surface. p_change as for write_new_user, with version,
+-- was_role_state and group_revision as they were when it was judged; with seen (see moved_on) when it depends on more.
+-- Locks: the account, then the user.
+CREATE FUNCTION fn.write_user(p_tenant uuid, p_user uuid, p_change jsonb) RETURNS fn.user_change LANGUAGE plpgsql AS $$
 DECLARE
-    c fn.change_result;
+    c fn.user_change;
     a public.accounts;
     v_version integer;
     v_rule_version integer;
@@ -76,14 +77,14 @@ BEGIN
       FROM public.users s JOIN public.tenants n ON n.id = s.tenant_id
      WHERE s.tenant_id = p_tenant AND s.id = p_user FOR NO KEY UPDATE OF s;
     IF NOT FOUND THEN
-        c.verdict := 'not_found';
+        c.outcome := 'not_found';
         RETURN c;
     END IF;
     IF v_version <> (p_change ->> 'version')::integer OR a.role_state <> p_change -> 'was_role_state'
        OR a.group_revision <> (p_change ->> 'group_revision')::integer
        OR (p_change ? 'seen' AND fn.moved_on(p_tenant, p_user, p_change -> 'seen'))
        OR v_rule_version <> (p_change ->> 'rule_version')::integer THEN
-        c.verdict := 'stale';
+        c.outcome := 'stale';
         RETURN c;
     END IF;
     IF a.active AND NOT v_active THEN
@@ -113,8 +114,89 @@ BEGIN
         PERFORM fn.write_emails(p_tenant, p_user, p_change -> 'emails');
     END IF;
     PERFORM fn.announce(p_tenant, a.id, p_change ->> 'request_id', p_change -> 'events');
+    c.events := fn.event_names(p_change) || CASE WHEN v_left IS NULL THEN '{}' ELSE ARRAY['user.deactivated'] END;
     c.id := p_user;
-    c.verdict := 'done';
+    c.outcome := 'done';
+    RETURN c;
+END $$;
+
+-- The same as an identity provider makes it: it settles the person's cases, and a userName that is taken is an outcome, with
+-- the id of who has it.
+CREATE FUNCTION fn.write_judged(p_tenant uuid, p_user uuid, p_change jsonb) RETURNS fn.user_change LANGUAGE plpgsql AS $$
+DECLARE c fn.user_change;
+BEGIN
+    c := fn.write_user(p_tenant, p_user, p_change);
+    IF c.outcome = 'done' THEN
+        c.events := c.events
+            || fn.settle_cases(p_tenant, p_user, c.account_id, p_change ->> 'request_id', p_change);
+    END IF;
+    RETURN c;
+EXCEPTION WHEN unique_violation THEN
+    c := NULL;
+    SELECT s.id, CASE WHEN NOT s.active THEN 'inactive' END INTO c.id, c.reason
+      FROM public.users s WHERE s.tenant_id = p_tenant AND s.user_name_key = p_change ->> 'user_name_key';
+    c.outcome := 'uniqueness';
+    RETURN c;
+END $$;
+
+-- Has somebody leave who is active; `judge` if nobody like that is there. Names and role stay as they were, so there is
+-- nothing to be judged. p_change: reason, request_id, arrived_at, events. Locks: the account, then the user.
+CREATE FUNCTION fn.write_departure(p_tenant uuid, p_user uuid, p_change jsonb) RETURNS fn.user_change
+LANGUAGE plpgsql AS $$
+DECLARE c fn.user_change;
+BEGIN
+    SELECT a.id INTO c.account_id
+      FROM public.users s JOIN public.accounts a ON a.tenant_id = s.tenant_id AND a.id = s.account_id
+     WHERE s.tenant_id = p_tenant AND s.id = p_user AND a.active FOR UPDATE OF a;
+    IF NOT FOUND THEN
+        c.outcome := 'judge';
+        RETURN c;
+    END IF;
+    c.reason := fn.leave(p_tenant, c.account_id, p_change ->> 'reason', p_change ->> 'request_id',
+                         (p_change ->> 'arrived_at')::timestamptz)::text;
+    UPDATE public.users s
+       SET active = false, document = document || '{"active": false}', version = version + 1,
+           last_modified = statement_timestamp()
+     WHERE s.tenant_id = p_tenant AND s.id = p_user
+    RETURNING s.id, s.document::text, s.version, s.created_at, s.last_modified
+         INTO STRICT c.id, c.document, c.version, c.created_at, c.last_modified;
+    PERFORM fn.announce(p_tenant, c.account_id, p_change ->> 'request_id', p_change -> 'events');
+    c.events := fn.event_names(p_change) || ARRAY['user.deactivated'];
+    c.outcome := 'done';
+    RETURN c;
+END $$;
+
+-- Replaces what nobody is judged by: of somebody who is active and stays so, under the same userName, externalId and role
+-- names, with no case that it could settle; `judge` if anything of that is otherwise. p_change: document,
+-- display_name_key, emails (keys), request_id, events. Locks: the user.
+CREATE FUNCTION fn.write_plainly(p_tenant uuid, p_user uuid, p_change jsonb) RETURNS fn.user_change
+LANGUAGE plpgsql AS $$
+DECLARE
+    c fn.user_change;
+    s public.users;
+    v_document jsonb := p_change -> 'document';
+BEGIN
+    SELECT * INTO s FROM public.users WHERE tenant_id = p_tenant AND id = p_user FOR NO KEY UPDATE;
+    IF NOT FOUND OR NOT s.active OR s.document = v_document
+       OR (s.document -> 'userName', s.document -> 'externalId', s.document -> 'roles') IS DISTINCT FROM
+          (v_document -> 'userName', v_document -> 'externalId', v_document -> 'roles')
+       OR EXISTS (SELECT FROM public.conflict_cases
+                   WHERE tenant_id = p_tenant AND user_id = p_user AND closed_at IS NULL) THEN
+        c.outcome := 'judge';
+        RETURN c;
+    END IF;
+    UPDATE public.users
+       SET document = v_document, display_name_key = p_change ->> 'display_name_key', version = version + 1,
+           last_modified = statement_timestamp()
+     WHERE tenant_id = p_tenant AND id = p_user
+    RETURNING id, account_id, version, created_at, last_modified
+         INTO c.id, c.account_id, c.version, c.created_at, c.last_modified;
+    IF s.document -> 'emails' IS DISTINCT FROM v_document -> 'emails' THEN
+        PERFORM fn.write_emails(p_tenant, p_user, p_change -> 'emails');
+    END IF;
+    PERFORM fn.announce(p_tenant, c.account_id, p_change ->> 'request_id', p_change -> 'events');
+    c.events := fn.event_names(p_change);
+    c.outcome := 'done';
     RETURN c;
 END $$;
 
@@ -122,9 +204,9 @@ END $$;
 -- With p_seen only if the person is still so, else `stale`.
 CREATE FUNCTION fn.remove_user(
     p_tenant uuid, p_user uuid, p_reason text, p_request_id text, p_arrived timestamptz, p_seen jsonb
-) RETURNS fn.change_result LANGUAGE plpgsql AS $$
+) RETURNS fn.user_change LANGUAGE plpgsql AS $$
 DECLARE
-    c fn.change_result;
+    c fn.user_change;
     v_left jsonb;
     v_key text;
     v_external text;
@@ -134,23 +216,23 @@ BEGIN
     IF v_external IS NOT NULL THEN
         PERFORM fn.hold_external_id(p_tenant, v_external);
     END IF;
--- Groups before people, as every change of a group locks them.
+    -- Groups before people, as every change of a group locks them.
     PERFORM FROM public.groups
       WHERE tenant_id = p_tenant
         AND id IN (SELECT group_id FROM public.group_users WHERE tenant_id = p_tenant AND user_id = p_user)
       ORDER BY id FOR NO KEY UPDATE;
     PERFORM FROM public.accounts WHERE tenant_id = p_tenant AND id = c.account_id FOR UPDATE;
     IF p_seen IS NOT NULL AND fn.moved_on(p_tenant, p_user, p_seen) THEN
-        c.verdict := 'stale';
+        c.outcome := 'stale';
         RETURN c;
     END IF;
     UPDATE public.groups SET version = version + 1, last_modified = statement_timestamp()
      WHERE tenant_id = p_tenant
        AND id IN (SELECT group_id FROM public.group_users WHERE tenant_id = p_tenant AND user_id = p_user);
--- Somebody may have linked the person to another account before that one was locked; it is that one who leaves.
+    -- Somebody may have linked the person to another account before that one was locked; it is that one who leaves.
     DELETE FROM public.users WHERE tenant_id = p_tenant AND id = p_user RETURNING user_name_key, account_id INTO v_key, c.account_id;
     IF NOT FOUND THEN
-        c.verdict := 'not_found';
+        c.outcome := 'not_found';
         RETURN c;
     END IF;
     v_left := fn.leave(p_tenant, c.account_id, p_reason, p_request_id, p_arrived);
@@ -159,6 +241,7 @@ BEGIN
     PERFORM fn.announce(p_tenant, c.account_id, p_request_id, '[{"topic": "user.removed"}]');
     c.id := p_user;
     c.reason := v_left::text;
-    c.verdict := 'done';
+    c.events := CASE WHEN v_left IS NULL THEN '{}' ELSE ARRAY['user.deactivated'] END || ARRAY['user.removed'];
+    c.outcome := 'done';
     RETURN c;
 END $$;

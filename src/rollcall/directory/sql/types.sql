@@ -1,14 +1,20 @@
--- What the functions answer with.
+-- What changes of people and groups come to.
 
-CREATE TYPE fn.group_change AS (
-    verdict text,   -- the gate's, or: done, stale, unknown_member, unknown_members, cycle, uniqueness, not_found
-    token_label text, owner_id uuid, plan text, reason text,
-    id uuid, display_name text, external_id text, version integer, created_at timestamptz, last_modified timestamptz,
-    changed boolean, touched uuid[]
+CREATE TYPE fn.user_change AS (
+    outcome text,           -- done, stale, judge, uniqueness, not_found
+    reason text,            -- what was closed, as JSON; or why the userName is taken
+    id uuid, account_id uuid, document text, version integer, created_at timestamptz, last_modified timestamptz,
+    events text[]
 );
 
-CREATE TYPE fn.change_result AS (
-    verdict text,            -- the gate's, or: done, stale, former, uniqueness, not_found
-    token_label text, owner_id uuid, plan text, reason text,
-    id uuid, account_id uuid, version integer, created_at timestamptz, last_modified timestamptz, role_state text
+CREATE TYPE fn.group_change AS (
+    id uuid, display_name text, external_id text, version integer, created_at timestamptz, last_modified timestamptz,
+    changed boolean,
+    touched uuid[]          -- whose group names changed, where names that count for roles are concerned
+);
+
+CREATE TYPE fn.step_result AS (
+    changed boolean,
+    people uuid[],          -- who came or went, directly or inside a group
+    nested boolean          -- whether the lock of nesting is held
 );

@@ -14,7 +14,7 @@ DECLARE
     v_sessions integer;
     v_passkeys integer;
 BEGIN
--- In the order of their ids, as everybody who locks several messages.
+    -- In the order of their ids, as everybody who locks several messages.
     FOR v_message IN
         SELECT * FROM public.outbox
          WHERE tenant_id = p_tenant AND id = ANY (p_messages) AND topic = 'user.deactivated' AND done_at IS NULL

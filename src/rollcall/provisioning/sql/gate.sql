@@ -15,7 +15,7 @@ BEGIN
                WHEN 'revoked' THEN 'revoked'
                ELSE 'owner'
            END,
-           t.label, t.owner_id, n.plan, t.revoked_because, coalesce(n.rate_per_second, p.rate_per_second),
+           t.label, t.owner_id, n.plan, coalesce(n.rate_per_second, p.rate_per_second),
            coalesce(n.rate_burst, p.rate_burst), n.role_rule, n.role_rule_version, n.profile
       INTO g
       FROM public.tokens t
@@ -28,6 +28,10 @@ BEGIN
     END IF;
     RETURN g;
 END $$;
+
+-- Whether what a process remembers of a caller ({profile, rate, burst}) is no longer so.
+CREATE FUNCTION fn.is_stale(g fn.gate_result, p_context jsonb) RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE AS
+$$ SELECT p_context <> jsonb_build_object('profile', g.profile, 'rate', g.rate, 'burst', g.burst) $$;
 
 -- The last thing that a change does: raises RC401, which undoes all of it, if the key it was made with has ended since
 -- the call was let in. p_kind is the token's: scim, pat, op, app, or ses for a session of the console.
@@ -63,7 +67,7 @@ END $$;
 -- Writes down a call that changed nothing: refused, or asking for what is so already. p_case is a case to open, or
 -- {"taken_back": the person's user_name_key} when the call asks for the role names that are stored: whatever another
 -- one wanted instead and was refused, it no longer does.
-CREATE FUNCTION fn.scim_note(
+CREATE FUNCTION fn.note_call(
     p_tenant uuid, p_token uuid, p_owner uuid, p_label text, p_call jsonb, p_outcome text, p_status integer,
     p_detail text, p_user uuid, p_case jsonb
 ) RETURNS void LANGUAGE plpgsql AS $$

@@ -1,195 +1,137 @@
 -- What identity providers change about groups.
 
--- A change of a group as an identity provider makes it. When names that count for roles are concerned the caller goes
--- on in the same transaction (scim_touched, scim_settle) and writes the audit entry there; otherwise it is written here.
-CREATE FUNCTION fn.scim_write_group(
-    p_tenant uuid, p_token uuid, p_digest bytea, p_group uuid, p_change jsonb, p_call jsonb
-) RETURNS fn.group_change LANGUAGE plpgsql AS $$
+-- Makes a group, or carries a change of one out. p_change as for write_group. When names that count for roles are
+-- concerned (`relevant`) the caller goes on in the same transaction with touched_people and settle_group, which writes the
+-- audit entry; otherwise it is written here. Members come with the answer unless there are more than p_most of them.
+-- stale: the context, the role rule, or what the change depends on is another.
+-- Locks: with relevant names the tenant, then the group and people; else the group, people, then the role rule, shared.
+CREATE FUNCTION fn.save_group(
+    p_tenant uuid, p_token uuid, p_digest bytea, p_group uuid, p_base text, p_context jsonb, p_change jsonb,
+    p_most integer, p_call jsonb
+) RETURNS fn.group_result LANGUAGE plpgsql AS $$
 DECLARE
-    g fn.gate_result;
+    r fn.group_result;
     c fn.group_change;
-    v_status integer;
+    v_relevant boolean := (p_change ->> 'relevant')::boolean;
     v_detail text;
-    v_target text := p_group::text;
     v_name text;
 BEGIN
-    g := fn.gate(p_tenant, p_token, p_digest, 'write');
-    c.token_label := g.token_label; c.owner_id := g.owner_id; c.plan := g.plan; c.reason := g.reason;
-    IF g.verdict <> 'ok' THEN
-        c.verdict := g.verdict;
-        RETURN c;
+    r.gate := fn.gate(p_tenant, p_token, p_digest, 'write');
+    IF (r.gate).verdict <> 'ok' THEN
+        RETURN r;
     END IF;
-    IF (p_change ->> 'relevant')::boolean THEN
--- Changes that move roles through groups take turns with one another and with edits of the role rule.
-        PERFORM FROM public.tenants WHERE id = p_tenant FOR NO KEY UPDATE;
-        IF (SELECT role_rule_version FROM public.tenants WHERE id = p_tenant) <> (p_change ->> 'rule_version')::integer THEN
-            c.verdict := 'stale';
-            RETURN c;
-        END IF;
+    IF fn.is_stale(r.gate, p_context)
+       OR (v_relevant AND fn.locked_rule_version(p_tenant) <> (p_change ->> 'rule_version')::integer) THEN
+        r.outcome := 'stale';
+        RETURN r;
+    END IF;
+    IF v_relevant THEN
         SELECT display_name INTO v_name FROM public.groups WHERE tenant_id = p_tenant AND id = p_group;
     END IF;
     BEGIN
         c := fn.write_group(p_tenant, p_group, p_change);
+        r.outcome := 'done';
     EXCEPTION
-        WHEN unique_violation THEN c.verdict := 'uniqueness'; v_detail := 'displayName is taken';
-        WHEN SQLSTATE 'RC001' THEN c.verdict := 'stale';
-        WHEN SQLSTATE 'RC404' THEN c.verdict := 'not_found'; v_detail := 'not found';
-        WHEN SQLSTATE 'RC409' THEN c.verdict := 'cycle'; v_detail := SQLERRM;
-        WHEN SQLSTATE 'RC400' THEN c.verdict := 'unknown_member'; c.reason := SQLERRM;
+        WHEN unique_violation THEN r.outcome := 'uniqueness'; v_detail := 'displayName is taken';
+        WHEN SQLSTATE 'RC001' THEN r.outcome := 'stale';
+        WHEN SQLSTATE 'RC404' THEN r.outcome := 'not_found'; v_detail := 'not found';
+        WHEN SQLSTATE 'RC409' THEN r.outcome := 'cycle'; v_detail := SQLERRM;
+        WHEN SQLSTATE 'RC400' THEN r.outcome := 'unknown_member'; r.reason := SQLERRM;
             v_detail := 'not a member of this tenant: ' || SQLERRM;
-        WHEN SQLSTATE 'RC413' THEN c.verdict := 'unknown_members'; v_detail := SQLERRM;
+        WHEN SQLSTATE 'RC413' THEN r.outcome := 'unknown_members'; v_detail := SQLERRM;
     END;
-    IF c.verdict = 'done' AND (p_change ->> 'relevant')::boolean THEN
-        PERFORM fn.close_cases_of_group(p_tenant, p_change, ARRAY[v_name, c.display_name]);
-    END IF;
-    IF c.verdict = 'stale' OR (c.verdict = 'done' AND (p_change ->> 'relevant')::boolean) THEN
-        RETURN c;
-    END IF;
-    v_status := CASE c.verdict WHEN 'not_found' THEN 404 WHEN 'uniqueness' THEN 409
-                               WHEN 'done' THEN (p_call ->> 'status')::integer ELSE 400 END;
-    PERFORM fn.audit_call(p_tenant, g, p_token, p_call, CASE c.verdict WHEN 'done' THEN 'done' ELSE 'refused' END,
-                        v_status, v_detail, CASE WHEN c.changed THEN ARRAY[p_change ->> 'event'] ELSE '{}' END,
-                        NULL, coalesce(c.id, p_group)::text);
-    IF c.verdict = 'done' AND c.changed THEN
-        PERFORM fn.announce(p_tenant, NULL, p_call ->> 'request_id', jsonb_build_array(jsonb_build_object(
-            'topic', p_change ->> 'event', 'group_id', c.id, 'display_name', c.display_name)));
-    END IF;
-    RETURN c;
-END $$;
-
--- What nearly every change of a group is: people come, or go, by their ids, into or out of a group whose name, and those
--- above it, count for no role by the rule of that version. Whatever is otherwise is `elsewhere`, or `stale`, and then
--- nothing was done. Members are brought with the answer if they are wanted and not more than p_most.
-CREATE FUNCTION fn.scim_change_members(
-    p_tenant uuid, p_token uuid, p_digest bytea, p_group uuid, p_users uuid[], p_leave boolean, p_remembered jsonb,
-    p_base text, p_most integer, p_call jsonb
-) RETURNS fn.group_result LANGUAGE plpgsql AS $$
-DECLARE
-    g fn.gate_result;
-    r fn.group_result;
-    v_changed boolean;
-BEGIN
-    g := fn.gate(p_tenant, p_token, p_digest, 'write');
-    r := fn.opened_group(g);
-    IF g.verdict <> 'ok' THEN
+    IF r.outcome = 'stale' THEN
         RETURN r;
-    END IF;
-    IF p_remembered <> jsonb_build_object('profile', g.profile, 'rate', g.rate, 'burst', g.burst,
-                                          'rule_version', g.rule_version) THEN
-        r.verdict := 'stale';
-        RETURN r;
-    END IF;
-    SELECT s.id, s.display_name, s.external_id, s.version, s.created_at, s.last_modified
-      INTO r.id, r.display_name, r.external_id, r.version, r.created_at, r.last_modified
-      FROM public.groups s WHERE s.tenant_id = p_tenant AND s.id = p_group FOR NO KEY UPDATE;
-    IF r.id IS NULL
-       OR (p_leave AND EXISTS (SELECT FROM public.group_children WHERE tenant_id = p_tenant AND group_id = p_group
-                                  AND child_id = ANY (p_users)))
-       OR (NOT p_leave AND (SELECT count(*) FROM public.users WHERE tenant_id = p_tenant AND id = ANY (p_users))
-                           < cardinality(p_users)) THEN
-        r.verdict := 'elsewhere';
-        RETURN r;
-    END IF;
-    IF p_leave THEN
-        DELETE FROM public.group_users WHERE tenant_id = p_tenant AND group_id = p_group AND user_id = ANY (p_users);
-    ELSE
-        INSERT INTO public.group_users (tenant_id, group_id, user_id)
-        SELECT p_tenant, p_group, e FROM unnest(p_users) e ORDER BY e ON CONFLICT DO NOTHING;
-    END IF;
-    v_changed := FOUND;
-    IF v_changed THEN
-        UPDATE public.groups SET version = version + 1, last_modified = statement_timestamp()
-         WHERE tenant_id = p_tenant AND id = p_group
-        RETURNING version, last_modified INTO r.version, r.last_modified;
--- After the members: whoever edits the role rule is waited for here, or waits, and then sees them.
-        IF fn.held_rule_version(p_tenant) <> g.rule_version THEN
-            RAISE EXCEPTION 'the role rule or the nesting changed meanwhile' USING ERRCODE = 'serialization_failure';
+    ELSIF r.outcome = 'done' THEN
+        r := fn.with_change(r, c);
+        r.members := fn.few_members(p_tenant, c.id, p_base, p_most);
+        IF v_relevant THEN
+            PERFORM fn.close_cases_of_group(p_tenant, p_change, ARRAY[v_name, c.display_name]);
+            RETURN r;
         END IF;
-        INSERT INTO public.outbox (tenant_id, topic, request_id, payload)
-        VALUES (p_tenant, 'group.changed', p_call ->> 'request_id',
-                jsonb_build_object('group_id', p_group, 'display_name', r.display_name));
     END IF;
-    PERFORM fn.audit_call(p_tenant, g, p_token, p_call, 'done', 200, NULL,
-                        CASE WHEN v_changed THEN ARRAY['group.changed'] ELSE '{}' END, NULL, p_group::text);
-    IF p_most > 0 AND (SELECT count(*) FROM (SELECT FROM public.group_users WHERE tenant_id = p_tenant AND group_id = p_group
-                                             LIMIT p_most::bigint + 1) few) <= p_most THEN
-        r.members := coalesce(fn.members_of(p_tenant, p_group, p_base), '[]');
-    END IF;
-    r.verdict := 'done';
+    PERFORM fn.audit_group(p_tenant, r, p_token, p_call, v_detail, CASE WHEN c.changed THEN p_change ->> 'event' END,
+                           coalesce(c.id, p_group));
     RETURN r;
 END $$;
 
--- Takes a group away, with p_version only if that is its version. With p_relevant the caller goes on as after
--- scim_write_group.
-CREATE FUNCTION fn.scim_delete_group(
-    p_tenant uuid, p_token uuid, p_digest bytea, p_group uuid, p_relevant boolean, p_rule_version integer,
-    p_call jsonb, p_version integer
-) RETURNS fn.group_change LANGUAGE plpgsql AS $$
-DECLARE
-    g fn.gate_result;
-    c fn.group_change;
-    v_children boolean;
+-- The version of the role rule, under the lock by which changes that move roles through groups, and edits of the rule, wait
+-- for one another: the tenant's row.
+CREATE FUNCTION fn.locked_rule_version(p_tenant uuid) RETURNS integer LANGUAGE plpgsql AS $$
 BEGIN
-    g := fn.gate(p_tenant, p_token, p_digest, 'write');
-    c.token_label := g.token_label; c.owner_id := g.owner_id; c.plan := g.plan; c.reason := g.reason;
-    IF g.verdict <> 'ok' THEN
-        c.verdict := g.verdict;
-        RETURN c;
+    PERFORM FROM public.tenants WHERE id = p_tenant FOR NO KEY UPDATE;
+    RETURN (SELECT role_rule_version FROM public.tenants WHERE id = p_tenant);
+END $$;
+
+-- A change of a group, as it is answered.
+CREATE FUNCTION fn.with_change(r fn.group_result, c fn.group_change) RETURNS fn.group_result LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    r.id := c.id; r.display_name := c.display_name; r.external_id := c.external_id; r.version := c.version;
+    r.created_at := c.created_at; r.last_modified := c.last_modified; r.touched := c.touched;
+    RETURN r;
+END $$;
+
+-- Writes down what became of a change of a group that concerns no roles, and tells of it if p_event happened.
+CREATE FUNCTION fn.audit_group(
+    p_tenant uuid, r fn.group_result, p_token uuid, p_call jsonb, p_detail text, p_event text, p_group uuid
+) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM fn.audit_call(
+        p_tenant, r.gate, p_token, p_call, CASE r.outcome WHEN 'done' THEN 'done' ELSE 'refused' END,
+        CASE r.outcome WHEN 'done' THEN (p_call ->> 'status')::integer WHEN 'not_found' THEN 404
+                       WHEN 'uniqueness' THEN 409 ELSE 400 END,
+        p_detail, CASE WHEN p_event IS NULL THEN '{}' ELSE ARRAY[p_event] END, NULL, p_group::text);
+    IF p_event IS NOT NULL THEN
+        PERFORM fn.announce(p_tenant, NULL, p_call ->> 'request_id', jsonb_build_array(jsonb_build_object(
+            'topic', p_event, 'group_id', p_group, 'display_name', r.display_name)));
     END IF;
-    IF p_relevant THEN
-        PERFORM FROM public.tenants WHERE id = p_tenant FOR NO KEY UPDATE;
+END $$;
+
+-- Takes a group away, with p_version only if that is its version. With p_relevant the caller goes on as after save_group.
+-- Locks: with p_relevant the tenant, else the role rule, shared; nesting; the groups around it, and the group.
+CREATE FUNCTION fn.delete_group(
+    p_tenant uuid, p_token uuid, p_digest bytea, p_group uuid, p_relevant boolean, p_rule_version integer,
+    p_version integer, p_call jsonb
+) RETURNS fn.group_result LANGUAGE plpgsql AS $$
+DECLARE
+    r fn.group_result;
+    v_rule_version integer;
+BEGIN
+    r.gate := fn.gate(p_tenant, p_token, p_digest, 'write');
+    IF (r.gate).verdict <> 'ok' THEN
+        RETURN r;
     END IF;
--- Whoever has the tenant has kept those who edit the rule away; the others hold it together.
-    IF (p_relevant AND (SELECT role_rule_version FROM public.tenants WHERE id = p_tenant) <> p_rule_version)
-       OR (NOT p_relevant AND fn.held_rule_version(p_tenant) <> p_rule_version) THEN
-        c.verdict := 'stale';
-        RETURN c;
+    -- Whoever has the tenant has kept those who edit the rule away; the others hold it together.
+    v_rule_version := CASE WHEN p_relevant THEN fn.locked_rule_version(p_tenant) ELSE fn.held_rule_version(p_tenant) END;
+    IF v_rule_version <> p_rule_version THEN
+        r.outcome := 'stale';
+        RETURN r;
     END IF;
+    PERFORM fn.hold_nesting(p_tenant);
     IF p_version IS NOT NULL THEN
         PERFORM FROM public.groups WHERE tenant_id = p_tenant AND id = p_group FOR UPDATE;
         IF (SELECT version FROM public.groups WHERE tenant_id = p_tenant AND id = p_group) <> p_version THEN
-            c.verdict := 'stale';
-            RETURN c;
+            r.outcome := 'stale';
+            RETURN r;
         END IF;
     END IF;
-    PERFORM pg_advisory_xact_lock(hashtextextended('nesting ' || p_tenant, 0));
     IF p_relevant THEN
-        c.touched := ARRAY(SELECT fn.everybody_in(p_tenant, ARRAY[p_group]));
+        r.touched := ARRAY(SELECT fn.everybody_in(p_tenant, ARRAY[p_group]));
     END IF;
-    v_children := EXISTS (SELECT FROM public.group_closure WHERE tenant_id = p_tenant
-                          AND (descendant_id = p_group OR ancestor_id = p_group));
-    UPDATE public.groups SET version = version + 1, last_modified = statement_timestamp()
-     WHERE tenant_id = p_tenant
-       AND id IN (SELECT group_id FROM public.group_children WHERE tenant_id = p_tenant AND child_id = p_group);
-    DELETE FROM public.groups WHERE tenant_id = p_tenant AND id = p_group RETURNING display_name INTO c.reason;
-    IF NOT FOUND THEN
-        c.verdict := 'not_found';
-    ELSE
-        c.verdict := 'done';
-        c.id := p_group;
-        IF v_children THEN
-            PERFORM fn.rebuild_closure(p_tenant);
-            IF p_relevant THEN
-                UPDATE public.tenants SET role_rule_version = role_rule_version + 1 WHERE id = p_tenant;
-            END IF;
-        END IF;
+    r.display_name := fn.remove_group(p_tenant, p_group, p_relevant);
+    r.id := p_group;
+    r.outcome := CASE WHEN r.display_name IS NULL THEN 'not_found' ELSE 'done' END;
+    IF p_relevant AND r.outcome = 'done' THEN
+        PERFORM fn.close_cases_of_group(p_tenant, '{}', ARRAY[r.display_name]);
+        RETURN r;
     END IF;
-    IF p_relevant AND c.verdict = 'done' THEN
-        PERFORM fn.close_cases_of_group(p_tenant, '{}', ARRAY[c.reason]);
-        RETURN c;
-    END IF;
-    PERFORM fn.audit_call(p_tenant, g, p_token, p_call, CASE c.verdict WHEN 'done' THEN 'done' ELSE 'refused' END,
-                        CASE c.verdict WHEN 'done' THEN 204 ELSE 404 END, NULL,
-                        CASE c.verdict WHEN 'done' THEN ARRAY['group.removed'] ELSE '{}' END, NULL, p_group::text);
-    IF c.verdict = 'done' THEN
-        PERFORM fn.announce(p_tenant, NULL, p_call ->> 'request_id', jsonb_build_array(jsonb_build_object(
-            'topic', 'group.removed', 'group_id', p_group, 'display_name', c.reason)));
-    END IF;
-    RETURN c;
+    PERFORM fn.audit_group(p_tenant, r, p_token, p_call, NULL,
+                           CASE WHEN r.outcome = 'done' THEN 'group.removed' END, p_group);
+    RETURN r;
 END $$;
 
 -- The people whose group names have changed, locked in the order of their ids, with all that decides their role.
-CREATE FUNCTION fn.scim_touched(p_tenant uuid, p_users uuid[], p_base text) RETURNS SETOF fn.touched_person
+CREATE FUNCTION fn.touched_people(p_tenant uuid, p_users uuid[], p_base text) RETURNS SETOF fn.touched_person
 LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM set_config('rollcall.tenant', p_tenant::text, true);
@@ -206,7 +148,7 @@ END $$;
 
 -- Gives the touched people the roles that were worked out for them, opens and closes their cases, and tells.
 -- p_people: {account_id, user_id, user_name_key, role, is_admin, role_state, events, case?, unknown?}.
-CREATE FUNCTION fn.scim_settle(
+CREATE FUNCTION fn.settle_group(
     p_tenant uuid, p_token uuid, p_owner uuid, p_label text, p_people jsonb, p_group uuid, p_event jsonb, p_call jsonb
 ) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -232,7 +174,7 @@ BEGIN
 END $$;
 
 -- Writes down a refused change of a group, and the cases of everybody whose roles conflicted.
-CREATE FUNCTION fn.scim_refuse_group(
+CREATE FUNCTION fn.refuse_group(
     p_tenant uuid, p_token uuid, p_owner uuid, p_label text, p_call jsonb, p_status integer, p_detail text,
     p_target text, p_cases jsonb
 ) RETURNS void LANGUAGE plpgsql AS $$

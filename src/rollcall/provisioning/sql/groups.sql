@@ -1,29 +1,14 @@
 -- What identity providers ask about groups.
 
-CREATE FUNCTION fn.opened_group(g fn.gate_result) RETURNS fn.group_result LANGUAGE plpgsql STABLE AS $$
-DECLARE r fn.group_result;
-BEGIN
-    r.verdict := g.verdict; r.token_label := g.token_label; r.owner_id := g.owner_id; r.plan := g.plan;
-    r.reason := g.reason; r.rate := g.rate; r.burst := g.burst; r.profile := g.profile;
-    RETURN r;
-END $$;
-
--- Passes the gate and brings the group, if one is named; its members only if they are asked for.
-CREATE FUNCTION fn.scim_admit_group(
+-- Passes the gate and brings a group, if one is named; its members only if they are asked for.
+CREATE FUNCTION fn.read_group(
     p_tenant uuid, p_token uuid, p_digest bytea, p_needs text, p_group uuid, p_base text, p_members boolean
 ) RETURNS fn.group_result LANGUAGE plpgsql AS $$
-DECLARE
-    g fn.gate_result;
-    r fn.group_result;
+DECLARE r fn.group_result;
 BEGIN
-    g := fn.gate(p_tenant, p_token, p_digest, p_needs);
-    r := fn.opened_group(g);
-    IF g.verdict <> 'ok' THEN
+    r.gate := fn.gate(p_tenant, p_token, p_digest, p_needs);
+    IF (r.gate).verdict <> 'ok' THEN
         RETURN r;
-    END IF;
-    IF p_needs = 'write' THEN
-        r.rule := g.rule::text;
-        r.rule_version := g.rule_version;
     END IF;
     SELECT s.id, s.display_name, s.external_id, s.version, s.created_at, s.last_modified
       INTO r.id, r.display_name, r.external_id, r.version, r.created_at, r.last_modified
@@ -41,33 +26,32 @@ BEGIN
 END $$;
 
 -- The members for the answer to a change: an array, empty when there are none, NULL when there are more than p_most.
-CREATE FUNCTION fn.scim_members(p_tenant uuid, p_group uuid, p_base text, p_most integer) RETURNS text
-LANGUAGE plpgsql AS $$
+CREATE FUNCTION fn.few_members(p_tenant uuid, p_group uuid, p_base text, p_most integer) RETURNS text
+LANGUAGE plpgsql STABLE AS $$
 BEGIN
-    PERFORM set_config('rollcall.tenant', p_tenant::text, true);
-    IF (SELECT count(*) FROM (SELECT FROM public.group_users WHERE tenant_id = p_tenant AND group_id = p_group
-                              LIMIT p_most::bigint + 1) few) > p_most THEN
+    IF p_most = 0 OR (SELECT count(*) FROM (
+            SELECT FROM public.group_users WHERE tenant_id = p_tenant AND group_id = p_group
+             LIMIT p_most::bigint + 1) few) > p_most THEN
         RETURN NULL;
     END IF;
     RETURN coalesce(fn.members_of(p_tenant, p_group, p_base), '[]');
 END $$;
 
 -- Look-ups providers make before they create a group, and pages of all groups.
-CREATE FUNCTION fn.scim_find_groups(
+CREATE FUNCTION fn.find_groups(
     p_tenant uuid, p_token uuid, p_digest bytea, p_attribute text, p_value text, p_offset integer, p_count integer,
     p_base text, p_members boolean
 ) RETURNS SETOF fn.group_result LANGUAGE plpgsql AS $$
 DECLARE
-    g fn.gate_result;
     r fn.group_result;
     v_ids uuid[];
 BEGIN
-    g := fn.gate(p_tenant, p_token, p_digest, 'read');
-    r := fn.opened_group(g);
-    IF g.verdict <> 'ok' THEN
+    r.gate := fn.gate(p_tenant, p_token, p_digest, 'read');
+    IF (r.gate).verdict <> 'ok' THEN
         RETURN NEXT r;
         RETURN;
     END IF;
+    r.gate.rule := NULL;  -- nobody needs it in each row
     IF p_attribute IS NULL THEN
         SELECT count(*) INTO r.total FROM public.groups WHERE tenant_id = p_tenant;
         v_ids := ARRAY(SELECT id FROM public.groups WHERE tenant_id = p_tenant ORDER BY id OFFSET p_offset LIMIT p_count);

@@ -1,15 +1,13 @@
 -- What identity providers ask about people: one comparison with an indexed attribute, or a page of everybody.
 
 -- The look-up providers make before every create and all day: who has this userName.
-CREATE FUNCTION fn.scim_find_user_name(p_tenant uuid, p_token uuid, p_digest bytea, p_value text, p_base text)
+CREATE FUNCTION fn.find_user_name(p_tenant uuid, p_token uuid, p_digest bytea, p_value text, p_base text)
 RETURNS fn.user_result LANGUAGE plpgsql AS $$
 DECLARE
-    g fn.gate_result;
     u fn.user_result;
 BEGIN
-    g := fn.gate(p_tenant, p_token, p_digest, 'read');
-    u := fn.opened(g);
-    IF g.verdict <> 'ok' THEN
+    u.gate := fn.gate(p_tenant, p_token, p_digest, 'read');
+    IF (u.gate).verdict <> 'ok' THEN
         RETURN u;
     END IF;
     SELECT s.id, s.document::text, s.version, s.created_at, s.last_modified
@@ -22,21 +20,20 @@ END $$;
 
 -- The other look-ups: one comparison with one indexed attribute.
 -- Always at least one row: the gate's verdict, with id NULL when nobody was found.
-CREATE FUNCTION fn.scim_find(
+CREATE FUNCTION fn.find_users(
     p_tenant uuid, p_token uuid, p_digest bytea, p_attribute text, p_value text, p_offset integer, p_count integer,
     p_base text
 ) RETURNS SETOF fn.user_result LANGUAGE plpgsql AS $$
 DECLARE
-    g fn.gate_result;
     u fn.user_result;
     v_ids uuid[];
 BEGIN
-    g := fn.gate(p_tenant, p_token, p_digest, 'read');
-    u := fn.opened(g);
-    IF g.verdict <> 'ok' THEN
+    u.gate := fn.gate(p_tenant, p_token, p_digest, 'read');
+    IF (u.gate).verdict <> 'ok' THEN
         RETURN NEXT u;
         RETURN;
     END IF;
+    u.gate.rule := NULL;  -- nobody needs it in each row
     v_ids := CASE p_attribute
         WHEN 'userName' THEN ARRAY(
             SELECT id FROM public.users WHERE tenant_id = p_tenant AND user_name_key = p_value)
@@ -61,23 +58,21 @@ BEGIN
 END $$;
 
 -- A page of everybody, in the order they were created: a row with the gate's verdict and the total, then the people.
-CREATE FUNCTION fn.scim_page(
+CREATE FUNCTION fn.page_users(
     p_tenant uuid, p_token uuid, p_digest bytea, p_offset integer, p_count integer, p_base text
 ) RETURNS SETOF fn.user_result LANGUAGE plpgsql AS $$
 DECLARE
-    g fn.gate_result;
     u fn.user_result;
     v_ids uuid[];
 BEGIN
-    g := fn.gate(p_tenant, p_token, p_digest, 'read');
-    u := fn.opened(g);
-    IF g.verdict <> 'ok' THEN
+    u.gate := fn.gate(p_tenant, p_token, p_digest, 'read');
+    IF (u.gate).verdict <> 'ok' THEN
         RETURN NEXT u;
         RETURN;
     END IF;
     u.total := fn.people_in(p_tenant);
     RETURN NEXT u;
--- Nothing of the people passed over is worked out, and they are passed over from the nearer end.
+    -- Nothing of the people passed over is worked out, and they are passed over from the nearer end.
     IF p_offset <= u.total / 2 THEN
         v_ids := ARRAY(SELECT id FROM public.users WHERE tenant_id = p_tenant ORDER BY id OFFSET p_offset LIMIT p_count);
     ELSE
@@ -86,9 +81,8 @@ BEGIN
                        LIMIT greatest(least(u.total - p_offset, p_count), 0));
     END IF;
     RETURN QUERY
-        SELECT NULL::text, NULL::text, NULL::uuid, NULL::text, NULL::text, NULL::integer, NULL::integer, NULL::text,
-               NULL::text, NULL::integer, s.id, NULL::uuid, s.document::text, s.version, s.created_at, s.last_modified,
-               NULL::boolean, NULL::text, NULL::integer, theirs.groups, NULL::bigint
+        SELECT NULL::fn.gate_result, NULL::text, NULL::text, s.id, NULL::uuid, s.document::text, s.version, s.created_at,
+               s.last_modified, NULL::boolean, NULL::text, NULL::integer, theirs.groups, NULL::bigint
           FROM public.users s LEFT JOIN fn.groups_of_each(p_tenant, v_ids, p_base) theirs ON theirs.user_id = s.id
          WHERE s.tenant_id = p_tenant AND s.id = ANY (v_ids) ORDER BY s.id;
 END $$;

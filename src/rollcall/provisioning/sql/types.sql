@@ -1,11 +1,10 @@
--- What the functions answer with.
+-- What the functions for identity providers answer with.
 
 CREATE TYPE fn.gate_result AS (
     verdict text,           -- ok, unknown, revoked, expired, owner, suspended, plan, scope
     token_label text,
     owner_id uuid,
     plan text,
-    reason text,
     rate integer,           -- calls a second, 0 when the limit is off
     burst integer,
     rule jsonb,
@@ -13,20 +12,22 @@ CREATE TYPE fn.gate_result AS (
     profile text            -- how the tenant's provider is read
 );
 
-CREATE TYPE fn.touched_person AS (
-    user_id uuid, account_id uuid, user_name text, active boolean, roles text, groups text, role_state text
+CREATE TYPE fn.user_result AS (
+    gate fn.gate_result,
+    outcome text,           -- of a change: done, stale, judge, former, uniqueness, not_found
+    reason text,
+    id uuid, account_id uuid, document text, version integer, created_at timestamptz, last_modified timestamptz,
+    active boolean, role_state text, group_revision integer, groups text, total bigint
 );
 
 CREATE TYPE fn.group_result AS (
-    verdict text, token_label text, owner_id uuid, plan text, reason text, rate integer, burst integer, profile text,
-    rule text, rule_version integer,
-    id uuid, display_name text, external_id text, version integer, created_at timestamptz,
-    last_modified timestamptz, above text[], members text, total bigint
+    gate fn.gate_result,
+    outcome text,           -- of a change: done, stale, not_found, uniqueness, cycle, unknown_member, unknown_members
+    reason text,
+    id uuid, display_name text, external_id text, version integer, created_at timestamptz, last_modified timestamptz,
+    above text[], members text, touched uuid[], total bigint
 );
 
-CREATE TYPE fn.user_result AS (
-    verdict text, token_label text, owner_id uuid, plan text, reason text, rate integer, burst integer, profile text,
-    rule text, rule_version integer,
-    id uuid, account_id uuid, document text, version integer, created_at timestamptz, last_modified timestamptz,
-    active boolean, role_state text, group_revision integer, groups text, total bigint
+CREATE TYPE fn.touched_person AS (
+    user_id uuid, account_id uuid, user_name text, active boolean, roles text, groups text, role_state text
 );

@@ -1,39 +1,12 @@
 -- What identity providers do with people: each function passes the gate, and does one thing.
 
-CREATE FUNCTION fn.opened(g fn.gate_result) RETURNS fn.user_result LANGUAGE plpgsql STABLE AS $$
+-- A person as they are stored, into u. p_judged: with what decides their role, before the groups, so that whoever moves
+-- between the two is noticed by the group revision.
+CREATE FUNCTION fn.bring_user(
+    u fn.user_result, p_tenant uuid, p_user uuid, p_base text, p_judged boolean
+) RETURNS fn.user_result LANGUAGE plpgsql STABLE AS $$
 BEGIN
-    RETURN (g.verdict, g.token_label, g.owner_id, g.plan, g.reason, g.rate, g.burst, g.profile,
-            NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::fn.user_result;
-END $$;
-
--- Passes the gate and brings the person, if one is named. With p_lock the rows stay locked until the caller's
--- transaction ends, so that the save that follows can't be stale.
-CREATE FUNCTION fn.scim_admit(
-    p_tenant uuid, p_token uuid, p_digest bytea, p_needs text, p_user uuid, p_lock boolean, p_base text
-) RETURNS fn.user_result LANGUAGE plpgsql AS $$
-DECLARE
-    g fn.gate_result;
-    u fn.user_result;
-BEGIN
-    g := fn.gate(p_tenant, p_token, p_digest, p_needs);
-    u := fn.opened(g);
-    IF g.verdict <> 'ok' THEN
-        RETURN u;
-    END IF;
-    IF p_needs = 'write' THEN
-        u.rule := g.rule::text;
-        u.rule_version := g.rule_version;
-    END IF;
-    IF p_user IS NULL THEN
-        RETURN u;
-    END IF;
-    IF p_lock THEN
-        PERFORM FROM public.tenants WHERE id = p_tenant FOR SHARE;
-        PERFORM FROM public.accounts a JOIN public.users s ON s.tenant_id = a.tenant_id AND s.account_id = a.id
-          WHERE s.tenant_id = p_tenant AND s.id = p_user FOR UPDATE;
-        SELECT role_rule::text, role_rule_version INTO u.rule, u.rule_version FROM public.tenants WHERE id = p_tenant;
-    END IF;
-    IF p_needs = 'write' THEN  -- before the groups: whoever moves between the two is noticed by `group_revision`
+    IF p_judged THEN
         SELECT a.role_state::text, a.group_revision INTO u.role_state, u.group_revision
           FROM public.users s JOIN public.accounts a ON a.tenant_id = s.tenant_id AND a.id = s.account_id
          WHERE s.tenant_id = p_tenant AND s.id = p_user;
@@ -45,220 +18,140 @@ BEGIN
     RETURN u;
 END $$;
 
--- Passes the gate and says which person the token's owner is; id is NULL for a token of the tenant's own.
-CREATE FUNCTION fn.scim_me(p_tenant uuid, p_token uuid, p_digest bytea, p_needs text) RETURNS fn.user_result
-LANGUAGE plpgsql AS $$
-DECLARE
-    g fn.gate_result;
-    u fn.user_result;
+-- Passes the gate and brings a person: to be read, or with what is needed to judge a change of them.
+CREATE FUNCTION fn.read_user(
+    p_tenant uuid, p_token uuid, p_digest bytea, p_needs text, p_user uuid, p_base text
+) RETURNS fn.user_result LANGUAGE plpgsql AS $$
+DECLARE u fn.user_result;
 BEGIN
-    g := fn.gate(p_tenant, p_token, p_digest, p_needs);
-    u := fn.opened(g);
-    IF g.verdict = 'ok' THEN
-        SELECT s.id INTO u.id FROM public.users s WHERE s.tenant_id = p_tenant AND s.account_id = g.owner_id;
+    u.gate := fn.gate(p_tenant, p_token, p_digest, p_needs);
+    IF (u.gate).verdict <> 'ok' THEN
+        RETURN u;
+    END IF;
+    RETURN fn.bring_user(u, p_tenant, p_user, p_base, p_needs = 'write');
+END $$;
+
+-- Passes the gate and says which person the token's owner is; id is NULL for a token of the tenant's own.
+CREATE FUNCTION fn.own_user(p_tenant uuid, p_token uuid, p_digest bytea, p_needs text) RETURNS fn.user_result
+LANGUAGE plpgsql AS $$
+DECLARE u fn.user_result;
+BEGIN
+    u.gate := fn.gate(p_tenant, p_token, p_digest, p_needs);
+    IF (u.gate).verdict = 'ok' THEN
+        SELECT s.id INTO u.id FROM public.users s WHERE s.tenant_id = p_tenant AND s.account_id = (u.gate).owner_id;
     END IF;
     RETURN u;
 END $$;
 
-CREATE FUNCTION fn.scim_create_user(p_tenant uuid, p_token uuid, p_digest bytea, p_change jsonb, p_call jsonb)
-RETURNS fn.change_result LANGUAGE plpgsql AS $$
+-- Takes a new person in. p_change as for write_new_user, with former_role_state where account_id names a former account.
+-- stale: the context or the role rule is another. former: another account, or none, has to be taken up again.
+-- Locks: the role rule, shared, before any account, as whoever edits it holds it and wants all accounts; then the externalId.
+CREATE FUNCTION fn.create_user(
+    p_tenant uuid, p_token uuid, p_digest bytea, p_context jsonb, p_change jsonb, p_call jsonb
+) RETURNS fn.user_result LANGUAGE plpgsql AS $$
 DECLARE
-    g fn.gate_result;
-    c fn.change_result;
+    u fn.user_result;
+    c fn.user_change;
     f public.accounts;
     v_external text := p_change ->> 'external_id';
-    v_events text[];
 BEGIN
-    g := fn.gate(p_tenant, p_token, p_digest, 'write');
-    IF g.verdict <> 'ok' THEN
-        c.verdict := g.verdict;
-        c.token_label := g.token_label; c.owner_id := g.owner_id; c.plan := g.plan; c.reason := g.reason;
-        RETURN c;
+    u.gate := fn.gate(p_tenant, p_token, p_digest, 'write');
+    IF (u.gate).verdict <> 'ok' THEN
+        RETURN u;
     END IF;
--- Worked out by the role rule, and by what a process remembers, which are what is asked here; the rule before the
--- account, as whoever edits it holds it and wants all accounts.
-    IF fn.held_rule_version(p_tenant) <> (p_change ->> 'rule_version')::integer
-       OR p_change -> 'remembered' <> jsonb_build_object('profile', g.profile, 'rate', g.rate, 'burst', g.burst) THEN
-        c.verdict := 'stale';
-        RETURN c;
+    IF fn.held_rule_version(p_tenant) <> (p_change ->> 'rule_version')::integer OR fn.is_stale(u.gate, p_context) THEN
+        u.outcome := 'stale';
+        RETURN u;
     END IF;
     IF v_external IS NOT NULL THEN
         PERFORM fn.hold_external_id(p_tenant, v_external);
--- The former account that a new resource with this externalId belongs to.
         SELECT * INTO f FROM public.accounts
          WHERE tenant_id = p_tenant AND external_id = v_external AND detached_at IS NOT NULL
          ORDER BY detached_at DESC LIMIT 1 FOR UPDATE;
         IF f.id IS DISTINCT FROM (p_change ->> 'account_id')::uuid
            OR (f.id IS NOT NULL AND f.role_state <> p_change -> 'former_role_state') THEN
-            c.verdict := 'former';
-            c.account_id := f.id;
-            c.role_state := f.role_state::text;
-            RETURN c;
+            u.outcome := 'former'; u.account_id := f.id; u.role_state := f.role_state::text;
+            RETURN u;
         END IF;
     END IF;
--- Whoever takes the name between this look and the insert makes the statement fail, and it is run again.
-    SELECT s.id, CASE WHEN NOT s.active THEN 'inactive' END INTO c.id, c.reason
+    -- Whoever takes the name between this look and the insert makes the statement fail, and it is run again.
+    SELECT s.id, CASE WHEN NOT s.active THEN 'inactive' END INTO u.id, u.reason
       FROM public.users s WHERE s.tenant_id = p_tenant AND s.user_name_key = p_change ->> 'user_name_key';
     IF FOUND THEN
-        c.verdict := 'uniqueness';
-        PERFORM fn.audit_call(p_tenant, g, p_token, p_call, 'refused', 409, 'userName is taken', '{}', NULL,
-                           p_change ->> 'user_name');
-        RETURN c;
+        u.outcome := 'uniqueness';
+        PERFORM fn.audit_call(p_tenant, u.gate, p_token, p_call, 'refused', 409, 'userName is taken', '{}', NULL,
+                              p_change ->> 'user_name');
+        RETURN u;
     END IF;
     c := fn.write_new_user(p_tenant, p_change);
-    v_events := fn.event_names(p_change)
-        || fn.settle_cases(p_tenant, c.id, c.account_id, p_call ->> 'request_id', p_change);
-    PERFORM fn.audit_call(p_tenant, g, p_token, p_call, 'done', 201, NULL, v_events, c.account_id, c.id::text);
-    RETURN c;
-END $$;
-
-CREATE FUNCTION fn.scim_save_user(
-    p_tenant uuid, p_token uuid, p_digest bytea, p_user uuid, p_change jsonb, p_call jsonb
-) RETURNS fn.change_result LANGUAGE plpgsql AS $$
-DECLARE
-    g fn.gate_result;
-    c fn.change_result;
-    v_status integer;
-    v_cases text[] := '{}';
-BEGIN
-    g := fn.gate(p_tenant, p_token, p_digest, 'write');
-    IF g.verdict <> 'ok' THEN
-        c.verdict := g.verdict;
-        c.token_label := g.token_label; c.owner_id := g.owner_id; c.plan := g.plan; c.reason := g.reason;
-        RETURN c;
-    END IF;
-    BEGIN
-        c := fn.write_user(p_tenant, p_user, p_change);
-        IF c.verdict = 'done' THEN
-            v_cases := fn.settle_cases(p_tenant, p_user, c.account_id, p_call ->> 'request_id', p_change);
-        END IF;
-    EXCEPTION WHEN unique_violation THEN
-        c := NULL;
-        v_cases := '{}';
-        SELECT s.id, CASE WHEN NOT s.active THEN 'inactive' END INTO c.id, c.reason
-          FROM public.users s WHERE s.tenant_id = p_tenant AND s.user_name_key = p_change ->> 'user_name_key';
-        c.verdict := 'uniqueness';
-    END;
-    IF c.verdict = 'stale' THEN
-        RETURN c;
-    END IF;
-    v_status := CASE c.verdict WHEN 'done' THEN 200 WHEN 'uniqueness' THEN 409 ELSE 404 END;
-    PERFORM fn.audit_call(p_tenant, g, p_token, p_call, CASE v_status WHEN 200 THEN 'done' ELSE 'refused' END, v_status,
-        CASE c.verdict WHEN 'done' THEN c.reason WHEN 'uniqueness' THEN 'userName is taken' ELSE 'not found' END,
-        CASE v_status WHEN 200 THEN fn.event_names(p_change) ELSE '{}' END
-            || CASE WHEN v_status = 200 AND c.reason IS NOT NULL THEN ARRAY['user.deactivated'] ELSE '{}' END
-            || v_cases,
-        c.account_id, p_user::text);
-    RETURN c;
-END $$;
-
--- What nearly every departure is: a PATCH that says active=false and nothing else, of somebody who is active. Whatever
--- is otherwise is `elsewhere`. Names and role stay as they were, so there is nothing to be worked out or compared.
-CREATE FUNCTION fn.scim_deactivate_user(
-    p_tenant uuid, p_token uuid, p_digest bytea, p_user uuid, p_base text, p_remembered jsonb, p_reason text,
-    p_arrived timestamptz, p_call jsonb
-) RETURNS fn.user_result LANGUAGE plpgsql AS $$
-DECLARE
-    g fn.gate_result;
-    u fn.user_result;
-    v_left jsonb;
-BEGIN
-    g := fn.gate(p_tenant, p_token, p_digest, 'write');
-    u := fn.opened(g);
-    IF g.verdict <> 'ok' THEN
-        RETURN u;
-    END IF;
-    IF p_remembered <> jsonb_build_object('profile', g.profile, 'rate', g.rate, 'burst', g.burst) THEN
-        u.verdict := 'stale';
-        RETURN u;
-    END IF;
-    SELECT a.id INTO u.account_id FROM public.users s JOIN public.accounts a ON a.tenant_id = s.tenant_id AND a.id = s.account_id
-     WHERE s.tenant_id = p_tenant AND s.id = p_user AND a.active FOR UPDATE OF a;
-    IF NOT FOUND THEN
-        u.verdict := 'elsewhere';
-        RETURN u;
-    END IF;
-    v_left := fn.leave(p_tenant, u.account_id, p_reason, p_call ->> 'request_id', p_arrived);
-    UPDATE public.users s
-       SET active = false, document = document || '{"active": false}', version = version + 1,
-           last_modified = statement_timestamp()
-     WHERE s.tenant_id = p_tenant AND s.id = p_user
-    RETURNING s.id, s.document::text, s.version, s.created_at, s.last_modified
-         INTO STRICT u.id, u.document, u.version, u.created_at, u.last_modified;
-    u.groups := fn.groups_of(p_tenant, p_user, p_base);
-    PERFORM fn.announce(p_tenant, u.account_id, p_call ->> 'request_id', '[{"topic": "user.updated"}]');
-    PERFORM fn.audit_call(p_tenant, g, p_token, p_call, 'done', 200, v_left::text,
-                        ARRAY['user.updated', 'user.deactivated'], u.account_id, p_user::text);
-    u.verdict := 'done';
+    u.outcome := 'done'; u.id := c.id; u.account_id := c.account_id;
+    u.version := c.version; u.created_at := c.created_at; u.last_modified := c.last_modified;
+    PERFORM fn.audit_call(
+        p_tenant, u.gate, p_token, p_call, 'done', 201, NULL,
+        c.events || fn.settle_cases(p_tenant, c.id, c.account_id, p_call ->> 'request_id', p_change), c.account_id,
+        c.id::text);
     RETURN u;
 END $$;
 
--- What nearly every PUT is: of somebody who is active and stays so, under the same userName, externalId and role names,
--- with no conflict that it could settle. Whatever is otherwise is `elsewhere`. The role follows from what is not touched.
-CREATE FUNCTION fn.scim_replace_user(
-    p_tenant uuid, p_token uuid, p_digest bytea, p_user uuid, p_base text, p_remembered jsonb, p_change jsonb,
-    p_call jsonb
+-- Carries a change of a person out. p_change says of which kind it is: a departure and nothing else, a plain replacement,
+-- or one that was judged by what is stored; the first two need nothing of that, as long as what they take for granted is so.
+-- judge: it is not; what is stored comes with the answer. stale: the context, or what was judged, is no longer so.
+CREATE FUNCTION fn.save_user(
+    p_tenant uuid, p_token uuid, p_digest bytea, p_user uuid, p_base text, p_context jsonb, p_change jsonb, p_call jsonb
 ) RETURNS fn.user_result LANGUAGE plpgsql AS $$
 DECLARE
-    g fn.gate_result;
     u fn.user_result;
-    s public.users;
-    v_document jsonb := p_change -> 'document';
+    c fn.user_change;
 BEGIN
-    g := fn.gate(p_tenant, p_token, p_digest, 'write');
-    u := fn.opened(g);
-    IF g.verdict <> 'ok' THEN
+    u.gate := fn.gate(p_tenant, p_token, p_digest, 'write');
+    IF (u.gate).verdict <> 'ok' THEN
         RETURN u;
     END IF;
-    IF p_remembered <> jsonb_build_object('profile', g.profile, 'rate', g.rate, 'burst', g.burst) THEN
-        u.verdict := 'stale';
+    IF fn.is_stale(u.gate, p_context) THEN
+        u.outcome := 'stale';
         RETURN u;
     END IF;
-    SELECT * INTO s FROM public.users WHERE tenant_id = p_tenant AND id = p_user FOR NO KEY UPDATE;
-    IF NOT FOUND OR NOT s.active OR s.document = v_document
-       OR (s.document -> 'userName', s.document -> 'externalId', s.document -> 'roles') IS DISTINCT FROM
-          (v_document -> 'userName', v_document -> 'externalId', v_document -> 'roles')
-       OR EXISTS (SELECT FROM public.conflict_cases WHERE tenant_id = p_tenant AND user_id = p_user AND closed_at IS NULL) THEN
-        u.verdict := 'elsewhere';
+    c := CASE p_change ->> 'kind' WHEN 'departure' THEN fn.write_departure(p_tenant, p_user, p_change)
+                                  WHEN 'plain' THEN fn.write_plainly(p_tenant, p_user, p_change)
+                                  ELSE fn.write_judged(p_tenant, p_user, p_change) END;
+    u.outcome := c.outcome;
+    IF c.outcome = 'judge' THEN
+        RETURN fn.bring_user(u, p_tenant, p_user, p_base, true);
+    ELSIF c.outcome = 'stale' THEN
         RETURN u;
     END IF;
-    UPDATE public.users
-       SET document = v_document, display_name_key = p_change ->> 'display_name_key', version = version + 1,
-           last_modified = statement_timestamp()
-     WHERE tenant_id = p_tenant AND id = p_user
-    RETURNING id, account_id, version, created_at, last_modified
-         INTO u.id, u.account_id, u.version, u.created_at, u.last_modified;
-    IF s.document -> 'emails' IS DISTINCT FROM v_document -> 'emails' THEN
-        PERFORM fn.write_emails(p_tenant, p_user, p_change -> 'emails');
+    u.id := c.id; u.account_id := c.account_id; u.document := c.document; u.reason := c.reason;
+    u.version := c.version; u.created_at := c.created_at; u.last_modified := c.last_modified;
+    IF p_change ->> 'kind' <> 'judged' THEN
+        u.groups := fn.groups_of(p_tenant, p_user, p_base);
     END IF;
-    u.groups := fn.groups_of(p_tenant, p_user, p_base);
-    PERFORM fn.announce(p_tenant, u.account_id, p_call ->> 'request_id', '[{"topic": "user.updated"}]');
-    PERFORM fn.audit_call(p_tenant, g, p_token, p_call, 'done', 200, NULL, ARRAY['user.updated'], u.account_id, p_user::text);
-    u.verdict := 'done';
+    PERFORM fn.audit_call(
+        p_tenant, u.gate, p_token, p_call, CASE c.outcome WHEN 'done' THEN 'done' ELSE 'refused' END,
+        CASE c.outcome WHEN 'done' THEN 200 WHEN 'uniqueness' THEN 409 ELSE 404 END,
+        CASE c.outcome WHEN 'done' THEN c.reason WHEN 'uniqueness' THEN 'userName is taken' ELSE 'not found' END,
+        coalesce(c.events, '{}'), c.account_id, p_user::text);
     RETURN u;
 END $$;
 
-CREATE FUNCTION fn.scim_delete_user(
-    p_tenant uuid, p_token uuid, p_digest bytea, p_user uuid, p_arrived timestamptz, p_call jsonb, p_seen jsonb
-) RETURNS fn.change_result LANGUAGE plpgsql AS $$
+-- Takes the resource away; with p_seen only if the person is still so, else `stale`.
+CREATE FUNCTION fn.delete_user(
+    p_tenant uuid, p_token uuid, p_digest bytea, p_user uuid, p_arrived timestamptz, p_seen jsonb, p_call jsonb
+) RETURNS fn.user_result LANGUAGE plpgsql AS $$
 DECLARE
-    g fn.gate_result;
-    c fn.change_result;
+    u fn.user_result;
+    c fn.user_change;
 BEGIN
-    g := fn.gate(p_tenant, p_token, p_digest, 'write');
-    IF g.verdict <> 'ok' THEN
-        c.verdict := g.verdict;
-        c.token_label := g.token_label; c.owner_id := g.owner_id; c.plan := g.plan; c.reason := g.reason;
-        RETURN c;
+    u.gate := fn.gate(p_tenant, p_token, p_digest, 'write');
+    IF (u.gate).verdict <> 'ok' THEN
+        RETURN u;
     END IF;
     c := fn.remove_user(p_tenant, p_user, 'deleted by the identity provider', p_call ->> 'request_id', p_arrived, p_seen);
-    IF c.verdict = 'stale' THEN
-        RETURN c;
+    u.outcome := c.outcome;
+    IF c.outcome <> 'stale' THEN
+        PERFORM fn.audit_call(
+            p_tenant, u.gate, p_token, p_call, CASE c.outcome WHEN 'done' THEN 'done' ELSE 'refused' END,
+            CASE c.outcome WHEN 'done' THEN 204 ELSE 404 END, c.reason, coalesce(c.events, '{}'), c.account_id,
+            p_user::text);
     END IF;
-    PERFORM fn.audit_call(p_tenant, g, p_token, p_call, CASE c.verdict WHEN 'done' THEN 'done' ELSE 'refused' END,
-        CASE c.verdict WHEN 'done' THEN 204 ELSE 404 END, c.reason,
-        CASE WHEN c.verdict <> 'done' THEN '{}' WHEN c.reason IS NULL THEN ARRAY['user.removed']
-             ELSE ARRAY['user.deactivated', 'user.removed'] END,
-        c.account_id, p_user::text);
-    RETURN c;
+    RETURN u;
 END $$;

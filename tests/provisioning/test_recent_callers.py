@@ -323,7 +323,7 @@ async def test_one_statement(callers: Callers) -> None:
     with statements() as asked:
         await tenant.person()
     assert len(asked) == 1
-    assert "scim_create_user" in asked[0]
+    assert "create_user(" in asked[0]
 
 
 async def test_a_rule_that_changed_meanwhile(callers: Callers) -> None:

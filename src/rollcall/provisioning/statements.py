@@ -1,0 +1,308 @@
+"""The statements of provisioning: one function for each function of the database that identity providers' calls use.
+
+Every row has the gate's verdict and what the gate knows of the caller (`_GATE`); what else it has is said at each.
+"""
+
+from collections.abc import Sequence
+from typing import Any, cast
+from uuid import UUID
+
+import orjson
+
+from rollcall.db import Connection, DatabaseError, Pool, Row, fetchrow_again, has_ended
+from rollcall.functions import qualified
+from rollcall.provisioning.context import Admitted, Call
+
+_GATE = (
+    "(r.gate).verdict, (r.gate).token_label, (r.gate).owner_id, (r.gate).plan, (r.gate).rate, (r.gate).burst, "
+    "(r.gate).profile"
+)
+_CONTEXT = f"{_GATE}, (r.gate).rule::text AS rule, (r.gate).rule_version"
+_USER = "r.id, r.document, r.version, r.created_at, r.last_modified, r.groups"
+_JUDGED = f"{_USER}, r.account_id, r.active, r.role_state, r.group_revision"
+_GROUP = "r.id, r.display_name, r.external_id, r.version, r.created_at, r.last_modified"
+_GOOD = "CASE r.outcome WHEN 'done' THEN fn.still_good('scim', $1, $2, $3) END"
+
+
+def _asked(columns: str, function: str) -> str:
+    return qualified(f"SELECT {columns} FROM fn.{function} r")  # noqa: S608  # names of ours
+
+
+def _changed(columns: str, function: str) -> str:
+    """A change, after which the gate is asked again: it may have waited for others, and decides by what is so then."""
+    return qualified(f"SELECT {columns}, r.outcome, r.reason, {_GOOD} FROM fn.{function} r")  # noqa: S608  # as above
+
+
+class EndedMeanwhile(Exception):
+    """The gate let the call in, and would not have any more when all it waited for was over; nothing was done."""
+
+
+def as_json(value: object) -> str:
+    """*value* as the functions take it."""
+    return orjson.dumps(value).decode()
+
+
+def _who(call: Call) -> tuple[UUID, UUID, bytes]:
+    return call.token.tenant_id, call.token.id, call.token.digest
+
+
+async def _ask(call: Call, statement: str, *what: object) -> Row:
+    row = await call.context.pool.fetchrow(statement, *_who(call), *what)
+    return cast("Row", row)  # the functions answer whatever is asked
+
+
+async def _carry_out(call: Call, statement: str, *what: object, through: Connection | None = None) -> Row:
+    try:
+        if through is None:
+            row = await fetchrow_again(call.context.pool, statement, *_who(call), *what)
+        else:
+            row = await through.fetchrow(statement, *_who(call), *what)
+    except DatabaseError as error:
+        if has_ended(error):
+            raise EndedMeanwhile from error
+        raise
+    return cast("Row", row)
+
+
+_GATE_ALONE = qualified(
+    "SELECT verdict, token_label, owner_id, plan, rate, burst, profile, rule::text AS rule, rule_version "
+    "FROM fn.gate($1, $2, $3, $4)"
+)
+
+
+async def gate(call: Call, needs: str) -> Row:
+    """Only the gate; *needs* is ``read`` or ``write``. The row has the caller's whole context."""
+    return await _ask(call, _GATE_ALONE, needs)
+
+
+_READ_USER = _asked(f"{_GATE}, {_USER}", "read_user($1, $2, $3, 'read', $4, $5)")
+_JUDGE_USER = _asked(f"{_CONTEXT}, {_JUDGED}", "read_user($1, $2, $3, 'write', $4, $5)")
+
+
+async def read_user(call: Call, user_id: UUID | None) -> Row:
+    """A person, to be shown; ``id`` is None if there is no such one."""
+    return await _ask(call, _READ_USER, user_id, call.context.base_url)
+
+
+async def user_to_change(call: Call, user_id: UUID | None) -> Row:
+    """The caller's context, and a person with all that a change of them is judged by."""
+    return await _ask(call, _JUDGE_USER, user_id, call.context.base_url)
+
+
+_OWN_USER = _asked(f"{_GATE}, r.id", "own_user($1, $2, $3, $4)")
+
+
+async def own_user(call: Call, needs: str) -> Row:
+    """The ``id`` of the person who owns the token, if anybody does."""
+    return await _ask(call, _OWN_USER, needs)
+
+
+_CREATE_USER = _changed(
+    f"{_GATE}, r.id, r.version, r.created_at, r.last_modified, r.account_id, r.role_state",
+    "create_user($1, $2, $3, $4, $5, $6)",
+)
+
+
+async def create_user(admitted: Admitted, change: dict[str, Any], payload: object) -> Row:
+    """Take somebody in. ``outcome``: done, stale, former (``account_id`` and ``role_state``), uniqueness (``id``).
+
+    Raises:
+        EndedMeanwhile: the token ended while the statement waited.
+    """
+    call = admitted.call
+    described = as_json(call.described(payload))
+    return await _carry_out(call, _CREATE_USER, as_json(admitted.remembered), as_json(change), described)
+
+
+_SAVE_USER = _changed(f"{_GATE}, {_JUDGED}", "save_user($1, $2, $3, $4, $5, $6, $7, $8)")
+
+
+async def save_user(admitted: Admitted, user_id: UUID, change: dict[str, Any], payload: object) -> Row:
+    """Change somebody. ``outcome``: done, stale, judge (the row is who is stored), uniqueness (``id``), not_found.
+
+    Raises:
+        EndedMeanwhile: as for `create_user`.
+    """
+    call = admitted.call
+    context, described = as_json(admitted.remembered), as_json(call.described(payload))
+    return await _carry_out(call, _SAVE_USER, user_id, call.context.base_url, context, as_json(change), described)
+
+
+_DELETE_USER = _changed(_GATE, "delete_user($1, $2, $3, $4, $5, $6, $7)")
+
+
+async def delete_user(call: Call, user_id: UUID, seen: dict[str, Any] | None) -> Row:
+    """Take a person's resource away, with *seen* only if they are still so. ``outcome``: done, stale, not_found.
+
+    Raises:
+        EndedMeanwhile: as for `create_user`.
+    """
+    given = None if seen is None else as_json(seen)
+    return await _carry_out(call, _DELETE_USER, user_id, call.arrived, given, as_json(call.described()))
+
+
+_NOTE = qualified("SELECT fn.note_call($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)")
+
+
+async def note_call(
+    admitted: Admitted,
+    described: dict[str, Any],
+    outcome: str,
+    status: int,
+    detail: str | None,
+    *,
+    user_id: UUID | None = None,
+    case: dict[str, Any] | None = None,
+) -> None:
+    """Write down a call that changed nothing, and open or close a case."""
+    call = admitted.call
+    await call.context.pool.fetchrow(
+        _NOTE,
+        call.token.tenant_id,
+        call.token.id,
+        admitted.owner_id,
+        admitted.label,
+        as_json(described),
+        outcome,
+        status,
+        detail,
+        user_id,
+        None if case is None else as_json(case),
+    )
+
+
+_FIND_USERS = _asked(f"{_GATE}, {_USER}, r.total", "find_users($1, $2, $3, $4, $5, $6, $7, $8)")
+_FIND_USER_NAME = _asked(f"{_GATE}, {_USER}, r.total", "find_user_name($1, $2, $3, $4, $5)")
+_PAGE_USERS = _asked(f"{_GATE}, {_USER}, r.total", "page_users($1, $2, $3, $4, $5, $6)")
+_FIND_GROUPS = _asked(f"{_GATE}, {_GROUP}, r.members, r.total", "find_groups($1, $2, $3, $4, $5, $6, $7, $8, $9)")
+
+
+async def find_user_name(call: Call, key: str) -> Sequence[Row]:
+    """Who has this userName, by its key: one row, with the ``total``; ``id`` is None if nobody has."""
+    return await _list(call, _FIND_USER_NAME, key, call.context.base_url)
+
+
+async def find_users(call: Call, attribute: str, value: str, offset: int, count: int) -> Sequence[Row]:
+    """A page of who has *value* in an indexed attribute: one row at least, with the ``total``."""
+    return await _list(call, _FIND_USERS, attribute, value, offset, count, call.context.base_url)
+
+
+async def page_users(call: Call, offset: int, count: int) -> Sequence[Row]:
+    """A page of everybody: a row with the ``total``, then the people."""
+    return await _list(call, _PAGE_USERS, offset, count, call.context.base_url)
+
+
+async def find_groups(
+    call: Call, hot: tuple[str, str] | None, offset: int, count: int, *, members: bool
+) -> Sequence[Row]:
+    """A page of all groups, or of those that *hot* (attribute and value) finds: one row at least, with ``total``."""
+    attribute, value = hot or (None, None)
+    return await _list(call, _FIND_GROUPS, attribute, value, offset, count, call.context.base_url, members)
+
+
+async def _list(call: Call, statement: str, *what: object) -> Sequence[Row]:
+    return await call.context.pool.fetch(statement, *_who(call), *what)
+
+
+_READ_GROUP = _asked(f"{_CONTEXT}, {_GROUP}, r.above, r.members", "read_group($1, $2, $3, $4, $5, $6, $7)")
+
+
+async def read_group(call: Call, needs: str, group_id: UUID | None, *, members: bool) -> Row:
+    """A group (``id`` None: there is none), with the caller's context, and the names ``above`` it for a change."""
+    return await _ask(call, _READ_GROUP, needs, group_id, call.context.base_url, members)
+
+
+_SAVE_GROUP = _changed(f"{_GATE}, {_GROUP}, r.members, r.touched", "save_group($1, $2, $3, $4, $5, $6, $7, $8, $9)")
+
+
+async def save_group(
+    admitted: Admitted,
+    group_id: UUID | None,
+    change: dict[str, Any],
+    described: str,
+    *,
+    most_members: int,
+    through: Connection | None = None,
+) -> Row:
+    """Make a group or change it, with its ``members`` unless there are more than *most_members*.
+
+    ``outcome``: done (``touched`` are the people to be judged), stale, not_found, uniqueness, cycle, unknown_member,
+    unknown_members.
+
+    Raises:
+        EndedMeanwhile: as for `create_user`.
+    """
+    call, context = admitted.call, as_json(admitted.remembered)
+    what = (group_id, call.context.base_url, context, as_json(change), most_members, described)
+    return await _carry_out(call, _SAVE_GROUP, *what, through=through)
+
+
+_DELETE_GROUP = _changed(f"{_GATE}, r.id, r.touched", "delete_group($1, $2, $3, $4, $5, $6, $7, $8)")
+
+
+async def delete_group(
+    admitted: Admitted,
+    group_id: UUID,
+    described: str,
+    *,
+    relevant: bool,
+    version: int | None,
+    through: Connection,
+) -> Row:
+    """Take a group away, with *version* only if it has that. ``outcome``: done (``touched``), stale, not_found.
+
+    Raises:
+        EndedMeanwhile: as for `create_user`.
+    """
+    what = (group_id, relevant, admitted.rule_version, version, described)
+    return await _carry_out(admitted.call, _DELETE_GROUP, *what, through=through)
+
+
+_TOUCHED = qualified("SELECT * FROM fn.touched_people($1, $2, $3)")
+_SETTLE = qualified("SELECT fn.still_good('scim', $1, $2, $3) FROM fn.settle_group($1, $2, $4, $5, $6, $7, $8, $9)")
+_REFUSE = qualified("SELECT fn.refuse_group($1, $2, $3, $4, $5, $6, $7, $8, $9)")
+
+
+async def touched_people(call: Call, users: Sequence[UUID], through: Connection) -> Sequence[Row]:
+    """People whose group names have changed, locked by their ids, with all that decides their role."""
+    return await through.fetch(_TOUCHED, call.token.tenant_id, users, call.context.base_url)
+
+
+async def settle_group(
+    admitted: Admitted,
+    people: Sequence[dict[str, Any]],
+    group_id: UUID,
+    event: dict[str, Any],
+    described: str,
+    through: Connection,
+) -> None:
+    """Give people the roles that were worked out for them, and write the change of the group down.
+
+    Raises:
+        EndedMeanwhile: as for `create_user`.
+    """
+    what = (admitted.owner_id, admitted.label, as_json(people), group_id, as_json(event), described)
+    await _carry_out(admitted.call, _SETTLE, *what, through=through)
+
+
+async def refuse_group(
+    admitted: Admitted, described: str, status: int, detail: str | None, target: str | None, cases: object
+) -> None:
+    """Write down a refused change of a group, and open the cases of everybody whose roles conflict."""
+    call = admitted.call
+    who = (call.token.tenant_id, call.token.id, admitted.owner_id, admitted.label)
+    await call.context.pool.fetchrow(_REFUSE, *who, described, status, detail, target, as_json(cases))
+
+
+_PLANS = "SELECT name FROM plans WHERE 'scim' = ANY (features) ORDER BY name"
+_PLAN = "SELECT name FROM plans WHERE key = $1"
+
+
+async def plans_with_scim(pool: Pool) -> Sequence[str]:
+    """The names of the plans that include SCIM."""
+    return [row["name"] for row in await pool.fetch(_PLANS)]
+
+
+async def plan_name(pool: Pool, key: str) -> str:
+    """What a plan is called."""
+    return await pool.fetchval(_PLAN, key)
