@@ -8,7 +8,7 @@ from litestar import Request, Response, get, post
 from litestar.params import FromPath, JSONBody
 from pydantic import BaseModel, Field
 
-from rollcall.access import passkeys, sessions
+from rollcall.access import passkey_sign_in, passkeys, sessions
 from rollcall.access.authenticators import RelyingParty
 from rollcall.access.console_sessions import hold
 from rollcall.console.confirming import Confirmation, confirmation_page
@@ -44,7 +44,7 @@ async def registration_work(request: Request[Any, Any, Any], data: JSONBody[Pass
     """The work of a registration's second half: refused or not, the challenge is spent."""
 
     async def also(work: Work, refusal: Refusal) -> None:
-        await passkeys.after_refusal(work, data.challenge, refusal)
+        await passkey_sign_in.after_refusal(work, data.challenge, refusal)
 
     async with work_of(request, also) as work:
         await hold(work, visitor(request))

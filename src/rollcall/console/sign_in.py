@@ -11,10 +11,10 @@ from litestar import Request, Response, get, post
 from litestar.params import FromQuery, JSONBody
 from pydantic import BaseModel, Field
 
-from rollcall.access import authenticators, challenges, passkeys, sessions, sign_in_codes
+from rollcall.access import authenticators, challenges, passkey_sign_in, sessions, sign_in_codes
 from rollcall.access.authenticators import RelyingParty
 from rollcall.access.console_sessions import LIFETIME
-from rollcall.access.passkeys import SignInRefused
+from rollcall.access.passkey_sign_in import SignInRefused
 from rollcall.access.sessions import NewSession
 from rollcall.console.browsers import browser_named
 from rollcall.console.cookies import WORKSPACE, no_session, session_cookie, workspace_cookie
@@ -114,12 +114,12 @@ async def finish_sign_in(request: Request[Any, Any, Any], data: JSONBody[SignInA
     begun = challenges.unseal(request.app.state.sealer, data.challenge, _named(data.workspace))
 
     async def on_refusal(work: Work, refusal: Refusal) -> None:
-        await passkeys.after_console_refusal(work, begun, refusal)
+        await passkey_sign_in.after_console_refusal(work, begun, refusal)
 
     try:
         tenant = await _tenant(request, data.workspace)
         async with strangers_work(request, tenant, on_refusal) as work:
-            new = await passkeys.enter_console(
+            new = await passkey_sign_in.enter_console(
                 work, party, begun=begun, answer=data.credential, lifetime=LIFETIME, label=_browser(request)
             )
     except (SignInRefused, Forbidden, NotFound, PersonInactive):

@@ -11,7 +11,7 @@ from litestar import Request, Router, delete, get, post
 from litestar.params import FromPath, JSONBody
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
-from rollcall.access import passkeys
+from rollcall.access import passkey_sign_in, passkeys
 from rollcall.access.authenticators import RelyingParty
 from rollcall.access.models import Passkey
 from rollcall.access.passkeys import Begun
@@ -131,7 +131,7 @@ def _second_half(request: AnyRequest, tenant: TenantRef, challenge: UUID) -> Abs
     async def on_refusal(work: Work, refusal: Refusal) -> None:
         await write(work, refusal)
         if not isinstance(refusal, IdempotencyRefused):
-            await passkeys.after_refusal(work, challenge, refusal)
+            await passkey_sign_in.after_refusal(work, challenge, refusal)
 
     return open_work(request.app.state.database, tenant, actor_of(request), origin(request), on_refusal=on_refusal)
 
@@ -182,7 +182,7 @@ async def begin_passkey_sign_in(
 ) -> Ceremony:
     """Begin a sign-in. The answer is alike for everybody, whether they exist and have a passkey or not."""
     account_id = await _meant(work, data or SignInWanted())
-    return _ceremony(await passkeys.begin_sign_in(work, _party(request), account_id))
+    return _ceremony(await passkey_sign_in.begin(work, _party(request), account_id))
 
 
 @post(_SIGN_IN, guards=[PRODUCT], dependencies={"work": sign_in_work})
@@ -191,7 +191,7 @@ async def finish_passkey_sign_in(
     request: Request[Any, Any, Any], work: TenantWork, data: JSONBody[SignInAnswered]
 ) -> OpenedSession:
     """Open a session for whoever the authenticator signed in. What opens it is in this answer and nowhere else."""
-    new = await passkeys.finish_sign_in(
+    new = await passkey_sign_in.finish(
         work,
         _party(request),
         challenge_id=data.challenge,
