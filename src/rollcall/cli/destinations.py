@@ -9,7 +9,7 @@ from uuid import UUID
 import click
 
 from rollcall.access import accounts
-from rollcall.api.v1.destinations import delivery_view, destination_view, secret_shown
+from rollcall.api.v1.destination_views import delivery_view, destination_view, secret_shown
 from rollcall.cli.confirming import confirm, yes_option
 from rollcall.cli.reaching import ref_of, uuid_of
 from rollcall.cli.running import actor, origin, run_with_database, settings_or_give_up
@@ -17,6 +17,7 @@ from rollcall.cli.showing import Row, counted, json_option, print_json, print_li
 from rollcall.crypto import Sealer
 from rollcall.db import Database
 from rollcall.events import deliveries as delivery_doors
+from rollcall.events import destination_secrets
 from rollcall.events import destinations as doors
 from rollcall.events.addresses import AddressRules
 from rollcall.events.deliveries import State
@@ -89,7 +90,7 @@ def rotate_secret(tenant: str, destination: str, overlap_hours: float, as_json: 
 
     async def run(work: Work) -> None:
         overlap = timedelta(hours=overlap_hours)
-        _show_secret(work, await doors.rotate_secret(work, wanted, sealer, overlap=overlap), as_json=as_json)
+        _show_secret(work, await destination_secrets.rotate(work, wanted, sealer, overlap=overlap), as_json=as_json)
 
     _with_work(tenant, run)
 
@@ -151,7 +152,7 @@ def send_test(tenant: str, destination: str, as_json: bool) -> None:
     wanted = _uuid(tenant, destination)
 
     async def run(work: Work) -> UUID:
-        return await doors.send_test(work, wanted)
+        return await delivery_doors.send_test(work, wanted)
 
     sent = _with_work(tenant, run)
     said = f"Sent: 'rollcall destinations deliveries {tenant} {destination}' tells how it goes."

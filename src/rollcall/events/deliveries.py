@@ -11,9 +11,10 @@ from sqlalchemy import ColumnElement, func, or_, select, text, update
 
 from rollcall import paging
 from rollcall.errors import Conflict, NotFound
+from rollcall.events import destinations
 from rollcall.events.destinations import GIVE_UP_AFTER, DestinationClosed
 from rollcall.events.models import Delivery, DestinationRow
-from rollcall.journal.events import DeliveriesReplayed
+from rollcall.journal.events import DeliveriesReplayed, DestinationTested
 from rollcall.journal.models import OutboxMessage
 from rollcall.journal.record import INSTALLATION, enter, record_for_installation
 from rollcall.paging import Page
@@ -74,6 +75,47 @@ async def page(
     if state is not None:
         question = question.where(Delivery.state == state.value)
     return await paging.page(work.db, question, Delivery.id, limit=limit, cursor=cursor, descending=True)
+
+
+async def send_test(work: Work, destination_id: UUID) -> UUID:
+    """Send a destination an event of its own, ``destination.tested``, that nobody else hears.
+
+    Returns the delivery's id; the delivery log tells how it went.
+
+    Raises:
+        NotFound: there is none.
+        DestinationClosed: it is disabled.
+    """
+    row = await destinations.locked(work, destination_id)
+    if row.disabled_at is not None:
+        raise DestinationClosed
+    event = DestinationTested(row.id, row.label)
+    message = OutboxMessage(
+        tenant_id=work.tenant.id,
+        topic=event.topic,
+        payload=event.payload(),
+        request_id=work.origin.request_id,
+        created_at=work.now,
+        fanned_out_at=work.now,
+        done_at=work.now,
+    )
+    work.db.add(message)
+    await work.db.flush()  # the id is in the delivery
+    delivery = Delivery(
+        tenant_id=work.tenant.id,
+        destination_tenant_id=work.tenant.id,
+        destination_id=row.id,
+        kind=row.kind,
+        label=row.label,
+        message_id=message.id,
+        topic=event.topic,
+        line_id=message.id,  # a line of its own: it overtakes what waits
+        give_up_at=work.now + GIVE_UP_AFTER,
+    )
+    work.db.add(delivery)
+    await work.db.flush()
+    await enter(work, event, target=str(row.id))
+    return delivery.id
 
 
 async def replay(work: Work | Fleet, destination_id: UUID, delivery_id: UUID) -> Delivery:
