@@ -51,7 +51,7 @@ class TenantRef:
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class RequestOrigin:
     """Where a call came from; it stands in the audit entry."""
 
     request_id: str
@@ -77,7 +77,7 @@ class Work:
     db: AsyncSession
     tenant: TenantRef
     actor: Actor
-    origin: Origin
+    origin: RequestOrigin
     now: datetime
 
 
@@ -87,7 +87,7 @@ class Fleet:
 
     db: AsyncSession
     actor: Actor
-    origin: Origin
+    origin: RequestOrigin
     now: datetime
 
     @asynccontextmanager
@@ -126,7 +126,7 @@ async def open_work(
     database: Database,
     tenant: TenantRef,
     actor: Actor,
-    origin: Origin,
+    origin: RequestOrigin,
     *,
     on_refusal: RefusalWriter | None = None,
     judged: bool = True,
@@ -161,7 +161,9 @@ async def open_work(
 
 
 @asynccontextmanager
-async def open_fleet(database: Database, actor: Actor, origin: Origin, *, judged: bool = True) -> AsyncGenerator[Fleet]:
+async def open_fleet(
+    database: Database, actor: Actor, origin: RequestOrigin, *, judged: bool = True
+) -> AsyncGenerator[Fleet]:
     """Open a transaction across tenants and commit it as the block ends; *judged* is as for `open_work`.
 
     Raises:

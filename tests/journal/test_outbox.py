@@ -232,7 +232,7 @@ async def test_empty_backlog(database: Database, tenant: Tenant, owner: Connecti
     """When everything has been told, nothing is old."""
     await owner.execute("DELETE FROM outbox WHERE done_at IS NULL")
     async with open_fleet(database, SYSTEM, ORIGIN) as fleet:
-        assert await outbox.backlog(fleet) == outbox.Backlog(waiting=0, dead=0, oldest_seconds=0)
+        assert await outbox.backlog(fleet) == outbox.OutboxBacklog(waiting=0, dead=0, oldest_seconds=0)
 
 
 async def test_opening_a_message(database: Database, tenant: Tenant, owner: Connection) -> None:

@@ -5,7 +5,7 @@ from typing import Any, assert_never
 from litestar import Request, Response, get
 
 from rollcall.journal import health
-from rollcall.journal.health import Health, RoleState
+from rollcall.journal.health import DatabaseState, Health
 
 
 @get("/health/live", name="health_live", include_in_schema=False)
@@ -29,15 +29,15 @@ async def ready(request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
 
 def _database(found: Health) -> str:
     match found.database:
-        case RoleState.OK:
+        case DatabaseState.OK:
             return "ok"
-        case RoleState.BEHIND:
+        case DatabaseState.BEHIND:
             return f"migrations are at {found.revision}: run 'rollcall migrate'"
-        case RoleState.EDITED:
+        case DatabaseState.EDITED:
             return f"made by an unreleased version, whose {found.revision} was another: run 'rollcall migrate --check'"
-        case RoleState.UNWRITABLE:
+        case DatabaseState.UNWRITABLE:
             return f"takes no writes: {found.because}"
-        case RoleState.AWAY:
+        case DatabaseState.AWAY:
             return "away"
         case _:
             assert_never(found.database)

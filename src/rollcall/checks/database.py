@@ -13,7 +13,7 @@ from rollcall.checks.asking import Grounds
 from rollcall.checks.model import Check, failed, ok, warning
 from rollcall.db import FLEET_ROLE, RUNTIME_ROLE
 from rollcall.journal import health, writing
-from rollcall.journal.health import RoleState
+from rollcall.journal.health import DatabaseState
 
 VERSION = "postgresql"
 TABLES = "tables"
@@ -62,17 +62,17 @@ async def tables(grounds: Grounds) -> Check:
     """Whether the tables are those that this version needs."""
     found = await health.look(grounds.database.pool, grounds.redis, grounds.newest)
     match found.database:
-        case RoleState.OK | RoleState.UNWRITABLE:
+        case DatabaseState.OK | DatabaseState.UNWRITABLE:
             return ok(TABLES, f"the tables stand at {found.revision}, which is current")
-        case RoleState.BEHIND if found.revision is None:
+        case DatabaseState.BEHIND if found.revision is None:
             return failed(TABLES, "the tables are missing", "run 'rollcall migrate'")
-        case RoleState.BEHIND:
+        case DatabaseState.BEHIND:
             said = f"the tables stand at {found.revision}, and this version needs {grounds.newest}"
             return failed(TABLES, said, "run 'rollcall migrate --check', then 'rollcall migrate'")
-        case RoleState.EDITED:
+        case DatabaseState.EDITED:
             said = f"the tables were made by an unreleased version, whose {found.revision} was another"
             return failed(TABLES, said, "'rollcall migrate --check' says what to do")
-        case RoleState.AWAY:
+        case DatabaseState.AWAY:
             raise TimeoutError
 
 

@@ -9,7 +9,7 @@ from rollcall import broker, db
 from rollcall.checks import backlog, configuration, database, keys, processes
 from rollcall.checks.asking import AWAY, SECONDS, Grounds, ask, reason, unasked
 from rollcall.checks.model import Check, State, failed, ok
-from rollcall.settings import Reading, Settings
+from rollcall.settings import Settings, SettingsRead
 
 DATABASE = "database"
 
@@ -34,7 +34,7 @@ OF_THE_TABLES: Mapping[str, Callable[[Grounds], Awaitable[Check]]] = {
 }
 
 
-async def examine(reading: Reading, newest: str) -> list[Check]:
+async def examine(reading: SettingsRead, newest: str) -> list[Check]:
     """Ask everything; a failure keeps no other question from being asked but those that hang on it.
 
     *newest* is the revision that this version's tables have.

@@ -20,7 +20,7 @@ from rollcall.events import deliveries as delivery_doors
 from rollcall.events import destination_secrets
 from rollcall.events import destinations as doors
 from rollcall.events.addresses import AddressRules
-from rollcall.events.deliveries import State
+from rollcall.events.deliveries import DeliveryState
 from rollcall.events.destinations import WHOLE_INSTALLATION, NewDestination, Wanted
 from rollcall.events.models import Delivery, DestinationRow
 from rollcall.work import Fleet, Work, open_fleet, open_work
@@ -162,7 +162,7 @@ def send_test(tenant: str, destination: str, as_json: bool) -> None:
 @destinations.command("deliveries")
 @_tenant
 @_destination
-@click.option("--state", type=click.Choice([state.value for state in State]), help="Only those that stand so.")
+@click.option("--state", type=click.Choice([state.value for state in DeliveryState]), help="Only those that stand so.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 500), help="Deliveries a page.")
 @click.option("--cursor", help="Continue where the page before ended.")
 @json_option
@@ -170,7 +170,7 @@ def list_deliveries(
     tenant: str, destination: str, state: str | None, limit: int, cursor: str | None, as_json: bool
 ) -> None:
     """List what DESTINATION (its id) was told, newest first."""
-    wanted, chosen = _uuid(tenant, destination), None if state is None else State(state)
+    wanted, chosen = _uuid(tenant, destination), None if state is None else DeliveryState(state)
 
     async def run(database: Database) -> None:
         async with _across(database, tenant) as work:
@@ -216,7 +216,9 @@ def _effects_of_silence(tenant: str, destination: UUID) -> list[str]:
         if row.disabled_at is not None:
             return []
         async with _across(database, tenant) as work:
-            page = await delivery_doors.page(work, destination, state=State.PENDING, limit=MOST_COUNTED, cursor=None)
+            page = await delivery_doors.page(
+                work, destination, state=DeliveryState.PENDING, limit=MOST_COUNTED, cursor=None
+            )
         return [_silence(row, page.rows, more=page.next_cursor is not None)]
 
     return run_with_database(run)

@@ -17,11 +17,11 @@ from rollcall.cli.showing import Row, json_option, print_json, print_table, prog
 from rollcall.db import Database
 from rollcall.errors import NotFound
 from rollcall.events import deliveries
-from rollcall.events.deliveries import Backlog
+from rollcall.events.deliveries import DeliveryBacklog
 from rollcall.events.destinations import DestinationClosed
 from rollcall.journal import outbox as outbox_doors
 from rollcall.journal.models import AuditEntry
-from rollcall.journal.reading import Entry, Question, read
+from rollcall.journal.reading import AuditQuestion, Entry, read
 from rollcall.journal.record import INSTALLATION
 from rollcall.paging import Page
 from rollcall.tenancy import tenants
@@ -61,7 +61,7 @@ def audit(  # noqa: PLR0913  # a command has a parameter for each of its options
         msg = "--person is for a tenant's audit; the installation has no people."
         raise click.UsageError(msg)
     since_utc = None if since is None else since.replace(tzinfo=UTC)
-    question = Question(action=action, outcome=outcome, since=since_utc)
+    question = AuditQuestion(action=action, outcome=outcome, since=since_utc)
 
     async def run(database: Database) -> None:
         if everything:
@@ -80,7 +80,7 @@ def audit(  # noqa: PLR0913  # a command has a parameter for each of its options
 
 
 async def _export(
-    database: Database, tenant: str | None, person: str | None, question: Question, cursor: str | None
+    database: Database, tenant: str | None, person: str | None, question: AuditQuestion, cursor: str | None
 ) -> None:
     """Print every entry to the end; each page is a transaction of its own, so that none is long."""
     done = 0
@@ -108,7 +108,7 @@ async def _opened(database: Database, tenant: str | None) -> AsyncGenerator[Work
             yield work
 
 
-async def _about(work: Work | Fleet, question: Question, person: str | None) -> Question:
+async def _about(work: Work | Fleet, question: AuditQuestion, person: str | None) -> AuditQuestion:
     if person is None or not isinstance(work, Work):
         return question
     return replace(question, account_id=(await find_person(work, person)).account.id)
@@ -190,8 +190,8 @@ async def _replay_one(database: Database, owner_id: UUID, destination_id: UUID) 
         return await deliveries.replay_dead(work, destination_id)
 
 
-def _backlog(found: Backlog | outbox_doors.Backlog) -> Row:
-    waiting = found.pending if isinstance(found, Backlog) else found.waiting
+def _backlog(found: DeliveryBacklog | outbox_doors.OutboxBacklog) -> Row:
+    waiting = found.pending if isinstance(found, DeliveryBacklog) else found.waiting
     return {"waiting": waiting, "oldest_seconds": round(found.oldest_seconds), "dead": found.dead}
 
 

@@ -18,7 +18,7 @@ from rollcall.crypto import CannotOpen
 from rollcall.db import Database
 from rollcall.errors import Refusal
 from rollcall.settings import Settings, examine_environment
-from rollcall.work import Actor, ActorKind, Origin
+from rollcall.work import Actor, ActorKind, RequestOrigin
 
 T = TypeVar("T")
 
@@ -37,9 +37,9 @@ def actor() -> Actor:
     return Actor(ActorKind.SYSTEM, f"cli:{name}")
 
 
-def origin() -> Origin:
+def origin() -> RequestOrigin:
     """A command's own request id."""
-    return Origin(request_id=f"cli-{uuid4().hex[:12]}", method="CLI", path=" ".join(sys.argv[1:3]))
+    return RequestOrigin(request_id=f"cli-{uuid4().hex[:12]}", method="CLI", path=" ".join(sys.argv[1:3]))
 
 
 def give_up(message: str) -> NoReturn:

@@ -20,7 +20,7 @@ from rollcall.checks.model import Check, State
 from rollcall.console.pages import page
 from rollcall.db import Database
 from rollcall.journal import health
-from rollcall.journal.health import Health, RoleState
+from rollcall.journal.health import DatabaseState, Health
 
 SECONDS_KEPT = 2
 """How long a page is handed out again, so that a crowd at this address asks the database no more than one visitor."""
@@ -100,21 +100,21 @@ def verdict(parts: list[Part]) -> Verdict:
 def database_part(found: Health) -> Part:
     """PostgreSQL."""
     match found.database:
-        case RoleState.OK:
+        case DatabaseState.OK:
             return Part("Database", Tone.GOOD, "OK", "PostgreSQL answers, and its tables are current.")
-        case RoleState.BEHIND:
+        case DatabaseState.BEHIND:
             said = "PostgreSQL answers, but its tables are not the ones this version needs. Bring them up to date:"
             return Part("Database", Tone.BAD, "Migrations behind", said, "rollcall migrate")
-        case RoleState.EDITED:
+        case DatabaseState.EDITED:
             said = "The tables were made by an unreleased version of Rollcall, and can't be brought up to date:"
             return Part("Database", Tone.BAD, "Unreleased", said, "rollcall migrate --check")
-        case RoleState.UNWRITABLE:
+        case DatabaseState.UNWRITABLE:
             said = (
                 f"PostgreSQL answers and takes no writes, so nobody can join or leave: {found.because}. "
                 "What only asks is answered. This says more:"
             )
             return Part("Database", Tone.BAD, "No writes", said, "rollcall doctor")
-        case RoleState.AWAY:
+        case DatabaseState.AWAY:
             said = (
                 "PostgreSQL does not answer, so every request is refused. Nothing that was answered is lost. "
                 "See that the server runs and that ROLLCALL_DATABASE_URL leads to it; this says more:"

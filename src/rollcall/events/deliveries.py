@@ -23,7 +23,7 @@ from rollcall.work import Fleet, Work
 REPLAY_AT_MOST = 10_000
 
 
-class State(StrEnum):
+class DeliveryState(StrEnum):
     """How a delivery stands."""
 
     PENDING = "pending"
@@ -43,7 +43,7 @@ class StillPending(Conflict):
 
 
 @dataclass(frozen=True, slots=True)
-class Backlog:
+class DeliveryBacklog:
     """How one destination, or all of them, stand."""
 
     pending: int
@@ -62,7 +62,7 @@ class Late:
 
 
 async def page(
-    work: Work | Fleet, destination_id: UUID, *, state: State | None, limit: int, cursor: str | None
+    work: Work | Fleet, destination_id: UUID, *, state: DeliveryState | None, limit: int, cursor: str | None
 ) -> Page[Delivery]:
     """What a destination was told, newest first: of a tenant's own with a `Work`, of the installation's with a `Fleet`.
 
@@ -132,9 +132,9 @@ async def replay(work: Work | Fleet, destination_id: UUID, delivery_id: UUID) ->
     row = await work.db.scalar(_of(work, destination_id).where(Delivery.id == delivery_id).with_for_update())
     if row is None:
         raise NotFound("delivery")
-    if row.state == State.PENDING:
+    if row.state == DeliveryState.PENDING:
         raise StillPending
-    row.state, row.ended_at, row.attempts = State.PENDING.value, None, 0
+    row.state, row.ended_at, row.attempts = DeliveryState.PENDING.value, None, 0
     now = cast("datetime", await work.db.scalar(select(func.clock_timestamp())))
     row.next_try_at, row.give_up_at = now, now + GIVE_UP_AFTER
     await _enter(work, DeliveriesReplayed(destination_id, 1), destination_id)
@@ -150,11 +150,11 @@ async def replay_dead(work: Work | Fleet, destination_id: UUID) -> int:
     """
     if not await _check(work, destination_id):
         raise DestinationClosed
-    await _hold_messages(work, destination_id, Delivery.state == State.DEAD.value)
+    await _hold_messages(work, destination_id, Delivery.state == DeliveryState.DEAD.value)
     dead = (
         select(Delivery.tenant_id, Delivery.id)
         .where(Delivery.destination_tenant_id == owner_of(work), Delivery.destination_id == destination_id)
-        .where(Delivery.state == State.DEAD.value)
+        .where(Delivery.state == DeliveryState.DEAD.value)
         .order_by(Delivery.id)
         .limit(REPLAY_AT_MOST)
         .with_for_update()
@@ -164,7 +164,7 @@ async def replay_dead(work: Work | Fleet, destination_id: UUID) -> int:
         update(Delivery)
         .where(Delivery.tenant_id == dead.c.tenant_id, Delivery.id == dead.c.id)
         .values(
-            state=State.PENDING.value,
+            state=DeliveryState.PENDING.value,
             ended_at=None,
             attempts=0,
             next_try_at=func.clock_timestamp(),
@@ -178,7 +178,7 @@ async def replay_dead(work: Work | Fleet, destination_id: UUID) -> int:
     return number
 
 
-async def backlog(fleet: Fleet) -> Backlog:
+async def backlog(fleet: Fleet) -> DeliveryBacklog:
     """Count what has not been delivered, over all destinations."""
     row = (
         await fleet.db.execute(
@@ -191,7 +191,7 @@ async def backlog(fleet: Fleet) -> Backlog:
             """)
         )
     ).one()
-    return Backlog(pending=row.pending, dead=row.dead, oldest_seconds=float(row.oldest))
+    return DeliveryBacklog(pending=row.pending, dead=row.dead, oldest_seconds=float(row.oldest))
 
 
 async def late(fleet: Fleet) -> Late:
@@ -220,11 +220,11 @@ async def troubled(fleet: Fleet) -> Sequence[Any]:
             Delivery.destination_tenant_id.label("owner_id"),
             Delivery.destination_id,
             func.max(Delivery.label).label("label"),
-            func.count().filter(Delivery.state == State.PENDING.value).label("pending"),
-            func.count().filter(Delivery.state == State.DEAD.value).label("dead"),
+            func.count().filter(Delivery.state == DeliveryState.PENDING.value).label("pending"),
+            func.count().filter(Delivery.state == DeliveryState.DEAD.value).label("dead"),
             func.min(Delivery.created_at).label("oldest"),
         )
-        .where(or_(Delivery.state == State.PENDING.value, Delivery.state == State.DEAD.value))
+        .where(or_(Delivery.state == DeliveryState.PENDING.value, Delivery.state == DeliveryState.DEAD.value))
         .group_by(Delivery.destination_tenant_id, Delivery.destination_id)
         .order_by(func.count().desc())
         .limit(100)

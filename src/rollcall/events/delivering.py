@@ -20,9 +20,9 @@ from rollcall.crypto import CannotOpen
 from rollcall.db import Database
 from rollcall.events import claims, destination_secrets, destinations, fanout
 from rollcall.events.claims import Claimed, Ended
-from rollcall.events.deliveries import State
+from rollcall.events.deliveries import DeliveryState
 from rollcall.events.kinds import Destination, Signing
-from rollcall.events.sending import Answer, Sender
+from rollcall.events.sending import ReceiverAnswer, Sender
 from rollcall.events.wording import DATABASE_AWAY, ORIGIN, Worded, by_tenant, word
 from rollcall.journal.outbox import backoff
 from rollcall.work import SYSTEM, TenantRef, open_fleet, open_work
@@ -55,7 +55,7 @@ class DeliveryContext:
 
 
 @dataclass(slots=True)
-class Tally:
+class DeliveryTally:
     """What one round did."""
 
     delivered: int = 0
@@ -72,7 +72,7 @@ class _Batch:
     begin_before: float
     """By the clock that only goes forward; after it no call is begun."""
     worded: Worded
-    tally: Tally
+    tally: DeliveryTally
     ended: list[Ended] = field(default_factory=list[Ended])
     """Deliveries that have ended and wait to be marked; each still holds its place among those `AT_ONCE`."""
     marking: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -90,9 +90,9 @@ class _Batch:
         return self.gone or (self.ill and not self.sound)
 
 
-async def deliver(context: DeliveryContext, owner_id: UUID, destination_id: UUID) -> Tally:
+async def deliver(context: DeliveryContext, owner_id: UUID, destination_id: UUID) -> DeliveryTally:
     """Deliver what is due for a destination, until nothing is, it can't take it, or some seconds have passed."""
-    tally = Tally()
+    tally = DeliveryTally()
     ends = time.monotonic() + ROUND_SECONDS
     owner = TenantRef(owner_id, "")
     while time.monotonic() < ends and not context.stopping():
@@ -114,7 +114,7 @@ async def deliver(context: DeliveryContext, owner_id: UUID, destination_id: UUID
             break
         if closed:
             tally.cancelled += await _end_untold(
-                context, due, State.CANCELLED, "the destination is disabled or removed"
+                context, due, DeliveryState.CANCELLED, "the destination is disabled or removed"
             )
             continue
         worded = await word(context.database, destination, due)
@@ -175,20 +175,20 @@ async def _tell(context: DeliveryContext, batch: _Batch, claimed: Claimed, *, be
     """Make one delivery and mark it; returns whether it has ended, so that the next of its line may go."""
     outgoing = batch.worded[claimed.message_id]
     if isinstance(outgoing, Exception):
-        answer = Answer(None, f"it could not be worded: {type(outgoing).__name__}", 0)
+        answer = ReceiverAnswer(None, f"it could not be worded: {type(outgoing).__name__}", 0)
         return await _failed(context, batch, claimed, answer, behind)
     if outgoing is None:
-        answer = Answer(None, "nothing to tell this destination", 0)
-        await _end(context, batch, Ended(claimed, State.CANCELLED, answer))
+        answer = ReceiverAnswer(None, "nothing to tell this destination", 0)
+        await _end(context, batch, Ended(claimed, DeliveryState.CANCELLED, answer))
         return True
     answer = await context.sender.post(outgoing)
     batch.asked_for = max(batch.asked_for, answer.retry_after or 0)
     if answer.taken:
         batch.sound = True
-        await _end(context, batch, Ended(claimed, State.DELIVERED, answer))
+        await _end(context, batch, Ended(claimed, DeliveryState.DELIVERED, answer))
         return True
     if answer.status == GONE and await _close(context, batch):
-        await _end(context, batch, Ended(claimed, State.CANCELLED, answer))
+        await _end(context, batch, Ended(claimed, DeliveryState.CANCELLED, answer))
         return True
     batch.ill = batch.ill or answer.ill
     batch.sound = batch.sound or not answer.ill
@@ -216,19 +216,19 @@ async def _mark(context: DeliveryContext, batch: _Batch) -> None:
             _count(batch.tally, each, ours=each.claimed.message_id in marked)
 
 
-def _count(tally: Tally, ended: Ended, *, ours: bool) -> None:
+def _count(tally: DeliveryTally, ended: Ended, *, ours: bool) -> None:
     if not ours:
         log.warning("a claim had run out; the delivery is somebody else's", message_id=str(ended.claimed.message_id))
-    elif ended.state is State.DELIVERED:
+    elif ended.state is DeliveryState.DELIVERED:
         tally.delivered += 1
-    elif ended.state is State.CANCELLED:
+    elif ended.state is DeliveryState.CANCELLED:
         tally.cancelled += 1
     else:
         tally.dead += 1
 
 
 async def _failed(
-    context: DeliveryContext, batch: _Batch, claimed: Claimed, answer: Answer, behind: Sequence[Claimed]
+    context: DeliveryContext, batch: _Batch, claimed: Claimed, answer: ReceiverAnswer, behind: Sequence[Claimed]
 ) -> bool:
     """Put a delivery off, and what is behind it in its line; after three days it is dead, and the line goes on."""
     wait = _wait(claimed.attempts, answer)
@@ -238,11 +238,11 @@ async def _failed(
             await claims.give_back(work, behind, wait)
             batch.tally.failed += 1
     if not again:
-        await _end(context, batch, Ended(claimed, State.DEAD, answer))
+        await _end(context, batch, Ended(claimed, DeliveryState.DEAD, answer))
     return not again
 
 
-def _wait(attempts: int, answer: Answer) -> timedelta:
+def _wait(attempts: int, answer: ReceiverAnswer) -> timedelta:
     asked = timedelta(seconds=answer.retry_after or 0)
     return max(backoff(attempts, jitter=secrets.randbelow(1000) / 1000), asked)
 
@@ -263,19 +263,21 @@ async def _bury(context: DeliveryContext, owner_id: UUID, destination_id: UUID, 
     while time.monotonic() < ends and not context.stopping():
         async with open_fleet(context.database, SYSTEM, ORIGIN) as fleet:
             overdue = await claims.overdue(fleet, owner_id, destination_id, limit=BATCH)
-        ended = await _end_untold(context, overdue, State.DEAD, "the receiver took nothing until it was given up")
+        ended = await _end_untold(
+            context, overdue, DeliveryState.DEAD, "the receiver took nothing until it was given up"
+        )
         if not ended:
             break
         number += ended
     return number
 
 
-async def _end_untold(context: DeliveryContext, due: Sequence[Claimed], state: State, said: str) -> int:
+async def _end_untold(context: DeliveryContext, due: Sequence[Claimed], state: DeliveryState, said: str) -> int:
     """End what a destination is not to hear any more, without asking it."""
     number = 0
     for tenant, those in by_tenant(due, lambda claimed: claimed).items():
         async with open_work(context.database, tenant, SYSTEM, ORIGIN) as work:
-            ended = [Ended(each, state, Answer(None, said, 0)) for each in those]
+            ended = [Ended(each, state, ReceiverAnswer(None, said, 0)) for each in those]
             number += len(await claims.end(work, context.signing, those[0].destination_id, ended))
     return number
 

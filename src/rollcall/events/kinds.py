@@ -65,7 +65,7 @@ class Outgoing:
     body: bytes = field(repr=False)
 
 
-class Kind(Protocol):
+class DestinationKind(Protocol):
     """A way of telling somebody."""
 
     async def outgoing(self, work: Work, destination: Destination, message: Message) -> Outgoing | None:
@@ -82,6 +82,6 @@ TOPICS: dict[str, tuple[str, ...]] = {
 """What a kind can say at all; a kind that is not here can say everything."""
 
 
-def kind_of(destination: Destination) -> Kind:
+def kind_of(destination: Destination) -> DestinationKind:
     """The module that words messages for *destination*."""
-    return cast("Kind", import_module(MODULES[destination.kind]))
+    return cast("DestinationKind", import_module(MODULES[destination.kind]))

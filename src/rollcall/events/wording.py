@@ -14,13 +14,13 @@ from rollcall.db import Database, DatabaseError
 from rollcall.events.claims import Claimed
 from rollcall.events.kinds import Destination, Message, Outgoing, kind_of
 from rollcall.journal.models import OutboxMessage
-from rollcall.work import SYSTEM, Origin, TenantRef, Work, open_work
+from rollcall.work import SYSTEM, RequestOrigin, TenantRef, Work, open_work
 
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-ORIGIN = Origin(request_id="delivery")
+ORIGIN = RequestOrigin(request_id="delivery")
 DATABASE_AWAY = (SQLAlchemyError, OSError, *DatabaseError)
 """What says that the database is away, and nothing about a message."""
 

@@ -55,7 +55,7 @@ _FORGET_SECRETS = text(
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class StoredAnswer:
     """An answer as it was given; *without_secret* is the same less what is shown once, None where nothing is."""
 
     status: int
@@ -100,7 +100,7 @@ class Attempt:
         await self._check_room(work)
         return None
 
-    async def end(self, work: Work | Fleet, answer: Answer) -> None:
+    async def end(self, work: Work | Fleet, answer: StoredAnswer) -> None:
         """Keep what was answered, from the commit on."""
         secret = answer.without_secret is not None
         await work.db.flush()  # what was created, by the session, stands before its record

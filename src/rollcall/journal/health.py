@@ -14,7 +14,7 @@ from rollcall.db import Pool
 from rollcall.journal import writing
 
 
-class RoleState(StrEnum):
+class DatabaseState(StrEnum):
     """What the database can do for us."""
 
     OK = "ok"
@@ -31,7 +31,7 @@ class RoleState(StrEnum):
 class Health:
     """What a look found."""
 
-    database: RoleState
+    database: DatabaseState
     revision: str | None
     """Where the tables stand; ``None`` when there are none, or nobody answered."""
     broker: bool
@@ -42,7 +42,7 @@ class Health:
     @property
     def able(self) -> bool:
         """Whether requests can be served."""
-        return self.database is RoleState.OK
+        return self.database is DatabaseState.OK
 
 
 async def look(pool: Pool, redis: Redis, newest: str) -> Health:
@@ -54,20 +54,20 @@ async def look(pool: Pool, redis: Redis, newest: str) -> Health:
     return Health(database, revision, broker, because)
 
 
-async def _ask_database(pool: Pool, newest: str) -> tuple[RoleState, str | None, str]:
+async def _ask_database(pool: Pool, newest: str) -> tuple[DatabaseState, str | None, str]:
     try:
         async with asyncio.timeout(2):
             revision: str | None = await pool.fetchval("SELECT version_num FROM alembic_version")
             if revision == catalogue.FOUNDATION and not await _as_frozen(pool):
-                return RoleState.EDITED, revision, ""
+                return DatabaseState.EDITED, revision, ""
             if revision != newest:
-                return RoleState.BEHIND, revision, ""
+                return DatabaseState.BEHIND, revision, ""
             because = await writing.refusal(pool)
     except asyncpg.UndefinedTableError:
-        return RoleState.BEHIND, None, ""
+        return DatabaseState.BEHIND, None, ""
     except Exception:  # whatever keeps the database from answering, the answer is the same
-        return RoleState.AWAY, None, ""
-    return (RoleState.OK, revision, "") if because is None else (RoleState.UNWRITABLE, revision, because)
+        return DatabaseState.AWAY, None, ""
+    return (DatabaseState.OK, revision, "") if because is None else (DatabaseState.UNWRITABLE, revision, because)
 
 
 _looked_into: WeakSet[Pool] = WeakSet()

@@ -141,7 +141,7 @@ async def revive(fleet: Fleet) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Backlog:
+class OutboxBacklog:
     """How much is waiting, and since when."""
 
     waiting: int
@@ -149,7 +149,7 @@ class Backlog:
     oldest_seconds: float
 
 
-async def backlog(fleet: Fleet) -> Backlog:
+async def backlog(fleet: Fleet) -> OutboxBacklog:
     """Count what is not done yet."""
     row = (
         await fleet.db.execute(
@@ -161,4 +161,4 @@ async def backlog(fleet: Fleet) -> Backlog:
             """)
         )
     ).one()
-    return Backlog(waiting=row.waiting, dead=row.dead, oldest_seconds=float(row.oldest))
+    return OutboxBacklog(waiting=row.waiting, dead=row.dead, oldest_seconds=float(row.oldest))

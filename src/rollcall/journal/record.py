@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from rollcall.journal.events import Event
 from rollcall.journal.models import OutboxMessage
-from rollcall.work import Actor, Fleet, Origin, Work, storable
+from rollcall.work import Actor, Fleet, RequestOrigin, Work, storable
 
 INSTALLATION = UUID(int=0)
 """Stands for the tenant in entries about the installation itself."""
@@ -62,7 +62,7 @@ async def record_refusal(work: Work | Fleet, *, action: str, status: int, detail
     )
 
 
-def call_of(actor: Actor, origin: Origin, action: str) -> dict[str, Any]:
+def call_of(actor: Actor, origin: RequestOrigin, action: str) -> dict[str, Any]:
     """What every entry says about its call."""
     return {
         "action": action,

@@ -20,7 +20,7 @@ from rollcall.access.dead_tokens import DeadTokens
 from rollcall.access.presented import read_scim_token
 from rollcall.crypto import TokenText
 from rollcall.db import Database, Pool, Row
-from rollcall.journal.refusals import Caller
+from rollcall.journal.refusals import RefusedCaller
 from rollcall.provisioning.batched_entries import BatchedEntries
 from rollcall.provisioning.limits import RateLimiter
 from rollcall.provisioning.recent_callers import RecentCaller, RecentCallers
@@ -28,7 +28,7 @@ from rollcall.scim.conditions import UNCONDITIONAL, Conditions
 from rollcall.scim.errors import Forbidden, InvalidSyntax, SCIMException, TooManyRequests, Unauthorized
 from rollcall.scim.providers import PROFILES, Profile
 from rollcall.scim.values import WITHIN_THE_STANDARD, Unknown
-from rollcall.work import ActorKind, Origin
+from rollcall.work import ActorKind, RequestOrigin
 
 _DEAD = frozenset({"unknown", "revoked", "expired", "owner"})
 """Verdicts on a token that is nobody's, or does not work any more."""
@@ -57,7 +57,7 @@ class Call:
 
     context: GateContext
     token: TokenText
-    origin: Origin
+    origin: RequestOrigin
     action: str
     arrived: datetime
     conditions: Conditions = UNCONDITIONAL
@@ -108,7 +108,7 @@ class Admitted:
 def present(
     context: GateContext,
     authorization: str | None,
-    origin: Origin,
+    origin: RequestOrigin,
     action: str,
     *,
     conditions: Conditions = UNCONDITIONAL,
@@ -260,8 +260,8 @@ def is_entered(
     )
 
 
-def _caller(call: Call, label: str, owner_id: UUID | None) -> Caller:
-    return Caller(call.token.tenant_id, ActorKind.SCIM_TOKEN, call.token.id, label, owner_id)
+def _caller(call: Call, label: str, owner_id: UUID | None) -> RefusedCaller:
+    return RefusedCaller(call.token.tenant_id, ActorKind.SCIM_TOKEN, call.token.id, label, owner_id)
 
 
 def described_refusal(call: Call, payload: object, status: int, *, entered: bool) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from rollcall.api.v1.lists import Listing, Part
 from rollcall.errors import Invalid
 from rollcall.journal import reading
 from rollcall.journal.models import Deviation
-from rollcall.journal.reading import Entry, Question, read
+from rollcall.journal.reading import AuditQuestion, Entry, read
 
 
 class AuditView(BaseModel):
@@ -78,7 +78,7 @@ async def read_audit(
     until: FromQuery[datetime | None] = None,
 ) -> Listing[AuditView]:
     """The tenant's audit, newest first. ``action=user`` finds everything that begins with ``user.``."""
-    question = Question(
+    question = AuditQuestion(
         action=action,
         outcome=outcome,
         account_id=person,
@@ -102,7 +102,7 @@ async def read_installation_audit(
     until: FromQuery[datetime | None] = None,
 ) -> Listing[AuditView]:
     """What concerns no single tenant, newest first: plans, keys, and refused calls that name no tenant there is."""
-    question = Question(
+    question = AuditQuestion(
         action=action,
         outcome=outcome,
         actor_id=actor,

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from rollcall.api.v1.bodies import Body
 from rollcall.events import destination_secrets
 from rollcall.events.addresses import LONGEST_URL
-from rollcall.events.deliveries import State
+from rollcall.events.deliveries import DeliveryState
 from rollcall.events.destinations import NewDestination
 from rollcall.events.models import Delivery, DestinationRow
 
@@ -120,11 +120,11 @@ def delivery_view(row: Delivery) -> DeliveryView:
         topic=row.topic,
         tenant_id=row.tenant_id,
         person_id=row.account_id,
-        state=State(row.state).value,
+        state=DeliveryState(row.state).value,
         attempts=row.attempts,
         created_at=row.created_at,
         first_tried_at=row.first_tried_at,
-        next_try_at=row.next_try_at if row.state == State.PENDING else None,
+        next_try_at=row.next_try_at if row.state == DeliveryState.PENDING else None,
         ended_at=row.ended_at,
         last_status=row.last_status,
         last_error=row.last_error,

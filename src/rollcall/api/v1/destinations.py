@@ -45,7 +45,7 @@ from rollcall.api.v1.idempotency import idempotent
 from rollcall.api.v1.lists import Listing, Part
 from rollcall.events import deliveries, destination_secrets, destinations
 from rollcall.events.addresses import AddressRules
-from rollcall.events.deliveries import State
+from rollcall.events.deliveries import DeliveryState
 from rollcall.events.destinations import Change, Wanted
 from rollcall.work import ActorKind, Fleet, TenantRef, Work, open_work
 
@@ -192,7 +192,7 @@ async def list_deliveries(
     in_state: Annotated[StateName | None, QueryParameter(name="state")] = None,
 ) -> Listing[DeliveryView]:
     """What a destination was told, newest first; kept for a month. ``state=dead`` finds what was given up."""
-    chosen = None if in_state is None else State(in_state)
+    chosen = None if in_state is None else DeliveryState(in_state)
     page = await deliveries.page(reach, id_of(destination), state=chosen, limit=part.limit, cursor=part.cursor)
     return part.listing(page, delivery_view)
 

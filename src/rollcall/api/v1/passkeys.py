@@ -46,7 +46,7 @@ def _short(answer: dict[str, Any]) -> dict[str, Any]:
     return answer
 
 
-Answer = Annotated[
+AuthenticatorAnswer = Annotated[
     dict[str, Any],
     AfterValidator(_short),
     Field(description="what the browser's credentials API returned, as `toJSON()` writes it"),
@@ -64,7 +64,7 @@ class PasskeyMade(Body):
     """What the authenticator made of a registration's options."""
 
     challenge: UUID
-    credential: Answer
+    credential: AuthenticatorAnswer
     label: str | None = Field(default=None, max_length=200, description="what the person would recognise it by")
 
 
@@ -94,7 +94,7 @@ class SignInAnswered(Body):
     """What the authenticator made of a sign-in's options, and the session that is wanted for it."""
 
     challenge: UUID
-    credential: Answer
+    credential: AuthenticatorAnswer
     lifetime_seconds: int = Field(default=8 * 3600, ge=1, le=90 * 86400)
     label: str | None = Field(default=None, max_length=200, description="what the person would recognise it by")
 
