@@ -23,7 +23,7 @@ from rollcall.directory import people
 from rollcall.errors import Refusal
 from rollcall.manifest.applying import apply
 from rollcall.manifest.changes import TenantAdded
-from rollcall.manifest.reading import read_manifest
+from rollcall.manifest.parsing import read_manifest
 from rollcall.settings import Settings
 from rollcall.tenancy import operators, tenants
 from rollcall.tenancy.models import Plan, Tenant

@@ -21,7 +21,7 @@ from rollcall.events.deliveries import DeliveryBacklog
 from rollcall.events.destinations import DestinationClosed
 from rollcall.journal import outbox as outbox_doors
 from rollcall.journal.models import AuditEntry
-from rollcall.journal.reading import AuditQuestion, Entry, read
+from rollcall.journal.queries import AuditQuestion, Entry, read
 from rollcall.journal.record import INSTALLATION
 from rollcall.paging import Page
 from rollcall.tenancy import tenants

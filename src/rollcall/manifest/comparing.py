@@ -24,9 +24,9 @@ from rollcall.manifest.changes import (
     TenantChanged,
 )
 from rollcall.manifest.model import AdminTable, Manifest, PlanTable, TenantTable
+from rollcall.manifest.parsing import admin_problems, first_admin_role
 from rollcall.manifest.present import PresentPerson, PresentTenant
 from rollcall.manifest.problems import ManifestInvalid, Problem
-from rollcall.manifest.reading import admin_problems, first_admin_role
 from rollcall.tenancy.plans import PlanTerms
 from rollcall.work import Fleet
 

@@ -12,9 +12,9 @@ from rollcall.api.v1.bodies import storable_moment
 from rollcall.api.v1.callers import ADMINS, OPS, FleetWork, TenantWork, fleet_work, tenant_work
 from rollcall.api.v1.lists import Listing, Part
 from rollcall.errors import Invalid
-from rollcall.journal import reading
+from rollcall.journal import queries
 from rollcall.journal.models import Deviation
-from rollcall.journal.reading import AuditQuestion, Entry, read
+from rollcall.journal.queries import AuditQuestion, Entry, read
 
 
 class AuditView(BaseModel):
@@ -139,7 +139,7 @@ async def list_deviations(
     work: TenantWork, part: Part, days: Annotated[int, QueryParameter(ge=1, le=90)] = 7
 ) -> Listing[DeviationView]:
     """What the tenant's provider does otherwise than the standard, latest day first."""
-    page = await reading.deviations(work, days=days, limit=part.limit, cursor=part.cursor)
+    page = await queries.deviations(work, days=days, limit=part.limit, cursor=part.cursor)
     return part.listing(page, deviation_view)
 
 

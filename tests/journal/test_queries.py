@@ -12,7 +12,7 @@ from api.expect import turned_down
 from factories import Callers, Tenant, a_tenant, deactivation
 from rollcall.db import Connection
 from rollcall.errors import Invalid
-from rollcall.journal.reading import AuditQuestion, read
+from rollcall.journal.queries import AuditQuestion, read
 
 
 @pytest_asyncio.fixture
