@@ -185,7 +185,7 @@ class Post:
     async def fan_out(self) -> None:
         """Do what a relay does before it publishes."""
         async with open_fleet(self.context.database, SYSTEM, ORIGIN) as fleet:
-            while await fanout.fan_out(fleet, limit=500, heard=["user.deactivated"]):
+            while await fanout.fan_out(fleet, limit=500, handled=["user.deactivated"]):
                 pass
 
     async def deliver(self, hook: NewDestination, context: DeliveryContext | None = None) -> DeliveryTally:

@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from rollcall import paging
 from rollcall.access import authenticators, challenges
-from rollcall.access.accounts import lock_turn, locked_for_issuing
+from rollcall.access.accounts import lock_name, locked_for_issuing
 from rollcall.access.authenticators import Made, RelyingParty
 from rollcall.access.challenges import ChallengeSpent
 from rollcall.access.models import Account, Passkey
@@ -102,7 +102,7 @@ async def finish_registration(
     made = authenticators.made_passkey(party, begun.challenge, answer)
     if made is None:
         raise NoPasskeyMade
-    await lock_turn(work, f"passkeys {account.id}")
+    await lock_name(work, f"passkeys {account.id}")
     if len(await of_person(work, account.id)) >= MOST_LIVE:
         raise TooMany("passkeys", MOST_LIVE)
     passkey = await _keep(work, account, made, label)

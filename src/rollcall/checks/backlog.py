@@ -1,4 +1,4 @@
-"""Whether what has to go out goes out: departures to settle, and what destinations have to be told."""
+"""Whether what has to go out goes out: departures to settle, and deliveries to destinations."""
 
 from enum import StrEnum
 from typing import assert_never

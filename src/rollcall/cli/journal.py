@@ -1,4 +1,4 @@
-"""``rollcall audit`` and ``rollcall outbox``: what happened, and what still waits to be told."""
+"""``rollcall audit`` and ``rollcall outbox``: what happened, and the backlog of what still has to go out."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -153,17 +153,17 @@ def outbox(replay: bool, as_json: bool) -> None:
         replayed = await _replay(database) if replay else None
         async with open_fleet(database, actor(), origin()) as fleet:
             found = await outbox_doors.backlog(fleet)
-            told = await deliveries.backlog(fleet)
+            sent = await deliveries.backlog(fleet)
             troubled = await deliveries.troubled(fleet)
             slugs = {row.id: row.slug for row in await tenants.every(fleet)} if troubled else {}
         if as_json:
-            data = {"messages": _backlog(found), "deliveries": _backlog(told), "destinations": _facts(troubled, slugs)}
+            data = {"messages": _backlog(found), "deliveries": _backlog(sent), "destinations": _facts(troubled, slugs)}
             print_json(data if replayed is None else {**data, "replayed": replayed})
             return
         if replayed is not None:
             click.echo(f"replayed: {replayed['messages']} messages, {replayed['deliveries']} deliveries")
         click.echo(f"waiting: {found.waiting} (the oldest for {found.oldest_seconds:.0f} s), dead: {found.dead}")
-        click.echo(f"deliveries: {told.pending} (the oldest for {told.oldest_seconds:.0f} s), dead: {told.dead}")
+        click.echo(f"deliveries: {sent.pending} (the oldest for {sent.oldest_seconds:.0f} s), dead: {sent.dead}")
         if troubled:
             print_table(_facts(troubled, slugs))
 

@@ -68,7 +68,7 @@ def run_until_stopped(run: Callable[[asyncio.Event], Awaitable[T]]) -> T:
 
     async def until_stopped() -> T:
         stop = asyncio.Event()
-        if threading.current_thread() is threading.main_thread():  # no other one hears of signals
+        if threading.current_thread() is threading.main_thread():  # no other one gets signals
             for number in (signal.SIGINT, signal.SIGTERM):
                 asyncio.get_running_loop().add_signal_handler(number, stop.set)
         return await run(stop)

@@ -43,6 +43,6 @@ def see(address: str, *cookies: Cookie) -> Response[Any]:
     return Redirect(address, status_code=303, headers=_NO_STORE, cookies=[*cookies])
 
 
-def told(body: dict[str, Any], *cookies: Cookie, status_code: int = 200) -> Response[dict[str, Any]]:
+def json_answer(body: dict[str, Any], *cookies: Cookie, status_code: int = 200) -> Response[dict[str, Any]]:
     """Tell our script something."""
     return Response(body, status_code=status_code, headers=_NO_STORE, cookies=[*cookies], media_type="application/json")

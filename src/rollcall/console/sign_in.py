@@ -19,7 +19,7 @@ from rollcall.access.sessions import NewSession
 from rollcall.console.browsers import browser_named
 from rollcall.console.cookies import WORKSPACE, no_session, session_cookie, workspace_cookie
 from rollcall.console.own import ACCOUNT
-from rollcall.console.requests import AnyRequest, form_field, origin, see, source_of, told
+from rollcall.console.requests import AnyRequest, form_field, json_answer, origin, see, source_of
 from rollcall.console.visitors import STRANGER, page_for, signed_in, strangers_work, visitor, visitor_if_any, work_of
 from rollcall.errors import Forbidden, NotFound, PersonInactive, Refusal, TooManyRequests
 from rollcall.tenancy import tenants
@@ -103,7 +103,7 @@ async def begin_sign_in(request: Request[Any, Any, Any], data: JSONBody[SignInWa
     await _check_attempt(request, data.workspace)
     sealed, challenge = challenges.seal(request.app.state.sealer, _named(data.workspace))
     options = authenticators.sign_in_options(_party(request), challenge=challenge, milliseconds=challenges.MILLISECONDS)
-    return told({"challenge": sealed, "options": options})
+    return json_answer({"challenge": sealed, "options": options})
 
 
 @post("/sign-in/passkey", status_code=200, name="console_finish_sign_in")
@@ -125,7 +125,7 @@ async def finish_sign_in(request: Request[Any, Any, Any], data: JSONBody[SignInA
     except (SignInRefused, Forbidden, NotFound, PersonInactive):
         _count(request)
         raise SignInRefused from None
-    return told({"next": ACCOUNT}, *_cookies(request, tenant, new))
+    return json_answer({"next": ACCOUNT}, *_cookies(request, tenant, new))
 
 
 @post("/sign-out", status_code=200, guards=[signed_in], name="console_sign_out")

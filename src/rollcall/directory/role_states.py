@@ -42,7 +42,7 @@ class ConflictingRoles(Invalid):
 
 @dataclass(frozen=True, slots=True)
 class RoleState:
-    """The role a person has, and what is remembered to tell the next one.
+    """The role a person has, and what is remembered to find the next one.
 
     *managed* is set by the first name from the provider that counts, and stays set. *provider_role* is what
     the provider's names mean, beneath an *override*; *by_hand* counts only until the person is managed.

@@ -114,7 +114,7 @@ class _Reached:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """Whose stored names were told of before an edit."""
+    """Whose stored names had a case before an edit."""
 
     conflicting: set[UUID | None]
     unknown: set[UUID | None]
@@ -179,7 +179,7 @@ async def _some(work: Work, rule: RoleRule, *, after: UUID) -> Sequence[RowMappi
 def _brought(rule: RoleRule, person: RowMapping, known: _Known, reached: _Reached) -> dict[str, Any] | None:
     """What the rule changes of a person, as the database function takes it; None when that is nothing.
 
-    Those whose stored names are *known* to conflict, or to be no role's, have been told of.
+    Those whose stored names are *known* to conflict, or to be no role's, have a case already.
     """
     before = mapping.read_role_state(person["standing"])
     reading = mapping.read_roles(rule, {"roles": person["roles"]}, person["groups"] or ())

@@ -1,4 +1,4 @@
-"""The delivery log: what each destination was told, what still waits, what is dead, and telling it once more."""
+"""The delivery log: what was sent to each destination, what still waits, what is dead, and replays."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -64,7 +64,7 @@ class Late:
 async def page(
     work: Work | Fleet, destination_id: UUID, *, state: DeliveryState | None, limit: int, cursor: str | None
 ) -> Page[Delivery]:
-    """What a destination was told, newest first: of a tenant's own with a `Work`, of the installation's with a `Fleet`.
+    """What a destination was sent, newest first: of a tenant's own with a `Work`, of the installation's with a `Fleet`.
 
     Raises:
         NotFound: there is no such destination.
@@ -78,9 +78,9 @@ async def page(
 
 
 async def send_test(work: Work, destination_id: UUID) -> UUID:
-    """Send a destination an event of its own, ``destination.tested``, that nobody else hears.
+    """Send a destination an event of its own, ``destination.tested``, that is sent to nobody else.
 
-    Returns the delivery's id; the delivery log tells how it went.
+    Returns the delivery's id; the delivery log says how it went.
 
     Raises:
         NotFound: there is none.
@@ -246,7 +246,7 @@ def _of(work: Work | Fleet, destination_id: UUID) -> Any:
 
 
 async def _hold_messages(work: Work | Fleet, destination_id: UUID, which: ColumnElement[bool]) -> None:
-    """Keep what is to be told again from being forgotten. Messages come before deliveries, as in forgetting."""
+    """Keep what is replayed from being forgotten. Lock order: messages before deliveries, as in forgetting."""
     await work.db.execute(
         select(OutboxMessage.id)
         .join(Delivery, (Delivery.tenant_id == OutboxMessage.tenant_id) & (Delivery.message_id == OutboxMessage.id))

@@ -113,7 +113,7 @@ async def deliver(context: DeliveryContext, owner_id: UUID, destination_id: UUID
         if not due:
             break
         if closed:
-            tally.cancelled += await _end_untold(
+            tally.cancelled += await _end_unsent(
                 context, due, DeliveryState.CANCELLED, "the destination is disabled or removed"
             )
             continue
@@ -149,17 +149,17 @@ async def _send(context: DeliveryContext, batch: _Batch, due: Sequence[Claimed])
         lines[each.tenant.id, each.line_id].append(each)
     gate = asyncio.Semaphore(AT_ONCE)
 
-    async def tell(line: Sequence[Claimed]) -> None:
+    async def send_line(line: Sequence[Claimed]) -> None:
         async with gate:
-            await _tell_line(context, batch, line)
+            await _send_line(context, batch, line)
 
-    ended = await asyncio.gather(*(tell(line) for line in lines.values()), return_exceptions=True)
+    ended = await asyncio.gather(*(send_line(line) for line in lines.values()), return_exceptions=True)
     for outcome in ended:
         if isinstance(outcome, BaseException):
             raise outcome
 
 
-async def _tell_line(context: DeliveryContext, batch: _Batch, line: Sequence[Claimed]) -> None:
+async def _send_line(context: DeliveryContext, batch: _Batch, line: Sequence[Claimed]) -> None:
     """Send what concerns one person until something fails; what comes after it waits for it."""
     for position, each in enumerate(line):
         if batch.away:
@@ -167,11 +167,11 @@ async def _tell_line(context: DeliveryContext, batch: _Batch, line: Sequence[Cla
         if batch.hopeless or context.stopping() or time.monotonic() > batch.begin_before:
             await _give_back(context, line[position:])
             return
-        if not await _tell(context, batch, each, behind=line[position + 1 :]):
+        if not await _send_one(context, batch, each, behind=line[position + 1 :]):
             return
 
 
-async def _tell(context: DeliveryContext, batch: _Batch, claimed: Claimed, *, behind: Sequence[Claimed]) -> bool:
+async def _send_one(context: DeliveryContext, batch: _Batch, claimed: Claimed, *, behind: Sequence[Claimed]) -> bool:
     """Make one delivery and mark it; returns whether it has ended, so that the next of its line may go."""
     outgoing = batch.worded[claimed.message_id]
     if isinstance(outgoing, Exception):
@@ -263,7 +263,7 @@ async def _bury(context: DeliveryContext, owner_id: UUID, destination_id: UUID, 
     while time.monotonic() < ends and not context.stopping():
         async with open_fleet(context.database, SYSTEM, ORIGIN) as fleet:
             overdue = await claims.overdue(fleet, owner_id, destination_id, limit=BATCH)
-        ended = await _end_untold(
+        ended = await _end_unsent(
             context, overdue, DeliveryState.DEAD, "the receiver took nothing until it was given up"
         )
         if not ended:
@@ -272,8 +272,8 @@ async def _bury(context: DeliveryContext, owner_id: UUID, destination_id: UUID, 
     return number
 
 
-async def _end_untold(context: DeliveryContext, due: Sequence[Claimed], state: DeliveryState, said: str) -> int:
-    """End what a destination is not to hear any more, without asking it."""
+async def _end_unsent(context: DeliveryContext, due: Sequence[Claimed], state: DeliveryState, said: str) -> int:
+    """End what is not to be sent to a destination any more, without asking it."""
     number = 0
     for tenant, those in by_tenant(due, lambda claimed: claimed).items():
         async with open_work(context.database, tenant, SYSTEM, ORIGIN) as work:

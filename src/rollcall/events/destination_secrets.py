@@ -43,7 +43,7 @@ async def rotate(work: Work, destination_id: UUID, sealer: Sealer, *, overlap: t
 async def opened(work: Work, destination_id: UUID, signing: Signing) -> tuple[DestinationRow, kinds.Destination] | None:
     """A destination with its live secrets in clear; ``None`` when there is none.
 
-    A disabled or removed one comes without: it is told nothing, and what waits for it can be ended without its secrets.
+    A disabled or removed one comes without: nothing is sent to it, and its backlog can be ended without its secrets.
 
     Raises:
         CannotOpen: none of our keys opens a secret.

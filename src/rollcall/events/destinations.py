@@ -1,4 +1,4 @@
-"""Destinations: who outside wants to hear, registered by a tenant's admins or, for all tenants, by ops.
+"""Destinations: who outside subscribes, registered by a tenant's admins or, for all tenants, by ops.
 
 The installation's own are rows of a tenant that is all zeroes, so that every door here takes a `Work` of either.
 """
@@ -34,7 +34,7 @@ from rollcall.work import TenantRef, Work
 MOST_DESTINATIONS = 20
 GIVE_UP_AFTER = timedelta(days=3)
 WHOLE_INSTALLATION = TenantRef(INSTALLATION, "installation")
-"""What stands in a tenant's place for the destinations that hear of every tenant."""
+"""What stands in a tenant's place for the destinations that subscribe to every tenant."""
 
 
 class TooManyDestinations(Conflict):
@@ -144,7 +144,7 @@ async def find(work: Work, destination_id: UUID) -> DestinationRow:
 
 
 async def change(work: Work, destination_id: UUID, wanted: Change, rules: AddressRules) -> DestinationRow:
-    """Change where a destination is or what it hears from now on; its secrets stay.
+    """Change where a destination is or what it subscribes to from now on; its secrets stay.
 
     Raises:
         NotFound, DestinationRefused, Invalid: as for a new one.
@@ -170,7 +170,7 @@ async def change(work: Work, destination_id: UUID, wanted: Change, rules: Addres
 
 
 async def enable(work: Work, destination_id: UUID) -> DestinationRow:
-    """Let a disabled destination hear again, from now on: what was cancelled stays so and can be replayed."""
+    """Send to a disabled destination again, from now on: what was cancelled stays so and can be replayed."""
     row = await locked(work, destination_id)
     if row.disabled_at is not None:
         row.disabled_at = row.disabled_because = row.next_try_at = row.failing_since = None
@@ -180,7 +180,7 @@ async def enable(work: Work, destination_id: UUID) -> DestinationRow:
 
 
 async def disable(work: Work, destination_id: UUID, *, because: str) -> DestinationRow:
-    """Tell a destination nothing more; the worker cancels what still waits for it. Twice is the same as once."""
+    """Send a destination nothing more; the worker cancels what still waits for it. Twice is the same as once."""
     row = await locked(work, destination_id)
     if row.disabled_at is None:
         row.disabled_at, row.disabled_because = work.now, because

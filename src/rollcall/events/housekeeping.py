@@ -29,7 +29,7 @@ async def keep(fleet: Fleet) -> dict[str, int]:
 
 
 async def complete_receipts(database: Database, signing: Signing) -> int:
-    """Complete the receipts, of all tenants, that could not be signed when all had been told; returns how many."""
+    """Complete all tenants' receipts that could not be signed when all deliveries had ended; returns how many."""
     origin = RequestOrigin(request_id="keep house")
     async with open_fleet(database, SYSTEM, origin) as fleet:
         refs = [tenants.ref(tenant) for tenant in await tenants.every(fleet)]

@@ -26,10 +26,10 @@ class Signing:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Somebody outside who wants to hear, as a kind sees them."""
+    """Somebody outside who subscribes, as a kind sees them."""
 
     tenant_id: UUID
-    """Whose destination it is; ``journal.record.INSTALLATION`` for one that hears of every tenant."""
+    """Whose destination it is; ``journal.record.INSTALLATION`` for one that subscribes to every tenant."""
     id: UUID
     kind: str
     url: str
@@ -69,7 +69,7 @@ class DestinationKind(Protocol):
     """A way of telling somebody."""
 
     async def outgoing(self, work: Work, destination: Destination, message: Message) -> Outgoing | None:
-        """The call to make now; ``None`` when this destination has nothing to hear of this message."""
+        """The call to make now; ``None`` when this message is not for this destination."""
         ...
 
 

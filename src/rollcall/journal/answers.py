@@ -28,7 +28,7 @@ MOST_IN_A_BUCKET = 400
 """Keys of one caller in one tenant whose names begin with the same byte. Names are spread evenly whoever chooses the
 keys, so one 256th is counted instead of all, and all are about a hundred thousand a day."""
 
-_HOLD = text("SELECT hold_idempotency_key(:tenant, :name)")
+_LOCK_KEY = text("SELECT hold_idempotency_key(:tenant, :name)")
 _FIND = text("""
     SELECT fingerprint, status, answer, has_secret,
            CASE WHEN created_at > statement_timestamp() - CAST(:shown AS interval) THEN whole_answer END AS whole_answer
@@ -88,7 +88,7 @@ class Attempt:
             IdempotencyKeyReused: the key belongs to another call.
             TooManyRequests: the caller has used as many keys as one may within a day.
         """
-        if not await work.db.scalar(_HOLD, {"tenant": _tenant_of(work), "name": self.seal.name}):
+        if not await work.db.scalar(_LOCK_KEY, {"tenant": _tenant_of(work), "name": self.seal.name}):
             raise IdempotencyKeyInUse
         found = (
             (await work.db.execute(_FIND, self._named(work) | {"shown": SHOW_SECRETS_FOR, "kept": KEEP_FOR}))

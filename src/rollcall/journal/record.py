@@ -20,7 +20,7 @@ _WRITE = text(
 
 
 async def record(work: Work, event: Event, *, account_id: UUID | None = None, target: str | None = None) -> None:
-    """Enter *event* into the tenant's audit and, if the outside may hear it, into the outbox."""
+    """Enter *event* into the tenant's audit and, if it is announced, into the outbox."""
     await enter(work, event, account_id=account_id, target=target)
     if event.announced:
         work.db.add(
@@ -35,7 +35,7 @@ async def record(work: Work, event: Event, *, account_id: UUID | None = None, ta
 
 
 async def enter(work: Work, event: Event, *, account_id: UUID | None = None, target: str | None = None) -> None:
-    """Enter *event* into the audit alone; for what a database function has told the outbox already."""
+    """Enter *event* into the audit alone; for what a database function has put into the outbox already."""
     await _enter(work, work.tenant.id, event, account_id, target)
 
 

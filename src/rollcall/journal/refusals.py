@@ -22,7 +22,7 @@ SINGLY = 10
 """Refusals of one caller for one reason within a minute that are kept one by one."""
 
 MOST = 10_000
-"""Callers and reasons that are told apart at a time; the others count as one. About 5 MB in a process."""
+"""Callers and reasons that are counted one by one at a time; the others count as one. About 5 MB in a process."""
 
 MOST_LOGGED = 2_000
 """The same of log lines; so a process logs at most 20,000 refusals a minute, whoever calls."""
@@ -43,11 +43,11 @@ class Count(Generic[Facts]):
     minute: datetime
     calls: int
     last: Facts | None
-    """The last of them; None where it counts the callers that are not told apart."""
+    """The last of them; None where it counts the callers that are not counted one by one."""
 
 
 class RefusalTally(Generic[Facts]):
-    """Counts refusals by whatever tells them apart. One for each process and each thing that is kept."""
+    """Counts refusals by caller and reason. One for each process and each thing that is kept."""
 
     def __init__(self, *, most: int = MOST) -> None:
         self._most = most

@@ -45,7 +45,7 @@ class Step(str):
 
 
 Progress = Callable[[Step], None]
-"""Told, for people who wait, how far a long file has come."""
+"""Called, for people who wait, with how far a long file has come."""
 
 STEP = 50
 """Tenants between two words on progress."""

@@ -101,7 +101,7 @@ async def hand_over(database: Database, celery: Any, redis: Redis, settings: Set
     """
     seconds = settings.outbox_lease_seconds
     async with open_fleet(database, SYSTEM, _ORIGIN) as fleet:
-        fanned_out = await fanout.fan_out(fleet, limit=FAN_OUT_BATCH, heard=LISTENERS)
+        fanned_out = await fanout.fan_out(fleet, limit=FAN_OUT_BATCH, handled=LISTENERS)
     queued = await _queued(redis, broker_away)
     if queued is None:
         metrics.figures().rounds.labels("broker_away").inc()
