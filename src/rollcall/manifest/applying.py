@@ -42,7 +42,7 @@ async def apply(fleet: Fleet, manifest: Manifest, *, progress: Progress | None =
     Raises:
         ManifestInvalid: it does not fit this database; see `compare`.
     """
-    await present.take_turns(fleet, manifest.tenants)
+    await present.lock_manifest(fleet, manifest.tenants)
     changes = await compare(fleet, manifest, progress=progress)
     tenant_changes: list[TenantChange] = []
     for change in changes:

@@ -44,7 +44,7 @@ class PresentPerson:
     document: mapping.Document | None
 
 
-async def take_turns(fleet: Fleet, slugs: Iterable[str]) -> None:
+async def lock_manifest(fleet: Fleet, slugs: Iterable[str]) -> None:
     """Wait until no other manifest is being applied, and keep the tenants called *slugs* from being changed.
 
     Until the transaction ends their terms and role rules stay as they are read after this. People come and go.
