@@ -27,7 +27,7 @@ USUAL_RULE = RoleRule.model_validate(
 )
 """The rule of a tenant that brought none: two roles, given by hand."""
 
-_HOLD_RULE = text("SELECT hold_rule(:tenant)")
+_LOCK_RULE = text("SELECT hold_rule(:tenant)")
 _LOCK_EVERYBODY = text(
     "SELECT count(*) FROM (SELECT FROM accounts WHERE tenant_id = :tenant ORDER BY id FOR UPDATE) locked"
 )
@@ -69,7 +69,7 @@ async def edit(work: Work, rule: RoleRule) -> bool:
     Whoever conflicts under the new rule keeps the role they had, and a case is opened for them. Changes that were
     worked out from the old rule and are not committed yet are worked out again.
     """
-    await work.db.execute(_HOLD_RULE, {"tenant": work.tenant.id})
+    await work.db.execute(_LOCK_RULE, {"tenant": work.tenant.id})
     tenant = (
         await work.db.scalars(
             select(Tenant)
