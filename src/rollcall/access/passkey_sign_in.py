@@ -32,7 +32,7 @@ class Copied:
 
 
 class SignInRefused(Refusal):
-    """No session for this answer. Why is not said, so that nobody learns who there is and what they have."""
+    """No session for this answer. Why is not told, so that nobody learns who there is and what they have."""
 
     status = 403
     code = "sign_in_refused"

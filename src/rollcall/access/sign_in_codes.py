@@ -41,7 +41,7 @@ class NewCode:
 
 
 class CodeRefused(Refusal):
-    """No session for this code. Why is not said, so that nobody learns who there is."""
+    """No session for this code. Why is not told, so that nobody learns who there is."""
 
     status = 403
     code = "code_refused"
