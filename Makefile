@@ -5,7 +5,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up test faults browser fresh check wheels bench leaving first-person lock clean sound embedded dev
+.PHONY: help up test faults browser fresh check figures wheels bench leaving first-person lock clean sound embedded dev
 
 ARGS ?=
 VENV ?= .venv
@@ -40,6 +40,9 @@ check: dev ## style, types, and who may import whom
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 PYRIGHT_PYTHON_FORCE_VERSION= PYRIGHT_PYTHON_PYLANCE_VERSION= \
 		$(VENV)/bin/pyright --pythonpath $(VENV)/bin/python
 	$(VENV)/bin/lint-imports
+
+figures: dev ## how long files and functions are, what docstrings say, who imports whom in a circle; each has its bound
+	@$(VENV)/bin/python scripts/figures.py
 
 bench: dev ## how fast it is, beside bare floors measured in the same run (ARGS="...")
 	@$(VENV)/bin/python -m benchmarks $(ARGS)

@@ -15,11 +15,11 @@ from rollcall.crypto import TokenKind
 from rollcall.db import Database
 from rollcall.tenancy import operators, plans
 from rollcall.tenancy.plans import PlanTerms
-from rollcall.work import SYSTEM, Origin, TenantRef, Work, open_fleet, open_work
+from rollcall.work import SYSTEM, RequestOrigin, TenantRef, Work, open_fleet, open_work
 
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
 PATCH_OP = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
-ORIGIN = Origin(request_id="test", source="192.0.2.1")
+ORIGIN = RequestOrigin(request_id="test", source="192.0.2.1")
 
 DART_RULE: dict[str, Any] = {
     "prefix": "dart-",

@@ -15,7 +15,7 @@ from rollcall.checks import everything
 from rollcall.checks.model import Check
 from rollcall.cli.embedded import Engines
 from rollcall.db import Connection
-from rollcall.settings import Reading, Settings
+from rollcall.settings import Settings, SettingsRead
 from rollcall.worker.heartbeats import say_alive
 from rows import connected
 
@@ -33,7 +33,7 @@ class Installation:
     async def ask(self, **other: Any) -> dict[str, Check]:
         """What all questions come to, with settings that differ."""
         settings = self.settings.model_copy(update=other)
-        found = await everything.examine(Reading(settings, {}, (), ()), tables.revisions())
+        found = await everything.examine(SettingsRead(settings, {}, (), ()), tables.revisions())
         assert len({each.name for each in found}) == len(found)
         return {each.name: each for each in found}
 

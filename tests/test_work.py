@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from factories import ORIGIN, Callers, Tenant, a_tenant
 from rollcall.db import Database
 from rollcall.errors import Conflict, Refusal
-from rollcall.work import SYSTEM, Origin, TenantRef, Work, open_fleet, open_work
+from rollcall.work import SYSTEM, RequestOrigin, TenantRef, Work, open_fleet, open_work
 
 RENAME = text("UPDATE accounts SET user_name = :name WHERE id = :id")
 
@@ -128,6 +128,6 @@ async def test_the_time(tenant: Tenant) -> None:
 
 def test_origins_can_be_stored() -> None:
     """What PostgreSQL can't hold in a path is replaced, and the rest of the path is as it was."""
-    facts = Origin("r", None, "GET", "/a\x00b/\ud800/é").facts()
+    facts = RequestOrigin("r", None, "GET", "/a\x00b/\ud800/é").facts()
     assert facts == {"request_id": "r", "source": None, "method": "GET", "path": "/a\ufffdb/?/é"}
-    assert Origin("r").facts()["path"] is None
+    assert RequestOrigin("r").facts()["path"] is None

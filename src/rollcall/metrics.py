@@ -91,7 +91,7 @@ class Figures:
             registry=registry,
         )
         self.lag: Sequence[Waiting] | None = None
-        """What this process last heard of what waits, if it asks; that is nobody's to add up."""
+        """What this process last learned of the backlog, if it asks; that is nobody's to add up."""
         self._by_call: dict[tuple[str, str, str, str], Counter] = {}
         self._by_route: dict[tuple[str, str], Histogram] = {}
 

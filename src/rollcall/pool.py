@@ -59,7 +59,7 @@ class HotPool:
     """Up to *size* connections, opened when they are needed; the one used last is used first.
 
     As long as nobody waits longer than `PATIENCE`, half of them are used: few that are always at work cost the database
-    less for each statement than many that take turns on its processors. The others are for when some are held up.
+    less for each statement than many that share its processors. The others are for when some are held up.
     """
 
     def __init__(

@@ -273,7 +273,7 @@ def migrations_folder() -> Path:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class SettingsRead:
     """What the environment says: the settings, unless something is wrong, and whence each of them comes."""
 
     settings: Settings | None
@@ -283,7 +283,7 @@ class Reading:
     unknown: Sequence[Unknown]
 
 
-def examine_environment(environ: Mapping[str, str] | None = None) -> Reading:
+def examine_environment(environ: Mapping[str, str] | None = None) -> SettingsRead:
     """Read the settings, and all that is wrong with them."""
     given = os.environ if environ is None else environ
     found, unread = environment.collect(Settings, PREFIX, given)
@@ -296,7 +296,7 @@ def examine_environment(environ: Mapping[str, str] | None = None) -> Reading:
     except ValidationError as error:
         explained = environment.explain(error, Settings, PREFIX, found)
         problems += [each for each in explained if each.variable.removesuffix("_FILE") not in said]
-    return Reading(None if problems else settings, found, problems, unknown)
+    return SettingsRead(None if problems else settings, found, problems, unknown)
 
 
 def read_settings() -> Settings:

@@ -24,7 +24,7 @@ from rollcall.proof import models as proof
 from rollcall.proof import signing
 from rollcall.settings import Settings, migrations_folder
 from rollcall.tenancy import models as tenancy
-from rollcall.work import SYSTEM, Origin, open_fleet
+from rollcall.work import SYSTEM, RequestOrigin, open_fleet
 
 __all__ = [
     "access",
@@ -138,7 +138,7 @@ async def _bound_waits(settings: Settings) -> None:
 async def _make_signing_key(settings: Settings) -> None:
     database = await connect(settings)
     try:
-        async with open_fleet(database, SYSTEM, Origin(request_id="migrate")) as fleet:
+        async with open_fleet(database, SYSTEM, RequestOrigin(request_id="migrate")) as fleet:
             await signing.ensure_key(fleet, Sealer.of(settings))
     finally:
         await database.close()

@@ -52,7 +52,7 @@ class TenantRef:
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class RequestOrigin:
     """Where a call came from; it stands in the audit entry."""
 
     request_id: str
@@ -78,7 +78,7 @@ class Work:
     db: AsyncSession
     tenant: TenantRef
     actor: Actor
-    origin: Origin
+    origin: RequestOrigin
     now: datetime
 
 
@@ -88,7 +88,7 @@ class Fleet:
 
     db: AsyncSession
     actor: Actor
-    origin: Origin
+    origin: RequestOrigin
     now: datetime
 
     @asynccontextmanager
@@ -127,7 +127,7 @@ async def open_work(
     database: Database,
     tenant: TenantRef,
     actor: Actor,
-    origin: Origin,
+    origin: RequestOrigin,
     *,
     on_refusal: RefusalWriter | None = None,
     judged: bool = True,
@@ -162,7 +162,9 @@ async def open_work(
 
 
 @asynccontextmanager
-async def open_fleet(database: Database, actor: Actor, origin: Origin, *, judged: bool = True) -> AsyncGenerator[Fleet]:
+async def open_fleet(
+    database: Database, actor: Actor, origin: RequestOrigin, *, judged: bool = True
+) -> AsyncGenerator[Fleet]:
     """Open a transaction across tenants and commit it as the block ends; *judged* is as for `open_work`.
 
     Raises:

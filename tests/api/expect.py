@@ -25,6 +25,8 @@ def refused(answer: httpx.Response, status: int, scim_type: str | None = None, s
     assert body.get("scimType") == scim_type, body
     assert saying in body["detail"]
     assert body["detail"].endswith(f" (request {answer.headers['x-request-id']})")
+    if status == 401:
+        assert answer.headers["www-authenticate"] == 'Bearer realm="scim"'
     return body
 
 

@@ -15,7 +15,7 @@ from rollcall.crypto import TokenKind, read_token
 from rollcall.db import Connection
 from rollcall.functions import qualified
 from rollcall.tenancy import operators
-from rollcall.work import SYSTEM, Origin, open_fleet
+from rollcall.work import SYSTEM, RequestOrigin, open_fleet
 from rows import until_waiting
 
 ENDINGS = {
@@ -324,5 +324,5 @@ async def while_waiting(
 async def installation_key(callers: Callers, kind: str) -> str:
     """A fresh key of the installation."""
     chosen = TokenKind.OPERATOR if kind == "operator" else TokenKind.APPLICATION
-    async with open_fleet(callers.database, SYSTEM, Origin(request_id="test")) as fleet:
+    async with open_fleet(callers.database, SYSTEM, RequestOrigin(request_id="test")) as fleet:
         return await operators.issue_key(fleet, chosen, label="to be ended")

@@ -9,7 +9,7 @@ import pytest
 import rollcall
 from rollcall.db import Database
 from rollcall.provisioning import statements
-from rollcall.work import Actor, ActorKind, Origin, TenantRef, open_fleet, open_work
+from rollcall.work import Actor, ActorKind, RequestOrigin, TenantRef, open_fleet, open_work
 
 READING = {
     *("gate", "still_good", "read_user", "own_user", "find_user_name", "find_users", "page_users"),
@@ -40,7 +40,7 @@ def test_writing_statements_ask_again() -> None:
 @pytest.mark.parametrize("kind", [kind for kind in ActorKind if kind is not ActorKind.SYSTEM])
 async def test_nobody_works_without_a_key(database: Database, kind: ActorKind) -> None:
     """Work is opened for nobody but Rollcall itself without the key that is judged again at its end."""
-    actor, origin = Actor(kind, "somebody"), Origin(request_id="test")
+    actor, origin = Actor(kind, "somebody"), RequestOrigin(request_id="test")
     with pytest.raises(AssertionError, match="acts without a key"):
         async with open_work(database, TenantRef(UUID(int=1), "x"), actor, origin):
             pass

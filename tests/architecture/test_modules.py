@@ -83,7 +83,8 @@ def sql_topics() -> set[str]:
     kinds = {topic.partition(".")[0] for topic in events.TOPICS}
     return {
         name
-        for script in sorted(migrations_folder().rglob("*.sql"))
+        for folder in (migrations_folder(), SOURCE)
+        for script in sorted(folder.rglob("*.sql"))
         for name in re.findall(r"['\"]([a-z_]+\.[a-z_]+)['\"]", script.read_text())
         if name.partition(".")[0] in kinds
     }
@@ -94,6 +95,19 @@ def test_topics_in_sql_exist() -> None:
     found = sql_topics()
     assert {"user.deactivated", "tenant.without_admin", "user.removed"} <= found
     assert found <= set(events.TOPICS)
+
+
+def test_every_event_is_made() -> None:
+    """Customers can wait for any event of the table: something in Python or in SQL makes it."""
+    named = {
+        getattr(node, "id", None) or getattr(node, "attr", None)
+        for module in MODULES
+        if module.name != "events.py"
+        for node in ast.walk(ast.parse(module.read_text()))
+        if isinstance(node, ast.Name | ast.Attribute)
+    }
+    by_sql = sql_topics()
+    assert [topic for topic, kind in events.TOPICS.items() if kind.__name__ not in named and topic not in by_sql] == []
 
 
 def test_layers() -> None:

@@ -16,7 +16,7 @@ from rollcall.checks.model import Check, State, exit_code
 from rollcall.cli.embedded import Engines
 from rollcall.crypto import new_secret_key
 from rollcall.environment import Unknown
-from rollcall.settings import Reading, examine_environment
+from rollcall.settings import SettingsRead, examine_environment
 from rows import connected
 
 NOWHERE = SecretStr("redis://:s3cret@127.0.0.1:1/0")
@@ -305,7 +305,7 @@ async def test_settings_that_can_not_be_read() -> None:
 
 async def test_a_misspelt_setting(installation: Installation) -> None:
     """A variable that is none of ours is a warning, with the name that was meant."""
-    reading = Reading(installation.settings, {}, (), (Unknown("ROLLCALL_LOG_LEVLE", "ROLLCALL_LOG_LEVEL"),))
+    reading = SettingsRead(installation.settings, {}, (), (Unknown("ROLLCALL_LOG_LEVLE", "ROLLCALL_LOG_LEVEL"),))
     found = await everything.examine(reading, tables.revisions())
     (warned,) = [each for each in found if each.state is not State.OK]
     assert (warned.name, warned.state) == ("settings", State.WARNING)

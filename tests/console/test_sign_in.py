@@ -32,7 +32,7 @@ def cookies_of(answer: httpx.Response) -> SimpleCookie:
     return jar
 
 
-def refused(answer: httpx.Response) -> str:
+def kept_out(answer: httpx.Response) -> str:
     """What a page says that lets nobody in; without what differs from one browser to the next."""
     assert answer.status_code == 403, answer.text
     assert SESSION not in cookies_of(answer)
@@ -185,11 +185,11 @@ async def test_codes_that_open_nothing(
     """Whatever is wrong with a code, the answer is the one that a workspace which does not exist gives."""
     code = await make(acme, browsers, owner)
 
-    answer = refused(await browsers().enter(acme, code))
+    answer = kept_out(await browsers().enter(acme, code))
 
     nowhere = browsers()
     await nowhere.open("/console/sign-in")
-    assert answer == refused(await nowhere.send("/console/sign-in", workspace="nowhere", code=code))
+    assert answer == kept_out(await nowhere.send("/console/sign-in", workspace="nowhere", code=code))
     assert code not in answer
 
 
@@ -197,7 +197,7 @@ async def test_in_another_workspace(browser: Browser, acme: Tenant, other: Tenan
     """A code of one workspace opens nothing in another, and is still good in its own."""
     code = await a_code(acme, acme.admin)
 
-    refused(await browser.enter(other, code))
+    kept_out(await browser.enter(other, code))
 
     assert (await browser.enter(acme, code)).status_code == 303
 

@@ -22,7 +22,7 @@ from rollcall.crypto import new_secret_key
 from rollcall.db import Database
 from rollcall.journal import outbox
 from rollcall.settings import Settings
-from rollcall.work import SYSTEM, Origin, open_fleet
+from rollcall.work import SYSTEM, RequestOrigin, open_fleet
 from rollcall.worker.heartbeats import say_alive
 
 BASE = "http://rollcall.test"
@@ -122,7 +122,7 @@ async def test_deliveries_waiting(settings: Settings, callers: Callers, database
     acme = await a_tenant(callers)
     person = await acme.person()
     await acme.scim.patch(f"/Users/{person['id']}", json=deactivation())
-    async with open_fleet(database, SYSTEM, Origin("test")) as fleet:
+    async with open_fleet(database, SYSTEM, RequestOrigin("test")) as fleet:
         assert (await outbox.backlog(fleet)).waiting
 
     async with visitor(settings) as client:

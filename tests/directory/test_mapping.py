@@ -10,7 +10,7 @@ import pytest
 from factories import DART_RULE, USER
 from rollcall.directory import mapping, role_states
 from rollcall.directory.mapping import Cause, Judged, Stored
-from rollcall.directory.role_states import ConflictingRoles, Origin
+from rollcall.directory.role_states import ConflictingRoles, RoleOrigin
 from rollcall.directory.rules import RoleRule
 
 RULE = RoleRule.model_validate(DART_RULE)
@@ -40,7 +40,7 @@ def test_one_role_is_the_providers() -> None:
     """One name gives its role, by the provider."""
     judged = mapping.judge(RULE, role_states.fresh(RULE), document("dart-admins"))
 
-    assert (judged.role_state.role, judged.role_state.origin) == ("admin", Origin.PROVIDER)
+    assert (judged.role_state.role, judged.role_state.origin) == ("admin", RoleOrigin.PROVIDER)
     assert judged == Judged(judged.role_state)
 
 

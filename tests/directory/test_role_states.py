@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rollcall.directory.role_states import (
     ConflictingRoles,
-    Origin,
+    RoleOrigin,
     RoleState,
     UnknownRole,
     explanation,
@@ -49,7 +49,7 @@ def told(*readings: Reading, after: RoleState | None = None) -> RoleState:
     return role_state
 
 
-def shown(role_state: RoleState) -> tuple[str, Origin]:
+def shown(role_state: RoleState) -> tuple[str, RoleOrigin]:
     return role_state.role, role_state.origin
 
 
@@ -59,20 +59,20 @@ conflict = names("dart-admins", "dart-guests")
 
 def test_fresh():
     """Somebody about whom nothing was said has the default role."""
-    assert fresh(rule) == RoleState("member", Origin.DEFAULT, None, False, None, None)
+    assert fresh(rule) == RoleState("member", RoleOrigin.DEFAULT, None, False, None, None)
 
 
 @pytest.mark.parametrize(
     ("sent", "role", "origin", "managed"),
     [
-        (["dart-admins"], "admin", Origin.PROVIDER, True),
-        (["DART_MEMBER"], "member", Origin.PROVIDER, True),
-        (["dart-bosses"], "member", Origin.DEFAULT, True),
-        (["Dart Players"], "member", Origin.DEFAULT, False),
-        ([], "member", Origin.DEFAULT, False),
+        (["dart-admins"], "admin", RoleOrigin.PROVIDER, True),
+        (["DART_MEMBER"], "member", RoleOrigin.PROVIDER, True),
+        (["dart-bosses"], "member", RoleOrigin.DEFAULT, True),
+        (["Dart Players"], "member", RoleOrigin.DEFAULT, False),
+        ([], "member", RoleOrigin.DEFAULT, False),
     ],
 )
-def test_first_word_of_the_provider(sent: list[str], role: str, origin: Origin, managed: bool):
+def test_first_word_of_the_provider(sent: list[str], role: str, origin: RoleOrigin, managed: bool):
     """A prefixed name puts the provider in charge, and without a valid one the default applies."""
     role_state = told(names(*sent))
 
@@ -97,7 +97,7 @@ def test_role_taken_away(start: RoleState, rest: list[str]):
     """Once the provider has named a role, taking it away means the default, not what was given by hand."""
     role_state = told(names("dart-admins"), names(*rest), after=start)
 
-    assert (*shown(role_state), role_state.managed) == ("member", Origin.DEFAULT, True)
+    assert (*shown(role_state), role_state.managed) == ("member", RoleOrigin.DEFAULT, True)
 
 
 def test_conflict_is_refused():
@@ -132,14 +132,14 @@ def test_held(role_state: RoleState):
 @pytest.mark.parametrize(
     ("role_state", "origin"),
     [
-        (fresh(rule), Origin.DEFAULT),
-        (told(names("dart-guests"), names()), Origin.DEFAULT),
-        (told(names("dart-members")), Origin.PROVIDER),
-        (by_hand_admin, Origin.PROVIDER),
-        (given_by_hand(rule, told(names("dart-guests")), "owner"), Origin.OVERRIDE),
+        (fresh(rule), RoleOrigin.DEFAULT),
+        (told(names("dart-guests"), names()), RoleOrigin.DEFAULT),
+        (told(names("dart-members")), RoleOrigin.PROVIDER),
+        (by_hand_admin, RoleOrigin.PROVIDER),
+        (given_by_hand(rule, told(names("dart-guests")), "owner"), RoleOrigin.OVERRIDE),
     ],
 )
-def test_origin_of_a_held_role(role_state: RoleState, origin: Origin):
+def test_origin_of_a_held_role(role_state: RoleState, origin: RoleOrigin):
     """A held role is the provider's, unless it was the default or an override before."""
     assert held(rule, role_state).origin is origin
 
@@ -155,19 +155,19 @@ def test_given_by_hand():
     """By hand, before the provider has spoken, the last word counts and is no override."""
     role_state = given_by_hand(rule, by_hand_admin, "guest")
 
-    assert role_state == RoleState("guest", Origin.HAND, "guest", False, None, None)
+    assert role_state == RoleState("guest", RoleOrigin.HAND, "guest", False, None, None)
 
 
 def test_override():
     """By hand, over the provider, a role takes effect at once and holds until it is lifted."""
     overridden = given_by_hand(rule, told(names("dart-guests")), "admin")
 
-    assert shown(overridden) == ("admin", Origin.OVERRIDE)
+    assert shown(overridden) == ("admin", RoleOrigin.OVERRIDE)
     assert shown(told(names("dart-members"), names(), names("dart-guests"), after=overridden)) == (
         "admin",
-        Origin.OVERRIDE,
+        RoleOrigin.OVERRIDE,
     )
-    assert shown(override_lifted(rule, overridden)) == ("guest", Origin.PROVIDER)
+    assert shown(override_lifted(rule, overridden)) == ("guest", RoleOrigin.PROVIDER)
     assert override_lifted(rule, told(names("dart-members"), after=overridden)) == told(names("dart-members"))
 
 
@@ -175,7 +175,7 @@ def test_override_with_the_same_role():
     """A role pinned by hand holds even if the provider said the same at that moment."""
     pinned = given_by_hand(rule, told(names("dart-guests")), "guest")
 
-    assert shown(told(names("dart-admins"), after=pinned)) == ("guest", Origin.OVERRIDE)
+    assert shown(told(names("dart-admins"), after=pinned)) == ("guest", RoleOrigin.OVERRIDE)
 
 
 @pytest.mark.parametrize("role_state", [fresh(rule), by_hand_admin, told(names("dart-guests"))])
@@ -200,7 +200,7 @@ def test_rule_changed():
     assert rule_changed(edited, role_state, names("acme-guests", by=edited)).role == "guest"
     assert shown(rule_changed(edited, role_state, names("dart-admins", by=edited))) == (
         "member",
-        Origin.DEFAULT,
+        RoleOrigin.DEFAULT,
     )
 
 
@@ -237,7 +237,7 @@ def test_lost_override_gives_no_more():
     edited = a_rule(without="guest")
     role_state = rule_changed(edited, demoted, names("dart-admins", by=edited))
 
-    assert shown(role_state) == ("member", Origin.OVERRIDE)
+    assert shown(role_state) == ("member", RoleOrigin.OVERRIDE)
     assert override_lifted(edited, role_state).role == "admin"
 
 
@@ -431,7 +431,7 @@ def test_any_history(history: list[Event]):
         assert remembered <= set(current.roles)
         assert role_state.role == (role_state.override or said or current.default)
         assert role_state.managed or not was_managed
-        assert (role_state.origin is Origin.OVERRIDE) == (role_state.override is not None)
+        assert (role_state.origin is RoleOrigin.OVERRIDE) == (role_state.override is not None)
         assert role_state.managed or role_state.override is None
 
 

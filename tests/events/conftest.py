@@ -17,7 +17,7 @@ from rollcall.crypto import Sealer
 from rollcall.db import Connection, Database
 from rollcall.events import destinations, fanout
 from rollcall.events.addresses import AddressRules
-from rollcall.events.delivering import DeliveryContext, Tally, deliver
+from rollcall.events.delivering import DeliveryContext, DeliveryTally, deliver
 from rollcall.events.destinations import NewDestination, Wanted
 from rollcall.events.kinds import Signing
 from rollcall.events.sending import Sender
@@ -185,10 +185,10 @@ class Post:
     async def fan_out(self) -> None:
         """Do what a relay does before it publishes."""
         async with open_fleet(self.context.database, SYSTEM, ORIGIN) as fleet:
-            while await fanout.fan_out(fleet, limit=500, heard=["user.deactivated"]):
+            while await fanout.fan_out(fleet, limit=500, handled=["user.deactivated"]):
                 pass
 
-    async def deliver(self, hook: NewDestination, context: DeliveryContext | None = None) -> Tally:
+    async def deliver(self, hook: NewDestination, context: DeliveryContext | None = None) -> DeliveryTally:
         """Do what a worker does with a destination."""
         return await deliver(context or self.context, hook.row.tenant_id, hook.row.id)
 

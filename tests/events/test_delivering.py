@@ -28,7 +28,7 @@ from rollcall.events.delivering import AT_ONCE, BATCH
 from rollcall.events.destinations import Change
 from rollcall.events.sending import Sender
 from rollcall.journal import outbox
-from rollcall.work import SYSTEM, Origin, open_fleet
+from rollcall.work import SYSTEM, RequestOrigin, open_fleet
 from rows import until_waiting
 
 
@@ -234,7 +234,7 @@ async def test_failing_ones_are_leased_apart(post: Post, listen: Listen) -> None
     await post.fan_out()
 
     async def leased() -> list[bool]:
-        async with open_fleet(post.context.database, SYSTEM, Origin("test")) as fleet:
+        async with open_fleet(post.context.database, SYSTEM, RequestOrigin("test")) as fleet:
             found = [each for each in await fanout.lease(fleet, limit=100, seconds=60) if each.id == hook.row.id]
             await fanout.give_back(fleet, found)
         return [each.failing for each in found]
@@ -257,14 +257,14 @@ async def test_no_owner_takes_all(post: Post, listen: Listen, callers: Callers) 
     await post.fan_out()
 
     async def leased() -> set[UUID]:
-        async with open_fleet(post.context.database, SYSTEM, Origin("test")) as fleet:
+        async with open_fleet(post.context.database, SYSTEM, RequestOrigin("test")) as fleet:
             return {each.id for each in await fanout.lease(fleet, limit=1000, seconds=60)}
 
     first = await leased()
     assert (len(first & mine), other in first) == (fanout.OF_OWNER, True)
     assert await leased() & mine == set()
     for done in first & mine:
-        async with open_fleet(post.context.database, SYSTEM, Origin("test")) as fleet:
+        async with open_fleet(post.context.database, SYSTEM, RequestOrigin("test")) as fleet:
             await fanout.release(fleet, UUID(post.tenant.id), done)
     assert mine - first < await leased()
 
@@ -426,7 +426,7 @@ async def test_kept_for_a_month(post: Post, listen: Listen) -> None:
     first = await post.column(hook, "id")
     async with post.tenant.work() as work:
         await deliveries.replay(work, hook.row.id, first)
-    async with open_fleet(post.context.database, SYSTEM, Origin("test")) as fleet:
+    async with open_fleet(post.context.database, SYSTEM, RequestOrigin("test")) as fleet:
         await outbox.forget_done(fleet)
     assert await post.states(hook) == ["pending"]
 
@@ -437,7 +437,7 @@ async def test_removed_destinations_are_forgotten(post: Post, listen: Listen) ->
     await post.owner.execute(
         "UPDATE destinations SET deleted_at = now() - interval '41 days' WHERE id = $1", hook.row.id
     )
-    async with open_fleet(post.context.database, SYSTEM, Origin("test")) as fleet:
+    async with open_fleet(post.context.database, SYSTEM, RequestOrigin("test")) as fleet:
         assert (await housekeeping.keep(fleet))["destinations_forgotten"] >= 1
     assert await post.column(hook, "id", "destinations") is None
 
@@ -572,7 +572,7 @@ async def test_forgotten_while_it_is_replayed(post: Post, listen: Listen) -> Non
     hook, delivery = await a_month_later(post, listen)
     async with post.tenant.work() as work:
         await deliveries.replay(work, hook.row.id, delivery)
-        async with asyncio.timeout(60), open_fleet(post.context.database, SYSTEM, Origin("test")) as fleet:
+        async with asyncio.timeout(60), open_fleet(post.context.database, SYSTEM, RequestOrigin("test")) as fleet:
             await outbox.forget_done(fleet)
     assert await post.states(hook) == ["pending"]
 
@@ -585,7 +585,7 @@ async def test_replayed_while_it_is_forgotten(post: Post, listen: Listen) -> Non
         async with post.tenant.work() as work:
             await deliveries.replay(work, hook.row.id, delivery)
 
-    async with open_fleet(post.context.database, SYSTEM, Origin("test")) as fleet:
+    async with open_fleet(post.context.database, SYSTEM, RequestOrigin("test")) as fleet:
         await outbox.forget_done(fleet)
         waiting = asyncio.create_task(replay())
         await until_waiting(post.owner, waiting)

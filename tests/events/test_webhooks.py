@@ -9,7 +9,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from events.conftest import Listen, Post
 from factories import ORIGIN
-from rollcall.events import destinations, webhooks
+from rollcall.events import deliveries, destination_secrets, destinations, webhooks
 from rollcall.events.kinds import Message
 from rollcall.journal.events import TOPICS
 from rollcall.work import SYSTEM, open_work
@@ -20,7 +20,7 @@ async def one_call(post: Post, hook: destinations.NewDestination, receiver: Any)
     """Send a test event, and return the call it made."""
     receiver.calls.clear()
     async with post.tenant.work() as work:
-        await destinations.send_test(work, hook.row.id)
+        await deliveries.send_test(work, hook.row.id)
     await post.deliver(hook)
     (call,) = receiver.calls
     return call
@@ -41,7 +41,7 @@ async def test_rotation(post: Post, listen: Listen) -> None:
     receiver = await listen()
     first = await post.hook(receiver)
     async with post.tenant.work() as work:
-        second = await destinations.rotate_secret(
+        second = await destination_secrets.rotate(
             work, first.row.id, post.context.signing.sealer, overlap=timedelta(hours=1)
         )
     call = await one_call(post, first, receiver)
@@ -59,7 +59,7 @@ async def test_rotation(post: Post, listen: Listen) -> None:
     assert verifies(second.secret, call)
 
     async with post.tenant.work() as work:
-        third = await destinations.rotate_secret(work, first.row.id, post.context.signing.sealer, overlap=timedelta(0))
+        third = await destination_secrets.rotate(work, first.row.id, post.context.signing.sealer, overlap=timedelta(0))
     call = await one_call(post, first, receiver)
     assert not verifies(second.secret, call)
     assert verifies(third.secret, call)
@@ -71,7 +71,7 @@ async def test_many_rotations(post: Post, listen: Listen) -> None:
     hook = await post.hook(receiver)
     for _ in range(7):
         async with post.tenant.work() as work:
-            hook = await destinations.rotate_secret(
+            hook = await destination_secrets.rotate(
                 work, hook.row.id, post.context.signing.sealer, overlap=timedelta(days=1)
             )
     call = await one_call(post, hook, receiver)

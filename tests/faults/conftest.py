@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from asked_for import left_out
 from faults.departures import REPORT, Figures
 from faults.installation import Installation, installed
 from faults.receivers import Receivers
@@ -20,9 +21,7 @@ _COLUMNS = (
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave this folder out unless it, or something in it, was named."""
-    here = Path(__file__).parent
-    named = [Path(str(argument).partition("::")[0]).absolute() for argument in config.args]
-    return None if any(each == here or here in each.parents for each in named) else True
+    return left_out(Path(__file__).parent, config)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

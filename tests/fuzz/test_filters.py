@@ -7,21 +7,16 @@ from typing import Any
 
 import httpx
 import pytest_asyncio
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scim2_models import ScimFilter
 
 from api.expect import ERROR
 from factories import Callers, Tenant, a_tenant
+from fuzz.bounds import bounded
 from rollcall.scim.resources import Group, User
 
-BOUNDED = settings(
-    max_examples=80,
-    derandomize=True,
-    database=None,
-    phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
-)
+BOUNDED = bounded(80)
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 CORE = "urn:ietf:params:scim:schemas:core:2.0:User"
 
@@ -165,7 +160,7 @@ group_leaves = comparisons(["displayName", "DISPLAYNAME", "externalId"], ordered
 )
 
 
-@settings(BOUNDED, max_examples=40)
+@bounded(40)
 @given(text=composed(group_leaves))
 async def test_groups(tenant: Tenant, groups: dict[str, Group], text: str) -> None:
     """A filter on groups finds those that it means, and its negation all others."""
@@ -174,7 +169,7 @@ async def test_groups(tenant: Tenant, groups: dict[str, Group], text: str) -> No
     await check(tenant, "/Groups", text, expected, set(groups))
 
 
-@settings(BOUNDED, max_examples=40)
+@bounded(40)
 @given(
     words=st.lists(
         st.sampled_from(

@@ -5,19 +5,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from api.expect import ERROR
 from factories import Callers, Tenant, a_tenant, patch_op
+from fuzz.bounds import bounded
 
-BOUNDED = settings(
-    max_examples=8,
-    derandomize=True,
-    database=None,
-    phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
-)
+BOUNDED = bounded(8)
 PLAIN, GUESTS = ["Tours", "Berlin", "tours"], ["dart-guests", "DART_GUEST"]
 NOBODY = "00000000-0000-4000-8000-000000000000"
 

@@ -8,19 +8,14 @@ from typing import Any
 
 import httpx
 import pytest_asyncio
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from api.expect import ERROR
 from factories import Callers, Tenant, a_tenant, patch_op
+from fuzz.bounds import bounded
 
-BOUNDED = settings(
-    max_examples=70,
-    derandomize=True,
-    database=None,
-    phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
-)
+BOUNDED = bounded(70)
 CORE = "urn:ietf:params:scim:schemas:core:2.0:User"
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 Document = dict[str, Any]
@@ -280,7 +275,7 @@ anything = st.fixed_dictionaries(
 )
 
 
-@settings(BOUNDED, max_examples=150)
+@bounded(150)
 @given(operations=st.lists(anything | single().map(lambda change: change.operation), min_size=1, max_size=3))
 async def test_anything(tenant: Tenant, operations: list[dict[str, Any]]) -> None:
     """Whatever a PATCH holds is carried out or refused for what it is.

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from asked_for import left_out
+
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave this folder out unless it, or something in it, was named."""
-    here = Path(__file__).parent
-    named = [Path(str(argument).partition("::")[0]).absolute() for argument in config.args]
-    return None if any(each == here or here in each.parents for each in named) else True
+    return left_out(Path(__file__).parent, config)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

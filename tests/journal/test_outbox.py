@@ -41,7 +41,7 @@ async def announce(tenant: Tenant, number: int = 1) -> None:
 async def fan_out(tenant: Tenant, *, heard: Sequence[str] = ("user.updated",)) -> int:
     """Fan out what is new."""
     async with open_fleet(tenant.callers.database, SYSTEM, ORIGIN) as fleet:
-        return await fanout.fan_out(fleet, limit=100, heard=heard)
+        return await fanout.fan_out(fleet, limit=100, handled=heard)
 
 
 async def lease(database: Database, *, limit: int = 10, seconds: float = 60) -> Sequence[Leased]:
@@ -171,7 +171,7 @@ async def test_two_fan_out(database: Database, tenant: Tenant) -> None:
     async with tenant.work() as work:
         await record.record(work, UserUpdated())
     async with open_fleet(database, SYSTEM, ORIGIN) as one:
-        assert await fanout.fan_out(one, limit=100, heard=()) == 1
+        assert await fanout.fan_out(one, limit=100, handled=()) == 1
         assert await fan_out(tenant) == 0
     assert await fan_out(tenant) == 0
 
@@ -232,7 +232,7 @@ async def test_empty_backlog(database: Database, tenant: Tenant, owner: Connecti
     """When everything has been told, nothing is old."""
     await owner.execute("DELETE FROM outbox WHERE done_at IS NULL")
     async with open_fleet(database, SYSTEM, ORIGIN) as fleet:
-        assert await outbox.backlog(fleet) == outbox.Backlog(waiting=0, dead=0, oldest_seconds=0)
+        assert await outbox.backlog(fleet) == outbox.OutboxBacklog(waiting=0, dead=0, oldest_seconds=0)
 
 
 async def test_opening_a_message(database: Database, tenant: Tenant, owner: Connection) -> None:

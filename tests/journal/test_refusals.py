@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from rollcall.journal import refusals
-from rollcall.journal.refusals import SINGLY, Tally
+from rollcall.journal.refusals import SINGLY, RefusalTally
 
 START = datetime(2026, 11, 29, 12, 0, 30, tzinfo=UTC)
 
@@ -30,7 +30,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 def test_ten_and_the_rest(clock: Clock) -> None:
     """Ten of a kind are kept singly, and the others are one count, due when the minute is over."""
-    tally = Tally[str]()
+    tally = RefusalTally[str]()
 
     kept = [tally.is_single("key", f"call {number}") for number in range(100)]
 
@@ -45,7 +45,7 @@ def test_ten_and_the_rest(clock: Clock) -> None:
 
 def test_each_of_its_own(clock: Clock) -> None:
     """One key's flood takes nothing away from another's."""
-    tally = Tally[str]()
+    tally = RefusalTally[str]()
     for _ in range(100):
         tally.is_single("loud", "")
 
@@ -56,7 +56,7 @@ def test_each_of_its_own(clock: Clock) -> None:
 
 def test_only_counted(clock: Clock) -> None:
     """What may not be kept singly is counted, and uses up none of the ten."""
-    tally = Tally[str]()
+    tally = RefusalTally[str]()
 
     assert not tally.is_single("key", "", may_be=False)
     assert tally.is_single("key", "")
@@ -64,7 +64,7 @@ def test_only_counted(clock: Clock) -> None:
 
 def test_a_crowd(clock: Clock) -> None:
     """Of more keys than are told apart the others are one count, so that no crowd fills the memory or the disk."""
-    tally = Tally[str](most=5)
+    tally = RefusalTally[str](most=5)
 
     kept = sum(tally.is_single(number, "") for number in range(1000))
 
@@ -77,7 +77,7 @@ def test_a_crowd(clock: Clock) -> None:
 
 def test_put_back(clock: Clock) -> None:
     """Counts that could not be written down are kept, with what came meanwhile, and stay bounded."""
-    tally = Tally[str](most=3)
+    tally = RefusalTally[str](most=3)
     for _ in range(30):
         for key in range(3):
             tally.is_single(key, "")

@@ -26,7 +26,7 @@ from rollcall.cli.embedded import Engines
 from rollcall.db import Database, Pool
 from rollcall.journal import writing
 from rollcall.pool import HotPool
-from rollcall.settings import Reading, Settings
+from rollcall.settings import Settings, SettingsRead
 from rows import connected
 
 DISK = 96 * 1024 * 1024
@@ -66,7 +66,7 @@ async def served(settings: Settings) -> AsyncGenerator[tuple[Litestar, Tenant, h
 
 async def doctor(settings: Settings) -> State:
     """What the check says."""
-    found = await everything.examine(Reading(settings, {}, (), ()), tables.revisions())
+    found = await everything.examine(SettingsRead(settings, {}, (), ()), tables.revisions())
     return next(each for each in found if each.name == "writes").state
 
 

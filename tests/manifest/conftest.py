@@ -9,7 +9,7 @@ import pytest
 from factories import ORIGIN, Callers, Tenant
 from rollcall.db import Database
 from rollcall.manifest.applying import apply, compare
-from rollcall.manifest.reading import parse_manifest
+from rollcall.manifest.parsing import parse_manifest
 from rollcall.work import SYSTEM, Fleet, open_fleet
 
 _NUMBERS = count(1)

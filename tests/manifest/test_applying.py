@@ -13,7 +13,7 @@ from rollcall.directory import people
 from rollcall.directory.people import Draft
 from rollcall.errors import Taken
 from rollcall.manifest.applying import apply, compare
-from rollcall.manifest.reading import ManifestInvalid, parse_manifest
+from rollcall.manifest.parsing import ManifestInvalid, parse_manifest
 from rollcall.tenancy import tenants
 from rollcall.work import SYSTEM, open_fleet, open_work
 

@@ -7,7 +7,7 @@ from factories import Callers
 from rollcall.access import accounts
 from rollcall.directory.rules import RoleRule, Seen
 from rollcall.manifest.applying import apply
-from rollcall.manifest.reading import Manifest, read_manifest
+from rollcall.manifest.parsing import Manifest, read_manifest
 from rollcall.tenancy import plans, tenants
 
 from .conftest import undone

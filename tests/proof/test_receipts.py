@@ -23,7 +23,7 @@ from rollcall.cli.main import main
 from rollcall.crypto import CannotOpen, Sealer, new_secret_key
 from rollcall.db import Connection
 from rollcall.proof import receipts, signing
-from rollcall.proof.receipts import Told
+from rollcall.proof.receipts import Outcome
 from rollcall.settings import Settings
 
 
@@ -133,14 +133,14 @@ async def completed(
     (receipt,) = (await tenant.callers.operator.get(f"{tenant.v1}/people/{person}/receipts")).json()["data"]
     arrived = datetime.fromisoformat(receipt["arrived_at"])
     told = [
-        Told(HOOK, "webhook", "crm", states[0], arrived + timedelta(seconds=2), 1),
-        Told(BACK, "logout", "portal", states[1], arrived + timedelta(minutes=6), 4),
+        Outcome(HOOK, "webhook", "crm", states[0], arrived + timedelta(seconds=2), 1),
+        Outcome(BACK, "logout", "portal", states[1], arrived + timedelta(minutes=6), 4),
     ]
     assert await complete(tenant, settings, message, told)
     return (await tenant.callers.operator.get(f"{tenant.v1}/receipts/{receipt['id']}")).json()
 
 
-async def complete(tenant: Tenant, settings: Settings, message: UUID, told: list[Told]) -> bool:
+async def complete(tenant: Tenant, settings: Settings, message: UUID, told: list[Outcome]) -> bool:
     async with tenant.work() as work:
         return bool(await receipts.complete(work, Sealer.of(settings), {message: told}, issuer=settings.public_url))
 
@@ -241,7 +241,7 @@ async def test_completing_twice(callers: Callers, owner: Connection, settings: S
     done = await asyncio.gather(*(complete(tenant, settings, message, []) for _ in range(4)))
     assert sorted(done) == [False, False, False, True]
     (before,) = (await callers.operator.get(f"{tenant.v1}/people/{person}/receipts")).json()["data"]
-    late = Told(HOOK, "webhook", "late", "delivered", datetime.fromisoformat(before["arrived_at"]), 1)
+    late = Outcome(HOOK, "webhook", "late", "delivered", datetime.fromisoformat(before["arrived_at"]), 1)
     assert not await complete(tenant, settings, message, [late])
     assert (await callers.operator.get(f"{tenant.v1}/people/{person}/receipts")).json()["data"] == [before]
 
@@ -289,7 +289,7 @@ async def test_very_many_destinations(
     await settle(tenant, message)
     now = datetime.now(UTC)
     assert await complete(
-        tenant, settings, message, [Told(uuid4(), "webhook", f"hook {n}", "delivered", now, 1) for n in range(1000)]
+        tenant, settings, message, [Outcome(uuid4(), "webhook", f"hook {n}", "delivered", now, 1) for n in range(1000)]
     )
     (receipt,) = (await callers.operator.get(f"{tenant.v1}/people/{person}/receipts")).json()["data"]
     shown = verify(tmp_path, receipt, await jwks(http, "receipt-keys"))

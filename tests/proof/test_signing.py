@@ -24,9 +24,9 @@ from rollcall.db import Connection, Database
 from rollcall.errors import NotFound
 from rollcall.proof import signing
 from rollcall.settings import Settings
-from rollcall.work import SYSTEM, Origin, open_fleet
+from rollcall.work import SYSTEM, RequestOrigin, open_fleet
 
-ORIGIN = Origin(request_id="test")
+ORIGIN = RequestOrigin(request_id="test")
 
 
 @pytest_asyncio.fixture(autouse=True)

@@ -12,14 +12,14 @@ from factories import Callers, a_tenant
 from rollcall.db import Connection, Database
 from rollcall.provisioning import batched_entries
 from rollcall.provisioning.batched_entries import BatchedEntries
-from rollcall.work import Origin
+from rollcall.work import RequestOrigin
 
-ORIGIN = Origin("r-1", "192.0.2.7", "GET", "/scim/v2/Users")
+ORIGIN = RequestOrigin("r-1", "192.0.2.7", "GET", "/scim/v2/Users")
 
 
 def gather(gathered: BatchedEntries, tenant: UUID, *, path: str = "/scim/v2/Users") -> None:
     """Let *gathered* know of one successful read."""
-    origin = Origin("r-1", "192.0.2.7", "GET", path)
+    origin = RequestOrigin("r-1", "192.0.2.7", "GET", path)
     token = uuid4()
     gathered.read(
         tenant, token, datetime.now(UTC), origin, action="scim.users.list", label="l", owner_id=None, target=None

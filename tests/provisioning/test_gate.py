@@ -11,24 +11,12 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from api.expect import ERROR, refused
 from factories import USER, Callers, Tenant, a_tenant, deactivation, patch_op
 from rollcall.crypto import TokenKind, new_token
 from rollcall.db import Connection
 
-ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
 NOBODY = "01890000-0000-7000-8000-000000000000"
-
-
-def refused(answer: httpx.Response, status: int, words: str) -> None:
-    """Assert that *answer* is the protocol's refusal with this status and these words in its detail."""
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"].startswith("application/scim+json")
-    body = answer.json()
-    assert body["schemas"] == [ERROR]
-    assert body["status"] == str(status)
-    assert words in body["detail"]
-    if status == 401:
-        assert answer.headers["www-authenticate"] == 'Bearer realm="scim"'
 
 
 async def revoke(tenant: Tenant, _owner: Connection) -> None:
@@ -109,7 +97,7 @@ async def test_each_reason_comes_before_all_later_ones(callers: Callers, owner: 
     for reason, _, _ in reversed(REASONS[index:]):
         await reason(tenant, owner)
     _, status, words = REASONS[index]
-    refused(await spoilt_change(tenant), status, words)
+    refused(await spoilt_change(tenant), status, saying=words)
 
 
 @pytest.mark.parametrize(("reason", "status", "words"), REASONS, ids=[reason.__name__ for reason, _, _ in REASONS])
@@ -118,7 +106,7 @@ async def test_each_reason_alone(callers: Callers, owner: Connection, reason: Re
     tenant = await a_tenant(callers)
     await tenant.person()
     await reason(tenant, owner)
-    refused(await tenant.scim.post("/Users", json={"schemas": [USER], "userName": "late"}), status, words)
+    refused(await tenant.scim.post("/Users", json={"schemas": [USER], "userName": "late"}), status, saying=words)
     assert await owner.fetchval("SELECT count(*) FROM users WHERE tenant_id = $1", UUID(tenant.id)) == 2
 
 
@@ -136,7 +124,7 @@ async def test_unknown_to_us(callers: Callers) -> None:
     right = UUID(tenant.id), UUID(tenant.token["id"])
     for tenant_id, token_id in ((uuid4(), right[1]), (right[0], uuid4()), right, (UUID(int=0), UUID(int=0))):
         async with callers.bearer(new_token(TokenKind.SCIM, tenant_id, token_id), path="/scim/v2") as client:
-            refused(await client.get("/Users"), 401, "not known here")
+            refused(await client.get("/Users"), 401, saying="not known here")
 
 
 async def test_wrong_secret_tells_nothing(callers: Callers) -> None:
@@ -158,7 +146,7 @@ async def test_plan_is_named(callers: Callers) -> None:
     """Without SCIM in the plan, the answer names the plan the tenant has and those that include it."""
     tenant = await a_tenant(callers, plan="free")
     answer = await tenant.scim.get("/Users")
-    refused(answer, 403, "The plan Free does not include SCIM")
+    refused(answer, 403, saying="The plan Free does not include SCIM")
     assert re.search(r"plans that do: .*Business or .*Enterprise", answer.json()["detail"])
 
 
@@ -177,7 +165,7 @@ async def test_feature_leaves_the_plan(callers: Callers, owner: Connection) -> N
     tenant = await a_tenant(callers, plan="passing")
     assert (await tenant.scim.get("/Users")).status_code == 200
     await owner.execute("UPDATE plans SET features = '{}' WHERE key = 'passing'")
-    refused(await tenant.scim.get("/Users"), 403, "The plan Passing does not include SCIM")
+    refused(await tenant.scim.get("/Users"), 403, saying="The plan Passing does not include SCIM")
 
 
 async def test_reading_scope(callers: Callers, owner: Connection) -> None:
@@ -194,14 +182,14 @@ async def test_reading_scope(callers: Callers, owner: Connection) -> None:
         await tenant.scim.patch(f"/Users/{maria['id']}", json=deactivation()),
         await tenant.scim.delete(f"/Users/{maria['id']}"),
     ):
-        refused(answer, 403, "scim:read")
+        refused(answer, 403, saying="scim:read")
 
 
 async def test_demoted_and_appointed(callers: Callers, owner: Connection) -> None:
     """A demoted owner's token stops, and works again when they are appointed again: nobody had revoked it."""
     tenant = await a_tenant(callers)
     await demote(tenant, owner)
-    refused(await tenant.scim.get("/Users"), 401, "issue a new one")
+    refused(await tenant.scim.get("/Users"), 401, saying="issue a new one")
     appointed = await callers.operator.post(f"{tenant.v1}/people/{tenant.admin['id']}/appoint")
     assert appointed.status_code == 200
     assert (await tenant.scim.get("/Users")).status_code == 200
@@ -212,17 +200,17 @@ async def test_deactivated_and_reactivated(callers: Callers) -> None:
     tenant = await a_tenant(callers)
     address = f"{tenant.v1}/people/{tenant.admin['id']}"
     assert (await callers.operator.post(f"{address}/deactivate")).status_code == 200
-    refused(await tenant.scim.get("/Users"), 401, "issue a new one")
+    refused(await tenant.scim.get("/Users"), 401, saying="issue a new one")
     assert (await callers.operator.post(f"{address}/reactivate")).status_code == 200
     assert (await callers.operator.post(f"{address}/appoint")).status_code == 200
-    refused(await tenant.scim.get("/Users"), 401, "issue a new one")
+    refused(await tenant.scim.get("/Users"), 401, saying="issue a new one")
 
 
 async def test_owner_of_an_older_epoch(callers: Callers, owner: Connection) -> None:
     """A token whose row is open but whose epoch is not its owner's is refused."""
     tenant = await a_tenant(callers)
     await owner.execute("UPDATE accounts SET epoch = epoch + 1 WHERE id = $1", UUID(tenant.admin["id"]))
-    refused(await tenant.scim.get("/Users"), 401, "no longer an active admin")
+    refused(await tenant.scim.get("/Users"), 401, saying="no longer an active admin")
 
 
 async def test_ops_issued(callers: Callers) -> None:
@@ -240,7 +228,7 @@ async def test_too_many(callers: Callers, owner: Connection) -> None:
     tenant, other = await a_tenant(callers), await a_tenant(callers, rate_per_second=25, rate_burst=10)
     await exhaust(tenant, owner)
     answer = await tenant.scim.get("/Users")
-    refused(answer, 429, "Retry-After")
+    refused(answer, 429, saying="Retry-After")
     assert 30 <= int(answer.headers["retry-after"]) <= 40
     assert (await other.scim.get("/Users")).status_code == 200
 
@@ -258,12 +246,12 @@ async def test_small_burst(callers: Callers) -> None:
 async def test_after_the_gate_comes_the_body(callers: Callers) -> None:
     """Behind the gate the media type is judged first, then the body, then whether the target exists."""
     tenant = await a_tenant(callers)
-    refused(await spoilt_change(tenant), 415, "application/scim+json")
+    refused(await spoilt_change(tenant), 415, saying="application/scim+json")
     large = b'{"a": "' + b"x" * 1_100_000 + b'"}'
     json = {"Content-Type": "application/json"}
-    refused(await tenant.scim.patch("/Users/nobody", content=large, headers=json), 413, "larger than")
-    refused(await tenant.scim.patch("/Users/nobody", content=b"{", headers=json), 400, "not JSON")
-    refused(await tenant.scim.patch("/Users/nobody", json={"schemas": ["nonsense"]}), 404, "No such resource")
+    refused(await tenant.scim.patch("/Users/nobody", content=large, headers=json), 413, saying="larger than")
+    refused(await tenant.scim.patch("/Users/nobody", content=b"{", headers=json), 400, "invalidSyntax", "not JSON")
+    refused(await tenant.scim.patch("/Users/nobody", json={"schemas": ["nonsense"]}), 404, saying="No such resource")
 
 
 BAD_REQUESTS: list[tuple[str, str, dict[str, Any]]] = [
@@ -314,7 +302,7 @@ async def test_ids_that_can_not_be_stored(callers: Callers, living: Tenant, path
         headers={"X-Request-Id": (name := uuid4().hex)},
         json=deactivation() if method == "PATCH" else None,
     )
-    refused(answer, 404, "No such resource")
+    refused(answer, 404, saying="No such resource")
     (entry,) = await living.audit(request_id=name)
     assert (entry["outcome"], entry["status"]) == ("refused", 404)
 
@@ -358,7 +346,7 @@ async def test_a_used_token_of_another_tenant_reaches_only_its_own(callers: Call
     other = await a_tenant(callers)
     mine, theirs = living.token["token"].split("_"), other.token["token"].split("_")
     async with callers.bearer("_".join([*mine[:2], theirs[2], *mine[3:]]), path="/scim/v2") as client:
-        refused(await client.get("/Users"), 401, "mistyped")
+        refused(await client.get("/Users"), 401, saying="mistyped")
 
 
 @pytest.mark.parametrize(("reason", "status", "words"), REASONS[:6], ids=[each[0].__name__ for each in REASONS[:6]])
@@ -374,4 +362,4 @@ async def test_discovery_with_a_token(
         if reason is narrow:
             assert (await tenant.scim.get(path)).status_code == 200
         else:
-            refused(await tenant.scim.get(path), status, words)
+            refused(await tenant.scim.get(path), status, saying=words)

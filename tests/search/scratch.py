@@ -80,7 +80,7 @@ class Scratch:
         await self.db.execute(text(qualified("SELECT fn.rebuild_closure(:tenant)")), {"tenant": self.tenant_id})
         return users, made_groups
 
-    async def ask(self, query: Query) -> paging.Page:
+    async def ask(self, query: Query) -> paging.ResourcePage:
         """The page that a query brings."""
         asked = paging.statement(query, self.tenant_id, BASE)
         return paging.page(query, (await self.db.execute(asked)).mappings().all())

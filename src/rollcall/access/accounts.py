@@ -61,10 +61,10 @@ async def locked(work: Work, *account_ids: UUID) -> dict[UUID, Account]:
     return {account.id: account for account in rows}
 
 
-async def lock_turn(work: Work, what: str) -> None:
-    """Wait until nobody else in this tenant is at *what*, until this work is committed.
+async def lock_name(work: Work, what: str) -> None:
+    """Take the tenant's advisory lock *what* until the commit; see docs/locking.md for the lock order.
 
-    Who counts before adding one takes a turn, so that two at the same moment do not overstep a limit together.
+    Whoever counts before adding one takes it, so that two at the same moment do not overstep a limit together.
     """
     name = {"name": f"{what} {work.tenant.id}"}
     await work.db.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), name)

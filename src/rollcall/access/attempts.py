@@ -2,8 +2,8 @@
 
 They are counted in Redis by three names at once: where they come from; that with the workspace they are for; and the
 account they are for, by the passkey or the code that was shown, which nobody else has. So a crowd behind one address
-takes one workspace's turn and not everybody's, and nobody can use up somebody else's. While Redis is away each process
-counts by itself, in little memory.
+uses up one workspace's rate limit and not everybody's, and nobody can use up somebody else's. While Redis is away each
+process counts by itself, in little memory.
 """
 
 import time
@@ -30,7 +30,7 @@ MOST_FOR_AN_ACCOUNT = 10
 
 WINDOW_SECONDS = 60
 NAMES = 10_000
-"""Names that a process tells apart while Redis is away; the others count as one."""
+"""Names that a process counts one by one while Redis is away; the others count as one."""
 
 REDIS_PAUSE_SECONDS = 1.0
 """How long Redis is left alone after it failed."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from rollcall.access.origins import network
 from rollcall.crypto import TokenText
-from rollcall.journal.refusals import Caller
+from rollcall.journal.refusals import RefusedCaller
 
 RATE, BURST = 10, 60
 """Calls a second with tokens that do not work, and how many at once, from one address, in one process."""
@@ -25,16 +25,18 @@ MOST = 4096
 class DeadTokens:
     """The tokens refused lately, and how often they were presented. One for each process."""
 
-    _tokens: dict[bytes, tuple[float, Caller | None]] = field(default_factory=dict[bytes, tuple[float, Caller | None]])
+    _tokens: dict[bytes, tuple[float, RefusedCaller | None]] = field(
+        default_factory=dict[bytes, tuple[float, RefusedCaller | None]]
+    )
     _permits: dict[str, tuple[float, float]] = field(default_factory=dict[str, tuple[float, float]])
 
-    def keep(self, token: TokenText, caller: Caller | None) -> None:
+    def keep(self, token: TokenText, caller: RefusedCaller | None) -> None:
         """Remember that this token did not work, and whose it is if that is known."""
         if len(self._tokens) >= MOST:
             self._tokens.clear()
         self._tokens[token.digest] = (time.monotonic() + SECONDS, caller)
 
-    def recall(self, token: TokenText) -> tuple[bool, Caller | None]:
+    def recall(self, token: TokenText) -> tuple[bool, RefusedCaller | None]:
         """Whether this very token did not work within the last minute, and whose it is if that is known."""
         until, caller = self._tokens.get(token.digest, (0.0, None))
         return (True, caller) if time.monotonic() < until else (False, None)

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from rollcall import paging
-from rollcall.access.accounts import lock_turn, locked_for_issuing
+from rollcall.access.accounts import lock_name, locked_for_issuing
 from rollcall.access.models import Account, ExternalCredential
 from rollcall.errors import Forbidden, Invalid, NotFound, Taken, TooMany
 from rollcall.journal.events import ExternalCredentialClosed, ExternalCredentialRegistered
@@ -65,7 +65,7 @@ async def register(
         msg = "This tenant is suspended; nothing is registered in it until it is resumed."
         raise Forbidden(msg)
     account = await locked_for_issuing(work, account_id)
-    await lock_turn(work, f"external {account.id}")
+    await lock_name(work, f"external {account.id}")
     await _close_expired(work, kind, name)
     if await _open(work, kind, name) is None:
         await _check_room(work, account)

@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 
 from rollcall.broker import UNBELIEVED
 from rollcall.settings import Network
-from rollcall.work import Origin
+from rollcall.work import RequestOrigin
 
 FORWARDED = b"x-forwarded-for"
 
@@ -97,9 +97,9 @@ class TrustedProxies:
         return Peer.STRANGER if address.is_global else Peer.NEIGHBOUR
 
 
-def origin_of(scope: Mapping[str, Any], trusted_proxies: TrustedProxies) -> Origin:
+def origin_of(scope: Mapping[str, Any], trusted_proxies: TrustedProxies) -> RequestOrigin:
     """Where the request of an ASGI *scope* came from, as its audit entry says it."""
-    return Origin(
+    return RequestOrigin(
         request_id=scope["state"].get("request_id", "none"),
         source=source_of(scope, trusted_proxies),
         method=scope["method"],

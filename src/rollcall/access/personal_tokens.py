@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, func, or_, select
 
 from rollcall import paging
-from rollcall.access.accounts import lock_turn, locked_for_issuing
+from rollcall.access.accounts import lock_name, locked_for_issuing
 from rollcall.access.models import Token
 from rollcall.access.tokens import OPENS_ROLLCALL, NewToken, Scope, judged, mint
 from rollcall.errors import Forbidden, Invalid, NotFound, TooMany
@@ -46,7 +46,7 @@ async def issue(
         msg = "This tenant is suspended; nothing is issued in it until it is resumed."
         raise Forbidden(msg)
     owner = await locked_for_issuing(work, owner_id)
-    await lock_turn(work, f"tokens of {owner.id}")
+    await lock_name(work, f"tokens of {owner.id}")
     live = await work.db.scalar(select(func.count()).select_from(Token).where(*_live(work, owner.id)))
     if int(live or 0) >= MOST_LIVE:
         raise TooMany("tokens", MOST_LIVE)

@@ -22,7 +22,7 @@ _LEAVE = text(qualified("SELECT fn.leave(:tenant, :account, :reason, :request_id
 async def end_all(work: Work, account_id: UUID, *, reason: str) -> dict[str, Any] | None:
     """Close every way in that an account has: it is inactive, its epoch rises, each of `ways_in` is closed.
 
-    The outbox message that tells the worker is written in the same transaction. Returns how many of each credential
+    The outbox message that the worker finds is written in the same transaction. Returns how many of each credential
     class were closed, or ``None`` when the account was closed already.
     """
     closed = await work.db.scalar(

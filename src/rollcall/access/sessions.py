@@ -216,7 +216,7 @@ def _open(work: Work, account_id: UUID) -> tuple[ColumnElement[bool], ...]:
 
 
 def _closing(session: Session) -> Event:
-    """The outside hears of a product's session alone; nobody there knows the others."""
+    """Only a product's session is announced; nobody outside knows the others."""
     match Purpose(session.purpose):
         case Purpose.PRODUCT:
             return SessionClosed(session_id=session.id)
@@ -236,7 +236,7 @@ async def _make_room(work: Work, account: Account) -> None:
 
 
 async def _close_all(work: Work, wanted: tuple[ColumnElement[bool], ...]) -> int:
-    """Close these sessions, in the order of their keys, as everybody does who closes several."""
+    """Close these sessions, locked in the order of their keys: another lock order could deadlock with a departure."""
     rows = (
         await work.db.scalars(
             select(Session)

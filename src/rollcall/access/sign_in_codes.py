@@ -131,6 +131,6 @@ def plain(code: str) -> str:
 
 
 def _id_of(work: Work, code: str) -> UUID:
-    """Where the row of a code is. It tells as little of the code as its digest does."""
+    """Where the row of a code is. It gives away as little of the code as its digest does."""
     said = f"sign-in code {work.tenant.id} {code}"
     return UUID(bytes=sha256(said.encode(errors="replace")).digest()[:16])

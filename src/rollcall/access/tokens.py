@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import func, or_, select
 
 from rollcall import paging
-from rollcall.access.accounts import lock_turn, locked_for_issuing
+from rollcall.access.accounts import lock_name, locked_for_issuing
 from rollcall.access.models import Token
 from rollcall.crypto import TokenKind, digest, new_token
 from rollcall.errors import Forbidden, Invalid, NotAnAdmin, NotFound, TokenEnded, TooManyTokens
@@ -247,7 +247,7 @@ async def _epoch_of_owner(work: Work, owner_id: UUID | None) -> int | None:
 
 
 async def _check_room(work: Work) -> None:
-    await lock_turn(work, "tokens")
+    await lock_name(work, "tokens")
     live = await work.db.scalar(
         select(func.count())
         .select_from(Token)

@@ -10,7 +10,7 @@ from litestar.enums import HttpMethod
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from rollcall.access import origins
-from rollcall.work import Origin
+from rollcall.work import RequestOrigin
 
 _PLAIN = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -116,7 +116,7 @@ def _methods_at(app: Litestar, path: str) -> tuple[str, ...]:
     return tuple(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
 
 
-def origin(request: AnyRequest) -> Origin:
+def origin(request: AnyRequest) -> RequestOrigin:
     """Where a request came from, as its audit entry says it."""
     return origins.origin_of(request.scope, request.app.state.trusted_proxies)
 

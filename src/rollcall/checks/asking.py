@@ -13,7 +13,7 @@ from rollcall.checks.model import Check, unknown
 from rollcall.db import Database, DatabaseError
 from rollcall.journal.health import Revisions
 from rollcall.settings import Settings
-from rollcall.work import SYSTEM, Origin
+from rollcall.work import SYSTEM, RequestOrigin
 
 SECONDS = 10.0
 """How long an answer may take."""
@@ -21,7 +21,7 @@ SECONDS = 10.0
 AWAY = (SQLAlchemyError, OSError, TimeoutError, RedisError, *DatabaseError)
 """What is raised when a server is away, refuses, or lacks what is asked about."""
 
-ORIGIN = Origin(request_id="checks")
+ORIGIN = RequestOrigin(request_id="checks")
 ACTOR = SYSTEM
 
 

@@ -1,4 +1,4 @@
-"""Whether what has to go out goes out: departures to settle, and what destinations have to be told."""
+"""Whether what has to go out goes out: departures to settle, and deliveries to destinations."""
 
 from enum import StrEnum
 from typing import assert_never
@@ -9,7 +9,7 @@ from rollcall.db import Database
 from rollcall.events import deliveries
 from rollcall.events.deliveries import Late
 from rollcall.journal import outbox
-from rollcall.journal.outbox import Backlog
+from rollcall.journal.outbox import OutboxBacklog
 from rollcall.work import open_fleet
 
 BACKLOG = "backlog"
@@ -32,13 +32,13 @@ class Progress(StrEnum):
     """Departures could not be settled for three days."""
 
 
-async def look(database: Database) -> tuple[Backlog, Late]:
+async def look(database: Database) -> tuple[OutboxBacklog, Late]:
     """Count what waits for us: messages of the outbox, and deliveries that are due."""
     async with open_fleet(database, ACTOR, ORIGIN) as fleet:
         return await outbox.backlog(fleet), await deliveries.late(fleet)
 
 
-def progress(messages: Backlog, due: Late) -> Progress:
+def progress(messages: OutboxBacklog, due: Late) -> Progress:
     """The worst of both; what a destination does not take waits for somebody else, and is none of it."""
     oldest = max(messages.oldest_seconds, due.oldest_seconds)
     if messages.dead:
@@ -56,7 +56,7 @@ async def backlog(grounds: Grounds) -> Check:
     return judged(messages, due)
 
 
-def judged(messages: Backlog, due: Late) -> Check:
+def judged(messages: OutboxBacklog, due: Late) -> Check:
     """What waits, with figures."""
     said = (
         f"{messages.waiting} messages wait, the oldest for {messages.oldest_seconds:.0f} s; {messages.dead} were given "

@@ -3,14 +3,14 @@
 from urllib.parse import urlsplit
 
 from rollcall.checks.model import Check, failed, ok, warning
-from rollcall.settings import Reading, Settings
+from rollcall.settings import Settings, SettingsRead
 
 SETTINGS = "settings"
 PUBLIC_URL = "public-url"
 DESTINATIONS = "private-destinations"
 
 
-def readable(reading: Reading) -> list[Check]:
+def readable(reading: SettingsRead) -> list[Check]:
     """Whether all settings can be read, and none is misspelt."""
     problems = [failed(SETTINGS, f"{each.variable} can't be used", str(each)) for each in reading.problems]
     strangers = [warning(SETTINGS, str(each), f"rename or unset {each.variable}") for each in reading.unknown]

@@ -121,7 +121,7 @@ async def partitions(grounds: Grounds) -> Check:
 async def clock(grounds: Grounds) -> Check:
     """Whether the clocks of this machine, of the database and of the broker agree."""
     theirs = {"PostgreSQL": await _offset(grounds, _database_time)}
-    with suppress(RedisError, OSError):  # that it is away is told elsewhere
+    with suppress(RedisError, OSError):  # that it is away is said elsewhere
         theirs["Redis"] = await _offset(grounds, _broker_time)
     server, off = max(theirs.items(), key=lambda each: abs(each[1]))
     if abs(off) < CLOCK_OFF_SECONDS:
@@ -150,7 +150,7 @@ async def _broker_time(grounds: Grounds) -> datetime:
 
 
 async def pooler(grounds: Grounds) -> Check:
-    """Whether a pooler before PostgreSQL keeps named statements, which every process uses unless it is told not to.
+    """Whether a pooler before PostgreSQL keeps named statements, which every process uses unless a setting says not to.
 
     A pooler answers a new connection with a process id of its own making. One that hands a server's connection to
     whoever has a transaction loses a statement that was prepared on another one, unless it keeps track of them.

@@ -10,7 +10,7 @@ from rollcall.checks import backlog, configuration, database, keys, processes
 from rollcall.checks.asking import AWAY, SECONDS, Grounds, ask, reason, unasked
 from rollcall.checks.model import Check, State, failed, ok
 from rollcall.journal.health import Revisions
-from rollcall.settings import Reading, Settings
+from rollcall.settings import Settings, SettingsRead
 
 DATABASE = "database"
 
@@ -35,7 +35,7 @@ OF_THE_TABLES: Mapping[str, Callable[[Grounds], Awaitable[Check]]] = {
 }
 
 
-async def examine(reading: Reading, revisions: Revisions) -> list[Check]:
+async def examine(reading: SettingsRead, revisions: Revisions) -> list[Check]:
     """Ask everything; a failure keeps no other question from being asked but those that hang on it."""
     found = configuration.readable(reading)
     if reading.settings is None:

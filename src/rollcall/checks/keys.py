@@ -6,7 +6,7 @@ from rollcall.checks.asking import ACTOR, ORIGIN, Grounds
 from rollcall.checks.model import Check, failed, ok, warning
 from rollcall.crypto import CannotOpen, Sealer, Under
 from rollcall.db import Database
-from rollcall.events import destinations
+from rollcall.events import destination_secrets
 from rollcall.proof import signing
 from rollcall.work import TenantRef, open_fleet, open_work
 
@@ -31,8 +31,8 @@ async def sealed_under(database: Database, sealer: Sealer) -> Counter[Under]:
     """Under which keys everything stands that is sealed and needed."""
     async with open_fleet(database, ACTOR, ORIGIN) as fleet:
         stood = signing.sealed_under(await signing.every(fleet), sealer, fleet.now)
-        tenants = await destinations.tenants_with_secrets(fleet)
+        tenants = await destination_secrets.tenants_with_secrets(fleet)
     for tenant_id in tenants:
         async with open_work(database, TenantRef(tenant_id, str(tenant_id)), ACTOR, ORIGIN) as work:
-            stood += await destinations.sealed_under(work, sealer)
+            stood += await destination_secrets.sealed_under(work, sealer)
     return stood

@@ -13,7 +13,7 @@ from rollcall.cli.showing import counted, json_option, print_json, progress, vis
 from rollcall.cli.stopping import by_losing_scim, by_suspension
 from rollcall.manifest.applying import apply, compare
 from rollcall.manifest.changes import Change, PlanAdded, PlanChanged, StatusChanged, TenantChanged
-from rollcall.manifest.reading import Manifest, ManifestInvalid, read_manifest
+from rollcall.manifest.parsing import Manifest, ManifestInvalid, read_manifest
 from rollcall.tenancy import plans, tenants
 from rollcall.work import Fleet
 

@@ -7,7 +7,7 @@ from rollcall.api.v1.people import CaseView
 from rollcall.cli.reaching import in_tenant
 from rollcall.cli.showing import json_option, print_list
 from rollcall.directory import people
-from rollcall.journal import reading
+from rollcall.journal import queries
 from rollcall.paging import MOST
 from rollcall.work import Work
 
@@ -51,7 +51,7 @@ def deviations(tenant: str, days: int, as_json: bool) -> None:
     """List what TENANT's provider does otherwise than the standard, latest day first."""
 
     async def run(work: Work) -> None:
-        found = (await reading.deviations(work, days=days, limit=MOST)).rows
+        found = (await queries.deviations(work, days=days, limit=MOST)).rows
         views = [DeviationView(day=row.day, habit=row.habit, times=row.times) for row in found]
         print_list([view.model_dump() for view in views], views, as_json=as_json)
 

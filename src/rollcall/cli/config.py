@@ -10,7 +10,7 @@ import click
 from pydantic import SecretStr
 
 from rollcall.environment import is_secret
-from rollcall.settings import PREFIX, Reading, Settings, examine_environment
+from rollcall.settings import PREFIX, Settings, SettingsRead, examine_environment
 
 MASK = "***"
 
@@ -51,7 +51,7 @@ def config(as_json: bool) -> None:
     sys.exit(1 if reading.problems else 0)
 
 
-def show(reading: Reading) -> list[Shown]:
+def show(reading: SettingsRead) -> list[Shown]:
     """Each setting, whether or not all of them are well."""
     problems = {each.variable.removesuffix("_FILE"): each.said for each in reading.problems}
     return [
@@ -72,7 +72,7 @@ def described(name: str) -> str:
     return " ".join(said.split()).replace("``", "'")
 
 
-def _value(reading: Reading, name: str) -> object:
+def _value(reading: SettingsRead, name: str) -> object:
     field = Settings.model_fields[name]
     if reading.settings is not None:
         return _masked(getattr(reading.settings, name))

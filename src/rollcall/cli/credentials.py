@@ -23,14 +23,14 @@ from rollcall.directory import people
 from rollcall.errors import Refusal
 from rollcall.manifest.applying import apply
 from rollcall.manifest.changes import TenantAdded
-from rollcall.manifest.reading import read_manifest
+from rollcall.manifest.parsing import read_manifest
 from rollcall.settings import Settings
 from rollcall.tenancy import operators, tenants
 from rollcall.tenancy.models import Plan, Tenant
-from rollcall.work import Actor, ActorKind, Fleet, Origin, TenantRef, Work, open_fleet, open_work
+from rollcall.work import Actor, ActorKind, Fleet, RequestOrigin, TenantRef, Work, open_fleet, open_work
 
 UP = Actor(ActorKind.SYSTEM, "rollcall up")
-ORIGIN = Origin(request_id="rollcall-up")
+ORIGIN = RequestOrigin(request_id="rollcall-up")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from uuid import UUID
 import click
 
 from rollcall.access import accounts
-from rollcall.api.v1.destinations import delivery_view, destination_view, secret_shown
+from rollcall.api.v1.destination_views import delivery_view, destination_view, secret_shown
 from rollcall.cli.confirming import confirm, yes_option
 from rollcall.cli.reaching import ref_of, uuid_of
 from rollcall.cli.running import actor, origin, run_with_database, settings_or_give_up
@@ -17,9 +17,10 @@ from rollcall.cli.showing import Row, counted, json_option, print_json, print_li
 from rollcall.crypto import Sealer
 from rollcall.db import Database
 from rollcall.events import deliveries as delivery_doors
+from rollcall.events import destination_secrets
 from rollcall.events import destinations as doors
 from rollcall.events.addresses import AddressRules
-from rollcall.events.deliveries import State
+from rollcall.events.deliveries import DeliveryState
 from rollcall.events.destinations import WHOLE_INSTALLATION, NewDestination, Wanted
 from rollcall.events.models import Delivery, DestinationRow
 from rollcall.work import Fleet, Work, open_fleet, open_work
@@ -89,7 +90,7 @@ def rotate_secret(tenant: str, destination: str, overlap_hours: float, as_json: 
 
     async def run(work: Work) -> None:
         overlap = timedelta(hours=overlap_hours)
-        _show_secret(work, await doors.rotate_secret(work, wanted, sealer, overlap=overlap), as_json=as_json)
+        _show_secret(work, await destination_secrets.rotate(work, wanted, sealer, overlap=overlap), as_json=as_json)
 
     _with_work(tenant, run)
 
@@ -151,7 +152,7 @@ def send_test(tenant: str, destination: str, as_json: bool) -> None:
     wanted = _uuid(tenant, destination)
 
     async def run(work: Work) -> UUID:
-        return await doors.send_test(work, wanted)
+        return await delivery_doors.send_test(work, wanted)
 
     sent = _with_work(tenant, run)
     said = f"Sent: 'rollcall destinations deliveries {tenant} {destination}' tells how it goes."
@@ -161,7 +162,7 @@ def send_test(tenant: str, destination: str, as_json: bool) -> None:
 @destinations.command("deliveries")
 @_tenant
 @_destination
-@click.option("--state", type=click.Choice([state.value for state in State]), help="Only those that stand so.")
+@click.option("--state", type=click.Choice([state.value for state in DeliveryState]), help="Only those that stand so.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 500), help="Deliveries a page.")
 @click.option("--cursor", help="Continue where the page before ended.")
 @json_option
@@ -169,7 +170,7 @@ def list_deliveries(
     tenant: str, destination: str, state: str | None, limit: int, cursor: str | None, as_json: bool
 ) -> None:
     """List what DESTINATION (its id) was told, newest first."""
-    wanted, chosen = _uuid(tenant, destination), None if state is None else State(state)
+    wanted, chosen = _uuid(tenant, destination), None if state is None else DeliveryState(state)
 
     async def run(database: Database) -> None:
         async with _across(database, tenant) as work:
@@ -215,7 +216,9 @@ def _effects_of_silence(tenant: str, destination: UUID) -> list[str]:
         if row.disabled_at is not None:
             return []
         async with _across(database, tenant) as work:
-            page = await delivery_doors.page(work, destination, state=State.PENDING, limit=MOST_COUNTED, cursor=None)
+            page = await delivery_doors.page(
+                work, destination, state=DeliveryState.PENDING, limit=MOST_COUNTED, cursor=None
+            )
         return [_silence(row, page.rows, more=page.next_cursor is not None)]
 
     return run_with_database(run)

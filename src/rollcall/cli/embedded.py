@@ -19,7 +19,7 @@ RUNNER = "rollcall_web"
 
 @dataclass(frozen=True, slots=True)
 class Engines:
-    """Both engines, running, and the addresses everything else is told."""
+    """Both engines, running, and the addresses everything else is given."""
 
     postgres: Postgres
     valkey: Valkey

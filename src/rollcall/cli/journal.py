@@ -1,4 +1,4 @@
-"""``rollcall audit`` and ``rollcall outbox``: what happened, and what still waits to be told."""
+"""``rollcall audit`` and ``rollcall outbox``: what happened, and the backlog of what still has to go out."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -17,11 +17,11 @@ from rollcall.cli.showing import Row, json_option, print_json, print_table, prog
 from rollcall.db import Database
 from rollcall.errors import NotFound
 from rollcall.events import deliveries
-from rollcall.events.deliveries import Backlog
+from rollcall.events.deliveries import DeliveryBacklog
 from rollcall.events.destinations import DestinationClosed
 from rollcall.journal import outbox as outbox_doors
 from rollcall.journal.models import AuditEntry
-from rollcall.journal.reading import Entry, Question, read
+from rollcall.journal.queries import AuditQuestion, Entry, read
 from rollcall.journal.record import INSTALLATION
 from rollcall.paging import Page
 from rollcall.tenancy import tenants
@@ -61,7 +61,7 @@ def audit(  # noqa: PLR0913  # a command has a parameter for each of its options
         msg = "--person is for a tenant's audit; the installation has no people."
         raise click.UsageError(msg)
     since_utc = None if since is None else since.replace(tzinfo=UTC)
-    question = Question(action=action, outcome=outcome, since=since_utc)
+    question = AuditQuestion(action=action, outcome=outcome, since=since_utc)
 
     async def run(database: Database) -> None:
         if everything:
@@ -80,7 +80,7 @@ def audit(  # noqa: PLR0913  # a command has a parameter for each of its options
 
 
 async def _export(
-    database: Database, tenant: str | None, person: str | None, question: Question, cursor: str | None
+    database: Database, tenant: str | None, person: str | None, question: AuditQuestion, cursor: str | None
 ) -> None:
     """Print every entry to the end; each page is a transaction of its own, so that none is long."""
     done = 0
@@ -108,7 +108,7 @@ async def _opened(database: Database, tenant: str | None) -> AsyncGenerator[Work
             yield work
 
 
-async def _about(work: Work | Fleet, question: Question, person: str | None) -> Question:
+async def _about(work: Work | Fleet, question: AuditQuestion, person: str | None) -> AuditQuestion:
     if person is None or not isinstance(work, Work):
         return question
     return replace(question, account_id=(await find_person(work, person)).account.id)
@@ -153,17 +153,17 @@ def outbox(replay: bool, as_json: bool) -> None:
         replayed = await _replay(database) if replay else None
         async with open_fleet(database, actor(), origin()) as fleet:
             found = await outbox_doors.backlog(fleet)
-            told = await deliveries.backlog(fleet)
+            sent = await deliveries.backlog(fleet)
             troubled = await deliveries.troubled(fleet)
             slugs = {row.id: row.slug for row in await tenants.every(fleet)} if troubled else {}
         if as_json:
-            data = {"messages": _backlog(found), "deliveries": _backlog(told), "destinations": _facts(troubled, slugs)}
+            data = {"messages": _backlog(found), "deliveries": _backlog(sent), "destinations": _facts(troubled, slugs)}
             print_json(data if replayed is None else {**data, "replayed": replayed})
             return
         if replayed is not None:
             click.echo(f"replayed: {replayed['messages']} messages, {replayed['deliveries']} deliveries")
         click.echo(f"waiting: {found.waiting} (the oldest for {found.oldest_seconds:.0f} s), dead: {found.dead}")
-        click.echo(f"deliveries: {told.pending} (the oldest for {told.oldest_seconds:.0f} s), dead: {told.dead}")
+        click.echo(f"deliveries: {sent.pending} (the oldest for {sent.oldest_seconds:.0f} s), dead: {sent.dead}")
         if troubled:
             print_table(_facts(troubled, slugs))
 
@@ -190,8 +190,8 @@ async def _replay_one(database: Database, owner_id: UUID, destination_id: UUID) 
         return await deliveries.replay_dead(work, destination_id)
 
 
-def _backlog(found: Backlog | outbox_doors.Backlog) -> Row:
-    waiting = found.pending if isinstance(found, Backlog) else found.waiting
+def _backlog(found: DeliveryBacklog | outbox_doors.OutboxBacklog) -> Row:
+    waiting = found.pending if isinstance(found, DeliveryBacklog) else found.waiting
     return {"waiting": waiting, "oldest_seconds": round(found.oldest_seconds), "dead": found.dead}
 
 

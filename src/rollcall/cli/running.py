@@ -18,7 +18,7 @@ from rollcall.crypto import CannotOpen
 from rollcall.db import Database
 from rollcall.errors import Refusal
 from rollcall.settings import Settings, examine_environment
-from rollcall.work import Actor, ActorKind, Origin
+from rollcall.work import Actor, ActorKind, RequestOrigin
 
 T = TypeVar("T")
 
@@ -37,9 +37,9 @@ def actor() -> Actor:
     return Actor(ActorKind.SYSTEM, f"cli:{name}")
 
 
-def origin() -> Origin:
+def origin() -> RequestOrigin:
     """A command's own request id."""
-    return Origin(request_id=f"cli-{uuid4().hex[:12]}", method="CLI", path=" ".join(sys.argv[1:3]))
+    return RequestOrigin(request_id=f"cli-{uuid4().hex[:12]}", method="CLI", path=" ".join(sys.argv[1:3]))
 
 
 def give_up(message: str) -> NoReturn:
@@ -68,7 +68,7 @@ def run_until_stopped(run: Callable[[asyncio.Event], Awaitable[T]]) -> T:
 
     async def until_stopped() -> T:
         stop = asyncio.Event()
-        if threading.current_thread() is threading.main_thread():  # no other one hears of signals
+        if threading.current_thread() is threading.main_thread():  # no other one gets signals
             for number in (signal.SIGINT, signal.SIGTERM):
                 asyncio.get_running_loop().add_signal_handler(number, stop.set)
         return await run(stop)

@@ -8,7 +8,7 @@ from rollcall.cli.running import actor, give_up, origin, run_with_database, sett
 from rollcall.cli.showing import json_option, print_json
 from rollcall.crypto import Sealer, Under, new_secret_key
 from rollcall.db import Database
-from rollcall.events import destinations
+from rollcall.events import destination_secrets
 from rollcall.proof import signing
 from rollcall.work import TenantRef, open_fleet, open_work
 
@@ -52,8 +52,8 @@ async def reseal(database: Database, sealer: Sealer) -> Counter[Under]:
     """Reseal everything, each tenant's by itself; returns under which keys it stood."""
     async with open_fleet(database, actor(), origin()) as fleet:
         stood = await signing.reseal(fleet, sealer)
-        tenants = await destinations.tenants_with_secrets(fleet)
+        tenants = await destination_secrets.tenants_with_secrets(fleet)
     for tenant_id in tenants:
         async with open_work(database, TenantRef(tenant_id, str(tenant_id)), actor(), origin()) as work:
-            stood += await destinations.reseal(work, sealer)
+            stood += await destination_secrets.reseal(work, sealer)
     return stood

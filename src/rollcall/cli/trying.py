@@ -24,7 +24,7 @@ _USER = "urn:ietf:params:scim:schemas:core:2.0:User"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CallAnswer:
     """What came back, and how long it took."""
 
     status: int
@@ -40,7 +40,7 @@ class Caller:
     base_url: str
     key: str
 
-    def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None, *, form: bool = False) -> Answer:
+    def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None, *, form: bool = False) -> CallAnswer:
         """Call, and give back the answer whatever its status; a product that is not there ends the command."""
         data, content_type = None, "application/json"
         if form:
@@ -61,7 +61,7 @@ class Caller:
                 f"Nothing answers at {self.base_url} ({error}).\n"
                 "Start it with 'rollcall up' (or 'make up') in another terminal, and try again."
             )
-        return Answer(status, json.loads(text) if text else None, (time.monotonic() - begun) * 1000)
+        return CallAnswer(status, json.loads(text) if text else None, (time.monotonic() - begun) * 1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +227,7 @@ class _Story:
                 )
             time.sleep(0.2)
         receipt = new[0]
-        self._show(Answer(200, {name: receipt[name] for name in ("id", "arrived_at", "closed_at", "closed")}, 0))
+        self._show(CallAnswer(200, {name: receipt[name] for name in ("id", "arrived_at", "closed_at", "closed")}, 0))
         click.echo("   'rollcall receipts verify' checks its signature without asking anybody.")
 
     def _receipts(self, person: str) -> list[dict[str, Any]]:
@@ -242,7 +242,7 @@ class _Story:
         every = next(cast("list[dict[str, Any]]", part) for part in found.values() if isinstance(part, list))
         return next(each["id"] for each in every if each["scim_id"] == person)
 
-    def _patch(self, person: str, *operations: Mapping[str, Any]) -> Answer:
+    def _patch(self, person: str, *operations: Mapping[str, Any]) -> CallAnswer:
         return self._call(
             self._provider, "PATCH", f"/scim/v2/Users/{person}", {"schemas": [_PATCH], "Operations": list(operations)}
         )
@@ -262,7 +262,7 @@ class _Story:
         form: bool = False,
         expect: int = 200,
         quiet: bool = False,
-    ) -> Answer:
+    ) -> CallAnswer:
         """Call and show both; an answer that the story can't go on with ends the command."""
         if not quiet:
             click.secho(f"   {method} {path}", fg="cyan")
@@ -275,7 +275,7 @@ class _Story:
             give_up(f"That was not to be expected: {caller.name} should have been answered {expect}.")
         return answer
 
-    def _show(self, answer: Answer) -> None:
+    def _show(self, answer: CallAnswer) -> None:
         took = f" in {answer.milliseconds:.0f} ms" if answer.milliseconds else ""
         click.secho(f"   {answer.status}{took}  {_short(answer.body)}", fg="green" if answer.status < 400 else "red")
 

@@ -10,7 +10,7 @@ from litestar.exceptions import HTTPException, NotFoundException, PermissionDeni
 from rollcall import db
 from rollcall.access.console_sessions import NotSignedIn
 from rollcall.console.cookies import no_csrf, no_session
-from rollcall.console.requests import AnyRequest, asks_for_json, see, source_of, told
+from rollcall.console.requests import AnyRequest, asks_for_json, json_answer, see, source_of
 from rollcall.console.sign_in import PAGE, sign_in_page
 from rollcall.console.visitors import page_for
 from rollcall.errors import KeyEnded, NotFound, Refusal, TooManyRequests
@@ -52,7 +52,7 @@ def answer_not_signed_in(request: AnyRequest, refusal: NotSignedIn) -> Response[
     _log(request, status=refusal.status, code=refusal.code, detail=refusal.detail)
     if asks_for_json(request):
         body = {"code": refusal.code, "detail": refusal.detail, "next": PAGE}
-        return told(body, no_session(request), status_code=refusal.status)
+        return json_answer(body, no_session(request), status_code=refusal.status)
     if not refusal.ended and request.method == "GET":
         return see(PAGE)
     request.scope["state"].pop("visitor", None)
@@ -122,5 +122,5 @@ def _answer(request: AnyRequest, message: Message) -> Response[Any]:
     request_id = request.scope["state"].get("request_id")
     if asks_for_json(request):
         body = {"code": message.code, "detail": message.said, "request_id": request_id}
-        return told(body, status_code=message.status)
+        return json_answer(body, status_code=message.status)
     return page_for(request, "errors/page.html", status_code=message.status, message=message, request_id=request_id)

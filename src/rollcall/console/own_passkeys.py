@@ -8,12 +8,12 @@ from litestar import Request, Response, get, post
 from litestar.params import FromPath, JSONBody
 from pydantic import BaseModel, Field
 
-from rollcall.access import passkeys, sessions
+from rollcall.access import passkey_sign_in, passkeys, sessions
 from rollcall.access.authenticators import RelyingParty
 from rollcall.access.console_sessions import hold
 from rollcall.console.confirming import Confirmation, confirmation_page
 from rollcall.console.own import id_of, number_of, section
-from rollcall.console.requests import AnyRequest, see, told
+from rollcall.console.requests import AnyRequest, json_answer, see
 from rollcall.console.visitors import PersonWork, person_work, signed_in, visitor, work_of
 from rollcall.errors import Conflict, NotFound, Refusal
 from rollcall.work import Work
@@ -37,14 +37,14 @@ class PasskeyMade(BaseModel):
 async def begin_passkey(request: Request[Any, Any, Any], work: PersonWork) -> Response[dict[str, Any]]:
     """Begin making a passkey."""
     begun = await passkeys.begin_registration(work, _party(request), visitor(request).account_id)
-    return told({"challenge": str(begun.id), "options": begun.options})
+    return json_answer({"challenge": str(begun.id), "options": begun.options})
 
 
 async def registration_work(request: Request[Any, Any, Any], data: JSONBody[PasskeyMade]) -> AsyncGenerator[Work]:
     """The work of a registration's second half: refused or not, the challenge is spent."""
 
     async def also(work: Work, refusal: Refusal) -> None:
-        await passkeys.after_refusal(work, data.challenge, refusal)
+        await passkey_sign_in.after_refusal(work, data.challenge, refusal)
 
     async with work_of(request, also) as work:
         await hold(work, visitor(request))
@@ -70,7 +70,7 @@ async def add_passkey(
         answer=data.credential,
         label="".join(filter(str.isprintable, data.label)).strip() or None,
     )
-    return told({"next": section("passkeys", "passkey-added")})
+    return json_answer({"next": section("passkeys", "passkey-added")})
 
 
 @get(

@@ -53,7 +53,7 @@ def page(
     visitor: object = None,
     **facts: object,
 ) -> Response[str]:
-    """A page from *template*, told *facts*; *visitor* is who is signed in, *csrf_token* what its forms send back."""
+    """A page from *template* with *facts*; *visitor* is who is signed in, *csrf_token* what its forms send back."""
     return Response(
         _templates.get_template(template).render(
             stylesheet=STYLESHEET.address,

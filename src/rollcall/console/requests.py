@@ -7,7 +7,7 @@ from litestar.datastructures import Cookie
 from litestar.response import Redirect
 
 from rollcall.access import origins
-from rollcall.work import Origin
+from rollcall.work import RequestOrigin
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -17,7 +17,7 @@ LARGEST_BODY = 65_536
 _NO_STORE = {"Cache-Control": "no-store"}
 
 
-def origin(request: AnyRequest) -> Origin:
+def origin(request: AnyRequest) -> RequestOrigin:
     """Where a request came from, as its audit entry says it."""
     return origins.origin_of(request.scope, request.app.state.trusted_proxies)
 
@@ -43,6 +43,6 @@ def see(address: str, *cookies: Cookie) -> Response[Any]:
     return Redirect(address, status_code=303, headers=_NO_STORE, cookies=[*cookies])
 
 
-def told(body: dict[str, Any], *cookies: Cookie, status_code: int = 200) -> Response[dict[str, Any]]:
+def json_answer(body: dict[str, Any], *cookies: Cookie, status_code: int = 200) -> Response[dict[str, Any]]:
     """Tell our script something."""
     return Response(body, status_code=status_code, headers=_NO_STORE, cookies=[*cookies], media_type="application/json")

@@ -11,15 +11,15 @@ from litestar import Request, Response, get, post
 from litestar.params import FromQuery, JSONBody
 from pydantic import BaseModel, Field
 
-from rollcall.access import authenticators, challenges, passkeys, sessions, sign_in_codes
+from rollcall.access import authenticators, challenges, passkey_sign_in, sessions, sign_in_codes
 from rollcall.access.authenticators import RelyingParty
 from rollcall.access.console_sessions import LIFETIME
-from rollcall.access.passkeys import SignInRefused
+from rollcall.access.passkey_sign_in import SignInRefused
 from rollcall.access.sessions import NewSession
 from rollcall.console.browsers import browser_named
 from rollcall.console.cookies import WORKSPACE, no_session, session_cookie, workspace_cookie
 from rollcall.console.own import ACCOUNT
-from rollcall.console.requests import AnyRequest, form_field, origin, see, source_of, told
+from rollcall.console.requests import AnyRequest, form_field, json_answer, origin, see, source_of
 from rollcall.console.visitors import STRANGER, page_for, signed_in, strangers_work, visitor, visitor_if_any, work_of
 from rollcall.errors import Forbidden, NotFound, PersonInactive, Refusal, TooManyRequests
 from rollcall.tenancy import tenants
@@ -103,7 +103,7 @@ async def begin_sign_in(request: Request[Any, Any, Any], data: JSONBody[SignInWa
     await _check_attempt(request, data.workspace)
     sealed, challenge = challenges.seal(request.app.state.sealer, _named(data.workspace))
     options = authenticators.sign_in_options(_party(request), challenge=challenge, milliseconds=challenges.MILLISECONDS)
-    return told({"challenge": sealed, "options": options})
+    return json_answer({"challenge": sealed, "options": options})
 
 
 @post("/sign-in/passkey", status_code=200, name="console_finish_sign_in")
@@ -114,18 +114,18 @@ async def finish_sign_in(request: Request[Any, Any, Any], data: JSONBody[SignInA
     begun = challenges.unseal(request.app.state.sealer, data.challenge, _named(data.workspace))
 
     async def on_refusal(work: Work, refusal: Refusal) -> None:
-        await passkeys.after_console_refusal(work, begun, refusal)
+        await passkey_sign_in.after_console_refusal(work, begun, refusal)
 
     try:
         tenant = await _tenant(request, data.workspace)
         async with strangers_work(request, tenant, on_refusal) as work:
-            new = await passkeys.enter_console(
+            new = await passkey_sign_in.enter_console(
                 work, party, begun=begun, answer=data.credential, lifetime=LIFETIME, label=_browser(request)
             )
     except (SignInRefused, Forbidden, NotFound, PersonInactive):
         _count(request)
         raise SignInRefused from None
-    return told({"next": ACCOUNT}, *_cookies(request, tenant, new))
+    return json_answer({"next": ACCOUNT}, *_cookies(request, tenant, new))
 
 
 @post("/sign-out", status_code=200, guards=[signed_in], name="console_sign_out")

@@ -25,9 +25,9 @@ from rollcall.proof import mass_changes
 from rollcall.tenancy import tenants
 from rollcall.work import Work
 
-# As whoever moves roles through groups or edits the rule does: those, and two links, take turns.
-_TURN = text("SELECT FROM tenants WHERE id = :tenant FOR NO KEY UPDATE")
-_HOLD = text(qualified("SELECT fn.hold_external_id(:tenant, :external_id)"))
+# The row lock that whoever moves roles through groups or edits the rule takes first: one of all these at a time.
+_LOCK_TENANT = text("SELECT FROM tenants WHERE id = :tenant FOR NO KEY UPDATE")
+_LOCK_EXTERNAL_ID = text(qualified("SELECT fn.hold_external_id(:tenant, :external_id)"))
 
 
 class NotLinkable(Conflict):
@@ -49,8 +49,8 @@ async def link(work: Work, person_id: UUID, former_id: UUID) -> Person:
         MassChangeUnderWay: unusually many people are leaving; who is whom can't be undone and waits.
     """
     await mass_changes.check(work)
-    await work.db.execute(_TURN, {"tenant": work.tenant.id})
-    await _hold_external_id(work, former_id)
+    await work.db.execute(_LOCK_TENANT, {"tenant": work.tenant.id})
+    await _lock_external_id(work, former_id)
     found = await people.find(work, person_id)
     if found.account.linked_to == former_id:
         found = await people.find(work, former_id)
@@ -81,14 +81,14 @@ def _there(found: Person) -> Person:
     return found
 
 
-async def _hold_external_id(work: Work, former_id: UUID) -> None:
-    """Take turns with a creation that would take the former account up again."""
+async def _lock_external_id(work: Work, former_id: UUID) -> None:
+    """Wait for a creation that would take the former account up again, and keep the next one waiting."""
     mine = Account.tenant_id == work.tenant.id
     found = (await work.db.execute(select(Account.external_id).where(mine, Account.id == former_id))).one_or_none()
     if found is None:
         raise NotFound("former account")
     if found.external_id is not None:
-        await work.db.execute(_HOLD, {"tenant": work.tenant.id, "external_id": found.external_id})
+        await work.db.execute(_LOCK_EXTERNAL_ID, {"tenant": work.tenant.id, "external_id": found.external_id})
 
 
 async def _both_locked(work: Work, present_id: UUID, former_id: UUID) -> tuple[Account, Account]:

@@ -93,7 +93,7 @@ def read_rule(text: str) -> RoleRule:
 def read_role_state(stored: str | Mapping[str, Any]) -> RoleState:
     """A role state from its stored form."""
     facts: dict[str, Any] = orjson.loads(stored) if isinstance(stored, str) else dict(stored)
-    facts["origin"] = role_states.Origin(facts["origin"])
+    facts["origin"] = role_states.RoleOrigin(facts["origin"])
     return RoleState(**facts)
 
 

@@ -8,7 +8,7 @@ from rollcall.directory.rules import Kind, Reading, ReadName, RoleDefinition, Ro
 from rollcall.errors import Invalid
 
 
-class Origin(StrEnum):
+class RoleOrigin(StrEnum):
     """Why a person has the role they have."""
 
     DEFAULT = "default"
@@ -42,14 +42,14 @@ class ConflictingRoles(Invalid):
 
 @dataclass(frozen=True, slots=True)
 class RoleState:
-    """The role a person has, and what is remembered to tell the next one.
+    """The role a person has, and what is remembered to find the next one.
 
     *managed* is set by the first name from the provider that counts, and stays set. *provider_role* is what
     the provider's names mean, beneath an *override*; *by_hand* counts only until the person is managed.
     """
 
     role: str
-    origin: Origin
+    origin: RoleOrigin
     by_hand: str | None
     managed: bool
     provider_role: str | None
@@ -84,7 +84,7 @@ def held(rule: RoleRule, role_state: RoleState) -> RoleState:
     The provider is in charge from then on: taking all names away means the default.
     """
     kept = role_state.role if role_state.override is None else role_state.provider_role
-    by_default = role_state.origin is Origin.DEFAULT and role_state.role == rule.default
+    by_default = role_state.origin is RoleOrigin.DEFAULT and role_state.role == rule.default
     return _settled(
         rule,
         by_hand=role_state.by_hand,
@@ -142,13 +142,13 @@ def _settled(
     if override is not None and override not in rule.roles:
         override = rule.default
 
-    role, origin = rule.default, Origin.DEFAULT
+    role, origin = rule.default, RoleOrigin.DEFAULT
     if override is not None:
-        role, origin = override, Origin.OVERRIDE
+        role, origin = override, RoleOrigin.OVERRIDE
     elif managed and provider_role is not None:
-        role, origin = provider_role, Origin.PROVIDER
+        role, origin = provider_role, RoleOrigin.PROVIDER
     elif not managed and by_hand is not None:
-        role, origin = by_hand, Origin.HAND
+        role, origin = by_hand, RoleOrigin.HAND
     return RoleState(role, origin, by_hand, managed, provider_role, override)
 
 
@@ -201,13 +201,13 @@ def explanation(rule: RoleRule, role_state: RoleState, reading: Reading) -> Expl
 
 
 def _why(role_state: RoleState, reading: Reading) -> str:
-    if role_state.origin is Origin.OVERRIDE:
+    if role_state.origin is RoleOrigin.OVERRIDE:
         return f"Given by hand, over what the provider says ({reading.describe()}), until it is lifted."
     if reading.conflict:
         return f"The role from before is kept, because the provider names {reading.describe()}."
-    if role_state.origin is Origin.HAND:
+    if role_state.origin is RoleOrigin.HAND:
         return "Given by hand; the provider has not named a role yet."
-    if role_state.origin is Origin.PROVIDER:
+    if role_state.origin is RoleOrigin.PROVIDER:
         return f"The provider names {reading.describe()}."
     if role_state.managed:
         return f"The provider decides and names {reading.describe()}, so the default applies."

@@ -29,7 +29,7 @@ USUAL_RULE = RoleRule.model_validate(
 )
 """The rule of a tenant that brought none: two roles, given by hand."""
 
-_HOLD_RULE = text(qualified("SELECT fn.hold_rule(:tenant)"))
+_LOCK_RULE = text(qualified("SELECT fn.hold_rule(:tenant)"))
 _LOCK_EVERYBODY = text(
     "SELECT count(*) FROM (SELECT FROM accounts WHERE tenant_id = :tenant ORDER BY id FOR UPDATE) locked"
 )
@@ -71,7 +71,7 @@ async def edit(work: Work, rule: RoleRule) -> bool:
     Whoever conflicts under the new rule keeps the role they had, and a case is opened for them. Changes that were
     worked out from the old rule and are not committed yet are worked out again.
     """
-    await work.db.execute(_HOLD_RULE, {"tenant": work.tenant.id})
+    await work.db.execute(_LOCK_RULE, {"tenant": work.tenant.id})
     tenant = (
         await work.db.scalars(
             select(Tenant)
@@ -116,7 +116,7 @@ class _Reached:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """Whose stored names were told of before an edit."""
+    """Whose stored names had a case before an edit."""
 
     conflicting: set[UUID | None]
     unknown: set[UUID | None]
@@ -181,7 +181,7 @@ async def _some(work: Work, rule: RoleRule, *, after: UUID) -> Sequence[RowMappi
 def _brought(rule: RoleRule, person: RowMapping, known: _Known, reached: _Reached) -> dict[str, Any] | None:
     """What the rule changes of a person, as the database function takes it; None when that is nothing.
 
-    Those whose stored names are *known* to conflict, or to be no role's, have been told of.
+    Those whose stored names are *known* to conflict, or to be no role's, have a case already.
     """
     before = mapping.read_role_state(person["role_state"])
     reading = mapping.read_roles(rule, {"roles": person["roles"]}, person["groups"] or ())

@@ -9,11 +9,11 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from rollcall.events.deliveries import State
+from rollcall.events.deliveries import DeliveryState
 from rollcall.events.departure_receipts import DEPARTURE, complete_receipts
 from rollcall.events.destinations import WHOLE_INSTALLATION
 from rollcall.events.kinds import Signing
-from rollcall.events.sending import Answer
+from rollcall.events.sending import ReceiverAnswer
 from rollcall.functions import qualified
 from rollcall.journal.record import INSTALLATION
 from rollcall.work import Fleet, TenantRef, Work
@@ -69,8 +69,8 @@ class Ended:
     """A delivery that has ended, and how."""
 
     claimed: Claimed
-    state: State
-    answer: Answer
+    state: DeliveryState
+    answer: ReceiverAnswer
 
 
 async def claim(
@@ -107,7 +107,7 @@ async def end(work: Work, signing: Signing, destination_id: UUID, ended: Sequenc
     return {row.message_id for row in marked}
 
 
-async def put_off(work: Work, claimed: Claimed, wait: timedelta, answer: Answer) -> bool:
+async def put_off(work: Work, claimed: Claimed, wait: timedelta, answer: ReceiverAnswer) -> bool:
     """Have a delivery tried again after *wait*; returns whether it is: not so when its three days are over."""
     facts = {"status": answer.status, "error": answer.said, "took": answer.took_ms}
     done: Any = await work.db.execute(_PUT_OFF, {**_key(claimed), **facts, "wait": wait})
@@ -131,7 +131,7 @@ def _said(ended: Ended) -> dict[str, Any]:
         "attempts": ended.claimed.attempts,
         "state": ended.state.value,
         "status": ended.answer.status,
-        "error": None if ended.state is State.DELIVERED else ended.answer.said,
+        "error": None if ended.state is DeliveryState.DELIVERED else ended.answer.said,
         "took": ended.answer.took_ms,
     }
 

@@ -15,7 +15,7 @@ KEPT_SECONDS = 15.0
 KEPT_FOR_A_HOST = 10
 KEPT_AT_MOST = 500
 
-Origin = tuple[bytes, bytes, int]
+Peer = tuple[bytes, bytes, int]
 """Scheme, host and port: what a connection leads to."""
 
 
@@ -25,7 +25,7 @@ class Connections:
     def __init__(self, network: httpcore.AsyncNetworkBackend, trust: ssl.SSLContext) -> None:
         self._network = network
         self._trust = trust
-        self._idle: dict[Origin, list[httpcore.AsyncHTTPConnection]] = {}
+        self._idle: dict[Peer, list[httpcore.AsyncHTTPConnection]] = {}
         self._kept = 0
         self._swept_at = time.monotonic()
         self._closed = False
@@ -52,7 +52,7 @@ class Connections:
         self._closed = True
         await self._sweep()
 
-    async def _kept_for(self, origin: Origin) -> httpcore.AsyncHTTPConnection | None:
+    async def _kept_for(self, origin: Peer) -> httpcore.AsyncHTTPConnection | None:
         """The connection that was used last, unless its receiver has closed it."""
         while kept := self._idle.get(origin):
             self._kept -= 1
@@ -62,7 +62,7 @@ class Connections:
             await connection.aclose()
         return None
 
-    async def _take_back(self, origin: Origin, connection: httpcore.AsyncHTTPConnection) -> None:
+    async def _take_back(self, origin: Peer, connection: httpcore.AsyncHTTPConnection) -> None:
         kept = self._idle.setdefault(origin, [])
         full = len(kept) >= KEPT_FOR_A_HOST or self._kept >= KEPT_AT_MOST
         if self._closed or full or not connection.is_idle() or connection.has_expired():

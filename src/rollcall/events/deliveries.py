@@ -1,4 +1,4 @@
-"""The delivery log: what each destination was told, what still waits, what is dead, and telling it once more."""
+"""The delivery log: what was sent to each destination, what still waits, what is dead, and replays."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,9 +11,10 @@ from sqlalchemy import ColumnElement, func, or_, select, text, update
 
 from rollcall import paging
 from rollcall.errors import Conflict, NotFound
+from rollcall.events import destinations
 from rollcall.events.destinations import GIVE_UP_AFTER, DestinationClosed
 from rollcall.events.models import Delivery, DestinationRow
-from rollcall.journal.events import DeliveriesReplayed
+from rollcall.journal.events import DeliveriesReplayed, DestinationTested
 from rollcall.journal.models import OutboxMessage
 from rollcall.journal.record import INSTALLATION, enter, record_for_installation
 from rollcall.paging import Page
@@ -22,7 +23,7 @@ from rollcall.work import Fleet, Work
 REPLAY_AT_MOST = 10_000
 
 
-class State(StrEnum):
+class DeliveryState(StrEnum):
     """How a delivery stands."""
 
     PENDING = "pending"
@@ -42,7 +43,7 @@ class StillPending(Conflict):
 
 
 @dataclass(frozen=True, slots=True)
-class Backlog:
+class DeliveryBacklog:
     """How one destination, or all of them, stand."""
 
     pending: int
@@ -61,9 +62,9 @@ class Late:
 
 
 async def page(
-    work: Work | Fleet, destination_id: UUID, *, state: State | None, limit: int, cursor: str | None
+    work: Work | Fleet, destination_id: UUID, *, state: DeliveryState | None, limit: int, cursor: str | None
 ) -> Page[Delivery]:
-    """What a destination was told, newest first: of a tenant's own with a `Work`, of the installation's with a `Fleet`.
+    """What a destination was sent, newest first: of a tenant's own with a `Work`, of the installation's with a `Fleet`.
 
     Raises:
         NotFound: there is no such destination.
@@ -74,6 +75,47 @@ async def page(
     if state is not None:
         question = question.where(Delivery.state == state.value)
     return await paging.page(work.db, question, Delivery.id, limit=limit, cursor=cursor, descending=True)
+
+
+async def send_test(work: Work, destination_id: UUID) -> UUID:
+    """Send a destination an event of its own, ``destination.tested``, that is sent to nobody else.
+
+    Returns the delivery's id; the delivery log says how it went.
+
+    Raises:
+        NotFound: there is none.
+        DestinationClosed: it is disabled.
+    """
+    row = await destinations.locked(work, destination_id)
+    if row.disabled_at is not None:
+        raise DestinationClosed
+    event = DestinationTested(row.id, row.label)
+    message = OutboxMessage(
+        tenant_id=work.tenant.id,
+        topic=event.topic,
+        payload=event.payload(),
+        request_id=work.origin.request_id,
+        created_at=work.now,
+        fanned_out_at=work.now,
+        done_at=work.now,
+    )
+    work.db.add(message)
+    await work.db.flush()  # the id is in the delivery
+    delivery = Delivery(
+        tenant_id=work.tenant.id,
+        destination_tenant_id=work.tenant.id,
+        destination_id=row.id,
+        kind=row.kind,
+        label=row.label,
+        message_id=message.id,
+        topic=event.topic,
+        line_id=message.id,  # a line of its own: it overtakes what waits
+        give_up_at=work.now + GIVE_UP_AFTER,
+    )
+    work.db.add(delivery)
+    await work.db.flush()
+    await enter(work, event, target=str(row.id))
+    return delivery.id
 
 
 async def replay(work: Work | Fleet, destination_id: UUID, delivery_id: UUID) -> Delivery:
@@ -90,9 +132,9 @@ async def replay(work: Work | Fleet, destination_id: UUID, delivery_id: UUID) ->
     row = await work.db.scalar(_of(work, destination_id).where(Delivery.id == delivery_id).with_for_update())
     if row is None:
         raise NotFound("delivery")
-    if row.state == State.PENDING:
+    if row.state == DeliveryState.PENDING:
         raise StillPending
-    row.state, row.ended_at, row.attempts = State.PENDING.value, None, 0
+    row.state, row.ended_at, row.attempts = DeliveryState.PENDING.value, None, 0
     now = cast("datetime", await work.db.scalar(select(func.clock_timestamp())))
     row.next_try_at, row.give_up_at = now, now + GIVE_UP_AFTER
     await _enter(work, DeliveriesReplayed(destination_id, 1), destination_id)
@@ -108,11 +150,11 @@ async def replay_dead(work: Work | Fleet, destination_id: UUID) -> int:
     """
     if not await _check(work, destination_id):
         raise DestinationClosed
-    await _hold_messages(work, destination_id, Delivery.state == State.DEAD.value)
+    await _hold_messages(work, destination_id, Delivery.state == DeliveryState.DEAD.value)
     dead = (
         select(Delivery.tenant_id, Delivery.id)
         .where(Delivery.destination_tenant_id == owner_of(work), Delivery.destination_id == destination_id)
-        .where(Delivery.state == State.DEAD.value)
+        .where(Delivery.state == DeliveryState.DEAD.value)
         .order_by(Delivery.id)
         .limit(REPLAY_AT_MOST)
         .with_for_update()
@@ -122,7 +164,7 @@ async def replay_dead(work: Work | Fleet, destination_id: UUID) -> int:
         update(Delivery)
         .where(Delivery.tenant_id == dead.c.tenant_id, Delivery.id == dead.c.id)
         .values(
-            state=State.PENDING.value,
+            state=DeliveryState.PENDING.value,
             ended_at=None,
             attempts=0,
             next_try_at=func.clock_timestamp(),
@@ -136,7 +178,7 @@ async def replay_dead(work: Work | Fleet, destination_id: UUID) -> int:
     return number
 
 
-async def backlog(fleet: Fleet) -> Backlog:
+async def backlog(fleet: Fleet) -> DeliveryBacklog:
     """Count what has not been delivered, over all destinations."""
     row = (
         await fleet.db.execute(
@@ -149,7 +191,7 @@ async def backlog(fleet: Fleet) -> Backlog:
             """)
         )
     ).one()
-    return Backlog(pending=row.pending, dead=row.dead, oldest_seconds=float(row.oldest))
+    return DeliveryBacklog(pending=row.pending, dead=row.dead, oldest_seconds=float(row.oldest))
 
 
 async def late(fleet: Fleet) -> Late:
@@ -178,11 +220,11 @@ async def troubled(fleet: Fleet) -> Sequence[Any]:
             Delivery.destination_tenant_id.label("owner_id"),
             Delivery.destination_id,
             func.max(Delivery.label).label("label"),
-            func.count().filter(Delivery.state == State.PENDING.value).label("pending"),
-            func.count().filter(Delivery.state == State.DEAD.value).label("dead"),
+            func.count().filter(Delivery.state == DeliveryState.PENDING.value).label("pending"),
+            func.count().filter(Delivery.state == DeliveryState.DEAD.value).label("dead"),
             func.min(Delivery.created_at).label("oldest"),
         )
-        .where(or_(Delivery.state == State.PENDING.value, Delivery.state == State.DEAD.value))
+        .where(or_(Delivery.state == DeliveryState.PENDING.value, Delivery.state == DeliveryState.DEAD.value))
         .group_by(Delivery.destination_tenant_id, Delivery.destination_id)
         .order_by(func.count().desc())
         .limit(100)
@@ -204,7 +246,7 @@ def _of(work: Work | Fleet, destination_id: UUID) -> Any:
 
 
 async def _hold_messages(work: Work | Fleet, destination_id: UUID, which: ColumnElement[bool]) -> None:
-    """Keep what is to be told again from being forgotten. Messages come before deliveries, as in forgetting."""
+    """Keep what is replayed from being forgotten. Lock order: messages before deliveries, as in forgetting."""
     await work.db.execute(
         select(OutboxMessage.id)
         .join(Delivery, (Delivery.tenant_id == OutboxMessage.tenant_id) & (Delivery.message_id == OutboxMessage.id))

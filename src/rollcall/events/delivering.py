@@ -12,28 +12,22 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TypeVar
 from uuid import UUID
 
 import structlog
-from sqlalchemy import select
-from sqlalchemy.exc import SQLAlchemyError
 
-from rollcall.access.models import Account
 from rollcall.crypto import CannotOpen
-from rollcall.db import Database, DatabaseError
-from rollcall.events import claims, destinations, fanout
+from rollcall.db import Database
+from rollcall.events import claims, destination_secrets, destinations, fanout
 from rollcall.events.claims import Claimed, Ended
-from rollcall.events.deliveries import State
-from rollcall.events.kinds import Destination, Message, Outgoing, Signing, kind_of
-from rollcall.events.sending import Answer, Sender
-from rollcall.journal.models import OutboxMessage
+from rollcall.events.deliveries import DeliveryState
+from rollcall.events.kinds import Destination, Signing
+from rollcall.events.sending import ReceiverAnswer, Sender
+from rollcall.events.wording import DATABASE_AWAY, ORIGIN, Worded, by_tenant, word
 from rollcall.journal.outbox import backoff
-from rollcall.work import SYSTEM, Origin, TenantRef, Work, open_fleet, open_work
+from rollcall.work import SYSTEM, TenantRef, open_fleet, open_work
 
 log = structlog.get_logger(__name__)
-
-T = TypeVar("T")
 
 AT_ONCE = 10
 """Calls to one destination at the same time; each is about another person."""
@@ -46,8 +40,6 @@ DISABLE_AFTER = timedelta(days=7)
 FRESH_SECONDS = 60.0
 """For how long what was worded and signed may be sent; receivers take signatures of the last five minutes."""
 GONE = 410
-_ORIGIN = Origin(request_id="delivery")
-_AWAY = (SQLAlchemyError, OSError, *DatabaseError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +55,13 @@ class DeliveryContext:
 
 
 @dataclass(slots=True)
-class Tally:
+class DeliveryTally:
     """What one round did."""
 
     delivered: int = 0
     failed: int = 0
     dead: int = 0
     cancelled: int = 0
-
-
-_Worded = dict[UUID, Outgoing | Exception | None]
-"""What each message of a batch says to the destination, or why that could not be said."""
 
 
 @dataclass(slots=True)
@@ -83,8 +71,8 @@ class _Batch:
     destination: Destination
     begin_before: float
     """By the clock that only goes forward; after it no call is begun."""
-    worded: _Worded
-    tally: Tally
+    worded: Worded
+    tally: DeliveryTally
     ended: list[Ended] = field(default_factory=list[Ended])
     """Deliveries that have ended and wait to be marked; each still holds its place among those `AT_ONCE`."""
     marking: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -102,15 +90,15 @@ class _Batch:
         return self.gone or (self.ill and not self.sound)
 
 
-async def deliver(context: DeliveryContext, owner_id: UUID, destination_id: UUID) -> Tally:
+async def deliver(context: DeliveryContext, owner_id: UUID, destination_id: UUID) -> DeliveryTally:
     """Deliver what is due for a destination, until nothing is, it can't take it, or some seconds have passed."""
-    tally = Tally()
+    tally = DeliveryTally()
     ends = time.monotonic() + ROUND_SECONDS
     owner = TenantRef(owner_id, "")
     while time.monotonic() < ends and not context.stopping():
         try:
-            async with open_work(context.database, owner, SYSTEM, _ORIGIN) as work:
-                found = await destinations.opened(work, destination_id, context.signing)
+            async with open_work(context.database, owner, SYSTEM, ORIGIN) as work:
+                found = await destination_secrets.opened(work, destination_id, context.signing)
         except CannotOpen:
             log.exception("a destination's secret can't be opened; it waits", destination_id=str(destination_id))
             await _pause(context, owner_id, destination_id, LONGEST_PAUSE)
@@ -125,18 +113,18 @@ async def deliver(context: DeliveryContext, owner_id: UUID, destination_id: UUID
         if not due:
             break
         if closed:
-            tally.cancelled += await _end_untold(
-                context, due, State.CANCELLED, "the destination is disabled or removed"
+            tally.cancelled += await _end_unsent(
+                context, due, DeliveryState.CANCELLED, "the destination is disabled or removed"
             )
             continue
-        worded = await _word(context, destination, due)
+        worded = await word(context.database, destination, due)
         batch = _Batch(destination, begun + min(context.lease_seconds, FRESH_SECONDS), worded, tally)
         await _send(context, batch, due)
         await _judge(context, batch, row.failures)
         if batch.ill and not batch.sound:
             tally.dead += await _bury(context, owner_id, destination_id, ends)
             break
-    async with open_fleet(context.database, SYSTEM, _ORIGIN) as fleet:
+    async with open_fleet(context.database, SYSTEM, ORIGIN) as fleet:
         await fanout.release(fleet, owner_id, destination_id)
     return tally
 
@@ -145,7 +133,7 @@ async def _claim(context: DeliveryContext, destination: Destination, *, limit: i
     """Claim a batch. Where all that was due stands behind others, what is due next is looked at."""
     seconds = context.lease_seconds + context.sender.seconds + 1
     for _ in range(10):
-        async with open_fleet(context.database, SYSTEM, _ORIGIN) as fleet:
+        async with open_fleet(context.database, SYSTEM, ORIGIN) as fleet:
             due, anything = await claims.claim(
                 fleet, destination.tenant_id, destination.id, limit=limit, seconds=seconds, closed=closed
             )
@@ -161,17 +149,17 @@ async def _send(context: DeliveryContext, batch: _Batch, due: Sequence[Claimed])
         lines[each.tenant.id, each.line_id].append(each)
     gate = asyncio.Semaphore(AT_ONCE)
 
-    async def tell(line: Sequence[Claimed]) -> None:
+    async def send_line(line: Sequence[Claimed]) -> None:
         async with gate:
-            await _tell_line(context, batch, line)
+            await _send_line(context, batch, line)
 
-    ended = await asyncio.gather(*(tell(line) for line in lines.values()), return_exceptions=True)
+    ended = await asyncio.gather(*(send_line(line) for line in lines.values()), return_exceptions=True)
     for outcome in ended:
         if isinstance(outcome, BaseException):
             raise outcome
 
 
-async def _tell_line(context: DeliveryContext, batch: _Batch, line: Sequence[Claimed]) -> None:
+async def _send_line(context: DeliveryContext, batch: _Batch, line: Sequence[Claimed]) -> None:
     """Send what concerns one person until something fails; what comes after it waits for it."""
     for position, each in enumerate(line):
         if batch.away:
@@ -179,78 +167,32 @@ async def _tell_line(context: DeliveryContext, batch: _Batch, line: Sequence[Cla
         if batch.hopeless or context.stopping() or time.monotonic() > batch.begin_before:
             await _give_back(context, line[position:])
             return
-        if not await _tell(context, batch, each, behind=line[position + 1 :]):
+        if not await _send_one(context, batch, each, behind=line[position + 1 :]):
             return
 
 
-async def _tell(context: DeliveryContext, batch: _Batch, claimed: Claimed, *, behind: Sequence[Claimed]) -> bool:
+async def _send_one(context: DeliveryContext, batch: _Batch, claimed: Claimed, *, behind: Sequence[Claimed]) -> bool:
     """Make one delivery and mark it; returns whether it has ended, so that the next of its line may go."""
     outgoing = batch.worded[claimed.message_id]
     if isinstance(outgoing, Exception):
-        answer = Answer(None, f"it could not be worded: {type(outgoing).__name__}", 0)
+        answer = ReceiverAnswer(None, f"it could not be worded: {type(outgoing).__name__}", 0)
         return await _failed(context, batch, claimed, answer, behind)
     if outgoing is None:
-        answer = Answer(None, "nothing to tell this destination", 0)
-        await _end(context, batch, Ended(claimed, State.CANCELLED, answer))
+        answer = ReceiverAnswer(None, "nothing to tell this destination", 0)
+        await _end(context, batch, Ended(claimed, DeliveryState.CANCELLED, answer))
         return True
     answer = await context.sender.post(outgoing)
     batch.asked_for = max(batch.asked_for, answer.retry_after or 0)
     if answer.taken:
         batch.sound = True
-        await _end(context, batch, Ended(claimed, State.DELIVERED, answer))
+        await _end(context, batch, Ended(claimed, DeliveryState.DELIVERED, answer))
         return True
     if answer.status == GONE and await _close(context, batch):
-        await _end(context, batch, Ended(claimed, State.CANCELLED, answer))
+        await _end(context, batch, Ended(claimed, DeliveryState.CANCELLED, answer))
         return True
     batch.ill = batch.ill or answer.ill
     batch.sound = batch.sound or not answer.ill
     return await _failed(context, batch, claimed, answer, behind)
-
-
-async def _word(context: DeliveryContext, destination: Destination, due: Sequence[Claimed]) -> _Worded:
-    """Word a batch, one transaction for each tenant in it; what can't be worded is to delay nothing else."""
-    worded: _Worded = {}
-    for tenant, those in _by_tenant(due, lambda claimed: claimed).items():
-        async with open_work(context.database, tenant, SYSTEM, _ORIGIN) as work:
-            messages = await _messages(work, [each.message_id for each in those])
-            for each in those:
-                try:
-                    worded[each.message_id] = await kind_of(destination).outgoing(
-                        work, destination, messages[each.message_id]
-                    )
-                except _AWAY:
-                    raise
-                except Exception as error:  # whatever a kind can't do with one message
-                    log.exception("a message can't be worded", message_id=str(each.message_id))
-                    worded[each.message_id] = error
-    return worded
-
-
-async def _messages(work: Work, ids: Sequence[UUID]) -> dict[UUID, Message]:
-    rows = await work.db.execute(
-        select(OutboxMessage, Account.user_name)
-        .outerjoin(Account, (Account.tenant_id == OutboxMessage.tenant_id) & (Account.id == OutboxMessage.account_id))
-        .where(OutboxMessage.tenant_id == work.tenant.id, OutboxMessage.id.in_(ids))
-    )
-    return {
-        stored.id: Message(
-            id=stored.id,
-            topic=stored.topic,
-            account_id=stored.account_id,
-            user_name=user_name,
-            payload=stored.payload,
-            request_id=stored.request_id,
-            created_at=stored.created_at,
-        )
-        for stored, user_name in rows
-    }
-
-
-def _by_tenant(things: Sequence[T], claimed: Callable[[T], Claimed]) -> dict[TenantRef, list[T]]:
-    tenants: dict[TenantRef, list[T]] = defaultdict(list)
-    for each in things:
-        tenants[claimed(each).tenant].append(each)
-    return tenants
 
 
 async def _end(context: DeliveryContext, batch: _Batch, ended: Ended) -> None:
@@ -262,11 +204,11 @@ async def _end(context: DeliveryContext, batch: _Batch, ended: Ended) -> None:
 
 
 async def _mark(context: DeliveryContext, batch: _Batch) -> None:
-    for tenant, those in _by_tenant(batch.ended, lambda ended: ended.claimed).items():
+    for tenant, those in by_tenant(batch.ended, lambda ended: ended.claimed).items():
         try:
-            async with open_work(context.database, tenant, SYSTEM, _ORIGIN) as work:
+            async with open_work(context.database, tenant, SYSTEM, ORIGIN) as work:
                 marked = await claims.end(work, context.signing, batch.destination.id, those)
-        except _AWAY:
+        except DATABASE_AWAY:
             batch.away = True
             raise
         for each in those:
@@ -274,40 +216,40 @@ async def _mark(context: DeliveryContext, batch: _Batch) -> None:
             _count(batch.tally, each, ours=each.claimed.message_id in marked)
 
 
-def _count(tally: Tally, ended: Ended, *, ours: bool) -> None:
+def _count(tally: DeliveryTally, ended: Ended, *, ours: bool) -> None:
     if not ours:
         log.warning("a claim had run out; the delivery is somebody else's", message_id=str(ended.claimed.message_id))
-    elif ended.state is State.DELIVERED:
+    elif ended.state is DeliveryState.DELIVERED:
         tally.delivered += 1
-    elif ended.state is State.CANCELLED:
+    elif ended.state is DeliveryState.CANCELLED:
         tally.cancelled += 1
     else:
         tally.dead += 1
 
 
 async def _failed(
-    context: DeliveryContext, batch: _Batch, claimed: Claimed, answer: Answer, behind: Sequence[Claimed]
+    context: DeliveryContext, batch: _Batch, claimed: Claimed, answer: ReceiverAnswer, behind: Sequence[Claimed]
 ) -> bool:
     """Put a delivery off, and what is behind it in its line; after three days it is dead, and the line goes on."""
     wait = _wait(claimed.attempts, answer)
-    async with open_work(context.database, claimed.tenant, SYSTEM, _ORIGIN) as work:
+    async with open_work(context.database, claimed.tenant, SYSTEM, ORIGIN) as work:
         again = await claims.put_off(work, claimed, wait, answer)
         if again:
             await claims.give_back(work, behind, wait)
             batch.tally.failed += 1
     if not again:
-        await _end(context, batch, Ended(claimed, State.DEAD, answer))
+        await _end(context, batch, Ended(claimed, DeliveryState.DEAD, answer))
     return not again
 
 
-def _wait(attempts: int, answer: Answer) -> timedelta:
+def _wait(attempts: int, answer: ReceiverAnswer) -> timedelta:
     asked = timedelta(seconds=answer.retry_after or 0)
     return max(backoff(attempts, jitter=secrets.randbelow(1000) / 1000), asked)
 
 
 async def _give_back(context: DeliveryContext, claimed: Sequence[Claimed]) -> None:
     """Return what was not tried."""
-    async with open_work(context.database, claimed[0].tenant, SYSTEM, _ORIGIN) as work:
+    async with open_work(context.database, claimed[0].tenant, SYSTEM, ORIGIN) as work:
         await claims.give_back(work, claimed)
 
 
@@ -319,21 +261,23 @@ async def _bury(context: DeliveryContext, owner_id: UUID, destination_id: UUID, 
     """
     number = 0
     while time.monotonic() < ends and not context.stopping():
-        async with open_fleet(context.database, SYSTEM, _ORIGIN) as fleet:
+        async with open_fleet(context.database, SYSTEM, ORIGIN) as fleet:
             overdue = await claims.overdue(fleet, owner_id, destination_id, limit=BATCH)
-        ended = await _end_untold(context, overdue, State.DEAD, "the receiver took nothing until it was given up")
+        ended = await _end_unsent(
+            context, overdue, DeliveryState.DEAD, "the receiver took nothing until it was given up"
+        )
         if not ended:
             break
         number += ended
     return number
 
 
-async def _end_untold(context: DeliveryContext, due: Sequence[Claimed], state: State, said: str) -> int:
-    """End what a destination is not to hear any more, without asking it."""
+async def _end_unsent(context: DeliveryContext, due: Sequence[Claimed], state: DeliveryState, said: str) -> int:
+    """End what is not to be sent to a destination any more, without asking it."""
     number = 0
-    for tenant, those in _by_tenant(due, lambda claimed: claimed).items():
-        async with open_work(context.database, tenant, SYSTEM, _ORIGIN) as work:
-            ended = [Ended(each, state, Answer(None, said, 0)) for each in those]
+    for tenant, those in by_tenant(due, lambda claimed: claimed).items():
+        async with open_work(context.database, tenant, SYSTEM, ORIGIN) as work:
+            ended = [Ended(each, state, ReceiverAnswer(None, said, 0)) for each in those]
             number += len(await claims.end(work, context.signing, those[0].destination_id, ended))
     return number
 
@@ -346,7 +290,7 @@ async def _close(context: DeliveryContext, batch: _Batch) -> bool:
 
 async def _disable(context: DeliveryContext, batch: _Batch, because: str) -> bool:
     owner, there = TenantRef(batch.destination.tenant_id, ""), batch.destination
-    async with open_work(context.database, owner, SYSTEM, _ORIGIN) as work:
+    async with open_work(context.database, owner, SYSTEM, ORIGIN) as work:
         return await destinations.disable_if_at(work, there.id, there.url, because=because)
 
 
@@ -354,12 +298,12 @@ async def _judge(context: DeliveryContext, batch: _Batch, failures: int) -> None
     """Leave a receiver alone for a while that took nothing; forget its failures as soon as it takes something."""
     owner_id, destination_id = batch.destination.tenant_id, batch.destination.id
     if batch.sound and failures:
-        async with open_fleet(context.database, SYSTEM, _ORIGIN) as fleet:
+        async with open_fleet(context.database, SYSTEM, ORIGIN) as fleet:
             await fanout.took_something(fleet, owner_id, destination_id)
     elif batch.ill and not batch.sound:
         wait = min(backoff(failures + 1, jitter=secrets.randbelow(1000) / 1000), LONGEST_PAUSE)
         pause = max(wait, timedelta(seconds=batch.asked_for))
-        async with open_fleet(context.database, SYSTEM, _ORIGIN) as fleet:
+        async with open_fleet(context.database, SYSTEM, ORIGIN) as fleet:
             failing_for = await fanout.took_nothing(fleet, owner_id, destination_id, pause)
         if failing_for > DISABLE_AFTER:
             await _disable(context, batch, f"it took nothing for {failing_for.days} days")
@@ -367,5 +311,5 @@ async def _judge(context: DeliveryContext, batch: _Batch, failures: int) -> None
 
 async def _pause(context: DeliveryContext, owner_id: UUID, destination_id: UUID, wait: timedelta) -> None:
     """Leave a destination alone for a while for a reason of our own."""
-    async with open_fleet(context.database, SYSTEM, _ORIGIN) as fleet:
+    async with open_fleet(context.database, SYSTEM, ORIGIN) as fleet:
         await fanout.pause(fleet, owner_id, destination_id, wait)

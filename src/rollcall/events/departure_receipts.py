@@ -13,7 +13,7 @@ from rollcall.events.models import Delivery
 from rollcall.functions import qualified
 from rollcall.proof import receipts
 from rollcall.proof.models import Receipt
-from rollcall.proof.receipts import Told
+from rollcall.proof.receipts import Outcome
 from rollcall.proof.signing import NoSigningKey
 from rollcall.work import Work
 
@@ -38,11 +38,11 @@ async def complete_receipts(work: Work, message_ids: Sequence[UUID], signing: Si
     earlier one did, and one of them completes the receipt. When nothing can be signed, what ended has ended all the
     same, and housekeeping completes the receipts later.
     """
-    told = await _told(work, message_ids)
+    outcomes = await _outcomes(work, message_ids)
     try:
-        return len(await receipts.complete(work, signing.sealer, told, issuer=signing.public_url))
+        return len(await receipts.complete(work, signing.sealer, outcomes, issuer=signing.public_url))
     except (NoSigningKey, CannotOpen):
-        log.exception("receipts can't be signed; they wait", message_ids=[str(each) for each in told])
+        log.exception("receipts can't be signed; they wait", message_ids=[str(each) for each in outcomes])
         return 0
 
 
@@ -59,16 +59,16 @@ async def overdue(work: Work, *, after: UUID | None = None) -> Sequence[UUID]:
     return (await work.db.scalars(found.order_by(Receipt.id).limit(SWEEP_AT_ONCE))).all()
 
 
-async def _told(work: Work, message_ids: Sequence[UUID]) -> dict[UUID, list[Told]]:
+async def _outcomes(work: Work, message_ids: Sequence[UUID]) -> dict[UUID, list[Outcome]]:
     """What became of each destination, for the departures that wait for none.
 
-    A tenant learns that the installation's own were told, and not what ops call them.
+    A tenant learns what became of the installation's own, and not what ops call them.
     """
     rows = await work.db.execute(_TOLD, {"tenant": work.tenant.id, "messages": list(message_ids)})
-    told: dict[UUID, list[Told]] = {}
+    outcomes: dict[UUID, list[Outcome]] = {}
     for row in rows:
-        those = told.setdefault(row.message_id, [])
+        those = outcomes.setdefault(row.message_id, [])
         if row.destination_id is not None:
             label = row.label if row.owner_id == work.tenant.id else WHOLE_INSTALLATION.slug
-            those.append(Told(row.destination_id, row.kind, label, row.state, row.ended_at, row.attempts))
-    return told
+            those.append(Outcome(row.destination_id, row.kind, label, row.state, row.ended_at, row.attempts))
+    return outcomes

@@ -1,25 +1,23 @@
-"""Destinations: who outside wants to hear, registered by a tenant's admins or, for all tenants, by ops.
+"""Destinations: who outside subscribes, registered by a tenant's admins or, for all tenants, by ops.
 
 The installation's own are rows of a tenant that is all zeroes, so that every door here takes a `Work` of either.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any, cast
+from datetime import timedelta
+from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
 from sqlalchemy import func, select, text
 
 from rollcall import paging
-from rollcall.crypto import Sealer, Under
+from rollcall.crypto import Sealer
 from rollcall.errors import Conflict, Invalid, NotFound
 from rollcall.events import kinds
 from rollcall.events.addresses import AddressRules
-from rollcall.events.kinds import Signing
-from rollcall.events.models import Delivery, DestinationRow
+from rollcall.events.models import DestinationRow
 from rollcall.events.webhooks import new_secret
 from rollcall.journal.events import (
     TOPICS,
@@ -28,19 +26,15 @@ from rollcall.journal.events import (
     DestinationDisabled,
     DestinationEnabled,
     DestinationRemoved,
-    DestinationSecretRotated,
-    DestinationTested,
 )
-from rollcall.journal.models import OutboxMessage
-from rollcall.journal.record import INSTALLATION, enter, record
+from rollcall.journal.record import INSTALLATION, record
 from rollcall.paging import Page
-from rollcall.work import Fleet, TenantRef, Work
+from rollcall.work import TenantRef, Work
 
 MOST_DESTINATIONS = 20
-MOST_SECRETS = 5
 GIVE_UP_AFTER = timedelta(days=3)
 WHOLE_INSTALLATION = TenantRef(INSTALLATION, "installation")
-"""What stands in a tenant's place for the destinations that hear of every tenant."""
+"""What stands in a tenant's place for the destinations that subscribe to every tenant."""
 
 
 class TooManyDestinations(Conflict):
@@ -113,7 +107,7 @@ async def create(work: Work, wanted: Wanted, rules: AddressRules, sealer: Sealer
         label=wanted.label,
         topics=topics,
         audience=wanted.audience,
-        secrets=[] if secret is None else [_sealed(sealer, secret)],
+        secrets=[] if secret is None else [sealed_entry(sealer, secret)],
         created_at=work.now,
         failures=0,
     )
@@ -125,7 +119,7 @@ async def create(work: Work, wanted: Wanted, rules: AddressRules, sealer: Sealer
 
 async def every(work: Work) -> Sequence[DestinationRow]:
     """The destinations, oldest first."""
-    return (await work.db.scalars(_own(work).order_by(DestinationRow.id))).all()
+    return (await work.db.scalars(own(work).order_by(DestinationRow.id))).all()
 
 
 async def page(work: Work, *, limit: int = paging.USUAL, cursor: str | None = None) -> Page[DestinationRow]:
@@ -134,7 +128,7 @@ async def page(work: Work, *, limit: int = paging.USUAL, cursor: str | None = No
     Raises:
         NoSuchCursor: the cursor is none of ours.
     """
-    return await paging.page(work.db, _own(work), DestinationRow.id, limit=limit, cursor=cursor)
+    return await paging.page(work.db, own(work), DestinationRow.id, limit=limit, cursor=cursor)
 
 
 async def find(work: Work, destination_id: UUID) -> DestinationRow:
@@ -143,21 +137,21 @@ async def find(work: Work, destination_id: UUID) -> DestinationRow:
     Raises:
         NotFound: there is none, or it is somebody else's.
     """
-    row = await work.db.scalar(_own(work).where(DestinationRow.id == destination_id))
+    row = await work.db.scalar(own(work).where(DestinationRow.id == destination_id))
     if row is None:
         raise NotFound("destination")
     return row
 
 
 async def change(work: Work, destination_id: UUID, wanted: Change, rules: AddressRules) -> DestinationRow:
-    """Change where a destination is or what it hears from now on; its secrets stay.
+    """Change where a destination is or what it subscribes to from now on; its secrets stay.
 
     Raises:
         NotFound, DestinationRefused, Invalid: as for a new one.
     """
     if wanted.url is not None:
         await rules.judge(wanted.url)
-    row = await _locked(work, destination_id)
+    row = await locked(work, destination_id)
     before = (row.url, row.label, row.topics, row.audience)
     if wanted.url is not None and wanted.url != row.url:
         row.url, row.failures, row.failing_since, row.next_try_at = wanted.url, 0, None, None
@@ -175,27 +169,9 @@ async def change(work: Work, destination_id: UUID, wanted: Change, rules: Addres
     return row
 
 
-async def rotate_secret(work: Work, destination_id: UUID, sealer: Sealer, *, overlap: timedelta) -> NewDestination:
-    """Give a webhook a new secret; until *overlap* is over each call carries a signature with the old one beside it.
-
-    Raises:
-        NotFound: there is none.
-        Invalid: its kind has no secret.
-    """
-    row = await _locked(work, destination_id)
-    if row.kind != "webhook":
-        raise Invalid("This kind of destination has no secret: it is signed with the installation's keys.")
-    secret, until = new_secret(), work.now + overlap
-    kept = [_until(entry, until) for entry in row.secrets if _is_live(entry, work.now)] if overlap else []
-    row.secrets = [_sealed(sealer, secret), *kept[: MOST_SECRETS - 1]]
-    seconds = int(overlap.total_seconds())
-    await record(work, DestinationSecretRotated(row.id, seconds), target=str(row.id))
-    return NewDestination(row, secret)
-
-
 async def enable(work: Work, destination_id: UUID) -> DestinationRow:
-    """Let a disabled destination hear again, from now on: what was cancelled stays so and can be replayed."""
-    row = await _locked(work, destination_id)
+    """Send to a disabled destination again, from now on: what was cancelled stays so and can be replayed."""
+    row = await locked(work, destination_id)
     if row.disabled_at is not None:
         row.disabled_at = row.disabled_because = row.next_try_at = row.failing_since = None
         row.failures = 0
@@ -204,8 +180,8 @@ async def enable(work: Work, destination_id: UUID) -> DestinationRow:
 
 
 async def disable(work: Work, destination_id: UUID, *, because: str) -> DestinationRow:
-    """Tell a destination nothing more; the worker cancels what still waits for it. Twice is the same as once."""
-    row = await _locked(work, destination_id)
+    """Send a destination nothing more; the worker cancels what still waits for it. Twice is the same as once."""
+    row = await locked(work, destination_id)
     if row.disabled_at is None:
         row.disabled_at, row.disabled_because = work.now, because
         await record(work, DestinationDisabled(row.id, row.label, because), target=str(row.id))
@@ -215,7 +191,7 @@ async def disable(work: Work, destination_id: UUID, *, because: str) -> Destinat
 async def disable_if_at(work: Work, destination_id: UUID, url: str, *, because: str) -> bool:
     """Disable a destination, unless it has been moved away from *url*; returns whether it is closed now."""
     try:
-        row = await _locked(work, destination_id)
+        row = await locked(work, destination_id)
     except NotFound:  # it has been removed
         return True
     if row.url != url:
@@ -226,100 +202,9 @@ async def disable_if_at(work: Work, destination_id: UUID, url: str, *, because: 
 
 async def remove(work: Work, destination_id: UUID) -> None:
     """Take a destination away, its secrets at once; the worker cancels what still waits for it."""
-    row = await _locked(work, destination_id)
+    row = await locked(work, destination_id)
     row.deleted_at, row.secrets = work.now, []
     await record(work, DestinationRemoved(row.id, row.label), target=str(row.id))
-
-
-async def send_test(work: Work, destination_id: UUID) -> UUID:
-    """Send a destination an event of its own, ``destination.tested``, that nobody else hears.
-
-    Returns the delivery's id; the delivery log tells how it went.
-
-    Raises:
-        NotFound: there is none.
-        DestinationClosed: it is disabled.
-    """
-    row = await _locked(work, destination_id)
-    if row.disabled_at is not None:
-        raise DestinationClosed
-    event = DestinationTested(row.id, row.label)
-    message = OutboxMessage(
-        tenant_id=work.tenant.id,
-        topic=event.topic,
-        payload=event.payload(),
-        request_id=work.origin.request_id,
-        created_at=work.now,
-        fanned_out_at=work.now,
-        done_at=work.now,
-    )
-    work.db.add(message)
-    await work.db.flush()  # the id is in the delivery
-    delivery = Delivery(
-        tenant_id=work.tenant.id,
-        destination_tenant_id=work.tenant.id,
-        destination_id=row.id,
-        kind=row.kind,
-        label=row.label,
-        message_id=message.id,
-        topic=event.topic,
-        line_id=message.id,  # a line of its own: it overtakes what waits
-        give_up_at=work.now + GIVE_UP_AFTER,
-    )
-    work.db.add(delivery)
-    await work.db.flush()
-    await enter(work, event, target=str(row.id))
-    return delivery.id
-
-
-async def opened(work: Work, destination_id: UUID, signing: Signing) -> tuple[DestinationRow, kinds.Destination] | None:
-    """A destination with its live secrets in clear; ``None`` when there is none.
-
-    A disabled or removed one comes without: it is told nothing, and what waits for it can be ended without its secrets.
-
-    Raises:
-        CannotOpen: none of our keys opens a secret.
-    """
-    row = await work.db.scalar(
-        select(DestinationRow).where(DestinationRow.tenant_id == work.tenant.id, DestinationRow.id == destination_id)
-    )
-    if row is None:
-        return None
-    closed = row.disabled_at is not None or row.deleted_at is not None
-    live = [] if closed else [entry for entry in row.secrets if _is_live(entry, work.now)]
-    return row, kinds.Destination(
-        tenant_id=row.tenant_id,
-        id=row.id,
-        kind=row.kind,
-        url=row.url,
-        label=row.label,
-        audience=row.audience,
-        secrets=tuple(signing.sealer.open(entry["sealed"]).decode() for entry in live),
-        signing=signing,
-    )
-
-
-async def tenants_with_secrets(fleet: Fleet) -> Sequence[UUID]:
-    """The tenants that have webhooks, all zeroes for the installation."""
-    found = select(DestinationRow.tenant_id).where(
-        DestinationRow.kind == "webhook", DestinationRow.deleted_at.is_(None)
-    )
-    return (await fleet.db.scalars(found.distinct().order_by(DestinationRow.tenant_id))).all()
-
-
-async def sealed_under(work: Work, sealer: Sealer) -> Counter[Under]:
-    """Under which keys of the settings the live secrets are sealed."""
-    return _standing(await every(work), sealer, work.now)
-
-
-async def reseal(work: Work, sealer: Sealer) -> Counter[Under]:
-    """Bring every live secret under the first key, forgetting those that are over; returns under which they stood."""
-    rows = (await work.db.scalars(_own(work).order_by(DestinationRow.id).with_for_update())).all()
-    stood = _standing(rows, sealer, work.now)
-    for row in rows:
-        live = [entry for entry in row.secrets if _is_live(entry, work.now)]
-        row.secrets = [entry | {"sealed": sealer.resealed(entry["sealed"])} for entry in live]
-    return stood
 
 
 def host_of(url: str) -> str:
@@ -327,21 +212,19 @@ def host_of(url: str) -> str:
     return urlsplit(url).netloc
 
 
-def live_secrets(row: DestinationRow, now: datetime) -> int:
-    """With how many secrets calls are signed now."""
-    return sum(_is_live(entry, now) for entry in row.secrets)
-
-
-def _own(work: Work) -> Any:
+def own(work: Work) -> Any:
+    """The question for the destinations of *work*'s tenant that have not been removed."""
     return select(DestinationRow).where(DestinationRow.tenant_id == work.tenant.id, DestinationRow.deleted_at.is_(None))
 
 
-async def _locked(work: Work, destination_id: UUID) -> DestinationRow:
+async def locked(work: Work, destination_id: UUID) -> DestinationRow:
+    """One destination as it is now, its row held until the commit.
+
+    Raises:
+        NotFound: there is none, or it is somebody else's.
+    """
     row = await work.db.scalar(
-        _own(work)
-        .where(DestinationRow.id == destination_id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
+        own(work).where(DestinationRow.id == destination_id).with_for_update().execution_options(populate_existing=True)
     )
     if row is None:
         raise NotFound("destination")
@@ -353,7 +236,7 @@ async def _check_number(work: Work) -> None:
         text("SELECT pg_advisory_xact_lock(hashtextextended('destinations ' || :tenant, 0))"),
         {"tenant": str(work.tenant.id)},
     )
-    number = await work.db.scalar(select(func.count()).select_from(_own(work).subquery()))
+    number = await work.db.scalar(select(func.count()).select_from(own(work).subquery()))
     if (number or 0) >= MOST_DESTINATIONS:
         raise TooManyDestinations
 
@@ -376,19 +259,6 @@ def _check_audience(kind: str, audience: str | None) -> None:
         )
 
 
-def _standing(rows: Sequence[DestinationRow], sealer: Sealer, now: datetime) -> Counter[Under]:
-    return Counter(sealer.under(entry["sealed"]) for row in rows for entry in row.secrets if _is_live(entry, now))
-
-
-def _sealed(sealer: Sealer, secret: str) -> dict[str, Any]:
+def sealed_entry(sealer: Sealer, secret: str) -> dict[str, Any]:
+    """A secret as a row keeps it: sealed, and without an end as long as no other follows it."""
     return {"sealed": sealer.seal(secret.encode()), "until": None}
-
-
-def _until(entry: dict[str, Any], until: datetime) -> dict[str, Any]:
-    ends = until if entry["until"] is None else min(until, datetime.fromisoformat(entry["until"]))
-    return entry | {"until": ends.isoformat()}
-
-
-def _is_live(entry: dict[str, Any], now: datetime) -> bool:
-    until = cast("str | None", entry["until"])
-    return until is None or datetime.fromisoformat(until) > now

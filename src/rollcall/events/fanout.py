@@ -1,4 +1,4 @@
-"""From the outbox to the destinations: one delivery for each that wants to hear, made in one statement for a batch."""
+"""From the outbox to the destinations: one delivery for each that subscribes, made in one statement for a batch."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -30,14 +30,14 @@ class LeasedDestination:
     failing: bool
 
 
-async def fan_out(fleet: Fleet, *, limit: int, heard: Collection[str]) -> int:
+async def fan_out(fleet: Fleet, *, limit: int, handled: Collection[str]) -> int:
     """Make the deliveries of up to *limit* new messages, oldest first; returns how many messages there were.
 
-    Messages of topics that are not *heard* within Rollcall itself are done with it. While another relay is doing
-    this, there is nothing to do.
+    Messages of topics that are not *handled* by a task of Rollcall itself are done with it. While another relay is
+    doing this, there is nothing to do.
     """
     number = await fleet.db.scalar(
-        text(qualified("SELECT fn.fan_out(:limit, CAST(:heard AS text[]))")), {"limit": limit, "heard": list(heard)}
+        text(qualified("SELECT fn.fan_out(:limit, CAST(:heard AS text[]))")), {"limit": limit, "heard": list(handled)}
     )
     return int(number or 0)
 
@@ -46,7 +46,7 @@ async def lease(fleet: Fleet, *, limit: int, seconds: float) -> Sequence[LeasedD
     """Take destinations that have something due; they are nobody else's for *seconds*.
 
     Those whose last call failed are taken a few at a time: they may hang, and the others are not to wait for them. For
-    the same reason one owner's are, whose turn comes round.
+    the same reason one owner's are; those that had no lease for longest come first.
     """
     trying = await fleet.db.scalar(
         text("SELECT count(*) FROM destinations WHERE failures > 0 AND leased_until > clock_timestamp()")

@@ -9,7 +9,7 @@ from rollcall.db import Database
 from rollcall.events import departure_receipts
 from rollcall.events.kinds import Signing
 from rollcall.tenancy import tenants
-from rollcall.work import SYSTEM, Fleet, Origin, TenantRef, open_fleet, open_work
+from rollcall.work import SYSTEM, Fleet, RequestOrigin, TenantRef, open_fleet, open_work
 
 KEEP_REMOVED_FOR = timedelta(days=40)
 """Longer than a message is kept with what became of it."""
@@ -29,14 +29,14 @@ async def keep(fleet: Fleet) -> dict[str, int]:
 
 
 async def complete_receipts(database: Database, signing: Signing) -> int:
-    """Complete the receipts, of all tenants, that could not be signed when all had been told; returns how many."""
-    origin = Origin(request_id="keep house")
+    """Complete all tenants' receipts that could not be signed when all deliveries had ended; returns how many."""
+    origin = RequestOrigin(request_id="keep house")
     async with open_fleet(database, SYSTEM, origin) as fleet:
         refs = [tenants.ref(tenant) for tenant in await tenants.every(fleet)]
     return sum([await _complete_those_of(database, ref, signing, origin) for ref in refs])
 
 
-async def _complete_those_of(database: Database, tenant: TenantRef, signing: Signing, origin: Origin) -> int:
+async def _complete_those_of(database: Database, tenant: TenantRef, signing: Signing, origin: RequestOrigin) -> int:
     completed, last = 0, None
     while True:
         async with open_work(database, tenant, SYSTEM, origin) as work:

@@ -26,10 +26,10 @@ class Signing:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Somebody outside who wants to hear, as a kind sees them."""
+    """Somebody outside who subscribes, as a kind sees them."""
 
     tenant_id: UUID
-    """Whose destination it is; ``journal.record.INSTALLATION`` for one that hears of every tenant."""
+    """Whose destination it is; ``journal.record.INSTALLATION`` for one that subscribes to every tenant."""
     id: UUID
     kind: str
     url: str
@@ -65,11 +65,11 @@ class Outgoing:
     body: bytes = field(repr=False)
 
 
-class Kind(Protocol):
+class DestinationKind(Protocol):
     """A way of telling somebody."""
 
     async def outgoing(self, work: Work, destination: Destination, message: Message) -> Outgoing | None:
-        """The call to make now; ``None`` when this destination has nothing to hear of this message."""
+        """The call to make now; ``None`` when this message is not for this destination."""
         ...
 
 
@@ -82,6 +82,6 @@ TOPICS: dict[str, tuple[str, ...]] = {
 """What a kind can say at all; a kind that is not here can say everything."""
 
 
-def kind_of(destination: Destination) -> Kind:
+def kind_of(destination: Destination) -> DestinationKind:
     """The module that words messages for *destination*."""
-    return cast("Kind", import_module(MODULES[destination.kind]))
+    return cast("DestinationKind", import_module(MODULES[destination.kind]))

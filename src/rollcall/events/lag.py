@@ -10,8 +10,8 @@ from rollcall.work import Fleet
 
 async def lag(fleet: Fleet) -> Sequence[Waiting]:
     """What waits of each kind, over all tenants."""
-    messages, told = await outbox.backlog(fleet), await deliveries.backlog(fleet)
+    messages, sent = await outbox.backlog(fleet), await deliveries.backlog(fleet)
     return (
         Waiting("message", messages.waiting, messages.dead, messages.oldest_seconds),
-        Waiting("delivery", told.pending, told.dead, told.oldest_seconds),
+        Waiting("delivery", sent.pending, sent.dead, sent.oldest_seconds),
     )

@@ -1,4 +1,4 @@
-"""The tables of telling the outside: who wants to hear, and what became of each thing they were told."""
+"""The tables of delivery: who subscribes to what, and what became of each message for each of them."""
 
 from datetime import datetime
 from typing import Any
@@ -25,7 +25,7 @@ _PENDING = text("state = 'pending'")
 
 
 class DestinationRow(Base):
-    """Somebody outside who wants to hear: a tenant's, or the installation's, whose tenant is all zeroes."""
+    """Somebody outside who subscribes: a tenant's, or the installation's, whose tenant is all zeroes."""
 
     __tablename__ = "destinations"
 
@@ -35,7 +35,7 @@ class DestinationRow(Base):
     url: Mapped[str] = mapped_column(Text)
     label: Mapped[str] = mapped_column(Text)
     topics: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
-    """What they want to hear; empty for everything that is announced."""
+    """What they subscribe to; empty for everything that is announced."""
     audience: Mapped[str | None] = mapped_column(Text)
     secrets: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'"))
     """Sealed, newest first; all but the first say until when they are signed with."""
@@ -43,7 +43,7 @@ class DestinationRow(Base):
     disabled_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     disabled_because: Mapped[str | None] = mapped_column(Text)
     deleted_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-    """Removed ones stay until what they were told has been forgotten."""
+    """Removed ones stay until their deliveries have been forgotten."""
     failures: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     """How often in a row nothing at all could be delivered."""
     failing_since: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
@@ -100,7 +100,7 @@ class Delivery(Base):
     topic: Mapped[str] = mapped_column(Text)
     account_id: Mapped[UUID | None] = mapped_column(Uuid)
     line_id: Mapped[UUID] = mapped_column(Uuid)
-    """In whose line it stands: the person's, or all zeroes for what is about nobody. A line is told in order."""
+    """In whose line it stands: the person's, or all zeroes for what is about nobody. A line is delivered in order."""
     state: Mapped[str] = mapped_column(Text, server_default=text("'pending'"))
     attempts: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)

@@ -31,7 +31,7 @@ _UNPRINTABLE = re.compile(r"[^\x20-\x7e\u00a1-\ud7ff\ue000-\ufffd]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ReceiverAnswer:
     """How a call ended."""
 
     status: int | None
@@ -70,12 +70,12 @@ class Sender:
         """Close all connections."""
         await self._connections.close()
 
-    async def post(self, outgoing: Outgoing) -> Answer:
+    async def post(self, outgoing: Outgoing) -> ReceiverAnswer:
         """Make a call; whatever happens, there is an answer."""
         begun = time.monotonic()
 
-        def after(status: int | None, said: str, retry_after: float | None = None) -> Answer:
-            return Answer(status, presentable(said), round((time.monotonic() - begun) * 1000), retry_after)
+        def after(status: int | None, said: str, retry_after: float | None = None) -> ReceiverAnswer:
+            return ReceiverAnswer(status, presentable(said), round((time.monotonic() - begun) * 1000), retry_after)
 
         try:
             async with asyncio.timeout(self._seconds):

@@ -1,4 +1,4 @@
-"""Webhooks by the Standard Webhooks specification 1.0.0: signed so that the receiver can tell that it was us."""
+"""Webhooks by the Standard Webhooks specification 1.0.0: signed so that the receiver can verify that it was us."""
 
 import base64
 import secrets
@@ -24,7 +24,7 @@ def new_secret() -> str:
 
 
 async def outgoing(work: Work, destination: Destination, message: Message) -> Outgoing:
-    """The call that tells a webhook's receiver of *message*, signed with each live secret."""
+    """The call that brings *message* to a webhook's receiver, signed with each live secret."""
     body = worded(work, message)
     now = datetime.now(UTC)
     return Outgoing(

@@ -29,7 +29,7 @@ MOST_IN_A_BUCKET = 400
 """Keys of one caller in one tenant whose names begin with the same byte. Names are spread evenly whoever chooses the
 keys, so one 256th is counted instead of all, and all are about a hundred thousand a day."""
 
-_HOLD = text(qualified("SELECT fn.hold_idempotency_key(:tenant, :name)"))
+_LOCK_KEY = text(qualified("SELECT fn.hold_idempotency_key(:tenant, :name)"))
 _FIND = text("""
     SELECT fingerprint, status, answer, has_secret,
            CASE WHEN created_at > statement_timestamp() - CAST(:shown AS interval) THEN whole_answer END AS whole_answer
@@ -56,7 +56,7 @@ _FORGET_SECRETS = text(
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class StoredAnswer:
     """An answer as it was given; *without_secret* is the same less what is shown once, None where nothing is."""
 
     status: int
@@ -89,7 +89,7 @@ class Attempt:
             IdempotencyKeyReused: the key belongs to another call.
             TooManyRequests: the caller has used as many keys as one may within a day.
         """
-        if not await work.db.scalar(_HOLD, {"tenant": _tenant_of(work), "name": self.seal.name}):
+        if not await work.db.scalar(_LOCK_KEY, {"tenant": _tenant_of(work), "name": self.seal.name}):
             raise IdempotencyKeyInUse
         found = (
             (await work.db.execute(_FIND, self._named(work) | {"shown": SHOW_SECRETS_FOR, "kept": KEEP_FOR}))
@@ -101,7 +101,7 @@ class Attempt:
         await self._check_room(work)
         return None
 
-    async def end(self, work: Work | Fleet, answer: Answer) -> None:
+    async def end(self, work: Work | Fleet, answer: StoredAnswer) -> None:
         """Keep what was answered, from the commit on."""
         secret = answer.without_secret is not None
         await work.db.flush()  # what was created, by the session, stands before its record

@@ -1,6 +1,6 @@
 """What can happen, in the past tense: the table of contents of the product, and what customers can rely on.
 
-An event's topic is its public name. Its fields are its payload. Events that the outside may hear go to the outbox as
+An event's topic is its public name. Its fields are its payload. Announced events go to the outbox as
 well as into the audit; the others are only written down.
 """
 

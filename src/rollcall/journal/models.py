@@ -1,4 +1,4 @@
-"""The journal's tables: what happened, and what still has to be told."""
+"""The journal's tables: what happened, and what still has to be delivered."""
 
 from datetime import date, datetime
 from typing import Any
@@ -90,7 +90,7 @@ class Deviation(Base):
 
 
 class OutboxMessage(Base):
-    """An event that the outside still has to hear; leases and attempts live here, not in the broker."""
+    """An event that still has to be delivered; leases and attempts live here, not in the broker."""
 
     __tablename__ = "outbox"
     __table_args__ = (
@@ -113,7 +113,7 @@ class OutboxMessage(Base):
     next_try_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
     attempts: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     fanned_out_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-    """When a delivery had been made for each destination that wants to hear of it."""
+    """When a delivery had been made for each destination subscribed to it."""
     done_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     dead_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     last_error: Mapped[str | None] = mapped_column(Text)
@@ -135,7 +135,7 @@ class KeptAnswer(Base):
     name: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
     """What the header said, derived with what the caller presented."""
     fingerprint: Mapped[bytes] = mapped_column(LargeBinary)
-    """What was asked for, by which another request under the same key is told."""
+    """What was asked for, by which another request under the same key is recognised."""
     status: Mapped[int] = mapped_column(Integer)
     answer: Mapped[bytes] = mapped_column(LargeBinary)
     """The answer without what is shown once."""

@@ -1,6 +1,6 @@
 """The outbox: what has happened and is not dealt with. Leases, attempts and next tries live here, not in the broker.
 
-What outside destinations hear is fanned out from here into deliveries of their own; a message stays for replays.
+What destinations subscribe to is fanned out from here into deliveries of their own; a message stays for replays.
 """
 
 import secrets
@@ -19,7 +19,7 @@ GIVE_UP_AFTER = timedelta(days=3)
 KEEP_DONE_FOR = timedelta(days=30)
 
 _FORGOTTEN_AT_ONCE = 5000
-_HOLD_OLD = text("""
+_LOCK_OLD = text("""
     SELECT tenant_id, id FROM outbox o WHERE done_at < :before AND NOT EXISTS (
         SELECT FROM deliveries d WHERE d.tenant_id = o.tenant_id AND d.message_id = o.id AND d.state = 'pending')
      LIMIT :limit FOR UPDATE SKIP LOCKED
@@ -117,12 +117,12 @@ def backoff(attempts: int, *, jitter: float) -> timedelta:
 async def forget_done(fleet: Fleet) -> int:
     """Delete messages that were dealt with a month ago, with their deliveries; returns how many.
 
-    One that somebody is being told again stays until that has ended. Whoever has it told again holds the message, so
-    messages are held first and looked at then: the look sees every replay that was committed before.
+    One that is being replayed stays until that has ended. Whoever replays it locks the message, so
+    messages are locked first and looked at then: the look sees every replay that was committed before.
     """
     forgotten, before = 0, fleet.now - KEEP_DONE_FOR
     while True:
-        held = (await fleet.db.execute(_HOLD_OLD, {"before": before, "limit": _FORGOTTEN_AT_ONCE})).all()
+        held = (await fleet.db.execute(_LOCK_OLD, {"before": before, "limit": _FORGOTTEN_AT_ONCE})).all()
         whose, which = [row.tenant_id for row in held], [row.id for row in held]
         result: Any = await fleet.db.execute(_FORGET, {"tenants": whose, "ids": which})
         forgotten += int(result.rowcount)
@@ -141,7 +141,7 @@ async def revive(fleet: Fleet) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Backlog:
+class OutboxBacklog:
     """How much is waiting, and since when."""
 
     waiting: int
@@ -149,7 +149,7 @@ class Backlog:
     oldest_seconds: float
 
 
-async def backlog(fleet: Fleet) -> Backlog:
+async def backlog(fleet: Fleet) -> OutboxBacklog:
     """Count what is not done yet."""
     row = (
         await fleet.db.execute(
@@ -161,4 +161,4 @@ async def backlog(fleet: Fleet) -> Backlog:
             """)
         )
     ).one()
-    return Backlog(waiting=row.waiting, dead=row.dead, oldest_seconds=float(row.oldest))
+    return OutboxBacklog(waiting=row.waiting, dead=row.dead, oldest_seconds=float(row.oldest))

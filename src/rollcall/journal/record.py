@@ -9,7 +9,7 @@ from sqlalchemy import text
 from rollcall.functions import qualified
 from rollcall.journal.events import Event
 from rollcall.journal.models import OutboxMessage
-from rollcall.work import Actor, Fleet, Origin, Work, storable
+from rollcall.work import Actor, Fleet, RequestOrigin, Work, storable
 
 INSTALLATION = UUID(int=0)
 """Stands for the tenant in entries about the installation itself."""
@@ -23,7 +23,7 @@ _WRITE = text(
 
 
 async def record(work: Work, event: Event, *, account_id: UUID | None = None, target: str | None = None) -> None:
-    """Enter *event* into the tenant's audit and, if the outside may hear it, into the outbox."""
+    """Enter *event* into the tenant's audit and, if it is announced, into the outbox."""
     await enter(work, event, account_id=account_id, target=target)
     if event.announced:
         work.db.add(
@@ -38,7 +38,7 @@ async def record(work: Work, event: Event, *, account_id: UUID | None = None, ta
 
 
 async def enter(work: Work, event: Event, *, account_id: UUID | None = None, target: str | None = None) -> None:
-    """Enter *event* into the audit alone; for what a database function has told the outbox already."""
+    """Enter *event* into the audit alone; for what a database function has put into the outbox already."""
     await _enter(work, work.tenant.id, event, account_id, target)
 
 
@@ -65,7 +65,7 @@ async def record_refusal(work: Work | Fleet, *, action: str, status: int, detail
     )
 
 
-def call_of(actor: Actor, origin: Origin, action: str) -> dict[str, Any]:
+def call_of(actor: Actor, origin: RequestOrigin, action: str) -> dict[str, Any]:
     """What every entry says about its call."""
     return {
         "action": action,

@@ -14,7 +14,7 @@ import structlog
 
 from rollcall.errors import Refusal
 from rollcall.journal.record import INSTALLATION, record_refusal
-from rollcall.work import Actor, Origin, Work
+from rollcall.work import Actor, RequestOrigin, Work
 
 log = structlog.get_logger(__name__)
 
@@ -22,7 +22,7 @@ SINGLY = 10
 """Refusals of one caller for one reason within a minute that are kept one by one."""
 
 MOST = 10_000
-"""Callers and reasons that are told apart at a time; the others count as one. About 5 MB in a process."""
+"""Callers and reasons that are counted one by one at a time; the others count as one. About 5 MB in a process."""
 
 MOST_LOGGED = 2_000
 """The same of log lines; so a process logs at most 20,000 refusals a minute, whoever calls."""
@@ -43,11 +43,11 @@ class Count(Generic[Facts]):
     minute: datetime
     calls: int
     last: Facts | None
-    """The last of them; None where it counts the callers that are not told apart."""
+    """The last of them; None where it counts the callers that are not counted one by one."""
 
 
-class Tally(Generic[Facts]):
-    """Counts refusals by whatever tells them apart. One for each process and each thing that is kept."""
+class RefusalTally(Generic[Facts]):
+    """Counts refusals by caller and reason. One for each process and each thing that is kept."""
 
     def __init__(self, *, most: int = MOST) -> None:
         self._most = most
@@ -93,7 +93,7 @@ class Tally(Generic[Facts]):
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class RefusedCaller:
     """Whose call is refused: the key that was presented, as the audit names it."""
 
     tenant_id: UUID
@@ -103,7 +103,7 @@ class Caller:
     owner_id: UUID | None
 
     @classmethod
-    def of(cls, actor: Actor, tenant_id: UUID | None) -> "Caller":
+    def of(cls, actor: Actor, tenant_id: UUID | None) -> "RefusedCaller":
         """An actor whose refusal stands in this tenant's audit, or without one in the installation's."""
         return cls(tenant_id or INSTALLATION, actor.kind.value, actor.id, actor.label, actor.owner_id)
 
@@ -112,8 +112,8 @@ class Caller:
 class Refused:
     """A refused call: whose, where it came from, and the reason."""
 
-    caller: Caller
-    origin: Origin
+    caller: RefusedCaller
+    origin: RequestOrigin
     status: int
     code: str | None
 
@@ -122,11 +122,13 @@ class Refused:
 class Refusals:
     """Decides how each refusal is kept. One for each process."""
 
-    entries: Tally[Refused] = field(default_factory=Tally[Refused])
-    lines: Tally[dict[str, object]] = field(default_factory=lambda: Tally[dict[str, object]](most=MOST_LOGGED))
+    entries: RefusalTally[Refused] = field(default_factory=RefusalTally[Refused])
+    lines: RefusalTally[dict[str, object]] = field(
+        default_factory=lambda: RefusalTally[dict[str, object]](most=MOST_LOGGED)
+    )
 
     def is_entered(
-        self, caller: Caller, origin: Origin, *, status: int, code: str | None = None, may_be: bool = True
+        self, caller: RefusedCaller, origin: RequestOrigin, *, status: int, code: str | None = None, may_be: bool = True
     ) -> bool:
         """Count a refusal by a known key; whether it has an entry of its own. With *may_be* false it has none.
 
@@ -137,7 +139,7 @@ class Refusals:
 
     async def enter(self, work: Work, action: str, refusal: Refusal) -> None:
         """Keep that somebody's work was refused: as an entry written with it, or in a count."""
-        caller = Caller.of(work.actor, work.tenant.id)
+        caller = RefusedCaller.of(work.actor, work.tenant.id)
         if self.is_entered(caller, work.origin, status=refusal.status, code=refusal.code):
             await record_refusal(work, action=action, status=refusal.status, detail=refusal.detail)
 

@@ -37,12 +37,12 @@ async def apply(fleet: Fleet, manifest: Manifest, *, progress: Progress | None =
     """Bring plans, tenants and their admins to what *manifest* says; returns what was changed, and warnings (``!``).
 
     It is all or nothing: an exception leaves the transaction to be rolled back. Doing it twice is the same as doing it
-    once, and two at the same moment take turns.
+    once, and two at the same moment run one after the other, by an advisory lock.
 
     Raises:
         ManifestInvalid: it does not fit this database; see `compare`.
     """
-    await present.take_turns(fleet, manifest.tenants)
+    await present.lock_manifest(fleet, manifest.tenants)
     changes = await compare(fleet, manifest, progress=progress)
     tenant_changes: list[TenantChange] = []
     for change in changes:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Self
 
 from rollcall.directory import mapping, role_states
-from rollcall.directory.role_states import Origin, RoleState
+from rollcall.directory.role_states import RoleOrigin, RoleState
 from rollcall.directory.roles import USUAL_RULE
 from rollcall.directory.rules import RoleRule
 from rollcall.manifest import present
@@ -24,9 +24,9 @@ from rollcall.manifest.changes import (
     TenantChanged,
 )
 from rollcall.manifest.model import AdminTable, Manifest, PlanTable, TenantTable
+from rollcall.manifest.parsing import admin_problems, first_admin_role
 from rollcall.manifest.present import PresentPerson, PresentTenant
 from rollcall.manifest.problems import ManifestInvalid, Problem
-from rollcall.manifest.reading import admin_problems, first_admin_role
 from rollcall.tenancy.plans import PlanTerms
 from rollcall.work import Fleet
 
@@ -45,7 +45,7 @@ class Step(str):
 
 
 Progress = Callable[[Step], None]
-"""Told, for people who wait, how far a long file has come."""
+"""Called, for people who wait, with how far a long file has come."""
 
 STEP = 50
 """Tenants between two words on progress."""
@@ -169,7 +169,7 @@ def _is_as_wanted(admin: AdminTable, now: RoleState, rule: RoleRule) -> bool:
     """Any admin role will do, unless it was given by hand: then the file's hand is the later one."""
     if now.role not in rule.admin_roles:
         return False
-    return admin.role in (None, now.role) or now.origin is not Origin.HAND
+    return admin.role in (None, now.role) or now.origin is not RoleOrigin.HAND
 
 
 def _rule_after(table: TenantTable, stored: PresentTenant | None) -> RoleRule:

@@ -19,7 +19,7 @@ from rollcall.tenancy.plans import PlanTerms
 from rollcall.tenancy.tenants import TenantTerms
 from rollcall.work import Fleet, TenantRef, Work
 
-_TAKE_TURNS = text("SELECT pg_advisory_xact_lock(hashtextextended('rollcall.manifest', 0))")
+_LOCK_MANIFEST = text("SELECT pg_advisory_xact_lock(hashtextextended('rollcall.manifest', 0))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +44,12 @@ class PresentPerson:
     document: mapping.Document | None
 
 
-async def take_turns(fleet: Fleet, slugs: Iterable[str]) -> None:
+async def lock_manifest(fleet: Fleet, slugs: Iterable[str]) -> None:
     """Wait until no other manifest is being applied, and keep the tenants called *slugs* from being changed.
 
     Until the transaction ends their terms and role rules stay as they are read after this. People come and go.
     """
-    await fleet.db.execute(_TAKE_TURNS)
+    await fleet.db.execute(_LOCK_MANIFEST)
     chosen = select(Tenant.id).where(Tenant.slug.in_(list(slugs))).order_by(Tenant.id)
     await fleet.db.execute(chosen.with_for_update(key_share=True))
 

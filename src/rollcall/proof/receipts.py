@@ -35,12 +35,12 @@ BOUND = timedelta(minutes=5)
 DELIVERED = "delivered"
 
 _SETTLE = text(qualified("SELECT fn.settle_departures(:tenant, CAST(:messages AS uuid[]))"))
-_HOLD = text(qualified("SELECT * FROM fn.hold_receipts(:tenant, CAST(:receipts AS uuid[]))"))
+_LOCK_RECEIPTS = text(qualified("SELECT * FROM fn.hold_receipts(:tenant, CAST(:receipts AS uuid[]))"))
 _COMPLETE = text(qualified("SELECT fn.complete_receipts(:tenant, CAST(:completed AS jsonb))"))
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Outcome:
     """What became of one destination. In the state ``delivered`` it knows; any other says why it does not."""
 
     destination_id: UUID
@@ -64,25 +64,27 @@ async def settle(work: Work, *message_ids: UUID) -> Sequence[UUID]:
     return settled
 
 
-async def complete(work: Work, sealer: Sealer, told: Mapping[UUID, Sequence[Told]], *, issuer: str) -> Sequence[UUID]:
+async def complete(
+    work: Work, sealer: Sealer, outcomes: Mapping[UUID, Sequence[Outcome]], *, issuer: str
+) -> Sequence[UUID]:
     """Write down what became of the destinations, and sign. A receipt is completed once and never changed after.
 
-    *told* is by the deactivations' outbox messages, *issuer* this installation's public address. Returns the receipts
-    that this call completed: none that was complete before, or has not been settled yet, or can't be worded.
+    *outcomes* are by the deactivations' outbox messages, *issuer* this installation's public address. Returns the
+    receipts that this call completed: none that was complete before, or has not been settled yet, or can't be worded.
 
     Raises:
         NoSigningKey, CannotOpen: nothing can be signed; nothing is written, and it is to be tried again.
     """
-    if not told:
+    if not outcomes:
         return []
-    held = (await work.db.execute(_HOLD, {"tenant": work.tenant.id, "receipts": list(told)})).all()
+    held = (await work.db.execute(_LOCK_RECEIPTS, {"tenant": work.tenant.id, "receipts": list(outcomes)})).all()
     if not held:
         return []
     signer = await signing.signer(work, sealer)
     completed: list[dict[str, Any]] = []
     for receipt in held:
         try:
-            completed.append(_completed(work, signer, receipt, told[receipt.id], issuer))
+            completed.append(_completed(work, signer, receipt, outcomes[receipt.id], issuer))
         except Exception:  # whatever is wrong with one, the others are complete
             log.exception("a receipt can't be worded; it waits", receipt_id=str(receipt.id))
     await work.db.execute(_COMPLETE, {"tenant": work.tenant.id, "completed": orjson.dumps(completed).decode()})
@@ -124,8 +126,8 @@ async def find(work: Work, receipt_id: UUID) -> Receipt:
     return receipt
 
 
-def _completed(work: Work, signer: Signer, receipt: Any, told: Sequence[Told], issuer: str) -> dict[str, Any]:
-    destinations = [_destination(receipt, each) for each in sorted(told, key=lambda each: each.destination_id)]
+def _completed(work: Work, signer: Signer, receipt: Any, outcomes: Sequence[Outcome], issuer: str) -> dict[str, Any]:
+    destinations = [_destination(receipt, each) for each in sorted(outcomes, key=lambda each: each.destination_id)]
     return {
         "id": str(receipt.id),
         "completed_at": _moment(receipt.now),
@@ -134,17 +136,17 @@ def _completed(work: Work, signer: Signer, receipt: Any, told: Sequence[Told], i
     }
 
 
-def _destination(receipt: Any, told: Told) -> dict[str, Any]:
-    after = told.at - receipt.arrived_at
+def _destination(receipt: Any, outcome: Outcome) -> dict[str, Any]:
+    after = outcome.at - receipt.arrived_at
     return {
-        "id": str(told.destination_id),
-        "kind": told.kind,
-        "label": told.label,
-        "state": told.state,
-        "at": _moment(told.at),
-        "attempts": told.attempts,
+        "id": str(outcome.destination_id),
+        "kind": outcome.kind,
+        "label": outcome.label,
+        "state": outcome.state,
+        "at": _moment(outcome.at),
+        "attempts": outcome.attempts,
         "seconds": _seconds(after),
-        "met": told.state == DELIVERED and after <= BOUND,
+        "met": outcome.state == DELIVERED and after <= BOUND,
     }
 
 

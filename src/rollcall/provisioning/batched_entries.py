@@ -18,7 +18,7 @@ import structlog
 from rollcall.db import FLEET_ROLE, Pool
 from rollcall.functions import qualified
 from rollcall.journal.refusals import Refusals, entry_of
-from rollcall.work import Origin
+from rollcall.work import RequestOrigin
 
 log = structlog.get_logger(__name__)
 
@@ -110,7 +110,7 @@ class BatchedEntries:
         tenant_id: UUID,
         token_id: UUID,
         at: datetime,
-        origin: Origin,
+        origin: RequestOrigin,
         *,
         action: str,
         label: str,

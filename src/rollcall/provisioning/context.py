@@ -18,7 +18,7 @@ from rollcall.scim.conditions import UNCONDITIONAL, Conditions
 from rollcall.scim.errors import InvalidSyntax
 from rollcall.scim.providers import Profile
 from rollcall.scim.values import WITHIN_THE_STANDARD, Unknown
-from rollcall.work import Origin
+from rollcall.work import RequestOrigin
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Call:
 
     context: GateContext
     token: TokenText
-    origin: Origin
+    origin: RequestOrigin
     action: str
     arrived: datetime
     conditions: Conditions = UNCONDITIONAL

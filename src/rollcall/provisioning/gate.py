@@ -15,14 +15,14 @@ import structlog
 from rollcall import metrics
 from rollcall.access.presented import read_scim_token
 from rollcall.db import Row
-from rollcall.journal.refusals import Caller
+from rollcall.journal.refusals import RefusedCaller
 from rollcall.provisioning import statements
 from rollcall.provisioning.context import Admitted, Call, GateContext
 from rollcall.provisioning.recent_callers import RecentCaller
 from rollcall.scim.conditions import UNCONDITIONAL, Conditions
 from rollcall.scim.errors import Forbidden, SCIMException, TooManyRequests, Unauthorized
 from rollcall.scim.providers import PROFILES
-from rollcall.work import ActorKind, Origin
+from rollcall.work import ActorKind, RequestOrigin
 
 _DEAD = frozenset({"unknown", "revoked", "expired", "owner"})
 """Verdicts on a token that is nobody's, or does not work any more."""
@@ -31,7 +31,7 @@ _DEAD = frozenset({"unknown", "revoked", "expired", "owner"})
 def present(
     context: GateContext,
     authorization: str | None,
-    origin: Origin,
+    origin: RequestOrigin,
     action: str,
     *,
     conditions: Conditions = UNCONDITIONAL,
@@ -215,8 +215,8 @@ def is_entered(admitted: Admitted, refusal: SCIMException, *, has_permit: bool =
     )
 
 
-def _caller(call: Call, label: str, owner_id: UUID | None) -> Caller:
-    return Caller(call.token.tenant_id, ActorKind.SCIM_TOKEN, call.token.id, label, owner_id)
+def _caller(call: Call, label: str, owner_id: UUID | None) -> RefusedCaller:
+    return RefusedCaller(call.token.tenant_id, ActorKind.SCIM_TOKEN, call.token.id, label, owner_id)
 
 
 def described_refusal(call: Call, payload: object, status: int, *, entered: bool) -> dict[str, Any]:

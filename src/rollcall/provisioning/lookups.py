@@ -18,7 +18,7 @@ from rollcall.scim.errors import TooMany
 from rollcall.scim.resources import GROUPS
 from rollcall.search import paging
 from rollcall.search.operands import canonical_id
-from rollcall.search.paging import Page, page
+from rollcall.search.paging import page
 from rollcall.search.queries import MOST_RESULTS, USUAL_RESULTS, Order, Query, query_of
 from rollcall.work import Actor, ActorKind, TenantRef, open_work
 
@@ -26,7 +26,6 @@ __all__ = [
     "MOST_RESULTS",
     "USUAL_RESULTS",
     "Order",
-    "Page",
     "Query",
     "filtered",
     "page",

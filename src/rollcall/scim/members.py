@@ -30,15 +30,6 @@ def listed_ids(selection: FilterNode | None) -> tuple[str, ...] | None:
     return tuple(dict.fromkeys(ids))
 
 
-def read_ids(reading: Reading, value: object) -> tuple[str, ...]:
-    """The ids in the value of `members`, each once, in the order given.
-
-    Raises:
-        InvalidValue: as for `read_members`.
-    """
-    return tuple(read_members(reading, value))
-
-
 def read_members(reading: Reading, value: object) -> dict[str, str | None]:
     """Whom the value of `members` names, by their ids, in the order given; and what it calls them, if anything.
 

@@ -42,7 +42,7 @@ _PLACES: Final[dict[Kind, type[Places]]] = {USERS: UserPlaces, GROUPS: GroupPlac
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class ResourcePage:
     """Some of the resources a query means."""
 
     rows: Sequence[Row]
@@ -73,12 +73,12 @@ def statement(query: Query, tenant_id: UUID, base_url: str) -> Select[Any]:
     )
 
 
-def page(query: Query, rows: Sequence[Row]) -> Page:
+def page(query: Query, rows: Sequence[Row]) -> ResourcePage:
     """The page that *rows* are, as `statement` or a look-up's own statement brings them."""
     found = [row for row in rows if row["id"] is not None]
     shown = found[: query.count]
     after = _position(query.order, shown[-1]) if query.by_cursor and shown and len(found) > query.count else None
-    return Page(shown, rows[0]["total"], after)
+    return ResourcePage(shown, rows[0]["total"], after)
 
 
 def _found(places: Places, query: Query) -> CTE:

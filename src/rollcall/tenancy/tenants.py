@@ -30,7 +30,7 @@ from rollcall.work import Fleet, TenantRef, Work
 
 SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
-_HOLD_RULE_VERSION = text(qualified("SELECT fn.held_rule_version(:tenant)"))
+_LOCK_RULE_VERSION = text(qualified("SELECT fn.held_rule_version(:tenant)"))
 
 LONGEST_EXTERNAL_ID = 255
 MOST_METADATA, LONGEST_METADATA_KEY, LONGEST_METADATA_VALUE = 50, 40, 500
@@ -182,7 +182,7 @@ async def lock_own(work: Work) -> Tenant:
 
     Whoever also locks accounts takes this first, as an edit of the rule does.
     """
-    await work.db.execute(_HOLD_RULE_VERSION, {"tenant": work.tenant.id})
+    await work.db.execute(_LOCK_RULE_VERSION, {"tenant": work.tenant.id})
     return (
         await work.db.scalars(
             select(Tenant).where(Tenant.id == work.tenant.id).execution_options(populate_existing=True)

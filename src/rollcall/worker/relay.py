@@ -27,7 +27,7 @@ from rollcall.journal import outbox
 from rollcall.journal.outbox import Leased
 from rollcall.settings import Settings
 from rollcall.waiting import Reminder
-from rollcall.work import SYSTEM, Origin, open_fleet
+from rollcall.work import SYSTEM, RequestOrigin, open_fleet
 from rollcall.worker.app import make_celery
 from rollcall.worker.tasks import DELIVER, LISTENERS
 
@@ -47,7 +47,7 @@ LOOK_SECONDS = 15.0
 """How often a relay looks how much waits, for its figures."""
 START_POSTGRESQL = "start PostgreSQL, or correct ROLLCALL_DATABASE_URL"
 START_BROKER = "start Redis or Valkey, or correct ROLLCALL_REDIS_URL"
-_ORIGIN = Origin(request_id="relay")
+_ORIGIN = RequestOrigin(request_id="relay")
 
 
 async def relay(settings: Settings, stop: asyncio.Event) -> None:
@@ -106,7 +106,7 @@ async def hand_over(database: Database, celery: Any, redis: Redis, settings: Set
     """
     seconds = settings.outbox_lease_seconds
     async with open_fleet(database, SYSTEM, _ORIGIN) as fleet:
-        fanned_out = await fanout.fan_out(fleet, limit=FAN_OUT_BATCH, heard=LISTENERS)
+        fanned_out = await fanout.fan_out(fleet, limit=FAN_OUT_BATCH, handled=LISTENERS)
     queued = await _queued(redis, broker_away)
     if queued is None:
         metrics.figures().rounds.labels("broker_away").inc()

@@ -13,9 +13,9 @@ from rollcall import metrics
 from rollcall.db import Database, DatabaseError
 from rollcall.events import delivering, departure_receipts
 from rollcall.events import housekeeping as events_housekeeping
-from rollcall.events.delivering import DeliveryContext, Tally
+from rollcall.events.delivering import DeliveryContext, DeliveryTally
 from rollcall.journal import housekeeping, outbox
-from rollcall.work import SYSTEM, Origin, TenantRef, open_fleet, open_work
+from rollcall.work import SYSTEM, RequestOrigin, TenantRef, open_fleet, open_work
 from rollcall.worker.runtime import Runtime
 
 log = structlog.get_logger(__name__)
@@ -55,7 +55,7 @@ def settle_departures(tenant_id: str, departures: Sequence[tuple[str, str]]) -> 
 
 
 def _settle(tenant: TenantRef, departures: Sequence[tuple[str, str]]) -> None:
-    origin = Origin(request_id=departures[-1][1])
+    origin = RequestOrigin(request_id=departures[-1][1])
 
     async def settle(database: Database) -> Sequence[UUID]:
         async with open_work(database, tenant, SYSTEM, origin) as work:
@@ -73,7 +73,7 @@ def _settle_alone(tenant: TenantRef, departure: tuple[str, str]) -> None:
     message, request_id = departure
 
     async def note(database: Database) -> None:
-        async with open_work(database, tenant, SYSTEM, Origin(request_id=request_id)) as work:
+        async with open_work(database, tenant, SYSTEM, RequestOrigin(request_id=request_id)) as work:
             await outbox.fail(work, UUID(message), failure)
 
     try:
@@ -90,7 +90,7 @@ def deliver(owner_id: str, destination_id: str) -> None:
     """Deliver what is due for one destination."""
     structlog.contextvars.bind_contextvars(destination_id=destination_id)
 
-    async def work(context: DeliveryContext) -> Tally:
+    async def work(context: DeliveryContext) -> DeliveryTally:
         return await delivering.deliver(context, UUID(owner_id), UUID(destination_id))
 
     try:
@@ -109,7 +109,7 @@ def keep_house() -> None:
     """Make the coming months' partitions, forget what has long been dealt with, complete receipts left open."""
 
     async def keep(database: Database) -> dict[str, int]:
-        async with open_fleet(database, SYSTEM, Origin(request_id="keep house")) as fleet:
+        async with open_fleet(database, SYSTEM, RequestOrigin(request_id="keep house")) as fleet:
             kept = await housekeeping.keep(fleet)
             kept |= await events_housekeeping.keep(fleet)
         return kept | {"receipts_completed": await events_housekeeping.complete_receipts(database, runtime().signing)}

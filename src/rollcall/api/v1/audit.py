@@ -12,9 +12,9 @@ from rollcall.api.v1.bodies import storable_moment
 from rollcall.api.v1.callers import ADMINS, OPS, FleetWork, TenantWork, fleet_work, tenant_work
 from rollcall.api.v1.lists import Listing, Part
 from rollcall.errors import Invalid
-from rollcall.journal import reading
+from rollcall.journal import queries
 from rollcall.journal.models import Deviation
-from rollcall.journal.reading import Entry, Question, read
+from rollcall.journal.queries import AuditQuestion, Entry, read
 
 
 class AuditView(BaseModel):
@@ -78,7 +78,7 @@ async def read_audit(
     until: FromQuery[datetime | None] = None,
 ) -> Listing[AuditView]:
     """The tenant's audit, newest first. ``action=user`` finds everything that begins with ``user.``."""
-    question = Question(
+    question = AuditQuestion(
         action=action,
         outcome=outcome,
         account_id=person,
@@ -102,7 +102,7 @@ async def read_installation_audit(
     until: FromQuery[datetime | None] = None,
 ) -> Listing[AuditView]:
     """What concerns no single tenant, newest first: plans, keys, and refused calls that name no tenant there is."""
-    question = Question(
+    question = AuditQuestion(
         action=action,
         outcome=outcome,
         actor_id=actor,
@@ -139,7 +139,7 @@ async def list_deviations(
     work: TenantWork, part: Part, days: Annotated[int, QueryParameter(ge=1, le=90)] = 7
 ) -> Listing[DeviationView]:
     """What the tenant's provider does otherwise than the standard, latest day first."""
-    page = await reading.deviations(work, days=days, limit=part.limit, cursor=part.cursor)
+    page = await queries.deviations(work, days=days, limit=part.limit, cursor=part.cursor)
     return part.listing(page, deviation_view)
 
 

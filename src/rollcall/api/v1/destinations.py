@@ -5,17 +5,15 @@ One set of handlers for two owners: a tenant, and the installation, whose destin
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal
+from datetime import timedelta
+from typing import Annotated, Any
 from uuid import UUID
 
 from litestar import Request, Router, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter, SkipValidation
-from pydantic import BaseModel, Field
 
 from rollcall.api.requests import origin
-from rollcall.api.v1.bodies import Body
 from rollcall.api.v1.callers import (
     ADMINS,
     OF,
@@ -29,13 +27,26 @@ from rollcall.api.v1.callers import (
     tenant_work,
     uuid_of,
 )
+from rollcall.api.v1.destination_views import (
+    DeliveryView,
+    DestinationChange,
+    DestinationView,
+    DestinationWanted,
+    Replayed,
+    SecretRotation,
+    SecretShown,
+    StateName,
+    TestSent,
+    delivery_view,
+    destination_view,
+    secret_shown,
+)
 from rollcall.api.v1.idempotency import idempotent
 from rollcall.api.v1.lists import Listing, Part
-from rollcall.events import deliveries, destinations
-from rollcall.events.addresses import LONGEST_URL, AddressRules
-from rollcall.events.deliveries import State
-from rollcall.events.destinations import Change, NewDestination, Wanted
-from rollcall.events.models import Delivery, DestinationRow
+from rollcall.events import deliveries, destination_secrets, destinations
+from rollcall.events.addresses import AddressRules
+from rollcall.events.deliveries import DeliveryState
+from rollcall.events.destinations import Change, Wanted
 from rollcall.work import ActorKind, Fleet, TenantRef, Work, open_work
 
 AnyCall = Request[Any, Any, Any]
@@ -46,124 +57,6 @@ Owner = NamedDependency[TenantRef]
 
 Reach = NamedDependency[SkipValidation[Work | Fleet]]
 """Work on deliveries: on one tenant's, or for the installation's destinations on those of all."""
-
-Topics = Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=100)]
-StateName = Literal["pending", "delivered", "dead", "cancelled"]
-
-
-class DestinationView(BaseModel):
-    """Somebody outside who hears what happens. ``topics`` is empty for everything that is announced."""
-
-    id: UUID
-    kind: str
-    url: str
-    label: str
-    topics: list[str]
-    audience: str | None
-    state: Literal["enabled", "disabled"]
-    disabled_at: datetime | None
-    disabled_because: str | None
-    live_secrets: int
-    failures: int
-    next_try_at: datetime | None
-    created_at: datetime
-
-
-class SecretShown(DestinationView):
-    """A destination with its secret as it is shown once: keep it, it can't be read again.
-
-    It is null for logout, and for a call that is repeated with its ``Idempotency-Key`` more than ten minutes later.
-    """
-
-    secret: str | None
-
-
-class DestinationWanted(Body):
-    """A destination to register: a webhook, or a client to send back-channel logout tokens to."""
-
-    kind: Literal["webhook", "logout"] = "webhook"
-    url: str = Field(min_length=1, max_length=LONGEST_URL, description="https://…, a public address")
-    label: str = Field(min_length=1, max_length=200)
-    topics: Topics = Field(default=[], description="what to hear, such as user.deactivated; left out: everything")
-    audience: str | None = Field(default=None, min_length=1, max_length=500, description="logout: the client's id")
-
-
-class DestinationChange(Body):
-    """What to change of a destination; what is left out stays."""
-
-    url: str | None = Field(default=None, min_length=1, max_length=LONGEST_URL)
-    label: str | None = Field(default=None, min_length=1, max_length=200)
-    topics: Topics | None = None
-    audience: str | None = Field(default=None, min_length=1, max_length=500)
-
-
-class SecretRotation(Body):
-    """How a webhook's secret is replaced."""
-
-    overlap_seconds: int = Field(
-        default=86_400, ge=0, le=2_592_000, description="how long calls carry a signature with the old one beside it"
-    )
-
-
-class DeliveryView(BaseModel):
-    """What became of one message for one destination."""
-
-    id: UUID
-    message_id: str
-    topic: str
-    tenant_id: UUID
-    person_id: UUID | None
-    state: StateName
-    attempts: int
-    created_at: datetime
-    first_tried_at: datetime | None
-    next_try_at: datetime | None
-    ended_at: datetime | None
-    last_status: int | None
-    last_error: str | None
-    took_ms: int | None
-
-
-class TestSent(BaseModel):
-    """A test event on its way; the delivery log tells how it went."""
-
-    delivery_id: UUID
-
-
-class Replayed(BaseModel):
-    """How many deliveries are made once more."""
-
-    replayed: int
-
-
-def destination_view(row: DestinationRow, now: datetime) -> DestinationView:
-    """A destination as it is shown."""
-    return DestinationView(**_facts(row, now))
-
-
-def secret_shown(new: NewDestination, now: datetime) -> SecretShown:
-    """A destination with its secret, for this one answer."""
-    return SecretShown(**_facts(new.row, now), secret=new.secret)
-
-
-def delivery_view(row: Delivery) -> DeliveryView:
-    """A delivery as it is shown."""
-    return DeliveryView(
-        id=row.id,
-        message_id=f"msg_{row.message_id.hex}",
-        topic=row.topic,
-        tenant_id=row.tenant_id,
-        person_id=row.account_id,
-        state=State(row.state).value,
-        attempts=row.attempts,
-        created_at=row.created_at,
-        first_tried_at=row.first_tried_at,
-        next_try_at=row.next_try_at if row.state == State.PENDING else None,
-        ended_at=row.ended_at,
-        last_status=row.last_status,
-        last_error=row.last_error,
-        took_ms=row.took_ms,
-    )
 
 
 async def look_up(request: AnyCall, url: str | None) -> None:
@@ -216,24 +109,6 @@ def id_of(destination: str) -> UUID:
     return uuid_of(destination, "destination")
 
 
-def _facts(row: DestinationRow, now: datetime) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "kind": row.kind,
-        "url": row.url,
-        "label": row.label,
-        "topics": row.topics,
-        "audience": row.audience,
-        "state": "enabled" if row.disabled_at is None else "disabled",
-        "disabled_at": row.disabled_at,
-        "disabled_because": row.disabled_because,
-        "live_secrets": destinations.live_secrets(row, now),
-        "failures": row.failures,
-        "next_try_at": row.next_try_at,
-        "created_at": row.created_at,
-    }
-
-
 _ONE = "/{destination:str}"
 _NEW = {"work": new_work}
 _CHANGE = {"work": change_work}
@@ -284,7 +159,7 @@ async def rotate_destination_secret(
 ) -> SecretShown:
     """Give a webhook a new secret; until the overlap is over, calls are signed with both."""
     overlap = timedelta(seconds=(data or SecretRotation()).overlap_seconds)
-    new = await destinations.rotate_secret(work, id_of(destination), request.app.state.sealer, overlap=overlap)
+    new = await destination_secrets.rotate(work, id_of(destination), request.app.state.sealer, overlap=overlap)
     return secret_shown(new, work.now)
 
 
@@ -306,7 +181,7 @@ async def disable_destination(work: TenantWork, destination: FromPath[str]) -> D
 @idempotent()
 async def test_destination(work: TenantWork, destination: FromPath[str]) -> TestSent:
     """Send a destination the event ``destination.tested``, which nobody else hears."""
-    return TestSent(delivery_id=await destinations.send_test(work, id_of(destination)))
+    return TestSent(delivery_id=await deliveries.send_test(work, id_of(destination)))
 
 
 @get(f"{_ONE}/deliveries")
@@ -317,7 +192,7 @@ async def list_deliveries(
     in_state: Annotated[StateName | None, QueryParameter(name="state")] = None,
 ) -> Listing[DeliveryView]:
     """What a destination was told, newest first; kept for a month. ``state=dead`` finds what was given up."""
-    chosen = None if in_state is None else State(in_state)
+    chosen = None if in_state is None else DeliveryState(in_state)
     page = await deliveries.page(reach, id_of(destination), state=chosen, limit=part.limit, cursor=part.cursor)
     return part.listing(page, delivery_view)
 

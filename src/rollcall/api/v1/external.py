@@ -54,7 +54,7 @@ def external_view(row: ExternalCredential) -> ExternalView:
     return ExternalView.model_validate(row, from_attributes=True)
 
 
-Kind = Annotated[str, QueryParameter(max_length=32, description="the kind it was registered as")]
+KindNamed = Annotated[str, QueryParameter(max_length=32, description="the kind it was registered as")]
 Name = Annotated[str, QueryParameter(max_length=500, description="the name it was registered by")]
 _OF_PERSON = "/tenants/{tenant:str}/people/{person:str}/external-credentials"
 _OF_TENANT = {"work": tenant_work}
@@ -87,7 +87,7 @@ async def list_external_credentials(work: TenantWork, part: Part, person: FromPa
 
 
 @get("/tenants/{tenant:str}/external-credentials/state", guards=[PRODUCT], dependencies=_OF_TENANT)
-async def check_external_credential(work: TenantWork, kind: Kind, name: Name) -> ExternalState:
+async def check_external_credential(work: TenantWork, kind: KindNamed, name: Name) -> ExternalState:
     """Tell whether a registered credential is good right now; why one is not is not told."""
     good = await external.is_good(work, kind, name)
     if good is None:

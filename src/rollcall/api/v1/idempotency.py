@@ -15,7 +15,7 @@ from rollcall.api.requests import AnyRequest
 from rollcall.api.v1.callers import actor_of, key_presented
 from rollcall.crypto import CallersSeal
 from rollcall.errors import Invalid
-from rollcall.journal.answers import Answer, Attempt, Repeated
+from rollcall.journal.answers import Attempt, Repeated, StoredAnswer
 from rollcall.work import Fleet, Work
 
 log = structlog.get_logger(__name__)
@@ -125,7 +125,7 @@ def _in_one_spelling(body: bytes) -> bytes:
         return body
 
 
-def _answer(request: AnyRequest, result: Any, shows: str | None) -> Answer:
+def _answer(request: AnyRequest, result: Any, shows: str | None) -> StoredAnswer:
     """What a handler returned, written out as it is sent."""
     handler = cast("Any", request.route_handler)
     body = encode_json(result, handler.default_serializer)
@@ -134,7 +134,7 @@ def _answer(request: AnyRequest, result: Any, shows: str | None) -> Answer:
         said = orjson.loads(body)
         if said[shows] is not None:
             without = orjson.dumps(said | {shows: None})
-    return Answer(handler.status_code, body, without)
+    return StoredAnswer(handler.status_code, body, without)
 
 
 def _again(repeated: Repeated) -> Prepared:

@@ -11,7 +11,7 @@ from litestar import Request, Router, delete, get, post
 from litestar.params import FromPath, JSONBody
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
-from rollcall.access import passkeys
+from rollcall.access import passkey_sign_in, passkeys
 from rollcall.access.authenticators import RelyingParty
 from rollcall.access.models import Passkey
 from rollcall.access.passkeys import Begun
@@ -46,7 +46,7 @@ def _short(answer: dict[str, Any]) -> dict[str, Any]:
     return answer
 
 
-Answer = Annotated[
+AuthenticatorAnswer = Annotated[
     dict[str, Any],
     AfterValidator(_short),
     Field(description="what the browser's credentials API returned, as `toJSON()` writes it"),
@@ -64,7 +64,7 @@ class PasskeyMade(Body):
     """What the authenticator made of a registration's options."""
 
     challenge: UUID
-    credential: Answer
+    credential: AuthenticatorAnswer
     label: str | None = Field(default=None, max_length=200, description="what the person would recognise it by")
 
 
@@ -94,7 +94,7 @@ class SignInAnswered(Body):
     """What the authenticator made of a sign-in's options, and the session that is wanted for it."""
 
     challenge: UUID
-    credential: Answer
+    credential: AuthenticatorAnswer
     lifetime_seconds: int = Field(default=8 * 3600, ge=1, le=90 * 86400)
     label: str | None = Field(default=None, max_length=200, description="what the person would recognise it by")
 
@@ -131,7 +131,7 @@ def _second_half(request: AnyRequest, tenant: TenantRef, challenge: UUID) -> Abs
     async def on_refusal(work: Work, refusal: Refusal) -> None:
         await write(work, refusal)
         if not isinstance(refusal, IdempotencyRefused):
-            await passkeys.after_refusal(work, challenge, refusal)
+            await passkey_sign_in.after_refusal(work, challenge, refusal)
 
     return open_work(request.app.state.database, tenant, actor_of(request), origin(request), on_refusal=on_refusal)
 
@@ -182,7 +182,7 @@ async def begin_passkey_sign_in(
 ) -> Ceremony:
     """Begin a sign-in. The answer is alike for everybody, whether they exist and have a passkey or not."""
     account_id = await _meant(work, data or SignInWanted())
-    return _ceremony(await passkeys.begin_sign_in(work, _party(request), account_id))
+    return _ceremony(await passkey_sign_in.begin(work, _party(request), account_id))
 
 
 @post(_SIGN_IN, guards=[PRODUCT], dependencies={"work": sign_in_work})
@@ -191,7 +191,7 @@ async def finish_passkey_sign_in(
     request: Request[Any, Any, Any], work: TenantWork, data: JSONBody[SignInAnswered]
 ) -> OpenedSession:
     """Open a session for whoever the authenticator signed in. What opens it is in this answer and nowhere else."""
-    new = await passkeys.finish_sign_in(
+    new = await passkey_sign_in.finish(
         work,
         _party(request),
         challenge_id=data.challenge,

@@ -14,7 +14,7 @@ from rollcall.api.v1.callers import action_of, caller_of, identify
 from rollcall.db import DatabaseError
 from rollcall.errors import NotFound, Unauthenticated
 from rollcall.journal.record import record_refusal
-from rollcall.journal.refusals import Caller
+from rollcall.journal.refusals import RefusedCaller
 from rollcall.provisioning.context import GateContext
 from rollcall.tenancy import tenants
 from rollcall.work import SYSTEM, TenantRef, open_fleet, open_work
@@ -60,7 +60,7 @@ async def _enter(request: AnyRequest, meant: Meaning) -> None:
     assert actor is not None
     tenant = await _tenant_of(request)
     refusals = request.app.state.context.batched_entries.refusals
-    caller = Caller.of(actor, None if tenant is None else tenant.id)
+    caller = RefusedCaller.of(actor, None if tenant is None else tenant.id)
     if not refusals.is_entered(caller, came, status=meant.status, code=meant.code):
         return
     facts: dict[str, Any] = {"action": action_of(request), "status": meant.status, "detail": meant.detail}

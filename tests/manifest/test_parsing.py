@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from rollcall.errors import Invalid
-from rollcall.manifest.reading import ManifestInvalid, parse_manifest, read_manifest
+from rollcall.manifest.parsing import ManifestInvalid, parse_manifest, read_manifest
 from rollcall.tenancy.plans import PlanTerms
 from rollcall.tenancy.tenants import TenantTerms
 

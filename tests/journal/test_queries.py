@@ -12,7 +12,7 @@ from api.expect import turned_down
 from factories import Callers, Tenant, a_tenant, deactivation
 from rollcall.db import Connection
 from rollcall.errors import Invalid
-from rollcall.journal.reading import Question, read
+from rollcall.journal.queries import AuditQuestion, read
 
 
 @pytest_asyncio.fixture
@@ -118,7 +118,7 @@ async def test_forged_cursors(tenant: Tenant, cursor: str) -> None:
     """A cursor that is none of ours is refused in words that say where to take one."""
     async with tenant.work() as work:
         with pytest.raises(Invalid, match="next_cursor"):
-            await read(work, Question(), cursor=cursor)
+            await read(work, AuditQuestion(), cursor=cursor)
 
 
 async def test_another_tenants_cursor(callers: Callers, tenant: Tenant) -> None:

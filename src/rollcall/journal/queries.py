@@ -14,7 +14,7 @@ from rollcall.work import Fleet, Work
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class AuditQuestion:
     """Which entries are wanted; what is None does not narrow."""
 
     action: str | None = None
@@ -31,7 +31,7 @@ Entry = tuple[AuditEntry, dict[str, object] | None]
 
 
 async def read(
-    work: Work | Fleet, question: Question, *, limit: int = paging.USUAL, cursor: str | None = None
+    work: Work | Fleet, question: AuditQuestion, *, limit: int = paging.USUAL, cursor: str | None = None
 ) -> Page[Entry]:
     """Read a page of the tenant's audit, newest first; for work across tenants, of the installation's.
 

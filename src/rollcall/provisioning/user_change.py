@@ -1,0 +1,239 @@
+"""A change of a person on its way: from its caller's context, by what is stored, to the statement that writes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from rollcall.db import Row
+from rollcall.directory import mapping, role_states
+from rollcall.directory.mapping import Cause, Document, Stored
+from rollcall.provisioning import gate, rendering, statements
+from rollcall.provisioning.calls import TRIES, Answer, ReadPayload, depends_on_version, outcome_of, outrun, read_payload
+from rollcall.provisioning.calls import refused as written_refusal
+from rollcall.provisioning.context import Admitted, Call
+from rollcall.scim.conditions import proceeds
+from rollcall.scim.errors import InvalidValue, NotFound, SCIMException, TakenUserName
+
+Edit = Callable[[Document, str], Document]
+"""What a PUT or a PATCH makes of a stored document; the second argument is the person's id."""
+
+
+class RefusedChange(Exception):
+    """A change that can't be made, by what it says and what is stored; with the case that opens by it."""
+
+    def __init__(self, refusal: SCIMException, case: dict[str, Any] | None = None) -> None:
+        self.refusal = refusal
+        self.case = case
+
+
+@dataclass(frozen=True, slots=True)
+class UserWish:
+    """What a PUT or a PATCH asks for."""
+
+    edit: Edit
+    deviations: tuple[str, ...]
+    about_roles: bool
+    unjudged: dict[str, Any] | None = None
+    """The change as it can be tried before what is stored is known: most likely nothing of that decides about it."""
+
+
+ReadWish = Callable[[dict[str, object], Admitted], UserWish]
+
+
+async def stored_now(call: Call, person: UUID | None) -> tuple[Admitted, Row]:
+    row = await statements.user_to_change(call, person)
+    return await gate.judge_writer(call, row), row
+
+
+@dataclass(slots=True)
+class UserChange:
+    """A change of a person on its way: from its caller's context, by what is stored, to the statement that writes."""
+
+    call: Call
+    """The call as it looks at what is stored."""
+    admitted: Admitted
+    row: Row | None
+    """The person as they were last seen; None before they are looked at, and when that is no longer so."""
+    person: UUID | None
+    read_wish: ReadWish
+    payload: dict[str, object] = field(default_factory=dict[str, object])
+    wish: UserWish | None = None
+    counted: bool = False
+    """Whether what it departs from the standard stands in the ledger."""
+
+    async def read(self, read: ReadPayload) -> None:
+        """Read what is asked for.
+
+        Raises:
+            SCIMException: it can't be read, or nobody like that is there; that has been written down.
+        """
+        self.payload = await read_payload(self.admitted, read)
+        try:
+            self._read()
+        except SCIMException as refusal:
+            if self.row is not None:
+                raise await self._refused(refusal) from refusal
+            await self._look()  # by what is remembered it would be refused; by what is so now, perhaps not
+            try:
+                self._read()
+            except SCIMException as second:
+                raise await self._refused(second) from second
+
+    def _read(self) -> None:
+        if self.row is not None and self.row["id"] is None:
+            raise NotFound
+        self.wish = self.read_wish(self.payload, self.admitted)
+        self.admitted.insist_on_standard(self.wish.deviations)
+
+    async def carry_out(self) -> Answer:
+        """Make the change, as often as others are quicker, and answer it.
+
+        Raises:
+            SCIMException: it can't be made; that has been written down.
+        """
+        assert self.wish is not None
+        if self.row is None and self.wish.unjudged is not None:
+            answer = await self._try_unjudged(self.wish.unjudged)
+            if answer is not None:
+                return answer
+        assert self.person is not None
+        async with self.admitted.call.context.writers.at(self.admitted.call.token.tenant_id, self.person):
+            for _ in range(TRIES):
+                if self.row is None:
+                    await self._look()
+                self._count(self.wish.deviations)
+                answer = await self._try_judged(self.wish)
+                if answer is not None:
+                    return answer
+        raise await self._refused(outrun("person"))
+
+    async def _look(self) -> None:
+        self.admitted, self.row = await stored_now(self.call, self.person)
+
+    async def _try_unjudged(self, change: dict[str, Any]) -> Answer | None:
+        """Try it without knowing who is stored; None: that decides, and is known by now, or the context is stale."""
+        assert self.person is not None
+        admitted = self.admitted
+        result = await statements.save_user(admitted, self.person, change, self.payload)
+        match await outcome_of(admitted, result):
+            case "done":
+                self._count(self.wish.deviations if self.wish else ())
+                document = result["document"] or orjson.dumps(change["document"])
+                return rendering.answer(admitted.call, result, document, result["groups"])
+            case "judge":
+                self.admitted, self.row = gate.passed(admitted), result
+            case _:
+                self.call = admitted.call
+        return None
+
+    async def _try_judged(self, wish: UserWish) -> Answer | None:
+        """Work it out by who is stored, and write it; None: others were quicker."""
+        row, admitted, call = self.row, self.admitted, self.admitted.call
+        assert row is not None
+        try:
+            stored, document, judged = self._worked_out(row, wish)
+        except RefusedChange as refused:
+            raise await refuse(admitted, refused, self.payload, user_id=row["id"]) from refused
+        if document == stored.document and judged.role_state == stored.role_state:
+            self._count(judged.habits, again=True)
+            case = mapping.taken_back(document, judged)
+            await gate.note(admitted, "nothing to change", payload=self.payload, user_id=row["id"], case=case)
+            return rendering.answer(call, row, row["document"], row["groups"])
+        change = mapping.changed_user(stored, document, judged, cause(call))
+        if depends_on_version(call):
+            change["seen"] = seen_by(call, row)
+        result = await statements.save_user(admitted, stored.id, change, self.payload)
+        match await outcome_of(admitted, result):
+            case "done":
+                self._count(judged.habits, again=True)
+                return rendering.answer(call, result, orjson.dumps(document), row["groups"])
+            case "uniqueness":
+                raise taken(document, result)
+            case "not_found":
+                raise NotFound
+            case _:
+                self.row = None
+                return None
+
+    def _worked_out(self, row: Row, wish: UserWish) -> tuple[Stored, Document, mapping.Judged]:
+        if row["id"] is None:
+            raise RefusedChange(NotFound())
+        stored = _stored(row, self.admitted)
+        try:
+            proceeds(self.admitted.call.conditions, rendering.etag(row), reading=False)
+            document = wish.edit(stored.document, str(stored.id))
+        except SCIMException as refusal:
+            raise RefusedChange(refusal) from refusal
+        judged = judged_roles(
+            document,
+            lambda: mapping.judge(
+                stored.rule, stored.role_state, document, before=stored, about_roles=wish.about_roles
+            ),
+        )
+        return stored, document, judged
+
+    def _count(self, deviations: tuple[str, ...], *, again: bool = False) -> None:
+        if again or not self.counted:
+            self.counted = self.counted or not again
+            self.admitted.deviated(deviations)
+
+    async def _refused(self, refusal: SCIMException) -> SCIMException:
+        target = None if self.row is None else self.row["id"]
+        return await written_refusal(self.admitted, refusal, payload=self.payload, target=target)
+
+
+def judged_roles(document: Document, judge: Callable[[], mapping.Judged]) -> mapping.Judged:
+    """What the roles in a document come to.
+
+    Raises:
+        RefusedChange: they conflict, and the rule rejects that.
+    """
+    try:
+        return judge()
+    except role_states.ConflictingRoles as conflict:
+        refusal = InvalidValue(
+            attribute="roles",
+            detail=f"roles: {conflict.detail}; a person has one, so nothing was changed. "
+            "Leave the person one of them at the identity provider",
+        )
+        raise RefusedChange(refusal, mapping.case_of(document, conflict.reading)) from conflict
+
+
+async def refuse(
+    admitted: Admitted, refused: RefusedChange, payload: dict[str, object], *, user_id: UUID | None = None
+) -> SCIMException:
+    """Write a refusal down, with its case, and give it back to be raised."""
+    await gate.refuse(admitted, refused.refusal, payload=payload, user_id=user_id, case=refused.case)
+    return refused.refusal
+
+
+def cause(call: Call) -> Cause:
+    """What stands in the records about a provider's change."""
+    return Cause(call.origin.request_id, call.arrived, "deactivated by the identity provider")
+
+
+def taken(document: Document, result: Row) -> TakenUserName:
+    return TakenUserName(str(document["userName"]), result["id"], active=result["reason"] is None)
+
+
+def _stored(row: Row, admitted: Admitted) -> Stored:
+    return Stored(
+        id=row["id"],
+        account_id=row["account_id"],
+        document=orjson.loads(row["document"]),
+        version=row["version"],
+        active=row["active"],
+        role_state=mapping.read_role_state(row["role_state"]),
+        rule=mapping.read_rule(admitted.caller.rule),
+        rule_version=admitted.rule_version,
+        groups=mapping.group_names(row["groups"]),
+        group_revision=row["group_revision"],
+    )
+
+
+def seen_by(call: Call, row: Row) -> dict[str, object]:
+    """What an entity tag stands for, so that the database can tell whether the person is still so."""
+    return {"version": row["version"], "groups": row["groups"], "base": call.context.base_url}
