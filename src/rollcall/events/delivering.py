@@ -25,7 +25,8 @@ from rollcall.db import Database, DatabaseError
 from rollcall.events import claims, destinations, fanout
 from rollcall.events.claims import Claimed, Ended
 from rollcall.events.deliveries import State
-from rollcall.events.kinds import Destination, Message, Outgoing, Signing, kind_of
+from rollcall.events.kinds import KINDS
+from rollcall.events.outgoing import Destination, Message, Outgoing, Signing
 from rollcall.events.sending import Answer, Sender
 from rollcall.journal.models import OutboxMessage
 from rollcall.journal.outbox import backoff
@@ -215,7 +216,7 @@ async def _word(context: DeliveryContext, destination: Destination, due: Sequenc
             messages = await _messages(work, [each.message_id for each in those])
             for each in those:
                 try:
-                    worded[each.message_id] = await kind_of(destination).outgoing(
+                    worded[each.message_id] = await KINDS[destination.kind].outgoing(
                         work, destination, messages[each.message_id]
                     )
                 except _AWAY:

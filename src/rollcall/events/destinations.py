@@ -18,8 +18,8 @@ from rollcall.crypto import Sealer, Under
 from rollcall.errors import Conflict, Invalid, NotFound
 from rollcall.events import kinds
 from rollcall.events.addresses import AddressRules
-from rollcall.events.kinds import Signing
 from rollcall.events.models import Delivery, DestinationRow
+from rollcall.events.outgoing import Destination, Signing
 from rollcall.events.webhooks import new_secret
 from rollcall.journal.events import (
     TOPICS,
@@ -272,7 +272,7 @@ async def send_test(work: Work, destination_id: UUID) -> UUID:
     return delivery.id
 
 
-async def opened(work: Work, destination_id: UUID, signing: Signing) -> tuple[DestinationRow, kinds.Destination] | None:
+async def opened(work: Work, destination_id: UUID, signing: Signing) -> tuple[DestinationRow, Destination] | None:
     """A destination with its live secrets in clear; ``None`` when there is none.
 
     A disabled or removed one comes without: it is told nothing, and what waits for it can be ended without its secrets.
@@ -287,7 +287,7 @@ async def opened(work: Work, destination_id: UUID, signing: Signing) -> tuple[De
         return None
     closed = row.disabled_at is not None or row.deleted_at is not None
     live = [] if closed else [entry for entry in row.secrets if _is_live(entry, work.now)]
-    return row, kinds.Destination(
+    return row, Destination(
         tenant_id=row.tenant_id,
         id=row.id,
         kind=row.kind,

@@ -14,7 +14,7 @@ from rollcall.crypto import Sealer
 from rollcall.db import Database
 from rollcall.events.addresses import AddressRules
 from rollcall.events.delivering import DeliveryContext
-from rollcall.events.kinds import Signing
+from rollcall.events.outgoing import Signing
 from rollcall.events.sending import Sender
 from rollcall.settings import Settings
 
