@@ -71,6 +71,30 @@ def test_trying_a_call(tab: Tab, installation: Served) -> None:
     assert tab.ask("indexedDB.databases().then((all) => all.length)") == 0
 
 
+def test_changing_something(tab: Tab, installation: Served) -> None:
+    """A call with a body and a parameter is sent as the page shows it, found by searching, with samples in Python."""
+    base = opened(tab, installation)
+    tab.type(TOKEN, installation.ready["operator_key"])
+    tab.ask(f"{button('Python')}.click()")
+    tab.until("document.body.innerText.includes('http.client')")
+
+    tab.ask(f"{button('Open Search')}.click()")
+    tab.until("!!document.querySelector('[role=combobox]')")
+    tab.type("[role=combobox]", "create tenant")
+    found = "[...document.querySelectorAll('[role=option]')].find((it) => it.innerText.includes('/v1/tenants'))"
+    tab.until(f"!!{found}")
+    tab.ask(f"{found}.click()")
+    tab.until(f"!!{button('Test Request (post /v1/tenants)')}")
+    tab.ask(f"{button('Test Request (post /v1/tenants)')}.click()")
+    tab.until(f"!!{button('Send')}")
+    tab.ask(f"{button('Send')}.click()")
+
+    tab.until("document.body.innerText.includes('201 Created')")
+    with installation.operator() as operator:
+        assert operator.get("/v1/tenants/acme").json()["name"] == "Acme"
+    within_policy(tab, base)
+
+
 def test_without_scripts(tab: Tab, installation: Served) -> None:
     """Without scripts the page says so, and where all that it shows can be read."""
     tab.scripts(on=False)
