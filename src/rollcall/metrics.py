@@ -69,7 +69,8 @@ class Figures:
             buckets=_SECONDS,
             registry=registry,
         )
-        self.tasks = Counter("rollcall_tasks", "Tasks that ended.", ("task", "outcome"), registry=registry)
+        self.tasks_started = Counter("rollcall_tasks_started", "Tasks begun.", ("task",), registry=registry)
+        self.tasks = Counter("rollcall_tasks", "Tasks by what became of them.", ("task", "outcome"), registry=registry)
         self.task_seconds = Histogram(
             "rollcall_task_seconds",
             "Seconds that a task took.",

@@ -1,4 +1,4 @@
-"""/v1/openapi.json and /v1/docs: the management API described, and a page to try it."""
+"""/v1/openapi.json and /v1/errors: the management API described, for programs, and what each refusal means."""
 
 import re
 from dataclasses import fields
@@ -215,48 +215,3 @@ async def test_scim_has_a_document_of_its_own(app: Litestar, http: httpx.AsyncCl
     assert user["required"] == ["userName"]
     assert user["properties"]["emails"]["items"]["properties"]["value"]["type"] == "string"
     assert not [path for path in (await http.get("/v1/openapi.json")).json()["paths"] if path.startswith("/scim")]
-
-
-async def test_page_shows_every_call(http: httpx.AsyncClient, document: Json) -> None:
-    """The page has every call of the document, with its address, its parameters and its body."""
-    page = await http.get("/v1/docs")
-
-    assert page.status_code == 200
-    assert page.headers["content-type"] == "text/html; charset=utf-8"
-    for call, operation in operations(document):
-        name = operation["operationId"]
-        found = re.search(rf'<details id="{name}" class="call">.*?<h3>Answers</h3>', page.text, re.DOTALL)
-        assert found, call
-        method, path = call.split()
-        assert f'data-method="{method}" data-path="{path}"' in found[0]
-        for parameter in operation.get("parameters", []):
-            assert f'id="{name}.{parameter["name"]}"' in found[0]
-        assert ("<textarea" in found[0]) == ("requestBody" in operation)
-    assert '"slug": "acme"' in unescape(page.text)
-
-
-async def test_page_needs_no_other_server(http: httpx.AsyncClient) -> None:
-    """All that the page loads is served here, and its policy forbids the rest; so it works offline."""
-    page = await http.get("/v1/docs")
-
-    policy = page.headers["content-security-policy"].split("; ")
-    assert {"default-src 'none'", "script-src 'self'", "connect-src 'self'", "frame-ancestors 'none'"} <= set(policy)
-    assert not [rule for rule in policy if "unsafe" in rule or "http" in rule]
-    assert not re.search(r"<script(?! src=)|<style|\bstyle=|\bonclick=", page.text)
-    loaded = re.findall(r'(?:src|<link rel="\w+" href)="([^"]+)"', page.text)
-    assert len(loaded) == 3
-    for address in loaded:
-        if not address.startswith("data:"):
-            asset = await http.get(address)
-            assert asset.status_code == 200
-            assert "immutable" in asset.headers["cache-control"]
-            assert not re.search(r"https?://|\burl\(|@import|innerHTML|eval\(", asset.text)
-
-
-async def test_page_is_public_and_knows_nothing(http: httpx.AsyncClient) -> None:
-    """An unknown file of the page is 404, an outdated address is not kept, and nothing else hides beside them."""
-    assert (await http.get("/v1/docs/assets/docs.html")).status_code == 404
-    assert (await http.get("/v1/docs/assets/docs.js?v=older")).headers["cache-control"] == "no-cache"
-    assert (await http.get("/v1/docs/nothing")).status_code == 404
-    assert (await http.get("/v1/nothing")).json()["code"] == "not_found"
-    assert (await http.get("/v1/docs/openapi.json")).json() == (await http.get("/v1/openapi.json")).json()

@@ -36,6 +36,12 @@ os.execv(sys.argv[3], sys.argv[3:])
 """
 """The browser reads from descriptor 3 and writes to 4."""
 
+_NOTE_VIOLATIONS = """
+window.violations = [];
+document.addEventListener("securitypolicyviolation", (it) =>
+  window.violations.push(`${it.violatedDirective} ${it.blockedURI} ${it.sourceFile}:${it.lineNumber}`));
+"""
+
 
 def chromium() -> str | None:
     """Where Chromium is, if it is installed."""
@@ -53,9 +59,10 @@ class Tab:
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         self._complaints: list[str] = []
-        self.call("Page.enable")
-        self.call("Log.enable")
-        self.call("Runtime.enable")
+        self._requested: list[str] = []
+        for domain in ("Page", "Log", "Runtime", "Network"):
+            self.call(f"{domain}.enable")
+        self.call("Page.addScriptToEvaluateOnNewDocument", source=_NOTE_VIOLATIONS)
 
     def call(self, method: str, **parameters: Any) -> Any:
         """Have the browser do something; returns what it answers."""
@@ -131,6 +138,15 @@ class Tab:
         self.call("Page.enable")
         return self._complaints
 
+    def violations(self) -> list[str]:
+        """What the policy of the page that is open has forbidden it: also what a script tried and took back."""
+        return self.ask("window.violations")
+
+    def requested(self) -> list[str]:
+        """Every address that was asked for so far."""
+        self.call("Page.enable")
+        return self._requested
+
     def plug_in_authenticator(self) -> str:
         """Give the browser a device that keeps passkeys and whose owner always agrees; returns its id."""
         self.call("WebAuthn.enable")
@@ -168,6 +184,8 @@ class Tab:
         match told.get("method"):
             case "Log.entryAdded" if told["params"]["entry"]["level"] in {"warning", "error"}:
                 self._complaints.append(told["params"]["entry"]["text"])
+            case "Network.requestWillBeSent":
+                self._requested.append(told["params"]["request"]["url"])
             case "Runtime.exceptionThrown":
                 self._complaints.append(str(told["params"]["exceptionDetails"]))
             case _:

@@ -274,7 +274,7 @@ def test_everybody_has_figures(installation: Composed) -> None:
     assert installation.figure(second, counted) == 0
     asked = 'rollcall_calls_total{method="POST",outcome="answered",profile="",route="/oauth/introspect"}'
     assert installation.figure(second, asked) == 2
-    settled = 'rollcall_tasks_total{outcome="succeeded",task="rollcall.settle_departures"}'
+    settled = 'rollcall_tasks_total{outcome="completed",task="rollcall.settle_departures"}'
     assert eventually(lambda: installation.figure("worker", settled) >= 1)
     assert installation.figure("relay", 'rollcall_relay_tasks_total{queue="revocation"}') >= 1
     assert installation.figure("relay", 'rollcall_relay_rounds_total{outcome="well"}') >= 1

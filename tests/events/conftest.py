@@ -19,7 +19,7 @@ from rollcall.events import destinations, fanout
 from rollcall.events.addresses import AddressRules
 from rollcall.events.delivering import DeliveryContext, DeliveryTally, deliver
 from rollcall.events.destinations import NewDestination, Wanted
-from rollcall.events.kinds import Signing
+from rollcall.events.outgoing import Signing
 from rollcall.events.sending import Sender
 from rollcall.journal import record
 from rollcall.journal.events import UserUpdated

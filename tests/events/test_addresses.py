@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 
 from events.conftest import CALL_SECONDS, Call, Listen, answering
 from rollcall.events.addresses import AddressRules, DestinationRefused, Unreachable, is_public, read_url
-from rollcall.events.kinds import Outgoing
+from rollcall.events.outgoing import Outgoing
 from rollcall.events.sending import LONGEST_RETRY_AFTER, Sender, presentable
 
 INSIDE_ADDRESSES = [

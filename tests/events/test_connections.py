@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from events.conftest import CALL_SECONDS, INSIDE
 from rollcall.events import connections
-from rollcall.events.kinds import Outgoing
+from rollcall.events.outgoing import Outgoing
 from rollcall.events.sending import Sender
 
 

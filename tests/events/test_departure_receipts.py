@@ -14,7 +14,7 @@ from rollcall.crypto import Sealer, new_secret_key
 from rollcall.db import Connection
 from rollcall.events import claims, departure_receipts, destinations, housekeeping
 from rollcall.events.claims import Ended
-from rollcall.events.kinds import Signing
+from rollcall.events.outgoing import Signing
 from rollcall.proof import receipts, signing
 from rollcall.work import SYSTEM, Work, open_work
 

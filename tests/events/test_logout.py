@@ -13,7 +13,7 @@ from factories import Callers, Tenant, a_tenant
 from other_libraries import read_by_authlib
 from rollcall.crypto import Sealer
 from rollcall.events import logout
-from rollcall.events.kinds import Destination, Message, Outgoing, Signing
+from rollcall.events.outgoing import Destination, Message, Outgoing, Signing
 from rollcall.settings import Settings
 
 MARIA, SESSION = uuid4(), uuid4()

@@ -10,7 +10,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from events.conftest import Listen, Post
 from factories import ORIGIN
 from rollcall.events import deliveries, destination_secrets, destinations, webhooks
-from rollcall.events.kinds import Message
+from rollcall.events.outgoing import Message
 from rollcall.journal.events import TOPICS
 from rollcall.work import SYSTEM, open_work
 from rows import tables_with

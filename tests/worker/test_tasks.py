@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest_asyncio
@@ -10,16 +11,17 @@ from factories import Callers, Tenant, a_tenant, deactivation
 from rollcall.db import Connection
 from rollcall.settings import Settings
 from rollcall.worker import tasks
+from rollcall.worker.app import make_celery
 from rollcall.worker.runtime import Runtime
 
 LEFT = 4
 
 
 @pytest_asyncio.fixture
-async def worker(settings: Settings) -> AsyncGenerator[None]:
-    """What tasks run on in a worker process."""
+async def worker(settings: Settings) -> AsyncGenerator[Any]:
+    """Celery, with what tasks run on in a worker process."""
     Runtime.start(settings)
-    yield
+    yield make_celery(settings)
     await asyncio.to_thread(Runtime.stop)
 
 
@@ -45,9 +47,9 @@ async def departures(owner: Connection, tenant: Tenant) -> list[tuple[str, str]]
     return sorted((str(row["id"]), row["request_id"]) for row in rows)
 
 
-async def settle(tenant: Tenant, those: Sequence[tuple[str, str]]) -> None:
+async def settle(worker: Any, tenant: Tenant, those: Sequence[tuple[str, str]]) -> None:
     """Do what a worker process does with one task."""
-    await asyncio.to_thread(tasks.settle_departures, tenant.id, those)
+    await asyncio.to_thread(worker.tasks[tasks.SETTLE_DEPARTURES], tenant.id, those)
 
 
 async def completed(owner: Connection, tenant: Tenant) -> set[str]:
@@ -56,10 +58,10 @@ async def completed(owner: Connection, tenant: Tenant) -> set[str]:
     return {str(row["id"]) for row in await owner.fetch(signed, tenant.id)}
 
 
-async def test_together(tenant: Tenant, owner: Connection, worker: None) -> None:
+async def test_together(tenant: Tenant, owner: Connection, worker: Any) -> None:
     """One task settles several departures; each has its receipt, of its own request, and nothing is done twice."""
     those = await departures(owner, tenant)
-    await settle(tenant, those)
+    await settle(worker, tenant, those)
     assert await completed(owner, tenant) == {message for message, _ in those}
     rows = await owner.fetch("SELECT id, request_id, purged FROM receipts WHERE tenant_id = $1::text::uuid", tenant.id)
     assert sorted((str(row["id"]), row["request_id"]) for row in rows) == those
@@ -67,24 +69,24 @@ async def test_together(tenant: Tenant, owner: Connection, worker: None) -> None
 
     written = "SELECT array_agg(xmin::text ORDER BY id) FROM receipts WHERE tenant_id = $1::text::uuid"
     before = await owner.fetchval(written, tenant.id)
-    await asyncio.gather(*(settle(tenant, those) for _ in range(3)))
+    await asyncio.gather(*(settle(worker, tenant, those) for _ in range(3)))
     assert await owner.fetchval(written, tenant.id) == before
 
 
-async def test_the_same_at_the_same_moment(tenant: Tenant, owner: Connection, worker: None) -> None:
+async def test_the_same_at_the_same_moment(tenant: Tenant, owner: Connection, worker: Any) -> None:
     """Two that have some of the same departures, in other orders, wait for each other and settle each once."""
     those = await departures(owner, tenant)
-    await asyncio.gather(*(settle(tenant, each) for each in (those, those[::-1], those[1:], those[:2][::-1])))
+    await asyncio.gather(*(settle(worker, tenant, each) for each in (those, those[::-1], those[1:], those[:2][::-1])))
     assert await completed(owner, tenant) == {message for message, _ in those}
     assert await owner.fetchval("SELECT max(attempts) FROM outbox WHERE tenant_id = $1::text::uuid", tenant.id) == 1
 
 
-async def test_one_that_can_not_be_settled(tenant: Tenant, owner: Connection, worker: None) -> None:
+async def test_one_that_can_not_be_settled(tenant: Tenant, owner: Connection, worker: Any) -> None:
     """The others of its task are settled; it is tried again later, with the reason written down."""
     those = await departures(owner, tenant)
     bad = UUID(those[1][0])
     await owner.execute("""UPDATE outbox SET payload = payload || '{"epoch": "unheard of"}' WHERE id = $1""", bad)
-    await settle(tenant, those)
+    await settle(worker, tenant, those)
     assert await completed(owner, tenant) == {message for message, _ in those} - {str(bad)}
     (row,) = await owner.fetch(
         "SELECT done_at, last_error, next_try_at > clock_timestamp() AS later FROM outbox WHERE id = $1", bad
@@ -93,11 +95,11 @@ async def test_one_that_can_not_be_settled(tenant: Tenant, owner: Connection, wo
     assert "unheard of" in row["last_error"]
 
     await owner.execute("UPDATE outbox SET payload = jsonb_set(payload, '{epoch}', '2') WHERE id = $1", bad)
-    await settle(tenant, [those[1]])
+    await settle(worker, tenant, [those[1]])
     assert await completed(owner, tenant) == {message for message, _ in those}
 
 
-async def test_who_left_twice(callers: Callers, owner: Connection, worker: None) -> None:
+async def test_who_left_twice(callers: Callers, owner: Connection, worker: Any) -> None:
     """Two departures of one person in one task: each receipt counts what that departure closed."""
     tenant = await a_tenant(callers)
     maria = await tenant.person()
@@ -106,7 +108,7 @@ async def test_who_left_twice(callers: Callers, owner: Connection, worker: None)
             await tenant.session(maria)
         await callers.operator.post(f"{tenant.v1}/people/{maria['id']}/deactivate")
         await callers.operator.post(f"{tenant.v1}/people/{maria['id']}/reactivate")
-    await settle(tenant, await departures(owner, tenant))
+    await settle(worker, tenant, await departures(owner, tenant))
     rows = await owner.fetch(
         "SELECT (closed ->> 'sessions')::integer AS closed, (purged ->> 'sessions')::integer AS purged FROM receipts"
         " WHERE tenant_id = $1::text::uuid ORDER BY id",
@@ -115,8 +117,8 @@ async def test_who_left_twice(callers: Callers, owner: Connection, worker: None)
     assert [(row["closed"], row["purged"]) for row in rows] == [(2, 2), (3, 3)]
 
 
-async def test_nothing_to_settle(callers: Callers, tenant: Tenant, owner: Connection, worker: None) -> None:
+async def test_nothing_to_settle(callers: Callers, tenant: Tenant, owner: Connection, worker: Any) -> None:
     """A message that has been forgotten, or another tenant's, is nothing to do."""
     other = await a_tenant(callers)
-    await settle(other, [*await departures(owner, tenant), (str(uuid4()), "none")])
+    await settle(worker, other, [*await departures(owner, tenant), (str(uuid4()), "none")])
     assert await completed(owner, tenant) == await completed(owner, other) == set()

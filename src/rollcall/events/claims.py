@@ -12,7 +12,7 @@ from sqlalchemy import text
 from rollcall.events.deliveries import DeliveryState
 from rollcall.events.departure_receipts import DEPARTURE, complete_receipts
 from rollcall.events.destinations import WHOLE_INSTALLATION
-from rollcall.events.kinds import Signing
+from rollcall.events.outgoing import Signing
 from rollcall.events.sending import ReceiverAnswer
 from rollcall.functions import qualified
 from rollcall.journal.record import INSTALLATION

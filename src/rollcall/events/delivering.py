@@ -21,7 +21,7 @@ from rollcall.db import Database
 from rollcall.events import claims, destination_secrets, destinations, fanout
 from rollcall.events.claims import Claimed, Ended
 from rollcall.events.deliveries import DeliveryState
-from rollcall.events.kinds import Destination, Signing
+from rollcall.events.outgoing import Destination, Signing
 from rollcall.events.sending import ReceiverAnswer, Sender
 from rollcall.events.wording import DATABASE_AWAY, ORIGIN, Worded, by_tenant, word
 from rollcall.journal.outbox import backoff

@@ -8,8 +8,8 @@ from sqlalchemy import select, text
 
 from rollcall.crypto import CannotOpen
 from rollcall.events.destinations import WHOLE_INSTALLATION
-from rollcall.events.kinds import Signing
 from rollcall.events.models import Delivery
+from rollcall.events.outgoing import Signing
 from rollcall.functions import qualified
 from rollcall.proof import receipts
 from rollcall.proof.models import Receipt

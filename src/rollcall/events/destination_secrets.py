@@ -10,10 +10,10 @@ from sqlalchemy import select
 
 from rollcall.crypto import Sealer, Under
 from rollcall.errors import Invalid
-from rollcall.events import destinations, kinds
+from rollcall.events import destinations
 from rollcall.events.destinations import NewDestination
-from rollcall.events.kinds import Signing
 from rollcall.events.models import DestinationRow
+from rollcall.events.outgoing import Destination, Signing
 from rollcall.events.webhooks import new_secret
 from rollcall.journal.events import DestinationSecretRotated
 from rollcall.journal.record import record
@@ -40,7 +40,7 @@ async def rotate(work: Work, destination_id: UUID, sealer: Sealer, *, overlap: t
     return NewDestination(row, secret)
 
 
-async def opened(work: Work, destination_id: UUID, signing: Signing) -> tuple[DestinationRow, kinds.Destination] | None:
+async def opened(work: Work, destination_id: UUID, signing: Signing) -> tuple[DestinationRow, Destination] | None:
     """A destination with its live secrets in clear; ``None`` when there is none.
 
     A disabled or removed one comes without: nothing is sent to it, and its backlog can be ended without its secrets.
@@ -55,7 +55,7 @@ async def opened(work: Work, destination_id: UUID, signing: Signing) -> tuple[De
         return None
     closed = row.disabled_at is not None or row.deleted_at is not None
     live = [] if closed else [entry for entry in row.secrets if _is_live(entry, work.now)]
-    return row, kinds.Destination(
+    return row, Destination(
         tenant_id=row.tenant_id,
         id=row.id,
         kind=row.kind,

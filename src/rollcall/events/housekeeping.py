@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from rollcall.db import Database
 from rollcall.events import departure_receipts
-from rollcall.events.kinds import Signing
+from rollcall.events.outgoing import Signing
 from rollcall.tenancy import tenants
 from rollcall.work import SYSTEM, Fleet, RequestOrigin, TenantRef, open_fleet, open_work
 

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import uuid4
 
-from rollcall.events.kinds import Destination, Message, Outgoing
+from rollcall.events.outgoing import Destination, Message, Outgoing
 from rollcall.proof import signing
 from rollcall.work import Work
 

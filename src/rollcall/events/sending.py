@@ -16,7 +16,7 @@ import structlog
 from rollcall import logging
 from rollcall.events.addresses import AddressRules, DestinationRefused, JudgingBackend
 from rollcall.events.connections import Connections
-from rollcall.events.kinds import Outgoing
+from rollcall.events.outgoing import Outgoing
 
 log = structlog.get_logger(__name__)
 

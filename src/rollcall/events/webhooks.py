@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from standardwebhooks import Webhook
 
-from rollcall.events.kinds import Destination, Message, Outgoing
+from rollcall.events.outgoing import Destination, Message, Outgoing
 from rollcall.journal.events import TOPICS
 from rollcall.work import Work
 

@@ -12,7 +12,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from rollcall.access.models import Account
 from rollcall.db import Database, DatabaseError
 from rollcall.events.claims import Claimed
-from rollcall.events.kinds import Destination, Message, Outgoing, kind_of
+from rollcall.events.kinds import KINDS
+from rollcall.events.outgoing import Destination, Message, Outgoing
 from rollcall.journal.models import OutboxMessage
 from rollcall.work import SYSTEM, RequestOrigin, TenantRef, Work, open_work
 
@@ -36,7 +37,7 @@ async def word(database: Database, destination: Destination, due: Sequence[Claim
             messages = await _messages(work, [each.message_id for each in those])
             for each in those:
                 try:
-                    worded[each.message_id] = await kind_of(destination).outgoing(
+                    worded[each.message_id] = await KINDS[destination.kind].outgoing(
                         work, destination, messages[each.message_id]
                     )
                 except DATABASE_AWAY:

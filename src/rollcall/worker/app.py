@@ -13,7 +13,8 @@ from kombu.entity import Exchange, Queue
 from rollcall import logging, orphans
 from rollcall.broker import DELIVERY, DELIVERY_SLOW, HOUSEKEEPING, REVOCATION, SLOW_HEARTBEAT_SECONDS
 from rollcall.settings import Settings
-from rollcall.worker import counting, tasks
+from rollcall.worker import tasks
+from rollcall.worker.base import count_expired
 from rollcall.worker.runtime import Runtime
 
 log = structlog.get_logger(__name__)
@@ -96,7 +97,7 @@ def prepare_processes(settings: Settings, *, forking: bool = True, on_ready: Cal
     begins.connect(start, weak=False)
     ends.connect(stop, weak=False)
     on.worker_ready.connect(ready, weak=False)
-    counting.connect(on)
+    count_expired(on)
     on.worker_shutting_down.connect(wind_down, weak=False)
     on.worker_shutdown.connect(say_stopped, weak=False)
     on.setup_logging.connect(configure, weak=False)

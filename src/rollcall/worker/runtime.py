@@ -1,4 +1,4 @@
-"""One event loop and one set of connections for each worker process; tasks are plain functions that run on them.
+"""One event loop and one set of connections for each worker process; tasks are coroutines that run on them.
 
 The loop has a thread of its own. So a process whose pool is threads runs many tasks on it side by side, and one whose
 pool is processes runs one.
@@ -6,7 +6,8 @@ pool is processes runs one.
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Coroutine
+from concurrent.futures import wait
 from typing import Any, ClassVar, TypeVar
 
 from rollcall import db, installing
@@ -14,11 +15,15 @@ from rollcall.crypto import Sealer
 from rollcall.db import Database
 from rollcall.events.addresses import AddressRules
 from rollcall.events.delivering import DeliveryContext
-from rollcall.events.kinds import Signing
+from rollcall.events.outgoing import Signing
 from rollcall.events.sending import Sender
 from rollcall.settings import Settings
 
 T = TypeVar("T")
+
+
+class TimeIsOver(Exception):
+    """Work on the loop did not end in the time it had."""
 
 
 class Runtime:
@@ -57,42 +62,41 @@ class Runtime:
             cls.current.close()
             cls.current = None
 
-    def run(self, work: Callable[[Database], Awaitable[T]]) -> T:
-        """Run *work* to its end; the database is connected to when it is first needed."""
-        return self._on_loop(self._run(work))
+    def run(self, work: Coroutine[Any, Any, T], *, seconds: float | None = None, at_most: float | None = None) -> T:
+        """Run *work* to its end on the loop; after *seconds* it is cancelled.
 
-    def deliver(self, work: Callable[[DeliveryContext], Awaitable[T]]) -> T:
-        """Run *work* with what delivering needs."""
-        return self._on_loop(self._deliver(work))
+        Raises:
+            TimeIsOver: it was cancelled, or the loop had not even done that after *at_most* seconds.
+        """
+        running = asyncio.run_coroutine_threadsafe(_within(seconds, work), self._loop)
+        wait([running], at_most)
+        if not running.done():
+            raise TimeIsOver
+        return running.result()
 
     def close(self) -> None:
         """Close the connections and the loop."""
-        self._on_loop(self._close())
+        self.run(self._close())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
 
-    def _on_loop(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
-
-    async def _run(self, work: Callable[[Database], Awaitable[T]]) -> T:
-        return await work(await self._connected())
-
-    async def _deliver(self, work: Callable[[DeliveryContext], Awaitable[T]]) -> T:
-        database, settings = await self._connected(), self.settings
-        if self._sender is None:
-            rules = AddressRules.of(settings)
-            self._sender = Sender(rules, seconds=settings.delivery_timeout_seconds)
-        return await work(
-            DeliveryContext(database, self.signing, self._sender, settings.outbox_lease_seconds, self._stopping.is_set)
-        )
-
-    async def _connected(self) -> Database:
+    async def database(self) -> Database:
+        """The database, connected to when it is first needed."""
         async with self._connecting:
             if self._database is None:
                 self._database = await db.connect(self.settings)
                 self._reporting = asyncio.create_task(installing.report_regularly(self._database.pool))
         return self._database
+
+    async def delivering(self) -> DeliveryContext:
+        """What delivering needs."""
+        database, settings = await self.database(), self.settings
+        if self._sender is None:
+            self._sender = Sender(AddressRules.of(settings), seconds=settings.delivery_timeout_seconds)
+        return DeliveryContext(
+            database, self.signing, self._sender, settings.outbox_lease_seconds, self._stopping.is_set
+        )
 
     async def _close(self) -> None:
         if self._sender is not None:
@@ -103,3 +107,14 @@ class Runtime:
         if self._database is not None:
             await self._database.close()
         await self._loop.shutdown_default_executor()
+
+
+async def _within(seconds: float | None, work: Coroutine[Any, Any, T]) -> T:
+    limit = asyncio.timeout(seconds)
+    try:
+        async with limit:
+            return await work
+    except TimeoutError as error:
+        if limit.expired():
+            raise TimeIsOver from error
+        raise

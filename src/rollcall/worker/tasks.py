@@ -1,7 +1,6 @@
 """Celery's tasks: each opens its work, calls a domain function, and is done. All of them may run twice."""
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 from uuid import UUID
@@ -10,13 +9,12 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from rollcall import metrics
-from rollcall.db import Database, DatabaseError
+from rollcall.db import DatabaseError
 from rollcall.events import delivering, departure_receipts
 from rollcall.events import housekeeping as events_housekeeping
-from rollcall.events.delivering import DeliveryContext, DeliveryTally
 from rollcall.journal import housekeeping, outbox
-from rollcall.work import SYSTEM, RequestOrigin, TenantRef, open_fleet, open_work
-from rollcall.worker.runtime import Runtime
+from rollcall.work import TenantRef
+from rollcall.worker.base import Task, TryAgain
 
 log = structlog.get_logger(__name__)
 
@@ -33,92 +31,81 @@ LISTENERS = {"user.deactivated": SETTLE_DEPARTURES}
 
 def register(app: Any) -> None:
     """Make the tasks known to *app*."""
-    app.task(name=SETTLE_DEPARTURES)(settle_departures)
-    app.task(name=DELIVER)(deliver)
-    app.task(name=KEEP_HOUSE)(keep_house)
+    app.task(base=Task, bind=True, name=SETTLE_DEPARTURES)(settle_departures)
+    app.task(base=Task, bind=True, name=DELIVER)(deliver)
+    app.task(base=Task, bind=True, name=KEEP_HOUSE, seconds=1800.0, time_limit=1860.0)(keep_house)
 
 
-def settle_departures(tenant_id: str, departures: Sequence[tuple[str, str]]) -> None:
+async def settle_departures(task: Task, tenant_id: str, departures: Sequence[tuple[str, str]]) -> None:
     """Purge what departed people of a tenant left, and write their receipts.
 
     Each departure is given by its message and the request it came from. They are settled together; when that does not
     work, each by itself, so that one that can't be settled holds up no other.
+
+    Raises:
+        TryAgain: some are not settled; they are due again later.
     """
     tenant = TenantRef(UUID(tenant_id), "")
     try:
-        _settle(tenant, departures)
+        await _settle(task, tenant, departures)
     except Exception:
         log.warning("departures not settled together; each is tried by itself", exc_info=True)
-        with suppress(*_AWAY):  # then the leases run out, and the relay hands the messages out again
-            for each in departures:
-                _settle_alone(tenant, each)
+        try:
+            left = [each for each in departures if not await _settle_alone(task, tenant, each)]
+        except _AWAY as error:  # then the leases run out, and the relay hands the messages out again
+            msg = "departures not settled"
+            raise TryAgain(msg) from error
+        if left:
+            msg = f"{len(left)} of {len(departures)} departures not settled"
+            raise TryAgain(msg) from None
 
 
-def _settle(tenant: TenantRef, departures: Sequence[tuple[str, str]]) -> None:
-    origin = RequestOrigin(request_id=departures[-1][1])
-
-    async def settle(database: Database) -> Sequence[UUID]:
-        async with open_work(database, tenant, SYSTEM, origin) as work:
-            return await departure_receipts.settle(
-                work, [UUID(message) for message, _ in departures], runtime().signing
-            )
-
-    settled = {str(message) for message in runtime().run(settle)}
+async def _settle(task: Task, tenant: TenantRef, departures: Sequence[tuple[str, str]]) -> None:
+    messages = [UUID(message) for message, _ in departures]
+    async with task.work(tenant, request_id=departures[-1][1]) as work:
+        settled = {str(each) for each in await departure_receipts.settle(work, messages, task.runtime.signing)}
     for message, request_id in departures:
         said = "departure settled" if message in settled else "departure had been settled before"
         log.info(said, request_id=request_id, message_id=message)
 
 
-def _settle_alone(tenant: TenantRef, departure: tuple[str, str]) -> None:
+async def _settle_alone(task: Task, tenant: TenantRef, departure: tuple[str, str]) -> bool:
+    """Settle one departure, or write down why it was not; returns whether it was."""
     message, request_id = departure
-
-    async def note(database: Database) -> None:
-        async with open_work(database, tenant, SYSTEM, RequestOrigin(request_id=request_id)) as work:
-            await outbox.fail(work, UUID(message), failure)
-
     try:
-        _settle(tenant, [departure])
+        await _settle(task, tenant, [departure])
     except Exception as error:
         log.warning(
             "departure not settled; it will be tried again", request_id=request_id, message_id=message, exc_info=True
         )
-        failure = f"{type(error).__name__}: {error}"
-        runtime().run(note)
+        async with task.work(tenant, request_id=request_id) as work:
+            await outbox.fail(work, UUID(message), f"{type(error).__name__}: {error}")
+        return False
+    return True
 
 
-def deliver(owner_id: str, destination_id: str) -> None:
-    """Deliver what is due for one destination."""
+async def deliver(task: Task, owner_id: str, destination_id: str) -> None:
+    """Deliver what is due for one destination.
+
+    Raises:
+        TryAgain: the database is away; what was claimed is due again when its claim runs out.
+    """
     structlog.contextvars.bind_contextvars(destination_id=destination_id)
-
-    async def work(context: DeliveryContext) -> DeliveryTally:
-        return await delivering.deliver(context, UUID(owner_id), UUID(destination_id))
-
     try:
-        told = asdict(runtime().deliver(work))
-        for outcome, number in told.items():
-            metrics.figures().deliveries.labels(outcome).inc(number)
-        log.info("delivered", **told)
+        context = await task.runtime.delivering()
+        told = asdict(await delivering.deliver(context, UUID(owner_id), UUID(destination_id)))
     except _AWAY as error:
-        # What was claimed is due again when its claim runs out.
-        log.warning("not delivered; it will be tried again", error=str(error))
-    finally:
-        structlog.contextvars.clear_contextvars()
+        msg = "not delivered"
+        raise TryAgain(msg) from error
+    for outcome, number in told.items():
+        metrics.figures().deliveries.labels(outcome).inc(number)
+    log.info("delivered", **told)
 
 
-def keep_house() -> None:
+async def keep_house(task: Task) -> None:
     """Make the coming months' partitions, forget what has long been dealt with, complete receipts left open."""
-
-    async def keep(database: Database) -> dict[str, int]:
-        async with open_fleet(database, SYSTEM, RequestOrigin(request_id="keep house")) as fleet:
-            kept = await housekeeping.keep(fleet)
-            kept |= await events_housekeeping.keep(fleet)
-        return kept | {"receipts_completed": await events_housekeeping.complete_receipts(database, runtime().signing)}
-
-    log.info("house kept", **runtime().run(keep))
-
-
-def runtime() -> Runtime:
-    """The runtime of this process."""
-    current = Runtime.current
-    assert current is not None, "a task runs in a worker process, which has a runtime"
-    return current
+    async with task.fleet(request_id="keep house") as fleet:
+        kept = await housekeeping.keep(fleet)
+        kept |= await events_housekeeping.keep(fleet)
+    completed = await events_housekeeping.complete_receipts(await task.runtime.database(), task.runtime.signing)
+    log.info("house kept", **kept, receipts_completed=completed)

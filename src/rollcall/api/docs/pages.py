@@ -1,23 +1,19 @@
 """``/v1/openapi.json`` and ``/v1/docs``, served whole from here: they work where nothing else can be reached."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
+from secrets import token_urlsafe
 from typing import Any
 
 import orjson
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Litestar, Request, Response, Router, get
-from litestar.exceptions import NotFoundException
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
+from litestar.openapi.plugins import JsonRenderPlugin, ScalarRenderPlugin
 from litestar.openapi.spec import Components
-from litestar.params import FromPath, FromQuery
-from markupsafe import Markup, escape
 
 from rollcall import api
-from rollcall.api.docs import reading, scim, words
+from rollcall.api.docs import scim, words
+from rollcall.api.docs.assets import ASSETS, docs_asset
 from rollcall.api.docs.codes import catalogue
 from rollcall.api.docs.document import described
 from rollcall.api.errors import CODES
@@ -25,22 +21,38 @@ from rollcall.api.v1.callers import call_name
 
 AnyRequest = Request[Any, Any, Any]
 
-_HERE = Path(__file__).parent
+_DOCUMENT = "/v1/openapi.json"
 _JSON = "application/vnd.oai.openapi+json"
 
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'{}; connect-src 'self'; img-src data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 HEADERS = {
     "Cache-Control": "no-cache",
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
+    "Content-Security-Policy": _POLICY.format(""),
     "Cross-Origin-Opener-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
 }
-"""Nothing from elsewhere and nothing in frames; the page's script may call this server and no other."""
+"""Nothing from elsewhere and nothing in frames; the page's scripts may call this server and no other."""
 
+OPTIONS: dict[str, Any] = {
+    "agent": {"disabled": True},
+    "authentication": {"preferredSecurityScheme": "operator"},
+    "hideClientButton": True,
+    "mcp": {"disabled": True},
+    "operationTitleSource": "summary",
+    "persistAuth": False,
+    "proxyUrl": "",
+    "showDeveloperTools": "never",
+    "telemetry": False,
+    "withDefaultFonts": False,
+}
+"""What Scalar is told: to show and to try calls, and to leave out all that its makers offer elsewhere."""
+
+_NONCE = b"the-nonce-of-this-answer"
 _templates = Environment(
-    loader=FileSystemLoader(_HERE),
+    loader=FileSystemLoader(Path(__file__).parent),
     autoescape=True,
     undefined=StrictUndefined,
     trim_blocks=True,
@@ -49,38 +61,15 @@ _templates = Environment(
 )
 
 
-def _spoken(text: str) -> Markup:
-    """*text* in paragraphs, with what stands between backticks as code."""
-    paragraphs: list[Markup] = []
-    for paragraph in text.strip().split("\n\n"):
-        pieces = (escape(piece) for piece in paragraph.split("`"))
-        marked = (Markup("<code>{}</code>").format(piece) if odd % 2 else piece for odd, piece in enumerate(pieces))
-        paragraphs.append(Markup("<p>{}</p>").format(Markup("").join(marked)))
-    return Markup("").join(paragraphs)
-
-
-@dataclass(frozen=True, slots=True)
-class Asset:
-    """A file that the page loads."""
-
-    content: bytes
-    media_type: str
-    digest: str
-
-
-def _asset(name: str, media_type: str) -> Asset:
-    content = (_HERE / name).read_bytes()
-    return Asset(content, media_type, sha256(content).hexdigest()[:16])
-
-
-ASSETS: Mapping[str, Asset] = {
-    "docs.css": _asset("docs.css", "text/css"),
-    "docs.js": _asset("docs.js", "text/javascript"),
-}
-
-
 def openapi_config() -> OpenAPIConfig:
-    """What the framework is told: what to read off the handlers, and to show it with our page under ``/v1/docs``."""
+    """What the framework is told: what to read off the handlers, and to show it with Scalar under ``/v1/docs``."""
+    router = Router(
+        "/v1/docs",
+        route_handlers=[docs_asset],
+        include_in_schema=False,
+        response_headers=HEADERS,
+        after_request=_with_a_nonce,
+    )
     return OpenAPIConfig(
         title=words.TITLE,
         version=api.VERSION,
@@ -88,12 +77,12 @@ def openapi_config() -> OpenAPIConfig:
         tags=words.TAGS,
         components=Components(security_schemes={**words.KEYS}),
         operation_id_creator=call_name,
-        openapi_router=Router("/v1/docs", route_handlers=[], include_in_schema=False, response_headers=HEADERS),
-        render_plugins=[_Page(path="/"), _Document()],
+        openapi_router=router,
+        render_plugins=[_Page(path="/", options=OPTIONS), _Document()],
     )
 
 
-@get("/v1/openapi.json", name="openapi_document", media_type=_JSON, include_in_schema=False, response_headers=HEADERS)
+@get(_DOCUMENT, name="openapi_document", media_type=_JSON, include_in_schema=False, response_headers=HEADERS)
 async def openapi_document(request: AnyRequest) -> bytes:
     """The document, for programs."""
     return orjson.dumps(_document(request.app))
@@ -111,33 +100,28 @@ async def errors_page() -> bytes:
     return _templates.get_template("errors.html").render(codes=catalogue(), assets=ASSETS).encode()
 
 
-@get("/assets/{name:str}", name="docs_asset")
-async def _send_asset(name: FromPath[str], v: FromQuery[str | None] = None) -> Response[bytes]:
-    """A file that the page loads, kept by browsers for good as long as its address names this very content."""
-    asset = ASSETS.get(name)
-    if asset is None:
-        raise NotFoundException
-    kept = "public, max-age=31536000, immutable" if v == asset.digest else "no-cache"
-    return Response(asset.content, media_type=asset.media_type, headers={"Cache-Control": kept})
+class _Page(ScalarRenderPlugin):
+    """Scalar in a page of ours: the plugin's own says its options in an inline script, which the policy forbids."""
+
+    def render(self, request: AnyRequest, openapi_schema: dict[str, Any]) -> bytes:  # noqa: ARG002  # the browser asks for it
+        """The page that Scalar fills, with a word in the place of the nonce."""
+        page = _templates.get_template("page.html").render(
+            title=words.TITLE,
+            document=_DOCUMENT,
+            options=orjson.dumps(self.options).decode(),
+            assets=ASSETS,
+            nonce=_NONCE.decode(),
+        )
+        return page.encode()
 
 
-class _Page(OpenAPIRenderPlugin):
-    """The page, in place of the framework's own: those load their scripts from other servers."""
-
-    _written: bytes | None = None
-
-    def render(self, request: AnyRequest, openapi_schema: dict[str, Any]) -> bytes:  # noqa: ARG002  # ours is completed
-        """The page, written once, on the server; its script is only needed to send calls."""
-        if self._written is None:
-            document = _document(request.app)
-            template = _templates.get_template("page.html")
-            page = template.render(document=document, groups=reading.groups(document), assets=ASSETS, spoken=_spoken)
-            self._written = page.encode()
-        return self._written
-
-    def receive_router(self, router: Router) -> None:
-        """Put what the page loads beside it."""
-        router.register(_send_asset)
+async def _with_a_nonce(response: Response[Any]) -> Response[Any]:
+    """Let the scripts of this one answer make stylesheets: what they carry is guessed by nobody."""
+    if isinstance(response.content, bytes) and _NONCE in response.content:
+        nonce = token_urlsafe(16)
+        response.content = response.content.replace(_NONCE, nonce.encode())
+        response.headers["Content-Security-Policy"] = _POLICY.format(f" 'nonce-{nonce}'")
+    return response
 
 
 class _Document(JsonRenderPlugin):
