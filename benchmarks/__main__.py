@@ -1,19 +1,16 @@
 """``python -m benchmarks``: measure Rollcall beside its floors and say which goals it reaches."""
 
-import asyncio
 import json
 import sys
 import tempfile
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from typing import cast
 
 import click
 import psutil
-from redis import Redis
 
 from benchmarks import report
-from benchmarks.ground import Ground, laid_out, superuser
+from benchmarks.dataset import Dataset, engine_versions, prepared
 from benchmarks.measuring import Bench, Finding, ready
 from benchmarks.operations import Comparison, Target, comparisons, growth
 from benchmarks.servers import Server, free_port, started
@@ -52,18 +49,18 @@ def main(  # noqa: PLR0913  # one for each option
     seconds = seconds or (0.5 if quick else 2.0)
     rounds = rounds or (3 if quick else 5)
     with tempfile.TemporaryDirectory(prefix="rollcall-bench-") as folder, ExitStack() as running:
-        ground = running.enter_context(
-            laid_out(Path(folder) / "ground", people=people, tenants=tenants, say=click.echo)
+        dataset = running.enter_context(
+            prepared(Path(folder) / "dataset", people=people, tenants=tenants, say=click.echo)
         )
-        rollcall = running.enter_context(_rollcall(ground))
-        servers, postgres = {Target.ROLLCALL: rollcall}, {Target.ROLLCALL: _postgres(ground)}
+        rollcall = running.enter_context(_rollcall(dataset))
+        servers, postgres = {Target.ROLLCALL: rollcall}, {Target.ROLLCALL: _postgres(dataset)}
         if beside is None:
-            servers[Target.FLOOR] = running.enter_context(_floor(ground))
-            postgres[Target.FLOOR] = _postgres(ground)
-            wanted = comparisons(ground)
+            servers[Target.FLOOR] = running.enter_context(_floor(dataset))
+            postgres[Target.FLOOR] = _postgres(dataset)
+            wanted = comparisons(dataset)
         else:
             smaller = running.enter_context(
-                laid_out(
+                prepared(
                     Path(folder) / "smaller",
                     people=max(people // beside, 200),
                     tenants=max(tenants // beside, 1),
@@ -72,9 +69,9 @@ def main(  # noqa: PLR0913  # one for each option
             )
             servers[Target.SMALLER] = running.enter_context(_rollcall(smaller))
             postgres[Target.SMALLER] = _postgres(smaller)
-            wanted = growth(ground, smaller)
+            wanted = growth(dataset, smaller)
         bench = running.enter_context(ready(servers, postgres, connections=connections, seconds=seconds))
-        around = report.surroundings(engine_versions(ground))
+        around = report.surroundings(engine_versions(dataset.engines))
         chosen = [each for each in wanted if not only or each.operation.name.startswith(only)]
         click.echo(f"{connections} connections, {rounds} rounds of {seconds:g} s, one web process; medians.")
         click.echo(report.heading(around))
@@ -101,34 +98,21 @@ def _measure(bench: Bench, chosen: list[Comparison], rounds: int) -> list[Findin
     return findings
 
 
-def _rollcall(ground: Ground) -> AbstractContextManager[Server]:
+def _rollcall(dataset: Dataset) -> AbstractContextManager[Server]:
     port = free_port()
     command = ["-m", "rollcall", "serve", "--port", str(port)]
-    return started(command, port, ground.environment(), ready="/health/ready")
+    return started(command, port, dataset.environment(), ready="/health/ready")
 
 
-def _floor(ground: Ground) -> AbstractContextManager[Server]:
+def _floor(dataset: Dataset) -> AbstractContextManager[Server]:
     port = free_port()
-    return started(["-m", "benchmarks.floor", str(port)], port, ground.environment(ground.floor_url), ready="/live")
+    return started(
+        ["-m", "benchmarks.baseline", str(port)], port, dataset.environment(dataset.floor_url), ready="/live"
+    )
 
 
-def _postgres(ground: Ground) -> psutil.Process:
-    return psutil.Process(ground.engines.postgres.process.pid)
-
-
-def engine_versions(ground: Ground) -> dict[str, str]:
-    """What the engines say of themselves."""
-
-    async def postgres() -> str:
-        async with superuser(ground.engines) as connection:
-            return await connection.fetchval("SHOW server_version")
-
-    with Redis.from_url(ground.engines.valkey.url) as valkey:  # pyright: ignore[reportUnknownMemberType]
-        info = cast("dict[str, str]", valkey.info("server"))  # pyright: ignore[reportUnknownMemberType]
-    return {
-        "PostgreSQL": asyncio.run(postgres()),
-        "Valkey": info.get("valkey_version", info["redis_version"]),
-    }
+def _postgres(dataset: Dataset) -> psutil.Process:
+    return psutil.Process(dataset.engines.postgres.process.pid)
 
 
 if __name__ == "__main__":

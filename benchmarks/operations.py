@@ -10,7 +10,7 @@ from uuid import UUID
 
 import orjson
 
-from benchmarks.ground import SAMPLE, Ground, Groups, Tenant, person_text
+from benchmarks.dataset import SAMPLE, Dataset, Groups, Tenant, person_text
 from benchmarks.load import request
 
 
@@ -20,7 +20,7 @@ class Target(Enum):
     FLOOR = "floor"
     ROLLCALL = "rollcall"
     SMALLER = "smaller"
-    """Rollcall on a smaller ground, to see what growth costs."""
+    """Rollcall on a smaller dataset, to see what growth costs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,63 +56,63 @@ _FORM = "application/x-www-form-urlencoded"
 _NUMBERS = count(1)
 
 
-def comparisons(ground: Ground) -> list[Comparison]:
-    """Everything that is measured on *ground*."""
-    reading, writing = _floor_read(ground, "floor R", "/things"), _floor_write()
-    read_one = _read_one("read one", ground.tenants)
-    read_member = _read_one("read one who is in groups", (ground.club,))
-    crowd = max(tenant.people for tenant in ground.tenants)
+def comparisons(dataset: Dataset) -> list[Comparison]:
+    """Everything that is measured on *dataset*."""
+    reading, writing = _floor_read(dataset, "floor R", "/things"), _floor_write()
+    read_one = _read_one("read one", dataset.tenants)
+    read_member = _read_one("read one who is in groups", (dataset.club,))
+    crowd = max(tenant.people for tenant in dataset.tenants)
     return [
-        Comparison(_floor_read(ground, "floor R on Rollcall's pool", "/fast-things"), reading),
-        Comparison(_introspection(ground), reading, 0.70),
+        Comparison(_floor_read(dataset, "floor R on Rollcall's pool", "/fast-things"), reading),
+        Comparison(_introspection(dataset), reading, 0.70),
         Comparison(read_one, reading, 0.60),
         Comparison(read_member, reading),
-        Comparison(_look_up(ground, crowd), reading, 0.50),
-        Comparison(_page(f"page of {PAGE}, the first", ground.tenants, 1), read_one, 1 / 6),
-        Comparison(_page(f"page of {PAGE}, anywhere in {crowd:,}", ground.tenants, crowd), read_one, 1 / 6),
-        Comparison(_page(f"page of {PAGE} who are in groups", (ground.club,), 1), read_member, 1 / 6),
-        *(Comparison(operation, writing, 0.35) for operation in _changes(ground)),
-        *(Comparison(_join(ground, (group,)), writing, 0.30) for group in ground.groups),
-        Comparison(_join(ground, (ground.groups[1], ground.neighbours_groups)), writing, 0.30),
-        Comparison(_join(ground, ground.groups[-1:]), _join(ground, ground.groups[:1]), AT_MOST_GROWN),
+        Comparison(_look_up(dataset, crowd), reading, 0.50),
+        Comparison(_page(f"page of {PAGE}, the first", dataset.tenants, 1), read_one, 1 / 6),
+        Comparison(_page(f"page of {PAGE}, anywhere in {crowd:,}", dataset.tenants, crowd), read_one, 1 / 6),
+        Comparison(_page(f"page of {PAGE} who are in groups", (dataset.club,), 1), read_member, 1 / 6),
+        *(Comparison(operation, writing, 0.35) for operation in _changes(dataset)),
+        *(Comparison(_join(dataset, (group,)), writing, 0.30) for group in dataset.groups),
+        Comparison(_join(dataset, (dataset.groups[1], dataset.neighbours_groups)), writing, 0.30),
+        Comparison(_join(dataset, dataset.groups[-1:]), _join(dataset, dataset.groups[:1]), AT_MOST_GROWN),
     ]
 
 
-def growth(ground: Ground, smaller: Ground) -> list[Comparison]:
-    """Everything that is measured on *ground*, each held against the same on a *smaller* one."""
+def growth(dataset: Dataset, smaller: Dataset) -> list[Comparison]:
+    """Everything that is measured on *dataset*, each held against the same on a *smaller* one."""
     return [
         Comparison(large, replace(small, target=Target.SMALLER, name=f"{small.name} (smaller)"), AT_MOST_GROWN)
-        for large, small in zip(_everything(ground), _everything(smaller), strict=True)
+        for large, small in zip(_everything(dataset), _everything(smaller), strict=True)
     ]
 
 
-def _everything(ground: Ground) -> list[Operation]:
+def _everything(dataset: Dataset) -> list[Operation]:
     return [
-        _introspection(ground),
-        _read_one("read one", ground.tenants),
-        _look_up(ground, max(tenant.people for tenant in ground.tenants)),
-        _page(f"page of {PAGE}, the first", ground.tenants, 1),
-        _create("create", ground.tenants),
-        _deactivate("PATCH active=false", ground, ground.tenants),
-        _replace("PUT", ground.tenants),
-        _join(ground, ground.groups[:1]),
+        _introspection(dataset),
+        _read_one("read one", dataset.tenants),
+        _look_up(dataset, max(tenant.people for tenant in dataset.tenants)),
+        _page(f"page of {PAGE}, the first", dataset.tenants, 1),
+        _create("create", dataset.tenants),
+        _deactivate("PATCH active=false", dataset, dataset.tenants),
+        _replace("PUT", dataset.tenants),
+        _join(dataset, dataset.groups[:1]),
     ]
 
 
-def _changes(ground: Ground) -> list[Operation]:
+def _changes(dataset: Dataset) -> list[Operation]:
     at_once = "two tenants at once"
     return [
-        _create("create", ground.tenants),
-        _create(f"create, {at_once}", ground.pair),
-        _deactivate("PATCH active=false", ground, ground.tenants),
-        _deactivate(f"PATCH active=false, {at_once}", ground, ground.pair),
-        _replace("PUT", ground.tenants),
-        _replace(f"PUT, {at_once}", ground.pair),
+        _create("create", dataset.tenants),
+        _create(f"create, {at_once}", dataset.pair),
+        _deactivate("PATCH active=false", dataset, dataset.tenants),
+        _deactivate(f"PATCH active=false, {at_once}", dataset, dataset.pair),
+        _replace("PUT", dataset.tenants),
+        _replace(f"PUT, {at_once}", dataset.pair),
     ]
 
 
-def _floor_read(ground: Ground, name: str, folder: str) -> Operation:
-    requests = [request("GET", f"{folder}/{thing}", {}) for thing in ground.things[:SAMPLE]]
+def _floor_read(dataset: Dataset, name: str, folder: str) -> Operation:
+    requests = [request("GET", f"{folder}/{thing}", {}) for thing in dataset.things[:SAMPLE]]
     return Operation(name, Target.FLOOR, lambda _most: requests, holds=b"Okonkwo")
 
 
@@ -125,11 +125,11 @@ def _floor_write() -> Operation:
     return Operation("floor W", Target.FLOOR, write, status=201, again=False)
 
 
-def _introspection(ground: Ground) -> Operation:
-    headers = {"Authorization": f"Bearer {ground.application_key}", "Content-Type": _FORM}
+def _introspection(dataset: Dataset) -> Operation:
+    headers = {"Authorization": f"Bearer {dataset.application_key}", "Content-Type": _FORM}
     requests = _shuffled(
         request("POST", "/oauth/introspect", headers, f"token={person.session}".encode())
-        for tenant in ground.tenants
+        for tenant in dataset.tenants
         for person in tenant.sample
     )
     return Operation("introspection", Target.ROLLCALL, lambda _most: requests, holds=b'"active":true')
@@ -142,10 +142,10 @@ def _read_one(name: str, tenants: Sequence[Tenant]) -> Operation:
     return Operation(name, Target.ROLLCALL, lambda _most: requests, holds=b'"userName"')
 
 
-def _look_up(ground: Ground, crowd: int) -> Operation:
+def _look_up(dataset: Dataset, crowd: int) -> Operation:
     requests = _shuffled(
         request("GET", "/scim/v2/Users?filter=" + quote(f'userName eq "{person.user_name}"'), _bearer(tenant))
-        for tenant in ground.tenants
+        for tenant in dataset.tenants
         for person in tenant.sample
     )
     name = f"look-up by userName among {crowd:,}"
@@ -177,7 +177,7 @@ def _create(name: str, tenants: Sequence[Tenant]) -> Operation:
     return Operation(name, Target.ROLLCALL, write, status=201, holds=b'"userName"', again=False)
 
 
-def _deactivate(name: str, ground: Ground, tenants: Sequence[Tenant]) -> Operation:
+def _deactivate(name: str, dataset: Dataset, tenants: Sequence[Tenant]) -> Operation:
     body = orjson.dumps(
         {
             "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
@@ -188,13 +188,13 @@ def _deactivate(name: str, ground: Ground, tenants: Sequence[Tenant]) -> Operati
     def write(most: int) -> list[bytes]:
         return [
             request("PATCH", f"/scim/v2/Users/{person}", _bearer(tenant) | {"Content-Type": _SCIM}, body)
-            for tenant, person in ground.newcomers(tenants, most)
+            for tenant, person in dataset.newcomers(tenants, most)
         ]
 
     return Operation(name, Target.ROLLCALL, write, holds=b'"userName"', again=False)
 
 
-def _join(ground: Ground, groups: Sequence[Groups]) -> Operation:
+def _join(dataset: Dataset, groups: Sequence[Groups]) -> Operation:
     """One more member, for groups of each of *groups* in turn."""
     of = {each.tenant.slug: cycle(each.ids) for each in groups}
     members = groups[0].members
@@ -212,7 +212,7 @@ def _join(ground: Ground, groups: Sequence[Groups]) -> Operation:
                 _bearer(tenant) | {"Content-Type": _SCIM},
                 body(person),
             )
-            for tenant, person in ground.newcomers([each.tenant for each in groups], most)
+            for tenant, person in dataset.newcomers([each.tenant for each in groups], most)
         ]
 
     return Operation(name, Target.ROLLCALL, write, holds=b'"displayName"', again=False)
