@@ -17,7 +17,7 @@ import pytest
 
 from cli.processes import PATIENCE, Running, rollcall
 from journeys.conftest import eventually
-from rollcall import tables
+from rollcall import garbage, tables
 from rollcall.cli.embedded import prepare
 from rollcall.crypto import new_secret_key
 from rollcall.engines import Postgres, Valkey
@@ -212,6 +212,25 @@ def test_a_relay_without_its_broker(migrated: dict[str, str], tmp_path: Path) ->
         time.sleep(2)  # for which it looks some forty times
         assert len(relaying.said(away)) == 1
         assert relaying.stop() == 0
+
+
+FROZEN = "start-up is frozen"
+
+
+@pytest.mark.parametrize(
+    ("name", "processes"), [("serve", 2), ("worker", 3), ("delivery", 1), ("relay", 1), ("beat", 1)]
+)
+def test_what_start_up_left_is_frozen(name: str, processes: int, migrated: dict[str, str], tmp_path: Path) -> None:
+    """In each process of each command; those that were forked have their parent's, too."""
+    command = (*arguments(name), *(("--workers", "2") if name == "serve" else ()))
+    with rollcall(tmp_path / "log", migrated | {"ROLLCALL_LOG_LEVEL": "DEBUG"}, *command) as running:
+        running.wait_for(FROZEN)
+        eventually(lambda: len(running.said(FROZEN)) == processes, within=PATIENCE)
+        for line in running.said(FROZEN):
+            assert line["objects"] > 100_000
+            assert line["thresholds"] == list(garbage.THRESHOLDS)
+        eventually(lambda: at_work(name, running), within=PATIENCE)
+        assert running.stop() == 0
 
 
 def answers(url: str) -> bool:

@@ -1,10 +1,12 @@
 """The processes that work behind the web: worker, beat and relay."""
 
+import asyncio
 import os
 from pathlib import Path
 
 import click
 
+from rollcall import garbage, stalls
 from rollcall.cli.exposing import Address, answering_prometheus, metrics_option
 from rollcall.cli.running import run_until_stopped, settings_or_give_up, wait_for_tables
 from rollcall.worker.app import PROMPT, WAITING, make_celery, prepare_processes
@@ -79,6 +81,7 @@ def beat(schedule: Path) -> None:
     prepare_processes(settings)
     app = make_celery(settings)
     scheduler = scheduler_that_says_it_lives(settings)
+    garbage.started()
     app.Beat(schedule=str(schedule), scheduler=scheduler, pidfile=None, loglevel=settings.log_level, quiet=True).run()
 
 
@@ -90,4 +93,10 @@ def relay(context: click.Context, metrics_at: Address | None) -> None:
     settings = settings_or_give_up()
     wait_for_tables(settings)
     context.with_resource(answering_prometheus(metrics_at))
-    run_until_stopped(lambda stop: run_relay(settings, stop))
+
+    async def watched(stop: asyncio.Event) -> None:
+        stalls.watch()
+        garbage.started()
+        await run_relay(settings, stop)
+
+    run_until_stopped(watched)

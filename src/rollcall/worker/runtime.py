@@ -9,7 +9,7 @@ import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, ClassVar, TypeVar
 
-from rollcall import db
+from rollcall import db, stalls
 from rollcall.crypto import Sealer
 from rollcall.db import Database
 from rollcall.events.addresses import AddressRules
@@ -39,9 +39,10 @@ class Runtime:
         self._sender: Sender | None = None
 
     @classmethod
-    def start(cls, settings: Settings) -> None:
+    def start(cls, settings: Settings) -> "Runtime":
         """Begin, in a process that does not fork any more."""
         cls.current = cls(settings)
+        return cls.current
 
     @classmethod
     def wind_down(cls) -> None:
@@ -55,6 +56,10 @@ class Runtime:
         if cls.current is not None:
             cls.current.close()
             cls.current = None
+
+    def watch(self) -> None:
+        """Count when the loop stands still, from now on."""
+        self._loop.call_soon_threadsafe(stalls.watch)
 
     def run(self, work: Callable[[Database], Awaitable[T]]) -> T:
         """Run *work* to its end; the database is connected to when it is first needed."""
