@@ -112,6 +112,17 @@ SELECT id FROM people ORDER BY id
 """
 
 
+_GONE = """
+WITH accounts AS (
+    UPDATE accounts SET active = false, epoch = epoch + 1, deactivated_at = now(), deactivated_because = 'bench'
+     WHERE tenant_id = $1 AND id = ANY ($2)),
+sessions AS (
+    UPDATE sessions SET closed_at = now(), closed_because = 'person_left'
+     WHERE tenant_id = $1 AND account_id = ANY ($2))
+UPDATE users SET active = false, document = document || '{"active": false}' WHERE tenant_id = $1 AND id = ANY ($2)
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
     """Somebody who is asked about, with the session they are signed in with."""
@@ -119,6 +130,16 @@ class Person:
     id: UUID
     user_name: str
     session: str
+
+    @property
+    def number(self) -> str:
+        """What stands for # in what the provider sent of them."""
+        return self.user_name.removeprefix("amara.okonkwo.").partition("@")[0]
+
+    @property
+    def external_id(self) -> str:
+        """The provider's own id."""
+        return PERSON["externalId"].replace("#", self.number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +191,7 @@ class Dataset:
             "ROLLCALL_DATABASE_URL": database_url or self.engines.database_url,
             "ROLLCALL_PUBLIC_URL": "https://rollcall.bench.example",
             "ROLLCALL_SECRET_KEYS": new_secret_key(),
+            "ROLLCALL_LOG_LEVEL": "ERROR",  # what is printed here is the table
             "ROLLCALL_HEAD_SECONDS": "600",  # connections of the load rest while others are measured
         }
 
@@ -178,14 +200,17 @@ class Dataset:
         """The floor's own database on the same server, as the same role."""
         return self.engines.database_url.removesuffix(f"/{DATABASE}") + f"/{baseline.DATABASE}"
 
-    def newcomers(self, tenants: Sequence[Tenant], count: int) -> list[tuple[Tenant, UUID]]:
-        """New people, active and signed in and in no group, of each tenant in turn."""
-        return asyncio.run(self._newcomers(tenants, count))
+    def newcomers(self, tenants: Sequence[Tenant], count: int, *, active: bool = True) -> list[tuple[Tenant, UUID]]:
+        """New people in no group, of each tenant in turn: signed in, or if they are not *active*, gone already."""
+        return asyncio.run(self._newcomers(tenants, count, active=active))
 
-    async def _newcomers(self, tenants: Sequence[Tenant], count: int) -> list[tuple[Tenant, UUID]]:
+    async def _newcomers(self, tenants: Sequence[Tenant], count: int, *, active: bool) -> list[tuple[Tenant, UUID]]:
         share = -(-count // len(tenants))
         async with superuser(self.engines) as connection:
             found = [await _add_people(connection, tenant.id, share) for tenant in tenants]
+            if not active:
+                for tenant, people in zip(tenants, found, strict=True):
+                    await connection.execute(_GONE, tenant.id, people)
         return [
             (tenant, person)
             for people in zip(*found, strict=True)

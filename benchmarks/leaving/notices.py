@@ -86,7 +86,13 @@ def at_pace(loop: asyncio.Runner, installation: Installation, count: int) -> Not
     return _said(f"{PACE} a second", loop.run(measure()))
 
 
-def at_once(loop: asyncio.Runner, installation: Installation, count: int, connections: int) -> Notices:
+def at_once(
+    loop: asyncio.Runner,
+    installation: Installation,
+    count: int,
+    connections: int,
+    say: Callable[[str], None] = click.echo,
+) -> Notices:
     """Departures as fast as they are answered."""
     leavers = installation.leavers(count)
 
@@ -95,7 +101,7 @@ def at_once(loop: asyncio.Runner, installation: Installation, count: int, connec
         answered = await _over_connections(installation, leavers, connections, lambda _: 0.0)
         return await _noticed(installation, leavers, answered, before)
 
-    return _said("as fast as they go", loop.run(measure()))
+    return _said("as fast as they go", loop.run(measure()), say)
 
 
 async def _over_connections(
@@ -153,8 +159,8 @@ async def _until_all_noticed(installation: Installation, leavers: Sequence[Leave
         await asyncio.sleep(0.5)
 
 
-def _said(name: str, told: Notices) -> Notices:
-    click.echo(
+def _said(name: str, told: Notices, say: Callable[[str], None] = click.echo) -> Notices:
+    say(
         f"{name}: {told.departures:,} departures, {told.a_second:,.0f} a second\n"
         f"  webhook received after {told.told_p50 * 1e3:,.0f} ms (p50), {told.told_p99 * 1e3:,.0f} ms (p99), "
         f"{told.slowest_told:.2f} s (slowest); {told.told_a_second:,.0f} a second; {told.told_twice} twice\n"

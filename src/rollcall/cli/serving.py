@@ -42,8 +42,8 @@ def web() -> ASGIApp:
 
 
 async def _begun() -> None:
-    stalls.watch()
     garbage.started()
+    stalls.watch()
 
 
 _BUFFER = 65_536

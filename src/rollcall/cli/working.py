@@ -95,8 +95,8 @@ def relay(context: click.Context, metrics_at: Address | None) -> None:
     context.with_resource(answering_prometheus(metrics_at))
 
     async def watched(stop: asyncio.Event) -> None:
-        stalls.watch()
         garbage.started()
+        stalls.watch()
         await run_relay(settings, stop)
 
     run_until_stopped(watched)

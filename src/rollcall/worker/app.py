@@ -71,9 +71,10 @@ def prepare_processes(settings: Settings, *, forking: bool = True, on_ready: Cal
     def start(**_: Any) -> None:
         if os.getpid() != main:
             orphans.end_with(main)
-        Runtime.start(settings).watch()
+        runtime = Runtime.start(settings)
         if forking:
             garbage.started()
+        runtime.watch()
 
     def stop(**_: Any) -> None:
         Runtime.stop()
