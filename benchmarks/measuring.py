@@ -76,6 +76,8 @@ class Finding:
     @property
     def reached(self) -> bool | None:
         """Whether the rates meet the goal; ``None`` when there is none."""
+        if self.comparison.rate_goal is not None:
+            return self.middle(lambda turn: turn.rate) >= self.comparison.rate_goal
         return None if self.comparison.goal is None else self.ratio >= self.comparison.goal
 
     def middle(self, read: Callable[[Turn], float]) -> float:

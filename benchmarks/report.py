@@ -2,7 +2,7 @@
 
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 
 import psutil
 
+from benchmarks.goals import Comparison
 from benchmarks.measuring import Finding, Turn
 from benchmarks.operations import Target
 
@@ -54,12 +55,11 @@ def lines_of_others(findings: Sequence[Finding]) -> str:
 
 def line(finding: Finding) -> str:
     """A row of the table."""
-    goal = finding.comparison.goal
     tell = _share if _stands_alone(finding) else _times
     verdict = {True: "hit", False: "missed", None: ""}[finding.reached]
     return (
         f"{finding.comparison.operation.name:<42} {finding.middle(lambda turn: turn.rate):7,.0f}"
-        f" {tell(finding.ratio):>7} {'' if goal is None else tell(goal):>7} {verdict:<6} {tell(finding.cpu_ratio):>7}"
+        f" {tell(finding.ratio):>7} {_goal(finding.comparison, tell):>7} {verdict:<6} {tell(finding.cpu_ratio):>7}"
         f" {finding.middle(lambda turn: turn.web_cpu) * 1e6:7.0f}"
         f" {finding.middle(lambda turn: turn.postgres_cpu) * 1e6:7.0f}"
         f" {finding.middle(lambda turn: turn.latency_p50) * 1e3:7.1f}"
@@ -86,6 +86,7 @@ def as_data(
                 "operation": finding.comparison.operation.name,
                 "against": finding.comparison.against.name,
                 "goal": finding.comparison.goal,
+                "rate_goal": finding.comparison.rate_goal,
                 "ratio": finding.ratio,
                 "cpu_ratio": finding.cpu_ratio,
                 "reached": finding.reached,
@@ -95,6 +96,12 @@ def as_data(
             for finding in findings
         ],
     }
+
+
+def _goal(comparison: Comparison, tell: Callable[[float], str]) -> str:
+    if comparison.rate_goal is not None:
+        return f"{comparison.rate_goal:,.0f}"
+    return "" if comparison.goal is None else tell(comparison.goal)
 
 
 def _stands_alone(finding: Finding) -> bool:
