@@ -17,7 +17,7 @@ import pytest
 
 from cli.processes import PATIENCE, Running, rollcall
 from journeys.conftest import eventually
-from rollcall import garbage, tables
+from rollcall import broker, garbage, tables
 from rollcall.cli.embedded import prepare
 from rollcall.crypto import new_secret_key
 from rollcall.engines import Postgres, Valkey
@@ -231,6 +231,30 @@ def test_what_start_up_left_is_frozen(name: str, processes: int, migrated: dict[
             assert line["thresholds"] == list(garbage.THRESHOLDS)
         eventually(lambda: at_work(name, running), within=PATIENCE)
         assert running.stop() == 0
+
+
+def test_a_relay_with_beat(migrated: dict[str, str], tmp_path: Path) -> None:
+    """Beat says in the same process that it lives, keeps its schedule, and ends with the relay."""
+    schedule = tmp_path / "schedule"
+    with (
+        broker.connect_blocking(read_settings()) as redis,
+        rollcall(tmp_path / "log", migrated, "relay", "--beat-schedule", str(schedule)) as relaying,
+    ):
+        redis.delete(broker.heartbeat(broker.BEAT))
+        relaying.wait_for("relaying")
+        relaying.wait_for("beat: Starting...")
+        eventually(lambda: redis.exists(broker.heartbeat(broker.BEAT)), within=PATIENCE)
+        assert len(relaying.children()) == 0
+        assert relaying.stop() == 0
+        assert list(tmp_path.glob("schedule*"))
+
+
+def test_a_relay_whose_beat_fails(migrated: dict[str, str], tmp_path: Path) -> None:
+    """Ends, so that whoever looks after it starts it again, and says why."""
+    nowhere = tmp_path / "no such folder" / "schedule"
+    with rollcall(tmp_path / "log", migrated, "relay", "--beat-schedule", str(nowhere)) as relaying:
+        assert str(nowhere) in relaying.wait_for("beat has ended")["remedy"]
+        assert relaying.process.wait(PATIENCE) == 0
 
 
 def answers(url: str) -> bool:
