@@ -80,7 +80,7 @@ def _settle_alone(tenant: TenantRef, departure: tuple[str, str]) -> None:
         _settle(tenant, [departure])
     except Exception as error:
         log.warning(
-            "departure not settled; it will be tried again", request_id=request_id, message_id=message, exc_info=True
+            "departure not settled; it will be retried", request_id=request_id, message_id=message, exc_info=True
         )
         failure = f"{type(error).__name__}: {error}"
         runtime().run(note)
@@ -99,14 +99,14 @@ def deliver(owner_id: str, destination_id: str) -> None:
             metrics.figures().deliveries.labels(outcome).inc(number)
         log.info("delivered", **told)
     except _AWAY as error:
-        # What was claimed is due again when its claim runs out.
-        log.warning("not delivered; it will be tried again", error=str(error))
+        # The lease runs out, and the relay hands the destination out again.
+        log.warning("not delivered; it will be retried", error=str(error))
     finally:
         structlog.contextvars.clear_contextvars()
 
 
 def keep_house() -> None:
-    """Make the coming months' partitions, forget what has long been dealt with, complete receipts left open."""
+    """Make the coming months' partitions, delete what is past its retention, complete receipts left open."""
 
     async def keep(database: Database) -> dict[str, int]:
         async with open_fleet(database, SYSTEM, Origin(request_id="keep house")) as fleet:
