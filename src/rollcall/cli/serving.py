@@ -9,6 +9,7 @@ from granian import Granian
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
+from litestar import Litestar
 from litestar.types import ASGIApp
 
 from rollcall import garbage, logging, orphans, stalls
@@ -41,9 +42,9 @@ def web() -> ASGIApp:
     return lingering(cast("ASGIApp", app))
 
 
-async def _begun() -> None:
+async def _begun(app: Litestar) -> None:
     garbage.started()
-    stalls.watch()
+    app.on_shutdown.append(stalls.watch().stop)
 
 
 _BUFFER = 65_536
