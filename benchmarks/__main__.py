@@ -5,20 +5,24 @@ import json
 import sys
 import tempfile
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 import click
 import psutil
-from redis import Redis
 
-from benchmarks import report
-from benchmarks.ground import Ground, laid_out, superuser
+from benchmarks import departure, peer, report
+from benchmarks.dataset import Dataset, engine_versions, prepared
+from benchmarks.goals import Comparison, beside_peer, comparisons, growth
 from benchmarks.measuring import Bench, Finding, ready
-from benchmarks.operations import Comparison, Target, comparisons, growth
+from benchmarks.operations import Target
 from benchmarks.servers import Server, free_port, started
 
 MEMORY_GOAL = 200 * 2**20
+
+DEPARTURES_A_SECOND = 200
+"""How many people leave of the whole product, for each second that an operation takes in all rounds."""
 
 
 @click.command()
@@ -34,63 +38,101 @@ MEMORY_GOAL = 200 * 2**20
     metavar="N",
     help="Measure beside an installation with the Nth part of the people and tenants, instead of beside floors.",
 )
+@click.option("--beside-peer", is_flag=True, help="Measure beside scim2-server, too; pip installs it for that.")
 @click.option("--only", multiple=True, help="Measure operations whose name begins so; may be repeated.")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures here.")
-def main(  # noqa: PLR0913  # one for each option
-    quick: bool,
-    people: int | None,
-    tenants: int,
-    seconds: float | None,
-    rounds: int | None,
-    connections: int,
-    beside: int | None,
-    only: tuple[str, ...],
-    json_file: Path | None,
-) -> None:
+def main(**options: Any) -> None:
     """Measure Rollcall on engines of its own, beside bare floors measured in the same run."""
-    people = people or (2_000 if quick else 100_000)
-    seconds = seconds or (0.5 if quick else 2.0)
-    rounds = rounds or (3 if quick else 5)
+    wanted = _wanted(**options)
     with tempfile.TemporaryDirectory(prefix="rollcall-bench-") as folder, ExitStack() as running:
-        ground = running.enter_context(
-            laid_out(Path(folder) / "ground", people=people, tenants=tenants, say=click.echo)
+        dataset = running.enter_context(
+            prepared(Path(folder) / "dataset", people=wanted.people, tenants=wanted.tenants, say=click.echo)
         )
-        rollcall = running.enter_context(_rollcall(ground))
-        servers, postgres = {Target.ROLLCALL: rollcall}, {Target.ROLLCALL: _postgres(ground)}
-        if beside is None:
-            servers[Target.FLOOR] = running.enter_context(_floor(ground))
-            postgres[Target.FLOOR] = _postgres(ground)
-            wanted = comparisons(ground)
-        else:
-            smaller = running.enter_context(
-                laid_out(
-                    Path(folder) / "smaller",
-                    people=max(people // beside, 200),
-                    tenants=max(tenants // beside, 1),
-                    say=click.echo,
-                )
-            )
-            servers[Target.SMALLER] = running.enter_context(_rollcall(smaller))
-            postgres[Target.SMALLER] = _postgres(smaller)
-            wanted = growth(ground, smaller)
-        bench = running.enter_context(ready(servers, postgres, connections=connections, seconds=seconds))
-        around = report.surroundings(engine_versions(ground))
-        chosen = [each for each in wanted if not only or each.operation.name.startswith(only)]
-        click.echo(f"{connections} connections, {rounds} rounds of {seconds:g} s, one web process; medians.")
+        rollcall = running.enter_context(_rollcall(dataset))
+        servers, postgres = {Target.ROLLCALL: rollcall}, {Target.ROLLCALL: _postgres(dataset)}
+        chosen = [
+            each
+            for each in _against(wanted, dataset, Path(folder), servers, postgres, running)
+            if not wanted.only or each.operation.name.startswith(wanted.only)
+        ]
+        bench = running.enter_context(ready(servers, postgres, connections=wanted.connections, seconds=wanted.seconds))
+        around = report.surroundings(engine_versions(dataset.engines))
+        click.echo(f"{wanted.connections} connections, {wanted.rounds} rounds of {wanted.seconds:g} s; medians.")
         click.echo(report.heading(around))
-        findings = _measure(bench, chosen, rounds)
+        findings = _measure(bench, chosen, wanted.rounds)
         memory = rollcall.memory()
-        click.echo(report.floor_lines(findings))
+        click.echo(report.lines_of_others(findings))
         click.echo(f"\nA web process holds {memory / 2**20:.0f} MB (goal: under {MEMORY_GOAL / 2**20:.0f} MB).")
-        if json_file is not None:
-            run = {
-                "people": people,
-                "tenants": tenants,
-                "seconds": seconds,
-                "connections": connections,
-                "beside": beside,
-            }
-            json_file.write_text(json.dumps(report.as_data(around, findings, memory, **run), indent=2))
+    taken = _departure(wanted)
+    if wanted.json_file is not None:
+        figures = report.as_data(around, findings, memory, taken, wanted.as_data())
+        wanted.json_file.write_text(json.dumps(figures, indent=2))
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the options say."""
+
+    people: int
+    tenants: int
+    seconds: float
+    rounds: int
+    connections: int
+    beside: int | None
+    beside_peer: bool
+    only: tuple[str, ...]
+    json_file: Path | None
+
+    def as_data(self) -> dict[str, object]:
+        """The same for the file of figures."""
+        told = ("people", "tenants", "seconds", "rounds", "connections", "beside", "beside_peer")
+        return {name: getattr(self, name) for name in told}
+
+
+def _wanted(*, quick: bool, people: int | None, seconds: float | None, rounds: int | None, **others: Any) -> Wanted:
+    if others["beside"] and others["beside_peer"]:
+        raise click.UsageError("A run is beside a smaller installation or beside the peer; leave one of them out.")
+    return Wanted(
+        people=people or (2_000 if quick else 100_000),
+        seconds=seconds or (0.5 if quick else 2.0),
+        rounds=rounds or (3 if quick else 5),
+        **others,
+    )
+
+
+def _against(  # two of them are filled
+    wanted: Wanted,
+    dataset: Dataset,
+    folder: Path,
+    servers: dict[Target, Server],
+    postgres: dict[Target, psutil.Process],
+    running: ExitStack,
+) -> list[Comparison]:
+    """Start what Rollcall is held against, and say what there is to be compared."""
+    if wanted.beside is not None:
+        people, tenants = max(wanted.people // wanted.beside, 200), max(wanted.tenants // wanted.beside, 1)
+        smaller = running.enter_context(prepared(folder / "smaller", people=people, tenants=tenants, say=click.echo))
+        servers[Target.SMALLER] = running.enter_context(_rollcall(smaller))
+        postgres[Target.SMALLER] = _postgres(smaller)
+        return growth(dataset, smaller)
+    servers[Target.FLOOR] = running.enter_context(_floor(dataset))
+    postgres[Target.FLOOR] = _postgres(dataset)
+    if not wanted.beside_peer:
+        return comparisons(dataset)
+    count = min(wanted.people, peer.MOST_PEOPLE)
+    click.echo(f"Installing the peer, and creating {count:,} people in it …")
+    servers[Target.PEER] = running.enter_context(peer.serving(folder / "peer"))
+    theirs = peer.operations(asyncio.run(peer.fill(servers[Target.PEER], count)))
+    return [*comparisons(dataset), *beside_peer(dataset, theirs)]
+
+
+def _departure(wanted: Wanted) -> dict[str, float] | None:
+    """Measure and tell what the whole product takes for a departure; None when that was not chosen."""
+    if wanted.beside or (wanted.only and not departure.NAME.startswith(wanted.only)):
+        return None
+    taken = departure.measured(round(DEPARTURES_A_SECOND * wanted.seconds * wanted.rounds), wanted.connections)
+    click.echo(departure.line(taken))
+    return taken
 
 
 def _measure(bench: Bench, chosen: list[Comparison], rounds: int) -> list[Finding]:
@@ -101,34 +143,21 @@ def _measure(bench: Bench, chosen: list[Comparison], rounds: int) -> list[Findin
     return findings
 
 
-def _rollcall(ground: Ground) -> AbstractContextManager[Server]:
+def _rollcall(dataset: Dataset) -> AbstractContextManager[Server]:
     port = free_port()
     command = ["-m", "rollcall", "serve", "--port", str(port)]
-    return started(command, port, ground.environment(), ready="/health/ready")
+    return started(command, port, dataset.environment(), ready="/health/ready")
 
 
-def _floor(ground: Ground) -> AbstractContextManager[Server]:
+def _floor(dataset: Dataset) -> AbstractContextManager[Server]:
     port = free_port()
-    return started(["-m", "benchmarks.floor", str(port)], port, ground.environment(ground.floor_url), ready="/live")
+    return started(
+        ["-m", "benchmarks.baseline", str(port)], port, dataset.environment(dataset.floor_url), ready="/live"
+    )
 
 
-def _postgres(ground: Ground) -> psutil.Process:
-    return psutil.Process(ground.engines.postgres.process.pid)
-
-
-def engine_versions(ground: Ground) -> dict[str, str]:
-    """What the engines say of themselves."""
-
-    async def postgres() -> str:
-        async with superuser(ground.engines) as connection:
-            return await connection.fetchval("SHOW server_version")
-
-    with Redis.from_url(ground.engines.valkey.url) as valkey:  # pyright: ignore[reportUnknownMemberType]
-        info = cast("dict[str, str]", valkey.info("server"))  # pyright: ignore[reportUnknownMemberType]
-    return {
-        "PostgreSQL": asyncio.run(postgres()),
-        "Valkey": info.get("valkey_version", info["redis_version"]),
-    }
+def _postgres(dataset: Dataset) -> psutil.Process:
+    return psutil.Process(dataset.engines.postgres.process.pid)
 
 
 if __name__ == "__main__":

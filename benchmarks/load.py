@@ -6,6 +6,7 @@ its first bytes, so that it takes a tenth of what the server it measures takes.
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle
@@ -15,6 +16,13 @@ import uvloop
 
 WARMING_SECONDS = 0.15
 """Answers that come this soon are not counted: connections open, statements are planned, caches fill."""
+
+
+STALL_SECONDS = 0.025
+"""Without an answer for so long, with connections that wait for one, a server stands still."""
+
+PACE_SECONDS = 0.001
+"""How often requests that arrive at a rate are looked after: what they are late by at the most."""
 
 
 class UnexpectedAnswer(RuntimeError):
@@ -33,6 +41,9 @@ class Load:
     """What the first bytes of every answer's body contain."""
     connections: int
     seconds: float
+    arrivals: float | None = None
+    """Requests a second that arrive whether or not earlier ones were answered; None sends the next one when the last
+    one has been answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +54,11 @@ class Outcome:
     counted: int
     seconds: float
     latencies: Sequence[float]
+    """From the moment a request was sent or, of those that arrive at a rate, was due."""
+    stalls: int
+    """How often nothing was answered for longer than `STALL_SECONDS`."""
+    longest_stall: float
+    """The longest time in which nothing was answered, in seconds."""
 
     @property
     def rate(self) -> float:
@@ -72,7 +88,7 @@ def run(load: Load) -> Outcome:
 async def _run(load: Load) -> Outcome:
     loop = asyncio.get_running_loop()
     over: asyncio.Future[None] = loop.create_future()
-    tally = _Tally(load, over)
+    tally = _Tally(load, over) if load.arrivals is None else _Arrivals(load, over, load.arrivals)
     opened = [
         await loop.create_connection(lambda: _Connection(tally), "127.0.0.1", load.port)
         for _ in range(load.connections)
@@ -81,7 +97,9 @@ async def _run(load: Load) -> Outcome:
     for _, connection in opened:
         connection.send_next()
     try:
-        await asyncio.wait_for(over, load.seconds + 30)
+        async with asyncio.timeout(load.seconds + 30):
+            await tally.send_what_is_due()
+            await over
     finally:
         for transport, _ in opened:
             transport.close()
@@ -99,25 +117,41 @@ class _Tally:
         self._sent = 0
         self._latencies: list[float] = []
         self._from = self._until = self._last = 0.0
+        self._stalls = 0
+        self._longest = 0.0
 
     def begin(self) -> None:
         self._from = self._last = time.perf_counter() + WARMING_SECONDS
         self._until = self._from + self.load.seconds
 
-    def next_request(self) -> bytes | None:
-        """What to send now; ``None`` when the time is over or nothing is left."""
-        if time.perf_counter() < self._until and (following := next(self._requests, None)) is not None:
+    async def send_what_is_due(self) -> None:
+        """Send what does not wait for an answer: nothing, here."""
+
+    def next_request(self, connection: "_Connection") -> tuple[float, bytes] | None:
+        """When the request to send now was due, and the request; ``None`` when there is none for *connection*."""
+        due = self._due(connection)
+        if due is not None and (following := next(self._requests, None)) is not None:
             self._open += 1
             self._sent += 1
-            return following
-        if self._open == 0 and not self.over.done():
+            return due, following
+        if self._open == 0 and self._nothing_to_come() and not self.over.done():
             self.over.set_result(None)
         return None
+
+    def _due(self, _connection: "_Connection") -> float | None:
+        now = time.perf_counter()
+        return now if now < self._until else None
+
+    def _nothing_to_come(self) -> bool:
+        return True
 
     def answered(self, began: float) -> None:
         now = time.perf_counter()
         self._open -= 1
         if now >= self._from:
+            silent = now - self._last
+            self._stalls += silent > STALL_SECONDS
+            self._longest = max(self._longest, silent)
             self._latencies.append(now - began)
             self._last = now
 
@@ -127,7 +161,40 @@ class _Tally:
 
     def outcome(self) -> Outcome:
         seconds = max(self._last - self._from, 1e-6)
-        return Outcome(self._sent, len(self._latencies), seconds, sorted(self._latencies))
+        return Outcome(self._sent, len(self._latencies), seconds, sorted(self._latencies), self._stalls, self._longest)
+
+
+class _Arrivals(_Tally):
+    """Requests that arrive at a rate; what finds no free connection waits, and its waiting counts."""
+
+    def __init__(self, load: Load, over: asyncio.Future[None], rate: float) -> None:
+        super().__init__(load, over)
+        self._rate = rate
+        self._waiting: deque[float] = deque()
+        self._free: deque[_Connection] = deque()
+        self._arriving = True
+
+    async def send_what_is_due(self) -> None:
+        begun, arrived = time.perf_counter(), 0
+        while (now := time.perf_counter()) < self._until and not self.over.done():
+            while (due := begun + arrived / self._rate) <= now:
+                arrived += 1
+                self._waiting.append(due)
+                if self._free:
+                    self._free.popleft().send_next()
+            await asyncio.sleep(PACE_SECONDS)
+        self._arriving = False
+        if self._free:
+            self._free.popleft().send_next()  # which finds that all is over, if it is
+
+    def _due(self, connection: "_Connection") -> float | None:
+        if self._waiting:
+            return self._waiting.popleft()
+        self._free.append(connection)
+        return None
+
+    def _nothing_to_come(self) -> bool:
+        return not (self._arriving or self._waiting)
 
 
 class _Connection(asyncio.Protocol):
@@ -147,10 +214,10 @@ class _Connection(asyncio.Protocol):
         self._tally.fail(exc or ConnectionResetError("the server hung up"))
 
     def send_next(self) -> None:
-        following = self._tally.next_request()
+        following = self._tally.next_request(self)
         if following is not None:
-            self._began = time.perf_counter()
-            self._transport.write(following)
+            self._began, request = following
+            self._transport.write(request)
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -175,8 +242,8 @@ class _Connection(asyncio.Protocol):
             return False
         if int(head[9:12]) != self._tally.load.status:
             raise UnexpectedAnswer(f"expected {self._tally.load.status}, got {self._head[:600]!r}")
-        self._missing = _length(head) - len(body)
-        self._unseen = True
+        self._missing = 0 if head[9:12] == b"204" else _length(head) - len(body)
+        self._unseen = bool(self._tally.load.holds)
         self._head = b""
         return True
 

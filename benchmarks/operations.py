@@ -1,17 +1,12 @@
-"""What is measured, what it is measured against, and the goal of each comparison."""
+"""What is measured: requests of one sort to one server, and the words that all of them share."""
 
 import random
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
-from itertools import count, cycle
-from urllib.parse import quote
-from uuid import UUID
+from itertools import count
 
-import orjson
-
-from benchmarks.ground import SAMPLE, Ground, Groups, Tenant, person_text
-from benchmarks.load import request
+from benchmarks.dataset import Tenant
 
 
 class Target(Enum):
@@ -20,7 +15,9 @@ class Target(Enum):
     FLOOR = "floor"
     ROLLCALL = "rollcall"
     SMALLER = "smaller"
-    """Rollcall on a smaller ground, to see what growth costs."""
+    """Rollcall on a smaller dataset, to see what growth costs."""
+    PEER = "peer"
+    """Another SCIM server, that keeps everything in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,220 +30,23 @@ class Operation:
     status: int = 200
     holds: bytes = b""
     again: bool = True
+    people: int = 1
+    """How many people one request is about, where the rate is told in people; fewer requests are made ready then."""
+    connections: int | None = None
+    """Busy at a time, where not as many as for all others."""
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """An operation, what it is held against, and the least ratio of their rates that is good enough.
-
-    Without a *goal* it is there to be known.
-    """
-
-    operation: Operation
-    against: Operation
-    goal: float | None = None
+SCIM = "application/scim+json"
+FORM = "application/x-www-form-urlencoded"
+NUMBERS = count(1)
+"""For names and titles that nobody has had before."""
 
 
-AT_MOST_GROWN = 1 / 1.3
-"""The least share of its rate that an operation keeps when what it works among grows."""
-
-PAGE = 100
-_SCIM = "application/scim+json"
-_FORM = "application/x-www-form-urlencoded"
-_NUMBERS = count(1)
-
-
-def comparisons(ground: Ground) -> list[Comparison]:
-    """Everything that is measured on *ground*."""
-    reading, writing = _floor_read(ground, "floor R", "/things"), _floor_write()
-    read_one = _read_one("read one", ground.tenants)
-    read_member = _read_one("read one who is in groups", (ground.club,))
-    crowd = max(tenant.people for tenant in ground.tenants)
-    return [
-        Comparison(_floor_read(ground, "floor R on Rollcall's pool", "/fast-things"), reading),
-        Comparison(_introspection(ground), reading, 0.70),
-        Comparison(read_one, reading, 0.60),
-        Comparison(read_member, reading),
-        Comparison(_look_up(ground, crowd), reading, 0.50),
-        Comparison(_page(f"page of {PAGE}, the first", ground.tenants, 1), read_one, 1 / 6),
-        Comparison(_page(f"page of {PAGE}, anywhere in {crowd:,}", ground.tenants, crowd), read_one, 1 / 6),
-        Comparison(_page(f"page of {PAGE} who are in groups", (ground.club,), 1), read_member, 1 / 6),
-        *(Comparison(operation, writing, 0.35) for operation in _changes(ground)),
-        *(Comparison(_join(ground, (group,)), writing, 0.30) for group in ground.groups),
-        Comparison(_join(ground, (ground.groups[1], ground.neighbours_groups)), writing, 0.30),
-        Comparison(_join(ground, ground.groups[-1:]), _join(ground, ground.groups[:1]), AT_MOST_GROWN),
-    ]
-
-
-def growth(ground: Ground, smaller: Ground) -> list[Comparison]:
-    """Everything that is measured on *ground*, each held against the same on a *smaller* one."""
-    return [
-        Comparison(large, replace(small, target=Target.SMALLER, name=f"{small.name} (smaller)"), AT_MOST_GROWN)
-        for large, small in zip(_everything(ground), _everything(smaller), strict=True)
-    ]
-
-
-def _everything(ground: Ground) -> list[Operation]:
-    return [
-        _introspection(ground),
-        _read_one("read one", ground.tenants),
-        _look_up(ground, max(tenant.people for tenant in ground.tenants)),
-        _page(f"page of {PAGE}, the first", ground.tenants, 1),
-        _create("create", ground.tenants),
-        _deactivate("PATCH active=false", ground, ground.tenants),
-        _replace("PUT", ground.tenants),
-        _join(ground, ground.groups[:1]),
-    ]
-
-
-def _changes(ground: Ground) -> list[Operation]:
-    at_once = "two tenants at once"
-    return [
-        _create("create", ground.tenants),
-        _create(f"create, {at_once}", ground.pair),
-        _deactivate("PATCH active=false", ground, ground.tenants),
-        _deactivate(f"PATCH active=false, {at_once}", ground, ground.pair),
-        _replace("PUT", ground.tenants),
-        _replace(f"PUT, {at_once}", ground.pair),
-    ]
-
-
-def _floor_read(ground: Ground, name: str, folder: str) -> Operation:
-    requests = [request("GET", f"{folder}/{thing}", {}) for thing in ground.things[:SAMPLE]]
-    return Operation(name, Target.FLOOR, lambda _most: requests, holds=b"Okonkwo")
-
-
-def _floor_write() -> Operation:
-    headers = {"Content-Type": "application/json"}
-
-    def write(most: int) -> list[bytes]:
-        return [request("POST", "/things", headers, person_text(next(_NUMBERS)).encode()) for _ in range(most)]
-
-    return Operation("floor W", Target.FLOOR, write, status=201, again=False)
-
-
-def _introspection(ground: Ground) -> Operation:
-    headers = {"Authorization": f"Bearer {ground.application_key}", "Content-Type": _FORM}
-    requests = _shuffled(
-        request("POST", "/oauth/introspect", headers, f"token={person.session}".encode())
-        for tenant in ground.tenants
-        for person in tenant.sample
-    )
-    return Operation("introspection", Target.ROLLCALL, lambda _most: requests, holds=b'"active":true')
-
-
-def _read_one(name: str, tenants: Sequence[Tenant]) -> Operation:
-    requests = _shuffled(
-        request("GET", f"/scim/v2/Users/{person.id}", _bearer(tenant)) for tenant in tenants for person in tenant.sample
-    )
-    return Operation(name, Target.ROLLCALL, lambda _most: requests, holds=b'"userName"')
-
-
-def _look_up(ground: Ground, crowd: int) -> Operation:
-    requests = _shuffled(
-        request("GET", "/scim/v2/Users?filter=" + quote(f'userName eq "{person.user_name}"'), _bearer(tenant))
-        for tenant in ground.tenants
-        for person in tenant.sample
-    )
-    name = f"look-up by userName among {crowd:,}"
-    return Operation(name, Target.ROLLCALL, lambda _most: requests, holds=b'"totalResults":1,')
-
-
-def _page(name: str, tenants: Sequence[Tenant], last_start: int) -> Operation:
-    lot = random.Random(7643)
-    requests = [
-        request("GET", f"/scim/v2/Users?startIndex={1 + lot.randrange(last_start)}&count={PAGE}", _bearer(tenant))
-        for tenant in tenants
-        for _ in range(-(-500 // len(tenants)))
-    ]
-    return Operation(name, Target.ROLLCALL, lambda _most: requests, holds=b'"totalResults":')
-
-
-def _create(name: str, tenants: Sequence[Tenant]) -> Operation:
-    def write(most: int) -> list[bytes]:
-        return [
-            request(
-                "POST",
-                "/scim/v2/Users",
-                _bearer(tenants[number % len(tenants)]) | {"Content-Type": _SCIM},
-                person_text(f"new-{next(_NUMBERS)}").encode(),
-            )
-            for number in range(most)
-        ]
-
-    return Operation(name, Target.ROLLCALL, write, status=201, holds=b'"userName"', again=False)
-
-
-def _deactivate(name: str, ground: Ground, tenants: Sequence[Tenant]) -> Operation:
-    body = orjson.dumps(
-        {
-            "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
-            "Operations": [{"op": "replace", "path": "active", "value": False}],
-        }
-    )
-
-    def write(most: int) -> list[bytes]:
-        return [
-            request("PATCH", f"/scim/v2/Users/{person}", _bearer(tenant) | {"Content-Type": _SCIM}, body)
-            for tenant, person in ground.newcomers(tenants, most)
-        ]
-
-    return Operation(name, Target.ROLLCALL, write, holds=b'"userName"', again=False)
-
-
-def _join(ground: Ground, groups: Sequence[Groups]) -> Operation:
-    """One more member, for groups of each of *groups* in turn."""
-    of = {each.tenant.slug: cycle(each.ids) for each in groups}
-    members = groups[0].members
-    name = f"+1 in a group of {members:,}" + (", two tenants at once" if len(groups) > 1 else "")
-
-    def body(person: UUID) -> bytes:
-        addition = {"op": "add", "path": "members", "value": [{"value": str(person)}]}
-        return orjson.dumps({"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": [addition]})
-
-    def write(most: int) -> list[bytes]:
-        return [
-            request(
-                "PATCH",
-                f"/scim/v2/Groups/{next(of[tenant.slug])}?attributes=displayName",
-                _bearer(tenant) | {"Content-Type": _SCIM},
-                body(person),
-            )
-            for tenant, person in ground.newcomers([each.tenant for each in groups], most)
-        ]
-
-    return Operation(name, Target.ROLLCALL, write, holds=b'"displayName"', again=False)
-
-
-def _replace(name: str, tenants: Sequence[Tenant]) -> Operation:
-    people = [(tenant, person) for tenant in tenants for person in tenant.sample]
-    random.Random(7644).shuffle(people)
-
-    def write(most: int) -> list[bytes]:
-        return [
-            request(
-                "PUT",
-                f"/scim/v2/Users/{person.id}",
-                _bearer(tenant) | {"Content-Type": _SCIM},
-                _with_title(person.user_name, f"Engineer {next(_NUMBERS)}"),
-            )
-            for tenant, person in (people[number % len(people)] for number in range(most))
-        ]
-
-    return Operation(name, Target.ROLLCALL, write, holds=b'"userName"', again=False)
-
-
-def _with_title(user_name: str, title: str) -> bytes:
-    """The person that *user_name* was made from, promoted."""
-    number = user_name.removeprefix("amara.okonkwo.").partition("@")[0]
-    return orjson.dumps(orjson.loads(person_text(number)) | {"title": title})
-
-
-def _bearer(tenant: Tenant) -> dict[str, str]:
+def bearer(tenant: Tenant) -> dict[str, str]:
     return {"Authorization": f"Bearer {tenant.token}"}
 
 
-def _shuffled(requests: Iterable[bytes]) -> list[bytes]:
+def shuffled(requests: Iterable[bytes]) -> list[bytes]:
     mixed = list(requests)
     random.Random(7662).shuffle(mixed)
     return mixed

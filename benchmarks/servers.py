@@ -57,9 +57,11 @@ def family(process: psutil.Process) -> list[psutil.Process]:
     return [process, *process.children(recursive=True)]
 
 
-def cpu_seconds(process: psutil.Process) -> float:
-    """Processor time that a process and all that it started have taken so far."""
+def cpu_seconds(process: psutil.Process | None) -> float:
+    """Processor time that a process and all that it started have taken so far; 0 for none."""
     total = 0.0
+    if process is None:
+        return total
     for each in family(process):
         with suppress(psutil.NoSuchProcess):
             times = each.cpu_times()

@@ -19,10 +19,10 @@ import click
 import orjson
 import psutil
 
-from benchmarks.ground import Ground, laid_out, superuser
+from benchmarks.dataset import Dataset, prepared, superuser
+from benchmarks.http_client import HttpClient
 from benchmarks.load import request
 from benchmarks.servers import Server, free_port, started
-from benchmarks.talking import Talker
 from rollcall.crypto import NOBODY, TokenKind, digest, new_token
 
 CROWD = 200
@@ -91,7 +91,7 @@ class Abuse:
 
     async def _many(self, path: str, key: str) -> None:
         headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-        async with Talker(self.port) as talker:
+        async with HttpClient(self.port) as talker:
             while True:
                 await talker.ask(request("POST", path, headers, MANY))
                 await asyncio.sleep(1 / A_SECOND)
@@ -110,16 +110,19 @@ ABUSES = {
 @click.option("--seconds", default=6.0, show_default=True, type=click.FloatRange(1, 600), help="How long each takes.")
 def main(seconds: float) -> None:
     """Measure another tenant's reads while somebody abuses the server, on engines of its own."""
-    with tempfile.TemporaryDirectory(prefix="rollcall-strangers-") as folder, _served(Path(folder)) as (ground, server):
-        abuse = Abuse(server.port, ground.neighbour.token, asyncio.run(_operator(ground)))
-        asyncio.run(_reads(ground, server.port, 2))
+    with (
+        tempfile.TemporaryDirectory(prefix="rollcall-strangers-") as folder,
+        _served(Path(folder)) as (dataset, server),
+    ):
+        abuse = Abuse(server.port, dataset.neighbour.token, asyncio.run(_operator(dataset)))
+        asyncio.run(_reads(dataset, server.port, 2))
         click.echo(f"load of the machine: {', '.join(f'{each:.1f}' for each in psutil.getloadavg())}\n")
         click.echo(f"{'':<42}{'p50 ms':>8}{'p99 ms':>8}{'MB':>6}")
-        _measured("nobody", ground, server, seconds)
+        _measured("nobody", dataset, server, seconds)
         for name, method in ABUSES.items():
             with _beside(abuse, method):
-                _measured(name, ground, server, seconds)
-        _measured("nobody", ground, server, seconds)
+                _measured(name, dataset, server, seconds)
+        _measured("nobody", dataset, server, seconds)
 
 
 def run(abuse: Abuse, method: str) -> None:
@@ -127,18 +130,18 @@ def run(abuse: Abuse, method: str) -> None:
     asyncio.run(getattr(abuse, method)())
 
 
-def _measured(name: str, ground: Ground, server: Server, seconds: float) -> None:
-    took = sorted(asyncio.run(_reads(ground, server.port, seconds)))
+def _measured(name: str, dataset: Dataset, server: Server, seconds: float) -> None:
+    took = sorted(asyncio.run(_reads(dataset, server.port, seconds)))
     median, last = statistics.median(took) * 1000, took[int(len(took) * 0.99)] * 1000
     click.echo(f"{name:<42}{median:>8.1f}{last:>8.1f}{server.memory() / 2**20:>6.0f}")
 
 
-async def _reads(ground: Ground, port: int, seconds: float) -> list[float]:
-    tenant, took = ground.tenants[0], list[float]()
+async def _reads(dataset: Dataset, port: int, seconds: float) -> list[float]:
+    tenant, took = dataset.tenants[0], list[float]()
     headers = {"Authorization": f"Bearer {tenant.token}"}
     question = request("GET", f"/scim/v2/Users/{tenant.sample[0].id}", headers)
     until = time.monotonic() + seconds
-    async with Talker(port) as talker:
+    async with HttpClient(port) as talker:
         while time.monotonic() < until:
             begun = time.monotonic()
             status, _ = await talker.ask(question)
@@ -149,13 +152,13 @@ async def _reads(ground: Ground, port: int, seconds: float) -> list[float]:
 
 
 @contextmanager
-def _served(folder: Path) -> Generator[tuple[Ground, Server]]:
+def _served(folder: Path) -> Generator[tuple[Dataset, Server]]:
     port = free_port()
-    with laid_out(folder / "ground", people=200, tenants=1, say=click.echo) as ground:
+    with prepared(folder / "dataset", people=200, tenants=1, say=click.echo) as dataset:
         command = ["-m", "rollcall", "serve", "--port", str(port)]
-        environment = {**ground.environment(), "ROLLCALL_LOG_LEVEL": "ERROR", "ROLLCALL_HEAD_SECONDS": "10"}
+        environment = {**dataset.environment(), "ROLLCALL_LOG_LEVEL": "ERROR", "ROLLCALL_HEAD_SECONDS": "10"}
         with started(command, port, environment, ready="/health/ready") as server:
-            yield ground, server
+            yield dataset, server
 
 
 @contextmanager
@@ -173,10 +176,10 @@ def _beside(abuse: Abuse, method: str) -> Generator[None]:
         time.sleep(1)
 
 
-async def _operator(ground: Ground) -> str:
+async def _operator(dataset: Dataset) -> str:
     key_id = uuid4()
     key = new_token(TokenKind.OPERATOR, NOBODY, key_id)
-    async with superuser(ground.engines) as connection:
+    async with superuser(dataset.engines) as connection:
         await connection.execute(
             "INSERT INTO installation_keys (id, kind, label, digest) VALUES ($1, 'op', 'bench', $2)",
             key_id,

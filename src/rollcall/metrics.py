@@ -69,6 +69,12 @@ class Figures:
             buckets=_SECONDS,
             registry=registry,
         )
+        self.stall_seconds = Histogram(
+            "rollcall_loop_stall_seconds",
+            "Seconds that the event loop stood still, of the times it did for more than 25 ms.",
+            buckets=(0.05, 0.1, 0.25, 1.0, 5.0),
+            registry=registry,
+        )
         self.tasks_started = Counter("rollcall_tasks_started", "Tasks begun.", ("task",), registry=registry)
         self.tasks = Counter("rollcall_tasks", "Tasks by what became of them.", ("task", "outcome"), registry=registry)
         self.task_seconds = Histogram(

@@ -38,6 +38,9 @@ def test_every_operation_is_measured_beside_its_floor(run: tuple[str, dict[str, 
             assert turn["answered"] > 0
             assert turn["rate"] > 0
             assert turn["web_cpu"] > 0
+            assert turn["stalls"] >= 0
+            assert turn["longest_stall"] > 0
+        assert finding["paced_p99"] > 0
 
 
 def test_the_table_says_where_each_operation_stands(run: tuple[str, dict[str, Any]]) -> None:
@@ -46,3 +49,4 @@ def test_the_table_says_where_each_operation_stands(run: tuple[str, dict[str, An
     assert rows["introspection"][2] == "70%"
     assert rows["introspection"][3] in {"hit", "missed"}
     assert "floor R" in rows
+    assert "/" in rows["introspection"]

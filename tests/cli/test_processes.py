@@ -17,7 +17,7 @@ import pytest
 
 from cli.processes import PATIENCE, Running, rollcall
 from journeys.conftest import eventually
-from rollcall import tables
+from rollcall import broker, garbage, tables
 from rollcall.cli.embedded import prepare
 from rollcall.crypto import new_secret_key
 from rollcall.engines import Postgres, Valkey
@@ -212,6 +212,49 @@ def test_a_relay_without_its_broker(migrated: dict[str, str], tmp_path: Path) ->
         time.sleep(2)  # for which it looks some forty times
         assert len(relaying.said(away)) == 1
         assert relaying.stop() == 0
+
+
+FROZEN = "start-up is frozen"
+
+
+@pytest.mark.parametrize(
+    ("name", "processes"), [("serve", 2), ("worker", 3), ("delivery", 1), ("relay", 1), ("beat", 1)]
+)
+def test_what_start_up_left_is_frozen(name: str, processes: int, migrated: dict[str, str], tmp_path: Path) -> None:
+    """In each process of each command; those that were forked have their parent's, too."""
+    command = (*arguments(name), *(("--workers", "2") if name == "serve" else ()))
+    with rollcall(tmp_path / "log", migrated | {"ROLLCALL_LOG_LEVEL": "DEBUG"}, *command) as running:
+        running.wait_for(FROZEN)
+        eventually(lambda: len(running.said(FROZEN)) == processes, within=PATIENCE)
+        for line in running.said(FROZEN):
+            assert line["objects"] > 100_000
+            assert line["thresholds"] == list(garbage.THRESHOLDS)
+        eventually(lambda: at_work(name, running), within=PATIENCE)
+        assert running.stop() == 0
+
+
+def test_a_relay_with_beat(migrated: dict[str, str], tmp_path: Path) -> None:
+    """Beat says in the same process that it lives, keeps its schedule, and ends with the relay."""
+    schedule = tmp_path / "schedule"
+    with (
+        broker.connect_blocking(read_settings()) as redis,
+        rollcall(tmp_path / "log", migrated, "relay", "--beat-schedule", str(schedule)) as relaying,
+    ):
+        redis.delete(broker.heartbeat(broker.BEAT))
+        relaying.wait_for("relaying")
+        relaying.wait_for("beat: Starting...")
+        eventually(lambda: redis.exists(broker.heartbeat(broker.BEAT)), within=PATIENCE)
+        assert len(relaying.children()) == 0
+        assert relaying.stop() == 0
+        assert list(tmp_path.glob("schedule*"))
+
+
+def test_a_relay_whose_beat_fails(migrated: dict[str, str], tmp_path: Path) -> None:
+    """Ends, so that whoever looks after it starts it again, and says why."""
+    nowhere = tmp_path / "no such folder" / "schedule"
+    with rollcall(tmp_path / "log", migrated, "relay", "--beat-schedule", str(nowhere)) as relaying:
+        assert str(nowhere) in relaying.wait_for("beat has ended")["remedy"]
+        assert relaying.process.wait(PATIENCE) == 0
 
 
 def answers(url: str) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Generator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+import psutil
 import pytest
 import pytest_asyncio
 
@@ -24,8 +25,8 @@ BODY = b"x" * 990_000
 
 
 @pytest.fixture(scope="module")
-def port(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Generator[int]:
-    """A server's port; it waits for two seconds, and serves twenty connections at a time."""
+def server(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Generator[tuple[int, psutil.Process]]:
+    """A server's port and first process; it waits for two seconds, and serves twenty connections at a time."""
     log = Path(tmp_path_factory.mktemp("serve")) / "log"
     chosen = free_port(None)
     key = settings.secret_keys[0].get_secret_value()
@@ -42,11 +43,17 @@ def port(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Genera
     with log.open("wb") as out, subprocess.Popen(command, env=environment, stdout=out, stderr=out) as process:
         try:
             until_answering(chosen, process)
-            yield chosen
+            yield chosen, psutil.Process(process.pid)
             assert "Traceback" not in log.read_text(), log.read_text()
         finally:
             process.terminate()
             process.wait(20)
+
+
+@pytest.fixture
+def port(server: tuple[int, psutil.Process]) -> int:
+    """The server's port."""
+    return server[0]
 
 
 def until_answering(port: int, process: "subprocess.Popen[bytes]") -> None:
@@ -219,3 +226,38 @@ def test_told_before_sending(port: int) -> None:
     with connected(port) as client:
         client.sendall(post("/scim/v2/Users", "Expect: 100-continue"))
         assert answer(client)[0] == 401
+
+
+MIXED = 700
+"""Calls of each sort, after which memory is looked at."""
+GROWTH = 12 * 2**20
+"""Bytes that a process may hold more after as many calls as it had before; what each leaves for good would be more."""
+
+
+async def test_memory_is_flat(server: tuple[int, psutil.Process], scim: tuple[Tenant, str]) -> None:
+    """With the collector coming seldom, reads, changes and refusals leave nothing behind for good."""
+    port, process = server
+    (web,) = process.children()
+    _, bearer = scim
+    json = "Content-Type: application/scim+json"
+
+    def call(client: socket.socket, method: str, address: str, body: bytes = b"", *, known: bool = True) -> int:
+        headers = [f"{method} {address} HTTP/1.1", "Host: x", json, f"Content-Length: {len(body)}"]
+        client.sendall("\r\n".join([*headers, *([bearer] if known else []), "", ""]).encode() + body)
+        return answer(client)[0]
+
+    def mixed(beginning: int) -> None:
+        with connected(port) as client:
+            for number in range(beginning, beginning + MIXED):
+                person = (
+                    b'{"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "person-%d"}' % number
+                )
+                assert call(client, "POST", "/scim/v2/Users", person) == 201
+                assert call(client, "GET", "/scim/v2/Users?count=5") == 200
+                assert call(client, "GET", "/scim/v2/Users?filter=nothing") == 400
+                assert call(client, "GET", "/scim/v2/Users", known=False) == 401
+
+    await asyncio.to_thread(mixed, 0)
+    before = web.memory_info().rss
+    await asyncio.to_thread(mixed, MIXED)
+    assert web.memory_info().rss - before < GROWTH

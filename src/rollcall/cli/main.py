@@ -8,6 +8,8 @@ from typing import Any, cast
 
 import click
 
+from rollcall import garbage
+
 COMMANDS = {
     "up": "up",
     "try": "trying",
@@ -53,7 +55,9 @@ class _Commands(click.Group):
         if module is None:
             return None
         name = cmd_name.replace("-", "_") + ("_" if iskeyword(cmd_name) else "")
-        return cast("click.Command", getattr(import_module(f"rollcall.cli.{module}"), name))
+        with garbage.loading():
+            loaded = import_module(f"rollcall.cli.{module}")
+        return cast("click.Command", getattr(loaded, name))
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -9,9 +9,10 @@ from granian import Granian
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
+from litestar import Litestar
 from litestar.types import ASGIApp
 
-from rollcall import logging, orphans
+from rollcall import garbage, logging, orphans, stalls
 from rollcall.api.receiving import lingering
 from rollcall.app import create_app
 from rollcall.cli.exposing import Address, answering_prometheus, metrics_option
@@ -36,7 +37,14 @@ def web() -> ASGIApp:
         orphans.end_with(parent.pid)
     settings = read_settings()
     logging.configure(environment=settings.environment, level=settings.log_level)
-    return lingering(cast("ASGIApp", create_app(settings)))
+    app = create_app(settings)
+    app.on_startup.append(_begun)
+    return lingering(cast("ASGIApp", app))
+
+
+async def _begun(app: Litestar) -> None:
+    garbage.started()
+    app.on_shutdown.append(stalls.watch().stop)
 
 
 _BUFFER = 65_536
@@ -82,4 +90,8 @@ def serve(context: click.Context, host: str, port: int, workers: int, metrics_at
         lambda: log.info("serving", address=usable_url(host, port), host=host, port=port, processes=workers)
     )
     server.on_shutdown(lambda: log.info("no longer serving"))
+    if multiprocessing.get_start_method() == "fork":
+        garbage.before_fork()
+    else:  # as on Python 3.14: each web process imports for itself, and shares nothing
+        garbage.started()
     server.serve()

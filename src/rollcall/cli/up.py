@@ -77,7 +77,7 @@ class Wanted:
 @click.option("--yes", "sure", is_flag=True, help="Delete it without asking.")
 @click.option("--web-processes", default=1, show_default=True, type=click.IntRange(1, 16), help="Web processes.")
 def up(**options: Any) -> None:
-    """Run the whole product on this machine: engines, web, relay, worker and beat.
+    """Run the whole product on this machine: engines, web, relay with beat, and workers.
 
     The first start applies a file of plans and tenants; later ones leave them as they are by then.
 
@@ -156,8 +156,7 @@ def _run_processes(
         children.start("web", "serve", "--host", host, "--port", str(port), "--workers", str(wanted.web_processes))
         children.start("worker", "worker")
         children.start("delivery", "worker", "--queues", ",".join(WAITING))
-        children.start("relay", "relay")
-        children.start("beat", "beat", "--schedule", str(data_dir.resolve() / "beat-schedule"))
+        children.start("relay", "relay", "--beat-schedule", str(data_dir.resolve() / "beat-schedule"))
         children.wait_until_ready(f"{local}/health/ready", settings, say=click.echo)
         addresses = credentials.for_programs(base_url) | {"local_url": local}
         write_private(data_dir / "try.sh", credentials.for_shells(base_url))

@@ -1,13 +1,18 @@
 """The processes that work behind the web: worker, beat and relay."""
 
+import asyncio
 import os
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 import click
 
+from rollcall import garbage, stalls
 from rollcall.cli.exposing import Address, answering_prometheus, metrics_option
 from rollcall.cli.running import run_until_stopped, settings_or_give_up, wait_for_tables
 from rollcall.worker.app import PROMPT, WAITING, make_celery, prepare_processes
+from rollcall.worker.beating import beating
 from rollcall.worker.heartbeats import say_that_worker_lives, scheduler_that_says_it_lives
 from rollcall.worker.relay import relay as run_relay
 
@@ -79,15 +84,30 @@ def beat(schedule: Path) -> None:
     prepare_processes(settings)
     app = make_celery(settings)
     scheduler = scheduler_that_says_it_lives(settings)
+    garbage.started()
     app.Beat(schedule=str(schedule), scheduler=scheduler, pidfile=None, loglevel=settings.log_level, quiet=True).run()
 
 
 @click.command()
+@click.option(
+    "--beat-schedule",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Run beat in this process as well, which remembers in FILE what it ran when; one for an installation.",
+)
 @metrics_option
 @click.pass_context
-def relay(context: click.Context, metrics_at: Address | None) -> None:
+def relay(context: click.Context, beat_schedule: Path | None, metrics_at: Address | None) -> None:
     """Hand the outbox over to the worker. Any number may run."""
     settings = settings_or_give_up()
     wait_for_tables(settings)
     context.with_resource(answering_prometheus(metrics_at))
-    run_until_stopped(lambda stop: run_relay(settings, stop))
+
+    async def watched(stop: asyncio.Event) -> None:
+        garbage.started()
+        stalls.watch()
+        ended = partial(asyncio.get_running_loop().call_soon_threadsafe, stop.set)
+        with beating(settings, beat_schedule, when_ended=ended) if beat_schedule else nullcontext():
+            await run_relay(settings, stop)
+
+    run_until_stopped(watched)

@@ -10,7 +10,7 @@ from celery import signals  # pyright: ignore[reportMissingTypeStubs]  # it ship
 from celery.apps import worker as celery_worker  # pyright: ignore[reportMissingTypeStubs]  # it ships no types
 from kombu.entity import Exchange, Queue
 
-from rollcall import logging, orphans
+from rollcall import garbage, logging, orphans
 from rollcall.broker import DELIVERY, DELIVERY_SLOW, HOUSEKEEPING, REVOCATION, SLOW_HEARTBEAT_SECONDS
 from rollcall.settings import Settings
 from rollcall.worker import tasks
@@ -72,7 +72,10 @@ def prepare_processes(settings: Settings, *, forking: bool = True, on_ready: Cal
     def start(**_: Any) -> None:
         if os.getpid() != main:
             orphans.end_with(main)
-        Runtime.start(settings)
+        runtime = Runtime.start(settings)
+        if forking:
+            garbage.started()
+        runtime.watch()
 
     def stop(**_: Any) -> None:
         Runtime.stop()
@@ -86,7 +89,11 @@ def prepare_processes(settings: Settings, *, forking: bool = True, on_ready: Cal
     def configure(**_: Any) -> None:
         logging.configure(environment=settings.environment, level=settings.log_level)
 
+    def before_fork(**_: Any) -> None:
+        garbage.before_fork()
+
     def ready(**_: Any) -> None:
+        garbage.started()
         if on_ready is not None:
             on_ready()
 
@@ -94,6 +101,8 @@ def prepare_processes(settings: Settings, *, forking: bool = True, on_ready: Cal
     begins, ends = (
         (on.worker_process_init, on.worker_process_shutdown) if forking else (on.worker_init, on.worker_shutdown)
     )
+    if forking:
+        on.celeryd_after_setup.connect(before_fork, weak=False)
     begins.connect(start, weak=False)
     ends.connect(stop, weak=False)
     on.worker_ready.connect(ready, weak=False)

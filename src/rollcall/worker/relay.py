@@ -1,7 +1,7 @@
 """The relay: fans messages out to destinations and hands what is due to Celery. It runs outside any request.
 
-Any number of relays may run; each takes other messages and destinations. When the broker is away what was taken is
-given back and waits in PostgreSQL; when the database is away the relay waits for it.
+Any number of relays may run; each leases other messages and destinations. When the broker is away the leases are given
+back, and the backlog waits in PostgreSQL; when the database is away the relay waits for it.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ FAN_OUT_BATCH = 500
 FORGET_TASKS_AFTER = 300.0
 """Seconds after which a task need not begin: others were published since. Clocks may differ by less."""
 LOOK_SECONDS = 15.0
-"""How often a relay looks how much waits, for its figures."""
+"""How often a relay asks for the backlog, for its figures."""
 START_POSTGRESQL = "start PostgreSQL, or correct ROLLCALL_DATABASE_URL"
 START_BROKER = "start Redis or Valkey, or correct ROLLCALL_REDIS_URL"
 _ORIGIN = RequestOrigin(request_id="relay")
@@ -102,7 +102,7 @@ class _Call:
 async def hand_over(database: Database, celery: Any, redis: Redis, settings: Settings, broker_away: Reminder) -> int:
     """Fan new messages out, then publish tasks for the departures to settle and each destination to look after.
 
-    Returns how much was done, or 0 when the broker is away.
+    Returns how much was done, or 0 when the broker is away: then nothing stays leased.
     """
     seconds = settings.outbox_lease_seconds
     async with open_fleet(database, SYSTEM, _ORIGIN) as fleet:

@@ -10,7 +10,7 @@ from collections.abc import Coroutine
 from concurrent.futures import wait
 from typing import Any, ClassVar, TypeVar
 
-from rollcall import db, installing
+from rollcall import db, installing, stalls
 from rollcall.crypto import Sealer
 from rollcall.db import Database
 from rollcall.events.addresses import AddressRules
@@ -45,9 +45,10 @@ class Runtime:
         self._sender: Sender | None = None
 
     @classmethod
-    def start(cls, settings: Settings) -> None:
+    def start(cls, settings: Settings) -> "Runtime":
         """Begin, in a process that does not fork any more."""
         cls.current = cls(settings)
+        return cls.current
 
     @classmethod
     def wind_down(cls) -> None:
@@ -61,6 +62,10 @@ class Runtime:
         if cls.current is not None:
             cls.current.close()
             cls.current = None
+
+    def watch(self) -> None:
+        """Count when the loop stands still, from now on."""
+        self._loop.call_soon_threadsafe(stalls.watch)
 
     def run(self, work: Coroutine[Any, Any, T], *, seconds: float | None = None, at_most: float | None = None) -> T:
         """Run *work* to its end on the loop; after *seconds* it is cancelled.

@@ -76,7 +76,7 @@ async def _settle_alone(task: Task, tenant: TenantRef, departure: tuple[str, str
         await _settle(task, tenant, [departure])
     except Exception as error:
         log.warning(
-            "departure not settled; it will be tried again", request_id=request_id, message_id=message, exc_info=True
+            "departure not settled; it will be retried", request_id=request_id, message_id=message, exc_info=True
         )
         async with task.work(tenant, request_id=request_id) as work:
             await outbox.fail(work, UUID(message), f"{type(error).__name__}: {error}")

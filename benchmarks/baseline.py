@@ -1,4 +1,4 @@
-"""The floors: what a request with a single statement costs on the same server, loop and machine.
+"""The baselines, called floors: what a request with a single statement costs on the same server, loop and machine.
 
 Their pool is asyncpg's as it comes. Rollcall's own differs from it (see `rollcall.db`), so that the same read through
 Rollcall's pool is there too: measured against it, everything looks worse.
@@ -80,7 +80,7 @@ def web() -> Litestar:
 def serve(port: int) -> None:
     """Serve the floors as ``rollcall serve`` serves Rollcall."""
     Granian(
-        "benchmarks.floor:web",
+        "benchmarks.baseline:web",
         address="127.0.0.1",
         port=port,
         interface=Interfaces.ASGI,

@@ -1,11 +1,11 @@
-"""A connection that asks one thing after another and hears the answers: for measures that depend on what was said."""
+"""A client that asks one thing after another over one connection: for measures that depend on what was answered."""
 
 import asyncio
 from types import TracebackType
 from typing import Self
 
 
-class Talker:
+class HttpClient:
     """One HTTP/1.1 connection to a server on this machine; connects when it is entered."""
 
     def __init__(self, port: int) -> None:

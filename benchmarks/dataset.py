@@ -1,4 +1,4 @@
-"""The ground that is measured on: real engines, migrated, and tenants full of people written by bulk statements."""
+"""The dataset that is measured on: real engines, migrated, and tenants full of people written by bulk statements."""
 
 import asyncio
 import random
@@ -13,8 +13,9 @@ from uuid import UUID, uuid4
 import asyncpg  # pyright: ignore[reportMissingTypeStubs]  # it ships no types
 import orjson
 from pydantic import SecretStr
+from redis import Redis
 
-from benchmarks import floor
+from benchmarks import baseline
 from rollcall import tables
 from rollcall.cli.embedded import DATABASE, RUNNER, Engines, prepare, running
 from rollcall.crypto import NOBODY, TokenKind, digest, new_secret_key, new_token
@@ -111,6 +112,17 @@ SELECT id FROM people ORDER BY id
 """
 
 
+_GONE = """
+WITH accounts AS (
+    UPDATE accounts SET active = false, epoch = epoch + 1, deactivated_at = now(), deactivated_because = 'bench'
+     WHERE tenant_id = $1 AND id = ANY ($2)),
+sessions AS (
+    UPDATE sessions SET closed_at = now(), closed_because = 'person_left'
+     WHERE tenant_id = $1 AND account_id = ANY ($2))
+UPDATE users SET active = false, document = document || '{"active": false}' WHERE tenant_id = $1 AND id = ANY ($2)
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
     """Somebody who is asked about, with the session they are signed in with."""
@@ -118,6 +130,16 @@ class Person:
     id: UUID
     user_name: str
     session: str
+
+    @property
+    def number(self) -> str:
+        """What stands for # in what the provider sent of them."""
+        return self.user_name.removeprefix("amara.okonkwo.").partition("@")[0]
+
+    @property
+    def external_id(self) -> str:
+        """The provider's own id."""
+        return PERSON["externalId"].replace("#", self.number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +163,7 @@ class Groups:
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class Dataset:
     """Everything the measured requests are about.
 
     *tenants* are full of people. *neighbour* writes beside the first of them. In *club*, which is as large as one of
@@ -169,22 +191,26 @@ class Ground:
             "ROLLCALL_DATABASE_URL": database_url or self.engines.database_url,
             "ROLLCALL_PUBLIC_URL": "https://rollcall.bench.example",
             "ROLLCALL_SECRET_KEYS": new_secret_key(),
+            "ROLLCALL_LOG_LEVEL": "ERROR",  # what is printed here is the table
             "ROLLCALL_HEAD_SECONDS": "600",  # connections of the load rest while others are measured
         }
 
     @property
     def floor_url(self) -> str:
         """The floor's own database on the same server, as the same role."""
-        return self.engines.database_url.removesuffix(f"/{DATABASE}") + f"/{floor.DATABASE}"
+        return self.engines.database_url.removesuffix(f"/{DATABASE}") + f"/{baseline.DATABASE}"
 
-    def newcomers(self, tenants: Sequence[Tenant], count: int) -> list[tuple[Tenant, UUID]]:
-        """New people, active and signed in and in no group, of each tenant in turn."""
-        return asyncio.run(self._newcomers(tenants, count))
+    def newcomers(self, tenants: Sequence[Tenant], count: int, *, active: bool = True) -> list[tuple[Tenant, UUID]]:
+        """New people in no group, of each tenant in turn: signed in, or if they are not *active*, gone already."""
+        return asyncio.run(self._newcomers(tenants, count, active=active))
 
-    async def _newcomers(self, tenants: Sequence[Tenant], count: int) -> list[tuple[Tenant, UUID]]:
+    async def _newcomers(self, tenants: Sequence[Tenant], count: int, *, active: bool) -> list[tuple[Tenant, UUID]]:
         share = -(-count // len(tenants))
         async with superuser(self.engines) as connection:
             found = [await _add_people(connection, tenant.id, share) for tenant in tenants]
+            if not active:
+                for tenant, people in zip(tenants, found, strict=True):
+                    await connection.execute(_GONE, tenant.id, people)
         return [
             (tenant, person)
             for people in zip(*found, strict=True)
@@ -201,7 +227,7 @@ class Ground:
 
 
 @contextmanager
-def laid_out(folder: Path, *, people: int, tenants: int, say: Callable[[str], None]) -> Generator[Ground]:
+def prepared(folder: Path, *, people: int, tenants: int, say: Callable[[str], None]) -> Generator[Dataset]:
     """Start durable engines in *folder* and fill them: *people* altogether, spread evenly over *tenants*."""
     say("Starting PostgreSQL and Valkey …")
     with running(folder) as (postgres, valkey):
@@ -228,6 +254,21 @@ async def superuser(engines: Engines, database: str = DATABASE) -> AsyncGenerato
         await connection.close()
 
 
+def engine_versions(engines: Engines) -> dict[str, str]:
+    """What the engines say of themselves."""
+
+    async def postgres() -> str:
+        async with superuser(engines) as connection:
+            return await connection.fetchval("SHOW server_version")
+
+    with Redis.from_url(engines.valkey.url) as valkey:  # pyright: ignore[reportUnknownMemberType]
+        info = cast("dict[str, str]", valkey.info("server"))  # pyright: ignore[reportUnknownMemberType]
+    return {
+        "PostgreSQL": asyncio.run(postgres()),
+        "Valkey": info.get("valkey_version", info["redis_version"]),
+    }
+
+
 def person_text(number: int | str) -> str:
     """The person with this number, as an identity provider sends them."""
     return _PERSON_TEXT.replace("#", str(number))
@@ -237,7 +278,7 @@ _PERSON_TEXT = orjson.dumps(PERSON).decode()
 _STANDING = orjson.dumps(asdict(role_states.fresh(RoleRule.model_validate(RULE)))).decode()
 
 
-async def _fill(engines: Engines, people: int, tenants: int) -> Ground:
+async def _fill(engines: Engines, people: int, tenants: int) -> Dataset:
     things = await _fill_floor(engines)
     async with superuser(engines) as connection:
         await connection.execute(
@@ -255,14 +296,14 @@ async def _fill(engines: Engines, people: int, tenants: int) -> Ground:
         neighbours_groups = await _groups(connection, neighbour, 1_000)
         await connection.execute("VACUUM (ANALYZE)")
         await connection.execute("CHECKPOINT")
-    return Ground(engines, application_key, tuple(full), neighbour, club, tuple(groups), neighbours_groups, things)
+    return Dataset(engines, application_key, tuple(full), neighbour, club, tuple(groups), neighbours_groups, things)
 
 
 async def _fill_floor(engines: Engines) -> tuple[UUID, ...]:
     async with superuser(engines, "postgres") as connection:
-        await connection.execute(f"CREATE DATABASE {floor.DATABASE}")
-    async with superuser(engines, floor.DATABASE) as connection:
-        await connection.execute(floor.TABLE)
+        await connection.execute(f"CREATE DATABASE {baseline.DATABASE}")
+    async with superuser(engines, baseline.DATABASE) as connection:
+        await connection.execute(baseline.TABLE)
         await connection.execute(f"GRANT SELECT, INSERT ON things TO {RUNNER}")
         rows = await connection.fetch(
             "INSERT INTO things (body) SELECT replace($1, '#', n::text) FROM generate_series(1, $2::integer) n "

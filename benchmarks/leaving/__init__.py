@@ -1,0 +1,1 @@
+"""Measures of leaving: who is refused, who is notified, and when."""
