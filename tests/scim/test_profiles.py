@@ -6,9 +6,9 @@ import pytest
 
 from rollcall.scim import documents
 from rollcall.scim.errors import InvalidSyntax, InvalidValue
-from rollcall.scim.profiles import TOLERANCES, quoted, read_user
+from rollcall.scim.profiles import DEVIATIONS, quoted, read_user
 from rollcall.scim.resources import ENTERPRISE_SCHEMA, USER_SCHEMA
-from rollcall.scim.values import MOST_NOTES, Habit
+from rollcall.scim.values import MOST_NOTES, Deviation
 
 
 def stored(**attributes: object) -> dict[str, object]:
@@ -22,10 +22,10 @@ def deviations(**attributes: object) -> tuple[str, ...]:
     return read_user({"schemas": [USER_SCHEMA], "userName": "ada", **attributes}).deviations
 
 
-def test_every_habit_is_described() -> None:
-    """The table has a line for each habit, and every line says all four things."""
-    assert set(TOLERANCES) == set(Habit)
-    for line in TOLERANCES.values():
+def test_every_deviation_is_described() -> None:
+    """The table has a line for each deviation, and every line says all four things."""
+    assert set(DEVIATIONS) == set(Deviation)
+    for line in DEVIATIONS.values():
         assert all((line.provider, line.sends, line.read_as, line.documented))
 
 

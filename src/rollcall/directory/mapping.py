@@ -26,7 +26,7 @@ from rollcall.journal.events import (
 from rollcall.scim import documents
 from rollcall.scim.errors import shown
 from rollcall.scim.resources import USER_SCHEMA, key
-from rollcall.scim.values import Habit
+from rollcall.scim.values import Deviation
 
 Document = Mapping[str, object]
 
@@ -79,9 +79,12 @@ class Judged:
     """Names that begin like a role's and are none, which open a case of their own."""
 
     @property
-    def habits(self) -> tuple[str, ...]:
+    def deviations(self) -> tuple[str, ...]:
         """What the ledger counts of a change that says such names."""
-        return habits_of(self.unknown) if self.about_roles else ()
+        return deviations_of(self.unknown) if self.about_roles else ()
+
+    habits = deviations
+    """The name that callers which are being rewritten still use."""
 
 
 @lru_cache(maxsize=1024)
@@ -244,10 +247,14 @@ def unknown_case(user_name: str, unknown: Sequence[ReadName]) -> dict[str, Any]:
     }
 
 
-def habits_of(names: Iterable[ReadName]) -> tuple[str, ...]:
+def deviations_of(names: Iterable[ReadName]) -> tuple[str, ...]:
     """How the ledger calls names that no role has: each spelling once, as it was first written."""
     written = {name.spelling: name.name for name in reversed(tuple(names)) if name.kind == "ungrantable"}
-    return tuple(f"{Habit.UNKNOWN_ROLE}:{shown(name)[1:-1]}" for name in written.values())
+    return tuple(f"{Deviation.UNKNOWN_ROLE}:{shown(name)[1:-1]}" for name in written.values())
+
+
+habits_of = deviations_of
+"""The name that callers which are being rewritten still use."""
 
 
 def taken_back(document: Document, judged: Judged) -> dict[str, Any] | None:

@@ -25,7 +25,7 @@ from rollcall.scim.errors import (
     shown,
 )
 from rollcall.scim.resources import GROUPS, USERS, Kind, check_text
-from rollcall.scim.values import Habit, Reading, Unknown
+from rollcall.scim.values import Deviation, Reading, Unknown
 
 _REQUEST: Final = str(BulkRequest.__schema__)
 _RESPONSE: Final = str(BulkResponse.__schema__)
@@ -180,7 +180,7 @@ def _read(reading: Reading, index: int, operation: Mapping[str, object]) -> Bulk
     members = {name.lower(): value for name, value in operation.items()}
     for name in operation:
         if name.lower() not in _MEMBERS:
-            reading.note(Habit.EXTRA_MEMBER, name)
+            reading.note(Deviation.EXTRA_MEMBER, name)
     method, bulk_id = members.get("method"), members.get("bulkid")
     shell = BulkOperation(
         index=index,
@@ -195,9 +195,9 @@ def _read(reading: Reading, index: int, operation: Mapping[str, object]) -> Bulk
     except SCIMException as refusal:
         return replace(shell, refusal=refusal)
     if members["method"] != filled.method:
-        reading.note(Habit.BULK_SPELLING, "method")
+        reading.note(Deviation.BULK_SPELLING, "method")
     if not str(members["path"]).startswith(filled.kind.endpoint):
-        reading.note(Habit.BULK_SPELLING, "path")
+        reading.note(Deviation.BULK_SPELLING, "path")
     return filled
 
 

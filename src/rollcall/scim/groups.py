@@ -22,7 +22,7 @@ from rollcall.scim.filters import read_selection
 from rollcall.scim.members import check_count, labelled, listed_ids, read_members
 from rollcall.scim.operations import check_assigned, check_known_schemas, parse_path, standard_operations
 from rollcall.scim.resources import GROUP_ATTRIBUTES, GROUP_SCHEMA, GROUPS, check_text
-from rollcall.scim.values import Habit, Reading, Unknown, read_object, read_value
+from rollcall.scim.values import Deviation, Reading, Unknown, read_object, read_value
 
 _PATCH_SCHEMA: Final = str(PatchOp.__schema__)
 _PREFIX: Final = f"{GROUP_SCHEMA.lower()}:"
@@ -269,11 +269,11 @@ def _read_whole(patch: _Patch, operation: dict[str, object]) -> None:
         raise NoTarget(detail="A remove needs a path")
     if not isinstance(value, dict):
         raise InvalidValue(detail="value: without a path it is an object, of attributes")
-    patch.reading.note(Habit.NO_PATH)
+    patch.reading.note(Deviation.NO_PATH)
     for name, item in cast("dict[str, object]", value).items():
         attribute = GROUP_ATTRIBUTES.get(name.lower())
         if attribute is None:
-            patch.reading.note(Habit.PATH_IN_KEY, name)
+            patch.reading.note(Deviation.PATH_IN_KEY, name)
         if attribute is not None and attribute.read_only:
             _check_repeats(patch, attribute, item)
         elif attribute is None or attribute.name != "schemas":
@@ -286,7 +286,7 @@ def _check_repeats(patch: _Patch, attribute: Attribute, value: object) -> None:
         return
     if attribute.name != "id" or value != patch.group_id:
         raise Mutability(attribute=attribute.name, detail=f"{attribute.name}: it is read-only; leave it out")
-    patch.reading.note(Habit.OWN_ID)
+    patch.reading.note(Deviation.OWN_ID)
 
 
 def _read_targeted(patch: _Patch, operation: dict[str, object], text: str) -> None:
@@ -376,7 +376,7 @@ def _change_members(patch: _Patch, op: str, value: object) -> None:
     elif op == "add":
         patch.then_each(AddMembers, members)
     else:
-        patch.reading.note(Habit.REMOVE_WITH_VALUE, "members")
+        patch.reading.note(Deviation.REMOVE_WITH_VALUE, "members")
         if not members:
             # Whether that means nobody or everybody is not for us to guess.
             raise InvalidValue(attribute="members", detail="members: a remove lists one or more values")

@@ -11,7 +11,7 @@ from rollcall.scim.errors import InvalidPath, InvalidSyntax, InvalidValue, Mutab
 from rollcall.scim.filters import check_size, count_terms, read_selection
 from rollcall.scim.reader import unholdable
 from rollcall.scim.resources import ENTERPRISE_SCHEMA, USER_ATTRIBUTES, USER_SCHEMA, USERS, Kind
-from rollcall.scim.values import Habit, Reading, read_entry, read_value
+from rollcall.scim.values import Deviation, Reading, read_entry, read_value
 
 MOST_OPERATIONS: Final = 1_000
 """Operations in one PATCH."""
@@ -50,7 +50,7 @@ def standard_operations(reading: Reading, value: object) -> Iterator[dict[str, o
         if not isinstance(op, str):
             raise InvalidValue(detail="op: it is add, remove or replace")
         if op != op.lower():
-            reading.note(Habit.CAPITALISED_OP)
+            reading.note(Deviation.CAPITALISED_OP)
         if op.lower() not in ("add", "remove", "replace"):
             raise InvalidValue(detail=f"{shown(op)} is not a PATCH operation: add, remove or replace")
         clean["op"] = op.lower()
@@ -118,7 +118,7 @@ def _members(reading: Reading, operation: Mapping[str, object]) -> dict[str, obj
         if name.lower() in ("op", "path", "value"):
             clean[name.lower()] = value
         else:
-            reading.note(Habit.EXTRA_MEMBER, name)
+            reading.note(Deviation.EXTRA_MEMBER, name)
     return clean
 
 
@@ -126,17 +126,17 @@ def _read_whole(reading: Reading, operation: dict[str, object]) -> list[dict[str
     """An operation on the resource itself: attributes stay together, keys that are paths get operations."""
     if not isinstance(value := operation.get("value"), dict) or operation["op"] == "remove":
         return [operation]  # the library says what is wrong with it
-    reading.note(Habit.NO_PATH)
+    reading.note(Deviation.NO_PATH)
     kept: dict[str, object] = {}
     apart: list[dict[str, object]] = []
     for name, item in cast("dict[str, object]", value).items():
         attribute = USER_ATTRIBUTES.get(name.lower())
         if attribute is None:
-            reading.note(Habit.PATH_IN_KEY, name)
+            reading.note(Deviation.PATH_IN_KEY, name)
             op = "replace" if item is None else operation["op"]
             apart += _read_targeted(reading, {"op": op, "path": name, "value": item}, name)
         elif attribute.name == "password":
-            reading.note(Habit.PASSWORD)
+            reading.note(Deviation.PASSWORD)
         elif attribute.name != "schemas":
             kept[attribute.name] = _read_member(reading, attribute, item)
     return [{**operation, "value": kept}, *apart] if kept or not apart else apart
@@ -161,14 +161,14 @@ def _read_targeted(reading: Reading, operation: dict[str, object], text: str) ->
         return []
     attribute, part = target
     if attribute.name == "password":
-        reading.note(Habit.PASSWORD)
+        reading.note(Deviation.PASSWORD)
         return [_without_secret(operation)]
     if attribute.name == "schemas":
         check_known_schemas(operation.get("value"), (USER_SCHEMA, ENTERPRISE_SCHEMA))
     if path.value_filter is not None and attribute.parts:
         read_selection(AttrPath(attribute.name, None, path.schema), path.value_filter)
         if 'primary eq "' in text.lower():
-            reading.note(Habit.STRING_IN_FILTER, attribute.name)
+            reading.note(Deviation.STRING_IN_FILTER, attribute.name)
     if operation["op"] == "remove":
         return [_read_removal(reading, operation, attribute if part is None else part, text)]
     if "value" not in operation or (part or attribute).read_only:
@@ -206,7 +206,7 @@ def _read_removal(reading: Reading, operation: dict[str, object], target: Attrib
         check_assigned(target, None)
     if operation.get("value") is None:
         return {name: item for name, item in operation.items() if name != "value"}
-    reading.note(Habit.REMOVE_WITH_VALUE, text)
+    reading.note(Deviation.REMOVE_WITH_VALUE, text)
     if not (target.multi_valued and target.parts):
         raise InvalidValue(detail=f"{shown(text)}: a remove of a single value carries no value")
     entries = cast("list[object]", read_value(reading, target, operation["value"], target.name))

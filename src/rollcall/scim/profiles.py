@@ -17,7 +17,7 @@ from rollcall.scim.errors import InvalidValue, from_validation
 from rollcall.scim.operations import read_operations
 from rollcall.scim.plain import PlainUser, plain_user, plain_writes
 from rollcall.scim.resources import USER_ATTRIBUTES, USERS, User, check_limits
-from rollcall.scim.values import Habit, Reading, Unknown, read_object
+from rollcall.scim.values import Deviation, Reading, Unknown, read_object
 
 _ENTRA: Final = "https://learn.microsoft.com/en-us/entra/identity/app-provisioning/"
 _ENTRA_ISSUES: Final = _ENTRA + "application-provisioning-config-problem-scim-compatibility"
@@ -28,8 +28,8 @@ _OKTA: Final = "https://developer.okta.com/docs/api/openapi/okta-scim/guides/sci
 
 
 @dataclass(frozen=True, slots=True)
-class Tolerance:
-    """One habit: whose it is, what it looks like, how it is read, and where that is written down."""
+class DeviationLine:
+    """One deviation: whose it is, what it looks like, how it is read, and where that is written down."""
 
     provider: str
     sends: str
@@ -39,120 +39,120 @@ class Tolerance:
     """The only profile that reads it so; None if all do."""
 
 
-TOLERANCES: Final[Mapping[Habit, Tolerance]] = {
-    Habit.STRING_BOOLEAN: Tolerance(
+DEVIATIONS: Final[Mapping[Deviation, DeviationLine]] = {
+    Deviation.STRING_BOOLEAN: DeviationLine(
         "Entra", '"active": "False", "primary": "True"', "the boolean; no other word or number is", _ENTRA_ISSUES
     ),
-    Habit.CAPITALISED_OP: Tolerance("Entra", '"op": "Replace"', "the operation in any case", _ENTRA_SCIM),
-    Habit.BARE_STRING: Tolerance(
+    Deviation.CAPITALISED_OP: DeviationLine("Entra", '"op": "Replace"', "the operation in any case", _ENTRA_SCIM),
+    Deviation.BARE_STRING: DeviationLine(
         "Entra, bridges",
         '"roles": ["admin"], "manager": "26118915", "members": ["2819c223"]',
         'the object {"value": …}, wherever an attribute has a `value`',
         _NOWHERE,
     ),
-    Habit.JSON_IN_STRING: Tolerance(
+    Deviation.JSON_IN_STRING: DeviationLine(
         "Entra",
         'roles whose value is "{\\"id\\": …, \\"value\\": \\"admin\\", …}"',
         "kept as sent; `documents.role_values` reads the name inside",
         _ENTRA_ROLES,
     ),
-    Habit.ROLE_DETAILS: Tolerance(
+    Deviation.ROLE_DETAILS: DeviationLine(
         "Entra", "roles with `displayName` and `id`", "`displayName` as `display`; its id is left out", _ENTRA_ROLES
     ),
-    Habit.STRING_IN_FILTER: Tolerance(
+    Deviation.STRING_IN_FILTER: DeviationLine(
         "Entra", 'roles[primary eq "True"].value', "the comparison with the boolean", _ENTRA_ROLES
     ),
-    Habit.REMOVE_WITH_VALUE: Tolerance(
+    Deviation.REMOVE_WITH_VALUE: DeviationLine(
         "Entra",
         '"op": "Remove", "path": "roles", "value": [{"value": "admin"}]',
         "the removal of the entries with these values, and of no others",
         _ENTRA_ISSUES,
     ),
-    Habit.UNMATCHED_FILTER: Tolerance(
+    Deviation.UNMATCHED_FILTER: DeviationLine(
         "Entra",
         'emails[type eq "work"].value for a person who has no such address',
         "the entry that the filter describes is added",
         _ENTRA + "customize-application-attributes#provisioning-a-multi-value-attribute",
     ),
-    Habit.PATH_IN_KEY: Tolerance(
+    Deviation.PATH_IN_KEY: DeviationLine(
         "Entra",
         'a value without a path whose keys are paths: {"name.givenName": "Ada"}',
         "one operation for each such key",
         _ENTRA_ISSUES,
     ),
-    Habit.NO_PATH: Tolerance(
+    Deviation.NO_PATH: DeviationLine(
         "Okta",
         '"op": "replace", "value": {"active": false}',
         "each attribute of the value; RFC 7644 §3.5.2.3 allows it",
         _OKTA,
     ),
-    Habit.UNKNOWN_ATTRIBUTE: Tolerance(
+    Deviation.UNKNOWN_ATTRIBUTE: DeviationLine(
         "any",
         "attributes of POST and PUT bodies that nobody declares",
         "left out; in a PATCH 400 invalidPath, unless the profile is Entra's",
         _NOWHERE,
     ),
-    Habit.UNKNOWN_SCHEMA: Tolerance(
+    Deviation.UNKNOWN_SCHEMA: DeviationLine(
         "any", "schema URNs that nobody declares", "left out, with the attributes under them", _NOWHERE
     ),
-    Habit.NO_SCHEMAS: Tolerance(
+    Deviation.NO_SCHEMAS: DeviationLine(
         "bridges", "a body without `schemas`", "the resource of the address it is sent to", _NOWHERE
     ),
-    Habit.PASSWORD: Tolerance(
+    Deviation.PASSWORD: DeviationLine(
         "Okta", "a random password for each new person", "accepted, never kept: nobody signs in by it", _OKTA
     ),
-    Habit.LIST_FOR_ONE: Tolerance(
+    Deviation.LIST_FOR_ONE: DeviationLine(
         "Entra", 'a single value as a list of one: "manager": [{"value": "1"}]', "the one value", _NOWHERE
     ),
-    Habit.ONE_FOR_LIST: Tolerance(
+    Deviation.ONE_FOR_LIST: DeviationLine(
         "Okta, bridges", '"emails": {"value": "ada@example.com"}', "the list of one", _NOWHERE
     ),
-    Habit.WRAPPED_VALUE: Tolerance(
+    Deviation.WRAPPED_VALUE: DeviationLine(
         "Entra", 'a simple value as {"$ref": null, "value": "Ada"}', "the value inside", _NOWHERE
     ),
-    Habit.EXTRA_MEMBER: Tolerance(
+    Deviation.EXTRA_MEMBER: DeviationLine(
         "Entra", 'further members in an operation, as "name": "addMember"', "left out", _NOWHERE
     ),
-    Habit.READ_ONLY_PART: Tolerance(
+    Deviation.READ_ONLY_PART: DeviationLine(
         "Entra, Okta", "`manager.displayName`, which is ours to say", "left out", "RFC 7644 §3.5.1"
     ),
-    Habit.OWN_ID: Tolerance(
+    Deviation.OWN_ID: DeviationLine(
         "Okta",
         'a group\'s new name with the id it has: {"id": "…", "displayName": "…"}',
         "the new name; an id that is not its own is refused",
         _OKTA,
     ),
-    Habit.BRACKETED_LIST: Tolerance(
+    Deviation.BRACKETED_LIST: DeviationLine(
         "Entra",
         'attributes=[userName,emails], attributes=emails[type eq "work"]',
         "the list inside the brackets; the whole attribute",
         _NOWHERE,
     ),
-    Habit.MEMBER_NAME: Tolerance(
+    Deviation.MEMBER_NAME: DeviationLine(
         "Entra",
         'members with `displayName`: {"value": "2819c223", "displayName": "Ada"}',
         "`displayName` as `display`",
         _ENTRA_SCIM,
     ),
-    Habit.BULK_SPELLING: Tolerance(
+    Deviation.BULK_SPELLING: DeviationLine(
         "bridges",
         'operations of a Bulk request as {"method": "post", "path": "users"}',
         "the method and the endpoint in any case, with a slash in front or without",
         _NOWHERE,
     ),
-    Habit.STRANGER: Tolerance(
+    Deviation.STRANGER: DeviationLine(
         "test suites, bridges",
         'a member whose id can\'t be anybody\'s here: {"value": "fake-member-id"}',
         "kept and shown as sent, and of no effect; an id that could be somebody's, and is not, is refused",
         _NOWHERE,
     ),
-    Habit.UNKNOWN_ROLE: Tolerance(
+    Deviation.UNKNOWN_ROLE: DeviationLine(
         "any",
         "a role or a group whose name begins with the tenant's prefix and is no role's: dart-emperors",
         "no valid role, so the default; a case tells the tenant's admins",
         _NOWHERE,
     ),
-    Habit.UNQUOTED_VALUE: Tolerance(
+    Deviation.UNQUOTED_VALUE: DeviationLine(
         "Entra",
         "filter=userName eq ada@example.com",
         "the value up to the next `and`, `or` or closing bracket, as a string",
@@ -160,7 +160,7 @@ TOLERANCES: Final[Mapping[Habit, Tolerance]] = {
         profile="Entra",
     ),
 }
-"""Every habit that is understood. A deviation in a ledger begins with one of these names."""
+"""Every deviation that is understood. A line of the ledger begins with one of these names."""
 
 POLICY: Final = ScimPolicy(
     unknown=ScimPolicy.Unknown.forbid,
@@ -226,7 +226,7 @@ def read_user(payload: Mapping[str, object]) -> ReadUser:
     reading = Reading(Unknown.IGNORED)
     read_schemas(reading, payload, USERS)
     if any(name.lower() == "password" for name in payload):
-        reading.note(Habit.PASSWORD)
+        reading.note(Deviation.PASSWORD)
     rest = {name: value for name, value in payload.items() if name.lower() not in ("schemas", "password")}
     clean = read_object(reading, USER_ATTRIBUTES, rest)
     for name in _REQUIRED:

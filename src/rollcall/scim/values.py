@@ -17,8 +17,8 @@ MOST_NOTES: Final = 50
 """Deviations that are noted of one request; a hostile one could have any number."""
 
 
-class Habit(StrEnum):
-    """What providers do otherwise than the standard; `profiles.TOLERANCES` describes each."""
+class Deviation(StrEnum):
+    """What providers do otherwise than the standard; `profiles.DEVIATIONS` describes each."""
 
     STRING_BOOLEAN = "string-boolean"
     CAPITALISED_OP = "capitalised-op"
@@ -33,7 +33,7 @@ class Habit(StrEnum):
     UNKNOWN_ATTRIBUTE = "unknown-attribute"
     UNKNOWN_SCHEMA = "unknown-schema"
     NO_SCHEMAS = "no-schemas"
-    PASSWORD = "password"  # noqa: S105 - a habit's name
+    PASSWORD = "password"  # noqa: S105 - a deviation's name
     LIST_FOR_ONE = "list-for-one"
     ONE_FOR_LIST = "one-for-list"
     WRAPPED_VALUE = "wrapped-value"
@@ -48,8 +48,13 @@ class Habit(StrEnum):
     UNKNOWN_ROLE = "unknown-role"
 
 
-WITHIN_THE_STANDARD = frozenset({Habit.NO_PATH, Habit.PASSWORD, Habit.READ_ONLY_PART, Habit.UNKNOWN_ROLE})
-"""Habits that are worth counting, because few providers have them, and that the standard allows."""
+WITHIN_THE_STANDARD = frozenset(
+    {Deviation.NO_PATH, Deviation.PASSWORD, Deviation.READ_ONLY_PART, Deviation.UNKNOWN_ROLE}
+)
+"""Those worth counting, because few providers send them so, that the standard allows all the same."""
+
+Habit = Deviation
+"""The name that callers which are being rewritten still use."""
 
 
 class Unknown(Enum):
@@ -68,19 +73,19 @@ class Reading:
     """Comparisons that the paths of a PATCH make, so far."""
     _notes: dict[str, None] = field(default_factory=dict[str, None])
 
-    def note(self, habit: Habit, attribute: str = "") -> None:
+    def note(self, deviation: Deviation, attribute: str = "") -> None:
         if len(self._notes) < MOST_NOTES:
-            self._notes[f"{habit}:{shown(attribute)[1:-1]}" if attribute else str(habit)] = None
+            self._notes[f"{deviation}:{shown(attribute)[1:-1]}" if attribute else str(deviation)] = None
 
     @property
     def deviations(self) -> tuple[str, ...]:
-        """Each `habit` or `habit:attribute` once, in the order met."""
+        """Each `deviation` or `deviation:attribute` once, in the order met."""
         return tuple(self._notes)
 
     def meet_unknown(self, path: str) -> None:
         if self.unknown is Unknown.REFUSED:
             raise InvalidPath(path=path, detail=f"{shown(path)} is not an attribute of this resource")
-        self.note(Habit.UNKNOWN_ATTRIBUTE, path)
+        self.note(Deviation.UNKNOWN_ATTRIBUTE, path)
 
 
 def read_object(
@@ -98,7 +103,7 @@ def read_object(
         elif not attribute.read_only:
             clean[attribute.name] = read_value(reading, attribute, value, prefix + attribute.name)
         elif prefix:
-            reading.note(Habit.READ_ONLY_PART, prefix + attribute.name)
+            reading.note(Deviation.READ_ONLY_PART, prefix + attribute.name)
     return clean
 
 
@@ -108,7 +113,7 @@ def read_value(reading: Reading, attribute: Attribute, value: object, path: str)
         return value
     if attribute.multi_valued:
         if not isinstance(value, list):
-            reading.note(Habit.ONE_FOR_LIST, path)
+            reading.note(Deviation.ONE_FOR_LIST, path)
         entries = cast("list[object]", value) if isinstance(value, list) else [value]
         clean = [read_entry(reading, attribute, entry, path) for entry in entries if entry is not None]
         _check_primary(clean, path)
@@ -129,7 +134,7 @@ def read_entry(reading: Reading, attribute: Attribute, value: object, path: str)
 
 def _read_complex(reading: Reading, attribute: Attribute, value: object, path: str) -> object:
     if isinstance(value, str) and attribute.has_value:
-        reading.note(Habit.BARE_STRING, path)
+        reading.note(Deviation.BARE_STRING, path)
         value = {"value": value}
     if not isinstance(value, dict):
         raise InvalidValue(attribute=path, detail=f"{path}: it is an object")
@@ -141,7 +146,7 @@ def _read_complex(reading: Reading, attribute: Attribute, value: object, path: s
         separator, parts = ":", _own_parts(parts, path)
     clean = read_object(reading, attribute.parts, parts, path + separator)
     if isinstance(text := clean.get("value"), str) and text[:1] in ("{", "["):
-        reading.note(Habit.JSON_IN_STRING, path)
+        reading.note(Deviation.JSON_IN_STRING, path)
     return clean
 
 
@@ -155,7 +160,7 @@ def _role(reading: Reading, entry: dict[str, object]) -> dict[str, object]:
     names = {name.lower(): name for name in entry}
     if not {"id", "displayname"} & set(names):
         return entry
-    reading.note(Habit.ROLE_DETAILS, "roles")
+    reading.note(Deviation.ROLE_DETAILS, "roles")
     kept = {name: part for name, part in entry.items() if name.lower() not in ("id", "displayname")}
     if "displayname" in names and "display" not in names:
         kept["display"] = entry[names["displayname"]]
@@ -164,7 +169,7 @@ def _role(reading: Reading, entry: dict[str, object]) -> dict[str, object]:
 
 def _only_one(reading: Reading, value: object, path: str) -> object:
     if isinstance(value, list) and len(entries := cast("list[object]", value)) == 1:
-        reading.note(Habit.LIST_FOR_ONE, path)
+        reading.note(Deviation.LIST_FOR_ONE, path)
         return entries[0]
     return cast("object", value)
 
@@ -173,7 +178,7 @@ def _unwrapped(reading: Reading, value: object, path: str) -> object:
     if isinstance(value, dict) and "value" in value:
         wrapper = cast("dict[str, object]", value)
         if all(name == "value" or part is None for name, part in wrapper.items()):
-            reading.note(Habit.WRAPPED_VALUE, path)
+            reading.note(Deviation.WRAPPED_VALUE, path)
             return wrapper["value"]
     return cast("object", value)
 
@@ -199,6 +204,6 @@ def _read_boolean(reading: Reading, value: object, path: str) -> bool | None:
         return value
     # Only these two words: "yes", "1" and 1 could be meant otherwise, and pydantic would take them.
     if isinstance(value, str) and value.lower() in ("true", "false"):
-        reading.note(Habit.STRING_BOOLEAN, path)
+        reading.note(Deviation.STRING_BOOLEAN, path)
         return value.lower() == "true"
     raise InvalidValue(attribute=path, detail=f"{path}: it is true or false")
