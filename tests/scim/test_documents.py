@@ -22,7 +22,6 @@ from rollcall.scim.documents import (
     patched,
     render,
     replaced,
-    role_values,
     timestamp,
 )
 from rollcall.scim.errors import SCIMException
@@ -30,6 +29,7 @@ from rollcall.scim.patching import apply
 from rollcall.scim.plain import PlainUser, plain_user, plain_writes
 from rollcall.scim.profiles import POLICY, read_patch, read_user
 from rollcall.scim.resources import ENTERPRISE_SCHEMA, USER_ATTRIBUTES, USER_SCHEMA, User
+from rollcall.scim.role_names import role_names
 from rollcall.scim.values import Reading, Unknown, read_object
 
 
@@ -209,9 +209,9 @@ def test_replacing_with_active() -> None:
         (None, ()),
     ],
 )
-def test_role_values(roles: object, read: tuple[str, ...]) -> None:
+def test_role_names(roles: object, read: tuple[str, ...]) -> None:
     """The names in `roles` are found in every shape they come in, in order."""
-    assert role_values({"roles": roles}) == read
+    assert role_names({"roles": roles}) == read
 
 
 def test_emails() -> None:
@@ -307,7 +307,7 @@ def test_messages_can_be_written_again() -> None:
     """A patch that was read can be dumped, by either way of reading it."""
     for path in ("title", "name.givenName"):
         body = {"schemas": [str(PatchOp.__schema__)], "Operations": [{"op": "replace", "path": path, "value": "x"}]}
-        assert cast("object", read_patch(body).operations.model_dump()) == body
+        assert cast("object", read_patch(body).operations.message.model_dump()) == body
 
 
 _texts = st.sampled_from(["", "ada", "work", "home", "Work", "True", "https://acme.test/", "é"])

@@ -26,6 +26,7 @@ from rollcall.journal.events import (
 from rollcall.scim import documents
 from rollcall.scim.errors import shown
 from rollcall.scim.resources import USER_SCHEMA, key
+from rollcall.scim.role_names import folded_names, role_names
 from rollcall.scim.values import Deviation
 
 Document = Mapping[str, object]
@@ -104,7 +105,7 @@ def read_roles(rule: RoleRule, document: Document, groups: Iterable[str] = ()) -
     """What the role names of a person mean by the tenant's rule: those in their document and in their groups."""
     seen: list[Seen] = []
     if rule.reads("roles"):
-        seen += (Seen(name, "roles") for name in documents.role_values(document))
+        seen += (Seen(name, "roles") for name in role_names(document))
     if rule.reads("groups"):
         seen += (Seen.in_group(name) for name in groups)
     return rule.read(seen)
@@ -173,7 +174,7 @@ def judge(
 
 
 def _same_names(one: Document, other: Document) -> bool:
-    return documents.role_values(one) == documents.role_values(other)
+    return folded_names(one) == folded_names(other)
 
 
 def new_user(

@@ -7,16 +7,24 @@ contradicts another provider, is read so only where a tenant's profile says so, 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 from pydantic import ValidationError
-from scim2_models import Context, PatchOp, PatchOperation, ScimFilter, ScimPolicy
+from scim2_models import Context, PatchOp, PatchOperation, ScimFilter
 
 from rollcall.scim.bodies import read_message, read_schemas
 from rollcall.scim.errors import InvalidValue, from_validation
 from rollcall.scim.operations import read_operations
+from rollcall.scim.patching import POLICY, Patch
 from rollcall.scim.plain import PlainUser, plain_user, plain_writes
-from rollcall.scim.resources import USER_ATTRIBUTES, USERS, User, check_limits
+from rollcall.scim.resources import (
+    ENTERPRISE_ATTRIBUTES,
+    ENTERPRISE_SCHEMA,
+    USER_ATTRIBUTES,
+    USERS,
+    User,
+    check_limits,
+)
 from rollcall.scim.values import Deviation, Reading, Unknown, read_object
 
 _ENTRA: Final = "https://learn.microsoft.com/en-us/entra/identity/app-provisioning/"
@@ -53,7 +61,7 @@ DEVIATIONS: Final[Mapping[Deviation, DeviationLine]] = {
     Deviation.JSON_IN_STRING: DeviationLine(
         "Entra",
         'roles whose value is "{\\"id\\": …, \\"value\\": \\"admin\\", …}"',
-        "kept as sent; `documents.role_values` reads the name inside",
+        "kept as sent; `role_names.names_of` reads the name inside",
         _ENTRA_ROLES,
     ),
     Deviation.ROLE_DETAILS: DeviationLine(
@@ -65,13 +73,13 @@ DEVIATIONS: Final[Mapping[Deviation, DeviationLine]] = {
     Deviation.REMOVE_WITH_VALUE: DeviationLine(
         "Entra",
         '"op": "Remove", "path": "roles", "value": [{"value": "admin"}]',
-        "the removal of the entries with these values, and of no others",
+        "the removal of the entries with these values, and of no others; with a single value, its removal",
         _ENTRA_ISSUES,
     ),
     Deviation.UNMATCHED_FILTER: DeviationLine(
         "Entra",
         'emails[type eq "work"].value for a person who has no such address',
-        "the entry that the filter describes is added",
+        "the entry is added, if the filter is equality on `type` and `primary`; else 400 noTarget",
         _ENTRA + "customize-application-attributes#provisioning-a-multi-value-attribute",
     ),
     Deviation.PATH_IN_KEY: DeviationLine(
@@ -112,6 +120,18 @@ DEVIATIONS: Final[Mapping[Deviation, DeviationLine]] = {
     ),
     Deviation.EXTRA_MEMBER: DeviationLine(
         "Entra", 'further members in an operation, as "name": "addMember"', "left out", _NOWHERE
+    ),
+    Deviation.EMPTY_STRING: DeviationLine(
+        "Entra, bridges",
+        '"manager": "", "profileUrl": "", for what can\'t be an empty text',
+        "no value; `active` is never read so",
+        _NOWHERE,
+    ),
+    Deviation.NO_URN: DeviationLine(
+        "Entra, bridges",
+        'attributes of the enterprise extension by themselves: "path": "department"',
+        "the attribute of that name in the extension",
+        _NOWHERE,
     ),
     Deviation.READ_ONLY_PART: DeviationLine(
         "Entra, Okta", "`manager.displayName`, which is ours to say", "left out", "RFC 7644 §3.5.1"
@@ -162,13 +182,6 @@ DEVIATIONS: Final[Mapping[Deviation, DeviationLine]] = {
 }
 """Every deviation that is understood. A line of the ledger begins with one of these names."""
 
-POLICY: Final = ScimPolicy(
-    unknown=ScimPolicy.Unknown.forbid,
-    remove_value_as_filter=ScimPolicy.RemoveValue.apply,
-    unmatched_path_filter=ScimPolicy.UnmatchedPathFilter.create,
-)
-"""What scim2-models is told of the table; the rest has been rewritten before it reads anything."""
-
 _QUOTED_OR_NOT: Final = re.compile(
     r'"[^"\\]*(?:\\.[^"\\]*)*"?'
     r"|(?<=\s)(?P<operator>(?:eq|ne|co|sw|ew|gt|ge|lt|le)\s+)"
@@ -210,7 +223,7 @@ class ReadUser:
 class ReadPatch:
     """The body of a PATCH, checked as far as it can be without the resource."""
 
-    operations: PatchOp[User]
+    operations: Patch
     deviations: tuple[str, ...]
 
 
@@ -228,7 +241,7 @@ def read_user(payload: Mapping[str, object]) -> ReadUser:
     if any(name.lower() == "password" for name in payload):
         reading.note(Deviation.PASSWORD)
     rest = {name: value for name, value in payload.items() if name.lower() not in ("schemas", "password")}
-    clean = read_object(reading, USER_ATTRIBUTES, rest)
+    clean = read_object(reading, USER_ATTRIBUTES, _with_extension(reading, rest))
     for name in _REQUIRED:
         if clean.get(name) in (None, []):
             raise InvalidValue(attribute=name, detail=f"{name}: it is required")
@@ -242,6 +255,22 @@ def read_user(payload: Mapping[str, object]) -> ReadUser:
         raise from_validation(exc) from exc
     check_limits(clean)
     return ReadUser(user, reading.deviations)
+
+
+def _with_extension(reading: Reading, payload: dict[str, object]) -> dict[str, object]:
+    """*payload* with the enterprise attributes that stand in it by themselves where they belong."""
+    alone = [name for name in payload if name.lower() not in USER_ATTRIBUTES and name.lower() in ENTERPRISE_ATTRIBUTES]
+    if not alone:
+        return payload
+    for name in alone:
+        reading.note(Deviation.NO_URN, name)
+    urn = next((name for name in payload if name.lower() == ENTERPRISE_SCHEMA.lower()), ENTERPRISE_SCHEMA)
+    extension = payload.get(urn)
+    given: dict[str, object] = cast("dict[str, object]", extension) if isinstance(extension, dict) else {}
+    there = {name.lower() for name in given}
+    found = {name: payload[name] for name in alone if name.lower() not in there}
+    rest = {name: value for name, value in payload.items() if name not in alone}
+    return rest if extension is not None and not given else {**rest, urn: {**given, **found}}
 
 
 def read_patch(payload: Mapping[str, object], unknown: Unknown = Unknown.REFUSED) -> ReadPatch:
@@ -260,7 +289,8 @@ def read_patch(payload: Mapping[str, object], unknown: Unknown = Unknown.REFUSED
     reading = Reading(unknown)
     members = read_message(reading, payload, PATCH_SCHEMA)
     operations = read_operations(reading, members.get("operations"))
-    return ReadPatch(_patch(operations), reading.deviations)
+    patch = Patch(_patch(operations), tuple(reading.claims), strict=reading.strict)
+    return ReadPatch(patch, reading.deviations)
 
 
 def _patch(operations: list[dict[str, object]]) -> PatchOp[User]:

@@ -12,6 +12,7 @@ from typing import Final, cast
 
 from rollcall.scim.attributes import Attribute
 from rollcall.scim.errors import InvalidPath, InvalidValue, shown
+from rollcall.scim.merging import merged
 
 MOST_NOTES: Final = 50
 """Deviations that are noted of one request; a hostile one could have any number."""
@@ -38,6 +39,8 @@ class Deviation(StrEnum):
     ONE_FOR_LIST = "one-for-list"
     WRAPPED_VALUE = "wrapped-value"
     EXTRA_MEMBER = "extra-member"
+    EMPTY_STRING = "empty-string"
+    NO_URN = "no-urn"
     READ_ONLY_PART = "read-only-part"
     OWN_ID = "own-id"
     UNQUOTED_VALUE = "unquoted-value"
@@ -62,6 +65,15 @@ class Unknown(Enum):
 
     IGNORED = "noted and left out, as in the body of a POST or PUT"
     REFUSED = "400 invalidPath, as in a PATCH: what was asked for could not be stored"
+    REFUSED_STRICTLY = "400 invalidPath, and nothing is forgiven: the tenant takes the standard to the letter"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a request says of an attribute that is ours to say; it may repeat what is so."""
+
+    attribute: str
+    value: object
 
 
 @dataclass(slots=True)
@@ -71,6 +83,8 @@ class Reading:
     unknown: Unknown
     terms: int = 0
     """Comparisons that the paths of a PATCH make, so far."""
+    claims: list[Claim] = field(default_factory=list[Claim])
+    """What a PATCH says of attributes that are ours to say, so far."""
     _notes: dict[str, None] = field(default_factory=dict[str, None])
 
     def note(self, deviation: Deviation, attribute: str = "") -> None:
@@ -82,8 +96,13 @@ class Reading:
         """Each `deviation` or `deviation:attribute` once, in the order met."""
         return tuple(self._notes)
 
+    @property
+    def strict(self) -> bool:
+        """Whether nothing is forgiven."""
+        return self.unknown is Unknown.REFUSED_STRICTLY
+
     def meet_unknown(self, path: str) -> None:
-        if self.unknown is Unknown.REFUSED:
+        if self.unknown is not Unknown.IGNORED:
             raise InvalidPath(path=path, detail=f"{shown(path)} is not an attribute of this resource")
         self.note(Deviation.UNKNOWN_ATTRIBUTE, path)
 
@@ -111,14 +130,35 @@ def read_value(reading: Reading, attribute: Attribute, value: object, path: str)
     """The value of one attribute; None means unassigned (RFC 7643 §2.5)."""
     if value is None or (attribute.text and type(value) is str and not attribute.multi_valued):
         return value
-    if attribute.multi_valued:
-        if not isinstance(value, list):
-            reading.note(Deviation.ONE_FOR_LIST, path)
-        entries = cast("list[object]", value) if isinstance(value, list) else [value]
-        clean = [read_entry(reading, attribute, entry, path) for entry in entries if entry is not None]
-        _check_primary(clean, path)
-        return clean
-    return read_entry(reading, attribute, value, path)
+    if _is_unassigned(reading, attribute, value, path):
+        return None
+    if not attribute.multi_valued:
+        return read_entry(reading, attribute, value, path)
+    if not isinstance(value, list):
+        reading.note(Deviation.ONE_FOR_LIST, path)
+    entries = cast("list[object]", value) if isinstance(value, list) else [value]
+    given = [entry for entry in entries if entry is not None and not _is_unassigned(reading, attribute, entry, path)]
+    clean = [read_entry(reading, attribute, entry, path) for entry in given]
+    if attribute.parts and len(clean) > 1:
+        clean = merged(attribute, clean)
+    _check_primary(clean, path)
+    return clean
+
+
+def _is_unassigned(reading: Reading, attribute: Attribute, value: object, path: str) -> bool:
+    """Whether *value* is the empty string where one can't be kept, which says that there is no value.
+
+    Except for `active`: somebody's access hangs on it.
+    """
+    if (
+        value != ""
+        or attribute.required
+        or attribute.name == "active"
+        or (attribute.text and not attribute.multi_valued)
+    ):
+        return False
+    reading.note(Deviation.EMPTY_STRING, path)
+    return True
 
 
 def read_entry(reading: Reading, attribute: Attribute, value: object, path: str) -> object:
