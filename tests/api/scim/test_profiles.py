@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from factories import USER, Callers, Tenant, a_tenant, patch_op
+from rollcall.scim.resources import GROUP_SCHEMA
 
 
 async def with_profile(callers: Callers, profile: str) -> Tenant:
@@ -22,6 +23,29 @@ async def test_what_a_patch_answers(callers: Callers, profile: str, status: int)
     assert answer.status_code == status
     assert bool(answer.content) == (status == 200)
     assert (await acme.scim.get(f"/Users/{maria['id']}")).json()["title"] == "Engineer"
+
+
+@pytest.mark.parametrize("profile", ["default", "entra", "strict"])
+async def test_a_patch_that_asks_for_attributes(callers: Callers, profile: str) -> None:
+    """Who asks for attributes is answered with them, in every profile (RFC 7644 §3.5.2)."""
+    acme = await with_profile(callers, profile)
+    maria = await acme.person()
+    team = (await acme.scim.post("/Groups", json={"schemas": [GROUP_SCHEMA], "displayName": "Team"})).json()
+    joined = patch_op({"op": "add", "path": "members", "value": [{"value": maria["id"]}]})
+    titled = patch_op({"op": "replace", "path": "title", "value": "Engineer"})
+    for address, change, asked, answered in (
+        (f"/Users/{maria['id']}", titled, {"attributes": "title"}, {"title": "Engineer"}),
+        (f"/Groups/{team['id']}", joined, {"attributes": "displayName"}, {"displayName": "Team"}),
+    ):
+        answer = await acme.scim.patch(address, json=change, params=asked)
+        assert answer.status_code == 200
+        assert {name: part for name, part in answer.json().items() if name not in ("schemas", "id")} == answered
+
+    own = {"If-Match": (await acme.scim.get(f"/Groups/{team['id']}")).headers["etag"]}
+    for asked, members in (({"attributes": "members"}, True), ({"excludedAttributes": "members"}, False)):
+        answer = await acme.scim.patch(f"/Groups/{team['id']}", json=joined, params=asked, headers=own)
+        assert answer.status_code == 200
+        assert [each["value"] for each in answer.json().get("members", [])] == [maria["id"]] * members
 
 
 async def test_unquoted_filter_values(callers: Callers) -> None:

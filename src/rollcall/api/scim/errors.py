@@ -57,6 +57,8 @@ def answer_refusal(request: Request[Any, Any, Any], refusal: SCIMException) -> R
 def answer_exception(request: Request[Any, Any, Any], exception: Exception) -> Response[bytes]:
     """What the web framework refuses, and what nobody expected."""
     match exception:
+        case MethodNotAllowedException() if request.scope["path"].rstrip("/") == "/scim/v2":
+            return answer_refusal(request, NoSuchAddress(request.scope["path"], request.app.state.context.base_url))
         case MethodNotAllowedException():
             return answer_refusal(request, MethodNotAllowed(methods_of(request)))
         case HTTPException(status_code=404):
