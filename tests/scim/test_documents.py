@@ -25,9 +25,9 @@ from rollcall.scim.documents import (
     timestamp,
 )
 from rollcall.scim.errors import SCIMException
-from rollcall.scim.patching import apply
+from rollcall.scim.patching import POLICY, apply
 from rollcall.scim.plain import PlainUser, plain_user, plain_writes
-from rollcall.scim.profiles import POLICY, read_patch, read_user
+from rollcall.scim.profiles import read_patch, read_user
 from rollcall.scim.resources import ENTERPRISE_SCHEMA, USER_ATTRIBUTES, USER_SCHEMA, User
 from rollcall.scim.role_names import role_names
 from rollcall.scim.values import Reading, Unknown, read_object

@@ -14,13 +14,11 @@ from scim2_models import Context, PatchOp, ScimPolicy
 from rollcall.scim.errors import InvalidPath, InvalidSyntax, InvalidValue, SCIMException
 from rollcall.scim.groups import (
     AddMembers,
-    MemberChange,
     RemoveMembers,
     Rename,
     ReplaceMembers,
     SetExternalId,
     Step,
-    net_change,
     read_group,
     read_group_patch,
     render_group,
@@ -414,21 +412,6 @@ def test_steps_do_what_the_standard_says(before: list[str], operations: list[dic
     expected = {str(member.value) for member in group.members or []}
     read = steps(*operations)
     assert carried_out(read, set(before)) == (group.display_name, group.external_id, expected)
-
-    change = net_change(read)
-    remaining = set[str]() if change.cleared else set(before) - set(change.removed)
-    assert remaining | set(change.added) == expected
-    assert not set(change.added) & set(change.removed)
-
-
-def test_net_change() -> None:
-    """Who comes and goes on the way is counted by where they end."""
-    assert net_change([AddMembers(("a", "b")), RemoveMembers(("b", "c")), Rename("x")]) == MemberChange(
-        cleared=False, added=("a",), removed=("b", "c")
-    )
-    assert net_change([AddMembers(("a",)), ReplaceMembers(("b",)), RemoveMembers(("c",))]) == MemberChange(
-        cleared=True, added=("b",), removed=()
-    )
 
 
 @pytest.mark.parametrize(

@@ -190,7 +190,7 @@ def test_operations(operation: dict[str, object], changed: dict[str, object]) ->
         ({"op": "replace", "path": "active", "value": ""}, "invalidValue", "active"),
         ({"op": "replace", "path": "userName", "value": ""}, "invalidValue", "userName"),
         ({"op": "remove", "path": "emails.value", "value": "x"}, "invalidValue", "emails.value"),
-        ({"op": "remove", "path": "roles", "value": [{}]}, "invalidValue", "remove"),
+        ({"op": "remove", "path": "roles", "value": [{"value": None}]}, "invalidValue", "remove"),
         ({"op": "replace", "path": 'roles[value eq "x"].primary', "value": False}, "noTarget", "roles"),
         ({"op": "add", "path": 'emails[value eq "x"].type', "value": "work"}, "noTarget", "emails"),
         ({"op": "replace", "path": 'emails[type eq "x" and value eq "y"].display', "value": "Y"}, "noTarget", "emails"),

@@ -288,20 +288,22 @@ def test_nobody_is_made_admin_by_a_filter() -> None:
 # Random people and removals: what is named is gone afterwards, or nothing is.
 
 names = st.sampled_from([ADMIN, "DART_ADMIN", "dart-guests", "reader", "Reader ", "a\"b'c", "x[y]", "é"])
+
+
+def shaped(name: str, shape: str, kind: str | None) -> dict[str, object]:
+    """An entry that names a role, in one of the shapes it can come in."""
+    entries: dict[str, dict[str, object]] = {
+        "plain": {"value": name},
+        "json": {"value": json.dumps({"id": "1", "value": name, "displayName": "Of " + name})},
+        "list": {"value": json.dumps([name, "listed"])},
+        "display": {"display": name},
+        "both": {"value": name, "display": ADMIN},
+    }
+    return entries[shape] | ({"type": kind} if kind else {})
+
+
 shapes = st.builds(
-    lambda name, shape, kind: (
-        {
-            "plain": {"value": name},
-            "json": {"value": json.dumps({"id": "1", "value": name, "displayName": "Of " + name})},
-            "list": {"value": json.dumps([name, "listed"])},
-            "display": {"display": name},
-            "both": {"value": name, "display": ADMIN},
-        }[shape]
-        | ({"type": kind} if kind else {})
-    ),
-    names,
-    st.sampled_from(["plain", "json", "list", "display", "both"]),
-    st.sampled_from([None, "a", "b"]),
+    shaped, names, st.sampled_from(["plain", "json", "list", "display", "both"]), st.sampled_from([None, "a", "b"])
 )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from operator import attrgetter
-from typing import Final, TypeGuard, cast
+from typing import Final, cast
 
 import orjson
 from scim2_models import BulkRequest, BulkResponse
@@ -152,7 +152,9 @@ def resolved(data: object, ids: Mapping[str, str]) -> object:
         return id_of(data.removeprefix(_PREFIX))
     if isinstance(data, dict):
         return {
-            _resolved_path(name, id_of): _resolved_path(part, id_of) if _is_path(name, part) else resolved(part, ids)
+            _resolved_path(name, id_of): _resolved_path(part, id_of)
+            if isinstance(part, str) and _is_path(name)
+            else resolved(part, ids)
             for name, part in cast("dict[str, object]", data).items()
         }
     if isinstance(data, list):
@@ -160,8 +162,8 @@ def resolved(data: object, ids: Mapping[str, str]) -> object:
     return data
 
 
-def _is_path(name: str, value: object) -> TypeGuard[str]:
-    return name.lower() == "path" and isinstance(value, str)
+def _is_path(name: str) -> bool:
+    return name.lower() == "path"
 
 
 def _resolved_path(path: str, id_of: Callable[[str], str]) -> str:
@@ -299,7 +301,10 @@ def _references(data: object) -> Iterator[str]:
         elif isinstance(value, dict):
             members = cast("dict[str, object]", value)
             waiting.extend(members.values())
-            for path in (*members, *(part for name, part in members.items() if _is_path(name, part))):
+            for path in (
+                *members,
+                *(part for name, part in members.items() if isinstance(part, str) and _is_path(name)),
+            ):
                 yield from _in_path(path)
         elif isinstance(value, list | tuple):
             waiting.extend(cast("Sequence[object]", value))

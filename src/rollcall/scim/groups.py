@@ -5,10 +5,10 @@ steps that a database can carry out one after the other, each at the cost of the
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sized
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, assert_never, cast
+from typing import Final, cast
 
 import orjson
 from scim2_models import PatchOp
@@ -103,16 +103,6 @@ class ReadGroupPatch:
     deviations: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class MemberChange:
-    """What steps do to the members when all is said: maybe everybody leaves, then some come and some go."""
-
-    cleared: bool
-    added: tuple[str, ...]
-    removed: tuple[str, ...]
-    """Nobody, if all were removed anyway."""
-
-
 def read_group(payload: Mapping[str, object]) -> ReadGroup:
     """Read the body of a POST or a PUT.
 
@@ -166,26 +156,6 @@ def read_group_patch(
         else:
             _read_whole(patch, operation)
     return ReadGroupPatch(patch.steps(), patch.reading.deviations)
-
-
-def net_change(steps: Iterable[Step]) -> MemberChange:
-    """What *steps* come to for the members, however often they come and go on the way."""
-    cleared = False
-    final: dict[str, bool] = {}
-    for step in steps:
-        match step:
-            case AddMembers(ids):
-                final |= dict.fromkeys(ids, True)
-            case RemoveMembers(ids):
-                final |= dict.fromkeys(ids, False)
-            case ReplaceMembers(ids):
-                cleared, final = True, dict.fromkeys(ids, True)
-            case Rename() | SetExternalId():
-                pass
-            case _:
-                assert_never(step)
-    removed = () if cleared else tuple(member for member, stays in final.items() if not stays)
-    return MemberChange(cleared, tuple(member for member, stays in final.items() if stays), removed)
 
 
 def render_group(

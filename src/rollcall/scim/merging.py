@@ -20,16 +20,16 @@ def merged(attribute: Attribute, entries: Iterable[object]) -> list[object]:
     """The entries of *attribute*, each once, where its first one stood; what is no object stays as it is."""
     kept: list[object] = []
     known = _Known()
-    for entry in entries:
-        names = identity(attribute, cast("Entry", entry)) if isinstance(entry, dict) else ()
-        place = known.place(names, _type(cast("Entry", entry))) if names else None
+    for given in entries:
+        entry = cast("dict[str, object]", given if isinstance(given, dict) else {})
+        names = identity(attribute, entry)
+        place = known.place(names, _type(entry))
         if place is None:
-            if names:
-                known.learn(names, _type(cast("Entry", entry)), len(kept))
-            kept.append(entry)
+            known.learn(names, _type(entry), len(kept))
+            kept.append(cast("object", given))
         else:
-            kept[place] = _together(cast("Entry", kept[place]), cast("Entry", entry))
-            known.learn(names, _type(cast("Entry", kept[place])), place)
+            kept[place] = together = _together(cast("Entry", kept[place]), entry)
+            known.learn(names, _type(together), place)
     return kept
 
 
@@ -75,7 +75,7 @@ class _Known:
 
     def place(self, names: tuple[str, ...], kind: str | None) -> int | None:
         """Where the same entry stands, if it has been met."""
-        kinds = self._places.get(names)
+        kinds = self._places.get(names) if names else None
         if not kinds:
             return None
         if kind is None:

@@ -10,7 +10,7 @@ from scim2_models.path import CompareOperator, Comparison, FilterNode, LogicalEx
 
 from rollcall.scim.errors import InvalidValue, Mutability, NoTarget, SCIMException, from_validation, shown
 from rollcall.scim.filters import count_terms
-from rollcall.scim.removing import Selecting, remove_listed, remove_roles, respelled
+from rollcall.scim.removing import Selecting, Wanted, remove_listed, remove_roles, respelled
 from rollcall.scim.resources import USER_ATTRIBUTES, User
 from rollcall.scim.role_names import Spelling
 from rollcall.scim.values import Claim, Deviation, Reading, Unknown
@@ -166,7 +166,7 @@ def _carry_out(operation: PatchOperation[User], selecting: Selecting) -> None:
     """Carry out an operation on entries."""
     user, path = selecting.user, cast("Path[User]", Path[User](operation.path or ""))
     if _is_listed_removal(operation):
-        left = remove_listed(selecting, USER_ATTRIBUTES[path.attr.lower()], operation.value)
+        left = remove_listed(selecting, USER_ATTRIBUTES[path.attr.lower()], cast("list[Wanted]", operation.value))
         if left:
             _of(operation.model_copy(update={"value": left})).patch(user, scim_policy=POLICY)
         return

@@ -135,7 +135,7 @@ def _is(path: AttrPath, part: str) -> bool:
 
 def _selected(path: Path[User], user: User) -> list[Any]:
     tree = cast("ValuePath", path.ast)
-    found = cast("Path[Any]", Path[User](str(replace(tree, sub_attr=None)))).get(user)
+    found = Path[User](str(replace(tree, sub_attr=None))).get(user)
     return cast("list[Any]", found or [])
 
 

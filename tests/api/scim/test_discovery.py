@@ -68,7 +68,9 @@ async def test_unknown(http: httpx.AsyncClient, address: str) -> None:
 @pytest.mark.parametrize("announced", [True, False])
 async def test_cursors_can_be_kept_quiet(settings: Settings, announced: bool) -> None:
     """Clients that refuse what they don't know need not be told of pages by cursor, which work all the same."""
-    async with alive(create_app(settings.model_copy(update={"announce_cursors": announced}))) as app:
-        async with httpx.AsyncClient(transport=in_process(app), base_url=settings.public_url) as stranger:
-            config = done(await stranger.get("/scim/v2/ServiceProviderConfig"))
+    async with (
+        alive(create_app(settings.model_copy(update={"announce_cursors": announced}))) as app,
+        httpx.AsyncClient(transport=in_process(app), base_url=settings.public_url) as stranger,
+    ):
+        config = done(await stranger.get("/scim/v2/ServiceProviderConfig"))
     assert ("pagination" in config) is announced
