@@ -80,11 +80,15 @@ async def search_everything(request: AnyRequest) -> Response[bytes]:
 async def query_everything(request: AnyRequest) -> Response[bytes]:
     """Do what ``/.search`` does, with a query that has a ``filter`` (RFC 7644 §3.4.2.1).
 
-    Without one it is somebody who looks for the base URL, and is told about it.
+    Without one it is somebody who looks for the base URL, and is told about it; their token, if they have one, is
+    judged first.
     """
     parameters = request.query_params
     if not any(name.casefold() == "filter" for name in parameters):
-        raise NoSuchAddress(request.scope["path"], request.app.state.context.base_url)
+        nowhere = NoSuchAddress(request.scope["path"], request.app.state.context.base_url)
+        if "authorization" in request.headers:
+            raise await users.refuse_unread(call_of(request, "search"), "read", nowhere)
+        raise nowhere
     return await _together(
         call_of(request, "search"),
         lambda kind: lambda unquoted: read_parameters(parameters, kind, among=_BOTH, unquoted_values=unquoted),
