@@ -4,7 +4,7 @@ import copy
 import json
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
-from typing import cast
+from typing import Any, cast
 
 import orjson
 import pytest
@@ -19,10 +19,12 @@ from rollcall.scim.documents import (
     etag,
     from_document,
     list_page,
+    ours,
     patched,
     render,
     replaced,
     timestamp,
+    work_out,
 )
 from rollcall.scim.errors import SCIMException
 from rollcall.scim.patching import POLICY, apply
@@ -363,3 +365,45 @@ def test_what_providers_send_is_plain() -> None:
         ENTERPRISE_SCHEMA: {"department": "Engines", "manager": {"value": "1"}},
     }
     assert isinstance(read_user(sent).user, PlainUser)
+
+
+def test_a_patch_may_repeat_what_is_ours_to_say() -> None:
+    """What a GET answered of `id`, `meta` and `groups` can be sent back, whole or in part; anything else is refused."""
+    kept = stored({"userName": "ada", "active": True})
+    groups = b'[{"value": "7", "$ref": "https://example.com/scim/v2/Groups/7", "display": "Tour", "type": "direct"}]'
+    facts: dict[str, Any] = {
+        "id": "1",
+        "resource_type": "User",
+        "created": MEANWHILE,
+        "last_modified": MEANWHILE,
+        "version": 3,
+        "location": "https://example.com/scim/v2/Users/1",
+        "groups_json": groups,
+    }
+    own: dict[str, Any] = ours(**facts)
+    answered = orjson.loads(render(orjson.dumps(kept), **facts))
+
+    def after(*operations: dict[str, Any]) -> dict[str, object]:
+        return work_out(kept, read_patch({"Operations": list(operations)}).operations, own=own).document
+
+    repeating: list[dict[str, Any]] = [
+        {"op": "replace", "value": {**answered, "title": "Dr"}},
+        {
+            "op": "replace",
+            "value": {"meta": {"version": own["meta"]["version"]}, "groups": [{"value": "7"}], "title": "Dr"},
+        },
+    ]
+    for repeated in repeating:
+        assert after(repeated) == {**kept, "title": "Dr"}
+    assert after({"op": "replace", "path": "meta.resourceType", "value": "User"}) == kept
+    assert after({"op": "add", "path": "groups", "value": answered["groups"]}) == kept
+    changing: list[dict[str, Any]] = [
+        {"op": "replace", "value": {"meta": {"version": "another"}, "title": "Dr"}},
+        {"op": "replace", "value": {"groups": [{"value": "8"}]}},
+        {"op": "add", "path": "groups", "value": [*answered["groups"], {"value": "8"}]},
+        {"op": "replace", "path": "meta.location", "value": "x"},
+        {"op": "replace", "path": "id", "value": "2"},
+    ]
+    for other in changing:
+        with pytest.raises(SCIMException, match="read-only"):
+            after(other)

@@ -75,6 +75,55 @@ def test_shapes_of_roles(roles: object, kept: object) -> None:
     assert stored(roles=roles).get("roles") == kept
 
 
+@pytest.mark.parametrize(
+    ("emails", "kept"),
+    [
+        ([{"value": "a@b.c"}, {"value": "A@B.C", "type": "work"}], [{"value": "a@b.c", "type": "work"}]),
+        (["a@b.c", "a@b.c", "a@b.c"], [{"value": "a@b.c"}]),
+        (
+            [
+                {"value": "a@b.c", "type": "work", "primary": True},
+                {"value": "a@b.c", "type": "WORK", "primary": "True"},
+            ],
+            [{"value": "a@b.c", "type": "work", "primary": True}],
+        ),
+        (
+            [{"value": "a@b.c", "type": "work"}, {"value": "a@b.c", "type": "home"}],
+            [{"value": "a@b.c", "type": "work"}, {"value": "a@b.c", "type": "home"}],
+        ),
+        ([{"type": "work"}, {"type": "work"}], [{"type": "work"}, {"type": "work"}]),
+    ],
+)
+def test_equal_entries(emails: object, kept: object) -> None:
+    """Entries of one value and type are one entry (RFC 7643 §2.4); a type that one lacks tells nothing apart."""
+    assert stored(emails=emails)["emails"] == kept
+
+
+def test_equal_entries_of_what_has_no_value() -> None:
+    """Addresses are the same if all that they say is; a value whose case counts is the same in the same case."""
+    home = {"locality": "Wien", "country": "AT", "type": "home"}
+    assert stored(addresses=[home, {**home, "locality": "WIEN", "primary": True}])["addresses"] == [
+        {**home, "locality": "WIEN", "primary": True}
+    ]
+    photos = [{"value": "https://a.test/x"}, {"value": "https://a.test/X"}, {"value": "https://a.test/x"}]
+    assert stored(photos=photos)["photos"] == photos[:2]
+
+
+def test_enterprise_attributes_without_their_urn() -> None:
+    """Attributes of the enterprise extension are found by themselves; what stands under the URN comes first."""
+    sent = {"department": "Tour", "Manager": "7", ENTERPRISE_SCHEMA.upper(): {"DEPARTMENT": "Band"}}
+    assert stored(**sent) == {ENTERPRISE_SCHEMA: {"department": "Band", "manager": {"value": "7"}}}
+    assert deviations(**sent)[:2] == ("no-urn:department", "no-urn:Manager")
+    assert stored(costCenter="4711") == {ENTERPRISE_SCHEMA: {"costCenter": "4711"}}
+
+
+def test_empty_strings() -> None:
+    """Where an empty string can't be kept it means no value; where it can it is kept."""
+    sent = {"profileUrl": "", "emails": "", "roles": ["", "a"], "name": "", "x509Certificates": [{"value": ""}]}
+    assert stored(title="", **sent) == {"title": "", "roles": [{"value": "a"}]}
+    assert "empty-string:profileUrl" in deviations(**sent)
+
+
 def test_bare_manager() -> None:
     """A manager may be a string, and its displayName is ours to say."""
     for manager in ("26118915", {"value": "26118915", "displayName": "Boss"}, [{"value": "26118915"}]):

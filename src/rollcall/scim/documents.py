@@ -162,6 +162,22 @@ def meta(
     }
 
 
+def ours(
+    *,
+    id: str,  # noqa: A002 - SCIM's name
+    resource_type: str,
+    created: datetime,
+    last_modified: datetime,
+    version: int,
+    location: str,
+    groups_json: bytes | str | None = None,
+) -> dict[str, object]:
+    """The attributes of a person that are ours to say, as they are answered; `work_out` lets a patch repeat them."""
+    tag = etag(version, groups_json)
+    about = meta(resource_type, created=created, last_modified=last_modified, location=location, version=tag)
+    return {"id": id, "meta": about, "groups": orjson.loads(groups_json or b"[]")}
+
+
 def render(
     document_json: bytes | str,
     *,

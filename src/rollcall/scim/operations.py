@@ -214,8 +214,8 @@ def _read_write(
 ) -> list[dict[str, object]]:
     """An add or a replace by a value."""
     value = operation["value"]
-    if attribute.read_only and part is None and path.value_filter is None:
-        read_claim(reading, attribute, value)
+    if attribute.read_only and path.value_filter is None and (part is None or not attribute.multi_valued):
+        read_claim(reading, attribute, value if part is None or value in (None, "") else {part.name: value})
         return []
     if (part or attribute).read_only:
         return [] if value in (None, "") and not reading.strict else [operation]
