@@ -133,6 +133,10 @@ class Settings(BaseModel):
     """Have PostgreSQL keep statements by name, which is quicker; ``false`` behind a pooler by transactions that loses
     them, such as PgBouncer before 1.21."""
 
+    announce_cursors: bool = True
+    """Announce pages by cursor (RFC 9865) in the ServiceProviderConfig; ``false`` for clients that refuse what their
+    library does not know, such as scim2-models before 0.10. They work all the same."""
+
     outbox_poll_seconds: float = Field(default=0.5, gt=0, le=60)
     """How long the relay sleeps when the outbox is empty."""
 

@@ -476,3 +476,10 @@ def test_time():
         return (time.process_time() - start) / 100
 
     assert min(once() for _ in range(20)) < 15e-6 * 4  # the goal is 15 µs; other work shares a test machine
+
+
+def test_spelling() -> None:
+    """All spellings of a prefixed name have one in common, known or not; of other names only case is passed over."""
+    rule = with_prefix("dart-")
+    assert {rule.spelling(name) for name in ("dart-admins", " DART_ADMIN ", "Dart-Admin")} == {"dart-admin"}
+    assert rule.spelling("It_Bosses") == "it_bosses" != rule.spelling("it-boss")

@@ -252,3 +252,36 @@ def test_response() -> None:
 def test_response_without_results() -> None:
     """A request that ended at once is answered with an empty list."""
     assert orjson.loads(response([]))["Operations"] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "after"),
+    [
+        ('members[value eq "bulkId:a"]', 'members[value eq "1"]'),
+        ('members[value eq "bulkId:a" or value eq "bulkId:b\\"c"]', 'members[value eq "1" or value eq "2"]'),
+        ('members[value eq "\\u0062ulkId:a"]', 'members[value eq "1"]'),
+        ('members[value eq "x bulkId:a"]', 'members[value eq "x bulkId:a"]'),
+        ('members[value eq "bulkId:a', 'members[value eq "bulkId:a'),
+        ('title[value eq "\\q bulkId:"]', 'title[value eq "\\q bulkId:"]'),
+    ],
+)
+def test_references_in_the_filter_of_a_path(path: str, after: str) -> None:
+    """A bulkId in a path's filter is a reference like any other, in a path and in a name that is one."""
+    data = {"Operations": [{"op": "remove", "Path": path}, {"op": "add", "value": {path: "x"}}]}
+    ids = {"a": "1", 'b"c': "2"}
+    expected = {"Operations": [{"op": "remove", "Path": after}, {"op": "add", "value": {after: "x"}}]}
+    assert resolved(data, ids) == expected
+    operations = [*map(creating, ids), {"method": "PATCH", "path": "/Groups/7", "data": data}]
+    patch = read_bulk({"Operations": operations}, most_operations=9).operations[-1]
+    assert set(patch.references) == {bulk_id for bulk_id, own in ids.items() if f'"{own}"' in after}
+
+
+def test_a_path_that_refers_to_nobody() -> None:
+    """A path whose bulkId nothing has is refused, and so is one whose operation created nothing."""
+    data = {"Operations": [{"op": "remove", "path": 'members[value eq "bulkId:a"]'}]}
+    (read,) = read_bulk(
+        {"Operations": [{"method": "PATCH", "path": "/Groups/7", "data": data}]}, most_operations=9
+    ).operations
+    assert isinstance(read.refusal, InvalidValue)
+    with pytest.raises(Conflict):
+        resolved(data, {})

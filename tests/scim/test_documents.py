@@ -4,7 +4,7 @@ import copy
 import json
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
-from typing import cast
+from typing import Any, cast
 
 import orjson
 import pytest
@@ -19,17 +19,19 @@ from rollcall.scim.documents import (
     etag,
     from_document,
     list_page,
+    ours,
     patched,
     render,
     replaced,
-    role_values,
     timestamp,
+    work_out,
 )
 from rollcall.scim.errors import SCIMException
-from rollcall.scim.patching import apply
+from rollcall.scim.patching import POLICY, apply
 from rollcall.scim.plain import PlainUser, plain_user, plain_writes
-from rollcall.scim.profiles import POLICY, read_patch, read_user
+from rollcall.scim.profiles import read_patch, read_user
 from rollcall.scim.resources import ENTERPRISE_SCHEMA, USER_ATTRIBUTES, USER_SCHEMA, User
+from rollcall.scim.role_names import role_names
 from rollcall.scim.values import Reading, Unknown, read_object
 
 
@@ -209,9 +211,9 @@ def test_replacing_with_active() -> None:
         (None, ()),
     ],
 )
-def test_role_values(roles: object, read: tuple[str, ...]) -> None:
+def test_role_names(roles: object, read: tuple[str, ...]) -> None:
     """The names in `roles` are found in every shape they come in, in order."""
-    assert role_values({"roles": roles}) == read
+    assert role_names({"roles": roles}) == read
 
 
 def test_emails() -> None:
@@ -307,7 +309,7 @@ def test_messages_can_be_written_again() -> None:
     """A patch that was read can be dumped, by either way of reading it."""
     for path in ("title", "name.givenName"):
         body = {"schemas": [str(PatchOp.__schema__)], "Operations": [{"op": "replace", "path": path, "value": "x"}]}
-        assert cast("object", read_patch(body).operations.model_dump()) == body
+        assert cast("object", read_patch(body).operations.message.model_dump()) == body
 
 
 _texts = st.sampled_from(["", "ada", "work", "home", "Work", "True", "https://acme.test/", "é"])
@@ -363,3 +365,45 @@ def test_what_providers_send_is_plain() -> None:
         ENTERPRISE_SCHEMA: {"department": "Engines", "manager": {"value": "1"}},
     }
     assert isinstance(read_user(sent).user, PlainUser)
+
+
+def test_a_patch_may_repeat_what_is_ours_to_say() -> None:
+    """What a GET answered of `id`, `meta` and `groups` can be sent back, whole or in part; anything else is refused."""
+    kept = stored({"userName": "ada", "active": True})
+    groups = b'[{"value": "7", "$ref": "https://example.com/scim/v2/Groups/7", "display": "Tour", "type": "direct"}]'
+    facts: dict[str, Any] = {
+        "id": "1",
+        "resource_type": "User",
+        "created": MEANWHILE,
+        "last_modified": MEANWHILE,
+        "version": 3,
+        "location": "https://example.com/scim/v2/Users/1",
+        "groups_json": groups,
+    }
+    own: dict[str, Any] = ours(**facts)
+    answered = orjson.loads(render(orjson.dumps(kept), **facts))
+
+    def after(*operations: dict[str, Any]) -> dict[str, object]:
+        return work_out(kept, read_patch({"Operations": list(operations)}).operations, own=own).document
+
+    repeating: list[dict[str, Any]] = [
+        {"op": "replace", "value": {**answered, "title": "Dr"}},
+        {
+            "op": "replace",
+            "value": {"meta": {"version": own["meta"]["version"]}, "groups": [{"value": "7"}], "title": "Dr"},
+        },
+    ]
+    for repeated in repeating:
+        assert after(repeated) == {**kept, "title": "Dr"}
+    assert after({"op": "replace", "path": "meta.resourceType", "value": "User"}) == kept
+    assert after({"op": "add", "path": "groups", "value": answered["groups"]}) == kept
+    changing: list[dict[str, Any]] = [
+        {"op": "replace", "value": {"meta": {"version": "another"}, "title": "Dr"}},
+        {"op": "replace", "value": {"groups": [{"value": "8"}]}},
+        {"op": "add", "path": "groups", "value": [*answered["groups"], {"value": "8"}]},
+        {"op": "replace", "path": "meta.location", "value": "x"},
+        {"op": "replace", "path": "id", "value": "2"},
+    ]
+    for other in changing:
+        with pytest.raises(SCIMException, match="read-only"):
+            after(other)

@@ -6,9 +6,9 @@ import pytest
 
 from rollcall.scim import documents
 from rollcall.scim.errors import InvalidSyntax, InvalidValue
-from rollcall.scim.profiles import TOLERANCES, quoted, read_user
+from rollcall.scim.profiles import DEVIATIONS, quoted, read_user
 from rollcall.scim.resources import ENTERPRISE_SCHEMA, USER_SCHEMA
-from rollcall.scim.values import MOST_NOTES, Habit
+from rollcall.scim.values import MOST_NOTES, Deviation
 
 
 def stored(**attributes: object) -> dict[str, object]:
@@ -22,10 +22,10 @@ def deviations(**attributes: object) -> tuple[str, ...]:
     return read_user({"schemas": [USER_SCHEMA], "userName": "ada", **attributes}).deviations
 
 
-def test_every_habit_is_described() -> None:
-    """The table has a line for each habit, and every line says all four things."""
-    assert set(TOLERANCES) == set(Habit)
-    for line in TOLERANCES.values():
+def test_every_deviation_is_described() -> None:
+    """The table has a line for each deviation, and every line says all four things."""
+    assert set(DEVIATIONS) == set(Deviation)
+    for line in DEVIATIONS.values():
         assert all((line.provider, line.sends, line.read_as, line.documented))
 
 
@@ -73,6 +73,55 @@ def test_other_words_are_no_booleans(word: object) -> None:
 def test_shapes_of_roles(roles: object, kept: object) -> None:
     """Roles come as strings, objects, one or many, JSON inside a string; what is stored is what was sent."""
     assert stored(roles=roles).get("roles") == kept
+
+
+@pytest.mark.parametrize(
+    ("emails", "kept"),
+    [
+        ([{"value": "a@b.c"}, {"value": "A@B.C", "type": "work"}], [{"value": "a@b.c", "type": "work"}]),
+        (["a@b.c", "a@b.c", "a@b.c"], [{"value": "a@b.c"}]),
+        (
+            [
+                {"value": "a@b.c", "type": "work", "primary": True},
+                {"value": "a@b.c", "type": "WORK", "primary": "True"},
+            ],
+            [{"value": "a@b.c", "type": "work", "primary": True}],
+        ),
+        (
+            [{"value": "a@b.c", "type": "work"}, {"value": "a@b.c", "type": "home"}],
+            [{"value": "a@b.c", "type": "work"}, {"value": "a@b.c", "type": "home"}],
+        ),
+        ([{"type": "work"}, {"type": "work"}], [{"type": "work"}, {"type": "work"}]),
+    ],
+)
+def test_equal_entries(emails: object, kept: object) -> None:
+    """Entries of one value and type are one entry (RFC 7643 §2.4); a type that one lacks tells nothing apart."""
+    assert stored(emails=emails)["emails"] == kept
+
+
+def test_equal_entries_of_what_has_no_value() -> None:
+    """Addresses are the same if all that they say is; a value whose case counts is the same in the same case."""
+    home = {"locality": "Wien", "country": "AT", "type": "home"}
+    assert stored(addresses=[home, {**home, "locality": "WIEN", "primary": True}])["addresses"] == [
+        {**home, "locality": "WIEN", "primary": True}
+    ]
+    photos = [{"value": "https://a.test/x"}, {"value": "https://a.test/X"}, {"value": "https://a.test/x"}]
+    assert stored(photos=photos)["photos"] == photos[:2]
+
+
+def test_enterprise_attributes_without_their_urn() -> None:
+    """Attributes of the enterprise extension are found by themselves; what stands under the URN comes first."""
+    sent = {"department": "Tour", "Manager": "7", ENTERPRISE_SCHEMA.upper(): {"DEPARTMENT": "Band"}}
+    assert stored(**sent) == {ENTERPRISE_SCHEMA: {"department": "Band", "manager": {"value": "7"}}}
+    assert deviations(**sent)[:2] == ("no-urn:department", "no-urn:Manager")
+    assert stored(costCenter="4711") == {ENTERPRISE_SCHEMA: {"costCenter": "4711"}}
+
+
+def test_empty_strings() -> None:
+    """Where an empty string can't be kept it means no value; where it can it is kept."""
+    sent = {"profileUrl": "", "emails": "", "roles": ["", "a"], "name": "", "x509Certificates": [{"value": ""}]}
+    assert stored(title="", **sent) == {"title": "", "roles": [{"value": "a"}]}
+    assert "empty-string:profileUrl" in deviations(**sent)
 
 
 def test_bare_manager() -> None:

@@ -84,7 +84,7 @@ payloads = maybe(
     name=maybe(givenName=words, familyName=words),
     active=st.booleans(),
     emails=entries(value=words, type=labels, display=words, primary=st.booleans()),
-    roles=entries(value=words, primary=st.booleans()),
+    roles=entries(value=words.filter(lambda word: len(word) < 2 or word[0] not in '{["'), primary=st.booleans()),
     addresses=entries(locality=words, type=labels),
     photos=entries(value=links, type=labels),
     x509Certificates=entries(value=certificates, display=words),
@@ -396,3 +396,46 @@ async def test_documents_of_another_make(tenant: Tenant, written: str) -> None:
         )
 
         assert len(await directory.found(read_filter(written))) <= 1
+
+
+NAMED_OTHERWISE: dict[str, dict[str, Any]] = {
+    "plain": {"value": "Dart-Admins", "display": "dart-members"},
+    "json": {"value": ' {"id": "1", "value": "dart-admins", "displayName": "dart-members"}'},
+    "json display": {"value": '{"id": "1", "value": "", "displayName": "dart-admins"}'},
+    "json list": {"value": '["dart-readers", {"value": "dart-admins"}]'},
+    "json string": {"value": '"dart-admins"'},
+    "display": {"display": "dart-admins"},
+    "display beside nothing": {"value": "", "display": "dart-admins"},
+    "not json": {"value": "{dart-admins"},
+    "another": {"value": "dart-members", "display": "dart-admins"},
+    "no name": {"primary": True},
+}
+NAMED = [name for name in NAMED_OTHERWISE if name not in ("not json", "another", "no name")]
+
+
+@pytest.mark.parametrize(
+    ("written", "names"),
+    [
+        ('roles.value eq "dart-ADMINS"', NAMED),
+        ('roles eq "dart-admins"', NAMED),
+        ('roles[value eq "dart-admins"]', NAMED),
+        ('roles.value sw "dart-adm"', NAMED),
+        ('roles.value ew "-admins"', [*NAMED, "not json"]),
+        ('not (roles.value eq "dart-admins")', ["not json", "another", "no name"]),
+        ('roles.value ne "dart-admins"', ["not json", "another", "no name"]),
+        ('roles[value ne "dart-admins"]', ["not json", "another", "no name"]),
+        ('roles.value eq "dart-readers"', ["json list"]),
+        ('roles.value eq "dart-members"', ["another"]),
+        ('roles.value eq "{dart-admins"', ["not json"]),
+        ("not (roles.value pr)", ["display", "display beside nothing", "no name"]),
+    ],
+)
+async def test_people_by_the_name_of_a_role(tenant: Tenant, written: str, names: list[str]) -> None:
+    """A role is found by its name in whatever shape it is stored: what counts for a rule counts for a search."""
+    team = [Made({"userName": name, "roles": [entry]}) for name, entry in NAMED_OTHERWISE.items()]
+    async with scratch(tenant) as directory:
+        await directory.db.execute(text("DELETE FROM users"))
+        users, _ = await directory.make(team, [])
+        named = {str(user): made.payload["userName"] for user, made in zip(users, team, strict=True)}
+
+        assert {named[each] for each in await directory.found(read_filter(written))} == set(names)

@@ -26,7 +26,8 @@ from rollcall.journal.events import (
 from rollcall.scim import documents
 from rollcall.scim.errors import shown
 from rollcall.scim.resources import USER_SCHEMA, key
-from rollcall.scim.values import Habit
+from rollcall.scim.role_names import folded_names, role_names
+from rollcall.scim.values import Deviation
 
 Document = Mapping[str, object]
 
@@ -79,9 +80,11 @@ class Judged:
     """Names that begin like a role's and are none, which open a case of their own."""
 
     @property
-    def habits(self) -> tuple[str, ...]:
+    def deviations(self) -> tuple[str, ...]:
         """What the ledger counts of a change that says such names."""
-        return habits_of(self.unknown) if self.about_roles else ()
+        return deviations_of(self.unknown) if self.about_roles else ()
+
+    """The name that callers which are being rewritten still use."""
 
 
 @lru_cache(maxsize=1024)
@@ -101,7 +104,7 @@ def read_roles(rule: RoleRule, document: Document, groups: Iterable[str] = ()) -
     """What the role names of a person mean by the tenant's rule: those in their document and in their groups."""
     seen: list[Seen] = []
     if rule.reads("roles"):
-        seen += (Seen(name, "roles") for name in documents.role_values(document))
+        seen += (Seen(name, "roles") for name in role_names(document))
     if rule.reads("groups"):
         seen += (Seen.in_group(name) for name in groups)
     return rule.read(seen)
@@ -170,7 +173,7 @@ def judge(
 
 
 def _same_names(one: Document, other: Document) -> bool:
-    return documents.role_values(one) == documents.role_values(other)
+    return folded_names(one) == folded_names(other)
 
 
 def new_user(
@@ -261,10 +264,10 @@ def unknown_case(user_name: str, unknown: Sequence[ReadName]) -> dict[str, Any]:
     }
 
 
-def habits_of(names: Iterable[ReadName]) -> tuple[str, ...]:
+def deviations_of(names: Iterable[ReadName]) -> tuple[str, ...]:
     """How the ledger calls names that no role has: each spelling once, as it was first written."""
     written = {name.spelling: name.name for name in reversed(tuple(names)) if name.kind == "ungrantable"}
-    return tuple(f"{Habit.UNKNOWN_ROLE}:{shown(name)[1:-1]}" for name in written.values())
+    return tuple(f"{Deviation.UNKNOWN_ROLE}:{shown(name)[1:-1]}" for name in written.values())
 
 
 def taken_back(document: Document, judged: Judged) -> dict[str, Any] | None:

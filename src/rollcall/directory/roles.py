@@ -35,7 +35,7 @@ _LOCK_EVERYBODY = text(
 )
 _BRING = text(qualified("SELECT fn.bring_rule(:tenant, :request_id, CAST(:people AS jsonb))"))
 _COUNT = text(qualified("SELECT fn.count_unknown_roles(:tenant, CAST(:habits AS jsonb))"))
-_MOST_HABITS = 50
+_MOST_DEVIATIONS = 50
 """Names that no role has which an edit writes into the ledger; their cases hold all of them."""
 _AT_ONCE = 1000
 """People that are read and written in one statement each."""
@@ -110,7 +110,7 @@ class _Reached:
     conflicting: set[UUID] = field(default_factory=set[UUID])
     unknown: set[UUID] = field(default_factory=set[UUID])
     """Who has a name that no role has by it."""
-    habits: Counter[str] = field(default_factory=Counter[str])
+    deviations: Counter[str] = field(default_factory=Counter[str])
     """Such names that were none before, as the ledger calls them, and how many have them."""
 
 
@@ -144,8 +144,8 @@ async def _bring_to_everybody(work: Work, rule: RoleRule) -> _Reached:
             who = {"tenant": work.tenant.id, "request_id": work.origin.request_id}
             await work.db.execute(_BRING, who | {"people": mapping.as_json(changes)})
         last = people[-1]["account_id"]
-    if reached.habits:
-        counted = mapping.as_json(dict(reached.habits.most_common(_MOST_HABITS)))
+    if reached.deviations:
+        counted = mapping.as_json(dict(reached.deviations.most_common(_MOST_DEVIATIONS)))
         await work.db.execute(_COUNT, {"tenant": work.tenant.id, "habits": counted})
     concerned = {"conflict": reached.conflicting, "unknown_role": reached.unknown}
     over = [case.id for case in open_cases if case.user_id not in concerned[case.kind] and _is_over(rule, case)]
@@ -204,7 +204,7 @@ def _brought(rule: RoleRule, person: RowMapping, known: _Known, reached: _Reache
         change["user_id"] = str(person["user_id"])
         change["unknown"] = mapping.unknown_case(person["user_name"], reading.unknown)
         if person["user_id"] not in known.unknown:
-            reached.habits.update(mapping.habits_of(reading.unknown))
+            reached.deviations.update(mapping.deviations_of(reading.unknown))
     if len(change) == 1:
         return None
     change["events"] = [message(event) for event in events]

@@ -239,6 +239,12 @@ class RoleRule(BaseModel):
         """Read all names of one person; what the rule does not read is kept, as ignored, for ``explain``."""
         return Reading(tuple(map(self._read_one, seen)))
 
+    def spelling(self, name: str) -> str:
+        """What all spellings of a name have in common, whether it is a role's or not."""
+        folded = _folded(name)
+        stem = self._table.stem(folded)
+        return folded if stem is None else f"{self._table.prefix}{stem}"
+
     def _read_one(self, seen: Seen) -> ReadName:
         folded = _folded(seen.name)
         if not self.reads(seen.source):

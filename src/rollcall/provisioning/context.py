@@ -101,6 +101,8 @@ class Admitted:
     @property
     def unknown_in_patch(self) -> Unknown:
         """What becomes of an attribute nobody has, in a PATCH."""
+        if not self.profile.tolerant:
+            return Unknown.REFUSED_STRICTLY
         return Unknown.IGNORED if self.profile.unknown_in_patch_ignored else Unknown.REFUSED
 
     def insist_on_standard(self, deviations: Iterable[str]) -> None:

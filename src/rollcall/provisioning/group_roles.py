@@ -31,7 +31,7 @@ def counts(rule: RoleRule, names: Sequence[str]) -> bool:
 
 def deviations(rule: RoleRule, names: Sequence[str]) -> tuple[str, ...]:
     """What the ledger counts of a change by which people come under these names."""
-    return mapping.habits_of(rule.read(map(Seen.in_group, names)).names)
+    return mapping.deviations_of(rule.read(map(Seen.in_group, names)).names)
 
 
 async def settle(

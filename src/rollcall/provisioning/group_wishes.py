@@ -11,7 +11,7 @@ from rollcall.scim import groups as protocol
 from rollcall.scim.errors import InvalidValue
 from rollcall.scim.groups import AddMembers, RemoveMembers, Rename, ReplaceMembers, SetExternalId, Step
 from rollcall.scim.resources import key
-from rollcall.scim.values import Habit
+from rollcall.scim.values import Deviation
 
 PROVISION = "; provision it first, or take it out of the group at the provider"
 
@@ -81,7 +81,7 @@ def _with_unknown_members(
     unknown = [each for step in steps if step["op"] != "remove" for each in step.get("unknown_members", ())]
     if unknown and not admitted.profile.tolerant:
         raise InvalidValue(detail=f"members: there is no user or group {unknown[0]['value'][:80]!r} here{PROVISION}")
-    more = (Habit.STRANGER,) if unknown else ()
+    more = (Deviation.STRANGER,) if unknown else ()
     return GroupWish(attributes, steps, (*deviations, *more))
 
 

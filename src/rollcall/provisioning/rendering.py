@@ -36,6 +36,19 @@ def answer(call: Call, row: Row, document: bytes | str, groups: str | None) -> A
     return Answer(body, location, documents.etag(row["version"], groups))
 
 
+def own_attributes(call: Call, row: Row) -> dict[str, object]:
+    """The attributes of the person in *row* that are ours to say."""
+    return documents.ours(
+        id=str(row["id"]),
+        resource_type="User",
+        created=row["created_at"],
+        last_modified=row["last_modified"],
+        version=row["version"],
+        location=f"{call.context.base_url}/Users/{row['id']}",
+        groups_json=row["groups"],
+    )
+
+
 def group_answer(call: Call, row: Row, members: str | None) -> Answer:
     """A group as it is answered, with the members' JSON where there is one."""
     location = f"{call.context.base_url}/Groups/{row['id']}"

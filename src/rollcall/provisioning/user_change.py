@@ -14,11 +14,12 @@ from rollcall.provisioning import gate, rendering, statements
 from rollcall.provisioning.calls import TRIES, Answer, ReadPayload, depends_on_version, outcome_of, outrun, read_payload
 from rollcall.provisioning.calls import refused as written_refusal
 from rollcall.provisioning.context import Admitted, Call
+from rollcall.scim import documents
 from rollcall.scim.conditions import proceeds
 from rollcall.scim.errors import InvalidValue, NotFound, SCIMException, TakenUserName
 
-Edit = Callable[[Document, str], Document]
-"""What a PUT or a PATCH makes of a stored document; the second argument is the person's id."""
+Edit = Callable[[Stored, dict[str, object]], documents.Patched]
+"""What a PUT or a PATCH makes of a person; the second argument has the attributes that are ours to say."""
 
 
 class RefusedChange(Exception):
@@ -134,11 +135,12 @@ class UserChange:
         row, admitted, call = self.row, self.admitted, self.admitted.call
         assert row is not None
         try:
-            stored, document, judged = self._worked_out(row, wish)
+            stored, edited, judged = self._worked_out(row, wish)
         except RefusedChange as refused:
             raise await refuse(admitted, refused, self.payload, user_id=row["id"]) from refused
+        document, deviations = edited.document, edited.deviations + judged.deviations
         if document == stored.document and judged.role_state == stored.role_state:
-            self._count(judged.habits, again=True)
+            self.admitted.deviated(deviations)
             case = mapping.taken_back(document, judged)
             await gate.note(admitted, "nothing to change", payload=self.payload, user_id=row["id"], case=case)
             return rendering.answer(call, row, row["document"], row["groups"])
@@ -148,7 +150,7 @@ class UserChange:
         result = await statements.save_user(admitted, stored.id, change, self.payload)
         match await outcome_of(admitted, result):
             case "done":
-                self._count(judged.habits, again=True)
+                self.admitted.deviated(deviations)
                 return rendering.answer(call, result, orjson.dumps(document), row["groups"])
             case "uniqueness":
                 raise taken(document, result)
@@ -158,26 +160,27 @@ class UserChange:
                 self.row = None
                 return None
 
-    def _worked_out(self, row: Row, wish: UserWish) -> tuple[Stored, Document, mapping.Judged]:
+    def _worked_out(self, row: Row, wish: UserWish) -> tuple[Stored, documents.Patched, mapping.Judged]:
         if row["id"] is None:
             raise RefusedChange(NotFound())
         stored = _stored(row, self.admitted)
         try:
             proceeds(self.admitted.call.conditions, rendering.etag(row), reading=False)
-            document = wish.edit(stored.document, str(stored.id))
+            edited = wish.edit(stored, rendering.own_attributes(self.admitted.call, row))
+            self.admitted.insist_on_standard(edited.deviations)
         except SCIMException as refusal:
             raise RefusedChange(refusal) from refusal
         judged = judged_roles(
-            document,
+            edited.document,
             lambda: mapping.judge(
-                stored.rule, stored.role_state, document, before=stored, about_roles=wish.about_roles
+                stored.rule, stored.role_state, edited.document, before=stored, about_roles=wish.about_roles
             ),
         )
-        return stored, document, judged
+        return stored, edited, judged
 
-    def _count(self, deviations: tuple[str, ...], *, again: bool = False) -> None:
-        if again or not self.counted:
-            self.counted = self.counted or not again
+    def _count(self, deviations: tuple[str, ...]) -> None:
+        if not self.counted:
+            self.counted = True
             self.admitted.deviated(deviations)
 
     async def _refused(self, refusal: SCIMException) -> SCIMException:

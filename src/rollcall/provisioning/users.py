@@ -163,7 +163,7 @@ def _newcomer(admitted: Admitted, payload: dict[str, object], former: Row | None
     change = mapping.new_user(document, rule, admitted.rule_version, judged, cause(admitted.call), former=account)
     if former is not None:
         change["former_role_state"] = asdict(before)
-    return _Newcomer(document, change, given.deviations + judged.habits)
+    return _Newcomer(document, change, given.deviations + judged.deviations)
 
 
 @judged_at_commit
@@ -178,7 +178,12 @@ async def replace(call: Call, user_id: str, read: ReadPayload) -> Answer:
         given = profiles.read_user(payload)
         user = given.user
         plain = mapping.plain_change(documents.document(user), cause(admitted.call)) if user.active is True else None
-        return UserWish(lambda document, _id: documents.replaced(document, user), given.deviations, True, plain)
+        return UserWish(
+            lambda stored, _own: documents.Patched(documents.replaced(stored.document, user)),
+            given.deviations,
+            True,
+            plain,
+        )
 
     return await _change(call, user_id, read, read_wish)
 
@@ -196,7 +201,7 @@ async def patch(call: Call, user_id: str, read: ReadPayload) -> Answer:
         operations = given.operations
         departure = mapping.departure(cause(admitted.call)) if documents.only_deactivates(operations) else None
         return UserWish(
-            lambda document, own_id: documents.patched(document, operations, id=own_id),
+            lambda stored, own: documents.work_out(stored.document, operations, own=own, spelling=stored.rule.spelling),
             given.deviations,
             mapping.speaks_of_roles(payload),
             departure,

@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Any
 
 from pydantic import Base64Bytes, BaseModel
-from scim2_models import Extension, Mutability, Required, Resource
+from scim2_models import CaseExact, Extension, Mutability, Required, Resource
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,7 @@ class Attribute:
     labels: frozenset[str]
     """The strings it takes, if it takes only those of a list."""
     binary: bool
+    case_exact: bool
     multi_valued: bool
     read_only: bool
     required: bool
@@ -57,6 +58,7 @@ def _attribute(model: Any, field_name: str, name: str) -> Attribute:
         text=kind is str,
         labels=_labels(kind),
         binary=kind is Base64Bytes,
+        case_exact=model.get_field_annotation(field_name, CaseExact) == CaseExact.true,
         multi_valued=model.get_field_multiplicity(field_name),
         read_only=model.get_field_annotation(field_name, Mutability) == Mutability.read_only,
         required=model.get_field_annotation(field_name, Required) == Required.true,

@@ -5,7 +5,7 @@ from typing import Final, cast
 
 from rollcall.scim.errors import InvalidSyntax
 from rollcall.scim.resources import ENTERPRISE_SCHEMA, USERS, Kind
-from rollcall.scim.values import Habit, Reading
+from rollcall.scim.values import Deviation, Reading
 
 _CORE_SCHEMAS: Final = "urn:ietf:params:scim:schemas:core:2.0:"
 _EXTENSIONS: Final[Mapping[Kind, tuple[str, ...]]] = {USERS: (ENTERPRISE_SCHEMA.lower(),)}
@@ -20,7 +20,7 @@ def read_message(reading: Reading, payload: Mapping[str, object], schema: str) -
     members = {name.lower(): value for name, value in payload.items()}
     named = _named(members.get("schemas"))
     if not named:
-        reading.note(Habit.NO_SCHEMAS)
+        reading.note(Deviation.NO_SCHEMAS)
     elif schema.lower() not in named:
         raise InvalidSyntax(detail=f"schemas: this address takes {schema}")
     return members
@@ -36,11 +36,11 @@ def read_schemas(reading: Reading, payload: Mapping[str, object], kind: Kind) ->
     own = kind.schema.lower()
     for urn in named:
         if urn != own and urn not in _EXTENSIONS.get(kind, ()):
-            reading.note(Habit.UNKNOWN_SCHEMA, urn)
+            reading.note(Deviation.UNKNOWN_SCHEMA, urn)
     if own not in named and any(urn.startswith(_CORE_SCHEMAS) for urn in named):
         raise InvalidSyntax(detail=f"schemas: this address takes {kind.schema}")
     if not named:
-        reading.note(Habit.NO_SCHEMAS)
+        reading.note(Deviation.NO_SCHEMAS)
 
 
 def _named(schemas: object) -> list[str]:

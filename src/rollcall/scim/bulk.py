@@ -4,7 +4,9 @@ An operation that can't be read is refused for itself, and the others run. What 
 the single request that it stands for.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from operator import attrgetter
@@ -25,11 +27,13 @@ from rollcall.scim.errors import (
     shown,
 )
 from rollcall.scim.resources import GROUPS, USERS, Kind, check_text
-from rollcall.scim.values import Habit, Reading, Unknown
+from rollcall.scim.values import Deviation, Reading, Unknown
 
 _REQUEST: Final = str(BulkRequest.__schema__)
 _RESPONSE: Final = str(BulkResponse.__schema__)
 _PREFIX: Final = "bulkId:"
+_QUOTED: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
+"""A string in the filter of a path; it runs to the end when nothing closes it, which takes linear time."""
 _MOST_SHOWN: Final = 8
 """Members of a circle that a refusal names; it can be as long as the request."""
 _MEMBERS: Final = frozenset({"method", "path", "bulkid", "version", "data"})
@@ -133,19 +137,52 @@ def ordered(plan: BulkPlan) -> tuple[BulkOperation, ...]:
 def resolved(data: object, ids: Mapping[str, str]) -> object:
     """*data* with every reference to a bulkId replaced by the id it got; *data* itself is left as it is.
 
+    A reference is a whole text, or one in the filter of a path, as in `members[value eq "bulkId:qwerty"]`.
+
     Raises:
         Conflict: the operation with such a bulkId has created nothing.
     """
-    if isinstance(data, str) and data.startswith(_PREFIX):
-        bulk_id = data.removeprefix(_PREFIX)
+
+    def id_of(bulk_id: str) -> str:
         if bulk_id not in ids:
             raise Conflict(detail=f"The operation with the bulkId {shown(bulk_id)} has created nothing to refer to")
         return ids[bulk_id]
+
+    if isinstance(data, str) and data.startswith(_PREFIX):
+        return id_of(data.removeprefix(_PREFIX))
     if isinstance(data, dict):
-        return {name: resolved(part, ids) for name, part in cast("dict[str, object]", data).items()}
+        return {
+            _resolved_path(name, id_of): _resolved_path(part, id_of)
+            if isinstance(part, str) and _is_path(name)
+            else resolved(part, ids)
+            for name, part in cast("dict[str, object]", data).items()
+        }
     if isinstance(data, list):
         return [resolved(entry, ids) for entry in cast("list[object]", data)]
     return data
+
+
+def _is_path(name: str) -> bool:
+    return name.lower() == "path"
+
+
+def _resolved_path(path: str, id_of: Callable[[str], str]) -> str:
+    """A path, which may be a member's name in a PATCH without one, with the ids for the bulkIds in its filter."""
+
+    def literal(found: re.Match[str]) -> str:
+        bulk_id = _bulk_id(found[0])
+        return found[0] if bulk_id is None else json.dumps(id_of(bulk_id))
+
+    return _QUOTED.sub(literal, path) if "[" in path else path
+
+
+def _bulk_id(quoted: str) -> str | None:
+    """The bulkId that a string in a filter refers to, if it does."""
+    try:
+        text: object = json.loads(quoted, strict=False)
+    except ValueError:
+        return None
+    return text.removeprefix(_PREFIX) if isinstance(text, str) and text.startswith(_PREFIX) else None
 
 
 def response(results: Iterable[BulkResult], request_id: str | None = None) -> bytes:
@@ -180,7 +217,7 @@ def _read(reading: Reading, index: int, operation: Mapping[str, object]) -> Bulk
     members = {name.lower(): value for name, value in operation.items()}
     for name in operation:
         if name.lower() not in _MEMBERS:
-            reading.note(Habit.EXTRA_MEMBER, name)
+            reading.note(Deviation.EXTRA_MEMBER, name)
     method, bulk_id = members.get("method"), members.get("bulkid")
     shell = BulkOperation(
         index=index,
@@ -195,9 +232,9 @@ def _read(reading: Reading, index: int, operation: Mapping[str, object]) -> Bulk
     except SCIMException as refusal:
         return replace(shell, refusal=refusal)
     if members["method"] != filled.method:
-        reading.note(Habit.BULK_SPELLING, "method")
+        reading.note(Deviation.BULK_SPELLING, "method")
     if not str(members["path"]).startswith(filled.kind.endpoint):
-        reading.note(Habit.BULK_SPELLING, "path")
+        reading.note(Deviation.BULK_SPELLING, "path")
     return filled
 
 
@@ -262,9 +299,20 @@ def _references(data: object) -> Iterator[str]:
             if value.startswith(_PREFIX):
                 yield value.removeprefix(_PREFIX)
         elif isinstance(value, dict):
-            waiting.extend(cast("dict[str, object]", value).values())
+            members = cast("dict[str, object]", value)
+            waiting.extend(members.values())
+            for path in (
+                *members,
+                *(part for name, part in members.items() if isinstance(part, str) and _is_path(name)),
+            ):
+                yield from _in_path(path)
         elif isinstance(value, list | tuple):
             waiting.extend(cast("Sequence[object]", value))
+
+
+def _in_path(path: str) -> Iterator[str]:
+    if "[" in path:
+        yield from (found for quoted in _QUOTED.findall(path) if (found := _bulk_id(quoted)) is not None)
 
 
 def _creations(operations: Iterable[BulkOperation]) -> dict[str, BulkOperation]:

@@ -44,7 +44,7 @@ class Capabilities:
     etag: bool = False
     change_password: bool = False
     cursors: bool = False
-    """Pages by cursor (RFC 9865), beside those by index, which remain the default."""
+    """Whether pages by cursor (RFC 9865) are announced, beside those by index, which remain the default."""
     usual_results: int = 100
     """Resources on a page when the client doesn't say."""
     cursor_seconds: int = 600

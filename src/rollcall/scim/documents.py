@@ -6,24 +6,26 @@ without parsing it, and the list of groups beside it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, cast
 from zlib import crc32
 
 import orjson
-from scim2_models import ListResponse, PatchOp, ScimPolicy
+from scim2_models import ListResponse, ScimPolicy
 
-from rollcall.scim.patching import apply
+from rollcall.scim.merging import without_doubles
+from rollcall.scim.patching import Patch, apply, check_claims
 from rollcall.scim.plain import PlainUser, plain_writes
-from rollcall.scim.resources import ENTERPRISE_SCHEMA, USER_SCHEMA, User, check_limits
+from rollcall.scim.resources import ENTERPRISE_SCHEMA, USER_SCHEMA, USERS, User, check_limits
+from rollcall.scim.role_names import Spelling
+from rollcall.scim.role_view import RoleView
 
 _STORED: Final = ScimPolicy(unknown=ScimPolicy.Unknown.keep)
 """While versions of Rollcall run side by side, one must not lose what a newer one stored."""
 
 _NOT_KEPT: Final = ("id", "meta", "groups", "password")
 _LIST_SCHEMA: Final = str(ListResponse.__schema__)
-_DEEPEST_ROLE: Final = 8
-_ROLE_NAMES: Final = ("value", "displayName", "display", "name")
 
 
 def document(user: User | PlainUser) -> dict[str, object]:
@@ -48,16 +50,28 @@ def from_document(document: Mapping[str, object], *, id: str | None = None) -> U
     return User.model_validate({**document, "id": id}, scim_policy=_STORED)
 
 
-def patched(
+@dataclass(frozen=True, slots=True)
+class Patched:
+    """What a patch makes of a document."""
+
+    document: dict[str, object]
+    deviations: tuple[str, ...] = ()
+    """What the provider did otherwise than the standard and that only shows against what is stored."""
+
+
+def work_out(
     document: Mapping[str, object],
-    patch: PatchOp[User],
+    patch: Patch,
     *,
-    id: str | None = None,  # noqa: A002 - SCIM's name
-) -> dict[str, object]:
+    own: Mapping[str, object] | None = None,
+    spelling: Spelling | None = None,
+) -> Patched:
     """*document* with every operation of *patch* applied, in order; *document* itself is left as it is.
 
-    *id* lets a value repeat the resource's own id, as Okta's do. If `active` has been removed it is not there
-    afterwards, and whoever is not said to be active is not: nobody gets in by it.
+    *own* holds the attributes that are ours to say, `id`, `meta` and `groups`, which a patch may repeat. *spelling* is
+    how the tenant's role rule reads a name: a role that is taken away by another spelling of its name is found by it.
+    If `active` has been removed it is not there afterwards, and whoever is not said to be active is not: nobody gets in
+    by it.
 
     Raises:
         SCIMException: one operation can't be carried out, so none is (RFC 7644 §3.5.2).
@@ -65,16 +79,30 @@ def patched(
     if (written := _plain(patch)) is not None:
         result = {**document, **written}
         check_limits(result)
-        return result
-    user = from_document(document, id=id)
-    apply(patch, user)
-    result = _document(user)
+        return Patched(result)
+    check_claims(patch, {"meta": {"resourceType": USERS.name}, **(own or {})})
+    view = RoleView(without_doubles(document))
+    user = from_document(view.document)
+    view.watch(user)
+    deviations = apply(patch, user, spelling=spelling)
+    view.close(user)
+    result = without_doubles(_document(user))
     if user.active is None:
         del result["active"]
-    return result
+    return Patched(result, deviations)
 
 
-def only_deactivates(patch: PatchOp[User]) -> bool:
+def patched(
+    document: Mapping[str, object],
+    patch: Patch,
+    *,
+    id: str | None = None,  # noqa: A002 - SCIM's name
+) -> dict[str, object]:
+    """What `work_out` makes of *document*, for whoever knows no more than the resource's own *id*."""
+    return work_out(document, patch, own={"id": id}).document
+
+
+def only_deactivates(patch: Patch) -> bool:
     """Whether all that *patch* says is ``active=false``."""
     return _plain(patch) == {"active": False}
 
@@ -90,15 +118,6 @@ def replaced(document: Mapping[str, object], user: User | PlainUser) -> dict[str
         del kept["active"]
         kept |= {name: value for name, value in document.items() if name == "active"}
     return kept
-
-
-def role_values(document: Mapping[str, object]) -> tuple[str, ...]:
-    """The names that `roles` holds, in order, whichever shape the provider gave them.
-
-    Entra puts JSON inside the string (`{"value":"admin"}`); an entry without a value falls back to its
-    display.
-    """
-    return tuple(name for entry in _entries(document, "roles") for name in _names(entry, _DEEPEST_ROLE))
 
 
 def emails(document: Mapping[str, object]) -> tuple[str, ...]:
@@ -141,6 +160,22 @@ def meta(
         "location": location,
         "version": version,
     }
+
+
+def ours(
+    *,
+    id: str,  # noqa: A002 - SCIM's name
+    resource_type: str,
+    created: datetime,
+    last_modified: datetime,
+    version: int,
+    location: str,
+    groups_json: bytes | str | None = None,
+) -> dict[str, object]:
+    """The attributes of a person that are ours to say, as they are answered; `work_out` lets a patch repeat them."""
+    tag = etag(version, groups_json)
+    about = meta(resource_type, created=created, last_modified=last_modified, location=location, version=tag)
+    return {"id": id, "meta": about, "groups": orjson.loads(groups_json or b"[]")}
 
 
 def render(
@@ -195,10 +230,14 @@ _document = document
 """`document` under a name that the arguments called so don't hide."""
 
 
-def _plain(patch: PatchOp[User]) -> dict[str, object] | None:
-    return plain_writes(
-        {"op": str(operation.op), "path": operation.path, "value": operation.value}
-        for operation in patch.operations or []
+def _plain(patch: Patch) -> dict[str, object] | None:
+    return (
+        None
+        if patch.claims
+        else plain_writes(
+            {"op": str(operation.op), "path": operation.path, "value": operation.value}
+            for operation in patch.operations
+        )
     )
 
 
@@ -207,30 +246,3 @@ def _entries(document: Mapping[str, object], name: str) -> Iterator[Mapping[str,
     for entry in cast("list[object]", values) if isinstance(values, list) else ():
         if isinstance(entry, dict):
             yield cast("dict[str, object]", entry)
-
-
-def _names(value: object, depth: int) -> Iterator[str]:
-    """The role names in a value: the string itself, or what the JSON inside it says."""
-    if depth == 0:
-        return
-    if isinstance(value, dict):
-        entry = cast("dict[str, object]", value)
-        given = next((entry[name] for name in _ROLE_NAMES if entry.get(name)), None)
-        yield from _names(given, depth - 1)
-    elif isinstance(value, list):
-        for item in cast("list[object]", value):
-            yield from _names(item, depth - 1)
-    elif isinstance(value, str) and (text := value.strip()):
-        inside = _decoded(text)
-        # JSON that names nothing is still what the provider sent, and must not vanish unseen.
-        yield from tuple(_names(inside, depth - 1)) or (text,)
-
-
-def _decoded(text: str) -> object:
-    """The JSON object, list or string that *text* is, or None for a plain name."""
-    if text[0] not in '{["':
-        return None
-    try:
-        return cast("object", orjson.loads(text))
-    except orjson.JSONDecodeError:
-        return None

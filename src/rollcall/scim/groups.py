@@ -12,17 +12,23 @@ from typing import Final, cast
 
 import orjson
 from scim2_models import PatchOp
-from scim2_models.path import AttrPath, FilterNode
+from scim2_models.path import AttrPath
 
 from rollcall.scim.attributes import Attribute
 from rollcall.scim.bodies import read_message, read_schemas
 from rollcall.scim.documents import etag, meta
-from rollcall.scim.errors import InvalidValue, Mutability, NoTarget, shown
+from rollcall.scim.errors import InvalidFilter, InvalidValue, Mutability, NoTarget, SCIMException, shown
 from rollcall.scim.filters import read_selection
 from rollcall.scim.members import check_count, labelled, listed_ids, read_members
-from rollcall.scim.operations import check_assigned, check_known_schemas, parse_path, standard_operations
+from rollcall.scim.operations import (
+    check_assigned,
+    check_known_schemas,
+    parse_path,
+    read_only,
+    standard_operations,
+)
 from rollcall.scim.resources import GROUP_ATTRIBUTES, GROUP_SCHEMA, GROUPS, check_text
-from rollcall.scim.values import Habit, Reading, Unknown, read_object, read_value
+from rollcall.scim.values import Deviation, Reading, Unknown, read_object, read_value
 
 _PATCH_SCHEMA: Final = str(PatchOp.__schema__)
 _PREFIX: Final = f"{GROUP_SCHEMA.lower()}:"
@@ -71,14 +77,7 @@ class ReplaceMembers:
     """What some of them are called, by their ids."""
 
 
-@dataclass(frozen=True, slots=True)
-class RemoveWhere:
-    """Members whom *selection* matches don't belong to the group; its paths are parts of `members`."""
-
-    selection: FilterNode
-
-
-Step = Rename | SetExternalId | AddMembers | RemoveMembers | ReplaceMembers | RemoveWhere
+Step = Rename | SetExternalId | AddMembers | RemoveMembers | ReplaceMembers
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,11 +233,11 @@ def _read_whole(patch: _Patch, operation: dict[str, object]) -> None:
         raise NoTarget(detail="A remove needs a path")
     if not isinstance(value, dict):
         raise InvalidValue(detail="value: without a path it is an object, of attributes")
-    patch.reading.note(Habit.NO_PATH)
+    patch.reading.note(Deviation.NO_PATH)
     for name, item in cast("dict[str, object]", value).items():
         attribute = GROUP_ATTRIBUTES.get(name.lower())
         if attribute is None:
-            patch.reading.note(Habit.PATH_IN_KEY, name)
+            patch.reading.note(Deviation.PATH_IN_KEY, name)
         if attribute is not None and attribute.read_only:
             _check_repeats(patch, attribute, item)
         elif attribute is None or attribute.name != "schemas":
@@ -246,12 +245,14 @@ def _read_whole(patch: _Patch, operation: dict[str, object]) -> None:
 
 
 def _check_repeats(patch: _Patch, attribute: Attribute, value: object) -> None:
-    """What is ours to say may be repeated: Okta's rename carries the group's own `id`."""
-    if value is None:
+    """What is ours to say may be repeated, or be said nothing of: Okta's rename carries the group's own `id`."""
+    if value in (None, "", [], {}) and not patch.reading.strict:
+        return
+    if attribute.name == "meta" and value == {"resourceType": GROUPS.name}:
         return
     if attribute.name != "id" or value != patch.group_id:
-        raise Mutability(attribute=attribute.name, detail=f"{attribute.name}: it is read-only; leave it out")
-    patch.reading.note(Habit.OWN_ID)
+        raise read_only(attribute)
+    patch.reading.note(Deviation.OWN_ID)
 
 
 def _read_targeted(patch: _Patch, operation: dict[str, object], text: str) -> None:
@@ -278,7 +279,7 @@ def _read_parsed(patch: _Patch, operation: dict[str, object], text: str) -> None
         patch.reading.meet_unknown(text)
         return
     if attribute.read_only:
-        raise Mutability(attribute=attribute.name, detail=f"{attribute.name}: it is read-only; leave it out")
+        raise read_only(attribute)
     selection = None
     if path.value_filter is not None:
         selection = read_selection(AttrPath(attribute.name), path.value_filter, GROUPS)
@@ -290,14 +291,17 @@ def _read_parsed(patch: _Patch, operation: dict[str, object], text: str) -> None
     elif selection is None:
         _read_attribute(patch, operation, attribute)
     else:
-        _read_selected(patch, operation, selection, text)
+        raise _unselectable(operation, text)
 
 
 def _read_attribute(patch: _Patch, operation: dict[str, object], attribute: Attribute) -> None:
     """An operation on the whole of an attribute."""
     op, value = str(operation["op"]), operation.get("value")
     if attribute.read_only:
-        raise Mutability(attribute=attribute.name, detail=f"{attribute.name}: it is read-only; leave it out")
+        if op == "remove" or "value" not in operation:
+            raise read_only(attribute)
+        _check_repeats(patch, attribute, value)
+        return
     if op == "remove":
         check_assigned(attribute, None)
     else:
@@ -322,7 +326,8 @@ def _check_value(operation: Mapping[str, object], attribute: Attribute) -> None:
 
 def _change_text(patch: _Patch, op: str, attribute: Attribute, value: object) -> None:
     if op == "remove" and value is not None:
-        raise InvalidValue(attribute=attribute.name, detail="a remove of a single value carries no value")
+        patch.reading.note(Deviation.REMOVE_WITH_VALUE, attribute.name)
+        value = None
     clean = read_value(patch.reading, attribute, value, attribute.name)
     if attribute.name == "externalId":
         patch.then(SetExternalId(None if clean is None else _text(attribute, clean)))
@@ -341,7 +346,7 @@ def _change_members(patch: _Patch, op: str, value: object) -> None:
     elif op == "add":
         patch.then_each(AddMembers, members)
     else:
-        patch.reading.note(Habit.REMOVE_WITH_VALUE, "members")
+        patch.reading.note(Deviation.REMOVE_WITH_VALUE, "members")
         if not members:
             # Whether that means nobody or everybody is not for us to guess.
             raise InvalidValue(attribute="members", detail="members: a remove lists one or more values")
@@ -349,7 +354,11 @@ def _change_members(patch: _Patch, op: str, value: object) -> None:
 
 
 def _read_chosen(patch: _Patch, operation: dict[str, object], ids: tuple[str, ...]) -> None:
-    """An operation on the members with certain ids, as `members[value eq "…"]` has it."""
+    """An operation on the members with certain ids, as `members[value eq "…"]` has it.
+
+    Raises:
+        NoTarget: it writes to them; nothing of a member can be changed, and a filter makes none (RFC 7644 §3.5.2.3).
+    """
     patch.count(ids)
     if operation["op"] == "remove":
         _check_no_value(operation)
@@ -360,8 +369,10 @@ def _read_chosen(patch: _Patch, operation: dict[str, object], ids: tuple[str, ..
     members = _said(patch.reading, value)
     if ids != tuple(members):
         raise _unwritable(str(operation["path"]))
-    # RFC 7644 §3.5.2.3 answers noTarget if this is no member yet; who says so means that it should be.
-    patch.then_each(AddMembers, members)
+    text = str(operation["path"])
+    raise NoTarget(
+        path=text, detail=f"{shown(text)}: a filter makes no member; name it in the value of an add, with path members"
+    )
 
 
 def _said(reading: Reading, value: object) -> dict[str, str | None]:
@@ -379,19 +390,21 @@ def _read_part(patch: _Patch, operation: dict[str, object], ids: tuple[str, ...]
     _read_chosen(patch, operation, ids)
 
 
-def _read_selected(patch: _Patch, operation: dict[str, object], selection: FilterNode, text: str) -> None:
-    """An operation on the members that a filter finds: they can leave, and nothing else can happen to them."""
-    if operation["op"] != "remove":
-        raise _unwritable(text)
-    _check_no_value(operation)
-    patch.then(RemoveWhere(selection))
-
-
 def _check_no_value(operation: Mapping[str, object]) -> None:
     if operation.get("value") is not None:
         raise InvalidValue(
             attribute="members", detail="members: a remove names them in its path or its value, not both"
         )
+
+
+def _unselectable(operation: Mapping[str, object], text: str) -> SCIMException:
+    """The refusal of a filter that is no list of ids, which are all that members can be looked up by."""
+    if operation["op"] != "remove":
+        return _unwritable(text)
+    _check_no_value(operation)
+    return InvalidFilter(
+        filter=text, detail=f'{shown(text)}: select members by value alone, as in members[value eq "…"]'
+    )
 
 
 def _unwritable(text: str) -> Mutability:

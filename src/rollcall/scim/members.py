@@ -7,7 +7,7 @@ from scim2_models.path import AttrPath, CompareOperator, Comparison, FilterNode,
 
 from rollcall.scim.errors import InvalidValue
 from rollcall.scim.resources import GROUP_ATTRIBUTES, check_text
-from rollcall.scim.values import Habit, Reading
+from rollcall.scim.values import Deviation, Reading
 
 _ENTRA_NAME: Final = "displayname"
 
@@ -37,11 +37,11 @@ def read_members(reading: Reading, value: object) -> dict[str, str | None]:
         InvalidValue: one has no id, is called by what is no text, or they are more than one request may name.
     """
     if not isinstance(value, list):
-        reading.note(Habit.ONE_FOR_LIST, "members")
+        reading.note(Deviation.ONE_FOR_LIST, "members")
     entries = cast("list[object]", value) if isinstance(value, list) else [value]
     check_count(len(entries))
     if any(isinstance(entry, str) for entry in entries):
-        reading.note(Habit.BARE_STRING, "members")
+        reading.note(Deviation.BARE_STRING, "members")
     members: dict[str, str | None] = {}
     for entry in entries:
         member, display = _read(reading, entry)
@@ -78,7 +78,7 @@ def read_parts(reading: Reading, member: Mapping[str, object]) -> dict[str, obje
     known = GROUP_ATTRIBUTES["members"].parts
     parts = {name.lower(): part for name, part in member.items()}
     if _ENTRA_NAME in parts:
-        reading.note(Habit.MEMBER_NAME)
+        reading.note(Deviation.MEMBER_NAME)
         parts.setdefault("display", parts[_ENTRA_NAME])
     for name in member:
         if name.lower() not in known and name.lower() != _ENTRA_NAME:

@@ -10,8 +10,15 @@ from rollcall.scim.attributes import Attribute
 from rollcall.scim.errors import InvalidPath, InvalidSyntax, InvalidValue, Mutability, shown
 from rollcall.scim.filters import check_size, count_terms, read_selection
 from rollcall.scim.reader import unholdable
-from rollcall.scim.resources import ENTERPRISE_SCHEMA, USER_ATTRIBUTES, USER_SCHEMA, USERS, Kind
-from rollcall.scim.values import Habit, Reading, read_entry, read_value
+from rollcall.scim.resources import (
+    ENTERPRISE_ATTRIBUTES,
+    ENTERPRISE_SCHEMA,
+    USER_ATTRIBUTES,
+    USER_SCHEMA,
+    USERS,
+    Kind,
+)
+from rollcall.scim.values import Claim, Deviation, Reading, read_entry, read_value
 
 MOST_OPERATIONS: Final = 1_000
 """Operations in one PATCH."""
@@ -50,7 +57,7 @@ def standard_operations(reading: Reading, value: object) -> Iterator[dict[str, o
         if not isinstance(op, str):
             raise InvalidValue(detail="op: it is add, remove or replace")
         if op != op.lower():
-            reading.note(Habit.CAPITALISED_OP)
+            reading.note(Deviation.CAPITALISED_OP)
         if op.lower() not in ("add", "remove", "replace"):
             raise InvalidValue(detail=f"{shown(op)} is not a PATCH operation: add, remove or replace")
         clean["op"] = op.lower()
@@ -118,7 +125,7 @@ def _members(reading: Reading, operation: Mapping[str, object]) -> dict[str, obj
         if name.lower() in ("op", "path", "value"):
             clean[name.lower()] = value
         else:
-            reading.note(Habit.EXTRA_MEMBER, name)
+            reading.note(Deviation.EXTRA_MEMBER, name)
     return clean
 
 
@@ -126,29 +133,41 @@ def _read_whole(reading: Reading, operation: dict[str, object]) -> list[dict[str
     """An operation on the resource itself: attributes stay together, keys that are paths get operations."""
     if not isinstance(value := operation.get("value"), dict) or operation["op"] == "remove":
         return [operation]  # the library says what is wrong with it
-    reading.note(Habit.NO_PATH)
+    reading.note(Deviation.NO_PATH)
     kept: dict[str, object] = {}
     apart: list[dict[str, object]] = []
     for name, item in cast("dict[str, object]", value).items():
         attribute = USER_ATTRIBUTES.get(name.lower())
         if attribute is None:
-            reading.note(Habit.PATH_IN_KEY, name)
+            if name.lower() not in ENTERPRISE_ATTRIBUTES:
+                reading.note(Deviation.PATH_IN_KEY, name)
             op = "replace" if item is None else operation["op"]
             apart += _read_targeted(reading, {"op": op, "path": name, "value": item}, name)
         elif attribute.name == "password":
-            reading.note(Habit.PASSWORD)
+            reading.note(Deviation.PASSWORD)
+        elif attribute.read_only:
+            read_claim(reading, attribute, item)
         elif attribute.name != "schemas":
-            kept[attribute.name] = _read_member(reading, attribute, item)
-    return [{**operation, "value": kept}, *apart] if kept or not apart else apart
+            kept[attribute.name] = clean = read_value(reading, attribute, item, attribute.name)
+            check_assigned(attribute, clean)
+    return [{**operation, "value": kept}, *apart] if kept else apart
 
 
-def _read_member(reading: Reading, attribute: Attribute, value: object) -> object:
-    """A read-only attribute is passed on as it is, to be refused if it says anything but what is stored."""
-    if attribute.read_only:
-        return value
-    clean = read_value(reading, attribute, value, attribute.name)
-    check_assigned(attribute, clean)
-    return clean
+def read_claim(reading: Reading, attribute: Attribute, value: object) -> None:
+    """Keep what is said of an attribute that is ours to say, to be held against what is so; nothing says nothing.
+
+    Raises:
+        Mutability: nothing is said, where the standard counts to the letter.
+    """
+    if value not in (None, "", [], {}):
+        reading.claims.append(Claim(attribute.name, value))
+    elif reading.strict:
+        raise read_only(attribute)
+
+
+def read_only(attribute: Attribute) -> Mutability:
+    """The refusal of a change to what is ours to say."""
+    return Mutability(attribute=attribute.name, detail=f"{attribute.name}: it is read-only; leave it out")
 
 
 def _read_targeted(reading: Reading, operation: dict[str, object], text: str) -> list[dict[str, object]]:
@@ -157,23 +176,80 @@ def _read_targeted(reading: Reading, operation: dict[str, object], text: str) ->
         return _read_model(reading, operation, text)
     target = _target(path)
     if target is None:
+        if path.schema is None and path.attr.partition(".")[0].lower() in ENTERPRISE_ATTRIBUTES:
+            reading.note(Deviation.NO_URN, path.attr)
+            qualified = f"{ENTERPRISE_SCHEMA}:{text}"
+            return _read_targeted(reading, {**operation, "path": qualified}, qualified)
         reading.meet_unknown(text)
         return []
     attribute, part = target
+    return _read_on(reading, operation, path, attribute, part)
+
+
+def _read_on(
+    reading: Reading, operation: dict[str, object], path: Path[Any], attribute: Attribute, part: Attribute | None
+) -> list[dict[str, object]]:
+    """An operation on *attribute*, or on a *part* of it."""
+    text = str(operation["path"])
     if attribute.name == "password":
-        reading.note(Habit.PASSWORD)
+        reading.note(Deviation.PASSWORD)
         return [_without_secret(operation)]
     if attribute.name == "schemas":
         check_known_schemas(operation.get("value"), (USER_SCHEMA, ENTERPRISE_SCHEMA))
     if path.value_filter is not None and attribute.parts:
         read_selection(AttrPath(attribute.name, None, path.schema), path.value_filter)
         if 'primary eq "' in text.lower():
-            reading.note(Habit.STRING_IN_FILTER, attribute.name)
+            reading.note(Deviation.STRING_IN_FILTER, attribute.name)
+    if attribute.name == "roles" and _takes_names_away(operation, path, part):
+        if operation["op"] == "remove" and operation.get("value") is not None:
+            reading.note(Deviation.REMOVE_WITH_VALUE, text)
+        return [{"op": "remove", "path": _entries_of(path, attribute)}]
     if operation["op"] == "remove":
-        return [_read_removal(reading, operation, attribute if part is None else part, text)]
-    if "value" not in operation or (part or attribute).read_only:
-        return [operation]
-    return [{**operation, "value": _read_target_value(reading, path, attribute, part, operation["value"])}]
+        return [_read_removal(reading, operation, path, attribute, part)]
+    return [operation] if "value" not in operation else _read_write(reading, operation, path, attribute, part)
+
+
+def _read_write(
+    reading: Reading, operation: dict[str, object], path: Path[Any], attribute: Attribute, part: Attribute | None
+) -> list[dict[str, object]]:
+    """An add or a replace by a value."""
+    value = operation["value"]
+    if attribute.read_only and path.value_filter is None and (part is None or not attribute.multi_valued):
+        read_claim(reading, attribute, value if part is None or value in (None, "") else {part.name: value})
+        return []
+    if (part or attribute).read_only:
+        return [] if value in (None, "") and not reading.strict else [operation]
+    clean = _read_target_value(reading, path, attribute, part, value)
+    if clean is None and value is not None:
+        return [{**operation, "op": "replace", "value": None}]  # an add of nothing is no add
+    return [{**operation, "value": clean}]
+
+
+def _takes_names_away(operation: Mapping[str, object], path: Path[Any], part: Attribute | None) -> bool:
+    """Whether an operation takes the values of roles away, by which alone they go: no display stands in for one."""
+    if part is not None:
+        if part.name != "value":
+            return False
+        value = operation.get("value")
+        if operation["op"] == "remove":
+            return path.value_filter is not None or value is None
+        return "value" in operation and _is_empty(value) and (value is not None or operation["op"] == "replace")
+    value = operation.get("value")
+    if isinstance(value, list) and len(entries := cast("list[object]", value)) == 1:
+        value = entries[0]
+    if path.value_filter is None or operation["op"] == "remove" or not isinstance(value, dict):
+        return False
+    given = {name.lower(): said for name, said in cast("dict[str, object]", value).items()}
+    return "value" in given and _is_empty(given["value"])
+
+
+def _is_empty(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _entries_of(path: Path[Any], attribute: Attribute) -> str:
+    """The path of the entries whose part *path* designates."""
+    return attribute.name if path.value_filter is None else f"{attribute.name}[{path.value_filter}]"
 
 
 def _without_secret(operation: dict[str, object]) -> dict[str, object]:
@@ -196,20 +272,21 @@ def _read_target_value(
     return clean
 
 
-def _read_removal(reading: Reading, operation: dict[str, object], target: Attribute, text: str) -> dict[str, object]:
-    """A removal, whose value selects by `value` and nothing else.
-
-    Providers send entries whole, and `display` or `primary` may have changed here since: an entry that is to
-    go has to go.
-    """
+def _read_removal(
+    reading: Reading, operation: dict[str, object], path: Path[Any], attribute: Attribute, part: Attribute | None
+) -> dict[str, object]:
+    """A removal, whose value says which entries go; of a single value it can say nothing that the path doesn't."""
+    target, text = part or attribute, str(operation["path"])
     if target.name != "active":
         check_assigned(target, None)
     if operation.get("value") is None:
         return {name: item for name, item in operation.items() if name != "value"}
-    reading.note(Habit.REMOVE_WITH_VALUE, text)
+    reading.note(Deviation.REMOVE_WITH_VALUE, text)
     if not (target.multi_valued and target.parts):
-        raise InvalidValue(detail=f"{shown(text)}: a remove of a single value carries no value")
-    entries = cast("list[object]", read_value(reading, target, operation["value"], target.name))
+        if part is not None and attribute.multi_valued and path.value_filter is None:
+            raise InvalidValue(detail=f"{shown(text)}: select the entry in the path; this removes it of every entry")
+        return {name: item for name, item in operation.items() if name != "value"}
+    entries = cast("list[object]", read_value(reading, target, operation["value"], target.name) or [])
     _count_terms(reading, len(entries))
     if not entries or len(entries) > MOST_REMOVED:
         raise InvalidValue(detail=f"{shown(text)}: a remove lists 1 to {MOST_REMOVED} values")
@@ -217,12 +294,18 @@ def _read_removal(reading: Reading, operation: dict[str, object], target: Attrib
 
 
 def _selector(entry: object) -> object:
-    """What of an entry to be removed says which it is."""
+    """What of an entry to be removed says which it is: its value, or where there is none whatever it says.
+
+    Providers send entries whole, and `display` or `primary` may have changed here since: an entry that is to go has to
+    go.
+    """
     parts = cast("dict[str, object]", entry)
     for name, part in parts.items():
         if isinstance(part, str) and (found := unholdable(part)) is not None:
             raise InvalidValue(attribute=name, detail=f"{name}: it holds {found}")
-    return {name: parts[name] for name in ("value", "type") if name in parts} if "value" in parts else parts
+    if parts.get("value"):
+        return {name: parts[name] for name in ("value", "type") if name in parts}
+    return {name: part for name, part in parts.items() if part is not None and name != "value"}
 
 
 def _read_model(reading: Reading, operation: dict[str, object], schema: str) -> list[dict[str, object]]:

@@ -7,17 +7,25 @@ contradicts another provider, is read so only where a tenant's profile says so, 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 from pydantic import ValidationError
-from scim2_models import Context, PatchOp, PatchOperation, ScimFilter, ScimPolicy
+from scim2_models import Context, PatchOp, PatchOperation, ScimFilter
 
 from rollcall.scim.bodies import read_message, read_schemas
 from rollcall.scim.errors import InvalidValue, from_validation
 from rollcall.scim.operations import read_operations
+from rollcall.scim.patching import POLICY, Patch
 from rollcall.scim.plain import PlainUser, plain_user, plain_writes
-from rollcall.scim.resources import USER_ATTRIBUTES, USERS, User, check_limits
-from rollcall.scim.values import Habit, Reading, Unknown, read_object
+from rollcall.scim.resources import (
+    ENTERPRISE_ATTRIBUTES,
+    ENTERPRISE_SCHEMA,
+    USER_ATTRIBUTES,
+    USERS,
+    User,
+    check_limits,
+)
+from rollcall.scim.values import Deviation, Reading, Unknown, read_object
 
 _ENTRA: Final = "https://learn.microsoft.com/en-us/entra/identity/app-provisioning/"
 _ENTRA_ISSUES: Final = _ENTRA + "application-provisioning-config-problem-scim-compatibility"
@@ -28,8 +36,8 @@ _OKTA: Final = "https://developer.okta.com/docs/api/openapi/okta-scim/guides/sci
 
 
 @dataclass(frozen=True, slots=True)
-class Tolerance:
-    """One habit: whose it is, what it looks like, how it is read, and where that is written down."""
+class DeviationLine:
+    """One deviation: whose it is, what it looks like, how it is read, and where that is written down."""
 
     provider: str
     sends: str
@@ -39,120 +47,132 @@ class Tolerance:
     """The only profile that reads it so; None if all do."""
 
 
-TOLERANCES: Final[Mapping[Habit, Tolerance]] = {
-    Habit.STRING_BOOLEAN: Tolerance(
+DEVIATIONS: Final[Mapping[Deviation, DeviationLine]] = {
+    Deviation.STRING_BOOLEAN: DeviationLine(
         "Entra", '"active": "False", "primary": "True"', "the boolean; no other word or number is", _ENTRA_ISSUES
     ),
-    Habit.CAPITALISED_OP: Tolerance("Entra", '"op": "Replace"', "the operation in any case", _ENTRA_SCIM),
-    Habit.BARE_STRING: Tolerance(
+    Deviation.CAPITALISED_OP: DeviationLine("Entra", '"op": "Replace"', "the operation in any case", _ENTRA_SCIM),
+    Deviation.BARE_STRING: DeviationLine(
         "Entra, bridges",
         '"roles": ["admin"], "manager": "26118915", "members": ["2819c223"]',
         'the object {"value": …}, wherever an attribute has a `value`',
         _NOWHERE,
     ),
-    Habit.JSON_IN_STRING: Tolerance(
+    Deviation.JSON_IN_STRING: DeviationLine(
         "Entra",
         'roles whose value is "{\\"id\\": …, \\"value\\": \\"admin\\", …}"',
-        "kept as sent; `documents.role_values` reads the name inside",
+        "kept as sent; `role_names.names_of` reads the name inside",
         _ENTRA_ROLES,
     ),
-    Habit.ROLE_DETAILS: Tolerance(
+    Deviation.ROLE_DETAILS: DeviationLine(
         "Entra", "roles with `displayName` and `id`", "`displayName` as `display`; its id is left out", _ENTRA_ROLES
     ),
-    Habit.STRING_IN_FILTER: Tolerance(
+    Deviation.STRING_IN_FILTER: DeviationLine(
         "Entra", 'roles[primary eq "True"].value', "the comparison with the boolean", _ENTRA_ROLES
     ),
-    Habit.REMOVE_WITH_VALUE: Tolerance(
+    Deviation.REMOVE_WITH_VALUE: DeviationLine(
         "Entra",
         '"op": "Remove", "path": "roles", "value": [{"value": "admin"}]',
-        "the removal of the entries with these values, and of no others",
+        "the removal of the entries with these values, and of no others; with a single value, its removal",
         _ENTRA_ISSUES,
     ),
-    Habit.UNMATCHED_FILTER: Tolerance(
+    Deviation.UNMATCHED_FILTER: DeviationLine(
         "Entra",
         'emails[type eq "work"].value for a person who has no such address',
-        "the entry that the filter describes is added",
+        "the entry is added, if the filter is equality on `type` and `primary`; else 400 noTarget",
         _ENTRA + "customize-application-attributes#provisioning-a-multi-value-attribute",
     ),
-    Habit.PATH_IN_KEY: Tolerance(
+    Deviation.PATH_IN_KEY: DeviationLine(
         "Entra",
         'a value without a path whose keys are paths: {"name.givenName": "Ada"}',
         "one operation for each such key",
         _ENTRA_ISSUES,
     ),
-    Habit.NO_PATH: Tolerance(
+    Deviation.NO_PATH: DeviationLine(
         "Okta",
         '"op": "replace", "value": {"active": false}',
         "each attribute of the value; RFC 7644 §3.5.2.3 allows it",
         _OKTA,
     ),
-    Habit.UNKNOWN_ATTRIBUTE: Tolerance(
+    Deviation.UNKNOWN_ATTRIBUTE: DeviationLine(
         "any",
         "attributes of POST and PUT bodies that nobody declares",
         "left out; in a PATCH 400 invalidPath, unless the profile is Entra's",
         _NOWHERE,
     ),
-    Habit.UNKNOWN_SCHEMA: Tolerance(
+    Deviation.UNKNOWN_SCHEMA: DeviationLine(
         "any", "schema URNs that nobody declares", "left out, with the attributes under them", _NOWHERE
     ),
-    Habit.NO_SCHEMAS: Tolerance(
+    Deviation.NO_SCHEMAS: DeviationLine(
         "bridges", "a body without `schemas`", "the resource of the address it is sent to", _NOWHERE
     ),
-    Habit.PASSWORD: Tolerance(
+    Deviation.PASSWORD: DeviationLine(
         "Okta", "a random password for each new person", "accepted, never kept: nobody signs in by it", _OKTA
     ),
-    Habit.LIST_FOR_ONE: Tolerance(
+    Deviation.LIST_FOR_ONE: DeviationLine(
         "Entra", 'a single value as a list of one: "manager": [{"value": "1"}]', "the one value", _NOWHERE
     ),
-    Habit.ONE_FOR_LIST: Tolerance(
+    Deviation.ONE_FOR_LIST: DeviationLine(
         "Okta, bridges", '"emails": {"value": "ada@example.com"}', "the list of one", _NOWHERE
     ),
-    Habit.WRAPPED_VALUE: Tolerance(
+    Deviation.WRAPPED_VALUE: DeviationLine(
         "Entra", 'a simple value as {"$ref": null, "value": "Ada"}', "the value inside", _NOWHERE
     ),
-    Habit.EXTRA_MEMBER: Tolerance(
+    Deviation.EXTRA_MEMBER: DeviationLine(
         "Entra", 'further members in an operation, as "name": "addMember"', "left out", _NOWHERE
     ),
-    Habit.READ_ONLY_PART: Tolerance(
+    Deviation.EMPTY_STRING: DeviationLine(
+        "Entra, bridges",
+        '"manager": "", "profileUrl": "", for what can\'t be an empty text',
+        "no value; `active` is never read so",
+        _NOWHERE,
+    ),
+    Deviation.NO_URN: DeviationLine(
+        "Entra, bridges",
+        'attributes of the enterprise extension by themselves: "path": "department"',
+        "the attribute of that name in the extension",
+        _NOWHERE,
+    ),
+    Deviation.READ_ONLY_PART: DeviationLine(
         "Entra, Okta", "`manager.displayName`, which is ours to say", "left out", "RFC 7644 §3.5.1"
     ),
-    Habit.OWN_ID: Tolerance(
+    Deviation.OWN_ID: DeviationLine(
         "Okta",
         'a group\'s new name with the id it has: {"id": "…", "displayName": "…"}',
         "the new name; an id that is not its own is refused",
         _OKTA,
     ),
-    Habit.BRACKETED_LIST: Tolerance(
+    Deviation.BRACKETED_LIST: DeviationLine(
         "Entra",
         'attributes=[userName,emails], attributes=emails[type eq "work"]',
         "the list inside the brackets; the whole attribute",
         _NOWHERE,
     ),
-    Habit.MEMBER_NAME: Tolerance(
+    Deviation.MEMBER_NAME: DeviationLine(
         "Entra",
         'members with `displayName`: {"value": "2819c223", "displayName": "Ada"}',
         "`displayName` as `display`",
         _ENTRA_SCIM,
     ),
-    Habit.BULK_SPELLING: Tolerance(
+    Deviation.BULK_SPELLING: DeviationLine(
         "bridges",
         'operations of a Bulk request as {"method": "post", "path": "users"}',
         "the method and the endpoint in any case, with a slash in front or without",
         _NOWHERE,
     ),
-    Habit.STRANGER: Tolerance(
+    Deviation.STRANGER: DeviationLine(
         "test suites, bridges",
         'a member whose id can\'t be anybody\'s here: {"value": "fake-member-id"}',
         "kept and shown as sent, and of no effect; an id that could be somebody's, and is not, is refused",
         _NOWHERE,
     ),
-    Habit.UNKNOWN_ROLE: Tolerance(
+    Deviation.UNKNOWN_ROLE: DeviationLine(
         "any",
         "a role or a group whose name begins with the tenant's prefix and is no role's: dart-emperors",
         "no valid role, so the default; a case tells the tenant's admins",
         _NOWHERE,
     ),
-    Habit.UNQUOTED_VALUE: Tolerance(
+    Deviation.UNQUOTED_VALUE: DeviationLine(
         "Entra",
         "filter=userName eq ada@example.com",
         "the value up to the next `and`, `or` or closing bracket, as a string",
@@ -160,14 +180,7 @@ TOLERANCES: Final[Mapping[Habit, Tolerance]] = {
         profile="Entra",
     ),
 }
-"""Every habit that is understood. A deviation in a ledger begins with one of these names."""
-
-POLICY: Final = ScimPolicy(
-    unknown=ScimPolicy.Unknown.forbid,
-    remove_value_as_filter=ScimPolicy.RemoveValue.apply,
-    unmatched_path_filter=ScimPolicy.UnmatchedPathFilter.create,
-)
-"""What scim2-models is told of the table; the rest has been rewritten before it reads anything."""
+"""Every deviation that is understood. A line of the ledger begins with one of these names."""
 
 _QUOTED_OR_NOT: Final = re.compile(
     r'"[^"\\]*(?:\\.[^"\\]*)*"?'
@@ -210,7 +223,7 @@ class ReadUser:
 class ReadPatch:
     """The body of a PATCH, checked as far as it can be without the resource."""
 
-    operations: PatchOp[User]
+    operations: Patch
     deviations: tuple[str, ...]
 
 
@@ -226,9 +239,9 @@ def read_user(payload: Mapping[str, object]) -> ReadUser:
     reading = Reading(Unknown.IGNORED)
     read_schemas(reading, payload, USERS)
     if any(name.lower() == "password" for name in payload):
-        reading.note(Habit.PASSWORD)
+        reading.note(Deviation.PASSWORD)
     rest = {name: value for name, value in payload.items() if name.lower() not in ("schemas", "password")}
-    clean = read_object(reading, USER_ATTRIBUTES, rest)
+    clean = read_object(reading, USER_ATTRIBUTES, _with_extension(reading, rest))
     for name in _REQUIRED:
         if clean.get(name) in (None, []):
             raise InvalidValue(attribute=name, detail=f"{name}: it is required")
@@ -242,6 +255,22 @@ def read_user(payload: Mapping[str, object]) -> ReadUser:
         raise from_validation(exc) from exc
     check_limits(clean)
     return ReadUser(user, reading.deviations)
+
+
+def _with_extension(reading: Reading, payload: dict[str, object]) -> dict[str, object]:
+    """*payload* with the enterprise attributes that stand in it by themselves where they belong."""
+    alone = [name for name in payload if name.lower() not in USER_ATTRIBUTES and name.lower() in ENTERPRISE_ATTRIBUTES]
+    if not alone:
+        return payload
+    for name in alone:
+        reading.note(Deviation.NO_URN, name)
+    urn = next((name for name in payload if name.lower() == ENTERPRISE_SCHEMA.lower()), ENTERPRISE_SCHEMA)
+    extension = payload.get(urn)
+    given: dict[str, object] = cast("dict[str, object]", extension) if isinstance(extension, dict) else {}
+    there = {name.lower() for name in given}
+    found = {name: payload[name] for name in alone if name.lower() not in there}
+    rest = {name: value for name, value in payload.items() if name not in alone}
+    return rest if extension is not None and not given else {**rest, urn: {**given, **found}}
 
 
 def read_patch(payload: Mapping[str, object], unknown: Unknown = Unknown.REFUSED) -> ReadPatch:
@@ -260,7 +289,8 @@ def read_patch(payload: Mapping[str, object], unknown: Unknown = Unknown.REFUSED
     reading = Reading(unknown)
     members = read_message(reading, payload, PATCH_SCHEMA)
     operations = read_operations(reading, members.get("operations"))
-    return ReadPatch(_patch(operations), reading.deviations)
+    patch = Patch(_patch(operations), tuple(reading.claims), strict=reading.strict)
+    return ReadPatch(patch, reading.deviations)
 
 
 def _patch(operations: list[dict[str, object]]) -> PatchOp[User]:

@@ -1,6 +1,6 @@
 """The provider profiles a tenant can have: what is ambiguous, or contradicts between providers, is decided here.
 
-What can't be misread is tolerated whoever calls; that table is `profiles.TOLERANCES`.
+What can't be misread is read whoever calls; that table is `profiles.DEVIATIONS`.
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ class Profile:
     unique_group_names: bool = False
     """Two groups can't have the same displayName."""
     tolerant: bool = True
-    """The universal tolerances apply; without them whatever departs from the standard is refused."""
+    """Deviations that can't be misread are read; without this whatever departs from the standard is refused."""
     documented: str = ""
     """Where the provider says so."""
 

@@ -129,6 +129,7 @@ ENTERPRISE_SCHEMA: Final = str(EnterpriseUser.__schema__)
 GROUP_SCHEMA: Final = str(Group.__schema__)
 USER_ATTRIBUTES: Final = attributes_of(User)
 GROUP_ATTRIBUTES: Final = attributes_of(Group)
+ENTERPRISE_ATTRIBUTES: Final = USER_ATTRIBUTES[ENTERPRISE_SCHEMA.lower()].parts
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -24,7 +24,7 @@ from rollcall.scim.filters import check_size, look_up, read_filter, read_filter_
 from rollcall.scim.profiles import quoted
 from rollcall.scim.projection import project
 from rollcall.scim.resources import Kind
-from rollcall.scim.values import Habit, Reading, Unknown
+from rollcall.scim.values import Deviation, Reading, Unknown
 
 _SCHEMA: Final = str(SearchRequest.__schema__)
 _WHOLE_NUMBER: Final = re.compile(r"[+-]?[0-9]{1,100}")
@@ -137,7 +137,7 @@ def _tree(
     if text is None:
         return None
     if unquoted_values and check_size(text) is None and (rewritten := quoted(text)) != text:
-        reading.note(Habit.UNQUOTED_VALUE)
+        reading.note(Deviation.UNQUOTED_VALUE)
         text = rewritten
     return read_filter_among(text, kind, among) if among else read_filter(text, kind)
 
@@ -194,7 +194,7 @@ def _descending(text: str | None) -> bool:
 def _names(reading: Reading, given: Mapping[str, object], name: str) -> str | None:
     text = _text(given, name)
     if text is not None and "[" in text:
-        reading.note(Habit.BRACKETED_LIST, name)
+        reading.note(Deviation.BRACKETED_LIST, name)
     return text
 
 

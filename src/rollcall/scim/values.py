@@ -12,13 +12,14 @@ from typing import Final, cast
 
 from rollcall.scim.attributes import Attribute
 from rollcall.scim.errors import InvalidPath, InvalidValue, shown
+from rollcall.scim.merging import merged
 
 MOST_NOTES: Final = 50
 """Deviations that are noted of one request; a hostile one could have any number."""
 
 
-class Habit(StrEnum):
-    """What providers do otherwise than the standard; `profiles.TOLERANCES` describes each."""
+class Deviation(StrEnum):
+    """What providers do otherwise than the standard; `profiles.DEVIATIONS` describes each."""
 
     STRING_BOOLEAN = "string-boolean"
     CAPITALISED_OP = "capitalised-op"
@@ -33,11 +34,13 @@ class Habit(StrEnum):
     UNKNOWN_ATTRIBUTE = "unknown-attribute"
     UNKNOWN_SCHEMA = "unknown-schema"
     NO_SCHEMAS = "no-schemas"
-    PASSWORD = "password"  # noqa: S105 - a habit's name
+    PASSWORD = "password"  # noqa: S105 - a deviation's name
     LIST_FOR_ONE = "list-for-one"
     ONE_FOR_LIST = "one-for-list"
     WRAPPED_VALUE = "wrapped-value"
     EXTRA_MEMBER = "extra-member"
+    EMPTY_STRING = "empty-string"
+    NO_URN = "no-urn"
     READ_ONLY_PART = "read-only-part"
     OWN_ID = "own-id"
     UNQUOTED_VALUE = "unquoted-value"
@@ -48,8 +51,10 @@ class Habit(StrEnum):
     UNKNOWN_ROLE = "unknown-role"
 
 
-WITHIN_THE_STANDARD = frozenset({Habit.NO_PATH, Habit.PASSWORD, Habit.READ_ONLY_PART, Habit.UNKNOWN_ROLE})
-"""Habits that are worth counting, because few providers have them, and that the standard allows."""
+WITHIN_THE_STANDARD = frozenset(
+    {Deviation.NO_PATH, Deviation.PASSWORD, Deviation.READ_ONLY_PART, Deviation.UNKNOWN_ROLE}
+)
+"""Those worth counting, because few providers send them so, that the standard allows all the same."""
 
 
 class Unknown(Enum):
@@ -57,6 +62,15 @@ class Unknown(Enum):
 
     IGNORED = "noted and left out, as in the body of a POST or PUT"
     REFUSED = "400 invalidPath, as in a PATCH: what was asked for could not be stored"
+    REFUSED_STRICTLY = "400 invalidPath, and nothing is forgiven: the tenant takes the standard to the letter"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a request says of an attribute that is ours to say; it may repeat what is so."""
+
+    attribute: str
+    value: object
 
 
 @dataclass(slots=True)
@@ -66,21 +80,28 @@ class Reading:
     unknown: Unknown
     terms: int = 0
     """Comparisons that the paths of a PATCH make, so far."""
+    claims: list[Claim] = field(default_factory=list[Claim])
+    """What a PATCH says of attributes that are ours to say, so far."""
     _notes: dict[str, None] = field(default_factory=dict[str, None])
 
-    def note(self, habit: Habit, attribute: str = "") -> None:
+    def note(self, deviation: Deviation, attribute: str = "") -> None:
         if len(self._notes) < MOST_NOTES:
-            self._notes[f"{habit}:{shown(attribute)[1:-1]}" if attribute else str(habit)] = None
+            self._notes[f"{deviation}:{shown(attribute)[1:-1]}" if attribute else str(deviation)] = None
 
     @property
     def deviations(self) -> tuple[str, ...]:
-        """Each `habit` or `habit:attribute` once, in the order met."""
+        """Each `deviation` or `deviation:attribute` once, in the order met."""
         return tuple(self._notes)
 
+    @property
+    def strict(self) -> bool:
+        """Whether nothing is forgiven."""
+        return self.unknown is Unknown.REFUSED_STRICTLY
+
     def meet_unknown(self, path: str) -> None:
-        if self.unknown is Unknown.REFUSED:
+        if self.unknown is not Unknown.IGNORED:
             raise InvalidPath(path=path, detail=f"{shown(path)} is not an attribute of this resource")
-        self.note(Habit.UNKNOWN_ATTRIBUTE, path)
+        self.note(Deviation.UNKNOWN_ATTRIBUTE, path)
 
 
 def read_object(
@@ -98,7 +119,7 @@ def read_object(
         elif not attribute.read_only:
             clean[attribute.name] = read_value(reading, attribute, value, prefix + attribute.name)
         elif prefix:
-            reading.note(Habit.READ_ONLY_PART, prefix + attribute.name)
+            reading.note(Deviation.READ_ONLY_PART, prefix + attribute.name)
     return clean
 
 
@@ -106,14 +127,35 @@ def read_value(reading: Reading, attribute: Attribute, value: object, path: str)
     """The value of one attribute; None means unassigned (RFC 7643 §2.5)."""
     if value is None or (attribute.text and type(value) is str and not attribute.multi_valued):
         return value
-    if attribute.multi_valued:
-        if not isinstance(value, list):
-            reading.note(Habit.ONE_FOR_LIST, path)
-        entries = cast("list[object]", value) if isinstance(value, list) else [value]
-        clean = [read_entry(reading, attribute, entry, path) for entry in entries if entry is not None]
-        _check_primary(clean, path)
-        return clean
-    return read_entry(reading, attribute, value, path)
+    if _is_unassigned(reading, attribute, value, path):
+        return None
+    if not attribute.multi_valued:
+        return read_entry(reading, attribute, value, path)
+    if not isinstance(value, list):
+        reading.note(Deviation.ONE_FOR_LIST, path)
+    entries = cast("list[object]", value) if isinstance(value, list) else [value]
+    given = [entry for entry in entries if entry is not None and not _is_unassigned(reading, attribute, entry, path)]
+    clean = [read_entry(reading, attribute, entry, path) for entry in given]
+    if attribute.parts and len(clean) > 1:
+        clean = merged(attribute, clean)
+    _check_primary(clean, path)
+    return clean
+
+
+def _is_unassigned(reading: Reading, attribute: Attribute, value: object, path: str) -> bool:
+    """Whether *value* is the empty string where one can't be kept, which says that there is no value.
+
+    Except for `active`: somebody's access hangs on it.
+    """
+    if (
+        value != ""
+        or attribute.required
+        or attribute.name == "active"
+        or (attribute.text and not attribute.multi_valued)
+    ):
+        return False
+    reading.note(Deviation.EMPTY_STRING, path)
+    return True
 
 
 def read_entry(reading: Reading, attribute: Attribute, value: object, path: str) -> object:
@@ -129,7 +171,7 @@ def read_entry(reading: Reading, attribute: Attribute, value: object, path: str)
 
 def _read_complex(reading: Reading, attribute: Attribute, value: object, path: str) -> object:
     if isinstance(value, str) and attribute.has_value:
-        reading.note(Habit.BARE_STRING, path)
+        reading.note(Deviation.BARE_STRING, path)
         value = {"value": value}
     if not isinstance(value, dict):
         raise InvalidValue(attribute=path, detail=f"{path}: it is an object")
@@ -141,7 +183,7 @@ def _read_complex(reading: Reading, attribute: Attribute, value: object, path: s
         separator, parts = ":", _own_parts(parts, path)
     clean = read_object(reading, attribute.parts, parts, path + separator)
     if isinstance(text := clean.get("value"), str) and text[:1] in ("{", "["):
-        reading.note(Habit.JSON_IN_STRING, path)
+        reading.note(Deviation.JSON_IN_STRING, path)
     return clean
 
 
@@ -155,7 +197,7 @@ def _role(reading: Reading, entry: dict[str, object]) -> dict[str, object]:
     names = {name.lower(): name for name in entry}
     if not {"id", "displayname"} & set(names):
         return entry
-    reading.note(Habit.ROLE_DETAILS, "roles")
+    reading.note(Deviation.ROLE_DETAILS, "roles")
     kept = {name: part for name, part in entry.items() if name.lower() not in ("id", "displayname")}
     if "displayname" in names and "display" not in names:
         kept["display"] = entry[names["displayname"]]
@@ -164,7 +206,7 @@ def _role(reading: Reading, entry: dict[str, object]) -> dict[str, object]:
 
 def _only_one(reading: Reading, value: object, path: str) -> object:
     if isinstance(value, list) and len(entries := cast("list[object]", value)) == 1:
-        reading.note(Habit.LIST_FOR_ONE, path)
+        reading.note(Deviation.LIST_FOR_ONE, path)
         return entries[0]
     return cast("object", value)
 
@@ -173,7 +215,7 @@ def _unwrapped(reading: Reading, value: object, path: str) -> object:
     if isinstance(value, dict) and "value" in value:
         wrapper = cast("dict[str, object]", value)
         if all(name == "value" or part is None for name, part in wrapper.items()):
-            reading.note(Habit.WRAPPED_VALUE, path)
+            reading.note(Deviation.WRAPPED_VALUE, path)
             return wrapper["value"]
     return cast("object", value)
 
@@ -199,6 +241,6 @@ def _read_boolean(reading: Reading, value: object, path: str) -> bool | None:
         return value
     # Only these two words: "yes", "1" and 1 could be meant otherwise, and pydantic would take them.
     if isinstance(value, str) and value.lower() in ("true", "false"):
-        reading.note(Habit.STRING_BOOLEAN, path)
+        reading.note(Deviation.STRING_BOOLEAN, path)
         return value.lower() == "true"
     raise InvalidValue(attribute=path, detail=f"{path}: it is true or false")

@@ -3,7 +3,7 @@
 import json
 from base64 import b64encode
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from scim2_models.path import AttrPath, CompareOperator, coerce_value
@@ -32,6 +32,9 @@ from rollcall.scim.filters import look_up, resolve
 from rollcall.scim.resources import GROUPS, USERS, key
 from rollcall.search.columns import ITSELF, Entries, Entry, Places, exists_in, one_of
 from rollcall.search.operands import Binary, Condition, Flag, Identifier, Key, Operand, Value, Written
+from rollcall.search.role_names import RoleName
+
+_ROLES: Final = AttrPath("roles")
 
 
 class UserPlaces(Places):
@@ -106,6 +109,8 @@ class _Listed(Entries):
     def _part(self, entry: ColumnElement[Any], part: str) -> Operand:
         if not self.attribute.parts:
             return written(self.path, entry[()].astext)
+        if self.path == _ROLES and part == "value":
+            return RoleName(entry)
         return written(AttrPath(self.path.attr, part, self.path.uri), entry[part].astext)
 
     def _found(self, end: str) -> ColumnElement[Any]:

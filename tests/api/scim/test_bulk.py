@@ -394,3 +394,26 @@ async def test_deepest_body(acme: Tenant) -> None:
     for _ in range(40):
         deep = [deep]
     refused(await acme.scim.post("/Bulk", json=bulk(person("maria", title=deep))), 400, "invalidSyntax")
+
+
+async def test_a_bulk_id_in_the_filter_of_a_path(acme: Tenant) -> None:
+    """A path that selects what an earlier operation created finds it."""
+    operations = [
+        {"method": "POST", "path": "/Users", "bulkId": "pia", "data": {"userName": "pia"}},
+        {
+            "method": "POST",
+            "path": "/Groups",
+            "bulkId": "team",
+            "data": {"displayName": "Team", "members": ["bulkId:pia"]},
+        },
+        {
+            "method": "PATCH",
+            "path": "/Groups/bulkId:team",
+            "data": {"Operations": [{"op": "remove", "path": 'members[value eq "bulkId:pia"]'}]},
+        },
+    ]
+    answer = await acme.scim.post("/Bulk", json={"Operations": operations})
+    results = answer.json()["Operations"]
+    assert [each["status"] for each in results] == ["201", "201", "200"]
+    group = await acme.scim.get(results[1]["location"].rpartition("/scim/v2")[2])
+    assert "members" not in group.json()

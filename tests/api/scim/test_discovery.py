@@ -4,7 +4,9 @@ import httpx
 import pytest
 
 from api.expect import done, refused
-from factories import Callers, Tenant, a_tenant
+from factories import Callers, Tenant, a_tenant, alive, in_process
+from rollcall.app import create_app
+from rollcall.settings import Settings
 
 ADDRESSES = ["/ServiceProviderConfig", "/ResourceTypes", "/ResourceTypes/User", "/Schemas"]
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
@@ -61,3 +63,14 @@ async def test_filters(http: httpx.AsyncClient, address: str) -> None:
 async def test_unknown(http: httpx.AsyncClient, address: str) -> None:
     """What is not there is 404."""
     refused(await http.get(f"/scim/v2{address}"), 404)
+
+
+@pytest.mark.parametrize("announced", [True, False])
+async def test_cursors_can_be_kept_quiet(settings: Settings, announced: bool) -> None:
+    """Clients that refuse what they don't know need not be told of pages by cursor, which work all the same."""
+    async with (
+        alive(create_app(settings.model_copy(update={"announce_cursors": announced}))) as app,
+        httpx.AsyncClient(transport=in_process(app), base_url=settings.public_url) as stranger,
+    ):
+        config = done(await stranger.get("/scim/v2/ServiceProviderConfig"))
+    assert ("pagination" in config) is announced

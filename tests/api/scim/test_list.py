@@ -288,3 +288,24 @@ async def test_a_list_takes_one_permit(callers: Callers, monkeypatch: pytest.Mon
         entries = await acme.audit()
         answered = [entry for entry in entries if entry["action"].startswith("scim.") and entry["status"] == 200]
         assert len(answered) == 1, (address, asked)
+
+
+async def test_a_query_at_the_base_url(callers: Callers) -> None:
+    """A GET with a filter at the base URL finds people and groups, as a POST to /.search does (RFC 7644 §3.4.2.1)."""
+    acme = await a_tenant(callers)
+    maria = await acme.person("maria@acme.test", displayName="Tour")
+    group = (await acme.scim.post("/Groups", json={"displayName": "Tour"})).json()
+    asked = {"filter": 'displayName eq "tour"', "attributes": "displayName", "count": "5"}
+    for address in ("", "/"):
+        found = await acme.scim.get(address, params=asked)
+        assert found.status_code == 200, found.text
+        assert [each["id"] for each in found.json()["Resources"]] == [maria["id"], group["id"]]
+        assert set(found.json()["Resources"][0]) == {"schemas", "id", "displayName"}
+    search = {"schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"], **asked}
+    posted = await acme.scim.post("/.search", json=search | {"attributes": ["displayName"], "count": 5})
+    assert posted.json() == found.json()
+
+    refused = await acme.scim.get("/", params={"filter": "nobody eq 1"})
+    assert (refused.status_code, refused.json()["scimType"]) == (400, "invalidFilter")
+    async with callers.bearer("nonsense", path="/scim/v2") as stranger:
+        assert (await stranger.get("/", params=asked)).status_code == 401

@@ -1,10 +1,14 @@
 """What a tenant's provider profile changes, and the ledger of what its provider does otherwise than the standard."""
 
+import json
 from typing import Any
 
 import pytest
 
 from factories import USER, Callers, Tenant, a_tenant, patch_op
+from rollcall.scim.profiles import DEVIATIONS
+from rollcall.scim.resources import ENTERPRISE_SCHEMA, GROUP_SCHEMA
+from rollcall.scim.values import WITHIN_THE_STANDARD, Deviation
 
 
 async def with_profile(callers: Callers, profile: str) -> Tenant:
@@ -22,6 +26,29 @@ async def test_what_a_patch_answers(callers: Callers, profile: str, status: int)
     assert answer.status_code == status
     assert bool(answer.content) == (status == 200)
     assert (await acme.scim.get(f"/Users/{maria['id']}")).json()["title"] == "Engineer"
+
+
+@pytest.mark.parametrize("profile", ["default", "entra", "strict"])
+async def test_a_patch_that_asks_for_attributes(callers: Callers, profile: str) -> None:
+    """Who asks for attributes is answered with them, in every profile (RFC 7644 §3.5.2)."""
+    acme = await with_profile(callers, profile)
+    maria = await acme.person()
+    team = (await acme.scim.post("/Groups", json={"schemas": [GROUP_SCHEMA], "displayName": "Team"})).json()
+    joined = patch_op({"op": "add", "path": "members", "value": [{"value": maria["id"]}]})
+    titled = patch_op({"op": "replace", "path": "title", "value": "Engineer"})
+    for address, change, asked, answered in (
+        (f"/Users/{maria['id']}", titled, {"attributes": "title"}, {"title": "Engineer"}),
+        (f"/Groups/{team['id']}", joined, {"attributes": "displayName"}, {"displayName": "Team"}),
+    ):
+        answer = await acme.scim.patch(address, json=change, params=asked)
+        assert answer.status_code == 200
+        assert {name: part for name, part in answer.json().items() if name not in ("schemas", "id")} == answered
+
+    own = {"If-Match": (await acme.scim.get(f"/Groups/{team['id']}")).headers["etag"]}
+    for asked, members in (({"attributes": "members"}, True), ({"excludedAttributes": "members"}, False)):
+        answer = await acme.scim.patch(f"/Groups/{team['id']}", json=joined, params=asked, headers=own)
+        assert answer.status_code == 200
+        assert [each["value"] for each in answer.json().get("members", [])] == [maria["id"]] * members
 
 
 async def test_unquoted_filter_values(callers: Callers) -> None:
@@ -66,6 +93,77 @@ async def test_the_standard_to_the_letter(callers: Callers) -> None:
     refused = await strict.scim.post("/Users", json=body)
     assert refused.status_code == 400
     assert "string-boolean" in refused.json()["detail"]
+
+
+PERSON, TEAM = "/Users/{person}", "/Groups/{team}"
+BULK = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
+
+
+def a_person(**attributes: object) -> tuple[str, str, dict[str, object]]:
+    """The call that creates somebody with these attributes."""
+    return "POST", "/Users", {"schemas": [USER], "userName": "pia@acme.test", **attributes}
+
+
+def a_change(op: str, path: str | None, value: object, *, of: str = PERSON, **more: object) -> tuple[str, str, object]:
+    """The PATCH that has this operation; a path of None is no path."""
+    operation = {"op": op, "value": value, **more} | ({} if path is None else {"path": path})
+    return "PATCH", of, patch_op(operation)
+
+
+DONE_OTHERWISE: dict[Deviation, tuple[str, str, object]] = {
+    Deviation.STRING_BOOLEAN: a_person(active="True"),
+    Deviation.CAPITALISED_OP: a_change("Replace", "title", "x"),
+    Deviation.BARE_STRING: a_change("add", "roles", ["x"]),
+    Deviation.JSON_IN_STRING: a_change("add", "roles", [{"value": '{"value": "x"}'}]),
+    Deviation.ROLE_DETAILS: a_change("add", "roles", [{"value": "x", "displayName": "X"}]),
+    Deviation.STRING_IN_FILTER: a_change("add", 'roles[primary eq "True"].value', "x"),
+    Deviation.REMOVE_WITH_VALUE: a_change("remove", "title", "x"),
+    Deviation.UNMATCHED_FILTER: a_change("replace", 'emails[type eq "work"].value', "pia@acme.test"),
+    Deviation.PATH_IN_KEY: a_change("replace", None, {"name.givenName": "Pia"}),
+    Deviation.NO_PATH: a_change("replace", None, {"title": "x"}),
+    Deviation.UNKNOWN_ATTRIBUTE: a_person(shoeSize=42),
+    Deviation.UNKNOWN_SCHEMA: a_person(schemas=[USER, "urn:example:shoes"]),
+    Deviation.NO_SCHEMAS: ("POST", "/Users", {"userName": "pia@acme.test"}),
+    Deviation.PASSWORD: a_person(password="hunter2"),
+    Deviation.LIST_FOR_ONE: a_change("replace", "title", ["x"]),
+    Deviation.ONE_FOR_LIST: a_change("replace", "emails", {"value": "pia@acme.test"}),
+    Deviation.WRAPPED_VALUE: a_change("replace", "title", {"$ref": None, "value": "x"}),
+    Deviation.EXTRA_MEMBER: a_change("replace", "title", "x", name="setTitle"),
+    Deviation.EMPTY_STRING: a_change("replace", "profileUrl", ""),
+    Deviation.NO_URN: a_change("add", "department", "Tour"),
+    Deviation.READ_ONLY_PART: a_change("add", f"{ENTERPRISE_SCHEMA}:manager", {"value": "1", "displayName": "Boss"}),
+    Deviation.OWN_ID: a_change("replace", None, {"id": "{team}", "displayName": "Team"}, of=TEAM),
+    Deviation.BRACKETED_LIST: ("GET", "/Users?attributes=[userName]", None),
+    Deviation.MEMBER_NAME: a_change("add", "members", [{"value": "{person}", "displayName": "Pia"}], of=TEAM),
+    Deviation.BULK_SPELLING: (
+        "POST",
+        "/Bulk",
+        {"schemas": [BULK], "Operations": [{"method": "delete", "path": "/Users/{person}"}]},
+    ),
+    Deviation.STRANGER: a_change("add", "members", [{"value": "fake-member-id"}], of=TEAM),
+    Deviation.UNKNOWN_ROLE: a_person(roles=[{"value": "dart-emperors"}]),
+    Deviation.UNQUOTED_VALUE: ("GET", "/Users?filter=userName eq pia", None),
+}
+"""A call for each line of the table of deviations."""
+
+
+@pytest.mark.parametrize("deviation", Deviation)
+async def test_each_deviation(callers: Callers, deviation: Deviation) -> None:
+    """What the table of deviations has is read, and counted; to the letter it is refused, unless it is allowed."""
+    for profile in (["entra", "default"][DEVIATIONS[deviation].profile is None], "strict"):
+        acme = await with_profile(callers, profile)
+        person = await acme.person(schemas=[USER])
+        team = (await acme.scim.post("/Groups", json={"schemas": [GROUP_SCHEMA], "displayName": "Team"})).json()
+        method, address, body = json.loads(
+            json.dumps(DONE_OTHERWISE[deviation]).replace("{person}", person["id"]).replace("{team}", team["id"])
+        )
+        answer = await acme.scim.request(method, address, json=body)
+        if profile == "strict" and deviation not in WITHIN_THE_STANDARD:
+            assert answer.status_code == 400, answer.text
+            continue
+        assert answer.status_code in (200, 201, 204), answer.text
+        counted = {name.partition(":")[0] for name in await ledger(acme)}
+        assert deviation in counted
 
 
 async def test_the_ledger_counts_by_day(callers: Callers) -> None:

@@ -135,7 +135,7 @@ def test_3_5_2_3_replacing_without_a_path() -> None:
 def test_3_5_2_3_no_match_describes_an_entry() -> None:
     """Where the standard has noTarget for a filter without a match, the entry it describes is added.
 
-    That is Entra's habit, and it can't be misread; a filter that describes no one entry is noTarget still.
+    That is Entra's deviation, and it can't be misread; a filter that describes no one entry is noTarget still.
     """
     after = change({"op": "replace", "path": 'addresses[type eq "other"].country', "value": "FR"})
     assert after["addresses"][2] == {"type": "other", "country": "FR"}

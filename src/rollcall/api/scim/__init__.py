@@ -19,6 +19,7 @@ router = Router(
         lists.list_groups,
         lists.search_groups,
         lists.search_everything,
+        lists.query_everything,
         users.get_user,
         users.create_user,
         users.replace_user,

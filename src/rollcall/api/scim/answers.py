@@ -61,6 +61,14 @@ def resource(answer: Answer, selection: Selection, *, status: int = 200) -> Resp
     )
 
 
+def patched(answer: Answer, selection: Selection) -> Response[bytes]:
+    """A changed resource, or its headers alone where the profile has it so and no attributes were asked for.
+
+    Who asks for some is answered with the resource (RFC 7644 §3.5.2).
+    """
+    return nothing(answer) if answer.quiet and selection.of_everything else resource(answer, selection)
+
+
 def nothing(answer: Answer) -> Response[bytes]:
     """A changed resource's headers without its body."""
     return _bare(answer, status=204)

@@ -1,5 +1,6 @@
 """Discovery (RFC 7644 §4): public; with a token it passes the whole gate and shows the tenant's own role names."""
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -65,7 +66,9 @@ async def service_provider_config(request: AnyRequest) -> Response[bytes]:
     """What this service can do."""
     await _role_values(request)
     _refuse_filter(request)
-    return message(orjson.dumps(discovery.service_provider_config(request.app.state.context.base_url, _ABLE)))
+    state = request.app.state
+    able = replace(_ABLE, cursors=state.announces_cursors)
+    return message(orjson.dumps(discovery.service_provider_config(state.context.base_url, able)))
 
 
 @get("/ResourceTypes", name="scim_resource_types")

@@ -57,9 +57,9 @@ def answer_refusal(request: Request[Any, Any, Any], refusal: SCIMException) -> R
 def answer_exception(request: Request[Any, Any, Any], exception: Exception) -> Response[bytes]:
     """What the web framework refuses, and what nobody expected."""
     match exception:
-        case MethodNotAllowedException():
+        case MethodNotAllowedException() if request.scope["path"].rstrip("/") != "/scim/v2":
             return answer_refusal(request, MethodNotAllowed(methods_of(request)))
-        case HTTPException(status_code=404):
+        case MethodNotAllowedException() | HTTPException(status_code=404):
             return answer_refusal(request, NoSuchAddress(request.scope["path"], request.app.state.context.base_url))
         case HTTPException(status_code=413):
             return answer_refusal(request, PayloadTooLarge(LARGEST_BODY))

@@ -1,13 +1,15 @@
 """``/scim/v2/Groups``: groups, as identity providers handle them (RFC 7644 §3)."""
 
+from dataclasses import replace
 from typing import Any
 
 from litestar import Request, Response, delete, get, patch, post, put
 from litestar.params import FromPath
 
-from rollcall.api.scim.answers import nothing, resource
+from rollcall.api.scim.answers import patched, resource
 from rollcall.api.scim.users import call_of, payload_of, selection_of
 from rollcall.provisioning import groups
+from rollcall.scim.conditions import UNCONDITIONAL
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -42,13 +44,16 @@ async def replace_group(request: AnyRequest, group_id: FromPath[str]) -> Respons
 async def patch_group(request: AnyRequest, group_id: FromPath[str]) -> Response[bytes]:
     """Change a group's name, or some of its members.
 
-    Answers 204 for a group of many members, unless other attributes are asked for: a change of a few members never
-    reads or sends them all.
+    Answers 204 for a group of many members, unless attributes are asked for: a change of a few members never reads or
+    sends them all. Who asks for them is sent them (RFC 7644 §3.5.2).
     """
     call = call_of(request, "groups.patch")
     selection = await selection_of(call, "write", request.query_params)
-    patched = await groups.patch(call, group_id, payload_of(request), members=selection.of_members)
-    return nothing(patched) if patched.quiet else resource(patched, selection)
+    answer = await groups.patch(call, group_id, payload_of(request), members=selection.of_members)
+    if answer.quiet and selection.of_members and not selection.of_everything:
+        again = replace(call, conditions=UNCONDITIONAL, has_permit=True)
+        answer = await groups.read(again, group_id, members=True)
+    return patched(answer, selection)
 
 
 @delete(["/Groups/{group_id:str}", "/groups/{group_id:str}"], name="scim_delete_group")

@@ -11,6 +11,7 @@ from rollcall.api.scim.users import call_of, payload_of
 from rollcall.db import Row
 from rollcall.provisioning import groups, listing, users
 from rollcall.provisioning.context import Call
+from rollcall.scim.errors import NoSuchAddress
 from rollcall.scim.resources import GROUPS, USERS, Kind
 from rollcall.scim.search import Search, read_parameters, read_search
 
@@ -69,10 +70,32 @@ async def search_groups(request: AnyRequest) -> Response[bytes]:
 async def search_everything(request: AnyRequest) -> Response[bytes]:
     """Search people and groups together; an attribute that only one kind has finds none of the other."""
     call, payload = await users.posted(call_of(request, "search"), payload_of(request))
+    return await _together(
+        call,
+        lambda kind: lambda unquoted: read_search(payload, kind, among=_BOTH, unquoted_values=unquoted),
+    )
 
-    def read(kind: Kind) -> Callable[[bool], Search]:
-        return lambda unquoted: read_search(payload, kind, among=_BOTH, unquoted_values=unquoted)
 
+@get("/", name="scim_query")
+async def query_everything(request: AnyRequest) -> Response[bytes]:
+    """Do what ``/.search`` does, with a query that has a ``filter`` (RFC 7644 §3.4.2.1).
+
+    Without one it is somebody who looks for the base URL, and is told about it; their token, if they have one, is
+    judged first.
+    """
+    parameters = request.query_params
+    if not any(name.casefold() == "filter" for name in parameters):
+        nowhere = NoSuchAddress(request.scope["path"], request.app.state.context.base_url)
+        if "authorization" in request.headers:
+            raise await users.refuse_unread(call_of(request, "search"), "read", nowhere)
+        raise nowhere
+    return await _together(
+        call_of(request, "search"),
+        lambda kind: lambda unquoted: read_parameters(parameters, kind, among=_BOTH, unquoted_values=unquoted),
+    )
+
+
+async def _together(call: Call, read: Callable[[Kind], Callable[[bool], Search]]) -> Response[bytes]:
     asked = [((await listing.asked(call, read(kind)))[1], partial(_RENDERED[kind], call)) for kind in _BOTH]
     selection = Selection(asked[0][0].attributes, asked[0][0].excluded_attributes)
     body = await listing.listed_together(call, asked, members=selection.of_members)

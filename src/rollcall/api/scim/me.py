@@ -7,7 +7,7 @@ from typing import Any
 
 from litestar import Request, Response, delete, get, patch, put
 
-from rollcall.api.scim.answers import nothing, resource
+from rollcall.api.scim.answers import patched, resource
 from rollcall.api.scim.users import call_of, payload_of, selection_of
 from rollcall.provisioning import users
 
@@ -38,8 +38,8 @@ async def patch_me(request: AnyRequest) -> Response[bytes]:
     call = call_of(request, "users.patch")
     selection = await selection_of(call, "write", request.query_params)
     call, user_id = await users.me(call, "write")
-    patched = await users.patch(call, user_id, payload_of(request))
-    return nothing(patched) if patched.quiet else resource(patched, selection)
+    answer = await users.patch(call, user_id, payload_of(request))
+    return patched(answer, selection)
 
 
 @delete("/Me", name="scim_delete_me")

@@ -11,7 +11,7 @@ from litestar.params import FromPath
 from rollcall import errors
 from rollcall.api.receiving import BodyBrokenOff, BodyTooSlow, incoming
 from rollcall.api.requests import LARGEST_BODY, origin
-from rollcall.api.scim.answers import Selection, nothing, read_selection, resource
+from rollcall.api.scim.answers import Selection, patched, read_selection, resource
 from rollcall.provisioning import gate, users
 from rollcall.provisioning.calls import ReadPayload, payload_in
 from rollcall.provisioning.context import Call
@@ -102,8 +102,8 @@ async def patch_user(request: AnyRequest, user_id: FromPath[str]) -> Response[by
     """Change some of a person's attributes; ``active=false`` closes every way in."""
     call = call_of(request, "users.patch")
     selection = await selection_of(call, "write", request.query_params)
-    patched = await users.patch(call, user_id, payload_of(request))
-    return nothing(patched) if patched.quiet else resource(patched, selection)
+    answer = await users.patch(call, user_id, payload_of(request))
+    return patched(answer, selection)
 
 
 @delete(["/Users/{user_id:str}", "/users/{user_id:str}"], name="scim_delete_user")
