@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from litestar import Litestar, Response
+from litestar.types import ASGIApp
 
 from rollcall import broker, console, db, installing, metrics, tables
 from rollcall.access.attempts import Attempts
@@ -88,12 +89,16 @@ def create_app(settings: Settings) -> Litestar:
         openapi_config=openapi_config(),
         logging_config=None,
     )
-    # Outermost, so that a request which no route takes has an id and is counted too, and its answer every header.
+    app.asgi_handler = _outermost(app, settings)
+    return app
+
+
+def _outermost(app: Litestar, settings: Settings) -> ASGIApp:
+    """What stands around the routes, so that a request which no route takes has an id and is counted too."""
     https = settings.public_url.startswith("https://")
     pace = Pace(settings.body_seconds, settings.body_bytes_per_second)
     answering = in_good_time(head_and_options(app, app.asgi_handler), pace)
-    app.asgi_handler = counted(request_ids(access_log(answering) if settings.access_log else answering, https=https))
-    return app
+    return counted(request_ids(access_log(answering) if settings.access_log else answering, https=https))
 
 
 def _answer_exception(request: AnyRequest, exception: Exception) -> Response[Any]:

@@ -84,8 +84,6 @@ class Judged:
         """What the ledger counts of a change that says such names."""
         return deviations_of(self.unknown) if self.about_roles else ()
 
-    """The name that callers which are being rewritten still use."""
-
 
 @lru_cache(maxsize=1024)
 def read_rule(text: str) -> RoleRule:
