@@ -16,10 +16,19 @@ from rollcall.provisioning.calls import refused as written_refusal
 from rollcall.provisioning.context import Admitted, Call
 from rollcall.scim import documents
 from rollcall.scim.conditions import proceeds
-from rollcall.scim.errors import InvalidValue, NotFound, SCIMException, TakenUserName
+from rollcall.scim.departures import says_that_somebody_leaves
+from rollcall.scim.errors import InvalidValue, NotFound, PreconditionFailed, SCIMException, TakenUserName
+from rollcall.scim.values import Deviation
 
 Edit = Callable[[Stored, dict[str, object]], documents.Patched]
 """What a PUT or a PATCH makes of a person; the second argument has the attributes that are ours to say."""
+
+
+_REFUSING_DEPARTURES = (NotFound, PreconditionFailed)
+"""What refuses a departure as well as anything else."""
+
+_LONGEST_REASON = 500
+"""Characters that the audit keeps of why something was left out."""
 
 
 class RefusedChange(Exception):
@@ -64,6 +73,8 @@ class UserChange:
     wish: UserWish | None = None
     counted: bool = False
     """Whether what it departs from the standard stands in the ledger."""
+    left_out: str | None = None
+    """Why all but the departure that it says was left out."""
 
     async def read(self, read: ReadPayload) -> None:
         """Read what is asked for.
@@ -76,12 +87,24 @@ class UserChange:
             self._read()
         except SCIMException as refusal:
             if self.row is not None:
-                raise await self._refused(refusal) from refusal
+                await self._leave_out(refusal)
+                return
             await self._look()  # by what is remembered it would be refused; by what is so now, perhaps not
             try:
                 self._read()
             except SCIMException as second:
-                raise await self._refused(second) from second
+                await self._leave_out(second)
+
+    async def _leave_out(self, refusal: SCIMException) -> None:
+        """Go on with the departure alone that the body says, though the rest of it is refused.
+
+        Raises:
+            SCIMException: it says none, or this refuses a departure too; that has been written down.
+        """
+        may_leave = self.admitted.profile.tolerant and not isinstance(refusal, _REFUSING_DEPARTURES)
+        if not may_leave or not says_that_somebody_leaves(self.payload):
+            raise await self._refused(refusal) from refusal
+        self.left_out = (refusal.detail or str(refusal))[:_LONGEST_REASON]
 
     def _read(self) -> None:
         if self.row is not None and self.row["id"] is None:
@@ -95,6 +118,8 @@ class UserChange:
         Raises:
             SCIMException: it can't be made; that has been written down.
         """
+        if self.left_out is not None:
+            return await self._leave()
         assert self.wish is not None
         if self.row is None and self.wish.unjudged is not None:
             answer = await self._try_unjudged(self.wish.unjudged)
@@ -109,6 +134,38 @@ class UserChange:
                 answer = await self._try_judged(self.wish)
                 if answer is not None:
                     return answer
+                if self.left_out is not None:
+                    return await self._leave()
+        raise await self._refused(outrun("person"))
+
+    async def _leave(self) -> Answer:
+        """Have the person leave, and answer with the resource as it now is.
+
+        Raises:
+            SCIMException: the gate refuses by now, or what the call requires of the version is not so.
+        """
+        self.admitted.deviated((Deviation.LEFT_OUT,))
+        change = mapping.departure(cause(self.call)) | {"left_out": self.left_out}
+        for _ in range(TRIES):
+            if self.row is None:
+                await self._look()
+            if self.row is None or self.row["id"] is None:
+                raise await self._refused(NotFound())
+            row, admitted = self.row, self.admitted
+            try:
+                proceeds(self.call.conditions, rendering.etag(row), reading=False)
+            except SCIMException as refusal:
+                raise await self._refused(refusal) from refusal
+            if not row["active"]:
+                said = f"nothing to change; left out: {self.left_out}"
+                await gate.note(admitted, said, payload=self.payload, user_id=row["id"])
+                return rendering.answer(self.call, row, row["document"], row["groups"])
+            result = await statements.save_user(admitted, row["id"], change, self.payload)
+            match await outcome_of(admitted, result):
+                case "done":
+                    return rendering.answer(self.call, result, result["document"], result["groups"])
+                case _:
+                    self.row = None
         raise await self._refused(outrun("person"))
 
     async def _look(self) -> None:
@@ -137,7 +194,10 @@ class UserChange:
         try:
             stored, edited, judged = self._worked_out(row, wish)
         except RefusedChange as refused:
-            raise await refuse(admitted, refused, self.payload, user_id=row["id"]) from refused
+            if refused.case is not None:
+                raise await refuse(admitted, refused, self.payload, user_id=row["id"]) from refused
+            await self._leave_out(refused.refusal)
+            return None
         document, deviations = edited.document, edited.deviations + judged.deviations
         if document == stored.document and judged.role_state == stored.role_state:
             self.admitted.deviated(deviations)
@@ -153,7 +213,10 @@ class UserChange:
                 self.admitted.deviated(deviations)
                 return rendering.answer(call, result, orjson.dumps(document), row["groups"])
             case "uniqueness":
-                raise taken(document, result)
+                if not says_that_somebody_leaves(self.payload) or not admitted.profile.tolerant:
+                    raise taken(document, result)
+                self.left_out = taken(document, result).detail
+                return None
             case "not_found":
                 raise NotFound
             case _:

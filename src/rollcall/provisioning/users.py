@@ -216,7 +216,7 @@ async def _change(call: Call, user_id: str, read: ReadPayload, read_wish: ReadWi
     change = UserChange(permitted(admitted.call), admitted, row, person, read_wish)
     await change.read(read)
     result = await change.carry_out()
-    return rendering.quieted(change.admitted, result) if patched else result
+    return rendering.quieted(change.admitted, result) if patched and change.left_out is None else result
 
 
 async def _context(call: Call, person: UUID | None) -> tuple[Admitted, Row | None]:

@@ -172,6 +172,12 @@ DEVIATIONS: Final[Mapping[Deviation, DeviationLine]] = {
         "no valid role, so the default; a case tells the tenant's admins",
         _NOWHERE,
     ),
+    Deviation.LEFT_OUT: DeviationLine(
+        "any",
+        "active=false, beside something that can't be taken: a wrong shape, an unknown path, a taken userName",
+        "the person is out; all else is left out, and the audit says why",
+        _NOWHERE,
+    ),
     Deviation.UNQUOTED_VALUE: DeviationLine(
         "Entra",
         "filter=userName eq ada@example.com",

@@ -49,6 +49,7 @@ class Deviation(StrEnum):
     MEMBER_NAME = "member-name"
     STRANGER = "stranger"
     UNKNOWN_ROLE = "unknown-role"
+    LEFT_OUT = "left-out"
 
 
 WITHIN_THE_STANDARD = frozenset(

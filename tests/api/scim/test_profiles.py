@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from factories import USER, Callers, Tenant, a_tenant, patch_op
+from factories import PATCH_OP, USER, Callers, Tenant, a_tenant, patch_op
 from rollcall.scim.profiles import DEVIATIONS
 from rollcall.scim.resources import ENTERPRISE_SCHEMA, GROUP_SCHEMA
 from rollcall.scim.values import WITHIN_THE_STANDARD, Deviation
@@ -142,6 +142,17 @@ DONE_OTHERWISE: dict[Deviation, tuple[str, str, object]] = {
     ),
     Deviation.STRANGER: a_change("add", "members", [{"value": "fake-member-id"}], of=TEAM),
     Deviation.UNKNOWN_ROLE: a_person(roles=[{"value": "dart-emperors"}]),
+    Deviation.LEFT_OUT: (
+        "PATCH",
+        "/Users/{person}",
+        {
+            "schemas": [PATCH_OP],
+            "Operations": [
+                {"op": "replace", "path": "active", "value": False},
+                {"op": "replace", "path": "nobodysAttribute", "value": "x"},
+            ],
+        },
+    ),
     Deviation.UNQUOTED_VALUE: ("GET", "/Users?filter=userName eq pia", None),
 }
 """A call for each line of the table of deviations."""

@@ -128,7 +128,8 @@ BEGIN
     PERFORM fn.audit_call(
         p_tenant, u.gate, p_token, p_call, CASE c.outcome WHEN 'done' THEN 'done' ELSE 'refused' END,
         CASE c.outcome WHEN 'done' THEN 200 WHEN 'uniqueness' THEN 409 ELSE 404 END,
-        CASE c.outcome WHEN 'done' THEN c.reason WHEN 'uniqueness' THEN 'userName is taken' ELSE 'not found' END,
+        CASE c.outcome WHEN 'done' THEN nullif(concat_ws('; left out: ', c.reason, p_change ->> 'left_out'), '')
+                       WHEN 'uniqueness' THEN 'userName is taken' ELSE 'not found' END,
         coalesce(c.events, '{}'), c.account_id, p_user::text);
     RETURN u;
 END $$;

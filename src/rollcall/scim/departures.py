@@ -1,0 +1,54 @@
+"""Whether a body says that somebody leaves, whatever else it says and however it says that."""
+
+from collections.abc import Mapping
+from typing import cast
+
+from rollcall.scim.resources import USER_SCHEMA
+
+_ACTIVE = ("active", f"{USER_SCHEMA}:active".casefold())
+
+
+def says_that_somebody_leaves(payload: Mapping[str, object]) -> bool:
+    """Whether the last `active` of a PUT or a PATCH is false. What can't be read otherwise is no matter here."""
+    operations = _member(payload, "operations")
+    if not isinstance(operations, list):
+        return _last_active(payload) is False
+    said = [_of_operation(operation) for operation in cast("list[object]", operations)]
+    return next((active for active in reversed(said) if active is not None), None) is False
+
+
+def _of_operation(operation: object) -> bool | None:
+    """What a PATCH operation says of `active`; None if it says nothing, or nothing that can be read."""
+    if not isinstance(operation, dict):
+        return None
+    members = cast("dict[str, object]", operation)
+    if str(_member(members, "op")).strip().casefold() not in ("add", "replace"):
+        return None
+    path, value = _member(members, "path"), _member(members, "value")
+    if isinstance(path, str) and path.strip():
+        return _boolean(value) if path.strip().casefold() in _ACTIVE else None
+    return _last_active(cast("dict[str, object]", value)) if isinstance(value, dict) else None
+
+
+def _last_active(attributes: Mapping[str, object]) -> bool | None:
+    said = [_boolean(value) for name, value in attributes.items() if name.strip().casefold() in _ACTIVE]
+    extension = _member(attributes, USER_SCHEMA.casefold())
+    if isinstance(extension, dict):
+        said.append(_last_active(cast("dict[str, object]", extension)))
+    return next((active for active in reversed(said) if active is not None), None)
+
+
+def _boolean(value: object) -> bool | None:
+    """A boolean in the shapes that providers send: bare, as a string, in a list of one, in an object with a `value`."""
+    if isinstance(value, list) and len(cast("list[object]", value)) == 1:
+        return _boolean(cast("list[object]", value)[0])
+    if isinstance(value, dict):
+        return _boolean(_member(cast("dict[str, object]", value), "value"))
+    if isinstance(value, str):
+        return {"true": True, "false": False}.get(value.strip().casefold())
+    return value if isinstance(value, bool) else None
+
+
+def _member(members: Mapping[str, object], name: str) -> object:
+    """The member of this name, in whichever case it is written."""
+    return next((value for given, value in members.items() if given.strip().casefold() == name), None)
