@@ -5,7 +5,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up test faults browser fresh check figures wheels bench leaving first-person lock clean sound embedded dev
+.PHONY: help up test faults fuzz browser fresh check figures wheels bench leaving first-person lock clean sound embedded dev
 
 ARGS ?=
 VENV ?= .venv
@@ -26,6 +26,9 @@ test: dev ## all tests (ARGS="tests/engines -k lock" for some)
 
 faults: dev ## processes killed and servers gone in the middle of departures: slow, not part of "test"
 	@$(VENV)/bin/python -m pytest --show-capture=no --tb=short $(or $(ARGS),tests/faults)
+
+fuzz: dev ## calls and filters that nobody thought of: slow, not part of "test"
+	@$(VENV)/bin/python -m pytest -n 2 --dist loadfile --show-capture=no --tb=short $(or $(ARGS),tests/fuzz)
 
 browser: dev ## the console in a real Chromium, which has to be installed, with passkeys; not part of "test"
 	@$(VENV)/bin/python -m pytest --show-capture=no --tb=short $(or $(ARGS),tests/browser)
