@@ -6,14 +6,17 @@ from typing import Any
 
 import pytest
 
+import rollcall
 from factories import Callers, Tenant, a_tenant
 from rollcall.access.models import Token
 from rollcall.access.token_states import TokenState, judgement
 from rollcall.db import Connection
+from rollcall.functions import qualified
 from rollcall.settings import Settings, migrations_folder
 
 SCRIPTS = migrations_folder() / "versions" / "2026_11_29_token_state"
-VERDICT = re.compile(r"FUNCTION gate\(.*?SELECT (CASE.*?END),\n\s+t\.label", re.DOTALL)
+GATE = Path(rollcall.__file__).parent / "provisioning" / "sql" / "gate.sql"
+VERDICT = re.compile(r"FUNCTION (?:fn\.)?gate\(.*?SELECT (CASE.*?END),\n\s+t\.label", re.DOTALL)
 
 COMBINATIONS = """
 WITH given AS (
@@ -52,7 +55,7 @@ def verdict_in(script: Path) -> str:
 
 async def test_the_gate_judges_as_before(settings: Settings, owner: Connection) -> None:
     """The gate's verdict is what it was when it was written out, in every combination of facts it looks at."""
-    asked = COMBINATIONS.format(before=verdict_in(SCRIPTS / "undo.sql"), after=verdict_in(SCRIPTS / "state.sql"))
+    asked = COMBINATIONS.format(before=verdict_in(SCRIPTS / "undo.sql"), after=qualified(verdict_in(GATE)))
     row = await owner.fetchrow(asked)
     assert row is not None
     assert (row["combinations"], row["verdicts"], row["differ"]) == (3456, 7, 0)
