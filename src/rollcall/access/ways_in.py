@@ -1,8 +1,8 @@
 """The ways in: every class of credential there is, and how the one door closes it.
 
-The closing itself is the function ``leave`` in the migrations, which names each class in the order that stands here,
-and purging is ``settle_departures`` beside it. A new class is a table, an entry here, and statements there; the tests
-notice whichever is missing.
+The closing itself is the function ``close_ways_in`` (``sql/leaving.sql``), which names each class in the order that
+stands here, and purging is ``settle_departures`` (``proof/sql/receipts.sql``). A new class is a table, an entry here,
+and statements there; the tests notice whichever is missing.
 """
 
 from dataclasses import dataclass
