@@ -46,13 +46,12 @@ class Live:
     expires_at: datetime | None
 
 
-async def introspect(pool: Pool, client_key: str | None, text: str) -> Live | None:
+async def introspect(pool: Pool, client: TokenText, text: str) -> Live | None:
     """Tell the product whether a credential is good; ``None`` when it is not, whatever the reason.
 
     Raises:
         Unauthenticated: who asks has no live application or operator key.
     """
-    client = client_of(client_key)
     asked = _askable(text)
     row = await pool.fetchrow(
         _ASK,
@@ -69,13 +68,12 @@ async def introspect(pool: Pool, client_key: str | None, text: str) -> Live | No
     return _live(asked, row)
 
 
-async def introspect_many(pool: Pool, client_key: str | None, texts: Sequence[str]) -> list[Live | None]:
+async def introspect_many(pool: Pool, client: TokenText, texts: Sequence[str]) -> list[Live | None]:
     """The same about many credentials, in one statement; the answers are in the order of *texts*.
 
     Raises:
         Unauthenticated: as `introspect`, also when nothing is asked.
     """
-    client = client_of(client_key)
     asked = [_askable(text) for text in texts] or [_NOTHING]
     rows = await pool.fetch(
         _ASK_MANY,
@@ -102,13 +100,12 @@ class Clients:
         self._pool = pool
         self._live_at: dict[TokenText, float] = {}
 
-    async def admit(self, client_key: str | None) -> None:
+    async def admit(self, client: TokenText) -> None:
         """Let a caller send its body.
 
         Raises:
             Unauthenticated: they have no live application or operator key.
         """
-        client = client_of(client_key)
         if self._live_at.get(client, -math.inf) > time.monotonic() - _REMEMBERED:
             return
         row = await self._pool.fetchrow(_IS_LIVE, client.kind.value, client.tenant_id, client.id, client.digest)
@@ -116,19 +113,18 @@ class Clients:
             raise UnknownClient
         self._live_at[client] = time.monotonic()
 
-    async def introspect(self, client_key: str | None, text: str) -> Live | None:
+    async def introspect(self, client: TokenText, text: str) -> Live | None:
         """`introspect`, and what it says of the key is remembered."""
-        with self._noted(client_key):
-            return await introspect(self._pool, client_key, text)
+        with self._noted(client):
+            return await introspect(self._pool, client, text)
 
-    async def introspect_many(self, client_key: str | None, texts: Sequence[str]) -> list[Live | None]:
+    async def introspect_many(self, client: TokenText, texts: Sequence[str]) -> list[Live | None]:
         """`introspect_many`, likewise."""
-        with self._noted(client_key):
-            return await introspect_many(self._pool, client_key, texts)
+        with self._noted(client):
+            return await introspect_many(self._pool, client, texts)
 
     @contextmanager
-    def _noted(self, client_key: str | None) -> Generator[None]:
-        client = client_of(client_key)
+    def _noted(self, client: TokenText) -> Generator[None]:
         try:
             yield
         except UnknownClient:

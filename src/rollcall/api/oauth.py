@@ -53,10 +53,10 @@ async def introspect_token(request: Request[Any, Any, Any]) -> Response[bytes]:
     The caller presents its application key as bearer token, or as a client's password. A credential that is not good,
     for whatever reason, is answered with exactly ``{"active": false}``.
     """
-    clients, key = request.app.state.clients, _key_of(request)
-    await clients.admit(key)
+    clients, client = request.app.state.clients, client_of(_key_of(request))
+    await clients.admit(client)
     token = _token_of(await request.body())
-    live = await clients.introspect(key, token or "")
+    live = await clients.introspect(client, token or "")
     if token is None:
         raise _no_token()
     return _answer(_DEAD if live is None else orjson.dumps(_claims(live)))
@@ -71,10 +71,10 @@ async def introspect_token(request: Request[Any, Any, Any]) -> Response[bytes]:
 )
 async def introspect_batch(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Tell the same about up to 100 sessions and tokens at once, in the order they were named."""
-    clients, key = request.app.state.clients, _key_of(request)
-    await clients.admit(key)
+    clients, client = request.app.state.clients, client_of(_key_of(request))
+    await clients.admit(client)
     tokens = _tokens_of(await request.body())
-    found = await clients.introspect_many(key, tokens or ())
+    found = await clients.introspect_many(client, tokens or ())
     if tokens is None:
         msg = f'body: send {{"tokens": ["…"]}} as JSON, with {MOST_AT_ONCE} credentials at most'
         raise Invalid(msg)

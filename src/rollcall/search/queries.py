@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from scim2_models.path import AttrPath, CompareOperator, Comparison, FilterNode
@@ -36,7 +37,7 @@ class Order:
 CREATION: Final = Order()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Query:
     """Which resources are wanted, and which page of them."""
 
@@ -53,7 +54,7 @@ class Query:
     members: bool = True
     """Whether groups are brought with their members."""
 
-    @property
+    @cached_property
     def hot(self) -> tuple[str, str] | None:
         """The attribute and value of a look-up that has a statement of its own."""
         match self.tree:
@@ -65,7 +66,7 @@ class Query:
             case _:
                 return None
 
-    @property
+    @cached_property
     def beyond_the_hot_paths(self) -> bool:
         """Whether the query has to be compiled."""
         return not self._plain or (self.tree is not None and self.hot is None)
