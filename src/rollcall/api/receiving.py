@@ -10,6 +10,7 @@ from typing import Any, cast
 from litestar import Request
 from litestar.types import ASGIApp, HTTPReceiveMessage, Receive, Scope, Send
 
+from rollcall.db import DatabaseError
 from rollcall.errors import Refusal, TooManyRequests
 from rollcall.scim.reader import check_shape
 
@@ -105,19 +106,69 @@ class Holding:
             del self._by_key[key]
 
 
+class Waiting:
+    """The bodies of a process that somebody waits for, and one timer for all of them."""
+
+    def __init__(self) -> None:
+        self._bodies: set[Incoming] = set()
+        self._judging: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, body: "Incoming") -> None:
+        """Begin to wait for a piece of a body."""
+        self._bodies.add(body)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(LATE, self._look)
+
+    def discard(self, body: "Incoming") -> None:
+        """It came, or will not."""
+        self._bodies.discard(body)
+
+    def _look(self) -> None:
+        """End the wait for those whose time is over, and have the keys judged behind those that are late."""
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(LATE, self._look) if self._bodies else None
+        for body in tuple(self._bodies):
+            if loop.time() >= body.deadline:
+                body.end(body.too_slow())
+            elif body.is_late(loop.time()):
+                judging = loop.create_task(body.judge_again())
+                self._judging.add(judging)
+                judging.add_done_callback(self._judging.discard)
+
+
 class Incoming:
     """The body of one request, as it comes in. Its time begins when it is first asked for: keys are judged before."""
 
-    def __init__(self, receive: Receive, pace: Pace, holding: Holding, key: bytes) -> None:
+    def __init__(self, receive: Receive, pace: Pace, holding: Holding, key: bytes, waiting: Waiting) -> None:
         self._receive = receive
         self._pace = pace
         self._holding = holding
         self._key = key
+        self._waiting = waiting
         self._begun: float | None = None
+        self._since = 0.0
+        self._judged = False
         self._received = 0
         self._over = False
+        self._task: asyncio.Task[Any] | None = None
+        self._ended: Exception | None = None
         self.judge: Judge | None = None
         """Asked when the body is late, where the key has not been judged by its head, or not lately."""
+
+    @property
+    def deadline(self) -> float:
+        """When the body's time is over, by the loop's clock."""
+        assert self._begun is not None, "somebody has asked for it"
+        return self._begun + self._pace.seconds + self._received / self._pace.bytes_per_second
+
+    def too_slow(self) -> BodyTooSlow:
+        """What is said of it then."""
+        return self._pace.refusal()
+
+    def is_late(self, now: float) -> bool:
+        """Whether a piece is late, and the key behind it has not been judged since."""
+        return self.judge is not None and not self._judged and now - self._since >= LATE
 
     async def receive(self) -> HTTPReceiveMessage:
         """The next piece.
@@ -129,30 +180,41 @@ class Incoming:
         """
         if self._over:
             return cast("HTTPReceiveMessage", await self._receive())
-        loop = asyncio.get_running_loop()
+        self._since, self._judged = asyncio.get_running_loop().time(), False
         if self._begun is None:
-            self._begun = loop.time()
-        deadline = self._begun + self._pace.seconds + self._received / self._pace.bytes_per_second
-        late: list[asyncio.Task[None]] = []
-        said: list[Exception] = []
+            self._begun = self._since
+        self._task = asyncio.current_task()
+        self._waiting.add(self)
         try:
-            async with asyncio.timeout_at(deadline) as patience:
-                alarm = loop.call_later(LATE, lambda: late.append(loop.create_task(self._judged_again(said, patience))))
-                try:
-                    message = cast("HTTPReceiveMessage", await self._receive())
-                finally:
-                    alarm.cancel()
-                    for task in late:
-                        task.cancel()
-        except TimeoutError:
-            self._over = True
-            raise (said[0] if said else self._pace.refusal()) from None
+            message = cast("HTTPReceiveMessage", await self._receive())
+        except asyncio.CancelledError:
+            if self._ended is None or self._task is None or self._task.uncancel():
+                raise  # somebody else has ended the call
+            raise self._ended from None
+        finally:
+            self._waiting.discard(self)
+            self._task = None
         if message["type"] == "http.disconnect":
             self._over = True
             raise BodyBrokenOff
         self._over = not message["more_body"]
         self._take(len(message["body"]))
         return message
+
+    def end(self, refusal: Exception) -> None:
+        """End the wait for the next piece: whoever waits is refused."""
+        if self._task is not None and self._ended is None:
+            self._over, self._ended = True, refusal
+            self._task.cancel()
+
+    async def judge_again(self) -> None:
+        """End the wait if the key behind it has ended; while the database is away nobody knows."""
+        self._judged = True
+        refusal: Exception | None = None
+        with suppress(OSError, TimeoutError, *DatabaseError):
+            refusal = None if self.judge is None else await self.judge()
+        if refusal is not None:
+            self.end(refusal)
 
     def _take(self, count: int) -> None:
         self._received += count
@@ -164,13 +226,6 @@ class Incoming:
         """Say that what has come is held no more."""
         self._holding.release(self._key, self._received)
 
-    async def _judged_again(self, said: list[Exception], patience: asyncio.Timeout) -> None:
-        """End the wait for a body if its caller's key has ended."""
-        refusal = None if self.judge is None else await self.judge()
-        if refusal is not None:
-            said.append(refusal)
-            patience.reschedule(asyncio.get_running_loop().time())
-
 
 def incoming(scope: Scope) -> Incoming | None:
     """The body of a request, while it comes in; None where it has none."""
@@ -179,14 +234,14 @@ def incoming(scope: Scope) -> Incoming | None:
 
 def in_good_time(app: ASGIApp, pace: Pace) -> ASGIApp:
     """Refuse bodies that come too slowly or break off, or for which there is no room."""
-    holding = Holding()
+    holding, waiting = Holding(), Waiting()
 
     async def received(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not _has_body(scope):
             await app(scope, receive, send)
             return
         key = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
-        body = Incoming(receive, pace, holding, key)
+        body = Incoming(receive, pace, holding, key, waiting)
         scope.setdefault("state", {})["incoming"] = body
         try:
             await app(scope, body.receive, send)
