@@ -21,7 +21,7 @@ def documented(program: str, engines: Engines) -> list[str]:
     assert said is not None
     server = engines.postgres.superuser_url.rpartition("/")[0]
     named = [re.sub(r"^(?:--dbname=)?(\w+)$", rf"--dbname={server}/\1", word) for word in said[1].split()]
-    return [str(programs.postgres(account_for(Path("/"))) / program), *named]
+    return [str(programs.postgres(account_for(engines.postgres.data_dir)) / program), *named]
 
 
 def test_what_is_kept_comes_back(tmp_path: Path) -> None:
