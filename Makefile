@@ -5,7 +5,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up test faults fuzz browser fresh check figures wheels bench leaving first-person lock clean sound embedded dev
+.PHONY: help up test slow faults fuzz browser fresh check figures wheels bench leaving first-person lock clean sound embedded dev
 
 ARGS ?=
 VENV ?= .venv
@@ -23,6 +23,9 @@ up: embedded ## the whole product on this machine, with engines of its own (ARGS
 
 test: dev ## all tests (ARGS="tests/engines -k lock" for some)
 	@$(VENV)/bin/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+slow: dev ## the story of docker/ as plain processes, and the benchmarks in small; not part of "test"
+	@$(VENV)/bin/python -m pytest -n 2 --dist loadfile --show-capture=no --tb=short $(or $(ARGS),tests/docker tests/benchmarks)
 
 faults: dev ## processes killed and servers gone in the middle of departures: slow, not part of "test"
 	@$(VENV)/bin/python -m pytest --show-capture=no --tb=short $(or $(ARGS),tests/faults)
