@@ -145,7 +145,7 @@ class UserChange:
             SCIMException: the gate refuses by now, or what the call requires of the version is not so.
         """
         self.admitted.deviated((Deviation.LEFT_OUT,))
-        change = mapping.departure(cause(self.call)) | {"left_out": self.left_out}
+        change: dict[str, Any] = mapping.departure(cause(self.call)) | {"left_out": self.left_out}
         for _ in range(TRIES):
             if self.row is None:
                 await self._look()
@@ -160,6 +160,8 @@ class UserChange:
                 said = f"nothing to change; left out: {self.left_out}"
                 await gate.note(admitted, said, payload=self.payload, user_id=row["id"])
                 return rendering.answer(self.call, row, row["document"], row["groups"])
+            if depends_on_version(self.call):
+                change["seen"] = seen_by(self.call, row)
             result = await statements.save_user(admitted, row["id"], change, self.payload)
             match await outcome_of(admitted, result):
                 case "done":

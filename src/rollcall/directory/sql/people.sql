@@ -140,7 +140,8 @@ EXCEPTION WHEN unique_violation THEN
 END $$;
 
 -- Has somebody leave who is active; `judge` if nobody like that is there. Names and role stay as they were, so there is
--- nothing to be judged. p_change: reason, request_id, arrived_at, events. Locks: the account, then the user.
+-- nothing to be judged. p_change: reason, request_id, arrived_at, events, and seen (see moved_on) when it depends on more.
+-- Locks: the account, then the user.
 CREATE FUNCTION fn.write_departure(p_tenant uuid, p_user uuid, p_change jsonb) RETURNS fn.user_change
 LANGUAGE plpgsql AS $$
 DECLARE c fn.user_change;
@@ -150,6 +151,9 @@ BEGIN
      WHERE s.tenant_id = p_tenant AND s.id = p_user AND a.active FOR UPDATE OF a;
     IF NOT FOUND THEN
         c.outcome := 'judge';
+        RETURN c;
+    ELSIF p_change ? 'seen' AND fn.moved_on(p_tenant, p_user, p_change -> 'seen') THEN
+        c.outcome := 'stale';
         RETURN c;
     END IF;
     c.reason := fn.leave(p_tenant, c.account_id, p_change ->> 'reason', p_change ->> 'request_id',
