@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 from rollcall.engines import EngineFailed, Postgres, programs
@@ -106,7 +107,10 @@ def test_an_interrupted_beginning(tmp_path: Path, postgres: Callable[[Path], Pos
         while not list(tmp_path.glob("postgres.unfinished-*/base/1")):
             assert time.monotonic() < deadline
             time.sleep(0.002)
+        begun = psutil.Process(beginner.pid).children(recursive=True)
         beginner.kill()
+    _, alive = psutil.wait_procs(begun, timeout=60)  # what it had begun ends with it, a moment later
+    assert not alive
     assert list(tmp_path.glob("postgres.unfinished-*"))
     assert not (tmp_path / "postgres").exists()
     server = postgres(tmp_path)
