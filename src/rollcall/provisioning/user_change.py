@@ -54,6 +54,11 @@ ReadWish = Callable[[dict[str, object], Admitted], UserWish]
 
 
 async def stored_now(call: Call, person: UUID | None) -> tuple[Admitted, Row]:
+    """The caller's context and the person as they are now; the row's ``id`` is None where nobody like that is.
+
+    Raises:
+        SCIMException: the gate refuses.
+    """
     row = await statements.user_to_change(call, person)
     return await gate.judge_writer(call, row), row
 
