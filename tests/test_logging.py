@@ -6,13 +6,14 @@ import subprocess
 import sys
 from collections.abc import Generator
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 import structlog
 
 from rollcall import logging
 from rollcall.crypto import TokenKind, new_token
+from rollcall.current_call import CurrentCall, current_call, name_key
 
 PASSWORD = "s3cret"
 URL = f"postgresql://rollcall:{PASSWORD}@db.internal:5432/rollcall"
@@ -119,16 +120,22 @@ def test_other_peoples_lines(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_form(capsys: pytest.CaptureFixture[str]) -> None:
-    """In production a line is one JSON object with its time in UTC, level, logger and the request's id."""
+    """In production a line is one JSON object with its time in UTC, level, logger, the call's id and whose it is."""
     logging.configure(environment="production", level="INFO")
-    with structlog.contextvars.bound_contextvars(request_id="r-1"):
-        structlog.get_logger("test").info("said", tenant=UUID(int=1))
+    tenant_id, key_id = uuid4(), uuid4()
+    token = current_call.set(CurrentCall("r-1"))
+    try:
+        structlog.get_logger("test").info("said", tenant="acme")
+        name_key(tenant_id, key_id)
         standard.getLogger("library").info("said")
+    finally:
+        current_call.reset(token)
     ours, theirs = lines(capsys)
     for line in (ours, theirs):
         assert (line["event"], line["level"], line["request_id"]) == ("said", "info", "r-1")
         assert line["timestamp"].endswith("Z")
-    assert UUID(int=1).hex[:8] in ours["tenant"]
+    assert (ours["tenant"], "key_id" in ours) == ("acme", False)
+    assert (theirs["tenant"], theirs["key_id"]) == (str(tenant_id), str(key_id))
 
 
 def test_level(capsys: pytest.CaptureFixture[str]) -> None:

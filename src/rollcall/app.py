@@ -98,7 +98,7 @@ def _outermost(app: Litestar, settings: Settings) -> ASGIApp:
     https = settings.public_url.startswith("https://")
     pace = Pace(settings.body_seconds, settings.body_bytes_per_second)
     answering = in_good_time(head_and_options(app, app.asgi_handler), pace)
-    return counted(request_ids(access_log(answering) if settings.access_log else answering, https=https))
+    return request_ids(counted(access_log(answering) if settings.access_log else answering), https=https)
 
 
 def _answer_exception(request: AnyRequest, exception: Exception) -> Response[Any]:

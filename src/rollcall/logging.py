@@ -9,6 +9,8 @@ from typing import Any, cast
 
 import structlog
 
+from rollcall.current_call import current_call
+
 _TOKEN = re.compile(r"rc_(scim|pat|ses|op|app)_[0-9a-z_]{8,}")  # one that was cut off too
 _WEBHOOK_SECRET = re.compile(r"whsec_[A-Za-z0-9+/=]+")
 _PASSWORD_IN_URL = re.compile(r"(://[^:/@\s]*:)[^/\s]+@")
@@ -42,6 +44,17 @@ def _mask_event(_logger: object, _method: str, event: MutableMapping[str, Any]) 
     return event
 
 
+def _name_call(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Say of which call a line is, and whose that is."""
+    call = current_call.get()
+    if call is not None:
+        event.setdefault("request_id", call.request_id)
+        if call.tenant_id is not None:
+            event.setdefault("tenant", str(call.tenant_id))
+            event.setdefault("key_id", str(call.key_id))
+    return event
+
+
 def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """What ends a process is one line of its log, too."""
     if not issubclass(kind, KeyboardInterrupt):
@@ -52,6 +65,7 @@ def configure(*, environment: str, level: str) -> None:
     """Send structlog's and the standard library's lines to standard error, one form for both."""
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
+        _name_call,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -7,7 +7,6 @@ is a series of its own. What labels say comes from lists of ours: addresses as d
 import os
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 from tempfile import TemporaryDirectory
 from typing import Any, cast
@@ -25,9 +24,6 @@ _SECONDS = (0.005, 0.025, 0.1, 0.5, 2.5, 10.0)
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"})
 _MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
 """The folder in which processes share their figures, as prometheus_client names it."""
-
-profile_of_call: ContextVar[str] = ContextVar("profile_of_call", default="")
-"""The provider profile that the gate has found out for the call being answered."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,20 @@ async def test_calls_by_what_became_of_them(acme: Tenant, figure: Figure) -> Non
     assert await figure(timed) >= 2
 
 
+async def test_head_counts_as_itself(acme: Tenant, figure: Figure) -> None:
+    """A HEAD is answered like a GET, and is a series of its own beside it, whichever comes first."""
+    route = "/scim/v2/Groups/{group_id}"
+    lines = [
+        f'rollcall_calls_total{{method="{method}",outcome="refused",profile="default",route="{route}"}}'
+        for method in ("HEAD", "GET")
+    ]
+    before = [await figure(line) for line in lines]
+    for method in ("HEAD", "GET", "HEAD"):
+        assert (await acme.scim.request(method, f"/Groups/{acme.id}")).status_code == 404
+    assert [await figure(line) for line in lines] == [before[0] + 2, before[1] + 1]
+    assert "HttpMethod" not in metrics.exposition().decode()
+
+
 async def test_whoever_makes_up_addresses_makes_no_series(http: httpx.AsyncClient, figure: Figure) -> None:
     """Addresses and methods that there are none of are one series each."""
     for number in range(3):

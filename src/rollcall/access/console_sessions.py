@@ -17,7 +17,7 @@ from rollcall.work import Actor, ActorKind, TenantRef, Work
 LIFETIME = timedelta(hours=12)
 """How long a session of the console is good for: a working day, and no night."""
 
-_ASK = qualified("SELECT * FROM fn.console_session($1, $2, $3)")
+_ASK = qualified("SELECT * FROM fn.console_session($1, $2, $3, '')")
 
 
 @dataclass(frozen=True, slots=True)

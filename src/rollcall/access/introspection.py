@@ -17,7 +17,7 @@ MOST_AT_ONCE = 100
 """Credentials that can be asked about in one question."""
 
 _ASK = qualified("SELECT * FROM fn.introspect($1, $2, $3, $4, $5, $6, $7)")
-_IS_LIVE = qualified("SELECT label FROM fn.authenticate($1, $2, $3, $4)")
+_IS_LIVE = qualified("SELECT label FROM fn.authenticate($1, $2, $3, $4, '')")
 _REMEMBERED = 1.0
 _ASK_MANY = qualified("""
 SELECT i.* FROM unnest($4::text[], $5::uuid[], $6::uuid[], $7::bytea[]) WITH ORDINALITY

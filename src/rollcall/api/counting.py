@@ -1,10 +1,11 @@
-"""Counts and times every call, whoever answers it, as the outermost layer of the application."""
+"""Counts and times every call, whoever answers it, whether a route takes them or not."""
 
 from time import perf_counter
 
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from rollcall import metrics
+from rollcall.current_call import current_call
 
 
 def counted(app: ASGIApp) -> ASGIApp:
@@ -18,6 +19,7 @@ def counted(app: ASGIApp) -> ASGIApp:
         if scope["type"] != "http":
             await app(scope, receive, send)
             return
+        method = scope["method"]  # what follows makes a GET of HEAD
         status = 0
 
         async def send_and_see(message: Message) -> None:
@@ -26,12 +28,13 @@ def counted(app: ASGIApp) -> ASGIApp:
                 status = message["status"]
             await send(message)
 
-        metrics.profile_of_call.set("")
         began = perf_counter()
         try:
             await app(scope, receive, send_and_see)
         finally:
             route = scope.get("path_template") or "none"
-            figures.call(scope["method"], route, status, metrics.profile_of_call.get(), perf_counter() - began)
+            call = current_call.get()
+            profile = "" if call is None else call.profile
+            figures.call(method, route, status, profile, perf_counter() - began)
 
     return with_figures

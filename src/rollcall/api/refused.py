@@ -1,7 +1,6 @@
 """The log line of a call that was refused or has failed, with the same fields on every surface.
 
-The request's id, and the tenant and key of a SCIM call, come from what is bound to the request
-(`structlog.contextvars`).
+The request's id, and the tenant and key of a SCIM call, come from what is known of it (`current_call`).
 """
 
 from collections.abc import Hashable
@@ -9,6 +8,7 @@ from collections.abc import Hashable
 import structlog
 
 from rollcall.api.requests import AnyRequest, source_of
+from rollcall.current_call import current_call
 
 log = structlog.get_logger(__name__)
 
@@ -40,7 +40,8 @@ def _who(request: AnyRequest) -> Hashable:
     caller = request.scope["state"].get("caller")
     if caller is not None and caller.actor is not None:
         return caller.actor.id
-    return structlog.contextvars.get_contextvars().get("key_id") or source_of(request)
+    call = current_call.get()
+    return (None if call is None else call.key_id) or source_of(request)
 
 
 def _facts(request: AnyRequest, status: int) -> dict[str, object]:

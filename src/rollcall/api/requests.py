@@ -4,12 +4,12 @@ import re
 from secrets import token_hex
 from typing import Any, cast
 
-import structlog
 from litestar import Litestar, Request
 from litestar.enums import HttpMethod
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from rollcall.access import origins
+from rollcall.current_call import CurrentCall, current_call
 from rollcall.work import RequestOrigin
 
 _PLAIN = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -42,8 +42,7 @@ def request_ids(app: ASGIApp, *, https: bool) -> ASGIApp:
         request_id = given if _PLAIN.fullmatch(given) else token_hex(16)
         scope.setdefault("state", {})["request_id"] = request_id
         header = (b"x-request-id", request_id.encode())
-        structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=request_id)
+        current_call.set(CurrentCall(request_id))
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -10,10 +10,9 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-import structlog
-
 from rollcall import metrics
 from rollcall.access.presented import read_scim_token
+from rollcall.current_call import name_key, name_profile
 from rollcall.db import Row
 from rollcall.journal.refusals import RefusedCaller
 from rollcall.provisioning import statements
@@ -160,7 +159,7 @@ async def refuse_verdict(call: Call, row: Row, *, has_permit: bool = True) -> No
     if label is None:
         call.context.batched_entries.refused(call.origin.source)
     else:
-        _name_token(call)
+        name_key(call.token.tenant_id, call.token.id)
         refused = Admitted(call, RecentCaller(label, row["owner_id"], PROFILES["default"], 0, 0))
         await refuse(refused, refusal, has_permit=has_permit)
     raise refusal
@@ -173,13 +172,9 @@ async def ended(call: Call) -> SCIMException | None:
 
 
 def _name(call: Call, profile: str) -> None:
-    _name_token(call)
-    metrics.profile_of_call.set(profile)
-
-
-def _name_token(call: Call) -> None:
-    """Say in what is logged of this call whose it is, now that its token is known."""
-    structlog.contextvars.bind_contextvars(tenant=str(call.token.tenant_id), key_id=str(call.token.id))
+    """Say whose call this is in its log lines, and by which profile it is read in its figures."""
+    name_key(call.token.tenant_id, call.token.id)
+    name_profile(profile)
 
 
 async def refuse(

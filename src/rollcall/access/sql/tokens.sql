@@ -5,18 +5,16 @@
 CREATE FUNCTION fn.same_digest(p_kept bytea, p_given bytea) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
 $$ SELECT sha256(p_kept) = sha256(p_given) $$;
 
--- What is noted of it: '+', '-', or nothing where this transaction has not changed it, and outside of still_good, which alone
--- asks about what was before: everybody else is told what is so now.
-CREATE FUNCTION fn.noted_before(p_id uuid) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT substr(coalesce(current_setting('rollcall.but_for', true), ''),
-                  strpos(coalesce(current_setting('rollcall.but_for', true), ''), p_id::text) - 1, 1)
-$$;
+-- What a transaction has noted of it before changing it: '+' it was good, '-' it was not, '' it did not change it. p_before
+-- are all its notes (setting rollcall.before); '' asks about what is so now, and costs nothing where it is a constant.
+CREATE FUNCTION fn.noted(p_before text, p_id uuid) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
+$$ SELECT CASE WHEN p_before = '' THEN '' ELSE substr(p_before, strpos(p_before, p_id::text) - 1, 1) END $$;
 
--- Whether it is good but for what this transaction has done to it; p_now is whether it is with that. Never NULL, for it
+-- Whether it is good but for what the transaction has done to it; p_now is whether it is with that. Never NULL, for it
 -- decides who may act. A single expression, so that it becomes part of the query that asks.
-CREATE FUNCTION fn.good_before(p_id uuid, p_now boolean) RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT CASE fn.noted_before(p_id) WHEN '+' THEN true WHEN '-' THEN false ELSE p_now IS TRUE END
-$$;
+CREATE FUNCTION fn.good_before(p_before text, p_id uuid, p_now boolean) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
+$$ SELECT CASE fn.noted(p_before, p_id) WHEN '+' THEN true WHEN '-' THEN false ELSE p_now IS TRUE END $$;
 
 -- Judges a token by its row, its tenant, the tenant's plan and its owner, in the order in which a caller is told.
 --   revoked          ended by hand
@@ -27,18 +25,19 @@ $$;
 --   plan             it is for SCIM, and the plan does not include that
 --   rotated          it works, and has been replaced: until it expires
 --   live             it works
--- By the clock, for a statement may wait for a lock until after its token has expired; and but for what the transaction
--- itself has done. A single expression, volatile as the clock is, so that it becomes part of the query that asks.
-CREATE FUNCTION fn.judge_token(t public.tokens, n public.tenants, p public.plans, o public.accounts) RETURNS text
-LANGUAGE sql VOLATILE PARALLEL SAFE AS
+-- By the clock, for a statement may wait for a lock until after its token has expired; p_before as for good_before.
+-- A single expression, volatile as the clock is, so that it becomes part of the query that asks.
+CREATE FUNCTION fn.judge_token(
+    t public.tokens, n public.tenants, p public.plans, o public.accounts, p_before text
+) RETURNS text LANGUAGE sql VOLATILE PARALLEL SAFE AS
 $$ SELECT CASE
-    WHEN t.revoked_because <> 'owner_left' AND NOT fn.good_before(t.id, t.revoked_at IS NULL) THEN 'revoked'
-    WHEN NOT fn.good_before(t.id, t.expires_at IS NULL OR t.expires_at > clock_timestamp()) THEN 'expired'
-    WHEN NOT fn.good_before(t.id, t.revoked_at IS NULL) THEN 'owner_inactive'
-    WHEN t.owner_id IS NOT NULL AND (o.active AND o.epoch = t.epoch) IS NOT TRUE AND fn.noted_before(t.owner_id) <> '+'
+    WHEN t.revoked_because <> 'owner_left' AND NOT fn.good_before(p_before, t.id, t.revoked_at IS NULL) THEN 'revoked'
+    WHEN NOT fn.good_before(p_before, t.id, t.expires_at IS NULL OR t.expires_at > clock_timestamp()) THEN 'expired'
+    WHEN NOT fn.good_before(p_before, t.id, t.revoked_at IS NULL) THEN 'owner_inactive'
+    WHEN t.owner_id IS NOT NULL AND (o.active AND o.epoch = t.epoch) IS NOT TRUE AND fn.noted(p_before, t.owner_id) <> '+'
         THEN 'owner_inactive'
-    WHEN t.owner_id IS NOT NULL AND NOT fn.good_before(t.owner_id, o.is_admin) AND t.scopes && ARRAY['scim', 'scim:read', 'admin']
-        THEN 'owner_not_admin'
+    WHEN t.owner_id IS NOT NULL AND NOT fn.good_before(p_before, t.owner_id, o.is_admin)
+         AND t.scopes && ARRAY['scim', 'scim:read', 'admin'] THEN 'owner_not_admin'
     WHEN n.status <> 'active' THEN 'suspended'
     WHEN t.scopes && ARRAY['scim', 'scim:read'] AND NOT 'scim' = ANY (p.features) THEN 'plan'
     WHEN t.replaced_by IS NOT NULL THEN 'rotated'
@@ -47,7 +46,7 @@ END $$;
 
 -- The same for one token by its key, as lists ask; NULL if the tenant has no such token.
 CREATE FUNCTION fn.token_state(p_tenant uuid, p_token uuid) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS
-$$ SELECT fn.judge_token(t, n, p, o)
+$$ SELECT fn.judge_token(t, n, p, o, '')
      FROM public.tokens t
      JOIN public.tenants n ON n.id = t.tenant_id
      JOIN public.plans p ON p.key = n.plan
@@ -58,8 +57,8 @@ $$ SELECT fn.judge_token(t, n, p, o)
 CREATE FUNCTION fn.may_use(p_scopes text[], p_needs text) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
 $$ SELECT 'scim' = ANY (p_scopes) OR (p_needs = 'read' AND 'scim:read' = ANY (p_scopes)) $$;
 
--- The key of an operator, the product or a tenant's admin, judged for the management API.
-CREATE FUNCTION fn.authenticate(p_kind text, p_tenant uuid, p_id uuid, p_digest bytea)
+-- The key of an operator, the product or a tenant's admin, judged for the management API; p_before as for good_before.
+CREATE FUNCTION fn.authenticate(p_kind text, p_tenant uuid, p_id uuid, p_digest bytea, p_before text)
 RETURNS TABLE (label text, owner_id uuid, slug text) LANGUAGE plpgsql AS $$
 BEGIN
     IF p_kind IN ('op', 'app') THEN
@@ -74,5 +73,5 @@ BEGIN
       JOIN public.plans p ON p.key = n.plan
       JOIN public.accounts o ON o.tenant_id = t.tenant_id AND o.id = t.owner_id
      WHERE t.tenant_id = p_tenant AND t.id = p_id AND 'admin' = ANY (t.scopes)
-       AND fn.judge_token(t, n, p, o) IN ('live', 'rotated') AND fn.same_digest(t.digest, p_digest);
+       AND fn.judge_token(t, n, p, o, p_before) IN ('live', 'rotated') AND fn.same_digest(t.digest, p_digest);
 END $$;

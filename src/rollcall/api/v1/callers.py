@@ -33,7 +33,7 @@ FleetWork = NamedDependency[Fleet]
 Connection = ASGIConnection[Any, Any, Any, Any]
 Guard = Callable[[Connection, BaseRouteHandler], Awaitable[None]]
 
-_ASK = qualified("SELECT * FROM fn.authenticate($1, $2, $3, $4)")
+_ASK = qualified("SELECT * FROM fn.authenticate($1, $2, $3, $4, '')")
 _KINDS = {
     TokenKind.OPERATOR: ActorKind.OPERATOR,
     TokenKind.APPLICATION: ActorKind.APPLICATION,

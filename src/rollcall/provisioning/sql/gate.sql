@@ -6,7 +6,7 @@ LANGUAGE plpgsql AS $$
 DECLARE g fn.gate_result;
 BEGIN
     PERFORM set_config('rollcall.tenant', p_tenant::text, true);
-    SELECT CASE fn.judge_token(t, n, p, o)
+    SELECT CASE fn.judge_token(t, n, p, o, '')
                WHEN 'live' THEN CASE WHEN fn.may_use(t.scopes, p_needs) THEN 'ok' ELSE 'scope' END
                WHEN 'rotated' THEN CASE WHEN fn.may_use(t.scopes, p_needs) THEN 'ok' ELSE 'scope' END
                WHEN 'plan' THEN 'plan'
@@ -36,17 +36,25 @@ $$ SELECT p_context <> jsonb_build_object('profile', g.profile, 'rate', g.rate, 
 -- The last thing that a change does: raises RC401, which undoes all of it, if the key it was made with has ended since
 -- the call was let in. p_kind is the token's: scim, pat, op, app, or ses for a session of the console.
 CREATE FUNCTION fn.still_good(p_kind text, p_tenant uuid, p_id uuid, p_digest bytea) RETURNS void LANGUAGE plpgsql AS $$
-DECLARE v_good boolean;
+DECLARE
+    v_before text;
+    v_good boolean;
 BEGIN
     SET CONSTRAINTS ALL IMMEDIATE;  -- what is left for the commit may wait for others as well
     SET CONSTRAINTS ALL DEFERRED;
-    PERFORM set_config('rollcall.but_for', coalesce(current_setting('rollcall.before', true), ''), true);
-    v_good := CASE p_kind
-        WHEN 'scim' THEN (SELECT g.verdict = 'ok' FROM fn.gate(p_tenant, p_id, p_digest, 'write') g)
-        WHEN 'ses' THEN EXISTS (SELECT FROM fn.console_session(p_tenant, p_id, p_digest))
-        ELSE EXISTS (SELECT FROM fn.authenticate(p_kind, p_tenant, p_id, p_digest))
-    END;
-    PERFORM set_config('rollcall.but_for', '', true);
+    v_before := coalesce(current_setting('rollcall.before', true), '');
+    IF p_kind = 'scim' THEN
+        SELECT fn.judge_token(t, n, p, o, v_before) IN ('live', 'rotated') AND fn.may_use(t.scopes, 'write') INTO v_good
+          FROM public.tokens t
+          JOIN public.tenants n ON n.id = t.tenant_id
+          JOIN public.plans p ON p.key = n.plan
+          LEFT JOIN public.accounts o ON o.tenant_id = t.tenant_id AND o.id = t.owner_id
+         WHERE t.tenant_id = p_tenant AND t.id = p_id AND fn.same_digest(t.digest, p_digest);
+    ELSIF p_kind = 'ses' THEN
+        v_good := EXISTS (SELECT FROM fn.console_session(p_tenant, p_id, p_digest, v_before));
+    ELSE
+        v_good := EXISTS (SELECT FROM fn.authenticate(p_kind, p_tenant, p_id, p_digest, v_before));
+    END IF;
     IF v_good IS NOT TRUE THEN
         RAISE EXCEPTION 'the key ended while the call was under way' USING ERRCODE = 'RC401';
     END IF;

@@ -1,0 +1,23 @@
+-- Sessions: one judgement for the product's and the console's.
+
+-- Whether a session is good, by the clock; p_before as for good_before. A single expression, so that it becomes part of
+-- the query that asks.
+CREATE FUNCTION fn.is_good(s public.sessions, a public.accounts, n public.tenants, p_before text) RETURNS boolean
+LANGUAGE sql VOLATILE PARALLEL SAFE AS
+$$ SELECT fn.good_before(p_before, s.id, s.closed_at IS NULL) AND s.expires_at > clock_timestamp()
+      AND a.active AND a.epoch = s.epoch AND n.status = 'active' $$;
+
+-- Who is signed in to the console by this session; no row if nobody is any more.
+CREATE FUNCTION fn.console_session(p_tenant uuid, p_id uuid, p_digest bytea, p_before text)
+RETURNS TABLE (account_id uuid, slug text, tenant_name text, user_name text, role text, opened_at timestamptz,
+               expires_at timestamptz) LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('rollcall.tenant', p_tenant::text, true);
+    RETURN QUERY SELECT s.account_id, n.slug, n.name, a.user_name,
+                        coalesce(n.role_rule #>> ARRAY['roles', a.role, 'label'], a.role), s.created_at, s.expires_at
+      FROM public.sessions s
+      JOIN public.accounts a ON a.tenant_id = s.tenant_id AND a.id = s.account_id
+      JOIN public.tenants n ON n.id = s.tenant_id
+     WHERE s.tenant_id = p_tenant AND s.id = p_id AND s.purpose = 'console' AND fn.same_digest(s.digest, p_digest)
+       AND fn.is_good(s, a, n, p_before);
+END $$;
