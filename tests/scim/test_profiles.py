@@ -212,7 +212,7 @@ def test_password_is_dropped(password: object) -> None:
 def test_values_that_do_not_fit(attributes: dict[str, object]) -> None:
     """A missing or ill-fitting value is 400 invalidValue and names the attribute."""
     with pytest.raises(InvalidValue, match=next(iter(attributes))):
-        read_user({"schemas": [USER_SCHEMA], "userName": "ada", **attributes})
+        documents.document(read_user({"schemas": [USER_SCHEMA], "userName": "ada", **attributes}).user)
 
 
 def test_user_name_is_required() -> None:

@@ -4,7 +4,7 @@ An event's topic is its public name. Its fields are its payload. Announced event
 well as into the audit; the others are only written down.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -18,7 +18,8 @@ class Event:
 
     def payload(self) -> dict[str, Any]:
         """The event's facts as JSON can carry them."""
-        return {name: str(value) if isinstance(value, UUID) else value for name, value in asdict(self).items()}
+        facts = ((field.name, getattr(self, field.name)) for field in fields(self))
+        return {name: str(value) if isinstance(value, UUID) else value for name, value in facts}
 
 
 @dataclass(frozen=True, slots=True)

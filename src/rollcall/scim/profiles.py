@@ -23,7 +23,6 @@ from rollcall.scim.resources import (
     USER_ATTRIBUTES,
     USERS,
     User,
-    check_limits,
 )
 from rollcall.scim.values import Deviation, Reading, Unknown, read_object
 
@@ -234,7 +233,7 @@ class ReadPatch:
 
 
 def read_user(payload: Mapping[str, object]) -> ReadUser:
-    """Read the body of a POST or a PUT.
+    """Read the body of a POST or a PUT; `documents.document` and `documents.replaced` judge how large it is.
 
     `id`, `meta` and `groups` are ignored, being ours to say (RFC 7644 §3.5.1), and so is `password`.
 
@@ -252,14 +251,12 @@ def read_user(payload: Mapping[str, object]) -> ReadUser:
         if clean.get(name) in (None, []):
             raise InvalidValue(attribute=name, detail=f"{name}: it is required")
     if (plain := plain_user(clean)) is not None:
-        check_limits(clean)
         return ReadUser(plain, reading.deviations)
     try:
         # What a request's own context would check has been checked above, at a fifth of the cost.
         user = User.model_validate(clean, scim_policy=POLICY)
     except ValidationError as exc:
         raise from_validation(exc) from exc
-    check_limits(clean)
     return ReadUser(user, reading.deviations)
 
 

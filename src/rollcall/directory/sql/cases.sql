@@ -57,7 +57,8 @@ DECLARE
     v_stored boolean[] := CASE WHEN (p_change ->> 'about_roles')::boolean IS FALSE THEN '{t}' ELSE '{t,f}' END;
     v_events text[];
 BEGIN
-    IF p_change -> 'keep_case' IS NOT NULL THEN
+    IF p_change -> 'keep_case' IS NOT NULL OR NOT (p_change ?| '{case,unknown}' OR EXISTS (
+           SELECT FROM public.conflict_cases WHERE tenant_id = p_tenant AND closed_at IS NULL)) THEN
         RETURN '{}';
     END IF;
     IF p_change -> 'case' IS NOT NULL THEN
