@@ -6,18 +6,16 @@ from uuid import UUID
 
 from sqlalchemy import select
 
+from rollcall.access import statements
 from rollcall.access.accounts import locked_for_issuing
 from rollcall.access.models import Session
 from rollcall.crypto import TokenKind, TokenText, read_token
 from rollcall.db import Pool
 from rollcall.errors import NotFound, PersonInactive, Refusal
-from rollcall.functions import qualified
 from rollcall.work import Actor, ActorKind, TenantRef, Work
 
 LIFETIME = timedelta(hours=12)
 """How long a session of the console is good for: a working day, and no night."""
-
-_ASK = qualified("SELECT * FROM fn.console_session($1, $2, $3, '')")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +67,7 @@ async def who(pool: Pool, shown: str | None) -> SignedIn:
     token = read_token(shown)
     if token is None or token.kind is not TokenKind.SESSION:
         raise NotSignedIn(ended=True)
-    row = await pool.fetchrow(_ASK, token.tenant_id, token.id, token.digest)
+    row = await statements.console_session(pool, token)
     if row is None:
         raise NotSignedIn(ended=True)
     return SignedIn(

@@ -8,23 +8,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from rollcall.access import statements
 from rollcall.crypto import TokenKind, TokenText, read_token
 from rollcall.db import Pool, Row
 from rollcall.errors import Unauthenticated
-from rollcall.functions import qualified
 
 MOST_AT_ONCE = 100
 """Credentials that can be asked about in one question."""
 
-_ASK = qualified("SELECT * FROM fn.introspect($1, $2, $3, $4, $5, $6, $7)")
-_IS_LIVE = qualified("SELECT label FROM fn.authenticate($1, $2, $3, $4, '')")
 _REMEMBERED = 1.0
-_ASK_MANY = qualified("""
-SELECT i.* FROM unnest($4::text[], $5::uuid[], $6::uuid[], $7::bytea[]) WITH ORDINALITY
-             AS asked (kind, tenant, id, digest, place)
-  LEFT JOIN LATERAL fn.introspect($1, $2, $3, asked.kind, asked.tenant, asked.id, asked.digest) AS i ON true
- ORDER BY asked.place
-""")
 _ASKABLE = frozenset({TokenKind.SESSION, TokenKind.SCIM, TokenKind.PERSONAL})
 _CLIENTS = frozenset({TokenKind.APPLICATION, TokenKind.OPERATOR})
 _NOTHING = TokenText(TokenKind.SESSION, UUID(int=0), UUID(int=0), b"")
@@ -53,16 +45,7 @@ async def introspect(pool: Pool, client: TokenText, text: str) -> Live | None:
         Unauthenticated: who asks has no live application or operator key.
     """
     asked = _askable(text)
-    row = await pool.fetchrow(
-        _ASK,
-        client.kind.value,
-        client.id,
-        client.digest,
-        asked.kind.value,
-        asked.tenant_id,
-        asked.id,
-        asked.digest,
-    )
+    row = await statements.introspect(pool, client, asked)
     if row is None:
         raise UnknownClient
     return _live(asked, row)
@@ -75,16 +58,7 @@ async def introspect_many(pool: Pool, client: TokenText, texts: Sequence[str]) -
         Unauthenticated: as `introspect`, also when nothing is asked.
     """
     asked = [_askable(text) for text in texts] or [_NOTHING]
-    rows = await pool.fetch(
-        _ASK_MANY,
-        client.kind.value,
-        client.id,
-        client.digest,
-        [each.kind.value for each in asked],
-        [each.tenant_id for each in asked],
-        [each.id for each in asked],
-        [each.digest for each in asked],
-    )
+    rows = await statements.introspect_many(pool, client, asked)
     if any(row["active"] is None for row in rows):
         raise UnknownClient
     return [_live(each, row) for each, row in zip(asked, rows, strict=True)][: len(texts)]
@@ -108,8 +82,7 @@ class Clients:
         """
         if self._live_at.get(client, -math.inf) > time.monotonic() - _REMEMBERED:
             return
-        row = await self._pool.fetchrow(_IS_LIVE, client.kind.value, client.tenant_id, client.id, client.digest)
-        if row is None:
+        if await statements.authenticate(self._pool, client) is None:
             raise UnknownClient
         self._live_at[client] = time.monotonic()
 

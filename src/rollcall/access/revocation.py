@@ -1,22 +1,18 @@
 """The one door that ends what a person can do, and the small one for a single credential that its holder shows.
 
-The closing of everything is the function ``leave`` in the migrations; what there is to close stands in `ways_in`.
+The closing of everything is the function ``leave`` (``sql/leaving.sql``); what there is to close stands in `ways_in`.
 """
 
-import json
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import select
 
-from rollcall.access import sessions, tokens
+from rollcall.access import sessions, statements, tokens
 from rollcall.access.models import Session, Token
 from rollcall.access.sessions import Purpose
 from rollcall.crypto import TokenKind, TokenText
-from rollcall.functions import qualified
 from rollcall.work import Work
-
-_LEAVE = text(qualified("SELECT fn.leave(:tenant, :account, :reason, :request_id, :arrived)"))
 
 
 async def end_all(work: Work, account_id: UUID, *, reason: str) -> dict[str, Any] | None:
@@ -25,17 +21,7 @@ async def end_all(work: Work, account_id: UUID, *, reason: str) -> dict[str, Any
     The outbox message that the worker finds is written in the same transaction. Returns how many of each credential
     class were closed, or ``None`` when the account was closed already.
     """
-    closed = await work.db.scalar(
-        _LEAVE,
-        {
-            "tenant": work.tenant.id,
-            "account": account_id,
-            "reason": reason,
-            "request_id": work.origin.request_id,
-            "arrived": work.now,
-        },
-    )
-    return json.loads(closed) if isinstance(closed, str) else closed
+    return await statements.leave(work, account_id, reason)
 
 
 async def end_shown(work: Work, shown: TokenText) -> bool:

@@ -12,13 +12,12 @@ from sqlalchemy import func, select, text, update
 
 from rollcall.access import accounts, revocation, ways_in
 from rollcall.access.models import Account
-from rollcall.directory import mapping, people, role_states
+from rollcall.directory import mapping, people, role_states, statements
 from rollcall.directory.models import UserRow
 from rollcall.directory.people import Person
 from rollcall.directory.role_states import RoleState
 from rollcall.directory.rules import RoleRule
 from rollcall.errors import Conflict, NotFound
-from rollcall.functions import qualified
 from rollcall.journal.events import UserDeactivated, UserLinked
 from rollcall.journal.record import enter, record
 from rollcall.proof import mass_changes
@@ -27,7 +26,6 @@ from rollcall.work import Work
 
 # The row lock that whoever moves roles through groups or edits the rule takes first: one of all these at a time.
 _LOCK_TENANT = text("SELECT FROM tenants WHERE id = :tenant FOR NO KEY UPDATE")
-_LOCK_EXTERNAL_ID = text(qualified("SELECT fn.hold_external_id(:tenant, :external_id)"))
 
 
 class NotLinkable(Conflict):
@@ -88,7 +86,7 @@ async def _lock_external_id(work: Work, former_id: UUID) -> None:
     if found is None:
         raise NotFound("former account")
     if found.external_id is not None:
-        await work.db.execute(_LOCK_EXTERNAL_ID, {"tenant": work.tenant.id, "external_id": found.external_id})
+        await statements.hold_external_id(work, found.external_id)
 
 
 async def _both_locked(work: Work, present_id: UUID, former_id: UUID) -> tuple[Account, Account]:

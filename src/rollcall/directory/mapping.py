@@ -299,11 +299,6 @@ def from_json(text: str | None) -> Any:
     return None if text is None else orjson.loads(text)
 
 
-def as_json(value: object) -> str:
-    """*value* as the database functions take it."""
-    return orjson.dumps(value).decode()
-
-
 def composed(text: str) -> str:
     """*text* in NFC, case kept, as case-exact attributes are compared."""
     return unicodedata.normalize("NFC", text)

@@ -6,20 +6,18 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, func, select, text, update
+from sqlalchemy import RowMapping, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from rollcall import paging
 from rollcall.access import accounts, revocation, ways_in
 from rollcall.access.models import Account
-from rollcall.db import fn
-from rollcall.directory import mapping, role_states
+from rollcall.directory import mapping, role_states, statements
 from rollcall.directory.mapping import Cause, Stored
 from rollcall.directory.models import ConflictCase, UserRow
 from rollcall.directory.role_states import ConflictingRoles, Explanation, RoleState
 from rollcall.directory.rules import RoleRule
 from rollcall.errors import Conflict, Invalid, NotFound, Taken
-from rollcall.functions import qualified
 from rollcall.journal.events import (
     UserDeactivated,
     UserProvisioned,
@@ -34,10 +32,6 @@ from rollcall.scim.profiles import read_user
 from rollcall.scim.resources import USER_SCHEMA, key
 from rollcall.tenancy import tenants
 from rollcall.work import Work
-
-_NEW = text(qualified("SELECT * FROM fn.write_new_user(:tenant, CAST(:change AS jsonb))"))
-_OPEN_CASE = text(qualified("SELECT fn.settle_cases(:tenant, :user, :account, :request_id, CAST(:change AS jsonb))"))
-_SAVE = text(qualified("SELECT * FROM fn.write_user(:tenant, :user, CAST(:change AS jsonb))"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -313,8 +307,7 @@ async def _insert(work: Work, change: dict[str, Any], user_name: str) -> RowMapp
     """Write a new person's rows; the index decides who is first, when two take somebody in at the same moment."""
     try:
         async with work.db.begin_nested():
-            result = await work.db.execute(_NEW, {"tenant": work.tenant.id, "change": mapping.as_json(change)})
-            return result.mappings().one()
+            return await statements.write_new_user(work, change)
     except IntegrityError as error:
         if "uq_users_user_name" not in str(error.orig):
             raise
@@ -372,8 +365,7 @@ async def _stored(work: Work, user_id: UUID) -> Stored:
 
 async def group_names(work: Work, user_id: UUID) -> tuple[str, ...]:
     """The names of the groups a person is in, directly or through others."""
-    names = await work.db.scalar(select(fn.group_names_of(work.tenant.id, user_id)))
-    return tuple(names or ())
+    return await statements.group_names_of(work, user_id)
 
 
 async def _save(work: Work, stored: Stored, document: dict[str, Any], *, reason: str) -> dict[str, Any] | None:
@@ -384,14 +376,12 @@ async def _save(work: Work, stored: Stored, document: dict[str, Any], *, reason:
         msg = f"Their roles contradict each other ({conflict.detail}); resolve that at the identity provider first."
         raise Conflict(msg) from conflict
     change = mapping.changed_user(stored, document, judged, _cause(work, reason))
-    who = {"tenant": work.tenant.id, "user": stored.id, "change": mapping.as_json(change)}
-    result = (await work.db.execute(_SAVE, who)).mappings().one()
+    result = await statements.write_user(work, stored.id, change)
     if result["outcome"] != "done":
         msg = "Somebody changed this person at the same moment; try again."
         raise Conflict(msg)
     if judged.conflict is not None:
-        case = {"account": stored.account_id, "request_id": work.origin.request_id}
-        await work.db.execute(_OPEN_CASE, who | case)
+        await statements.settle_cases(work, stored.id, stored.account_id, change)
     return None if result["reason"] is None else json.loads(result["reason"])
 
 

@@ -13,11 +13,10 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from rollcall.access.models import Account
 from rollcall.db import fn
-from rollcall.directory import mapping, role_states
+from rollcall.directory import mapping, role_states, statements
 from rollcall.directory.models import ConflictCase, UserRow
 from rollcall.directory.rules import RoleRule, Seen
 from rollcall.errors import Invalid
-from rollcall.functions import qualified
 from rollcall.journal.events import ConflictOpened, Event, RoleRuleChanged, UserRoleChanged, message
 from rollcall.journal.record import record
 from rollcall.tenancy import tenants
@@ -29,12 +28,9 @@ USUAL_RULE = RoleRule.model_validate(
 )
 """The rule of a tenant that brought none: two roles, given by hand."""
 
-_LOCK_RULE = text(qualified("SELECT fn.hold_rule(:tenant)"))
 _LOCK_EVERYBODY = text(
     "SELECT count(*) FROM (SELECT FROM accounts WHERE tenant_id = :tenant ORDER BY id FOR UPDATE) locked"
 )
-_BRING = text(qualified("SELECT fn.bring_rule(:tenant, :request_id, CAST(:people AS jsonb))"))
-_COUNT = text(qualified("SELECT fn.count_unknown_roles(:tenant, CAST(:habits AS jsonb))"))
 _MOST_DEVIATIONS = 50
 """Names that no role has which an edit writes into the ledger; their cases hold all of them."""
 _AT_ONCE = 1000
@@ -71,7 +67,7 @@ async def edit(work: Work, rule: RoleRule) -> bool:
     Whoever conflicts under the new rule keeps the role they had, and a case is opened for them. Changes that were
     worked out from the old rule and are not committed yet are worked out again.
     """
-    await work.db.execute(_LOCK_RULE, {"tenant": work.tenant.id})
+    await statements.hold_rule(work)
     tenant = (
         await work.db.scalars(
             select(Tenant)
@@ -141,12 +137,10 @@ async def _bring_to_everybody(work: Work, rule: RoleRule) -> _Reached:
     while people := await _some(work, rule, after=last):
         changes = [change for person in people if (change := _brought(rule, person, known, reached)) is not None]
         if changes:
-            who = {"tenant": work.tenant.id, "request_id": work.origin.request_id}
-            await work.db.execute(_BRING, who | {"people": mapping.as_json(changes)})
+            await statements.bring_rule(work, changes)
         last = people[-1]["account_id"]
     if reached.deviations:
-        counted = mapping.as_json(dict(reached.deviations.most_common(_MOST_DEVIATIONS)))
-        await work.db.execute(_COUNT, {"tenant": work.tenant.id, "habits": counted})
+        await statements.count_unknown_roles(work, dict(reached.deviations.most_common(_MOST_DEVIATIONS)))
     concerned = {"conflict": reached.conflicting, "unknown_role": reached.unknown}
     over = [case.id for case in open_cases if case.user_id not in concerned[case.kind] and _is_over(rule, case)]
     await work.db.execute(

@@ -1,6 +1,5 @@
 """Claims: deliveries that are ours for a while, and how each is let go again: ended, put off or given back."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -9,12 +8,12 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from rollcall.events import statements
 from rollcall.events.deliveries import DeliveryState
 from rollcall.events.departure_receipts import DEPARTURE, complete_receipts
 from rollcall.events.destinations import WHOLE_INSTALLATION
 from rollcall.events.outgoing import Signing
 from rollcall.events.sending import ReceiverAnswer
-from rollcall.functions import qualified
 from rollcall.journal.record import INSTALLATION
 from rollcall.work import Fleet, TenantRef, Work
 
@@ -22,12 +21,6 @@ _RENEW = text("""
     UPDATE destinations SET leased_until = clock_timestamp() + make_interval(secs => :seconds)
      WHERE tenant_id = :owner AND id = :id
 """)
-_CLAIM = text(
-    qualified("""
-    SELECT c.*, t.slug FROM fn.claim_deliveries(:owner, :id, :limit, :seconds, :closed) c
-      LEFT JOIN tenants t ON t.id = c.tenant_id ORDER BY c.message_id
-""")
-)
 _OVERDUE = text("""
     SELECT v.tenant_id, v.message_id, v.line_id, v.attempts, t.slug FROM deliveries v
       LEFT JOIN tenants t ON t.id = v.tenant_id
@@ -35,7 +28,6 @@ _OVERDUE = text("""
        AND v.next_try_at <= clock_timestamp() AND v.give_up_at <= clock_timestamp()
      ORDER BY v.message_id LIMIT :limit
 """)
-_MARK = text(qualified("SELECT message_id, topic FROM fn.mark_ended(:tenant, :destination, CAST(:ended AS jsonb))"))
 _PUT_OFF = text("""
     UPDATE deliveries
        SET next_try_at = least(clock_timestamp() + :wait, give_up_at), last_status = :status, last_error = :error,
@@ -81,9 +73,10 @@ async def claim(
     What stands behind others of its line is put off until they are due. So nothing may be claimed although something
     was due; the second value says whether anything was.
     """
-    place = {"owner": owner_id, "id": destination_id, "seconds": seconds}
-    await fleet.db.execute(_RENEW, place)
-    rows = (await fleet.db.execute(_CLAIM, {**place, "limit": limit, "closed": closed})).all()
+    await fleet.db.execute(_RENEW, {"owner": owner_id, "id": destination_id, "seconds": seconds})
+    rows = await statements.claim_deliveries(
+        fleet, owner_id, destination_id, limit=limit, seconds=seconds, closed=closed
+    )
     return [_claimed(row, destination_id) for row in rows if row.claimed], bool(rows)
 
 
@@ -99,8 +92,7 @@ async def end(work: Work, signing: Signing, destination_id: UUID, ended: Sequenc
     Each lets the next of its line go. Returns the messages of those that were still ours and are marked.
     """
     said = [_said(each) for each in sorted(ended, key=lambda each: each.claimed.message_id)]
-    given = {"tenant": work.tenant.id, "destination": destination_id, "ended": json.dumps(said)}
-    marked = (await work.db.execute(_MARK, given)).all()
+    marked = await statements.mark_ended(work, destination_id, said)
     departures = [row.message_id for row in marked if row.topic == DEPARTURE]
     if departures:
         await complete_receipts(work, departures, signing)

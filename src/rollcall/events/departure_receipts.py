@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from uuid import UUID
 
 import structlog
-from sqlalchemy import select, text
+from sqlalchemy import select
 
 from rollcall.crypto import CannotOpen
+from rollcall.events import statements
 from rollcall.events.destinations import WHOLE_INSTALLATION
 from rollcall.events.models import Delivery
 from rollcall.events.outgoing import Signing
-from rollcall.functions import qualified
 from rollcall.proof import receipts
 from rollcall.proof.models import Receipt
 from rollcall.proof.receipts import Outcome
@@ -21,7 +21,6 @@ log = structlog.get_logger(__name__)
 
 DEPARTURE = "user.deactivated"
 SWEEP_AT_ONCE = 50
-_TOLD = text(qualified("SELECT * FROM fn.told_of_departures(:tenant, CAST(:messages AS uuid[]))"))
 
 
 async def settle(work: Work, message_ids: Sequence[UUID], signing: Signing) -> Sequence[UUID]:
@@ -64,9 +63,8 @@ async def _outcomes(work: Work, message_ids: Sequence[UUID]) -> dict[UUID, list[
 
     A tenant learns what became of the installation's own, and not what ops call them.
     """
-    rows = await work.db.execute(_TOLD, {"tenant": work.tenant.id, "messages": list(message_ids)})
     outcomes: dict[UUID, list[Outcome]] = {}
-    for row in rows:
+    for row in await statements.told_of_departures(work, message_ids):
         those = outcomes.setdefault(row.message_id, [])
         if row.destination_id is not None:
             label = row.label if row.owner_id == work.tenant.id else WHOLE_INSTALLATION.slug

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from rollcall.functions import qualified
+from rollcall.events import statements
 from rollcall.work import Fleet
 
 SLOW_AT_ONCE = 10
@@ -36,10 +36,7 @@ async def fan_out(fleet: Fleet, *, limit: int, handled: Collection[str]) -> int:
     Messages of topics that are not *handled* by a task of Rollcall itself are done with it. While another relay is
     doing this, there is nothing to do.
     """
-    number = await fleet.db.scalar(
-        text(qualified("SELECT fn.fan_out(:limit, CAST(:heard AS text[]))")), {"limit": limit, "heard": list(handled)}
-    )
-    return int(number or 0)
+    return await statements.fan_out(fleet, limit, handled)
 
 
 async def lease(fleet: Fleet, *, limit: int, seconds: float) -> Sequence[LeasedDestination]:
@@ -57,12 +54,7 @@ async def lease(fleet: Fleet, *, limit: int, seconds: float) -> Sequence[LeasedD
 
 
 async def _lease(fleet: Fleet, limit: int, most: int, seconds: float, *, failing: bool) -> Sequence[LeasedDestination]:
-    rows = await fleet.db.execute(
-        text(
-            qualified("SELECT owner_id, destination_id FROM fn.lease_destinations(:limit, :most, :seconds, :failing)")
-        ),
-        {"limit": limit, "most": most, "seconds": seconds, "failing": failing},
-    )
+    rows = await statements.lease_destinations(fleet, limit=limit, most=most, seconds=seconds, failing=failing)
     return [LeasedDestination(row.owner_id, row.destination_id, failing) for row in rows]
 
 

@@ -10,16 +10,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import orjson
 import structlog
-from sqlalchemy import select, text
+from sqlalchemy import select
 
 from rollcall import paging
 from rollcall.crypto import Sealer
 from rollcall.errors import NotFound
-from rollcall.functions import qualified
 from rollcall.paging import Page
-from rollcall.proof import mass_changes, signing
+from rollcall.proof import mass_changes, signing, statements
 from rollcall.proof.models import Receipt
 from rollcall.proof.signing import Signer
 from rollcall.work import Work
@@ -33,10 +31,6 @@ BOUND = timedelta(minutes=5)
 """Within which every destination has to know, counted from the arrival of the request."""
 
 DELIVERED = "delivered"
-
-_SETTLE = text(qualified("SELECT fn.settle_departures(:tenant, CAST(:messages AS uuid[]))"))
-_LOCK_RECEIPTS = text(qualified("SELECT * FROM fn.hold_receipts(:tenant, CAST(:receipts AS uuid[]))"))
-_COMPLETE = text(qualified("SELECT fn.complete_receipts(:tenant, CAST(:completed AS jsonb))"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +51,7 @@ async def settle(work: Work, *message_ids: UUID) -> Sequence[UUID]:
     What was closed is refused since each deactivation's commit; here the rows go that need not stay, once the receipt
     has counted them. The messages are those of the deactivations; returns those that this call was the one to settle.
     """
-    asked = {"tenant": work.tenant.id, "messages": list(message_ids)}
-    settled = (await work.db.scalars(_SETTLE, asked)).all()
+    settled = await statements.settle_departures(work, message_ids)
     if settled:
         await mass_changes.notice(work)
     return settled
@@ -77,7 +70,7 @@ async def complete(
     """
     if not outcomes:
         return []
-    held = (await work.db.execute(_LOCK_RECEIPTS, {"tenant": work.tenant.id, "receipts": list(outcomes)})).all()
+    held = await statements.hold_receipts(work, outcomes)
     if not held:
         return []
     signer = await signing.signer(work, sealer)
@@ -87,7 +80,7 @@ async def complete(
             completed.append(_completed(work, signer, receipt, outcomes[receipt.id], issuer))
         except Exception:  # whatever is wrong with one, the others are complete
             log.exception("a receipt can't be worded; it waits", receipt_id=str(receipt.id))
-    await work.db.execute(_COMPLETE, {"tenant": work.tenant.id, "completed": orjson.dumps(completed).decode()})
+    await statements.complete_receipts(work, completed)
     return [UUID(each["id"]) for each in completed]
 
 

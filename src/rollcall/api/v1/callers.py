@@ -16,11 +16,11 @@ from litestar.di import NamedDependency
 from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath
 
+from rollcall.access import statements
 from rollcall.api.requests import name_tenant, origin
 from rollcall.crypto import TokenKind, read_token
 from rollcall.db import Database
 from rollcall.errors import Forbidden, Invalid, NotFound, Refusal, Unauthenticated
-from rollcall.functions import qualified
 from rollcall.tenancy import tenants
 from rollcall.work import SYSTEM, Actor, ActorKind, Fleet, TenantRef, Work, open_fleet, open_work
 
@@ -33,7 +33,6 @@ FleetWork = NamedDependency[Fleet]
 Connection = ASGIConnection[Any, Any, Any, Any]
 Guard = Callable[[Connection, BaseRouteHandler], Awaitable[None]]
 
-_ASK = qualified("SELECT * FROM fn.authenticate($1, $2, $3, $4, '')")
 _KINDS = {
     TokenKind.OPERATOR: ActorKind.OPERATOR,
     TokenKind.APPLICATION: ActorKind.APPLICATION,
@@ -90,7 +89,7 @@ async def identify_key(connection: Connection, key: str) -> Actor:
         msg = f"This is no key of the management API, or it was not copied whole: send {_ANY_KEY}."
         raise Unauthenticated(msg)
     database: Database = connection.app.state.database
-    row = await database.pool.fetchrow(_ASK, token.kind.value, token.tenant_id, token.id, token.digest)
+    row = await statements.authenticate(database.pool, token)
     if row is None:
         msg = (
             "This key is not live: it is unknown, revoked or expired, or for an admin's token the owner is no longer "

@@ -1,0 +1,55 @@
+"""The statements of access: one function for each function of the database that judges keys or closes ways in."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+
+from rollcall.crypto import TokenText
+from rollcall.db import Pool, Row
+from rollcall.functions import qualified
+from rollcall.work import Work
+
+_AUTHENTICATE = qualified("SELECT label, owner_id, slug FROM fn.authenticate($1, $2, $3, $4, '')")
+_CONSOLE_SESSION = qualified("SELECT * FROM fn.console_session($1, $2, $3, '')")
+_INTROSPECT = qualified("SELECT * FROM fn.introspect($1, $2, $3, $4, $5, $6, $7)")
+_INTROSPECT_MANY = qualified("""
+SELECT i.* FROM unnest($4::text[], $5::uuid[], $6::uuid[], $7::bytea[]) WITH ORDINALITY
+             AS asked (kind, tenant, id, digest, place)
+  LEFT JOIN LATERAL fn.introspect($1, $2, $3, asked.kind, asked.tenant, asked.id, asked.digest) AS i ON true
+ ORDER BY asked.place
+""")
+_LEAVE = text(qualified("SELECT fn.leave(:tenant, :account, :reason, :request_id, :arrived)"))
+
+
+async def authenticate(pool: Pool, key: TokenText) -> Row | None:
+    """Whose key of the management API this is: ``label``, ``owner_id``, ``slug``. None if it is not live."""
+    return await pool.fetchrow(_AUTHENTICATE, key.kind.value, key.tenant_id, key.id, key.digest)
+
+
+async def console_session(pool: Pool, session: TokenText) -> Row | None:
+    """Who is signed in to the console by a session; None if nobody is any more."""
+    return await pool.fetchrow(_CONSOLE_SESSION, session.tenant_id, session.id, session.digest)
+
+
+async def introspect(pool: Pool, client: TokenText, asked: TokenText) -> Row | None:
+    """Whether a credential is good (``active``), and whose it is. None if the client may not ask."""
+    who = client.kind.value, client.id, client.digest
+    return await pool.fetchrow(_INTROSPECT, *who, asked.kind.value, asked.tenant_id, asked.id, asked.digest)
+
+
+async def introspect_many(pool: Pool, client: TokenText, asked: Sequence[TokenText]) -> Sequence[Row]:
+    """`introspect` of each, in their order; ``active`` is None in all of them if the client may not ask."""
+    who = client.kind.value, client.id, client.digest
+    kinds, tenants = [each.kind.value for each in asked], [each.tenant_id for each in asked]
+    ids, digests = [each.id for each in asked], [each.digest for each in asked]
+    return await pool.fetch(_INTROSPECT_MANY, *who, kinds, tenants, ids, digests)
+
+
+async def leave(work: Work, account_id: UUID, reason: str) -> dict[str, Any] | None:
+    """Close every way in of an account, and say how many of each; None if it was closed already."""
+    who = {"tenant": work.tenant.id, "account": account_id, "reason": reason}
+    closed = await work.db.scalar(_LEAVE, who | {"request_id": work.origin.request_id, "arrived": work.now})
+    return json.loads(closed) if isinstance(closed, str) else closed
