@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from api.expect import done, refused
 from factories import DART_RULE, Tenant, patch_op
-from rollcall.directory.mapping import speaks_of_roles
+from rollcall.scim.intent import speaks_of_roles
 
 CONFLICT = [{"value": "dart-admins"}, {"value": "dart-guests"}]
 USER_SCHEMA = "urn:ietf:params:scim:schemas:core:2.0:User"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from api.expect import ERROR
 from factories import Callers, Tenant, a_tenant, patch_op
 from fuzz.bounds import bounded
-from rollcall.scim.departures import says_that_somebody_leaves
+from rollcall.scim.intent import says_that_somebody_leaves
 
 BOUNDED = bounded(70)
 CORE = "urn:ietf:params:scim:schemas:core:2.0:User"

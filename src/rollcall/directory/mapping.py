@@ -1,12 +1,11 @@
 """Translation: from a person's document to what is stored of them, roles included."""
 
-import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -25,7 +24,7 @@ from rollcall.journal.events import (
 )
 from rollcall.scim import documents
 from rollcall.scim.errors import shown
-from rollcall.scim.resources import USER_SCHEMA, key
+from rollcall.scim.resources import key
 from rollcall.scim.role_names import folded_names, role_names
 from rollcall.scim.values import Deviation
 
@@ -33,8 +32,6 @@ Document = Mapping[str, object]
 
 _MOST_NAMES = 20
 """Names that a mild case keeps."""
-
-_ON_ROLES = re.compile(rf"(?:{re.escape(USER_SCHEMA)}:)?roles(?![\w$-])", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,37 +103,6 @@ def read_roles(rule: RoleRule, document: Document, groups: Iterable[str] = ()) -
     if rule.reads("groups"):
         seen += (Seen.in_group(name) for name in groups)
     return rule.read(seen)
-
-
-def speaks_of_roles(payload: Mapping[str, object]) -> bool:
-    """Whether a body says which roles a person has, as all but a PATCH of other attributes do."""
-    operations = _member(payload, "operations")
-    if not isinstance(operations, list):
-        return True
-    return any(
-        _is_on_roles(cast("dict[str, object]", operation))
-        for operation in cast("list[object]", operations)
-        if isinstance(operation, dict)
-    )
-
-
-def _is_on_roles(operation: Mapping[str, object]) -> bool:
-    path, value = _member(operation, "path"), _member(operation, "value")
-    if isinstance(path, str) and path.strip():
-        return _ON_ROLES.match(path.strip()) is not None
-    return isinstance(value, dict) and _has_roles(cast("dict[str, object]", value))
-
-
-def _has_roles(value: Mapping[str, object]) -> bool:
-    if any(_ON_ROLES.match(name) for name in value):
-        return True
-    extension = _member(value, USER_SCHEMA.casefold())
-    return isinstance(extension, dict) and _has_roles(cast("dict[str, object]", extension))
-
-
-def _member(value: Mapping[str, object], name: str) -> object:
-    """The member of this name, in whichever case it is written."""
-    return next((found for given, found in value.items() if given.casefold() == name), None)
 
 
 def judge(

@@ -16,8 +16,8 @@ from rollcall.provisioning.calls import refused as written_refusal
 from rollcall.provisioning.context import Admitted, Call
 from rollcall.scim import documents
 from rollcall.scim.conditions import proceeds
-from rollcall.scim.departures import says_that_somebody_leaves
 from rollcall.scim.errors import InvalidValue, NotFound, PreconditionFailed, SCIMException, TakenUserName
+from rollcall.scim.intent import says_that_somebody_leaves
 from rollcall.scim.values import Deviation
 
 Edit = Callable[[Stored, dict[str, object]], documents.Patched]

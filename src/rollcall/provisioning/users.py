@@ -48,6 +48,7 @@ from rollcall.provisioning.user_change import (
 from rollcall.scim import documents, profiles
 from rollcall.scim.conditions import UNCONDITIONAL
 from rollcall.scim.errors import NobodysToken, NotFound, SCIMException
+from rollcall.scim.intent import speaks_of_roles
 
 
 async def read(call: Call, user_id: str) -> Answer:
@@ -203,7 +204,7 @@ async def patch(call: Call, user_id: str, read: ReadPayload) -> Answer:
         return UserWish(
             lambda stored, own: documents.work_out(stored.document, operations, own=own, spelling=stored.rule.spelling),
             given.deviations,
-            mapping.speaks_of_roles(payload),
+            speaks_of_roles(payload),
             departure,
         )
 

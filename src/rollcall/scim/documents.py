@@ -92,16 +92,6 @@ def work_out(
     return Patched(result, deviations)
 
 
-def patched(
-    document: Mapping[str, object],
-    patch: Patch,
-    *,
-    id: str | None = None,  # noqa: A002 - SCIM's name
-) -> dict[str, object]:
-    """What `work_out` makes of *document*, for whoever knows no more than the resource's own *id*."""
-    return work_out(document, patch, own={"id": id}).document
-
-
 def only_deactivates(patch: Patch) -> bool:
     """Whether all that *patch* says is ``active=false``."""
     return _plain(patch) == {"active": False}

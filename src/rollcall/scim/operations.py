@@ -87,7 +87,7 @@ def parse_path(reading: Reading, text: str, kind: Kind = USERS) -> Path[Any]:
 def check_assigned(attribute: Attribute, value: object) -> None:
     """Required attributes stay, and `active` is not unassigned by writing nothing: that may just be left over.
 
-    A removal of `active`, which can't be meant otherwise, is carried out (`documents.patched`).
+    A removal of `active`, which can't be meant otherwise, is carried out (`documents.work_out`).
 
     Raises:
         Mutability: *value* would unassign one of them.

@@ -53,7 +53,7 @@ def apply(patch: Patch, user: User, *, spelling: Spelling | None = None) -> tupl
     """Carry out every operation on *user*, in order; returns the deviations that only show when that is done.
 
     *spelling* is how the tenant's role rule reads a name, by which roles are found.
-    If one is refused, *user* is spoilt: work on a copy (`documents.patched` does).
+    If one is refused, *user* is spoilt: work on a copy (`documents.work_out` does).
 
     Raises:
         SCIMException: an operation can't be carried out, or would change nothing though it says it does.

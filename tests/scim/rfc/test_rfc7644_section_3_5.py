@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from scim2_models import PatchOp
 
-from rollcall.scim.documents import document, patched, replaced
+from rollcall.scim.documents import document, replaced, work_out
 from rollcall.scim.errors import Mutability, NoTarget
 from rollcall.scim.profiles import read_patch, read_user
 from rollcall.scim.resources import USER_SCHEMA
@@ -28,7 +28,7 @@ BABS: dict[str, Any] = {
 
 def change(*operations: dict[str, object]) -> dict[str, Any]:
     read = read_patch({"schemas": [PATCH], "Operations": list(operations)})
-    return patched(document(read_user(BABS).user), read.operations)
+    return work_out(document(read_user(BABS).user), read.operations).document
 
 
 def test_3_5_1_replacing() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from factories import PATCH_OP, USER
-from rollcall.scim.departures import says_that_somebody_leaves
+from rollcall.scim.intent import says_that_somebody_leaves
 
 
 def operations(*each: dict[str, Any]) -> dict[str, Any]:

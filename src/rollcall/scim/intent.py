@@ -1,10 +1,12 @@
-"""Whether a body says that somebody leaves, whatever else it says and however it says that."""
+"""What a body is about, whatever else it says and however: whether somebody leaves, and whether it speaks of roles."""
 
+import re
 from collections.abc import Mapping
 from typing import cast
 
 from rollcall.scim.resources import USER_SCHEMA
 
+_ON_ROLES = re.compile(rf"(?:{re.escape(USER_SCHEMA)}:)?roles(?![\w$-])", re.IGNORECASE)
 _ACTIVE = ("active", f"{USER_SCHEMA}:active".casefold())
 
 
@@ -15,6 +17,32 @@ def says_that_somebody_leaves(payload: Mapping[str, object]) -> bool:
         return _last_active(payload) is False
     said = [_of_operation(operation) for operation in cast("list[object]", operations)]
     return next((active for active in reversed(said) if active is not None), None) is False
+
+
+def speaks_of_roles(payload: Mapping[str, object]) -> bool:
+    """Whether a body says which roles a person has, as all but a PATCH of other attributes do."""
+    operations = _member(payload, "operations")
+    if not isinstance(operations, list):
+        return True
+    return any(
+        _is_on_roles(cast("dict[str, object]", operation))
+        for operation in cast("list[object]", operations)
+        if isinstance(operation, dict)
+    )
+
+
+def _is_on_roles(operation: Mapping[str, object]) -> bool:
+    path, value = _member(operation, "path"), _member(operation, "value")
+    if isinstance(path, str) and path.strip():
+        return _ON_ROLES.match(path.strip()) is not None
+    return isinstance(value, dict) and _has_roles(cast("dict[str, object]", value))
+
+
+def _has_roles(value: Mapping[str, object]) -> bool:
+    if any(_ON_ROLES.match(name) for name in value):
+        return True
+    extension = _member(value, USER_SCHEMA.casefold())
+    return isinstance(extension, dict) and _has_roles(cast("dict[str, object]", extension))
 
 
 def _of_operation(operation: object) -> bool | None:
