@@ -16,8 +16,6 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from rollcall.scim.resources import key
-
 VERSION: Final = 2
 """The version of the key. The first was `rollcall.scim.resources.key`, by the interpreter's tables.
 
@@ -32,15 +30,6 @@ _LEADING_COUNT, _VOWEL_COUNT, _TRAILING_COUNT = 19, 21, 28
 def name_key(name: str) -> str:
     """The key of a name; empty if nothing of it can be seen. Applying it twice is the same as applying it once."""
     return unstripped(name).strip(" ")
-
-
-def spellings(name: str) -> tuple[str, ...]:
-    """The keys under which *name* may be kept: its own, and before it the first version's, if that is another.
-
-    A name keeps its first key where somebody else has its own (`rollcall.directory.twins`).
-    """
-    own, first = name_key(name), key(name)
-    return (own,) if first == own else (first, own)
 
 
 def unstripped(text: str) -> str:
@@ -68,11 +57,12 @@ class _Tables:
 @cache
 def _tables() -> _Tables:
     sections: dict[str, list[str]] = {}
+    section: list[str] = []
     for line in _TABLES.read_text(encoding="ascii").splitlines():
         if line.startswith("["):
             sections[line.strip("[]")] = section = []
         elif not line.startswith("#"):
-            section.append(line)  # pyright: ignore[reportPossiblyUnboundVariable]  # the file begins with a section
+            section.append(line)
     once = dict(_read(sections["decomposed"]))
     kept_apart = dict(_read(sections["never_composed"]))
     pairs = {apart: chr(point) for point, apart in once.items() if len(apart) == 2 and point not in kept_apart}
