@@ -17,6 +17,7 @@ from rollcall.access import models as access
 from rollcall.crypto import Sealer
 from rollcall.db import FLEET_ROLE, RUNTIME_ROLE, Base, Connection, alchemy_config, connect
 from rollcall.directory import models as directory
+from rollcall.directory import twins
 from rollcall.events import models as events
 from rollcall.journal import models as journal
 from rollcall.journal.health import Revisions
@@ -111,6 +112,7 @@ async def migrate(settings: Settings) -> None:
         await _prepare_roles(owner, runtime)
         await asyncio.to_thread(lambda: AlembicCommands(alchemy_config(owner_url)).upgrade())
         await installing.install(owner)
+        await twins.fill(owner)
         await _grant(owner, runtime)
         await _check_rights(owner, runtime)
         await _bound_waits(settings)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from rollcall import catalogue, installing, logging, tables
 from rollcall.checks.model import Check, failed, ok, warning
 from rollcall.db import Connection, DatabaseError
+from rollcall.directory.twins import Twins, listed
 from rollcall.settings import Settings
 
 CONNECT_SECONDS = 10.0
@@ -28,6 +29,8 @@ class Outlook:
     newest: str
     to_come: Sequence[Revision]
     checks: Sequence[Check]
+    twins: Sequence[Twins] = ()
+    """People, and groups, whose names are the same though both were taken: see `names`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,7 @@ class Upgrade:
     settings: Settings
     stands_at: str | None
     to_come: Sequence[Revision]
+    twins: Sequence[Twins]
 
 
 Question = Callable[[Upgrade], Awaitable[Check]]
@@ -55,8 +59,9 @@ async def examine(settings: Settings) -> Outlook:
         return Outlook(None, newest, (), [failed("owner", said, "see ROLLCALL_MIGRATION_DATABASE_URL")])
     try:
         stands_at = await tables.current_revision(owner)
-        upgrade = Upgrade(owner, settings, stands_at, to_come(stands_at))
-        return Outlook(stands_at, newest, upgrade.to_come, [await ask(upgrade) for ask in QUESTIONS])
+        twins = await listed(owner) if stands_at and tables.is_known(stands_at) else []
+        upgrade = Upgrade(owner, settings, stands_at, to_come(stands_at), twins)
+        return Outlook(stands_at, newest, upgrade.to_come, [await ask(upgrade) for ask in QUESTIONS], twins)
     finally:
         await owner.close()
 
@@ -124,5 +129,14 @@ async def functions_of_this_version(upgrade: Upgrade) -> Check:
     return ok("functions", "this version's functions are installed")
 
 
-QUESTIONS: Sequence[Question] = (revision, foundation, roles, functions_of_this_version)
+async def names(upgrade: Upgrade) -> Check:
+    """How many names are the same as another one's; they stay, so nothing stands in the way."""
+    if not upgrade.twins:
+        return ok("names", "no two people, and no two groups, have names that are the same")
+    number = len(upgrade.twins)
+    said = f"{number} name{' is' if number == 1 else 's are'} shared by twins, who stay and are listed below"
+    return ok("names", f"{said}: each is found by their own spelling; rename all but one at the identity provider")
+
+
+QUESTIONS: Sequence[Question] = (revision, foundation, roles, functions_of_this_version, names)
 """What is asked of a database before it is upgraded, in this order; a new question is a function here."""

@@ -14,6 +14,7 @@ from factories import USER, Callers, Tenant, a_tenant, deactivation
 from rollcall import tables
 from rollcall.cli.embedded import Engines
 from rollcall.db import FLEET_ROLE, RUNTIME_ROLE, Connection, Database
+from rollcall.directory import twins
 from rollcall.functions import qualified
 from rollcall.proof import receipts
 from rows import connected
@@ -47,7 +48,10 @@ async def full(callers: Callers, owner: Connection) -> Tenant:
     await begun(tenant, noor)
     await tenant.external(noor)
     inner = await a_group(tenant, "Inner", noor)
-    await a_group(tenant, "Outer", inner, {"id": "a-stranger"})
+    outer = await a_group(tenant, "Outer", inner, {"id": "a-stranger"})
+    await owner.execute("UPDATE users SET user_name_key = 'noor ' WHERE id = $1", UUID(noor["id"]))
+    await owner.execute("UPDATE groups SET display_name_key = 'outer ' WHERE id = $1", UUID(outer["id"]))
+    await twins.fill(owner)  # keys of names from before, beside them the present ones
     hook = await callers.operator.post(
         f"{tenant.v1}/destinations",
         json={"url": "https://93.184.215.14/", "label": "hook"},

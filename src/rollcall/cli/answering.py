@@ -31,6 +31,9 @@ def show_outlook(outlook: Outlook, *, as_json: bool) -> NoReturn:
         _print(outlook.checks)
         for each in outlook.to_come:
             click.echo(f"to come  {each.id}: {each.said}")
+        for twins in outlook.twins:
+            who = ", ".join(f"{json.dumps(holder.name)} ({holder.id})" for holder in twins.holders)
+            click.echo(f"twins    {twins.tenant}, {twins.kind}: {who}")
     sys.exit(exit_code(outlook.checks))
 
 

@@ -4,14 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Select, Uuid, any_, func, select
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from rollcall.access.models import Account
+from rollcall.db import fn
 from rollcall.directory import roles
 from rollcall.directory.models import GroupChild, GroupRow, GroupUnknownMember, GroupUser, UserRow
 from rollcall.directory.rules import ReadName, Seen
 from rollcall.errors import Invalid, NotFound
-from rollcall.scim.resources import key
+from rollcall.scim.name_keys import name_key
+from rollcall.scim.resources import first_key
 from rollcall.work import Work
 
 
@@ -46,7 +49,8 @@ async def find(work: Work, name: str) -> Group:
         NotFound: there is none.
         Invalid: more than one has this name.
     """
-    wanted = GroupRow.id == _uuid(name) if _uuid(name) else GroupRow.display_name_key == key(name)
+    called = fn.groups_called(work.tenant.id, name_key(name), first_key(name), type_=ARRAY(Uuid))
+    wanted = GroupRow.id == _uuid(name) if _uuid(name) else GroupRow.id == any_(called)
     found = await _read(work, _counted(GroupRow.tenant_id == work.tenant.id, wanted).limit(2))
     if not found:
         raise NotFound(f"group as “{name}”")

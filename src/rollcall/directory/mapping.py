@@ -24,7 +24,8 @@ from rollcall.journal.events import (
 )
 from rollcall.scim import documents
 from rollcall.scim.errors import shown
-from rollcall.scim.resources import key
+from rollcall.scim.name_keys import name_key
+from rollcall.scim.resources import first_key, key
 from rollcall.scim.role_names import folded_names, role_names
 from rollcall.scim.values import Deviation
 
@@ -203,8 +204,17 @@ def _keys(document: Document) -> dict[str, Any]:
     }
 
 
+def name_keys(name: str, column: str) -> dict[str, str]:
+    """The keys of a userName or a group's displayName, as changes have them: one, or two where the first differs."""
+    first = first_key(name)
+    return {column: name_key(name)} | ({} if first is None else {"first_key": first})
+
+
 def case_of(document: Document, conflict: Reading) -> dict[str, Any]:
-    """The conflict case that a refused or held change of this person opens."""
+    """The conflict case that a refused or held change of this person opens.
+
+    Cases go by the first key, which no two people share.
+    """
     user_name = str(document["userName"])
     return {
         "user_name": user_name,
@@ -277,7 +287,7 @@ def _change(
     change: dict[str, Any] = {
         "kind": "judged",
         "user_name": document["userName"],
-        "user_name_key": key(str(document["userName"])),
+        **name_keys(str(document["userName"]), "user_name_key"),
         "external_id": None if external_id is None else composed(str(external_id)),
         "active": document.get("active") is True,
         "document": document,

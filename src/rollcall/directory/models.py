@@ -53,6 +53,22 @@ class UserRow(Base):
     last_modified: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
 
 
+class UserNameKey(Base):
+    """The present key of a person whose stored key is of the first version (`scim.name_keys`)."""
+
+    __tablename__ = "user_name_keys"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "user_id"], ["users.tenant_id", "users.id"], ondelete="CASCADE"),
+        Index("ix_user_name_keys_key", "tenant_id", "key"),
+    )
+
+    tenant_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    first_key: Mapped[str] = mapped_column(Text(collation="C"))
+    """The stored key; where the person has another one by now, the row says nothing."""
+    key: Mapped[str] = mapped_column(Text(collation="C"))
+
+
 class UserEmail(Base):
     """An address of a person, for look-ups; the document holds how it was written."""
 
@@ -95,6 +111,21 @@ class GroupRow(Base):
     version: Mapped[int] = mapped_column(Integer, server_default=text("1"))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
     last_modified: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
+
+
+class GroupNameKey(Base):
+    """The present key of a group whose stored key is of the first version, as `UserNameKey`."""
+
+    __tablename__ = "group_name_keys"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "group_id"], ["groups.tenant_id", "groups.id"], ondelete="CASCADE"),
+        Index("ix_group_name_keys_key", "tenant_id", "key"),
+    )
+
+    tenant_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    group_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    first_key: Mapped[str] = mapped_column(Text(collation="C"))
+    key: Mapped[str] = mapped_column(Text(collation="C"))
 
 
 class GroupUser(Base):

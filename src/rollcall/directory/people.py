@@ -28,8 +28,9 @@ from rollcall.journal.record import enter, record
 from rollcall.paging import Page
 from rollcall.scim import documents
 from rollcall.scim.errors import SCIMException
+from rollcall.scim.name_keys import name_key, unstripped
 from rollcall.scim.profiles import read_user
-from rollcall.scim.resources import USER_SCHEMA, key
+from rollcall.scim.resources import USER_SCHEMA, first_key
 from rollcall.tenancy import tenants
 from rollcall.work import Work
 
@@ -78,12 +79,15 @@ async def find_by_user_name(work: Work, user_name: str) -> Person:
     Raises:
         NotFound: this tenant has nobody of that name.
     """
-    user = await work.db.scalar(
-        select(UserRow).where(UserRow.tenant_id == work.tenant.id, UserRow.user_name_key == key(user_name))
-    )
-    if user is None:
+    user_id = await _called(work, user_name)
+    if user_id is None:
         raise NotFound("person")
-    return await find(work, user.account_id)
+    return await find(work, user_id)
+
+
+async def _called(work: Work, user_name: str) -> UUID | None:
+    """The resource of whoever has this userName, however it is spelled."""
+    return await statements.user_called(work, name_key(user_name), first_key(user_name))
 
 
 async def find_by_external_id(work: Work, external_id: str) -> Person:
@@ -122,7 +126,8 @@ async def user_names_beginning(work: Work, begins: str, *, limit: int = 500) -> 
     question = (
         select(Account.user_name)
         .join(UserRow, (UserRow.tenant_id == Account.tenant_id) & (UserRow.account_id == Account.id))
-        .where(UserRow.tenant_id == work.tenant.id, UserRow.user_name_key.startswith(key(begins), autoescape=True))
+        .where(UserRow.tenant_id == work.tenant.id)
+        .where(UserRow.user_name_key.startswith(unstripped(begins), autoescape=True))
         .order_by(UserRow.user_name_key)
         .limit(limit)
     )
@@ -305,14 +310,20 @@ def _document(draft: Draft) -> dict[str, object]:
 
 async def _insert(work: Work, change: dict[str, Any], user_name: str) -> RowMapping:
     """Write a new person's rows; the index decides who is first, when two take somebody in at the same moment."""
+    if await _called(work, user_name) is not None:
+        raise _taken(user_name)
     try:
         async with work.db.begin_nested():
             return await statements.write_new_user(work, change)
     except IntegrityError as error:
         if "uq_users_user_name" not in str(error.orig):
             raise
-        msg = f"There is somebody with the userName “{user_name}” already; reactivate or change that person."
-        raise Taken(msg, param="user_name") from error
+        raise _taken(user_name) from error
+
+
+def _taken(user_name: str) -> Taken:
+    msg = f"There is somebody with the userName “{user_name}” already; reactivate or change that person."
+    return Taken(msg, param="user_name")
 
 
 def _cause(work: Work, reason: str) -> Cause:

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import RowMapping, select, text
+from sqlalchemy import RowMapping, Uuid, select, text
 
 from rollcall.db import fn
 from rollcall.functions import qualified
@@ -39,6 +39,11 @@ async def settle_cases(work: Work, user_id: UUID, account_id: UUID, change: Mapp
     """Open and close a person's cases as a change that was written says."""
     given = {"tenant": work.tenant.id, "user": user_id, "account": account_id, "request_id": work.origin.request_id}
     await work.db.execute(_SETTLE, given | {"change": _json(change)})
+
+
+async def user_called(work: Work, *name_keys: str) -> UUID | None:
+    """The resource of whoever has a userName, by its key of this version and of the first one."""
+    return await work.db.scalar(select(fn.user_called(work.tenant.id, *name_keys, type_=Uuid())))
 
 
 async def group_names_of(work: Work, user_id: UUID) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from rollcall.directory.rules import RoleDefinition, RoleRule
 from rollcall.manifest.model import AdminTable, Contents, Manifest, PlanTable, TenantTable
 from rollcall.manifest.places import KeyPath, Lines
 from rollcall.manifest.problems import ManifestInvalid, Problem, Source
-from rollcall.scim.resources import key
+from rollcall.scim.name_keys import name_key
 
 __all__ = ["Manifest", "ManifestInvalid", "admin_problems", "first_admin_role", "parse_manifest", "read_manifest"]
 
@@ -106,7 +106,7 @@ def _tenant_problems(manifest: Manifest, slug: str) -> Iterator[Problem]:
     names: dict[str, int] = {}
     ids: dict[str, int] = {}
     for position, admin in enumerate(table.admins):
-        first = names.setdefault(key(admin.user_name), position)
+        first = names.setdefault(name_key(admin.user_name), position)
         if first != position:
             path = ("tenants", slug, "admins", position, "user_name")
             said = f'"{admin.user_name}" is admin number {first + 1} already; case makes no difference'

@@ -8,11 +8,12 @@ from sqlalchemy import or_, select, text
 
 from rollcall.access.models import Account
 from rollcall.directory import mapping
-from rollcall.directory.models import UserRow
+from rollcall.directory.models import UserNameKey, UserRow
 from rollcall.directory.role_states import RoleState
 from rollcall.directory.rules import RoleRule
 from rollcall.manifest.model import AdminTable
-from rollcall.scim.resources import key
+from rollcall.scim.name_keys import name_key
+from rollcall.scim.resources import first_key, key
 from rollcall.tenancy import plans, tenants
 from rollcall.tenancy.models import Tenant
 from rollcall.tenancy.plans import PlanTerms
@@ -99,13 +100,16 @@ async def people_like(work: Work, admins: Iterable[AdminTable]) -> Mapping[Admin
 
 
 async def _people_there(work: Work, admins: list[AdminTable]) -> list[PresentPerson]:
-    names = [key(admin.user_name) for admin in admins]
+    names = {each for admin in admins for each in (name_key(admin.user_name), first_key(admin.user_name)) if each}
+    by_present_key = select(UserNameKey.user_id).where(
+        UserNameKey.tenant_id == work.tenant.id, UserNameKey.key.in_(names)
+    )
     ids = [mapping.composed(admin.external_id) for admin in admins if admin.external_id is not None]
     rows = await work.db.execute(
         select(Account.id, UserRow.external_id, Account.active, Account.role_state, UserRow.document)
         .join(UserRow, (UserRow.tenant_id == Account.tenant_id) & (UserRow.account_id == Account.id))
         .where(Account.tenant_id == work.tenant.id)
-        .where(or_(UserRow.user_name_key.in_(names), UserRow.external_id.in_(ids)))
+        .where(or_(UserRow.user_name_key.in_(names), UserRow.id.in_(by_present_key), UserRow.external_id.in_(ids)))
         .order_by(Account.id)
     )
     return [
@@ -130,10 +134,11 @@ async def _people_removed(work: Work) -> list[PresentPerson]:
 
 
 def _match(admin: AdminTable, people: list[PresentPerson]) -> PresentPerson | None:
-    wanted = key(admin.user_name)
-    for person in people:
-        if key(person.user_name) == wanted:
-            return person
+    for spelling in (key, name_key):  # of several whose names are the same, the one that is spelled so
+        wanted = spelling(admin.user_name)
+        for person in people:
+            if spelling(person.user_name) == wanted:
+                return person
     if admin.external_id is None:
         return None
     external_id = mapping.composed(admin.external_id)

@@ -60,7 +60,9 @@ def patch_wish(payload: dict[str, object], admitted: Admitted, group_id: str) ->
 
 
 def _named(display_name: str) -> dict[str, str | None]:
-    return {"display_name": display_name, "display_name_key": key(display_name)}
+    # Without a first key of its own, an earlier step's would stay.
+    keys = {"first_key": None, **mapping.name_keys(display_name, "display_name_key")}
+    return {"display_name": display_name, **keys}
 
 
 def _known_outside(external_id: str | None) -> dict[str, str | None]:

@@ -58,10 +58,9 @@ async def rows(call: Call, query: Query) -> Sequence[Row]:
         return await statements.find_groups(call, query.hot, offset, count, members=query.members)
     if query.hot is None:
         return await statements.page_users(call, offset, count)
-    attribute, value = query.hot
-    if attribute == "userName" and offset == 0 and count > 0:
-        return await statements.find_user_name(call, value)
-    return await statements.find_users(call, attribute, value, offset, count)
+    if query.hot.attribute == "userName" and offset == 0 and count > 0:
+        return await statements.find_user_name(call, query.hot)
+    return await statements.find_users(call, query.hot, offset, count)
 
 
 async def filtered(call: Call, query: Query) -> Sequence[Row]:

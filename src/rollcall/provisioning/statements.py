@@ -12,6 +12,7 @@ import orjson
 from rollcall.db import Connection, DatabaseError, Pool, Row, fetchrow_again, has_ended
 from rollcall.functions import qualified
 from rollcall.provisioning.context import Admitted, Call
+from rollcall.search.queries import LookedUp
 
 _GATE = (
     "(r.gate).verdict, (r.gate).token_label, (r.gate).owner_id, (r.gate).plan, (r.gate).rate, (r.gate).burst, "
@@ -171,20 +172,21 @@ async def note_call(
     )
 
 
-_FIND_USERS = _asked(f"{_GATE}, {_USER}, r.total", "find_users($1, $2, $3, $4, $5, $6, $7, $8)")
-_FIND_USER_NAME = _asked(f"{_GATE}, {_USER}, r.total", "find_user_name($1, $2, $3, $4, $5)")
+_FIND_USERS = _asked(f"{_GATE}, {_USER}, r.total", "find_users($1, $2, $3, $4, $5, $6, $7, $8, $9)")
+_FIND_USER_NAME = _asked(f"{_GATE}, {_USER}, r.total", "find_user_name($1, $2, $3, $4, $5, $6)")
 _PAGE_USERS = _asked(f"{_GATE}, {_USER}, r.total", "page_users($1, $2, $3, $4, $5, $6)")
-_FIND_GROUPS = _asked(f"{_GATE}, {_GROUP}, r.members, r.total", "find_groups($1, $2, $3, $4, $5, $6, $7, $8, $9)")
+_FIND_GROUPS = _asked(f"{_GATE}, {_GROUP}, r.members, r.total", "find_groups($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)")
 
 
-async def find_user_name(call: Call, key: str) -> Sequence[Row]:
-    """Who has this userName, by its key: one row, with the ``total``; ``id`` is None if nobody has."""
-    return await _list(call, _FIND_USER_NAME, key, call.context.base_url)
+async def find_user_name(call: Call, value: LookedUp) -> Sequence[Row]:
+    """Who has this userName: one row, with the ``total``; ``id`` is None if nobody has."""
+    return await _list(call, _FIND_USER_NAME, value.key, value.first_key, call.context.base_url)
 
 
-async def find_users(call: Call, attribute: str, value: str, offset: int, count: int) -> Sequence[Row]:
-    """A page of who has *value* in an indexed attribute: one row at least, with the ``total``."""
-    return await _list(call, _FIND_USERS, attribute, value, offset, count, call.context.base_url)
+async def find_users(call: Call, value: LookedUp, offset: int, count: int) -> Sequence[Row]:
+    """A page of who has this value in an indexed attribute: one row at least, with the ``total``."""
+    what = (value.attribute, value.key, value.first_key, offset, count)
+    return await _list(call, _FIND_USERS, *what, call.context.base_url)
 
 
 async def page_users(call: Call, offset: int, count: int) -> Sequence[Row]:
@@ -192,12 +194,10 @@ async def page_users(call: Call, offset: int, count: int) -> Sequence[Row]:
     return await _list(call, _PAGE_USERS, offset, count, call.context.base_url)
 
 
-async def find_groups(
-    call: Call, hot: tuple[str, str] | None, offset: int, count: int, *, members: bool
-) -> Sequence[Row]:
-    """A page of all groups, or of those that *hot* (attribute and value) finds: one row at least, with ``total``."""
-    attribute, value = hot or (None, None)
-    return await _list(call, _FIND_GROUPS, attribute, value, offset, count, call.context.base_url, members)
+async def find_groups(call: Call, value: LookedUp | None, offset: int, count: int, *, members: bool) -> Sequence[Row]:
+    """A page of all groups, or of those that have this value: one row at least, with the ``total``."""
+    wanted = (None, None, None) if value is None else (value.attribute, value.key, value.first_key)
+    return await _list(call, _FIND_GROUPS, *wanted, offset, count, call.context.base_url, members)
 
 
 async def _list(call: Call, statement: str, *what: object) -> Sequence[Row]:

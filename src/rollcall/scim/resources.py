@@ -22,6 +22,7 @@ from scim2_models.path import FilterNode
 
 from rollcall.scim.attributes import Attribute, attributes_of
 from rollcall.scim.errors import InvalidValue
+from rollcall.scim.name_keys import name_key
 from rollcall.scim.reader import unholdable
 
 LONGEST_TEXT: Final = 1_024
@@ -158,6 +159,12 @@ def key(value: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", value).casefold())
 
 
+def first_key(name: str) -> str | None:
+    """A name's key of the first version, `key`, by which one from then is kept; None if `name_key` says the same."""
+    first = key(name)
+    return None if first == name_key(name) else first
+
+
 def check_limits(document: Mapping[str, object]) -> None:
     """Refuse what can't be stored or searched, before anything tries.
 
@@ -168,8 +175,10 @@ def check_limits(document: Mapping[str, object]) -> None:
         InvalidValue: a string is too long or holds NUL or half a surrogate pair; a list has too many entries;
             all together is too large; or `userName` is blank.
     """
-    if not str(document.get("userName", "")).strip():
-        raise InvalidValue(attribute="userName", detail="userName: it must not be blank")
+    if not name_key(str(document.get("userName", ""))):
+        raise InvalidValue(
+            attribute="userName", detail="userName: it must not be blank, nor consist of invisible characters"
+        )
     texts: list[str] = []
     _gather(document, texts)
     together = "".join(texts)

@@ -27,6 +27,7 @@ from rollcall.directory.mapping import composed
 from rollcall.directory.models import GroupChild, GroupRow, GroupUnknownMember, GroupUser, UserRow
 from rollcall.scim.resources import GROUP_SCHEMA, GROUPS, USERS, key
 from rollcall.search.columns import Constants, Entries, Entry, Places, exists_in, one_of
+from rollcall.search.names import Name
 from rollcall.search.operands import Condition, Identifier, Key, Operand, Value, Written, canonical_id
 
 
@@ -47,6 +48,9 @@ class GroupPlaces(Places):
             GroupRow.last_modified.label("last_modified"),
             (everybody if members else literal(None, Text)).label("members"),
         )
+
+    def operand(self, path: AttrPath) -> Operand:
+        return Name(self) if str(path) == "displayName" else super().operand(path)
 
     def entries(self, path: AttrPath) -> Entries:
         return _Members(self) if path.attr == "members" else Constants([GROUP_SCHEMA])

@@ -9,7 +9,8 @@ from scim2_models.path import AttrPath, CompareOperator, Comparison, FilterNode
 
 from rollcall.directory.mapping import composed
 from rollcall.scim.cursors import Key
-from rollcall.scim.resources import GROUPS, USERS, Kind, key
+from rollcall.scim.name_keys import name_key
+from rollcall.scim.resources import GROUPS, USERS, Kind, first_key, key
 from rollcall.scim.search import Search
 from rollcall.search.operands import canonical_id
 
@@ -20,10 +21,21 @@ USUAL_RESULTS: Final = 100
 """Resources on one page when the provider does not say."""
 
 _HOT: Final[Mapping[Kind, Mapping[str, Callable[[str], str]]]] = {
-    USERS: {"userName": key, "emails.value": key, "externalId": composed, "id": str},
-    GROUPS: {"displayName": key, "externalId": composed, "id": str, "members.value": str},
+    USERS: {"userName": name_key, "emails.value": key, "externalId": composed, "id": str},
+    GROUPS: {"displayName": name_key, "externalId": composed, "id": str, "members.value": str},
 }
 _IDS: Final = ("id", "members.value")
+
+
+@dataclass(frozen=True, slots=True)
+class LookedUp:
+    """A value that one of the look-ups with a statement of their own asks for."""
+
+    attribute: str
+    key: str
+    """The value as it is indexed."""
+    first_key: str | None = None
+    """A name's key of the first version, where that is another; whoever is spelled so is meant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +67,15 @@ class Query:
     """Whether groups are brought with their members."""
 
     @cached_property
-    def hot(self) -> tuple[str, str] | None:
-        """The attribute and value of a look-up that has a statement of its own."""
+    def hot(self) -> LookedUp | None:
+        """The look-up that this is, if it is one that has a statement of its own."""
         match self.tree:
             case Comparison(attr_path=path, op=CompareOperator.eq, value=str(value)) if self._plain:
                 form = _HOT[self.kind].get(str(path))
                 if form is None or (str(path) in _IDS and canonical_id(value) is None):
                     return None
-                return str(path), form(value)
+                first = first_key(value) if form is name_key else None
+                return LookedUp(str(path), form(value), first)
             case _:
                 return None
 

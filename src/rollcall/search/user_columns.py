@@ -29,8 +29,10 @@ from rollcall.db import fn
 from rollcall.directory.models import GroupAncestor, GroupRow, GroupUser, UserEmail, UserRow
 from rollcall.scim.attributes import Attribute
 from rollcall.scim.filters import look_up, resolve
+from rollcall.scim.name_keys import name_key
 from rollcall.scim.resources import GROUPS, USERS, key
 from rollcall.search.columns import ITSELF, Entries, Entry, Places, exists_in, one_of
+from rollcall.search.names import Name
 from rollcall.search.operands import Binary, Condition, Flag, Identifier, Key, Operand, Value, Written
 from rollcall.search.role_names import RoleName
 
@@ -62,7 +64,7 @@ class UserPlaces(Places):
     def elsewhere(self, path: AttrPath) -> Operand:
         match str(path):
             case "userName":
-                return Key(UserRow.user_name_key, key)
+                return Name(self)
             case "active":
                 return Flag(UserRow.active)
             case _:
@@ -189,7 +191,7 @@ class _Memberships(Entries):
                 case "value":
                     return Identifier(each.c.group_id)
                 case "display":
-                    return Key(GroupRow.display_name_key, key)
+                    return Key(GroupRow.display_name_key, name_key)
                 case "type":
                     return Written(each.c.type, case_exact=False)
                 case _:

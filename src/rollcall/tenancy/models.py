@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, DateTime, ForeignKey, Integer, LargeBinary, Text, Uuid, text
+from sqlalchemy import CheckConstraint, DateTime, ForeignKey, Integer, LargeBinary, SmallInteger, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -40,6 +40,7 @@ class Tenant(Base):
         CheckConstraint("mass_change_threshold >= 1", name="mass_change_threshold"),
         CheckConstraint("char_length(external_id) BETWEEN 1 AND 255", name="external_id"),
         CheckConstraint("jsonb_typeof(metadata) = 'object'", name="metadata"),
+        CheckConstraint("name_comparison IN (1, 2)", name="name_comparison"),
     )
 
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True, server_default=_UUID7)
@@ -58,6 +59,8 @@ class Tenant(Base):
     mass_change_threshold: Mapped[int] = mapped_column(Integer, server_default=text("100"))
     role_rule: Mapped[dict[str, Any]] = mapped_column(JSONB)
     role_rule_version: Mapped[int] = mapped_column(Integer, server_default=text("1"))
+    name_comparison: Mapped[int] = mapped_column(SmallInteger, default=2, server_default=text("1"))
+    """The version of the key by which the role rule compares names; a tenant from before has the first."""
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
 
 

@@ -1,8 +1,9 @@
 """Lists of people, of groups, and of both (RFC 7644 §3.4.2 and §3.4.3): by GET, and by POST to ``/.search``."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
+from urllib.parse import parse_qsl
 
 from litestar import Request, Response, get, post
 
@@ -12,6 +13,7 @@ from rollcall.db import Row
 from rollcall.provisioning import groups, listing, users
 from rollcall.provisioning.context import Call
 from rollcall.scim.errors import NoSuchAddress
+from rollcall.scim.query_strings import unambiguous
 from rollcall.scim.resources import GROUPS, USERS, Kind
 from rollcall.scim.search import Search, read_parameters, read_search
 
@@ -19,6 +21,13 @@ AnyRequest = Request[Any, Any, Any]
 
 _RENDERED: dict[Kind, Callable[[Call, Row], bytes]] = {USERS: users.rendered, GROUPS: groups.rendered}
 _BOTH = (USERS, GROUPS)
+
+
+def _parameters(request: AnyRequest) -> Mapping[str, str]:
+    """The parameters of a query, its filter as the sender meant it."""
+    query: bytes = request.scope["query_string"]
+    meant = unambiguous(query)
+    return request.query_params if meant is query else dict(parse_qsl(meant.decode("latin-1"), keep_blank_values=True))
 
 
 async def _answered(call: Call, wanted: Search) -> Response[bytes]:
@@ -29,9 +38,10 @@ async def _answered(call: Call, wanted: Search) -> Response[bytes]:
 
 
 async def _listed(request: AnyRequest, action: str, kind: Kind) -> Response[bytes]:
+    parameters = _parameters(request)
     call, wanted = await listing.asked(
         call_of(request, action),
-        lambda unquoted: read_parameters(request.query_params, kind, unquoted_values=unquoted),
+        lambda unquoted: read_parameters(parameters, kind, unquoted_values=unquoted),
     )
     return await _answered(call, wanted)
 
@@ -83,7 +93,7 @@ async def query_everything(request: AnyRequest) -> Response[bytes]:
     Without one it is somebody who looks for the base URL, and is told about it; their token, if they have one, is
     judged first.
     """
-    parameters = request.query_params
+    parameters = _parameters(request)
     if not any(name.casefold() == "filter" for name in parameters):
         nowhere = NoSuchAddress(request.scope["path"], request.app.state.context.base_url)
         if "authorization" in request.headers:

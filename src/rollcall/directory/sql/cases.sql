@@ -70,7 +70,8 @@ BEGIN
     WITH closed AS (
         UPDATE public.conflict_cases SET closed_at = clock_timestamp(), closed_because = 'the cause is gone'
          WHERE tenant_id = p_tenant AND closed_at IS NULL AND stored = ANY (v_stored)
-           AND (user_id = p_user OR (kind = 'conflict' AND user_name_key = p_change ->> 'user_name_key'))
+           AND (user_id = p_user OR (kind = 'conflict' AND user_name_key
+                    = coalesce(p_change ->> 'first_key', p_change ->> 'user_name_key')))
            AND (kind = 'conflict' OR NOT p_change ? 'unknown') RETURNING kind)
     SELECT coalesce(array_agg(DISTINCT kind || '.closed'), '{}') INTO v_events FROM closed;
     IF p_change ? 'unknown' AND fn.open_unknown_role(p_tenant, p_user, p_account, p_request_id, p_change -> 'unknown') THEN

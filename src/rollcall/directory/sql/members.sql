@@ -70,6 +70,9 @@ LANGUAGE plpgsql AS $$
 DECLARE s public.groups;
 BEGIN
     IF (p_change ->> 'create')::boolean THEN
+        IF (p_change ->> 'unique_name')::boolean THEN
+            PERFORM fn.refuse_taken_group_name(p_tenant, NULL, NULL, p_change);
+        END IF;
         INSERT INTO public.groups (tenant_id, display_name, display_name_key, external_id, created_at, last_modified)
         VALUES (p_tenant, p_change ->> 'display_name', p_change ->> 'display_name_key', p_change ->> 'external_id',
                 statement_timestamp(), statement_timestamp())
@@ -82,12 +85,9 @@ BEGIN
         IF s.version <> (p_change ->> 'version')::integer THEN
             RAISE EXCEPTION 'the group changed meanwhile' USING ERRCODE = 'RC001';
         END IF;
-    END IF;
-    IF (p_change ->> 'unique_name')::boolean AND EXISTS (
-        SELECT FROM public.groups
-         WHERE tenant_id = p_tenant AND display_name_key = p_change ->> 'display_name_key' AND id <> s.id
-    ) THEN
-        RAISE EXCEPTION 'displayName is taken' USING ERRCODE = 'unique_violation';
+        IF (p_change ->> 'unique_name')::boolean THEN
+            PERFORM fn.refuse_taken_group_name(p_tenant, p_group, s.display_name_key, p_change);
+        END IF;
     END IF;
     RETURN s;
 END $$;
@@ -199,8 +199,8 @@ BEGIN
     RETURN r;
 END $$;
 
--- Carries a change of a group out, in the caller's transaction. p_change: create, display_name with display_name_key and
--- external_id where they are to change, unique_name, version (only if the change depends on it), rule_version, relevant
+-- Carries a change of a group out, in the caller's transaction. p_change: create, display_name with display_name_key (and
+-- first_key, if that is another; see names.sql) and external_id where they are to change, unique_name, version (only if the change depends on it), rule_version, relevant
 -- (whether names that count for roles are concerned), and steps: an array of {"op": add | remove | set, "ids": […]}, with
 -- "displays" and "display_keys" in the order of the ids if the provider calls any of them by a name, null where it does
 -- not; and with "unknown_members", an array of {"value", "display", "display_key"}, for ids that nobody can have.
@@ -237,7 +237,8 @@ BEGIN
     IF c.changed AND NOT (p_change ->> 'create')::boolean THEN
         UPDATE public.groups
            SET display_name = coalesce(p_change ->> 'display_name', display_name),
-               display_name_key = coalesce(p_change ->> 'display_name_key', display_name_key),
+               display_name_key = CASE WHEN display_name_key = p_change ->> 'first_key' THEN display_name_key
+                                       ELSE coalesce(p_change ->> 'display_name_key', display_name_key) END,
                external_id = v_external, version = version + 1, last_modified = statement_timestamp()
          WHERE tenant_id = p_tenant AND id = s.id
         RETURNING display_name, version, last_modified INTO s.display_name, s.version, s.last_modified;

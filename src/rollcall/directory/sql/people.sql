@@ -21,8 +21,8 @@ BEGIN
     SELECT p_tenant, p_user, e FROM jsonb_array_elements_text(p_keys) e ON CONFLICT DO NOTHING;
 END $$;
 
--- The rows of a person, written by every surface. p_change: user_name, user_name_key, external_id, display_name_key,
--- active, document, emails (keys), role, is_admin, role_state, events, request_id, arrived_at, reason, and
+-- The rows of a person, written by every surface. p_change: user_name, user_name_key, first_key (only if it is another,
+-- see names.sql), external_id, display_name_key, active, document, emails (keys), role, is_admin, role_state, events, request_id, arrived_at, reason, and
 -- account_id when a former account is taken up again. Whoever calls holds the role rule.
 CREATE FUNCTION fn.write_new_user(p_tenant uuid, p_change jsonb) RETURNS fn.user_change LANGUAGE plpgsql AS $$
 DECLARE
@@ -66,6 +66,7 @@ DECLARE
     c fn.user_change;
     a public.accounts;
     v_version integer;
+    v_key text;
     v_rule_version integer;
     v_active boolean := (p_change ->> 'active')::boolean;
     v_left jsonb;
@@ -73,7 +74,8 @@ BEGIN
     SELECT o.* INTO a FROM public.users s JOIN public.accounts o ON o.tenant_id = s.tenant_id AND o.id = s.account_id
      WHERE s.tenant_id = p_tenant AND s.id = p_user FOR UPDATE OF o;
     c.account_id := a.id;
-    SELECT s.version, s.created_at, n.role_rule_version INTO v_version, c.created_at, v_rule_version
+    SELECT s.version, s.user_name_key, s.created_at, n.role_rule_version
+      INTO v_version, v_key, c.created_at, v_rule_version
       FROM public.users s JOIN public.tenants n ON n.id = s.tenant_id
      WHERE s.tenant_id = p_tenant AND s.id = p_user FOR NO KEY UPDATE OF s;
     IF NOT FOUND THEN
@@ -105,7 +107,7 @@ BEGIN
          WHERE tenant_id = p_tenant AND id = a.id;
     END IF;
     UPDATE public.users
-       SET user_name_key = p_change ->> 'user_name_key', external_id = p_change ->> 'external_id',
+       SET user_name_key = fn.key_to_keep(p_tenant, p_user, v_key, p_change), external_id = p_change ->> 'external_id',
            display_name_key = p_change ->> 'display_name_key', active = v_active, document = p_change -> 'document',
            version = version + 1, last_modified = statement_timestamp()
      WHERE tenant_id = p_tenant AND id = p_user
@@ -134,7 +136,8 @@ BEGIN
 EXCEPTION WHEN unique_violation THEN
     c := NULL;
     SELECT s.id, CASE WHEN NOT s.active THEN 'inactive' END INTO c.id, c.reason
-      FROM public.users s WHERE s.tenant_id = p_tenant AND s.user_name_key = p_change ->> 'user_name_key';
+      FROM public.users s WHERE s.tenant_id = p_tenant AND s.id = fn.user_called(
+               p_tenant, p_change ->> 'user_name_key', p_change ->> 'first_key', p_user);
     c.outcome := 'uniqueness';
     RETURN c;
 END $$;

@@ -39,8 +39,8 @@ END $$;
 
 -- Look-ups providers make before they create a group, and pages of all groups.
 CREATE FUNCTION fn.find_groups(
-    p_tenant uuid, p_token uuid, p_digest bytea, p_attribute text, p_value text, p_offset integer, p_count integer,
-    p_base text, p_members boolean
+    p_tenant uuid, p_token uuid, p_digest bytea, p_attribute text, p_value text, p_first text, p_offset integer,
+    p_count integer, p_base text, p_members boolean
 ) RETURNS SETOF fn.group_result LANGUAGE plpgsql AS $$
 DECLARE
     r fn.group_result;
@@ -57,8 +57,7 @@ BEGIN
         v_ids := ARRAY(SELECT id FROM public.groups WHERE tenant_id = p_tenant ORDER BY id OFFSET p_offset LIMIT p_count);
     ELSE
         v_ids := CASE p_attribute
-            WHEN 'displayName' THEN ARRAY(
-                SELECT id FROM public.groups WHERE tenant_id = p_tenant AND display_name_key = p_value ORDER BY id)
+            WHEN 'displayName' THEN fn.groups_called(p_tenant, p_value, p_first)
             WHEN 'externalId' THEN ARRAY(
                 SELECT id FROM public.groups WHERE tenant_id = p_tenant AND external_id = p_value ORDER BY id)
             WHEN 'id' THEN ARRAY(SELECT id FROM public.groups WHERE tenant_id = p_tenant AND id = p_value::uuid)

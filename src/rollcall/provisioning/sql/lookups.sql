@@ -1,8 +1,9 @@
 -- What identity providers ask about people: one comparison with an indexed attribute, or a page of everybody.
 
--- The look-up providers make before every create and all day: who has this userName.
-CREATE FUNCTION fn.find_user_name(p_tenant uuid, p_token uuid, p_digest bytea, p_value text, p_base text)
-RETURNS fn.user_result LANGUAGE plpgsql AS $$
+-- The look-up providers make before every create and all day: who has this userName, by its keys as for user_called.
+CREATE FUNCTION fn.find_user_name(
+    p_tenant uuid, p_token uuid, p_digest bytea, p_value text, p_first text, p_base text
+) RETURNS fn.user_result LANGUAGE plpgsql AS $$
 DECLARE
     u fn.user_result;
 BEGIN
@@ -12,17 +13,21 @@ BEGIN
     END IF;
     SELECT s.id, s.document::text, s.version, s.created_at, s.last_modified
       INTO u.id, u.document, u.version, u.created_at, u.last_modified
-      FROM public.users s WHERE s.tenant_id = p_tenant AND s.user_name_key = p_value;
-    u.total := FOUND::integer;
-    u.groups := fn.groups_of(p_tenant, u.id, p_base);
+      FROM public.users s WHERE s.tenant_id = p_tenant AND s.user_name_key = coalesce(p_first, p_value);
+    IF FOUND THEN
+        u.groups := fn.groups_of(p_tenant, u.id, p_base);
+    ELSE
+        u := fn.bring_user(u, p_tenant, fn.user_called(p_tenant, p_value, p_first), p_base, false);
+    END IF;
+    u.total := (u.id IS NOT NULL)::integer;
     RETURN u;
 END $$;
 
 -- The other look-ups: one comparison with one indexed attribute.
 -- Always at least one row: the gate's verdict, with id NULL when nobody was found.
 CREATE FUNCTION fn.find_users(
-    p_tenant uuid, p_token uuid, p_digest bytea, p_attribute text, p_value text, p_offset integer, p_count integer,
-    p_base text
+    p_tenant uuid, p_token uuid, p_digest bytea, p_attribute text, p_value text, p_first text, p_offset integer,
+    p_count integer, p_base text
 ) RETURNS SETOF fn.user_result LANGUAGE plpgsql AS $$
 DECLARE
     u fn.user_result;
@@ -35,8 +40,7 @@ BEGIN
     END IF;
     u.gate.rule := NULL;  -- nobody needs it in each row
     v_ids := CASE p_attribute
-        WHEN 'userName' THEN ARRAY(
-            SELECT id FROM public.users WHERE tenant_id = p_tenant AND user_name_key = p_value)
+        WHEN 'userName' THEN array_remove(ARRAY[fn.user_called(p_tenant, p_value, p_first)], NULL)
         WHEN 'id' THEN ARRAY(
             SELECT id FROM public.users WHERE tenant_id = p_tenant AND id = p_value::uuid)
         WHEN 'externalId' THEN ARRAY(

@@ -75,9 +75,10 @@ BEGIN
         END IF;
     END IF;
     -- Whoever takes the name between this look and the insert makes the statement fail, and it is run again.
-    SELECT s.id, CASE WHEN NOT s.active THEN 'inactive' END INTO u.id, u.reason
-      FROM public.users s WHERE s.tenant_id = p_tenant AND s.user_name_key = p_change ->> 'user_name_key';
-    IF FOUND THEN
+    u.id := fn.user_called(p_tenant, p_change ->> 'user_name_key', p_change ->> 'first_key');
+    IF u.id IS NOT NULL THEN
+        SELECT CASE WHEN NOT s.active THEN 'inactive' END INTO u.reason
+          FROM public.users s WHERE s.tenant_id = p_tenant AND s.id = u.id;
         u.outcome := 'uniqueness';
         PERFORM fn.audit_call(p_tenant, u.gate, p_token, p_call, 'refused', 409, 'userName is taken', '{}', NULL,
                               p_change ->> 'user_name');
