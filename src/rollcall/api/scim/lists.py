@@ -12,6 +12,7 @@ from rollcall.db import Row
 from rollcall.provisioning import groups, listing, users
 from rollcall.provisioning.context import Call
 from rollcall.scim.errors import NoSuchAddress
+from rollcall.scim.recognising import query_mark
 from rollcall.scim.resources import GROUPS, USERS, Kind
 from rollcall.scim.search import Search, read_parameters, read_search
 
@@ -29,9 +30,10 @@ async def _answered(call: Call, wanted: Search) -> Response[bytes]:
 
 
 async def _listed(request: AnyRequest, action: str, kind: Kind) -> Response[bytes]:
+    parameters = request.query_params
     call, wanted = await listing.asked(
-        call_of(request, action),
-        lambda unquoted: read_parameters(request.query_params, kind, unquoted_values=unquoted),
+        call_of(request, action, asked=query_mark(parameters, of_groups=kind is GROUPS)),
+        lambda unquoted: read_parameters(parameters, kind, unquoted_values=unquoted),
     )
     return await _answered(call, wanted)
 

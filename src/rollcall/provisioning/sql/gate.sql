@@ -34,21 +34,25 @@ CREATE FUNCTION fn.is_stale(g fn.gate_result, p_context jsonb) RETURNS boolean L
 $$ SELECT p_context <> jsonb_build_object('profile', g.profile, 'rate', g.rate, 'burst', g.burst) $$;
 
 -- The last thing that a change does: raises RC401, which undoes all of it, if the key it was made with has ended since
--- the call was let in. p_kind is the token's: scim, pat, op, app, or ses for a session of the console.
-CREATE FUNCTION fn.still_good(p_kind text, p_tenant uuid, p_id uuid, p_digest bytea) RETURNS void LANGUAGE plpgsql AS $$
+-- the call was let in, or if p_profile is no longer the tenant's: a change that was worked out by it is worked out anew.
+-- p_kind is the token's: scim, pat, op, app, or ses for a session of the console.
+CREATE FUNCTION fn.still_good(
+    p_kind text, p_tenant uuid, p_id uuid, p_digest bytea, p_profile text DEFAULT NULL
+) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE v_good boolean;
 BEGIN
     SET CONSTRAINTS ALL IMMEDIATE;  -- what is left for the commit may wait for others as well
     SET CONSTRAINTS ALL DEFERRED;
     PERFORM set_config('rollcall.but_for', coalesce(current_setting('rollcall.before', true), ''), true);
     v_good := CASE p_kind
-        WHEN 'scim' THEN (SELECT g.verdict = 'ok' FROM fn.gate(p_tenant, p_id, p_digest, 'write') g)
+        WHEN 'scim' THEN (SELECT g.verdict = 'ok' AND g.profile = coalesce(p_profile, g.profile)
+                            FROM fn.gate(p_tenant, p_id, p_digest, 'write') g)
         WHEN 'ses' THEN EXISTS (SELECT FROM fn.console_session(p_tenant, p_id, p_digest))
         ELSE EXISTS (SELECT FROM fn.authenticate(p_kind, p_tenant, p_id, p_digest))
     END;
     PERFORM set_config('rollcall.but_for', '', true);
     IF v_good IS NOT TRUE THEN
-        RAISE EXCEPTION 'the key ended while the call was under way' USING ERRCODE = 'RC401';
+        RAISE EXCEPTION 'the key ended, or the profile changed, while the call was under way' USING ERRCODE = 'RC401';
     END IF;
 END $$;
 
