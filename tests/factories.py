@@ -207,7 +207,14 @@ async def a_tenant(
     slug = slug or f"tenant-{next(_NUMBERS)}"
     made = await callers.operator.post(
         "/v1/tenants",
-        json={"slug": slug, "name": slug.title(), "plan": plan, "role_rule": rule or DART_RULE, **terms},
+        json={
+            "slug": slug,
+            "name": slug.title(),
+            "plan": plan,
+            "role_rule": rule or DART_RULE,
+            "profile": "default",  # what a test sends could be some provider's, and taken for it
+            **terms,
+        },
     )
     assert made.status_code == 201, made.text
     rule_roles = (rule or DART_RULE)["roles"]

@@ -136,6 +136,7 @@ COMMANDS: dict[str, Entry] = {
     "tenants create": plainly("NEW", "--name", "New", "--plan", "business"),
     "tenants plan": plainly("TENANT", "business"),
     "tenants profile": plainly("TENANT", "default"),
+    "tenants provider": plainly("TENANT"),
     "tenants threshold": plainly("TENANT", "100"),
     "tenants suspend": plainly("typed-for-commands"),
     "tenants resume": plainly("TENANT"),

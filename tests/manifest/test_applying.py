@@ -170,6 +170,25 @@ async def test_tenant_changed(callers: Callers, ops: Ops) -> None:
     assert await ops.apply(back) == []
 
 
+async def test_auto_applied_again(callers: Callers, ops: Ops) -> None:
+    """Once `auto` has taken a profile, a file that says `auto`, or nothing, changes nothing; another word does."""
+    tenant = await a_tenant(callers, profile="auto")
+    asked = await tenant.scim.get("/Users", headers={"User-Agent": "Okta SCIM Client 1.0.0"})
+    assert asked.status_code == 200
+    await callers.app.state.context.batched_entries.flush()
+
+    async def in_effect() -> str:
+        return (await callers.operator.get(tenant.v1)).json()["profile_in_effect"]
+
+    assert await in_effect() == "okta"
+    for more in ('profile = "auto"', ""):
+        assert await ops.apply(_tenant(tenant.slug, name=tenant.slug.title(), more=more)) == []
+        assert await in_effect() == "okta"
+    said = await ops.apply(_tenant(tenant.slug, name=tenant.slug.title(), more='profile = "default"'))
+    assert said == [f"~ tenant {tenant.slug}: profile auto -> default"]
+    assert await in_effect() == "default"
+
+
 async def test_left_out_is_left_alone(callers: Callers, ops: Ops) -> None:
     """Tenants, people, rules and states that the file does not mention stay as they are."""
     acme, other = await a_tenant(callers), await a_tenant(callers)

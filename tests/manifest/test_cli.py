@@ -116,13 +116,13 @@ async def test_a_profile(shell: TenantsShell) -> None:
         "profile typed-reed entra",
         "profile typed-read ping",
     )
-    assert changed.well == "typed-read: profile default -> entra, from the next call on.\n"
+    assert changed.well == "typed-read: profile auto -> entra, from the next call on.\n"
     assert again.well == "typed-read has the profile entra already.\n"
     assert "Microsoft Entra ID (profile entra)" in shown.well
     assert json.loads(shown_json.well)["profile"] == "entra"
     assert nobody.refusal.startswith("There is no tenant “typed-reed”. Did you mean “typed-read”")
     assert none.code == 2
-    assert "'default', 'entra', 'okta'" in none.err
+    assert "'auto', 'default', 'entra', 'okta'" in none.err
 
 
 async def test_refusals(shell: TenantsShell) -> None:

@@ -2,13 +2,14 @@
 
 import click
 
-from rollcall.api.v1.audit import DeviationView
+from rollcall.api.v1.audit import DeviationView, deviation_view
 from rollcall.api.v1.people import CaseView
 from rollcall.cli.reaching import in_tenant
-from rollcall.cli.showing import json_option, print_list
+from rollcall.cli.showing import Row, json_option, print_list
 from rollcall.directory import people
 from rollcall.journal import queries
 from rollcall.paging import MOST
+from rollcall.provisioning import provider_state
 from rollcall.work import Work
 
 
@@ -48,11 +49,22 @@ def list_cases(tenant: str, closed: bool, as_json: bool) -> None:
 @click.option("--days", default=7, show_default=True, type=click.IntRange(1, 90), help="How far to look back.")
 @json_option
 def deviations(tenant: str, days: int, as_json: bool) -> None:
-    """List what TENANT's provider does otherwise than the standard, latest day first."""
+    """List what TENANT's provider does otherwise than the standard, latest day first, and what ends it there."""
 
     async def run(work: Work) -> None:
         found = (await queries.deviations(work, days=days, limit=MOST)).rows
-        views = [DeviationView(day=row.day, habit=row.habit, times=row.times) for row in found]
-        print_list([view.model_dump() for view in views], views, as_json=as_json)
+        provider = (await provider_state.of_tenant(work)).speaks_as
+        views = [deviation_view(row, provider) for row in found]
+        print_list([_said(view) for view in views], views, as_json=as_json)
 
     in_tenant(tenant, run)
+
+
+def _said(view: DeviationView) -> Row:
+    return {
+        "day": view.day,
+        "times": view.times,
+        "habit": view.habit,
+        "what it does": view.does,
+        "what ends it there": view.setting,
+    }

@@ -11,6 +11,7 @@ from rollcall.api.v1.tenants import tenant_view
 from rollcall.cli import stopping
 from rollcall.cli.applying import apply_file
 from rollcall.cli.confirming import confirm, yes_option
+from rollcall.cli.providers import profile_of, show_provider
 from rollcall.cli.reaching import across_tenants, find_tenant
 from rollcall.cli.running import actor
 from rollcall.cli.showing import Row, counted, json_option, print_facts, print_json, print_list
@@ -19,10 +20,11 @@ from rollcall.directory.people import Draft
 from rollcall.scim.providers import PROFILES
 from rollcall.tenancy import plans
 from rollcall.tenancy import tenants as doors
-from rollcall.tenancy.models import Plan, Tenant
+from rollcall.tenancy.models import AUTO, Plan, Tenant
 from rollcall.tenancy.tenants import LEAST_RATE, TenantTerms
 from rollcall.work import Fleet
 
+_PROFILES = [AUTO, *PROFILES]
 _ISSUED_BY = {"ops": "issued by ops only", "self_service": "issued by the tenant's admins"}
 
 
@@ -32,6 +34,7 @@ def tenants() -> None:
 
 
 tenants.add_command(apply_file)
+tenants.add_command(show_provider)
 
 
 @tenants.command("list")
@@ -95,7 +98,7 @@ def _facts(tenant: Tenant, plan: Plan, more: dict[str, Any]) -> Row:
         "seats": plan.seats or "any",
         "calls/s": "the plan's" if rate is None else rate or "unlimited",
         "mass change": f"more than {tenant.mass_change_threshold} departures within an hour",
-        "provider": f"{PROFILES[tenant.profile].label} (profile {tenant.profile})",
+        "provider": profile_of(tenant),
         "tokens": _ISSUED_BY[tenant.token_issuing],
         "people": f"{more['people']:,}, {more['active']:,} active, {more['admins']:,} of them admins",
         "roles": f"{', '.join(rule['roles'])} (see 'rollcall roles show {tenant.slug}')",
@@ -117,7 +120,11 @@ def _facts(tenant: Tenant, plan: Plan, more: dict[str, Any]) -> Row:
     help="Who issues its tokens: its admins, or ops only.",
 )
 @click.option(
-    "--profile", type=click.Choice(list(PROFILES)), default="default", show_default=True, help="Its provider."
+    "--profile",
+    type=click.Choice(_PROFILES),
+    default=AUTO,
+    show_default=True,
+    help="Its provider; auto takes the profile of whoever is recognised, once.",
 )
 @click.option(
     "--rate",
@@ -180,10 +187,10 @@ def change_plan(tenant: str, plan: str, yes: bool, as_json: bool) -> None:
 
 @tenants.command("profile")
 @click.argument("tenant")
-@click.argument("profile", type=click.Choice(list(PROFILES)))
+@click.argument("profile", type=click.Choice(_PROFILES))
 @json_option
 def change_profile(tenant: str, profile: str, as_json: bool) -> None:
-    """Read and answer the calls of TENANT as its identity provider, PROFILE, wants it."""
+    """Read and answer the calls of TENANT as its identity provider, PROFILE, wants it; auto waits to recognise it."""
     before, after = _changed(tenant, profile=profile)
     if before.profile == profile:
         said = f"{after.slug} has the profile {profile} already."

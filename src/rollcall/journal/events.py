@@ -44,6 +44,15 @@ class TenantChanged(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class TenantProfileTaken(Event):
+    """The provider was recognised, and its profile taken; *evidence* are the marks by which that was so."""
+
+    topic = "tenant.profile_taken"
+    profile: str
+    evidence: list[str]
+
+
+@dataclass(frozen=True, slots=True)
 class TenantPlanChanged(Event):
     topic = "tenant.plan_changed"
     before: str

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     CheckConstraint,
     Date,
@@ -87,6 +88,18 @@ class Deviation(Base):
     day: Mapped[date] = mapped_column(Date, primary_key=True)
     habit: Mapped[str] = mapped_column(Text, primary_key=True)
     times: Mapped[int] = mapped_column(Integer)
+
+
+class ProviderMark(Base):
+    """Something by which a tenant's provider can be recognised; `scim.recognising` says of whom each is a mark."""
+
+    __tablename__ = "provider_marks"
+
+    tenant_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    mark: Mapped[str] = mapped_column(Text, primary_key=True)
+    first_seen: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    last_seen: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    times: Mapped[int] = mapped_column(BigInteger)
 
 
 class OutboxMessage(Base):

@@ -125,7 +125,8 @@ class TenantTable(_Table):
     plan: str
     status: Literal["active", "suspended"] | None = None
     tokens: Literal["self_service", "ops"] | None = None
-    profile: Literal["default", "entra", "okta", "onelogin", "jumpcloud", "strict"] | None = None
+    profile: Literal["auto", "default", "entra", "okta", "onelogin", "jumpcloud", "strict"] | None = None
+    """As it is chosen: where ``auto`` has taken a provider's profile, saying ``auto`` again changes nothing."""
     rate_per_second: OwnRate = None
     rate_burst: OwnBurst = None
     mass_change_threshold: Annotated[StrictInt, Field(ge=1, le=100_000_000)] | None = None

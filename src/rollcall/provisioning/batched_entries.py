@@ -1,4 +1,4 @@
-"""What calls leave behind without a write each: read entries, last uses, counts of refusals.
+"""What calls leave behind without a write each: read entries, last uses, counts of refusals, marks of providers.
 
 A process gathers them and writes them down within a second, and what is counted of a key's refusals when the minute is
 over. A crash may lose that; writes and the refusals that are kept one by one are not gathered here but written in their
@@ -6,7 +6,7 @@ own transactions.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -15,9 +15,12 @@ from uuid import UUID
 import orjson
 import structlog
 
-from rollcall.db import FLEET_ROLE, Pool
+from rollcall.db import FLEET_ROLE, Connection, Pool
 from rollcall.functions import qualified
-from rollcall.journal.refusals import Refusals, entry_of
+from rollcall.journal.refusals import Count, Refusals, Refused, entry_of
+from rollcall.provisioning import profile_taking
+from rollcall.provisioning.evidence import Evidence
+from rollcall.scim.recognising import Seen, shape_mark
 from rollcall.work import RequestOrigin
 
 log = structlog.get_logger(__name__)
@@ -62,6 +65,16 @@ SELECT minute, source, calls FROM jsonb_to_recordset($1::jsonb) AS r(minute time
  ORDER BY minute, source
     ON CONFLICT (minute, source) DO UPDATE SET calls = refused_calls.calls + excluded.calls
 """
+_MARKS = """
+INSERT INTO provider_marks (tenant_id, mark, first_seen, last_seen, times)
+SELECT tenant_id, mark, first_seen, last_seen, times FROM jsonb_to_recordset($1::jsonb) AS r(
+       tenant_id uuid, mark text, first_seen timestamptz, last_seen timestamptz, times bigint)
+ ORDER BY tenant_id, mark
+    ON CONFLICT (tenant_id, mark) DO UPDATE
+   SET first_seen = least(provider_marks.first_seen, excluded.first_seen),
+       last_seen = greatest(provider_marks.last_seen, excluded.last_seen),
+       times = provider_marks.times + excluded.times
+"""
 _COUNTED = qualified("""
 SELECT fn.audit_write(tenant_id, call, 'refused', status, detail, '{}', NULL, NULL)
   FROM jsonb_to_recordset($1::jsonb) AS r(tenant_id uuid, call jsonb, status integer, detail text)
@@ -74,6 +87,7 @@ class BatchedEntries:
 
     pool: Pool
     refusals: Refusals = field(default_factory=Refusals)
+    evidence: Evidence = field(default_factory=Evidence)
     _entries: Rows = field(default_factory=Rows)
     _uses: dict[tuple[UUID, UUID], tuple[datetime, str | None]] = field(
         default_factory=dict[tuple[UUID, UUID], tuple[datetime, str | None]]
@@ -161,6 +175,8 @@ class BatchedEntries:
                 name = "others"
             known.add(name)
             self._deviations[tenant_id, day, name] = self._deviations.get((tenant_id, day, name), 0) + 1
+            if (mark := shape_mark(habit)) is not None:
+                self.evidence.met(tenant_id, at, mark)
 
     async def flush(self) -> None:
         """Write down what was gathered, counts of a minute that is not over apart; as it returns, that is committed."""
@@ -170,47 +186,38 @@ class BatchedEntries:
     async def _flush(self, *, everything: bool = False) -> None:
         for _, lines in self.refusals.lines.due(everything=everything):
             log.info("refused, counted", minute=lines.minute.isoformat(), calls=lines.calls, last=lines.last)
+        batch = self._taken(everything=everything)
+        if not batch.is_empty:
+            try:
+                async with self.pool.acquire() as connection, connection.transaction():
+                    await connection.execute(f"SET LOCAL ROLE {FLEET_ROLE}")
+                    await batch.write(connection)
+            except BaseException:
+                self._put_back(batch)
+                raise
+            self.evidence.written(batch.marks)
+        if tenants := self.evidence.to_look_at:
+            await profile_taking.look_at(self.pool, tenants)
+            self.evidence.looked_at(tenants)
+
+    def _taken(self, *, everything: bool) -> "_Batch":
         entries, self._entries = self._entries, []
         uses, self._uses = self._uses, {}
         refused, self._refused = self._refused, {}
         deviations, self._deviations = self._deviations, {}
+        marks = self.evidence.due(everything=everything)
         counted = self.refusals.entries.due(everything=everything)
-        if not (entries or uses or refused or deviations or counted):
-            return
-        try:
-            async with self.pool.acquire() as connection, connection.transaction():
-                await connection.execute(f"SET LOCAL ROLE {FLEET_ROLE}")
-                if entries:
-                    await connection.execute(_ENTRIES, _json(entries))
-                if uses:
-                    rows: Rows = [
-                        {"tenant_id": tenant, "id": token, "at": at, "source": source}
-                        for (tenant, token), (at, source) in uses.items()
-                    ]
-                    await connection.execute(_LAST_USES, _json(rows))
-                if refused:
-                    counts: Rows = [
-                        {"minute": minute, "source": source, "calls": calls}
-                        for (minute, source), calls in refused.items()
-                    ]
-                    await connection.execute(_REFUSED, _json(counts))
-                if deviations:
-                    ledger: Rows = [
-                        {"tenant_id": tenant, "day": day, "habit": habit, "times": times}
-                        for (tenant, day, habit), times in deviations.items()
-                    ]
-                    await connection.execute(_DEVIATIONS, _json(ledger))
-                if counted:
-                    await connection.execute(_COUNTED, _json([entry_of(count) for _, count in counted]))
-        except BaseException:
-            self._entries[:0] = entries
-            self._uses = {**uses, **self._uses}
-            for key, calls in refused.items():
-                self._refused[key] = self._refused.get(key, 0) + calls
-            for what, times in deviations.items():
-                self._deviations[what] = self._deviations.get(what, 0) + times
-            self.refusals.entries.put_back(counted)
-            raise
+        return _Batch(entries, uses, refused, deviations, marks, counted)
+
+    def _put_back(self, batch: "_Batch") -> None:
+        self._entries[:0] = batch.entries
+        self._uses = {**batch.uses, **self._uses}
+        for key, calls in batch.refused.items():
+            self._refused[key] = self._refused.get(key, 0) + calls
+        for what, times in batch.deviations.items():
+            self._deviations[what] = self._deviations.get(what, 0) + times
+        self.evidence.put_back(batch.marks)
+        self.refusals.entries.put_back(batch.counted)
 
     async def _write_regularly(self) -> None:
         while True:
@@ -219,6 +226,57 @@ class BatchedEntries:
                 await self.flush()
             except Exception:  # the database is away: keep what was gathered and try again
                 log.warning("traces could not be written down; trying again", exc_info=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """What is written down in one transaction."""
+
+    entries: Rows
+    uses: dict[tuple[UUID, UUID], tuple[datetime, str | None]]
+    refused: dict[tuple[datetime, str], int]
+    deviations: dict[tuple[UUID, date, str], int]
+    marks: dict[tuple[UUID, str], Seen]
+    counted: list[tuple[Hashable, Count[Refused]]]
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.entries or self.uses or self.refused or self.deviations or self.marks or self.counted)
+
+    async def write(self, connection: Connection) -> None:
+        """Write it down, as the fleet; in this order."""
+        uses: Rows = [
+            {"tenant_id": tenant, "id": token, "at": at, "source": source}
+            for (tenant, token), (at, source) in self.uses.items()
+        ]
+        refused: Rows = [
+            {"minute": minute, "source": source, "calls": calls} for (minute, source), calls in self.refused.items()
+        ]
+        ledger: Rows = [
+            {"tenant_id": tenant, "day": day, "habit": habit, "times": times}
+            for (tenant, day, habit), times in self.deviations.items()
+        ]
+        marks: Rows = [
+            {
+                "tenant_id": tenant,
+                "mark": mark,
+                "first_seen": seen.first,
+                "last_seen": seen.last,
+                "times": seen.times,
+            }
+            for (tenant, mark), seen in self.marks.items()
+        ]
+        counted: Rows = [entry_of(count) for _, count in self.counted]
+        for statement, rows in (
+            (_ENTRIES, self.entries),
+            (_LAST_USES, uses),
+            (_REFUSED, refused),
+            (_DEVIATIONS, ledger),
+            (_MARKS, marks),
+            (_COUNTED, counted),
+        ):
+            if rows:
+                await connection.execute(statement, _json(rows))
 
 
 def _json(rows: Rows) -> str:

@@ -52,6 +52,10 @@ class Call:
     """What it requires of the version of the resource that it names."""
     has_permit: bool = False
     """Whether it is part of a call that took a permit of the rate limit already."""
+    agent: str | None = None
+    """What the caller calls itself: its User-Agent."""
+    asked: str | None = None
+    """The mark of a provider that a list request is, if it is one."""
 
     def described(self, payload: object = None) -> dict[str, Any]:
         """The call as its audit entry says it; the gate adds whose token it was, and leaves out what is counted."""

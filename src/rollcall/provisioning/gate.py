@@ -34,6 +34,8 @@ def present(
     action: str,
     *,
     conditions: Conditions = UNCONDITIONAL,
+    agent: str | None = None,
+    asked: str | None = None,
 ) -> Call:
     """Read the bearer token a caller presents.
 
@@ -47,7 +49,7 @@ def present(
     except Unauthorized:
         context.batched_entries.refused(origin.source)
         raise
-    call = Call(context, token, origin, action, arrived, conditions)
+    call = Call(context, token, origin, action, arrived, conditions, agent=agent, asked=asked)
     _slow_down(call)
     return call
 
@@ -140,8 +142,10 @@ def permitted(call: Call) -> Call:
 
 
 def was_used(call: Call) -> None:
-    """Count the use of a token that has passed."""
-    call.context.batched_entries.used(call.token.tenant_id, call.token.id, call.arrived, call.origin.source)
+    """Count the use of a token that has passed, and what its caller can be recognised by."""
+    entries = call.context.batched_entries
+    entries.used(call.token.tenant_id, call.token.id, call.arrived, call.origin.source)
+    entries.evidence.called(call.token.tenant_id, call.arrived, call.agent, call.asked)
 
 
 async def refuse_verdict(call: Call, row: Row, *, has_permit: bool = True) -> None:

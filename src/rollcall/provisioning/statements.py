@@ -22,7 +22,7 @@ _CONTEXT = f"{_GATE}, (r.gate).rule::text AS rule, (r.gate).rule_version"
 _USER = "r.id, r.document, r.version, r.created_at, r.last_modified, r.groups"
 _JUDGED = f"{_USER}, r.account_id, r.active, r.role_state, r.group_revision"
 _GROUP = "r.id, r.display_name, r.external_id, r.version, r.created_at, r.last_modified"
-_GOOD = "CASE r.outcome WHEN 'done' THEN fn.still_good('scim', $1, $2, $3) END"
+_GOOD = "CASE r.outcome WHEN 'done' THEN fn.still_good('scim', $1, $2, $3, (r.gate).profile) END"
 
 
 def _asked(columns: str, function: str) -> str:
@@ -35,7 +35,7 @@ def _changed(columns: str, function: str) -> str:
 
 
 class EndedMeanwhile(Exception):
-    """The gate let the call in, and would not have any more when all it waited for was over; nothing was done."""
+    """What the gate said as it let the call in was no longer so when all it waited for was over; nothing was done."""
 
 
 def as_json(value: object) -> str:

@@ -4,11 +4,26 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, DateTime, ForeignKey, Integer, LargeBinary, SmallInteger, Text, Uuid, text
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    Text,
+    Uuid,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm.attributes import flag_modified
 
 from rollcall.db import Base
+
+AUTO = "auto"
+"""The choice of a profile that is ``default`` until the provider is recognised, and then takes the provider's once."""
 
 _UUID7 = text("uuidv7()")
 _NOW = text("clock_timestamp()")
@@ -54,6 +69,11 @@ class Tenant(Base):
     status: Mapped[str] = mapped_column(Text, server_default=text("'active'"))
     token_issuing: Mapped[str] = mapped_column(Text, server_default=text("'self_service'"))
     profile: Mapped[str] = mapped_column(Text, server_default=text("'default'"))
+    """The profile in effect."""
+    profile_auto: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
+    """Whether it takes itself, once the provider is recognised."""
+    profile_taken_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """When it did."""
     rate_per_second: Mapped[int | None] = mapped_column(Integer)
     rate_burst: Mapped[int | None] = mapped_column(Integer)
     mass_change_threshold: Mapped[int] = mapped_column(Integer, server_default=text("100"))
@@ -62,6 +82,19 @@ class Tenant(Base):
     name_comparison: Mapped[int] = mapped_column(SmallInteger, default=2, server_default=text("1"))
     """The version of the key by which the role rule compares names; a tenant from before has the first."""
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
+
+    @property
+    def chosen_profile(self) -> str:
+        """The profile that was chosen for it: a provider's, or `AUTO`."""
+        return AUTO if self.profile_auto else self.profile
+
+    @chosen_profile.setter
+    def chosen_profile(self, chosen: str) -> None:
+        self.profile_auto = chosen == AUTO
+        self.profile = "default" if chosen == AUTO else chosen
+        self.profile_taken_at = None
+        for name in ("profile", "profile_auto", "profile_taken_at"):
+            flag_modified(self, name)  # written though it looks the same: one may have been taken since this was read
 
 
 class InstallationKey(Base):

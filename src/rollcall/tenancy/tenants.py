@@ -25,7 +25,7 @@ from rollcall.journal.record import record
 from rollcall.paging import Page
 from rollcall.scim.reader import unholdable
 from rollcall.tenancy import plans
-from rollcall.tenancy.models import Tenant
+from rollcall.tenancy.models import AUTO, Tenant
 from rollcall.work import Fleet, TenantRef, Work
 
 SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
@@ -46,8 +46,8 @@ class TenantTerms:
     name: str
     plan: str
     token_issuing: str = "self_service"  # noqa: S105  # a policy's name
-    profile: str = "default"
-    """How the identity provider is read and answered; a key of `scim.providers.PROFILES`."""
+    profile: str = AUTO
+    """How the identity provider is read and answered: a key of `scim.providers.PROFILES`, or `AUTO`."""
     rate_per_second: int | None = None
     rate_burst: int | None = None
     mass_change_threshold: int = 100
@@ -58,8 +58,9 @@ class TenantTerms:
     """What else the vendor keeps with it: shown to ops, and never to the customer."""
 
 
-_COLUMNS = {"metadata": "metadata_"}
-"""Where a column's name is another than the term's: the mapper keeps ``metadata`` for itself."""
+_COLUMNS = {"metadata": "metadata_", "profile": "chosen_profile"}
+"""Where an attribute of the row has another name than the term: the mapper keeps ``metadata`` for itself, and the
+row's ``profile`` is the one in effect."""
 _PLAIN = tuple(each.name for each in fields(TenantTerms) if each.name != "plan")
 """The terms that are simply set; a plan change is an event of its own."""
 

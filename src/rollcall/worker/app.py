@@ -53,6 +53,7 @@ def make_celery(settings: Settings, *, publishing: bool = False) -> Any:
         beat_max_loop_interval=SLOW_HEARTBEAT_SECONDS / 3,
         beat_schedule={
             "keep house": {"task": tasks.KEEP_HOUSE, "schedule": 3600.0, "options": {"queue": HOUSEKEEPING}},
+            "take profiles": {"task": tasks.TAKE_PROFILES, "schedule": 300.0, "options": {"queue": HOUSEKEEPING}},
         },
     )
     tasks.register(app)

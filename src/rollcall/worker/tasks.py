@@ -13,6 +13,7 @@ from rollcall.db import DatabaseError
 from rollcall.events import delivering, departure_receipts
 from rollcall.events import housekeeping as events_housekeeping
 from rollcall.journal import housekeeping, outbox
+from rollcall.provisioning import profile_taking
 from rollcall.work import TenantRef
 from rollcall.worker.base import Task, TryAgain
 
@@ -24,6 +25,7 @@ _AWAY = (SQLAlchemyError, OSError, *DatabaseError)
 SETTLE_DEPARTURES = "rollcall.settle_departures"
 DELIVER = "rollcall.deliver"
 KEEP_HOUSE = "rollcall.keep_house"
+TAKE_PROFILES = "rollcall.take_profiles"
 
 LISTENERS = {"user.deactivated": SETTLE_DEPARTURES}
 """Which task hears of which event; what nobody listens to is done as soon as it has been fanned out."""
@@ -34,6 +36,7 @@ def register(app: Any) -> None:
     app.task(base=Task, bind=True, name=SETTLE_DEPARTURES)(settle_departures)
     app.task(base=Task, bind=True, name=DELIVER)(deliver)
     app.task(base=Task, bind=True, name=KEEP_HOUSE, seconds=1800.0, time_limit=1860.0)(keep_house)
+    app.task(base=Task, bind=True, name=TAKE_PROFILES)(take_profiles)
 
 
 async def settle_departures(task: Task, tenant_id: str, departures: Sequence[tuple[str, str]]) -> None:
@@ -107,5 +110,12 @@ async def keep_house(task: Task) -> None:
     async with task.fleet(request_id="keep house") as fleet:
         kept = await housekeeping.keep(fleet)
         kept |= await events_housekeeping.keep(fleet)
+        kept |= await profile_taking.forget(fleet)
     completed = await events_housekeeping.complete_receipts(await task.runtime.database(), task.runtime.signing)
     log.info("house kept", **kept, receipts_completed=completed)
+
+
+async def take_profiles(task: Task) -> None:
+    """Take the profiles that wait for an hour in which their tenants' providers change nothing."""
+    taken = await profile_taking.look_at((await task.runtime.database()).pool)
+    log.info("providers looked at", profiles_taken=len(taken))

@@ -76,6 +76,7 @@ ROUTES = [
     Route(OPS, "POST", "/v1/destinations", {**HOOK, "url": "http://127.0.0.1/"}, refused="destination_refused"),
     *_destination_routes(OPS, "/v1/destinations", "/v1/destinations/{own_destination}", "{own_delivery}"),
     Route(ADMINS, "GET", TENANT),
+    Route(ADMINS, "GET", f"{TENANT}/provider"),
     Route(ANYBODY, "GET", f"{TENANT}/people"),
     Route(ADMINS, "POST", f"{TENANT}/people", {"user_name": "new"}),
     Route(ANYBODY, "GET", PERSON),

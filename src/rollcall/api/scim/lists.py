@@ -14,6 +14,7 @@ from rollcall.provisioning import groups, listing, users
 from rollcall.provisioning.context import Call
 from rollcall.scim.errors import NoSuchAddress
 from rollcall.scim.query_strings import unambiguous
+from rollcall.scim.recognising import query_mark
 from rollcall.scim.resources import GROUPS, USERS, Kind
 from rollcall.scim.search import Search, read_parameters, read_search
 
@@ -40,7 +41,7 @@ async def _answered(call: Call, wanted: Search) -> Response[bytes]:
 async def _listed(request: AnyRequest, action: str, kind: Kind) -> Response[bytes]:
     parameters = _parameters(request)
     call, wanted = await listing.asked(
-        call_of(request, action),
+        call_of(request, action, asked=query_mark(parameters, of_groups=kind is GROUPS)),
         lambda unquoted: read_parameters(parameters, kind, unquoted_values=unquoted),
     )
     return await _answered(call, wanted)

@@ -21,10 +21,11 @@ from rollcall.scim.errors import InvalidSyntax, PayloadTooLarge, RequestTimeout,
 AnyRequest = Request[Any, Any, Any]
 
 
-def call_of(request: AnyRequest, action: str) -> Call:
+def call_of(request: AnyRequest, action: str, *, asked: str | None = None) -> Call:
     """The SCIM call a request is; its token has been read and nothing else.
 
-    A caller who is remembered is let through to the body, so the gate is asked if that does not come at once.
+    A caller who is remembered is let through to the body, so the gate is asked if that does not come at once. Its
+    parameters can be the mark of a provider: *asked*.
     """
     call = gate.present(
         request.app.state.context,
@@ -32,6 +33,8 @@ def call_of(request: AnyRequest, action: str) -> Call:
         origin(request),
         f"scim.{action}",
         conditions=Conditions(_header(request, "if-match"), _header(request, "if-none-match")),
+        agent=request.headers.get("user-agent"),
+        asked=asked,
     )
     if (body := incoming(request.scope)) is not None:
         body.judge = partial(gate.ended, call)

@@ -12,6 +12,7 @@ from rollcall.api.v1 import (
     passkeys,
     people,
     personal_tokens,
+    providers,
     receipts,
     roles,
     sessions,
@@ -25,6 +26,7 @@ router = Router(
     "/v1",
     route_handlers=[
         tenants.router,
+        providers.router,
         people.router,
         tokens.router,
         external.router,

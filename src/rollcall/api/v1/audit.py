@@ -6,7 +6,7 @@ from uuid import UUID
 
 from litestar import Router, get
 from litestar.params import FromQuery, QueryParameter
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from rollcall.api.v1.bodies import storable_moment
 from rollcall.api.v1.callers import ADMINS, OPS, FleetWork, TenantWork, fleet_work, tenant_work
@@ -15,6 +15,8 @@ from rollcall.errors import Invalid
 from rollcall.journal import queries
 from rollcall.journal.models import Deviation
 from rollcall.journal.queries import AuditQuestion, Entry, read
+from rollcall.provisioning import provider_state
+from rollcall.scim import ledger
 
 
 class AuditView(BaseModel):
@@ -122,25 +124,36 @@ def _moment(name: str, given: datetime | None) -> datetime | None:
 
 
 class DeviationView(BaseModel):
-    """How often the tenant's provider departed from the standard in one way on one day."""
+    """How often the tenant's provider departed from the standard in one way on one day, in that provider's words."""
 
     day: date
     habit: str
     times: int
+    provider: str | None = Field(description="what the provider is called, if it is known")
+    does: str | None = Field(description="what it does otherwise than the standard; null for what is not told apart")
+    read_as: str | None = Field(description="how that is read")
+    setting: str | None = Field(description="the one setting at the provider that ends it; null if none is known")
 
 
-def deviation_view(row: Deviation) -> DeviationView:
-    """A deviation as it is shown."""
-    return DeviationView(day=row.day, habit=row.habit, times=row.times)
+def deviation_view(row: Deviation, provider: str | None) -> DeviationView:
+    """A deviation as it is shown, of the provider with this profile."""
+    told = ledger.tell(row.habit, provider)
+    label, does, read_as, setting = (
+        (None, None, None, None) if told is None else (told.provider, told.does, told.read_as, told.setting)
+    )
+    return DeviationView(
+        day=row.day, habit=row.habit, times=row.times, provider=label, does=does, read_as=read_as, setting=setting
+    )
 
 
 @get("/tenants/{tenant:str}/deviations", guards=[ADMINS], dependencies={"work": tenant_work})
 async def list_deviations(
     work: TenantWork, part: Part, days: Annotated[int, QueryParameter(ge=1, le=90)] = 7
 ) -> Listing[DeviationView]:
-    """What the tenant's provider does otherwise than the standard, latest day first."""
+    """What the tenant's provider does otherwise than the standard, latest day first, and what would end it."""
     page = await queries.deviations(work, days=days, limit=part.limit, cursor=part.cursor)
-    return part.listing(page, deviation_view)
+    provider = (await provider_state.of_tenant(work)).speaks_as
+    return part.listing(page, lambda row: deviation_view(row, provider))
 
 
 router = Router("/", route_handlers=[read_audit, read_installation_audit, list_deviations], tags=["audit"])

@@ -46,8 +46,11 @@ Rate = Annotated[
 Threshold = Annotated[int, Field(ge=1, le=100_000_000, description="departures within an hour that are no alert yet")]
 
 
-ProfileName = Literal["default", "entra", "okta", "onelogin", "jumpcloud", "strict"]
+ProfileKey = Literal["default", "entra", "okta", "onelogin", "jumpcloud", "strict"]
 """How a tenant's identity provider is read and answered."""
+
+ProfileName = Literal["auto", "default", "entra", "okta", "onelogin", "jumpcloud", "strict"]
+"""The same as it is chosen: ``auto`` is ``default`` until the provider is recognised, and takes its profile once."""
 
 
 MetadataValue = Annotated[str, Field(max_length=tenants.LONGEST_METADATA_VALUE)]
@@ -94,7 +97,9 @@ class TenantView(BaseModel):
     plan: str
     status: Literal["active", "suspended"]
     token_issuing: Literal["self_service", "ops"]
-    profile: ProfileName
+    profile: ProfileName = Field(description="as it was chosen; `auto` takes the provider's once it is recognised")
+    profile_in_effect: ProfileKey
+    profile_taken_at: datetime | None = Field(description="when `auto` took a provider's profile; null until it has")
     rate_per_second: int | None
     rate_burst: int | None
     mass_change_threshold: int
@@ -115,7 +120,7 @@ class NewTenant(Body):
     name: str = Field(min_length=1, max_length=200)
     plan: str
     token_issuing: Literal["self_service", "ops"] = "self_service"  # noqa: S105  # a policy's name
-    profile: ProfileName = "default"
+    profile: ProfileName = "auto"
     rate_per_second: Rate | None = None
     rate_burst: int | None = Field(default=None, ge=1, le=1_000_000)
     mass_change_threshold: Threshold = 100
@@ -156,9 +161,14 @@ def plan_view(plan: Plan) -> PlanView:
 
 def tenant_view(tenant: Tenant, *, to: Actor) -> TenantView:
     """A tenant as it is shown to ops, or to an admin of its own."""
-    facts = {name: getattr(tenant, name) for name in TenantView.model_fields if name != "metadata"}
     own = to.kind is ActorKind.PERSON
-    return TenantView.model_validate({**facts, "metadata": None if own else tenant.metadata_})
+    facts = {
+        "metadata": None if own else tenant.metadata_,
+        "profile": tenant.chosen_profile,
+        "profile_in_effect": tenant.profile,
+    }
+    rest = {name: getattr(tenant, name) for name in TenantView.model_fields if name not in facts}
+    return TenantView.model_validate({**rest, **facts})
 
 
 ById = Annotated[

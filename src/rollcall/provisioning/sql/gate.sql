@@ -34,8 +34,11 @@ CREATE FUNCTION fn.is_stale(g fn.gate_result, p_context jsonb) RETURNS boolean L
 $$ SELECT p_context <> jsonb_build_object('profile', g.profile, 'rate', g.rate, 'burst', g.burst) $$;
 
 -- The last thing that a change does: raises RC401, which undoes all of it, if the key it was made with has ended since
--- the call was let in. p_kind is the token's: scim, pat, op, app, or ses for a session of the console.
-CREATE FUNCTION fn.still_good(p_kind text, p_tenant uuid, p_id uuid, p_digest bytea) RETURNS void LANGUAGE plpgsql AS $$
+-- the call was let in, or if p_profile is no longer the tenant's: a change that was worked out by it is worked out anew.
+-- p_kind is the token's: scim, pat, op, app, or ses for a session of the console.
+CREATE FUNCTION fn.still_good(
+    p_kind text, p_tenant uuid, p_id uuid, p_digest bytea, p_profile text DEFAULT NULL
+) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     v_before text;
     v_good boolean;
@@ -44,7 +47,8 @@ BEGIN
     SET CONSTRAINTS ALL DEFERRED;
     v_before := coalesce(current_setting('rollcall.before', true), '');
     IF p_kind = 'scim' THEN
-        SELECT fn.judge_token(t, n, p, o, v_before) IN ('live', 'rotated') AND fn.may_use(t.scopes, 'write') INTO v_good
+        SELECT fn.judge_token(t, n, p, o, v_before) IN ('live', 'rotated') AND fn.may_use(t.scopes, 'write')
+               AND n.profile = coalesce(p_profile, n.profile) INTO v_good
           FROM public.tokens t
           JOIN public.tenants n ON n.id = t.tenant_id
           JOIN public.plans p ON p.key = n.plan
@@ -56,7 +60,7 @@ BEGIN
         v_good := EXISTS (SELECT FROM fn.authenticate(p_kind, p_tenant, p_id, p_digest, v_before));
     END IF;
     IF v_good IS NOT TRUE THEN
-        RAISE EXCEPTION 'the key ended while the call was under way' USING ERRCODE = 'RC401';
+        RAISE EXCEPTION 'the key ended, or the profile changed, while the call was under way' USING ERRCODE = 'RC401';
     END IF;
 END $$;
 
