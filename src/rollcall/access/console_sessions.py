@@ -69,7 +69,7 @@ async def who(pool: Pool, shown: str | None) -> SignedIn:
     token = read_token(shown)
     if token is None or token.kind is not TokenKind.SESSION:
         raise NotSignedIn(ended=True)
-    row = await pool.fetchrow(_ASK, token.tenant_id, token.id, token.digest)
+    row = await pool.fetchrow(_ASK, token.tenant_id, token.id, token.digest, of=token.tenant_id)
     if row is None:
         raise NotSignedIn(ended=True)
     return SignedIn(

@@ -62,6 +62,7 @@ async def introspect(pool: Pool, client: TokenText, text: str) -> Live | None:
         asked.tenant_id,
         asked.id,
         asked.digest,
+        of=asked.tenant_id,
     )
     if row is None:
         raise UnknownClient
@@ -84,6 +85,7 @@ async def introspect_many(pool: Pool, client: TokenText, texts: Sequence[str]) -
         [each.tenant_id for each in asked],
         [each.id for each in asked],
         [each.digest for each in asked],
+        of=client.id,
     )
     if any(row["active"] is None for row in rows):
         raise UnknownClient
@@ -108,7 +110,9 @@ class Clients:
         """
         if self._live_at.get(client, -math.inf) > time.monotonic() - _REMEMBERED:
             return
-        row = await self._pool.fetchrow(_IS_LIVE, client.kind.value, client.tenant_id, client.id, client.digest)
+        row = await self._pool.fetchrow(
+            _IS_LIVE, client.kind.value, client.tenant_id, client.id, client.digest, of=client.id
+        )
         if row is None:
             raise UnknownClient
         self._live_at[client] = time.monotonic()

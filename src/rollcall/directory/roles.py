@@ -22,7 +22,7 @@ from rollcall.journal.events import ConflictOpened, Event, RoleRuleChanged, User
 from rollcall.journal.record import record
 from rollcall.tenancy import tenants
 from rollcall.tenancy.models import Tenant
-from rollcall.work import Work
+from rollcall.work import Work, take_long
 
 USUAL_RULE = RoleRule.model_validate(
     {"roles": {"admin": {"label": "Admin", "admin": True}, "member": {"label": "Member"}}, "default": "member"}
@@ -71,6 +71,7 @@ async def edit(work: Work, rule: RoleRule) -> bool:
     Whoever conflicts under the new rule keeps the role they had, and a case is opened for them. Changes that were
     worked out from the old rule and are not committed yet are worked out again.
     """
+    await take_long(work.db)
     await work.db.execute(_LOCK_RULE, {"tenant": work.tenant.id})
     tenant = (
         await work.db.scalars(

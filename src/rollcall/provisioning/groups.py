@@ -219,7 +219,7 @@ async def _write(
             call.context.recent_callers.keep_plain_group(call.token.tenant_id, result["id"], admitted.rule_version)
         return await _concluded(admitted, result)
     try:
-        async with call.context.pool.acquire() as connection, connection.transaction():
+        async with call.context.pool.acquire(of=call.token.tenant_id) as connection, connection.transaction():
             result = await statements.save_group(
                 admitted, group, change, described, most_members=most_members, through=connection
             )
@@ -283,7 +283,7 @@ async def _remove(admitted: Admitted, row: Row) -> Row | None:
     described = statements.as_json(call.described() | {"status": 204})
     version = row["version"] if depends_on_version(call) else None
     try:
-        async with call.context.pool.acquire() as connection, connection.transaction():
+        async with call.context.pool.acquire(of=call.token.tenant_id) as connection, connection.transaction():
             result = await statements.delete_group(
                 admitted, row["id"], described, relevant=relevant, version=version, through=connection
             )

@@ -90,7 +90,9 @@ async def identify_key(connection: Connection, key: str) -> Actor:
         msg = f"This is no key of the management API, or it was not copied whole: send {_ANY_KEY}."
         raise Unauthenticated(msg)
     database: Database = connection.app.state.database
-    row = await database.pool.fetchrow(_ASK, token.kind.value, token.tenant_id, token.id, token.digest)
+    row = await database.pool.fetchrow(
+        _ASK, token.kind.value, token.tenant_id, token.id, token.digest, of=token.tenant_id
+    )
     if row is None:
         msg = (
             "This key is not live: it is unknown, revoked or expired, or for an admin's token the owner is no longer "

@@ -56,9 +56,11 @@ BEGIN
 END $$;
 
 -- The version of the role rule, under the lock by which changes that move roles through groups, and edits of the rule, wait
--- for one another: the tenant's row.
+-- for one another: the tenant's row. What follows in the transaction may concern everybody, so it has longer, and still less
+-- than the pool gives it.
 CREATE FUNCTION fn.locked_rule_version(p_tenant uuid) RETURNS integer LANGUAGE plpgsql AS $$
 BEGIN
+    PERFORM set_config('statement_timeout', '25s', true);
     PERFORM FROM public.tenants WHERE id = p_tenant FOR NO KEY UPDATE;
     RETURN (SELECT role_rule_version FROM public.tenants WHERE id = p_tenant);
 END $$;
