@@ -72,7 +72,6 @@ async def edit(work: Work, rule: RoleRule) -> bool:
     worked out from the old rule and are not committed yet are worked out again.
     """
     await take_long(work.db)
-    await work.db.execute(_LOCK_RULE, {"tenant": work.tenant.id})
     tenant = (
         await work.db.scalars(
             select(Tenant)
@@ -81,6 +80,7 @@ async def edit(work: Work, rule: RoleRule) -> bool:
             .execution_options(populate_existing=True)
         )
     ).one()
+    await work.db.execute(_LOCK_RULE, {"tenant": work.tenant.id})
     if RoleRule.model_validate(tenant.role_rule) == rule:
         return False
     version = tenant.role_rule_version + 1

@@ -9,9 +9,10 @@ from uuid import UUID
 
 import orjson
 
-from rollcall.db import Connection, DatabaseError, Pool, Row, fetchrow_again, has_ended
+from rollcall.db import Connection, DatabaseError, Pool, Row, has_ended
 from rollcall.functions import qualified
 from rollcall.provisioning.context import Admitted, Call
+from rollcall.retries import fetchrow_again
 
 _GATE = (
     "(r.gate).verdict, (r.gate).token_label, (r.gate).owner_id, (r.gate).plan, (r.gate).rate, (r.gate).burst, "
