@@ -30,6 +30,9 @@ slow: dev ## the story of docker/ as plain processes, and the benchmarks in smal
 faults: dev ## processes killed and servers gone in the middle of departures: slow, not part of "test"
 	@$(VENV)/bin/python -m pytest --show-capture=no --tb=short $(or $(ARGS),tests/faults)
 
+locks: dev ## each pair of ways to change a tenant against each other, three seconds a pair: slow, not part of "test"
+	@$(VENV)/bin/python -m pytest --show-capture=no --tb=short $(or $(ARGS),tests/locks)
+
 fuzz: dev ## calls and filters that nobody thought of: slow, not part of "test"
 	@$(VENV)/bin/python -m pytest -n 2 --dist loadfile --show-capture=no --tb=short $(or $(ARGS),tests/fuzz)
 

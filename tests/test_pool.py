@@ -1,7 +1,6 @@
 """The hot paths' pool against a real server: nobody gets what is somebody else's, and nobody waits for ever."""
 
 import asyncio
-import contextlib
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -10,14 +9,15 @@ import pytest
 
 from rollcall import db
 from rollcall.cli.embedded import Engines
-from rollcall.pool import PATIENCE, HotPool
+from rollcall.pool import HotPool
+from rollcall.turns import Turns
 
 PID = "SELECT pg_backend_pid()"
 
 
 @asynccontextmanager
-async def pool_of(url: str, size: int) -> AsyncGenerator[HotPool]:
-    pool = HotPool(url, size)
+async def pool_of(url: str, size: int, share: int | None = None) -> AsyncGenerator[HotPool]:
+    pool = HotPool(url, Turns(size, share))
     try:
         yield pool
     finally:
@@ -40,19 +40,27 @@ async def test_more_callers_than_connections(engines: Engines) -> None:
     assert len({answer["pid"] for answer in answers}) == 3
 
 
-async def test_half_will_do(engines: Engines) -> None:
-    """As long as nobody waits long, half of the connections are used; when they are held up, the others are."""
-    async with pool_of(engines.database_url, 8) as pool:
-        pids = await asyncio.gather(*(pool.fetchval(PID) for _ in range(4)))
-        assert {await pool.fetchval(PID) for _ in range(3)} <= set(pids)
-        assert set(await asyncio.gather(*(pool.fetchval(PID) for _ in range(12)))) <= set(pids)
-        async with contextlib.AsyncExitStack() as held:
-            for _ in range(4):
-                await held.enter_async_context(pool.acquire())
-            began = time.monotonic()
-            assert await pool.fetchval(PID) not in set(pids)
-            assert time.monotonic() - began >= PATIENCE
-        assert await asyncio.gather(*(pool.fetchval("SELECT 1") for _ in range(40))) == [1] * 40
+async def test_a_share_of_the_connections(engines: Engines) -> None:
+    """However many calls a tenant makes, they run over its share of the connections; others have theirs at once."""
+    async with pool_of(engines.database_url, 8, 3) as pool:
+        slow = [
+            asyncio.create_task(pool.fetchval("SELECT pg_backend_pid() FROM pg_sleep(0.1)", of="a")) for _ in range(12)
+        ]
+        await asyncio.sleep(0)
+        began = time.monotonic()
+        assert await pool.fetchval("SELECT 1", of="b") == 1
+        assert time.monotonic() - began < 0.1 or not any(each.done() for each in slow)
+        assert len(set(await asyncio.gather(*slow))) == 3
+
+
+async def test_a_transaction_is_a_turn(engines: Engines) -> None:
+    """Who holds a connection for several statements holds a place of their tenant's share."""
+    async with pool_of(engines.database_url, 8, 1) as pool:
+        async with pool.acquire(of="a"):
+            waiting = asyncio.create_task(pool.fetchval("SELECT 1", of="a"))
+            assert await pool.fetchval("SELECT 2", of="b") == 2
+            assert not waiting.done()
+        assert await waiting == 1
 
 
 async def test_an_answer_nobody_waits_for_is_nobody_elses(engines: Engines) -> None:

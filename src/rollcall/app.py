@@ -51,7 +51,7 @@ def create_app(settings: Settings) -> Litestar:
         app.state.address_rules = AddressRules.of(settings)
         app.state.public_url = settings.public_url
         app.state.announces_cursors = settings.announce_cursors
-        app.state.clients = Clients(database.pool)
+        app.state.clients = Clients(database.access_pool)
         app.state.relying_party = relying_party(settings)
         app.state.own_party = own_party(settings)
         app.state.attempts = Attempts(redis)

@@ -1,7 +1,7 @@
 """PostgreSQL: the base every table stands on, the engine for management work, the pool for the hot paths."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from socket import gaierror
@@ -23,6 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from rollcall.functions import schema
 from rollcall.pool import NOT_ASKED, HotPool, dial
 from rollcall.settings import Settings, migrations_folder
+from rollcall.turns import Crowded, Turns
 
 RUNTIME_ROLE = "rollcall_runtime"
 """The database role that serves: row-level security binds it to one tenant at a time."""
@@ -69,6 +70,18 @@ _LOST = re.compile(r"08...|57P0.")
 WHEN_AWAY = 5
 """Seconds to wait before trying again, where nobody knows how long the database will be away."""
 
+WHEN_BUSY = 1
+"""Seconds to wait before trying again, where others were in the way: of a lock, or of a connection."""
+
+_BUSY = re.compile(r"57014|55P03|40P01|40001")
+
+
+def when_back(exception: BaseException) -> int:
+    """Seconds after which trying again may help, of an exception that `is_away`."""
+    cause = exception.orig if isinstance(exception, DBAPIError) else exception
+    busy = isinstance(cause, Crowded) or _BUSY.fullmatch(str(getattr(cause, "sqlstate", ""))) is not None
+    return WHEN_BUSY if busy else WHEN_AWAY
+
 
 def is_away(exception: BaseException) -> bool:
     """Whether an exception says that the database can't be reached or has no room now, so that trying again helps."""
@@ -90,7 +103,7 @@ def may_be_done(exception: BaseException) -> bool:
     That is so where a statement was sent and nobody knows what became of it: the connection was lost, or the answer
     took too long. What the server refuses it has undone, and what could not be sent was never begun.
     """
-    if _asked_nothing(exception):
+    if _asked_nothing(exception) or isinstance(exception, Crowded):
         return False
     if isinstance(exception, DBAPIError):
         cause = exception.orig
@@ -133,12 +146,16 @@ class Connection(Protocol):
 
 
 class Pool(Protocol):
-    """The pool of the hot paths: each call is one statement in a transaction of its own."""
+    """A pool of connections: each call is one statement in a transaction of its own, *of* the tenant that it names.
 
-    async def fetchrow(self, query: str, *args: object) -> Row | None: ...
-    async def fetch(self, query: str, *args: object) -> Sequence[Row]: ...
-    async def fetchval(self, query: str, *args: object) -> Any: ...
-    def acquire(self) -> AbstractAsyncContextManager[Connection]: ...
+    Raises:
+        Crowded: that tenant has its share of the connections, and as many of its calls wait as may.
+    """
+
+    async def fetchrow(self, query: str, *args: object, of: Hashable = None) -> Row | None: ...
+    async def fetch(self, query: str, *args: object, of: Hashable = None) -> Sequence[Row]: ...
+    async def fetchval(self, query: str, *args: object, of: Hashable = None) -> Any: ...
+    def acquire(self, *, of: Hashable = None) -> AbstractAsyncContextManager[Connection]: ...
     async def close(self) -> None: ...
 
 
@@ -148,36 +165,42 @@ class Base(DefaultBase):
     __abstract__ = True
 
 
-async def fetchrow_again(pool: Pool, query: str, *args: object) -> Row | None:
-    """Run a statement that is a transaction of its own, and once more each time it was overtaken.
-
-    Raises:
-        Exception: one of `Overtaken`, five times in a row.
-    """
-    for _ in range(4):
-        try:
-            return await pool.fetchrow(query, *args)
-        except Overtaken:
-            continue
-    return await pool.fetchrow(query, *args)
-
-
 @dataclass(frozen=True, slots=True)
 class Database:
-    """Both ways to PostgreSQL: *sessions* for management work, *pool* for single hot statements."""
+    """The ways to PostgreSQL, each with connections of its own."""
 
     engine: AsyncEngine
     sessions: async_sessionmaker[AsyncSession]
+    """For management work; a turn of `turns` comes first."""
     pool: Pool
+    """For single hot statements."""
+    access_pool: Pool
+    """For what nobody's work may hold up: introspection, sessions of the console, readiness."""
+    turns: Turns
+    long_work: bool = False
+    """Whether transactions here may take as long as `LONG_WORK` says: those of workers and commands."""
 
     async def close(self) -> None:
         """Give all connections back."""
         await self.pool.close()
+        await self.access_pool.close()
         await self.engine.dispose()
 
 
 LONGEST_STATEMENT = 120.0
 """Seconds that a statement of management work may take; a connection that died without a word is given up by then."""
+
+BOUNDS = {"lock_timeout": "2s", "statement_timeout": "5s", "client_connection_check_interval": "500ms"}
+"""What PostgreSQL bounds for the running role, wherever it connects; ``rollcall migrate`` sets it.
+
+A lock is given up later than a deadlock is found (a second), and a statement earlier than its caller gives it up. A
+statement whose caller is gone ends, instead of being committed once it has its lock.
+"""
+
+LONG_WORK = {"lock_timeout": "10s", "statement_timeout": "110s"}
+"""The bounds of long work, for one transaction: what workers and commands do, and edits of a role rule."""
+
+SET_LONG_WORK = "SELECT " + ", ".join(f"set_config('{name}', '{bound}', true)" for name, bound in LONG_WORK.items())
 
 
 _UNNAMED: dict[str, Any] = {"prepared_statement_cache_size": 0, "prepared_statement_name_func": str}
@@ -221,31 +244,44 @@ SELECT rolname FROM pg_roles WHERE rolname = current_user AND (
 """The running role, if it sees every tenant or could."""
 
 
-def unopened(settings: Settings, *, on_wait: Callable[[float], None] | None = None) -> Database:
-    """Both ways to the database as the running role; each connects when it is first used.
+def unopened(
+    settings: Settings, *, on_wait: Callable[[float], None] | None = None, long_work: bool = False
+) -> Database:
+    """The ways to the database as the running role; each connects when it is first used.
 
-    *on_wait* hears for how many seconds a hot statement had to wait for a connection.
+    *on_wait* hears for how many seconds a hot statement had to wait for its turn.
     """
-    url = settings.database_url.get_secret_value()
+    url, size = settings.database_url.get_secret_value(), settings.database_pool_size
+    half, share, waiting = max(2, size // 2), settings.database_pool_share, settings.database_pool_waiting
     config = alchemy_config(
         url,
-        pool_size=max(2, settings.database_pool_size // 2),
+        pool_size=half,
         longest_statement=LONGEST_STATEMENT,
         named_statements=settings.database_named_statements,
     )
-    pool = HotPool(url, settings.database_pool_size, on_wait, named_statements=settings.database_named_statements)
+
+    def pool(turns: Turns) -> Pool:
+        return cast("Pool", HotPool(url, turns, named_statements=settings.database_named_statements))
+
     engine = config.get_engine()
-    return Database(engine, async_sessionmaker(engine, expire_on_commit=False), cast("Pool", pool))
+    return Database(
+        engine,
+        async_sessionmaker(engine, expire_on_commit=False),
+        pool=pool(Turns(size, share, most_waiting=waiting, on_wait=on_wait)),
+        access_pool=pool(Turns(half, share, most_waiting=None, on_wait=on_wait)),
+        turns=Turns(2 * half, share, most_waiting=waiting),  # as many as the engine lends, its overflow among them
+        long_work=long_work,
+    )
 
 
 async def connect(settings: Settings, *, whoever: bool = False) -> Database:
-    """Open both ways to the database as the running role, or for a look around as *whoever* the settings name.
+    """Open the ways to the database for long work, as the running role or for a look around as *whoever* it names.
 
     Raises:
         OSError, asyncpg.PostgresError: the server can't be reached or refuses the role.
         RoleUnbound: the role is none that keeps tenants apart.
     """
-    database = unopened(settings)
+    database = unopened(settings, long_work=True)
     async with database.pool.acquire() as connection:  # whoever connects learns at once whether it is possible
         unbound = None if whoever else await connection.fetchval(UNBOUND)
     if unbound:

@@ -7,12 +7,13 @@ same), and a connection that comes back in the middle of something is closed.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs]  # it ships no types
+
+from rollcall.turns import Turns
 
 LONGEST_STATEMENT = 30.0
 """Seconds that a statement may take."""
@@ -22,9 +23,6 @@ LONGEST_CONNECTING = 15.0
 
 LONGEST_REST = 300.0
 """Seconds after which a connection nobody used is not trusted: something between here and there may have dropped it."""
-
-PATIENCE = 0.02
-"""Seconds that somebody waits for one of the first half of the connections before another one is used."""
 
 _driver: Any = asyncpg
 _fetchrow: Any = _driver.Connection.fetchrow
@@ -58,153 +56,99 @@ async def dial(url: str, longest_statement: float | None, *, named_statements: b
 class HotPool:
     """Up to *size* connections, opened when they are needed; the one used last is used first.
 
-    As long as nobody waits longer than `PATIENCE`, half of them are used: few that are always at work cost the database
-    less for each statement than many that share its processors. The others are for when some are held up.
+    Whoever asks says whose call it is (*of*), and waits for a turn before anything is lent: so a tenant holds *share*
+    of the connections at the most, few of which are always at work, and the others are there for the others.
     """
 
     def __init__(
         self,
         url: str,
-        size: int,
-        on_wait: Callable[[float], None] | None = None,
+        turns: Turns,
         *,
         named_statements: bool = True,
     ) -> None:
         self._url = url
-        self._size = size
-        self._on_wait = on_wait
+        self._turns = turns
         self._named_statements = named_statements
-        self._usual = (size + 1) // 2
-        self._open = 0
         self._idle: list[tuple[Any, float]] = []
-        self._waiting: deque[asyncio.Future[Any]] = deque()
         self._clock = asyncio.get_running_loop().time
         self._closed = False
 
-    async def fetchrow(self, query: str, *args: object) -> Any:
+    async def fetchrow(self, query: str, *args: object, of: Hashable = None) -> Any:
         """The first row of an answer; None if it has none."""
-        return await self._through(_fetchrow, query, args)
+        return await self._through(of, _fetchrow, query, args)
 
-    async def fetch(self, query: str, *args: object) -> Sequence[Any]:
+    async def fetch(self, query: str, *args: object, of: Hashable = None) -> Sequence[Any]:
         """All rows of an answer."""
-        return await self._through(_fetch, query, args)
+        return await self._through(of, _fetch, query, args)
 
-    async def fetchval(self, query: str, *args: object) -> Any:
+    async def fetchval(self, query: str, *args: object, of: Hashable = None) -> Any:
         """The first column of the first row."""
-        return await self._through(_fetchval, query, args)
+        return await self._through(of, _fetchval, query, args)
 
     @asynccontextmanager
-    async def acquire(self) -> AsyncGenerator[Any]:
-        """Lend a connection for several statements."""
-        connection = await self._lend()
-        try:
-            yield connection
-        except (asyncio.CancelledError, TimeoutError):
-            self._discard(connection)
-            raise
-        except BaseException:
+    async def acquire(self, *, of: Hashable = None) -> AsyncGenerator[Any]:
+        """Lend a connection for several statements.
+
+        Raises:
+            Crowded: the tenant has its share, and as many calls wait for it as may.
+        """
+        async with self._turns.turn(of):
+            connection = self._lend() or await self._connected()
+            try:
+                yield connection
+            except (asyncio.CancelledError, TimeoutError):
+                connection.terminate()
+                raise
+            except BaseException:
+                self._take_back(connection)
+                raise
             self._take_back(connection)
-            raise
-        self._take_back(connection)
 
     async def close(self) -> None:
         """Close what is idle; what is lent is closed as it comes back."""
         self._closed = True
         while self._idle:
             connection, _ = self._idle.pop()
-            self._open -= 1
             with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 await connection.close(timeout=5)
 
-    async def _through(self, ask: Callable[..., Awaitable[Any]], query: str, args: tuple[object, ...]) -> Any:
-        connection = await self._lend()
+    async def _through(
+        self, of: Hashable, ask: Callable[..., Awaitable[Any]], query: str, args: tuple[object, ...]
+    ) -> Any:
+        turns = self._turns
+        line = turns.take(of) or await turns.wait(of)
         try:
-            answer = await ask(connection, query, *args)
-        except (asyncio.CancelledError, TimeoutError):
-            self._discard(connection)  # the answer is still on its way, and must not be anybody else's
-            raise
-        except BaseException:
+            connection = self._lend() or await self._connected()
+            try:
+                answer = await ask(connection, query, *args)
+            except (asyncio.CancelledError, TimeoutError):
+                connection.terminate()  # the answer is still on its way, and must not be anybody else's
+                raise
+            except BaseException:
+                self._take_back(connection)
+                raise
             self._take_back(connection)
-            raise
-        self._take_back(connection)
-        return answer
-
-    async def _lend(self) -> Any:
-        patient, began = True, 0.0
-        while True:
-            if not patient or self._open - len(self._idle) < self._usual:
-                while self._idle:
-                    connection, since = self._idle.pop()
-                    if not connection.is_closed() and self._clock() - since < LONGEST_REST:
-                        self._waited(began)
-                        return connection
-                    self._discard(connection)
-                if self._closed:
-                    raise _driver.InterfaceError("the pool is closed")
-                if self._open < self._size:
-                    self._waited(began)
-                    return await self._connected()
-            began = began or self._clock()
-            connection = await self._handed_over(patient=patient)
-            if connection is not None:
-                self._waited(began)
-                return connection
-            patient = False
-
-    def _waited(self, began: float) -> None:
-        """Say how long somebody had to wait, if they had to."""
-        if began and self._on_wait is not None:
-            self._on_wait(self._clock() - began)
-
-    async def _handed_over(self, *, patient: bool) -> Any:
-        """Wait for a connection that somebody gives back; None says to look around again."""
-        loop = asyncio.get_running_loop()
-        waiting: asyncio.Future[Any] = loop.create_future()
-        if patient:
-            self._waiting.append(waiting)
-        else:
-            self._waiting.appendleft(waiting)
-        hurry = loop.call_later(PATIENCE, self._hurry, waiting)
-        try:
-            return await waiting
-        except asyncio.CancelledError:
-            if waiting.done() and not waiting.cancelled():  # it was handed over at the same moment
-                self._hand_on(waiting.result())
-            raise
+            return answer
         finally:
-            hurry.cancel()
+            turns.end(line)
 
-    def _hurry(self, waiting: asyncio.Future[Any]) -> None:
-        """Have somebody who has waited long enough take one of the other half, if there is one."""
-        if not waiting.done() and (self._idle or self._open < self._size):
-            waiting.set_result(None)
+    def _lend(self) -> Any:
+        """An idle connection; None where a new one is needed, for which there is room: everybody here has a turn."""
+        while self._idle:
+            connection, since = self._idle.pop()
+            if not connection.is_closed() and self._clock() - since < LONGEST_REST:
+                return connection
+            connection.terminate()
+        if self._closed:
+            raise _driver.InterfaceError("the pool is closed")
+        return None
 
     async def _connected(self) -> Any:
-        self._open += 1
-        try:
-            return await dial(self._url, LONGEST_STATEMENT, named_statements=self._named_statements)
-        except BaseException:
-            self._open -= 1
-            self._hand_on(None)
-            raise
+        return await dial(self._url, LONGEST_STATEMENT, named_statements=self._named_statements)
 
     def _take_back(self, connection: Any) -> None:
         if self._closed or connection.is_closed() or connection.is_in_transaction():
-            self._discard(connection)
+            connection.terminate()
         else:
-            self._hand_on(connection)
-
-    def _discard(self, connection: Any) -> None:
-        self._open -= 1
-        connection.terminate()
-        self._hand_on(None)
-
-    def _hand_on(self, connection: Any) -> None:
-        """Give a connection to who has waited longest; None tells them that there is room for a new one."""
-        while self._waiting:
-            waiting = self._waiting.popleft()
-            if not waiting.done():
-                waiting.set_result(connection)
-                return
-        if connection is not None:
             self._idle.append((connection, self._clock()))

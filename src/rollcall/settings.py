@@ -126,8 +126,16 @@ class Settings(BaseModel):
     """Log a line for each request: method, route, status, milliseconds, bytes, tenant."""
 
     database_pool_size: int = Field(default=8, ge=1, le=100)
-    """Connections a web process may have for its hot paths; half of them do, unless some are held up. Management work
-    has half as many of its own."""
+    """Connections a web process may have for its hot paths. Management work has as many of its own, half of them only
+    while it needs them, and introspection, the console's sessions and readiness have half as many."""
+
+    database_pool_share: int = Field(default=3, ge=1, le=100)
+    """Connections that one tenant may hold of a process's hot paths, of its management work, and of its introspection:
+    further calls wait for their turn. One connection is always left for the others, where there are several."""
+
+    database_pool_waiting: int = Field(default=100, ge=1, le=10_000)
+    """Calls of one tenant that may wait for a connection of a process; further ones are 503, and so is one that has
+    waited 5 seconds. Introspection may wait in any number."""
 
     database_named_statements: bool = True
     """Have PostgreSQL keep statements by name, which is quicker; ``false`` behind a pooler by transactions that loses

@@ -15,7 +15,7 @@ from sqlalchemy.util import await_only
 from rollcall import catalogue, installing
 from rollcall.access import models as access
 from rollcall.crypto import Sealer
-from rollcall.db import FLEET_ROLE, RUNTIME_ROLE, Base, Connection, alchemy_config, connect
+from rollcall.db import BOUNDS, FLEET_ROLE, RUNTIME_ROLE, Base, Connection, alchemy_config, connect
 from rollcall.directory import models as directory
 from rollcall.directory import twins
 from rollcall.events import models as events
@@ -122,17 +122,15 @@ async def migrate(settings: Settings) -> None:
 
 
 async def _bound_waits(settings: Settings) -> None:
-    """Have PostgreSQL look whether the caller of a waiting statement is still there.
+    """Bound what the running role waits for (`db.BOUNDS`).
 
-    Without it a statement that was given up goes on waiting for its lock, and commits when it gets it. It is the
-    running role's own setting in this database, so it holds behind a pooler that keeps no setting of a session.
+    They are the role's own settings in this database, so they hold behind a pooler that keeps no setting of a session.
     """
     runner = await _connect(settings.database_url.get_secret_value())
     try:
         database = await runner.fetchval("SELECT quote_ident(current_database())")
-        await runner.execute(
-            f"ALTER ROLE CURRENT_USER IN DATABASE {database} SET client_connection_check_interval = '500ms'"
-        )
+        for name, bound in BOUNDS.items():
+            await runner.execute(f"ALTER ROLE CURRENT_USER IN DATABASE {database} SET {name} = '{bound}'")
     finally:
         await runner.close()
 

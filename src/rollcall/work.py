@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rollcall.crypto import TokenText
-from rollcall.db import FLEET_ROLE, Database, has_ended
+from rollcall.db import FLEET_ROLE, SET_LONG_WORK, Database, has_ended
 from rollcall.errors import KeyEnded, Refusal
 from rollcall.functions import qualified
 
@@ -104,12 +104,23 @@ class Fleet:
         yield Work(self.db, tenant, self.actor, self.origin, self.now)
         await self.db.flush()
         await _leave_tenant(self.db)
-        await self.db.execute(text(f"SET LOCAL ROLE {FLEET_ROLE}"))
+        await self.db.execute(_STEP)
+
+
+_ENTER = text("SELECT set_config('rollcall.tenant', :id, true)")
+_ENTER_LONG = text(f"{SET_LONG_WORK}, set_config('rollcall.tenant', :id, true)")
+_STEP = text(f"SET LOCAL ROLE {FLEET_ROLE}")
+_STEP_LONG = text(f"{SET_LONG_WORK}, set_config('role', '{FLEET_ROLE}', true)")
 
 
 async def enter_tenant(db: AsyncSession, tenant_id: UUID) -> None:
     """Make row-level security show this tenant's rows until the transaction ends."""
-    await db.execute(text("SELECT set_config('rollcall.tenant', :id, true)"), {"id": str(tenant_id)})
+    await db.execute(_ENTER, {"id": str(tenant_id)})
+
+
+async def take_long(db: AsyncSession) -> None:
+    """Give the rest of a transaction the bounds of `LONG_WORK` instead of those that a request has."""
+    await db.execute(text(SET_LONG_WORK))
 
 
 async def _leave_tenant(db: AsyncSession) -> None:
@@ -144,8 +155,8 @@ async def open_work(
         KeyEnded: the actor's key was good when the call arrived, and is not any more.
     """
     _check_key(actor)
-    async with database.sessions() as db, db.begin():
-        await enter_tenant(db, tenant.id)
+    async with database.turns.turn(tenant.id), database.sessions() as db, db.begin():
+        await db.execute(_ENTER_LONG if database.long_work else _ENTER, {"id": str(tenant.id)})
         work = Work(db, tenant, actor, origin, datetime.now(UTC))
         refused: Refusal | None = None
         try:
@@ -171,8 +182,8 @@ async def open_fleet(
         KeyEnded: the actor's key was good when the call arrived, and is not any more.
     """
     _check_key(actor)
-    async with database.sessions() as db, db.begin():
-        await db.execute(text(f"SET LOCAL ROLE {FLEET_ROLE}"))
+    async with database.turns.turn(None), database.sessions() as db, db.begin():
+        await db.execute(_STEP_LONG if database.long_work else _STEP)
         yield Fleet(db, actor, origin, datetime.now(UTC))
         if judged:
             await _judge_again(db, actor)

@@ -14,6 +14,7 @@ from rollcall import metrics
 from rollcall.db import Database
 from rollcall.pool import HotPool
 from rollcall.settings import Settings
+from rollcall.turns import Turns
 
 
 @pytest.fixture
@@ -129,7 +130,7 @@ async def test_nobody_is_named(acme: Tenant, callers: Callers, database: Databas
 async def test_waits_for_connections(settings: Settings, app: Litestar) -> None:
     """A statement that had to wait for a connection says for how long; one that need not, nothing."""
     waits: list[float] = []
-    pool = HotPool(settings.database_url.get_secret_value(), 1, waits.append)
+    pool = HotPool(settings.database_url.get_secret_value(), Turns(1, on_wait=waits.append))
     await pool.fetchval("SELECT 1")
     assert waits == []
     await asyncio.gather(pool.fetchval("SELECT pg_sleep(0.2)"), pool.fetchval("SELECT 1"))

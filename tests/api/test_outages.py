@@ -20,6 +20,7 @@ from rollcall.cli.embedded import Engines
 from rollcall.db import Database
 from rollcall.pool import HotPool
 from rollcall.settings import Settings
+from rollcall.turns import Turns
 from rows import connected, until_waiting
 
 TERMINATE = "pg_terminate_backend"
@@ -117,14 +118,14 @@ async def test_what_a_server_says(engines: Engines, database: Database, state: s
 async def test_too_slow(engines: Engines, monkeypatch: pytest.MonkeyPatch) -> None:
     """A statement that takes too long may be carried out; a connection that takes too long has asked nothing."""
     monkeypatch.setattr("rollcall.pool.LONGEST_STATEMENT", 0.2)
-    pool = HotPool(engines.database_url, 1)
+    pool = HotPool(engines.database_url, Turns(1))
     slow = await raised(pool.fetchval("SELECT pg_sleep(5)"))
     await pool.close()
     assert (db.is_away(slow), db.may_be_done(slow)) == (True, True)
 
     monkeypatch.setattr("rollcall.pool.LONGEST_CONNECTING", 0.2)
     async with silent_server() as url:
-        silent = await raised(HotPool(url, 1).fetchval("SELECT 1"))
+        silent = await raised(HotPool(url, Turns(1)).fetchval("SELECT 1"))
     assert (db.is_away(silent), db.may_be_done(silent)) == (True, False)
 
 

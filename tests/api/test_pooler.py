@@ -35,7 +35,8 @@ async def behind_a_pooler(
         there = settings.model_copy(
             update={
                 "database_url": url,
-                "database_pool_size": AT_ONCE * 2,  # half of them are used
+                "database_pool_size": AT_ONCE,
+                "database_pool_share": AT_ONCE // 2,
                 "database_named_statements": named_statements,
             }
         )

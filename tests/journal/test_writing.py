@@ -27,6 +27,7 @@ from rollcall.db import Database, Pool
 from rollcall.journal import writing
 from rollcall.pool import HotPool
 from rollcall.settings import Settings, SettingsRead
+from rollcall.turns import Turns
 from rows import connected
 
 DISK = 96 * 1024 * 1024
@@ -158,7 +159,7 @@ async def test_now_and_then(engines: Engines, database: Database, monkeypatch: p
         return await really(pool)
 
     monkeypatch.setattr(writing, "refusal_now", counted)
-    pool = HotPool(engines.database_url, 2)  # one that nobody has asked yet
+    pool = HotPool(engines.database_url, Turns(2))  # one that nobody has asked yet
     assert await asyncio.gather(*(writing.refusal(cast("Pool", pool)) for _ in range(50))) == [None] * 50
     assert len(tried) == 1
     monkeypatch.setattr(writing, "EVERY", 0.0)

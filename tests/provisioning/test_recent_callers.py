@@ -36,9 +36,9 @@ def statements() -> Generator[list[str]]:
     asked: list[str] = []
     through: Any = HotPool.fetchrow
 
-    async def counting(self: HotPool, query: str, *args: object) -> Any:
+    async def counting(self: HotPool, query: str, *args: object, of: object = None) -> Any:
         asked.append(query)
-        return await through(self, query, *args)
+        return await through(self, query, *args, of=of)
 
     with pytest.MonkeyPatch.context() as patching:
         patching.setattr(HotPool, "fetchrow", counting)

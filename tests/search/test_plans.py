@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import cast
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
@@ -237,7 +237,7 @@ async def test_hot_look_ups_read_no_table_through(crowd: Tenant, call: Call, kin
     assert query.hot is not None
 
     async with crowd.callers.database.pool.acquire() as connection, connection.transaction():
-        database = replace(call.context.database, pool=cast("Pool", connection))
+        database = replace(call.context.database, pool=cast("Pool", _OneConnection(connection)))
         here = replace(call, context=replace(call.context, database=database))
         before = await connection.fetchval(read_through, tables)
         rows = await lookups.rows(here, query)
@@ -245,6 +245,17 @@ async def test_hot_look_ups_read_no_table_through(crowd: Tenant, call: Call, kin
 
     assert rows[0]["verdict"] == "ok"
     assert after == before
+
+
+class _OneConnection:
+    """A pool that asks all over one connection, in the middle of its transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def fetch(self, query: str, *args: object, of: object = None) -> Any:
+        assert of is not None, "a look-up is of its tenant"
+        return await self._connection.fetch(query, *args)
 
 
 async def test_a_page_among_a_hundred_thousand(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:

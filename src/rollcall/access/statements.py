@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from rollcall.crypto import TokenText
+from rollcall.crypto import TokenKind, TokenText
 from rollcall.db import Pool, Row
 from rollcall.functions import qualified
 from rollcall.work import Work
@@ -21,23 +21,27 @@ SELECT i.* FROM unnest($4::text[], $5::uuid[], $6::uuid[], $7::bytea[]) WITH ORD
   LEFT JOIN LATERAL fn.introspect($1, $2, $3, asked.kind, asked.tenant, asked.id, asked.digest) AS i ON true
  ORDER BY asked.place
 """)
+_INSTALLATION = frozenset({TokenKind.APPLICATION, TokenKind.OPERATOR})
 _LEAVE = text(qualified("SELECT fn.leave(:tenant, :account, :reason, :request_id, :arrived)"))
 
 
 async def authenticate(pool: Pool, key: TokenText) -> Row | None:
     """Whose key of the management API this is: ``label``, ``owner_id``, ``slug``. None if it is not live."""
-    return await pool.fetchrow(_AUTHENTICATE, key.kind.value, key.tenant_id, key.id, key.digest)
+    # A key of the installation is no tenant's: it waits in a line of its own.
+    whose = key.id if key.kind in _INSTALLATION else key.tenant_id
+    return await pool.fetchrow(_AUTHENTICATE, key.kind.value, key.tenant_id, key.id, key.digest, of=whose)
 
 
 async def console_session(pool: Pool, session: TokenText) -> Row | None:
     """Who is signed in to the console by a session; None if nobody is any more."""
-    return await pool.fetchrow(_CONSOLE_SESSION, session.tenant_id, session.id, session.digest)
+    return await pool.fetchrow(_CONSOLE_SESSION, session.tenant_id, session.id, session.digest, of=session.tenant_id)
 
 
 async def introspect(pool: Pool, client: TokenText, asked: TokenText) -> Row | None:
     """Whether a credential is good (``active``), and whose it is. None if the client may not ask."""
     who = client.kind.value, client.id, client.digest
-    return await pool.fetchrow(_INTROSPECT, *who, asked.kind.value, asked.tenant_id, asked.id, asked.digest)
+    what = asked.kind.value, asked.tenant_id, asked.id, asked.digest
+    return await pool.fetchrow(_INTROSPECT, *who, *what, of=asked.tenant_id)
 
 
 async def introspect_many(pool: Pool, client: TokenText, asked: Sequence[TokenText]) -> Sequence[Row]:
@@ -45,7 +49,7 @@ async def introspect_many(pool: Pool, client: TokenText, asked: Sequence[TokenTe
     who = client.kind.value, client.id, client.digest
     kinds, tenants = [each.kind.value for each in asked], [each.tenant_id for each in asked]
     ids, digests = [each.id for each in asked], [each.digest for each in asked]
-    return await pool.fetch(_INTROSPECT_MANY, *who, kinds, tenants, ids, digests)
+    return await pool.fetch(_INTROSPECT_MANY, *who, kinds, tenants, ids, digests, of=client.id)
 
 
 async def leave(work: Work, account_id: UUID, reason: str) -> dict[str, Any] | None:

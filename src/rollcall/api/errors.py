@@ -135,7 +135,7 @@ def refusal_in(request: AnyRequest, exception: Exception) -> Refusal:  # noqa: P
         case HTTPException(status_code=status) if status < 500:
             return Invalid(exception.detail)
         case _ if db.is_away(exception):
-            return Unavailable(_LOST if may_be_done(request, exception) else _AWAY, retry_after=db.WHEN_AWAY)
+            return Unavailable(_LOST if may_be_done(request, exception) else _AWAY, retry_after=db.when_back(exception))
         case _:
             return Failed(
                 "Something went wrong on our side; try again, and if that is no help, report this request_id."

@@ -21,7 +21,7 @@ async def ready(request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
     A broker that is away is shown, and nothing waits for it.
     """
     state = request.app.state
-    found = await health.look(state.database.pool, state.redis, state.revisions)
+    found = await health.look(state.database.access_pool, state.redis, state.revisions)
     checks = {"database": _database(found), "broker": _broker(found)}
     body = {"status": "ready" if found.able else "unable", "checks": checks}
     return Response(body, status_code=200 if found.able else 503)

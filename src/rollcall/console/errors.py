@@ -94,7 +94,7 @@ def _answer_away(request: AnyRequest, exception: Exception) -> Response[Any]:
             "Look whether it was before you try again in a few seconds."
         )
     answer = _answer(request, Message(503, "unavailable", "Not available just now", said))
-    answer.headers["Retry-After"] = str(db.WHEN_AWAY)
+    answer.headers["Retry-After"] = str(db.when_back(exception))
     return answer
 
 

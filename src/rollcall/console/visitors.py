@@ -39,7 +39,7 @@ async def signed_in(connection: ASGIConnection[Any, Any, Any, Any], _handler: Ba
         return
     request: AnyRequest = Request(connection.scope)
     try:
-        somebody = await who(request.app.state.database.pool, session_shown(request))
+        somebody = await who(request.app.state.database.access_pool, session_shown(request))
     except NotSignedIn as nobody:
         if nobody.ended:
             request.app.state.context.batched_entries.refused(source_of(request))
@@ -74,7 +74,7 @@ def visitor(request: AnyRequest) -> SignedIn:
 async def visitor_if_any(request: AnyRequest) -> SignedIn | None:
     """Who is signed in, on a page for everybody."""
     try:
-        return await who(request.app.state.database.pool, session_shown(request))
+        return await who(request.app.state.database.access_pool, session_shown(request))
     except NotSignedIn:
         return None
 

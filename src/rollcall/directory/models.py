@@ -24,6 +24,7 @@ from rollcall.db import Base
 
 _UUID7 = text("uuidv7()")
 _NOW = text("clock_timestamp()")
+_HAS_EXTERNAL_ID = text("external_id IS NOT NULL")
 
 
 class UserRow(Base):
@@ -36,7 +37,7 @@ class UserRow(Base):
         Index("uq_users_account", "tenant_id", "account_id", unique=True),
         Index("ix_users_active", "tenant_id", "active", "id"),
         Index("ix_users_display_name", "tenant_id", "display_name_key", "id"),
-        Index("ix_users_external_id", "tenant_id", "external_id"),
+        Index("ix_users_external_id", "tenant_id", "external_id", postgresql_where=_HAS_EXTERNAL_ID),
         Index("ix_users_last_modified", "tenant_id", "last_modified", "id"),
     )
 
@@ -99,7 +100,7 @@ class GroupRow(Base):
     __tablename__ = "groups"
     __table_args__ = (
         Index("ix_groups_display_name", "tenant_id", "display_name_key"),
-        Index("ix_groups_external_id", "tenant_id", "external_id"),
+        Index("ix_groups_external_id", "tenant_id", "external_id", postgresql_where=_HAS_EXTERNAL_ID),
         Index("ix_groups_last_modified", "tenant_id", "last_modified", "id"),
     )
 

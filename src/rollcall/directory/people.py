@@ -26,6 +26,7 @@ from rollcall.journal.events import (
 )
 from rollcall.journal.record import enter, record
 from rollcall.paging import Page
+from rollcall.retries import TRIES
 from rollcall.scim import documents
 from rollcall.scim.errors import SCIMException
 from rollcall.scim.name_keys import name_key, unstripped
@@ -341,12 +342,14 @@ async def _held(work: Work, person_id: UUID) -> Person:
     Whoever was waited for may have linked them to another account: then that one is locked.
     """
     person = await find(work, person_id)
-    while True:
+    for _ in range(TRIES):
         account_id = person.account.id
         await accounts.locked(work, account_id)
         person = await _again(work, person_id)
         if person.account.id == account_id:
             return person
+    msg = "Others link this person to other accounts at the same moment; try again."
+    raise Conflict(msg)
 
 
 async def _stored(work: Work, user_id: UUID) -> Stored:

@@ -21,7 +21,7 @@ from rollcall.journal.events import ConflictOpened, Event, RoleRuleChanged, User
 from rollcall.journal.record import record
 from rollcall.tenancy import tenants
 from rollcall.tenancy.models import Tenant
-from rollcall.work import Work
+from rollcall.work import Work, take_long
 
 USUAL_RULE = RoleRule.model_validate(
     {"roles": {"admin": {"label": "Admin", "admin": True}, "member": {"label": "Member"}}, "default": "member"}
@@ -67,7 +67,7 @@ async def edit(work: Work, rule: RoleRule) -> bool:
     Whoever conflicts under the new rule keeps the role they had, and a case is opened for them. Changes that were
     worked out from the old rule and are not committed yet are worked out again.
     """
-    await statements.hold_rule(work)
+    await take_long(work.db)
     tenant = (
         await work.db.scalars(
             select(Tenant)
@@ -76,6 +76,7 @@ async def edit(work: Work, rule: RoleRule) -> bool:
             .execution_options(populate_existing=True)
         )
     ).one()
+    await statements.hold_rule(work)
     if RoleRule.model_validate(tenant.role_rule) == rule:
         return False
     version = tenant.role_rule_version + 1

@@ -11,7 +11,7 @@ from typing import Final, cast
 
 import structlog
 
-from rollcall.db import WHEN_AWAY, is_away, may_be_done
+from rollcall.db import is_away, may_be_done, when_back
 from rollcall.provisioning import gate, groups, users
 from rollcall.provisioning.calls import Answer, ReadPayload, given, read_payload, refused
 from rollcall.provisioning.context import Admitted, Call
@@ -87,7 +87,7 @@ async def _result(admitted: Admitted, operation: BulkOperation, sent: object, id
     except Exception as error:
         if is_away(error):
             log.warning("unavailable", bulk_operation=operation.index, because=repr(error))
-            away = Unavailable(WHEN_AWAY, may_be_done=may_be_done(error))
+            away = Unavailable(when_back(error), may_be_done=may_be_done(error))
             return BulkResult(operation, away.status, location, refusal=away)
         log.exception("failed", bulk_operation=operation.index)
         return BulkResult(operation, InternalError.status, location, refusal=InternalError())

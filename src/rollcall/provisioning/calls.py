@@ -17,9 +17,6 @@ from rollcall.scim.errors import Conflict, InvalidValue, NotFound, SCIMException
 P = ParamSpec("P")
 R = TypeVar("R")
 
-TRIES = 50
-"""How often a change is worked out anew because others were quicker, before it is refused."""
-
 _KEY_TRIES = 3
 
 ReadBody = Callable[[], Awaitable[bytes]]

@@ -14,7 +14,6 @@ from rollcall.directory import mapping
 from rollcall.journal.events import GroupChanged, GroupCreated, GroupRemoved
 from rollcall.provisioning import gate, group_roles, rendering, statements
 from rollcall.provisioning.calls import (
-    TRIES,
     Answer,
     ReadPayload,
     admitted_to_write,
@@ -32,6 +31,7 @@ from rollcall.provisioning.calls import (
 from rollcall.provisioning.context import Admitted, Call
 from rollcall.provisioning.gate import permitted
 from rollcall.provisioning.group_wishes import PROVISION, GroupWish, patch_wish, whole_wish
+from rollcall.retries import TRIES, before_trying_again
 from rollcall.scim import documents
 from rollcall.scim.conditions import UNCONDITIONAL
 from rollcall.scim.errors import InvalidValue, NotFound, SCIMException, Uniqueness
@@ -71,7 +71,8 @@ async def create(call: Call, read: ReadPayload) -> Answer:
     """
     admitted = await admitted_to_write(call)
     payload = await read_payload(admitted, read)
-    for _ in range(TRIES):
+    for tried in range(TRIES):
+        await before_trying_again(tried)
         try:
             wish = _read(whole_wish, payload, admitted)
         except SCIMException as refusal:
@@ -128,7 +129,8 @@ async def _change(
     payload = await read_payload(admitted, read)
     async with call.context.writers.at(call.token.tenant_id, group or _NOBODYS):
         counted = False
-        for _ in range(TRIES):
+        for tried in range(TRIES):
+            await before_trying_again(tried)
             try:
                 if row is not None and row["id"] is None:
                     raise NotFound
@@ -219,7 +221,7 @@ async def _write(
             call.context.recent_callers.keep_plain_group(call.token.tenant_id, result["id"], admitted.rule_version)
         return await _concluded(admitted, result)
     try:
-        async with call.context.pool.acquire() as connection, connection.transaction():
+        async with call.context.pool.acquire(of=call.token.tenant_id) as connection, connection.transaction():
             result = await statements.save_group(
                 admitted, group, change, described, most_members=most_members, through=connection
             )
@@ -264,7 +266,8 @@ async def delete(call: Call, group_id: str) -> None:
         SCIMException: the gate refuses, or this tenant has no such group.
     """
     admitted, row = await _stored_now(call, id_of(group_id))
-    for _ in range(TRIES):
+    for tried in range(TRIES):
+        await before_trying_again(tried)
         if row["id"] is None:
             raise await refused(admitted, NotFound())
         await check_conditions(admitted, documents.etag(row["version"]), target=row["id"])
@@ -283,7 +286,7 @@ async def _remove(admitted: Admitted, row: Row) -> Row | None:
     described = statements.as_json(call.described() | {"status": 204})
     version = row["version"] if depends_on_version(call) else None
     try:
-        async with call.context.pool.acquire() as connection, connection.transaction():
+        async with call.context.pool.acquire(of=call.token.tenant_id) as connection, connection.transaction():
             result = await statements.delete_group(
                 admitted, row["id"], described, relevant=relevant, version=version, through=connection
             )

@@ -9,9 +9,10 @@ from uuid import UUID
 
 import orjson
 
-from rollcall.db import Connection, DatabaseError, Pool, Row, fetchrow_again, has_ended
+from rollcall.db import Connection, DatabaseError, Pool, Row, has_ended
 from rollcall.functions import qualified
 from rollcall.provisioning.context import Admitted, Call
+from rollcall.retries import fetchrow_again
 from rollcall.search.queries import LookedUp
 
 _GATE = (
@@ -48,14 +49,14 @@ def _who(call: Call) -> tuple[UUID, UUID, bytes]:
 
 
 async def _ask(call: Call, statement: str, *what: object) -> Row:
-    row = await call.context.pool.fetchrow(statement, *_who(call), *what)
+    row = await call.context.pool.fetchrow(statement, *_who(call), *what, of=call.token.tenant_id)
     return cast("Row", row)  # the functions answer whatever is asked
 
 
 async def _carry_out(call: Call, statement: str, *what: object, through: Connection | None = None) -> Row:
     try:
         if through is None:
-            row = await fetchrow_again(call.context.pool, statement, *_who(call), *what)
+            row = await fetchrow_again(call.context.pool, statement, *_who(call), *what, of=call.token.tenant_id)
         else:
             row = await through.fetchrow(statement, *_who(call), *what)
     except DatabaseError as error:
@@ -169,6 +170,7 @@ async def note_call(
         detail,
         user_id,
         None if case is None else as_json(case),
+        of=call.token.tenant_id,
     )
 
 
@@ -201,7 +203,7 @@ async def find_groups(call: Call, value: LookedUp | None, offset: int, count: in
 
 
 async def _list(call: Call, statement: str, *what: object) -> Sequence[Row]:
-    return await call.context.pool.fetch(statement, *_who(call), *what)
+    return await call.context.pool.fetch(statement, *_who(call), *what, of=call.token.tenant_id)
 
 
 _READ_GROUP = _asked(f"{_CONTEXT}, {_GROUP}, r.above, r.members", "read_group($1, $2, $3, $4, $5, $6, $7)")
@@ -291,7 +293,9 @@ async def refuse_group(
     """Write down a refused change of a group, and open the cases of everybody whose roles conflict."""
     call = admitted.call
     who = (call.token.tenant_id, call.token.id, admitted.owner_id, admitted.label)
-    await call.context.pool.fetchrow(_REFUSE, *who, described, status, detail, target, as_json(cases))
+    await call.context.pool.fetchrow(
+        _REFUSE, *who, described, status, detail, target, as_json(cases), of=call.token.tenant_id
+    )
 
 
 _PLANS = "SELECT name FROM plans WHERE 'scim' = ANY (features) ORDER BY name"

@@ -11,9 +11,10 @@ from rollcall.db import Row
 from rollcall.directory import mapping, role_states
 from rollcall.directory.mapping import Cause, Document, Stored
 from rollcall.provisioning import gate, rendering, statements
-from rollcall.provisioning.calls import TRIES, Answer, ReadPayload, depends_on_version, outcome_of, outrun, read_payload
+from rollcall.provisioning.calls import Answer, ReadPayload, depends_on_version, outcome_of, outrun, read_payload
 from rollcall.provisioning.calls import refused as written_refusal
 from rollcall.provisioning.context import Admitted, Call
+from rollcall.retries import TRIES, before_trying_again
 from rollcall.scim import documents
 from rollcall.scim.conditions import proceeds
 from rollcall.scim.errors import InvalidValue, NotFound, PreconditionFailed, SCIMException, TakenUserName
@@ -132,7 +133,8 @@ class UserChange:
                 return answer
         assert self.person is not None
         async with self.admitted.call.context.writers.at(self.admitted.call.token.tenant_id, self.person):
-            for _ in range(TRIES):
+            for tried in range(TRIES):
+                await before_trying_again(tried)
                 if self.row is None:
                     await self._look()
                 self._count(self.wish.deviations)
@@ -151,7 +153,8 @@ class UserChange:
         """
         self.admitted.deviated((Deviation.LEFT_OUT,))
         change: dict[str, Any] = mapping.departure(cause(self.call)) | {"left_out": self.left_out}
-        for _ in range(TRIES):
+        for tried in range(TRIES):
+            await before_trying_again(tried)
             if self.row is None:
                 await self._look()
             if self.row is None or self.row["id"] is None:

@@ -17,7 +17,6 @@ from rollcall.directory import mapping, role_states
 from rollcall.directory.mapping import Document
 from rollcall.provisioning import gate, lookups, rendering, statements
 from rollcall.provisioning.calls import (
-    TRIES,
     Answer,
     ReadPayload,
     admitted_to_write,
@@ -45,6 +44,7 @@ from rollcall.provisioning.user_change import (
     stored_now,
     taken,
 )
+from rollcall.retries import TRIES, before_trying_again
 from rollcall.scim import documents, profiles
 from rollcall.scim.conditions import UNCONDITIONAL
 from rollcall.scim.errors import NobodysToken, NotFound, SCIMException
@@ -113,7 +113,8 @@ async def create(call: Call, read: ReadPayload) -> Answer:
     admitted = await admitted_to_write(call)
     payload = await read_payload(admitted, read)
     former: Row | None = None
-    for _ in range(TRIES):
+    for tried in range(TRIES):
+        await before_trying_again(tried)
         try:
             newcomer = _newcomer(admitted, payload, former)
         except RefusedChange as refused_:
@@ -236,7 +237,8 @@ async def delete(call: Call, user_id: str) -> None:
     """
     admitted, row = await stored_now(call, lookups.resource_id(user_id))
     call = admitted.call
-    for _ in range(TRIES):
+    for tried in range(TRIES):
+        await before_trying_again(tried)
         if row["id"] is None:
             raise await refused(admitted, NotFound())
         await check_conditions(admitted, rendering.etag(row), target=row["id"])

@@ -54,7 +54,7 @@ async def relay(settings: Settings, stop: asyncio.Event) -> None:
     """Hand messages over until *stop* is set."""
     celery = make_celery(settings, publishing=True)
     redis = broker.connect(settings)
-    database = db.unopened(settings)
+    database = db.unopened(settings, long_work=True)
     log.info("relaying")
     try:
         async with installing.reported(database.pool):

@@ -12,13 +12,14 @@ from api.expect import turned_down
 from rollcall import db
 from rollcall.db import Database
 from rollcall.pool import HotPool
+from rollcall.turns import Turns
 
 
 async def test_away(
     app: Litestar, database: Database, operator: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A database that can't be reached is 503, with the seconds to wait, and no 500."""
-    nowhere = HotPool("postgresql://nobody@127.0.0.1:1/nothing", 1)
+    nowhere = HotPool("postgresql://nobody@127.0.0.1:1/nothing", Turns(1))
     monkeypatch.setattr(app.state, "database", replace(database, pool=nowhere))
     answer = await operator.get("/v1/tenants")
     turned_down(answer, 503, "unavailable", "try again")

@@ -16,7 +16,7 @@ from authenticator import registered, sign_in_begun
 from factories import ORIGIN, Callers, Tenant
 from rollcall.api.v1.idempotency import takes_a_key
 from rollcall.crypto import CallersSeal, read_token
-from rollcall.db import Connection, Database
+from rollcall.db import BOUNDS, Connection, Database
 from rollcall.functions import qualified
 from rollcall.journal import answers, housekeeping
 from rollcall.work import SYSTEM, open_fleet
@@ -266,7 +266,7 @@ async def test_waiting_for_a_key_limits_nothing_else(acme: Tenant, database: Dat
     """The bound on the wait for a key ends with that wait."""
     async with database.pool.acquire() as connection, connection.transaction():
         await connection.fetchval(qualified("SELECT fn.hold_idempotency_key($1, 'x')"), UUID(acme.id))
-        assert await connection.fetchval("SHOW lock_timeout") == "0"
+        assert await connection.fetchval("SHOW lock_timeout") == BOUNDS["lock_timeout"]
 
 
 async def test_a_key_is_its_callers_own(acme: Tenant, other: Tenant, callers: Callers) -> None:

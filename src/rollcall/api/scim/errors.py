@@ -72,7 +72,9 @@ def answer_exception(request: Request[Any, Any, Any], exception: Exception) -> R
             )
         case _ if db.is_away(exception):
             log_unavailable(request, status=Unavailable.status, error=exception)
-            return answer_refusal(request, Unavailable(db.WHEN_AWAY, may_be_done=may_be_done(request, exception)))
+            return answer_refusal(
+                request, Unavailable(db.when_back(exception), may_be_done=may_be_done(request, exception))
+            )
         case _:
             log_failure(request, status=InternalError.status, error=exception)
             return answer_refusal(request, InternalError())

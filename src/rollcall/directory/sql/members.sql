@@ -59,11 +59,6 @@ BEGIN
     RETURN v_changed;
 END $$;
 
--- Waits for whoever nests groups, before any group is locked.
-CREATE FUNCTION fn.hold_nesting(p_tenant uuid) RETURNS void LANGUAGE sql AS $$
-    SELECT pg_advisory_xact_lock(hashtextextended('nesting ' || p_tenant, 0))
-$$;
-
 -- The row of the group that a change is of, made or locked; RC404 where there is none, RC001 where it is of another version.
 CREATE FUNCTION fn.group_to_change(p_tenant uuid, p_group uuid, p_change jsonb) RETURNS public.groups
 LANGUAGE plpgsql AS $$
@@ -92,7 +87,8 @@ BEGIN
     RETURN s;
 END $$;
 
--- Takes out the members that a step names (remove), or all others (set).
+-- Takes out the members that a step names (remove), or all others (set). RC001 if groups are among them, and p_nested says
+-- that nobody expected it.
 CREATE FUNCTION fn.take_members(
     p_tenant uuid, p_group uuid, p_ids uuid[], p_named boolean, p_nested boolean
 ) RETURNS fn.step_result LANGUAGE plpgsql AS $$
@@ -108,12 +104,10 @@ BEGIN
         DELETE FROM public.group_children WHERE tenant_id = p_tenant AND group_id = p_group
            AND (child_id = ANY (p_ids)) = p_named RETURNING child_id)
     SELECT coalesce(array_agg(child_id), '{}') INTO v_inner FROM gone;
-    r.nested := p_nested;
     r.changed := cardinality(v_inner) > 0;
     IF r.changed THEN
-        IF NOT p_nested THEN
-            PERFORM fn.hold_nesting(p_tenant);
-            r.nested := true;
+        IF NOT p_nested THEN  -- they were put in after the locks had been chosen
+            RAISE EXCEPTION 'the group changed meanwhile' USING ERRCODE = 'RC001';
         END IF;
         r.people := r.people || ARRAY(SELECT fn.everybody_in(p_tenant, v_inner));
         PERFORM fn.rebuild_closure(p_tenant);
@@ -180,7 +174,7 @@ DECLARE
     r fn.step_result;
     v_put fn.step_result;
 BEGIN
-    r.changed := false; r.people := '{}'; r.nested := p_nested;
+    r.changed := false; r.people := '{}';
     IF p_step ? 'unknown_members' OR v_op = 'set' THEN
         r.changed := fn.write_unknown_members(p_tenant, p_group, p_step);
     END IF;
@@ -190,7 +184,7 @@ BEGIN
     END IF;
     IF v_op <> 'add' THEN
         v_put := fn.take_members(p_tenant, p_group, v_ids, v_op = 'remove', p_nested);
-        r.changed := r.changed OR v_put.changed; r.people := v_put.people; r.nested := v_put.nested;
+        r.changed := r.changed OR v_put.changed; r.people := v_put.people;
     END IF;
     IF v_op <> 'remove' THEN
         v_put := fn.put_members(p_tenant, p_group, v_people, v_inner, p_step);
@@ -205,7 +199,8 @@ END $$;
 -- "displays" and "display_keys" in the order of the ids if the provider calls any of them by a name, null where it does
 -- not; and with "unknown_members", an array of {"value", "display", "display_key"}, for ids that nobody can have.
 -- Raises RC001 (stale), RC400 (an unknown member), RC404, RC409 (a cycle), RC413 (too many unknown members).
--- Locks: nesting if groups are concerned, the group, its members; the role rule, shared, where no roles are concerned.
+-- Locks: where no roles are concerned the role rule, shared, else the caller has the tenant; then what hold_around_group says,
+-- and the group.
 CREATE FUNCTION fn.write_group(p_tenant uuid, p_group uuid, p_change jsonb) RETURNS fn.group_change LANGUAGE plpgsql AS $$
 DECLARE
     s public.groups;
@@ -213,12 +208,18 @@ DECLARE
     v_step jsonb;
     v_done fn.step_result;
     v_people uuid[] := '{}';
+    v_relevant boolean := (p_change ->> 'relevant')::boolean;
     v_nested boolean := fn.concerns_nesting(p_tenant, p_group, p_change);
     v_renamed boolean;
     v_external text;
 BEGIN
-    IF v_nested THEN
-        PERFORM fn.hold_nesting(p_tenant);
+    IF NOT v_relevant AND fn.held_rule_version(p_tenant) <> (p_change ->> 'rule_version')::integer THEN
+        RAISE EXCEPTION 'the role rule changed meanwhile' USING ERRCODE = 'RC001';
+    END IF;
+    IF v_nested OR v_relevant THEN
+        PERFORM fn.hold_around_group(p_tenant, p_group, p_change, v_nested, v_relevant AND EXISTS (
+            SELECT FROM public.groups
+             WHERE tenant_id = p_tenant AND id = p_group AND display_name <> p_change ->> 'display_name'));
     END IF;
     s := fn.group_to_change(p_tenant, p_group, p_change);
     c.changed := (p_change ->> 'create')::boolean;
@@ -226,11 +227,10 @@ BEGIN
         v_done := fn.apply_step(p_tenant, s.id, v_step, v_nested);
         c.changed := c.changed OR v_done.changed;
         v_people := v_people || v_done.people;
-        v_nested := v_done.nested;
     END LOOP;
     v_renamed := coalesce(s.display_name <> p_change ->> 'display_name', false);
     v_external := CASE WHEN p_change ? 'external_id' THEN p_change ->> 'external_id' ELSE s.external_id END;
-    IF v_renamed AND (p_change ->> 'relevant')::boolean THEN
+    IF v_renamed AND v_relevant THEN
         v_people := v_people || ARRAY(SELECT fn.everybody_under(p_tenant, ARRAY[s.id]));
     END IF;
     c.changed := c.changed OR cardinality(v_people) > 0 OR v_renamed OR s.external_id IS DISTINCT FROM v_external;
@@ -244,7 +244,7 @@ BEGIN
         RETURNING display_name, version, last_modified INTO s.display_name, s.version, s.last_modified;
     END IF;
     PERFORM fn.keep_rule_in_step(p_tenant, p_change, v_nested OR v_renamed);
-    IF (p_change ->> 'relevant')::boolean THEN
+    IF v_relevant THEN
         c.touched := ARRAY(SELECT DISTINCT e FROM unnest(v_people) e);
     END IF;
     c.display_name := s.display_name; c.external_id := v_external;
@@ -252,31 +252,22 @@ BEGIN
     RETURN c;
 END $$;
 
--- Whether a change puts groups into groups, or takes them out.
-CREATE FUNCTION fn.concerns_nesting(p_tenant uuid, p_group uuid, p_change jsonb) RETURNS boolean LANGUAGE sql STABLE AS $$
-    SELECT EXISTS (SELECT FROM public.groups WHERE tenant_id = p_tenant AND id = ANY (ARRAY(
-                       SELECT e::uuid FROM jsonb_array_elements(p_change -> 'steps') t,
-                                           jsonb_array_elements_text(t -> 'ids') e)))
-        OR (p_change -> 'steps' @> '[{"op": "set"}]'
-            AND EXISTS (SELECT FROM public.group_children WHERE tenant_id = p_tenant AND group_id = p_group))
-$$;
-
 -- After a change of a group. Where names count for roles and have moved among the groups, the rule gets a new version: what
--- was worked out by the graph before is stale. Where none do, the version is still the one the change was worked out by;
--- whoever edits the rule is waited for here, or waits, and then sees the members. RC001 if it is another.
+-- was worked out by the graph before is stale. Where none do, the version is still the one the change was worked out by:
+-- whoever has moved names over this group meanwhile held the group, and was waited for. RC001 if it is another.
 CREATE FUNCTION fn.keep_rule_in_step(p_tenant uuid, p_change jsonb, p_moved boolean) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     IF (p_change ->> 'relevant')::boolean THEN
         IF p_moved THEN
             UPDATE public.tenants SET role_rule_version = role_rule_version + 1 WHERE id = p_tenant;
         END IF;
-    ELSIF fn.held_rule_version(p_tenant) <> (p_change ->> 'rule_version')::integer THEN
-        RAISE EXCEPTION 'the role rule or the nesting changed meanwhile' USING ERRCODE = 'RC001';
+    ELSIF (SELECT role_rule_version FROM public.tenants WHERE id = p_tenant) <> (p_change ->> 'rule_version')::integer THEN
+        RAISE EXCEPTION 'the nesting changed meanwhile' USING ERRCODE = 'RC001';
     END IF;
 END $$;
 
--- Takes a group away, in the caller's transaction; returns its name, or NULL if there is none. Whoever calls holds nesting.
--- Locks: the groups around it, the group.
+-- Takes a group away, in the caller's transaction; returns its name, or NULL if there is none. Whoever calls holds nesting,
+-- the group, and the groups that it is in.
 CREATE FUNCTION fn.remove_group(p_tenant uuid, p_group uuid, p_relevant boolean) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     v_name text;

@@ -15,6 +15,5 @@ CREATE TYPE fn.group_change AS (
 
 CREATE TYPE fn.step_result AS (
     changed boolean,
-    people uuid[],          -- who came or went, directly or inside a group
-    nested boolean          -- whether the lock of nesting is held
+    people uuid[]           -- who came or went, directly or inside a group
 );

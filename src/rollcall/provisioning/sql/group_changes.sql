@@ -4,7 +4,7 @@
 -- concerned (`relevant`) the caller goes on in the same transaction with touched_people and settle_group, which writes the
 -- audit entry; otherwise it is written here. Members come with the answer unless there are more than p_most of them.
 -- stale: the context, the role rule, or what the change depends on is another.
--- Locks: with relevant names the tenant, then the group and people; else the group, people, then the role rule, shared.
+-- Locks: with relevant names the tenant; then as write_group.
 CREATE FUNCTION fn.save_group(
     p_tenant uuid, p_token uuid, p_digest bytea, p_group uuid, p_base text, p_context jsonb, p_change jsonb,
     p_most integer, p_call jsonb
@@ -56,9 +56,11 @@ BEGIN
 END $$;
 
 -- The version of the role rule, under the lock by which changes that move roles through groups, and edits of the rule, wait
--- for one another: the tenant's row.
+-- for one another: the tenant's row. What follows in the transaction may concern everybody, so it has longer, and still less
+-- than the pool gives it.
 CREATE FUNCTION fn.locked_rule_version(p_tenant uuid) RETURNS integer LANGUAGE plpgsql AS $$
 BEGIN
+    PERFORM set_config('statement_timeout', '25s', true);
     PERFORM FROM public.tenants WHERE id = p_tenant FOR NO KEY UPDATE;
     RETURN (SELECT role_rule_version FROM public.tenants WHERE id = p_tenant);
 END $$;
@@ -88,7 +90,8 @@ BEGIN
 END $$;
 
 -- Takes a group away, with p_version only if that is its version. With p_relevant the caller goes on as after save_group.
--- Locks: with p_relevant the tenant, else the role rule, shared; nesting; the groups around it, and the group.
+-- Locks: with p_relevant the tenant, else the role rule, shared; nesting; the group and those it is in, by id; with p_relevant
+-- the accounts of everybody in it.
 CREATE FUNCTION fn.delete_group(
     p_tenant uuid, p_token uuid, p_digest bytea, p_group uuid, p_relevant boolean, p_rule_version integer,
     p_version integer, p_call jsonb
@@ -108,15 +111,17 @@ BEGIN
         RETURN r;
     END IF;
     PERFORM fn.hold_nesting(p_tenant);
-    IF p_version IS NOT NULL THEN
-        PERFORM FROM public.groups WHERE tenant_id = p_tenant AND id = p_group FOR UPDATE;
-        IF (SELECT version FROM public.groups WHERE tenant_id = p_tenant AND id = p_group) <> p_version THEN
-            r.outcome := 'stale';
-            RETURN r;
-        END IF;
+    PERFORM FROM public.groups
+      WHERE tenant_id = p_tenant AND (id = p_group OR id IN (
+                SELECT group_id FROM public.group_children WHERE tenant_id = p_tenant AND child_id = p_group))
+      ORDER BY id FOR UPDATE;
+    IF (SELECT version FROM public.groups WHERE tenant_id = p_tenant AND id = p_group) <> p_version THEN
+        r.outcome := 'stale';
+        RETURN r;
     END IF;
     IF p_relevant THEN
         r.touched := ARRAY(SELECT fn.everybody_in(p_tenant, ARRAY[p_group]));
+        PERFORM fn.hold_accounts_of(p_tenant, r.touched);
     END IF;
     r.display_name := fn.remove_group(p_tenant, p_group, p_relevant);
     r.id := p_group;
@@ -135,10 +140,7 @@ CREATE FUNCTION fn.touched_people(p_tenant uuid, p_users uuid[], p_base text) RE
 LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM set_config('rollcall.tenant', p_tenant::text, true);
-    PERFORM FROM public.accounts a
-      WHERE a.tenant_id = p_tenant
-        AND a.id IN (SELECT account_id FROM public.users WHERE tenant_id = p_tenant AND id = ANY (p_users))
-      ORDER BY a.id FOR UPDATE;
+    PERFORM fn.hold_accounts_of(p_tenant, p_users);
     RETURN QUERY
     SELECT u.id, a.id, a.user_name, a.active, (u.document -> 'roles')::text, fn.groups_of(p_tenant, u.id, p_base),
            a.role_state::text
@@ -174,6 +176,7 @@ BEGIN
 END $$;
 
 -- Writes down a refused change of a group, and the cases of everybody whose roles conflicted.
+-- Locks: the tenant, as everybody who opens or closes several cases; the cases.
 CREATE FUNCTION fn.refuse_group(
     p_tenant uuid, p_token uuid, p_owner uuid, p_label text, p_call jsonb, p_status integer, p_detail text,
     p_target text, p_cases jsonb
@@ -183,6 +186,7 @@ DECLARE
     k jsonb;
 BEGIN
     PERFORM set_config('rollcall.tenant', p_tenant::text, true);
+    PERFORM fn.locked_rule_version(p_tenant);
     g.token_label := p_label;
     g.owner_id := p_owner;
     FOR k IN SELECT jsonb_array_elements(p_cases) LOOP

@@ -1,0 +1,16 @@
+"""Calls that change one tenant at the same time: no deadlock, and no error of ours. ``make locks`` tries each pair."""
+
+from litestar import Litestar
+
+from doors import DOORS, a_company, deadlocks, meet
+from factories import Callers
+from rollcall.db import Connection
+
+
+async def test_everything_at_once(callers: Callers, app: Litestar, second_app: Litestar, watcher: Connection) -> None:
+    """All ways to change a tenant, through two processes, side by side for some seconds."""
+    company = await a_company(callers, app, second_app)
+    before = await deadlocks(watcher)
+    statuses = await meet(company, DOORS, seconds=4, at_once=1)
+    assert statuses.keys() & {200, 201, 204}
+    assert await deadlocks(watcher) == before, statuses

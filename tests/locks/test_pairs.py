@@ -1,0 +1,27 @@
+"""Each pair of ways to change a tenant, against each other: none is a deadlock, and none ends as an error of ours."""
+
+import os
+from itertools import combinations_with_replacement
+
+import pytest
+from litestar import Litestar
+
+from doors import DOORS, Door, a_company, deadlocks, meet
+from factories import Callers
+from rollcall.db import Connection
+
+SECONDS = float(os.environ.get("SECONDS_A_PAIR", "3"))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [*combinations_with_replacement(DOORS, 2)], ids=lambda door: getattr(door, "__name__", "")
+)
+async def test_pair(
+    callers: Callers, app: Litestar, second_app: Litestar, watcher: Connection, one: Door, other: Door
+) -> None:
+    """Two processes let both through for some seconds."""
+    company = await a_company(callers, app, second_app)
+    before = await deadlocks(watcher)
+    statuses = await meet(company, (one, other), seconds=SECONDS)
+    assert sum(statuses.values()) > 0
+    assert await deadlocks(watcher) == before, statuses
