@@ -16,6 +16,7 @@ from rollcall.cli.embedded import Engines
 from rollcall.db import FLEET_ROLE, RUNTIME_ROLE, Connection, Database
 from rollcall.functions import qualified
 from rollcall.proof import receipts
+from rollcall.tenancy import retention
 from rows import connected
 
 GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
@@ -55,6 +56,7 @@ async def full(callers: Callers, owner: Connection) -> Tenant:
     )
     assert (await callers.operator.post(f"{tenant.v1}/destinations/{hook.json()['id']}/test")).status_code == 202
     await tenant.callers.app.state.context.batched_entries.flush()
+    await retention.judge(callers.database)
     return tenant
 
 

@@ -38,6 +38,7 @@ class Part(StrEnum):
 
     PARTITIONS = "partitions"
     RECEIPTS = "receipts"
+    RETENTION = "retention"
     ANSWERS = "answers"
     COUNTS = "counts"
     MESSAGES = "messages"

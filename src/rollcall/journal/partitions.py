@@ -27,7 +27,7 @@ TRY_AGAIN_AFTER: Final = 1.0
 """Seconds between two tries to get a lock that a reader of the audit has."""
 
 _SETTLING: Final = timedelta(minutes=10)
-_LOCK_NOT_HAD: Final = "55P03"
+LOCK_NOT_HAD: Final = "55P03"
 
 _THERE = text(qualified("SELECT begins, ends FROM fn.audit_partitions(:table)"))
 _STRAYS = text(qualified("SELECT fn.audit_strays(:table)"))
@@ -120,7 +120,7 @@ async def _make(database: Database, table: str, span: Span) -> int | None:
             async with open_fleet(database, SYSTEM, ORIGIN) as fleet:
                 moved: int | None = await fleet.db.scalar(_MAKE, facts)
         except DBAPIError as error:
-            if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_HAD:
+            if getattr(error.orig, "sqlstate", None) != LOCK_NOT_HAD:
                 raise
             if attempt == TRIES:
                 break

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 
 import structlog
 
@@ -11,15 +12,19 @@ from rollcall.events.outgoing import Signing
 from rollcall.journal import housekeeping as journal
 from rollcall.journal import keeping, partitions
 from rollcall.journal.keeping import Did, Part
+from rollcall.tenancy import retention
 
 log = structlog.get_logger(__name__)
 
 
-def parts(database: Database, signing: Signing) -> Mapping[Part, Callable[[], Awaitable[Did]]]:
+def parts(
+    database: Database, signing: Signing, archive: Path | None = None
+) -> Mapping[Part, Callable[[], Awaitable[Did]]]:
     """How each part is done, in order."""
     return {
         Part.PARTITIONS: partial(partitions.make, database),
         Part.RECEIPTS: partial(events.complete_receipts, database, signing),
+        Part.RETENTION: partial(retention.keep, database, archive=archive),
         Part.ANSWERS: partial(journal.forget_answers, database),
         Part.COUNTS: partial(journal.forget_counts, database),
         Part.MESSAGES: partial(journal.forget_messages, database),
@@ -27,10 +32,13 @@ def parts(database: Database, signing: Signing) -> Mapping[Part, Callable[[], Aw
     }
 
 
-async def keep(database: Database, signing: Signing) -> Sequence[str]:
-    """Do all parts that nobody else is doing; returns the names of those that failed."""
+async def keep(database: Database, signing: Signing, archive: Path | None = None) -> Sequence[str]:
+    """Do all parts that nobody else is doing; returns the names of those that failed.
+
+    Months of the audit are written into *archive* before they are dropped.
+    """
     failed: list[str] = []
-    for part, do in parts(database, signing).items():
+    for part, do in parts(database, signing, archive).items():
         try:
             did = await keeping.keep(database, part, do)
         except Exception:  # whatever it was, the other parts are due as well

@@ -108,7 +108,8 @@ async def keep_house(task: Task) -> None:
     Raises:
         TryAgain: some parts failed; the others are done, and all are tried again within the hour.
     """
-    failed = await housekeeping.keep(await task.runtime.database(), task.runtime.signing)
+    runtime = task.runtime
+    failed = await housekeeping.keep(await runtime.database(), runtime.signing, runtime.settings.audit_archive)
     if failed:
         msg = f"the house is not kept: {', '.join(failed)}"
         raise TryAgain(msg)
