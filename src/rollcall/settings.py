@@ -175,6 +175,10 @@ class Settings(BaseModel):
     trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_networks), BeforeValidator(_listed)] = ()
     """Addresses and networks of reverse proxies, comma separated, whose ``X-Forwarded-For`` is believed."""
 
+    audit_archive: Path | None = None
+    """A folder into which a worker writes each month of the audit before it is dropped, past every plan's retention; if
+    it is not set, none is written."""
+
     passkey_rp_id: str | None = None
     """The domain that passkeys are bound to, and can't be moved from; the host of the public address if not set."""
 

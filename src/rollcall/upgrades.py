@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+import asyncpg  # pyright: ignore[reportMissingTypeStubs]  # it ships no types
+
 from rollcall import catalogue, installing, logging, tables
 from rollcall.checks.model import Check, failed, ok, warning
 from rollcall.db import Connection, DatabaseError
@@ -43,6 +45,28 @@ class Upgrade:
     to_come: Sequence[Revision]
     twins: Sequence[Twins]
 
+
+COUNT_SECONDS = 20
+"""How long the entries that are about to be deleted may be counted."""
+
+_OF_PLANS = """
+SELECT t.id AS tenant_id, p.retention_days AS days, NULL::timestamptz AS begins
+  FROM tenants t JOIN plans p ON p.key = t.plan
+"""
+"""What will count for each tenant where nothing was deleted before."""
+_ANNOUNCED = """
+SELECT tenant_id, days, counts_from AS begins FROM audit_retention WHERE counts_from > now()
+ UNION ALL SELECT tenant_id, shorter_days, shorter_from FROM audit_retention WHERE shorter_from > now()
+ UNION ALL SELECT t.id, p.retention_days, NULL FROM tenants t JOIN plans p ON p.key = t.plan
+            WHERE NOT EXISTS (SELECT FROM audit_retention r WHERE r.tenant_id = t.id)
+"""
+"""What was announced and does not count yet, and what will be announced."""
+_DUE = """
+SELECT count(*) AS entries, count(DISTINCT e.tenant_id) AS tenants, min(e.at) AS oldest, min(r.begins) AS begins
+  FROM ({retention}) r
+  JOIN audit_entries e ON e.tenant_id = r.tenant_id AND e.at < now() - make_interval(days => r.days)
+"""
+_KEEP_IT = "to keep it, raise retention_days of the plans before, or export it with 'rollcall audit TENANT --all'"
 
 Question = Callable[[Upgrade], Awaitable[Check]]
 
@@ -138,5 +162,32 @@ async def names(upgrade: Upgrade) -> Check:
     return ok("names", f"{said}: each is found by their own spelling; rename all but one at the identity provider")
 
 
-QUESTIONS: Sequence[Question] = (revision, foundation, roles, functions_of_this_version, names)
+async def history(upgrade: Upgrade) -> Check:
+    """Whether entries of the audit are about to be deleted that nobody has been told of yet."""
+    if upgrade.stands_at is None:
+        return ok("history", "there is no audit yet")
+    started = await upgrade.owner.fetchval("SELECT to_regclass('audit_retention') IS NOT NULL")
+    try:
+        async with upgrade.owner.transaction():
+            await upgrade.owner.execute(f"SET LOCAL statement_timeout = '{COUNT_SECONDS}s'")
+            row = await upgrade.owner.fetchrow(_DUE.format(retention=_ANNOUNCED if started else _OF_PLANS))
+    except asyncpg.QueryCanceledError:
+        said = f"more of the audit is older than plans keep it than can be counted in {COUNT_SECONDS} s"
+        return warning("history", said, _KEEP_IT)
+    assert row is not None
+    if not row["entries"]:
+        return ok("history", "nothing of the audit is about to be deleted for the first time")
+    when = (
+        f"from {row['begins']:%Y-%m-%d} on"
+        if row["begins"]
+        else "seven days after housekeeping has run for the first time"
+    )
+    said = (
+        f"{row['entries']:,} entries of {row['tenants']} tenants, the oldest of {row['oldest']:%Y-%m-%d}, are older "
+        f"than their plans keep them, and will be deleted {when}"
+    )
+    return warning("history", said, _KEEP_IT)
+
+
+QUESTIONS: Sequence[Question] = (revision, foundation, roles, functions_of_this_version, names, history)
 """What is asked of a database before it is upgraded, in this order; a new question is a function here."""

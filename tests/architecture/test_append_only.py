@@ -10,7 +10,6 @@ import pytest_asyncio
 from factories import Callers, Tenant, a_tenant
 from rollcall.cli.embedded import Engines
 from rollcall.db import FLEET_ROLE, Connection
-from rollcall.functions import qualified
 from rows import connected
 
 REWRITES = [
@@ -91,47 +90,3 @@ async def test_payloads_are_never_edited(owner: Connection, audited: Tenant) -> 
     with pytest.raises(asyncpg.InsufficientPrivilegeError, match="append-only"):
         async with owner.transaction():
             await owner.execute("UPDATE audit_payloads SET payload = '{}'")
-
-
-async def test_partitions_are_made_ahead_once(owner: Connection, audited: Tenant) -> None:
-    """The months ahead are prepared once, and asking again makes nothing."""
-    async with owner.transaction():
-        made = await owner.fetchval(qualified("SELECT fn.ensure_audit_partitions(5)"))
-        assert made == 4  # two months that the migration had not made, two tables each
-        assert await owner.fetchval(qualified("SELECT fn.ensure_audit_partitions(5)")) == 0
-        await owner.execute("DROP TABLE " + ", ".join(await newest_partitions(owner)))
-
-
-async def newest_partitions(owner: Connection) -> list[str]:
-    rows = await owner.fetch(
-        "SELECT format('%s_%s', t, to_char(now() AT TIME ZONE 'UTC' + make_interval(months => m), 'YYYY_MM')) AS name "
-        "FROM unnest(ARRAY['audit_entries', 'audit_payloads']) t, unnest(ARRAY[4, 5]) m"
-    )
-    return [row["name"] for row in rows]
-
-
-async def test_new_partitions_refuse_too(owner: Connection, audited: Tenant) -> None:
-    """A partition made later is as append-only as the first ones."""
-    table = (await newest_partitions(owner))[0]
-    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="append-only"):
-        async with owner.transaction():
-            await owner.fetchval(qualified("SELECT fn.ensure_audit_partitions(5)"))
-            await owner.execute(f"TRUNCATE {table}")
-
-
-async def test_a_month_nobody_prepared(owner: Connection, audited: Tenant) -> None:
-    """Entries of a month without a partition are kept all the same, and later months can still be prepared."""
-    with pytest.raises(RolledBack):
-        async with owner.transaction():
-            await owner.execute(
-                "INSERT INTO audit_entries (tenant_id, at, request_id, action, actor_kind, actor_label, outcome) "
-                "VALUES ($1, now() + interval '4 months', 'x', 'x', 'system', 'x', 'done')",
-                UUID(audited.id),
-            )
-            assert await owner.fetchval("SELECT count(*) FROM audit_entries_default") == 1
-            assert await owner.fetchval(qualified("SELECT fn.ensure_audit_partitions(5)")) == 3
-            raise RolledBack
-
-
-class RolledBack(Exception):
-    """Ends a transaction that was only an experiment."""

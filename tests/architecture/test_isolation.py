@@ -17,6 +17,7 @@ from rollcall.db import FLEET_ROLE, RUNTIME_ROLE, Connection, Database
 from rollcall.directory import twins
 from rollcall.functions import qualified
 from rollcall.proof import receipts
+from rollcall.tenancy import retention
 from rows import connected
 
 GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
@@ -59,6 +60,7 @@ async def full(callers: Callers, owner: Connection) -> Tenant:
     )
     assert (await callers.operator.post(f"{tenant.v1}/destinations/{hook.json()['id']}/test")).status_code == 202
     await tenant.callers.app.state.context.batched_entries.flush()
+    await retention.judge(callers.database)
     return tenant
 
 

@@ -99,7 +99,7 @@ async def test_not_migrated(engines: Engines, installation: Installation) -> Non
         found = await installation.ask(database_url=empty.database_url)
     assert states(found) == {
         "tables": State.FAILED,
-        **dict.fromkeys(("writes", "partitions", "backlog", "keys"), State.UNKNOWN),
+        **dict.fromkeys(("writes", "partitions", "housekeeping", "backlog", "keys"), State.UNKNOWN),
     }
     assert found["tables"].remedy == "run 'rollcall migrate'"
 
@@ -225,6 +225,17 @@ async def test_partitions(installation: Installation, months: int, state: State)
     found = await installation.ask()
     assert states(found) == {"partitions": state}
     assert name.replace("_", "-") in found["partitions"].said
+
+
+async def test_housekeeping(installation: Installation) -> None:
+    """Housekeeping that was not done for hours is told by its parts, with what the last try ended with."""
+    await installation.owner.execute(
+        "INSERT INTO housekeeping (part, done_at, error) VALUES ('messages', now() - interval '5 hours', 'no room')"
+    )
+    found = await installation.ask()
+    assert states(found) == {"housekeeping": State.WARNING}
+    assert "messages since" in found["housekeeping"].said
+    assert "(no room)" in found["housekeeping"].said
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ async def test_database_behind_then_away(tmp_path: Path) -> None:
             away, unable = await client.get("/console/"), await client.get("/health/ready")
 
     assert (behind.status_code, unready.status_code) == (503, 503)
-    well = {"Broker": "OK", "Workers": "Missing", "Deliveries": "Not known"}
+    well = {"Broker": "OK", "Workers": "Missing", "Deliveries": "Not known", "Housekeeping": "Not known"}
     assert parts(behind) == {"Database": "Migrations behind", **well}
     assert "rollcall migrate" in behind.text
     assert "rollcall migrate" in unready.json()["checks"]["database"]

@@ -15,6 +15,7 @@ from rollcall.db import Connection
 from rollcall.events import claims, departure_receipts, destinations, housekeeping
 from rollcall.events.claims import Ended
 from rollcall.events.outgoing import Signing
+from rollcall.journal.housekeeping import forget_messages
 from rollcall.proof import receipts, signing
 from rollcall.work import SYSTEM, Work, open_work
 
@@ -119,11 +120,18 @@ async def test_completed_later(post: Post, listen: Listen, monkeypatch: pytest.M
     waiting = [await leave(post) for _ in range(3)]
     for message in waiting:
         await settle(post, message)
+    months_ago = "UPDATE outbox SET done_at = now() - interval '99 days' WHERE id = ANY ($1)"
+    await post.owner.execute(months_ago, unsigned)
+    await forget_messages(post.context.database)  # nothing that a receipt has still to say something of
 
-    assert await housekeeping.complete_receipts(post.context.database, post.context.signing) >= 5
+    did = await housekeeping.complete_receipts(post.context.database, post.context.signing)
+    assert did["receipts_completed"] >= 5
 
     assert [await told(post, message) for message in unsigned] == [[]] * 5
     assert [await told(post, message) for message in waiting] == [None] * 3
+    await forget_messages(post.context.database)
+    left = await post.owner.fetchval("SELECT count(*) FROM outbox WHERE id = ANY ($1)", unsigned)
+    assert left == 0
 
 
 async def test_one_that_can_not_be_worded(post: Post, listen: Listen) -> None:

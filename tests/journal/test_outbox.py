@@ -281,24 +281,20 @@ async def test_forgetting(database: Database, tenant: Tenant, owner: Connection)
     set_done = "UPDATE outbox SET done_at = now() - make_interval(days => $2) WHERE id = $1"
     await owner.execute(set_done, old.id, 31)
     await owner.execute(set_done, recent.id, 29)
-    await owner.execute("UPDATE outbox SET dead_at = now() - interval '99 days' WHERE id = $1", dead.id)
-    async with open_fleet(database, SYSTEM, ORIGIN) as fleet:
-        assert await outbox.forget_done(fleet) == 1
+    await owner.execute("UPDATE outbox SET dead_at = now() - interval '364 days' WHERE id = $1", dead.id)
+    assert await housekeeping.forget_messages(database) == {"messages_forgotten": 1, "dead_messages_forgotten": 0}
     left = await owner.fetch("SELECT id FROM outbox WHERE id = ANY ($1)", [old.id, recent.id, dead.id, waiting.id])
     assert {row["id"] for row in left} == {recent.id, dead.id, waiting.id}
 
 
-async def test_housekeeping(database: Database, tenant: Tenant, owner: Connection) -> None:
-    """Housekeeping forgets old counts of nameless calls and old messages, and is safe to repeat."""
+async def test_old_counts(database: Database, tenant: Tenant, owner: Connection) -> None:
+    """Old counts of nameless calls are forgotten, and that is safe to repeat."""
     await owner.execute(
         "INSERT INTO refused_calls (minute, source, calls) VALUES (now() - interval '31 days', 'old', 1), "
         "(now() - interval '29 days', 'young', 1)"
     )
-    async with open_fleet(database, SYSTEM, ORIGIN) as fleet:
-        assert (await housekeeping.keep(fleet))["counts_forgotten"] == 1
-        again = await housekeeping.keep(fleet)
-    assert set(again) == {"partitions_made", "messages_forgotten", "counts_forgotten", "answers_forgotten"}
-    assert not any(again.values())
+    assert await housekeeping.forget_counts(database) == {"counts_forgotten": 1}
+    assert await housekeeping.forget_counts(database) == {"counts_forgotten": 0}
     assert await owner.fetchval("SELECT count(*) FROM refused_calls WHERE source IN ('old', 'young')") == 1
 
 

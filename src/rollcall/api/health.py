@@ -18,11 +18,11 @@ async def live() -> dict[str, str]:
 async def ready(request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
     """The database answers, takes writes and has current tables.
 
-    A broker that is away is shown, and nothing waits for it.
+    A broker that is away and housekeeping that was not done are shown, and nothing waits for either.
     """
     state = request.app.state
     found = await health.look(state.database.access_pool, state.redis, state.revisions)
-    checks = {"database": _database(found), "broker": _broker(found)}
+    checks = {"database": _database(found), "broker": _broker(found), "housekeeping": _housekeeping(found)}
     body = {"status": "ready" if found.able else "unable", "checks": checks}
     return Response(body, status_code=200 if found.able else 503)
 
@@ -45,3 +45,13 @@ def _database(found: Health) -> str:
 
 def _broker(found: Health) -> str:
     return "ok" if found.broker else "degraded: away; rate limits are kept locally and deliveries wait"
+
+
+def _housekeeping(found: Health) -> str:
+    """What was not done regularly."""
+    if not found.able:
+        return "unknown until the database is well"
+    if not found.late:
+        return "ok"
+    parts = ", ".join(each.part for each in found.late)
+    return f"degraded: {parts} not done for hours; see that beat and a worker run, and 'rollcall doctor'"

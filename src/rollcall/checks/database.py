@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 from rollcall.checks.asking import Grounds
 from rollcall.checks.model import Check, failed, ok, warning
 from rollcall.db import FLEET_ROLE, RUNTIME_ROLE
+from rollcall.functions import qualified
 from rollcall.journal import health, writing
 from rollcall.journal.health import DatabaseState
 
@@ -40,14 +41,15 @@ SELECT rolname, rolsuper OR rolbypassrls AS free,
   FROM pg_roles WHERE rolname = current_user
 """  # noqa: S608  # the names are ours
 
-_MONTHS = """
-SELECT to_char(month, 'YYYY-MM') AS month, step FROM (
-    SELECT date_trunc('month', now() AT TIME ZONE 'UTC') + make_interval(months => step) AS month, step
-      FROM generate_series(0, 1) step) months
- WHERE to_regclass('audit_entries_' || to_char(month, 'YYYY_MM')) IS NULL
-    OR to_regclass('audit_payloads_' || to_char(month, 'YYYY_MM')) IS NULL
+_MONTHS = qualified("""
+SELECT DISTINCT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM') AS month, step
+  FROM (SELECT 0, now() UNION ALL
+        SELECT 1, (date_trunc('month', now() AT TIME ZONE 'UTC') + interval '1 month') AT TIME ZONE 'UTC') m (step, at)
+ CROSS JOIN unnest(ARRAY['audit_entries', 'audit_payloads']) AS t (name)
+ WHERE NOT EXISTS (SELECT FROM fn.audit_partitions(t.name) p WHERE p.begins <= m.at AND m.at < p.ends)
  ORDER BY step
-"""
+""")
+"""The months of this moment and of the next month's first one, for which there is no partition."""
 
 
 async def version(grounds: Grounds) -> Check:
@@ -113,7 +115,7 @@ async def partitions(grounds: Grounds) -> Check:
     if not missing:
         return ok(PARTITIONS, "the audit has partitions for this month and the next")
     months = " and ".join(row["month"] for row in missing)
-    remedy = "see that 'rollcall beat' and 'rollcall worker' run: housekeeping makes them every hour"
+    remedy = "see that beat and a 'rollcall worker' run: housekeeping makes them every hour"
     said = f"the audit has no partition for {months}; entries go into the default one"
     return (failed if missing[0]["step"] == 0 else warning)(PARTITIONS, said, remedy)
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from redis.asyncio import Redis
 
 from rollcall import broker, db
-from rollcall.checks import backlog, configuration, database, keys, processes
+from rollcall.checks import backlog, configuration, database, housekeeping, keys, processes
 from rollcall.checks.asking import AWAY, SECONDS, Grounds, ask, reason, unasked
 from rollcall.checks.model import Check, State, failed, ok
 from rollcall.journal.health import Revisions
@@ -30,6 +30,7 @@ OF_THE_DATABASE: Mapping[str, Callable[[Grounds], Awaitable[Check]]] = {
 OF_THE_TABLES: Mapping[str, Callable[[Grounds], Awaitable[Check]]] = {
     database.WRITES: database.writes,
     database.PARTITIONS: database.partitions,
+    housekeeping.HOUSEKEEPING: housekeeping.housekeeping,
     backlog.BACKLOG: backlog.backlog,
     keys.KEYS: keys.keys,
 }

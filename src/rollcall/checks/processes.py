@@ -58,7 +58,7 @@ async def beat(redis: Redis) -> Check:
     """Whether somebody asks for housekeeping."""
     if await broker.missing(redis, [BEAT]):
         said = "no beat runs: no partitions are made ahead, nothing old is forgotten"
-        return warning(BEATS, said, "start 'rollcall beat', one for the installation")
+        return warning(BEATS, said, "start 'rollcall beat', or a relay with --beat-schedule; two do no harm")
     return ok(BEATS, "beat runs")
 
 

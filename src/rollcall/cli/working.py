@@ -78,7 +78,7 @@ def worker(context: click.Context, queues: frozenset[str], concurrency: int | No
     help="File in which beat remembers what it ran when.",
 )
 def beat(schedule: Path) -> None:
-    """Run Celery's beat: one for an installation."""
+    """Run Celery's beat: one is enough for an installation, and two do no harm."""
     settings = settings_or_give_up()
     wait_for_tables(settings)
     prepare_processes(settings)
@@ -93,7 +93,7 @@ def beat(schedule: Path) -> None:
     "--beat-schedule",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Run beat in this process as well, which remembers in FILE what it ran when; one for an installation.",
+    help="Run beat in this process too, which remembers in FILE what it ran when; one is enough, two do no harm.",
 )
 @metrics_option
 @click.pass_context

@@ -59,7 +59,13 @@ async def status_page(request: AnyRequest) -> Response[str]:
     found = await health.look(state.database.pool, state.redis, state.revisions)
     waiting = await _progress(state.database) if found.able else None
     running = await of_the_broker(state.redis) if found.broker else None
-    parts = [database_part(found), broker_part(found), workers_part(running), deliveries_part(waiting)]
+    parts = [
+        database_part(found),
+        broker_part(found),
+        workers_part(running),
+        deliveries_part(waiting),
+        house_part(found),
+    ]
     return page(
         "status/page.html",
         status_code=200 if found.able else 503,
@@ -164,3 +170,16 @@ def deliveries_part(found: Progress | None) -> Part:
             return Part("Deliveries", Tone.GOOD, "Nothing waiting", "Everything that had to go out has gone out.")
         case _:
             assert_never(found)
+
+
+def house_part(found: Health) -> Part:
+    """What is done regularly."""
+    if not found.able:
+        return Part("Housekeeping", Tone.NOTICE, "Not known", "This can be told when the database is well.")
+    if not found.late:
+        return Part("Housekeeping", Tone.GOOD, "Done", "What has to be done regularly was done within three hours.")
+    said = (
+        "What has to be done regularly was not done for hours: the audit's months are made ahead, and what is old is "
+        "forgotten. Nobody waits for that yet; this says more:"
+    )
+    return Part("Housekeeping", Tone.NOTICE, "Late", said, "rollcall doctor")

@@ -49,10 +49,6 @@ _KEEP = text("""
        SET fingerprint = excluded.fingerprint, status = excluded.status, answer = excluded.answer,
            has_secret = excluded.has_secret, whole_answer = excluded.whole_answer, created_at = excluded.created_at
 """)
-_FORGET = text("DELETE FROM idempotency_keys WHERE created_at <= :before")
-_FORGET_SECRETS = text(
-    "UPDATE idempotency_keys SET whole_answer = NULL WHERE whole_answer IS NOT NULL AND created_at <= :before"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,13 +132,6 @@ class Attempt:
 
     def _named(self, work: Work | Fleet) -> dict[str, Any]:
         return {"tenant": _tenant_of(work), "caller": self.caller_id, "name": self.seal.name}
-
-
-async def forget(fleet: Fleet) -> int:
-    """Delete what is a day old, and of the rest what was shown once ten minutes ago. Returns how many were deleted."""
-    await fleet.db.execute(_FORGET_SECRETS, {"before": fleet.now - SHOW_SECRETS_FOR})
-    gone: Any = await fleet.db.execute(_FORGET, {"before": fleet.now - KEEP_FOR})
-    return int(gone.rowcount)
 
 
 def _tenant_of(work: Work | Fleet) -> UUID:

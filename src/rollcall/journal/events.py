@@ -96,6 +96,16 @@ class TenantMassChangeReleased(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class AuditRetentionShortened(Event):
+    """From *counts_from* on entries of the audit are deleted after *after* days; until then, after *before*."""
+
+    topic = "audit.retention_shortened"
+    before: int
+    after: int
+    counts_from: str
+
+
+@dataclass(frozen=True, slots=True)
 class RoleRuleChanged(Event):
     topic = "role_rule.changed"
     version: int

@@ -1,6 +1,7 @@
 """How what a process stands on is doing: PostgreSQL with current tables, and the broker."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from weakref import WeakSet
@@ -10,8 +11,9 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from rollcall import catalogue, installing
-from rollcall.db import Pool
-from rollcall.journal import writing
+from rollcall.db import DatabaseError, Pool
+from rollcall.journal import keeping, writing
+from rollcall.journal.keeping import LatePart
 
 
 class DatabaseState(StrEnum):
@@ -46,6 +48,8 @@ class Health:
     """Whether the broker answers. Nothing waits for it: limits are then kept locally and deliveries wait."""
     because: str = ""
     """Why the database takes no writes, when it takes none."""
+    late: Sequence[LatePart] = ()
+    """What should have been done regularly and was not; everybody is served all the same."""
 
     @property
     def able(self) -> bool:
@@ -54,12 +58,13 @@ class Health:
 
 
 async def look(pool: Pool, redis: Redis, revisions: Revisions) -> Health:
-    """Ask both, side by side; answers within two seconds whatever has become of them.
+    """Ask both, side by side; answers within three seconds whatever has become of them.
 
     A database that a newer version has migrated goes on serving this one as long as its functions are there.
     """
     (database, revision, because), broker = await asyncio.gather(_ask_database(pool, revisions), _ask_broker(redis))
-    return Health(database, revision, broker, because)
+    late = await _ask_late(pool) if database is DatabaseState.OK else ()
+    return Health(database, revision, broker, because, late)
 
 
 async def _ask_database(pool: Pool, revisions: Revisions) -> tuple[DatabaseState, str | None, str]:
@@ -76,6 +81,14 @@ async def _ask_database(pool: Pool, revisions: Revisions) -> tuple[DatabaseState
     except Exception:  # whatever keeps the database from answering, the answer is the same
         return DatabaseState.AWAY, None, ""
     return (DatabaseState.OK, revision, "") if because is None else (DatabaseState.UNWRITABLE, revision, because)
+
+
+async def _ask_late(pool: Pool) -> Sequence[LatePart]:
+    try:
+        async with asyncio.timeout(1):
+            return await keeping.late(pool)
+    except (OSError, TimeoutError, *DatabaseError):  # it served a moment ago, and whoever asks next is told
+        return ()
 
 
 _looked_into: WeakSet[Pool] = WeakSet()

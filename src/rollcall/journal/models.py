@@ -165,3 +165,18 @@ class WriteTrial(Base):
 
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True, server_default=_UUID7)
     filler: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class Housekeeping(Base):
+    """A part of what is done regularly: who has it now, and how it ended last."""
+
+    __tablename__ = "housekeeping"
+
+    part: Mapped[str] = mapped_column(Text, primary_key=True)
+    leased_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    leased_by: Mapped[UUID | None] = mapped_column(Uuid)
+    done_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    did: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    """How much was done, by what it was."""
+    failed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    error: Mapped[str | None] = mapped_column(Text)

@@ -16,19 +16,6 @@ from rollcall.journal.models import OutboxMessage
 from rollcall.work import Fleet, Work
 
 GIVE_UP_AFTER = timedelta(days=3)
-KEEP_DONE_FOR = timedelta(days=30)
-
-_FORGOTTEN_AT_ONCE = 5000
-_LOCK_OLD = text("""
-    SELECT tenant_id, id FROM outbox o WHERE done_at < :before AND NOT EXISTS (
-        SELECT FROM deliveries d WHERE d.tenant_id = o.tenant_id AND d.message_id = o.id AND d.state = 'pending')
-     LIMIT :limit FOR UPDATE SKIP LOCKED
-""")
-_FORGET = text("""
-    DELETE FROM outbox o USING unnest(CAST(:tenants AS uuid[]), CAST(:ids AS uuid[])) AS held (tenant_id, id)
-     WHERE o.tenant_id = held.tenant_id AND o.id = held.id AND NOT EXISTS (
-        SELECT FROM deliveries d WHERE d.tenant_id = o.tenant_id AND d.message_id = o.id AND d.state = 'pending')
-""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,22 +99,6 @@ def backoff(attempts: int, *, jitter: float) -> timedelta:
     """How long to wait after *attempts* failures: 2 s doubling up to an hour, spread by *jitter* (0 to 1)."""
     seconds = min(2.0 ** min(attempts, 12), 3600.0)
     return timedelta(seconds=seconds * (0.75 + 0.5 * jitter))
-
-
-async def forget_done(fleet: Fleet) -> int:
-    """Delete messages that were dealt with a month ago, with their deliveries; returns how many.
-
-    One that is being replayed stays until that has ended. Whoever replays it locks the message, so
-    messages are locked first and looked at then: the look sees every replay that was committed before.
-    """
-    forgotten, before = 0, fleet.now - KEEP_DONE_FOR
-    while True:
-        held = (await fleet.db.execute(_LOCK_OLD, {"before": before, "limit": _FORGOTTEN_AT_ONCE})).all()
-        whose, which = [row.tenant_id for row in held], [row.id for row in held]
-        result: Any = await fleet.db.execute(_FORGET, {"tenants": whose, "ids": which})
-        forgotten += int(result.rowcount)
-        if not result.rowcount:
-            return forgotten
 
 
 async def revive(fleet: Fleet) -> int:

@@ -2,21 +2,21 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import orjson
 import structlog
-from sqlalchemy import delete
+from sqlalchemy import text
 
-from rollcall.db import FLEET_ROLE, DatabaseError, Pool
+from rollcall.db import FLEET_ROLE, Database, DatabaseError, Pool
 from rollcall.functions import qualified
 from rollcall.journal.events import TenantProfileTaken
-from rollcall.journal.models import ProviderMark
+from rollcall.journal.keeping import Did, in_batches
 from rollcall.journal.record import call_of
 from rollcall.scim.providers import PROFILES
 from rollcall.scim.recognising import COUNTS_FOR, Recognised, Seen, recognise
-from rollcall.work import SYSTEM, Fleet, RequestOrigin
+from rollcall.work import SYSTEM, RequestOrigin
 
 log = structlog.get_logger(__name__)
 
@@ -33,6 +33,13 @@ SELECT m.tenant_id, m.mark, m.first_seen, m.last_seen, m.times
   FROM provider_marks m JOIN tenants n ON n.id = m.tenant_id
  WHERE n.profile_auto AND n.profile_taken_at IS NULL AND m.last_seen > $2 AND ($1::uuid[] IS NULL OR n.id = ANY ($1))
 """
+_FORGET = text("""
+    WITH gone AS (
+        DELETE FROM provider_marks m USING (
+            SELECT tenant_id, mark FROM provider_marks WHERE last_seen < :before LIMIT :limit) f
+         WHERE m.tenant_id = f.tenant_id AND m.mark = f.mark RETURNING m.mark)
+    SELECT count(*) FROM gone
+""")
 _TAKE = qualified("SELECT fn.take_profile($1, $2, $3, $4, $5)")
 
 
@@ -70,7 +77,7 @@ async def _take(pool: Pool, tenant: UUID, recognised: Recognised) -> bool:
     return True
 
 
-async def forget(fleet: Fleet) -> dict[str, int]:
-    """Forget marks that were not seen for three months; returns how many."""
-    gone: Any = await fleet.db.execute(delete(ProviderMark).where(ProviderMark.last_seen < fleet.now - KEEP_FOR))
-    return {"marks_forgotten": int(gone.rowcount)}
+async def forget_marks(database: Database) -> Did:
+    """Forget marks that were not seen for three months."""
+    before = {"before": datetime.now(UTC) - KEEP_FOR}
+    return {"marks_forgotten": await in_batches(database, _FORGET, before)}

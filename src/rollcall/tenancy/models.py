@@ -109,3 +109,20 @@ class InstallationKey(Base):
     digest: Mapped[bytes] = mapped_column(LargeBinary)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
     revoked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class AuditRetention(Base):
+    """How long a tenant's audit is kept, the installation's own too; only functions of the database write here."""
+
+    __tablename__ = "audit_retention"
+    __table_args__ = (
+        CheckConstraint("shorter_days < days AND shorter_from IS NOT NULL OR shorter_days IS NULL", name="shorter"),
+    )
+
+    tenant_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    days: Mapped[int] = mapped_column(Integer)
+    counts_from: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    """Before this moment nothing of it is deleted."""
+    shorter_days: Mapped[int | None] = mapped_column(Integer)
+    """What was announced to count from `shorter_from` on."""
+    shorter_from: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))

@@ -22,6 +22,9 @@ log = structlog.get_logger(__name__)
 PROMPT = (REVOCATION, HOUSEKEEPING)
 """The queues of a worker whose tasks are soon over."""
 
+EVERY_SECONDS = 3600.0
+"""How often housekeeping is asked for; what was not begun by then is dropped, for it is asked for again."""
+
 WAITING = (DELIVERY, DELIVERY_SLOW)
 """The queues of a worker whose tasks mostly wait for somebody outside; no process takes from both kinds."""
 
@@ -52,7 +55,11 @@ def make_celery(settings: Settings, *, publishing: bool = False) -> Any:
         timezone="UTC",
         beat_max_loop_interval=SLOW_HEARTBEAT_SECONDS / 3,
         beat_schedule={
-            "keep house": {"task": tasks.KEEP_HOUSE, "schedule": 3600.0, "options": {"queue": HOUSEKEEPING}},
+            "keep house": {
+                "task": tasks.KEEP_HOUSE,
+                "schedule": EVERY_SECONDS,
+                "options": {"queue": HOUSEKEEPING, "expires": EVERY_SECONDS},
+            },
             "take profiles": {"task": tasks.TAKE_PROFILES, "schedule": 300.0, "options": {"queue": HOUSEKEEPING}},
         },
     )

@@ -11,10 +11,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from rollcall import metrics
 from rollcall.db import DatabaseError
 from rollcall.events import delivering, departure_receipts
-from rollcall.events import housekeeping as events_housekeeping
-from rollcall.journal import housekeeping, outbox
+from rollcall.journal import outbox
 from rollcall.provisioning import profile_taking
 from rollcall.work import TenantRef
+from rollcall.worker import housekeeping
 from rollcall.worker.base import Task, TryAgain
 
 log = structlog.get_logger(__name__)
@@ -106,13 +106,16 @@ async def deliver(task: Task, owner_id: str, destination_id: str) -> None:
 
 
 async def keep_house(task: Task) -> None:
-    """Make the coming months' partitions, forget what has long been dealt with, complete receipts left open."""
-    async with task.fleet(request_id="keep house") as fleet:
-        kept = await housekeeping.keep(fleet)
-        kept |= await events_housekeeping.keep(fleet)
-        kept |= await profile_taking.forget(fleet)
-    completed = await events_housekeeping.complete_receipts(await task.runtime.database(), task.runtime.signing)
-    log.info("house kept", **kept, receipts_completed=completed)
+    """Do what is due regularly, each part of it unless somebody else does it.
+
+    Raises:
+        TryAgain: some parts failed; the others are done, and all are tried again within the hour.
+    """
+    runtime = task.runtime
+    failed = await housekeeping.keep(await runtime.database(), runtime.signing, runtime.settings.audit_archive)
+    if failed:
+        msg = f"the house is not kept: {', '.join(failed)}"
+        raise TryAgain(msg)
 
 
 async def take_profiles(task: Task) -> None:

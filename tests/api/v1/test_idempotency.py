@@ -13,13 +13,12 @@ from litestar.routes import HTTPRoute
 from api.expect import turned_down
 from api.v1.rights import HOOK, NOBODY
 from authenticator import registered, sign_in_begun
-from factories import ORIGIN, Callers, Tenant
+from factories import Callers, Tenant
 from rollcall.api.v1.idempotency import takes_a_key
 from rollcall.crypto import CallersSeal, read_token
 from rollcall.db import BOUNDS, Connection, Database
 from rollcall.functions import qualified
 from rollcall.journal import answers, housekeeping
-from rollcall.work import SYSTEM, open_fleet
 from rows import until_waiting
 
 NATURALLY = "done twice is the same as done once"
@@ -145,8 +144,7 @@ async def test_housekeeping_forgets(acme: Tenant, owner: Connection, database: D
     counts: list[tuple[int, int]] = []
     for by in (timedelta(), timedelta(minutes=11), timedelta(hours=24)):
         await turn_back(owner, acme, by)
-        async with open_fleet(database, SYSTEM, ORIGIN) as fleet:
-            await housekeeping.keep(fleet)
+        await housekeeping.forget_answers(database)
         row = await owner.fetchrow(kept, UUID(acme.id))
         assert row is not None
         counts.append((row["keys"], row["secrets"]))

@@ -36,38 +36,3 @@ BEGIN
         INSERT INTO public.audit_payloads (tenant_id, at, entry_id, payload) VALUES (p_tenant, v_at, v_id, v_payload);
     END IF;
 END $$;
-
--- Makes the partitions of this month and the p_ahead next ones; returns how many were missing.
-CREATE FUNCTION fn.ensure_audit_partitions(p_ahead integer) RETURNS integer
-LANGUAGE plpgsql SECURITY DEFINER AS $$
-DECLARE
-    v_month timestamptz;
-    v_table text;
-    v_name text;
-    v_made integer := 0;
-BEGIN
-    PERFORM pg_advisory_xact_lock(hashtext('ensure_audit_partitions'));
-    FOR v_step IN 0..p_ahead LOOP
-        v_month := date_trunc('month', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC';
-        v_month := ((v_month AT TIME ZONE 'UTC') + make_interval(months => v_step)) AT TIME ZONE 'UTC';
-        FOREACH v_table IN ARRAY ARRAY['audit_entries', 'audit_payloads'] LOOP
-            v_name := v_table || to_char(v_month AT TIME ZONE 'UTC', '_YYYY_MM');
-            CONTINUE WHEN to_regclass('public.' || v_name) IS NOT NULL;
-            BEGIN
-                EXECUTE format(
-                    'CREATE TABLE public.%I PARTITION OF public.%I FOR VALUES FROM (%L) TO (%L)', v_name, v_table, v_month,
-                    ((v_month AT TIME ZONE 'UTC') + interval '1 month') AT TIME ZONE 'UTC');
-            EXCEPTION WHEN check_violation THEN
-                CONTINUE;  -- the default partition has rows of this month already and keeps the rest of it
-            END;
-            IF v_table = 'audit_entries' THEN
-                EXECUTE format('CREATE TRIGGER never_emptied BEFORE TRUNCATE ON public.%I '
-                               'FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_rewriting()', v_name);
-            END IF;
-            v_made := v_made + 1;
-        END LOOP;
-    END LOOP;
-    RETURN v_made;
-END $$;
-REVOKE ALL ON FUNCTION fn.ensure_audit_partitions(integer) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION fn.ensure_audit_partitions(integer) TO rollcall_fleet;
