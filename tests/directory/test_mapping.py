@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID
 
 import orjson
@@ -10,9 +9,10 @@ import pytest
 
 from factories import DART_RULE, USER
 from rollcall.directory import mapping, role_states
-from rollcall.directory.mapping import Cause, Judged, Stored
+from rollcall.directory.mapping import Cause, Former, Judged, Stored
 from rollcall.directory.role_states import ConflictingRoles, RoleOrigin
 from rollcall.directory.rules import RoleRule
+from rollcall.directory.user_changes import UserChange
 
 RULE = RoleRule.model_validate(DART_RULE)
 HOLDING = RoleRule.model_validate({**DART_RULE, "on_conflict": "hold"})
@@ -32,9 +32,9 @@ def stored(*roles: str, active: bool = True) -> Stored:
     return Stored(UUID(int=1), UUID(int=2), document(*roles, active=active), 3, active, GUEST, RULE, 1)
 
 
-def topics(change: dict[str, Any]) -> list[str]:
+def topics(change: UserChange) -> list[str]:
     """The events of a change."""
-    return [event["topic"] for event in change["events"]]
+    return [event["topic"] for event in change.events]
 
 
 def test_one_role_is_the_providers() -> None:
@@ -97,30 +97,30 @@ def test_search_columns() -> None:
 
     change = mapping.new_user(person, RULE, 7, Judged(GUEST), CAUSE)
 
-    assert change["user_name_key"] == "maria"
-    assert change["display_name_key"] == "zoë strasse"
-    assert change["external_id"] == "Zoë"
-    assert change["emails"] == ["a@b.c", "z@acme.test"]
-    assert (change["role"], change["is_admin"], change["rule_version"]) == ("guest", False, 7)
-    assert change["document"] is person
-    assert "account_id" not in change
+    assert change.user_name_key == "maria"
+    assert change.display_name_key == "zoë strasse"
+    assert change.external_id == "Zoë"
+    assert change.emails == ("a@b.c", "z@acme.test")
+    assert (change.role, change.is_admin, change.rule_version) == ("guest", False, 7)
+    assert change.document == person
+    assert change.account_id is None
 
 
 def test_what_is_not_there_is_null() -> None:
     """Somebody without externalId, displayName and addresses has none in the columns either."""
     change = mapping.new_user(document(), RULE, 1, Judged(GUEST), CAUSE)
 
-    assert (change["external_id"], change["display_name_key"], change["emails"]) == (None, None, [])
+    assert (change.external_id, change.display_name_key, change.emails) == (None, None, ())
 
 
 def test_events_of_a_new_person() -> None:
     """A new person is provisioned, with their role, and relinked when they had an account."""
     new = mapping.new_user(document(), RULE, 1, Judged(GUEST), CAUSE)
-    back = mapping.new_user(document(), RULE, 1, Judged(GUEST), CAUSE, former=UUID(int=9))
+    back = mapping.new_user(document(), RULE, 1, Judged(GUEST), CAUSE, former=Former(UUID(int=9), GUEST))
 
-    assert new["events"] == [{"topic": "user.provisioned", "role": "guest", "relinked": False}]
-    assert back["events"] == [{"topic": "user.provisioned", "role": "guest", "relinked": True}]
-    assert back["account_id"] == str(UUID(int=9))
+    assert new.events == ({"topic": "user.provisioned", "role": "guest", "relinked": False},)
+    assert back.events == ({"topic": "user.provisioned", "role": "guest", "relinked": True},)
+    assert (back.account_id, back.former_role_state) == (UUID(int=9), GUEST)
 
 
 def test_events_of_a_change() -> None:
@@ -141,8 +141,8 @@ def test_change_knows_what_it_began_from() -> None:
     """A change carries the version and the role state that it was worked out from, so it can be told if it is late."""
     change = mapping.changed_user(stored(), document(), Judged(GUEST), CAUSE)
 
-    assert change["version"] == 3
-    assert mapping.read_role_state(change["was_role_state"]) == GUEST
+    assert change.version == 3
+    assert change.was_role_state == GUEST
 
 
 def test_case_of_a_conflict() -> None:
@@ -152,9 +152,10 @@ def test_case_of_a_conflict() -> None:
     change = mapping.changed_user(stored(), document(*CONFLICT), judged, CAUSE)
 
     assert "conflict.opened" in topics(change)
-    assert (change["case"]["user_name"], change["case"]["user_name_key"]) == ("Maria", "maria")
-    assert change["case"]["roles"] == ["admin", "guest"]
-    assert [name["source"] for name in change["case"]["names"]] == ["roles", "roles"]
+    assert change.case is not None
+    assert (change.case["user_name"], change.case["user_name_key"]) == ("Maria", "maria")
+    assert change.case["roles"] == ["admin", "guest"]
+    assert [name["source"] for name in change.case["names"]] == ["roles", "roles"]
 
 
 def test_role_state_survives_storage() -> None:

@@ -103,7 +103,7 @@ class Scratch:
         judged = mapping.Judged(role_states.fresh(_RULE))
         cause = mapping.Cause("test", made.created, "test")
         change = mapping.new_user(document, _RULE, 1, judged, cause)
-        new = {"tenant": self.tenant_id, "change": orjson.dumps(change).decode()}
+        new = {"tenant": self.tenant_id, "change": change.as_json()}
         row = (await self.db.execute(_NEW, new)).mappings().one()
         dated = {"created": made.created, "modified": made.modified, "id": row["id"]}
         await self.db.execute(_DATED, dated)

@@ -13,6 +13,7 @@ import orjson
 from rollcall.directory import role_states
 from rollcall.directory.role_states import RoleState
 from rollcall.directory.rules import MOST_QUOTES, Reading, ReadName, RoleRule, Seen
+from rollcall.directory.user_changes import ChangeKind, UserChange
 from rollcall.journal.events import (
     ConflictOpened,
     Event,
@@ -30,6 +31,8 @@ from rollcall.scim.role_names import folded_names, role_names
 from rollcall.scim.values import Deviation
 
 Document = Mapping[str, object]
+
+_UPDATED = (message(UserUpdated()),)
 
 _MOST_NAMES = 20
 """Names that a mild case keeps."""
@@ -59,6 +62,14 @@ class Cause:
     request_id: str
     arrived: datetime
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Former:
+    """The account of somebody who was removed, which comes back with them."""
+
+    account_id: UUID
+    role_state: RoleState
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,17 +153,17 @@ def _same_names(one: Document, other: Document) -> bool:
 
 
 def new_user(
-    document: Document, rule: RoleRule, rule_version: int, judged: Judged, cause: Cause, *, former: UUID | None = None
-) -> dict[str, Any]:
+    document: Document, rule: RoleRule, rule_version: int, judged: Judged, cause: Cause, *, former: Former | None = None
+) -> UserChange:
     """The change that stores a new person; *former* is the account they had before they were removed."""
     events: list[Event] = [UserProvisioned(role=judged.role_state.role, relinked=former is not None)]
     change = _change(document, rule, rule_version, judged, cause, events)
-    if former is not None:
-        change["account_id"] = str(former)
-    return change
+    if former is None:
+        return change
+    return replace(change, account_id=former.account_id, former_role_state=former.role_state)
 
 
-def changed_user(stored: Stored, document: Document, judged: Judged, cause: Cause) -> dict[str, Any]:
+def changed_user(stored: Stored, document: Document, judged: Judged, cause: Cause) -> UserChange:
     """The change that brings a stored person to *document*."""
     events: list[Event] = [UserUpdated()]
     if judged.role_state.role != stored.role_state.role:
@@ -163,45 +174,47 @@ def changed_user(stored: Stored, document: Document, judged: Judged, cause: Caus
         )
     if document.get("active") is True and not stored.active:
         events.append(UserReactivated())
-    change = _change(document, stored.rule, stored.rule_version, judged, cause, events) | {
-        "version": stored.version,
-        "group_revision": stored.group_revision,
-        "was_role_state": _facts(stored.role_state),
-    }
-    if document.get("emails") == stored.document.get("emails"):
-        del change["emails"]  # their rows are as they are
-    return change
+    change = _change(document, stored.rule, stored.rule_version, judged, cause, events)
+    same_emails = document.get("emails") == stored.document.get("emails")  # then their rows are as they are
+    return replace(
+        change,
+        version=stored.version,
+        group_revision=stored.group_revision,
+        was_role_state=stored.role_state,
+        emails=None if same_emails else change.emails,
+    )
 
 
-def plain_change(document: Document, cause: Cause) -> dict[str, Any]:
+def plain_change(document: Document, cause: Cause) -> UserChange:
     """The change that a PUT is where it touches nothing that a person is judged by, nor their names."""
-    return {
-        "kind": "plain",
-        "document": document,
-        **_keys(document),
-        "request_id": cause.request_id,
-        "events": [message(UserUpdated())],
-    }
+    return UserChange(
+        kind=ChangeKind.PLAIN,
+        request_id=cause.request_id,
+        events=_UPDATED,
+        document=dict(document),
+        display_name_key=_display_name_key(document),
+        emails=_email_keys(document),
+    )
 
 
-def departure(cause: Cause) -> dict[str, Any]:
+def departure(cause: Cause) -> UserChange:
     """The change that has somebody leave, and says nothing else of them."""
-    return {
-        "kind": "departure",
-        "request_id": cause.request_id,
-        "arrived_at": cause.arrived.isoformat(),
-        "reason": cause.reason,
-        "events": [message(UserUpdated())],
-    }
+    return UserChange(
+        kind=ChangeKind.DEPARTURE,
+        request_id=cause.request_id,
+        events=_UPDATED,
+        arrived_at=cause.arrived,
+        reason=cause.reason,
+    )
 
 
-def _keys(document: Document) -> dict[str, Any]:
-    """What a person is found by, beside their names."""
+def _display_name_key(document: Document) -> str | None:
     display_name = document.get("displayName")
-    return {
-        "display_name_key": None if display_name is None else key(str(display_name)),
-        "emails": sorted({key(address) for address in documents.emails(document)}),
-    }
+    return None if display_name is None else key(str(display_name))
+
+
+def _email_keys(document: Document) -> tuple[str, ...]:
+    return tuple(sorted({key(address) for address in documents.emails(document)}))
 
 
 def name_keys(name: str, column: str) -> dict[str, str]:
@@ -282,34 +295,40 @@ def composed(text: str) -> str:
 
 def _change(
     document: Document, rule: RoleRule, rule_version: int, judged: Judged, cause: Cause, events: list[Event]
-) -> dict[str, Any]:
-    external_id = document.get("externalId")
-    change: dict[str, Any] = {
-        "kind": "judged",
-        "user_name": document["userName"],
-        **name_keys(str(document["userName"]), "user_name_key"),
-        "external_id": None if external_id is None else composed(str(external_id)),
-        "active": document.get("active") is True,
-        "document": document,
-        **_keys(document),
-        "rule_version": rule_version,
-        "request_id": cause.request_id,
-        "arrived_at": cause.arrived.isoformat(),
-        "reason": cause.reason,
-        **with_role(rule, judged.role_state),
-    }
+) -> UserChange:
+    user_name, external_id = str(document["userName"]), document.get("externalId")
+    case: dict[str, Any] | None = None
+    unknown: dict[str, Any] | None = None
+    about_roles: bool | None = None
     if judged.conflict is not None:
         events.append(ConflictOpened(roles=list(judged.conflict.roles)))
-        change["case"] = case_of(document, judged.conflict)
-    elif judged.keep_case:
-        change["keep_case"] = True
-    else:
-        if not judged.about_roles:
-            change["about_roles"] = False
-        if judged.unknown:
-            change["unknown"] = unknown_case(str(document["userName"]), judged.unknown)
-    change["events"] = [message(event) for event in events]
-    return change
+        case = case_of(document, judged.conflict)
+    elif not judged.keep_case:
+        about_roles = None if judged.about_roles else False
+        unknown = unknown_case(user_name, judged.unknown) if judged.unknown else None
+    return UserChange(
+        kind=ChangeKind.JUDGED,
+        request_id=cause.request_id,
+        events=tuple(message(event) for event in events),
+        arrived_at=cause.arrived,
+        reason=cause.reason,
+        document=dict(document),
+        active=document.get("active") is True,
+        user_name=user_name,
+        user_name_key=name_key(user_name),
+        first_key=first_key(user_name),
+        external_id=None if external_id is None else composed(str(external_id)),
+        display_name_key=_display_name_key(document),
+        emails=_email_keys(document),
+        role=judged.role_state.role,
+        is_admin=judged.role_state.role in rule.admin_roles,
+        role_state=judged.role_state,
+        rule_version=rule_version,
+        case=case,
+        keep_case=True if judged.keep_case and case is None else None,
+        about_roles=about_roles,
+        unknown=unknown,
+    )
 
 
 def taken_up_again(role_state: RoleState) -> RoleState:

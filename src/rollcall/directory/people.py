@@ -17,6 +17,7 @@ from rollcall.directory.mapping import Cause, Stored
 from rollcall.directory.models import ConflictCase, UserRow
 from rollcall.directory.role_states import ConflictingRoles, Explanation, RoleState
 from rollcall.directory.rules import RoleRule
+from rollcall.directory.user_changes import UserChange
 from rollcall.errors import Conflict, Invalid, NotFound, Taken
 from rollcall.journal.events import (
     UserDeactivated,
@@ -309,7 +310,7 @@ def _document(draft: Draft) -> dict[str, object]:
         raise Invalid(refusal.detail) from refusal
 
 
-async def _insert(work: Work, change: dict[str, Any], user_name: str) -> RowMapping:
+async def _insert(work: Work, change: UserChange, user_name: str) -> RowMapping:
     """Write a new person's rows; the index decides who is first, when two take somebody in at the same moment."""
     if await _called(work, user_name) is not None:
         raise _taken(user_name)

@@ -8,6 +8,7 @@ import orjson
 from sqlalchemy import RowMapping, Uuid, select, text
 
 from rollcall.db import fn
+from rollcall.directory.user_changes import UserChange
 from rollcall.functions import qualified
 from rollcall.work import Work
 
@@ -20,30 +21,30 @@ _BRING_RULE = text(qualified("SELECT fn.bring_rule(:tenant, :request_id, CAST(:p
 _COUNT = text(qualified("SELECT fn.count_unknown_roles(:tenant, CAST(:habits AS jsonb))"))
 
 
-async def write_new_user(work: Work, change: Mapping[str, Any]) -> RowMapping:
+async def write_new_user(work: Work, change: UserChange) -> RowMapping:
     """Write a new person's rows.
 
     Raises:
         IntegrityError: the userName is taken.
     """
-    return (await work.db.execute(_NEW, {"tenant": work.tenant.id, "change": _json(change)})).mappings().one()
+    return (await work.db.execute(_NEW, {"tenant": work.tenant.id, "change": change.as_json()})).mappings().one()
 
 
-async def write_user(work: Work, user_id: UUID, change: Mapping[str, Any]) -> RowMapping:
+async def write_user(work: Work, user_id: UUID, change: UserChange) -> RowMapping:
     """Write a judged change of a person. ``outcome``: done, stale, not_found; ``reason``: what was closed, as JSON."""
-    given = {"tenant": work.tenant.id, "user": user_id, "change": _json(change)}
+    given = {"tenant": work.tenant.id, "user": user_id, "change": change.as_json()}
     return (await work.db.execute(_SAVE, given)).mappings().one()
 
 
-async def settle_cases(work: Work, user_id: UUID, account_id: UUID, change: Mapping[str, Any]) -> None:
+async def settle_cases(work: Work, user_id: UUID, account_id: UUID, change: UserChange) -> None:
     """Open and close a person's cases as a change that was written says."""
     given = {"tenant": work.tenant.id, "user": user_id, "account": account_id, "request_id": work.origin.request_id}
-    await work.db.execute(_SETTLE, given | {"change": _json(change)})
+    await work.db.execute(_SETTLE, given | {"change": change.as_json()})
 
 
-async def user_called(work: Work, *name_keys: str) -> UUID | None:
-    """The resource of whoever has a userName, by its key of this version and of the first one."""
-    return await work.db.scalar(select(fn.user_called(work.tenant.id, *name_keys, type_=Uuid())))
+async def user_called(work: Work, name_key: str, first_key: str | None) -> UUID | None:
+    """The resource of whoever has a userName, by its key and, if another, its key of the first version."""
+    return await work.db.scalar(select(fn.user_called(work.tenant.id, name_key, first_key, type_=Uuid())))
 
 
 async def group_names_of(work: Work, user_id: UUID) -> tuple[str, ...]:

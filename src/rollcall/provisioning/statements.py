@@ -10,6 +10,7 @@ from uuid import UUID
 import orjson
 
 from rollcall.db import Connection, DatabaseError, Pool, Row, has_ended
+from rollcall.directory.user_changes import UserChange
 from rollcall.functions import qualified
 from rollcall.provisioning.context import Admitted, Call
 from rollcall.retries import fetchrow_again
@@ -105,7 +106,7 @@ _CREATE_USER = _changed(
 )
 
 
-async def create_user(admitted: Admitted, change: dict[str, Any], payload: object) -> Row:
+async def create_user(admitted: Admitted, change: UserChange, payload: object) -> Row:
     """Take somebody in. ``outcome``: done, stale, former (``account_id`` and ``role_state``), uniqueness (``id``).
 
     Raises:
@@ -113,13 +114,13 @@ async def create_user(admitted: Admitted, change: dict[str, Any], payload: objec
     """
     call = admitted.call
     described = as_json(call.described(payload))
-    return await _carry_out(call, _CREATE_USER, as_json(admitted.remembered), as_json(change), described)
+    return await _carry_out(call, _CREATE_USER, as_json(admitted.remembered), change.as_json(), described)
 
 
 _SAVE_USER = _changed(f"{_GATE}, {_JUDGED}", "save_user($1, $2, $3, $4, $5, $6, $7, $8)")
 
 
-async def save_user(admitted: Admitted, user_id: UUID, change: dict[str, Any], payload: object) -> Row:
+async def save_user(admitted: Admitted, user_id: UUID, change: UserChange, payload: object) -> Row:
     """Change somebody. ``outcome``: done, stale, judge (the row is who is stored), uniqueness (``id``), not_found.
 
     Raises:
@@ -127,7 +128,7 @@ async def save_user(admitted: Admitted, user_id: UUID, change: dict[str, Any], p
     """
     call = admitted.call
     context, described = as_json(admitted.remembered), as_json(call.described(payload))
-    return await _carry_out(call, _SAVE_USER, user_id, call.context.base_url, context, as_json(change), described)
+    return await _carry_out(call, _SAVE_USER, user_id, call.context.base_url, context, change.as_json(), described)
 
 
 _DELETE_USER = _changed(_GATE, "delete_user($1, $2, $3, $4, $5, $6, $7)")

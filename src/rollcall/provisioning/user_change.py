@@ -1,7 +1,7 @@
 """A change of a person on its way: from its caller's context, by what is stored, to the statement that writes."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +10,7 @@ import orjson
 from rollcall.db import Row
 from rollcall.directory import mapping, role_states
 from rollcall.directory.mapping import Cause, Document, Stored
+from rollcall.directory.user_changes import UserChange
 from rollcall.provisioning import gate, rendering, statements
 from rollcall.provisioning.calls import Answer, ReadPayload, depends_on_version, outcome_of, outrun, read_payload
 from rollcall.provisioning.calls import refused as written_refusal
@@ -47,7 +48,7 @@ class UserWish:
     edit: Edit
     deviations: tuple[str, ...]
     about_roles: bool
-    unjudged: dict[str, Any] | None = None
+    unjudged: UserChange | None = None
     """The change as it can be tried before what is stored is known: most likely nothing of that decides about it."""
 
 
@@ -65,7 +66,7 @@ async def stored_now(call: Call, person: UUID | None) -> tuple[Admitted, Row]:
 
 
 @dataclass(slots=True)
-class UserChange:
+class PendingChange:
     """A change of a person on its way: from its caller's context, by what is stored, to the statement that writes."""
 
     call: Call
@@ -152,7 +153,7 @@ class UserChange:
             SCIMException: the gate refuses by now, or what the call requires of the version is not so.
         """
         self.admitted.deviated((Deviation.LEFT_OUT,))
-        change: dict[str, Any] = mapping.departure(cause(self.call)) | {"left_out": self.left_out}
+        change = replace(mapping.departure(cause(self.call)), left_out=self.left_out)
         for tried in range(TRIES):
             await before_trying_again(tried)
             if self.row is None:
@@ -169,7 +170,7 @@ class UserChange:
                 await gate.note(admitted, said, payload=self.payload, user_id=row["id"])
                 return rendering.answer(self.call, row, row["document"], row["groups"])
             if depends_on_version(self.call):
-                change["seen"] = seen_by(self.call, row)
+                change = replace(change, seen=seen_by(self.call, row))
             result = await statements.save_user(admitted, row["id"], change, self.payload)
             match await outcome_of(admitted, result):
                 case "done":
@@ -181,7 +182,7 @@ class UserChange:
     async def _look(self) -> None:
         self.admitted, self.row = await stored_now(self.call, self.person)
 
-    async def _try_unjudged(self, change: dict[str, Any]) -> Answer | None:
+    async def _try_unjudged(self, change: UserChange) -> Answer | None:
         """Try it without knowing who is stored; None: that decides, and is known by now, or the context is stale."""
         assert self.person is not None
         admitted = self.admitted
@@ -189,7 +190,7 @@ class UserChange:
         match await outcome_of(admitted, result):
             case "done":
                 self._count(self.wish.deviations if self.wish else ())
-                document = result["document"] or orjson.dumps(change["document"])
+                document = result["document"] or orjson.dumps(change.document)
                 return rendering.answer(admitted.call, result, document, result["groups"])
             case "judge":
                 self.admitted, self.row = gate.passed(admitted), result
@@ -216,7 +217,7 @@ class UserChange:
             return rendering.answer(call, row, row["document"], row["groups"])
         change = mapping.changed_user(stored, document, judged, cause(call))
         if depends_on_version(call):
-            change["seen"] = seen_by(call, row)
+            change = replace(change, seen=seen_by(call, row))
         result = await statements.save_user(admitted, stored.id, change, self.payload)
         match await outcome_of(admitted, result):
             case "done":

@@ -5,16 +5,16 @@ about it. Then one statement passes the gate, compares what the change was worke
 longer so, the change is worked out anew.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from dataclasses import replace as with_changes
-from typing import Any
 from uuid import UUID
 
 import orjson
 
 from rollcall.db import Row
 from rollcall.directory import mapping, role_states
-from rollcall.directory.mapping import Document
+from rollcall.directory.mapping import Document, Former
+from rollcall.directory.user_changes import UserChange
 from rollcall.provisioning import gate, lookups, rendering, statements
 from rollcall.provisioning.calls import (
     Answer,
@@ -33,9 +33,9 @@ from rollcall.provisioning.calls import (
 from rollcall.provisioning.context import Admitted, Call
 from rollcall.provisioning.gate import permitted
 from rollcall.provisioning.user_change import (
+    PendingChange,
     ReadWish,
     RefusedChange,
-    UserChange,
     UserWish,
     cause,
     judged_roles,
@@ -142,7 +142,7 @@ class _Newcomer:
     """Somebody who is to be taken in."""
 
     document: Document
-    change: dict[str, Any]
+    change: UserChange
     deviations: tuple[str, ...]
 
 
@@ -159,12 +159,10 @@ def _newcomer(admitted: Admitted, payload: dict[str, object], former: Row | None
     except SCIMException as refusal:
         raise RefusedChange(refusal) from refusal
     rule = mapping.read_rule(admitted.caller.rule)
-    before = role_states.fresh(rule) if former is None else mapping.read_role_state(former["role_state"])
+    account = None if former is None else Former(former["account_id"], mapping.read_role_state(former["role_state"]))
+    before = role_states.fresh(rule) if account is None else account.role_state
     judged = judged_roles(document, lambda: mapping.judge(rule, mapping.taken_up_again(before), document))
-    account = None if former is None else former["account_id"]
     change = mapping.new_user(document, rule, admitted.rule_version, judged, cause(admitted.call), former=account)
-    if former is not None:
-        change["former_role_state"] = asdict(before)
     return _Newcomer(document, change, given.deviations + judged.deviations)
 
 
@@ -215,7 +213,7 @@ async def patch(call: Call, user_id: str, read: ReadPayload) -> Answer:
 async def _change(call: Call, user_id: str, read: ReadPayload, read_wish: ReadWish, *, patched: bool = False) -> Answer:
     person = lookups.resource_id(user_id)
     admitted, row = await _context(call, person)
-    change = UserChange(permitted(admitted.call), admitted, row, person, read_wish)
+    change = PendingChange(permitted(admitted.call), admitted, row, person, read_wish)
     await change.read(read)
     result = await change.carry_out()
     return rendering.quieted(change.admitted, result) if patched and change.left_out is None else result

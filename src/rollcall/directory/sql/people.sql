@@ -21,9 +21,8 @@ BEGIN
     SELECT p_tenant, p_user, e FROM jsonb_array_elements_text(p_keys) e ON CONFLICT DO NOTHING;
 END $$;
 
--- The rows of a person, written by every surface. p_change: user_name, user_name_key, first_key (only if it is another,
--- see names.sql), external_id, display_name_key, active, document, emails (keys), role, is_admin, role_state, events, request_id, arrived_at, reason, and
--- account_id when a former account is taken up again. Whoever calls holds the role rule.
+-- The rows of a person, written by every surface. p_change is a UserChange of Python (directory/user_changes.py), without
+-- what is None there. Whoever calls holds the role rule.
 CREATE FUNCTION fn.write_new_user(p_tenant uuid, p_change jsonb) RETURNS fn.user_change LANGUAGE plpgsql AS $$
 DECLARE
     c fn.user_change;
@@ -58,8 +57,7 @@ BEGIN
     RETURN c;
 END $$;
 
--- Applies a change that was judged by what is stored, by every surface. p_change as for write_new_user, with version,
--- was_role_state and group_revision as they were when it was judged; with seen (see moved_on) when it depends on more.
+-- Applies a change that was judged by what is stored, by every surface; `stale` if that is no longer so.
 -- Locks: the account, then the user.
 CREATE FUNCTION fn.write_user(p_tenant uuid, p_user uuid, p_change jsonb) RETURNS fn.user_change LANGUAGE plpgsql AS $$
 DECLARE
@@ -143,7 +141,7 @@ EXCEPTION WHEN unique_violation THEN
 END $$;
 
 -- Has somebody leave who is active; `judge` if nobody like that is there. Names and role stay as they were, so there is
--- nothing to be judged. p_change: reason, request_id, arrived_at, events, and seen (see moved_on) when it depends on more.
+-- nothing to be judged.
 -- Locks: the account, then the user.
 CREATE FUNCTION fn.write_departure(p_tenant uuid, p_user uuid, p_change jsonb) RETURNS fn.user_change
 LANGUAGE plpgsql AS $$
@@ -174,8 +172,8 @@ BEGIN
 END $$;
 
 -- Replaces what nobody is judged by: of somebody who is active and stays so, under the same userName, externalId and role
--- names, with no case that it could settle; `judge` if anything of that is otherwise. p_change: document,
--- display_name_key, emails (keys), request_id, events. Locks: the user.
+-- names, with no case that it could settle; `judge` if anything of that is otherwise.
+-- Locks: the user.
 CREATE FUNCTION fn.write_plainly(p_tenant uuid, p_user uuid, p_change jsonb) RETURNS fn.user_change
 LANGUAGE plpgsql AS $$
 DECLARE

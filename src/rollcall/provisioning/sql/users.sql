@@ -43,7 +43,7 @@ BEGIN
     RETURN u;
 END $$;
 
--- Takes a new person in. p_change as for write_new_user, with former_role_state where account_id names a former account.
+-- Takes a new person in; where p_change names a former account, with the role state that it had.
 -- stale: the context or the role rule is another. former: another account, or none, has to be taken up again.
 -- Locks: the role rule, shared, before any account, as whoever edits it holds it and wants all accounts; then the externalId.
 CREATE FUNCTION fn.create_user(
