@@ -5,7 +5,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up test slow faults fuzz browser fresh check figures wheels bench leaving first-person lock clean sound embedded dev
+.PHONY: help up test slow faults fuzz browser fresh check figures wheels clients bench leaving first-person lock clean sound embedded dev
 
 ARGS ?=
 VENV ?= .venv
@@ -41,6 +41,9 @@ browser: dev ## the console in a real Chromium, which has to be installed, with 
 
 fresh: dev ## install anew beside an index that offers newer versions of everything; not part of "test"
 	@$(VENV)/bin/python -m pytest --tb=short $(or $(ARGS),tests/install)
+
+clients: dev ## other people's provisioning clients, installed for the run, against a running Rollcall; not part of "test"
+	@$(VENV)/bin/python -m pytest --tb=short $(or $(ARGS),tests/clients/real)
 
 # pyright comes with its own Node.js; without being told so, it asks a registry whether there is a newer pyright.
 check: dev ## style, types, and who may import whom

@@ -51,11 +51,11 @@ Overtaken: tuple[type[Exception], ...] = (
 
 
 KEY_ENDED = "RC401"
-"""The SQLSTATE of ``still_good``: the key that a call presented ended while it was under way."""
+"""The SQLSTATE of ``still_good``: while a call was under way its key ended, or the profile it is read by changed."""
 
 
 def has_ended(error: BaseException | None) -> bool:
-    """Whether a statement was undone because the key behind it has ended."""
+    """Whether a statement was undone because the key behind it has ended, or the profile it was worked out by."""
     return getattr(error, "sqlstate", None) == KEY_ENDED
 
 

@@ -98,7 +98,23 @@ async def test_cases_and_deviations(shell: Shell, acme: Tenant) -> None:
     assert (await as_json(shell, "cases", "list", acme.slug, "--closed"))["data"] == []
     habits = (await as_json(shell, "deviations", acme.slug))["data"]
     assert habits
-    assert {"day", "habit", "times"} == habits[0].keys()
+    assert {"day", "habit", "times", "provider", "does", "read_as", "setting"} == habits[0].keys()
+    (said,) = [each for each in habits if each["habit"].startswith("string-boolean")] or habits[:1]
+    assert said["does"] in " ".join((await shell("deviations", acme.slug)).well.split())
+
+
+async def test_the_provider(shell: Shell, acme: Tenant) -> None:
+    """Who the provider is, is said with the evidence, and as the management API says it."""
+    await acme.scim.get("/Users", headers={"User-Agent": "Okta SCIM Client 1.0.0"})
+    await acme.callers.app.state.context.batched_entries.flush()
+    said = (await shell("tenants", "provider", acme.slug)).well
+    assert "calls itself Okta SCIM Client 1.0.0" in said
+    assert f"rollcall tenants profile {acme.slug} okta" in said
+    told = await as_json(shell, "tenants", "provider", acme.slug)
+    theirs = (await acme.callers.operator.get(f"{acme.v1}/provider")).json()
+    assert told.keys() == theirs.keys()
+    assert (told["recognised"], told["profile_in_effect"]) == (theirs["recognised"], "default") == ("okta", "default")
+    assert "Any provider (profile default)" in (await shell("tenants", "show", acme.slug)).well
 
 
 async def test_lists_are_as_v1_says(shell: Shell, acme: Tenant) -> None:

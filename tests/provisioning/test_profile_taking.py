@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from api.expect import refused
-from factories import ORIGIN, Callers, Tenant, a_tenant, patch_op
+from factories import ORIGIN, Callers, Tenant, a_tenant, deactivation, patch_op
 from rollcall.db import Connection
 from rollcall.provisioning import profile_taking
 from rollcall.scim.resources import GROUP_SCHEMA as GROUP
@@ -298,3 +298,29 @@ async def test_a_write_that_began_before(acme: Tenant, rival: Connection) -> Non
         await rival.execute("UPDATE tenants SET profile = 'entra' WHERE id = $1::text::uuid", acme.id)
     refused(await twin, 409, "uniqueness")
     assert (await acme.scim.get("/Groups")).json()["totalResults"] == 1
+
+
+async def test_a_departure_that_began_before(acme: Tenant, rival: Connection) -> None:
+    """A departure that waited while another profile was taken is done all the same, and answered as that one has it."""
+    person = await acme.person("maria")
+    session = await acme.session(person)
+    async with rival.transaction():
+        await rival.execute("SELECT FROM accounts WHERE tenant_id = $1::text::uuid FOR UPDATE", acme.id)
+        leaving = asyncio.create_task(acme.scim.patch(f"/Users/{person['id']}", json=deactivation()))
+        await waited_for(rival)
+        await rival.execute("UPDATE tenants SET profile = 'entra' WHERE id = $1::text::uuid", acme.id)
+    assert (await leaving).status_code == 204
+    assert not await acme.callers.is_live(session)
+    departures = [entry for entry in await acme.audit() if "user.deactivated" in entry["events"]]
+    assert len(departures) == 1
+
+
+@pytest.mark.usefixtures("quiet")
+async def test_two_processes_take_it_once(acme: Tenant) -> None:
+    """However many look at the same moment, the profile is taken once, and one entry says so."""
+    acme.scim.headers["User-Agent"] = ENTRA
+    await acme.person()
+    await asyncio.gather(flush(acme), *(look(acme) for _ in range(4)))
+    await look(acme)
+    assert await in_effect(acme) == "entra"
+    assert len(await acme.audit(action="tenant.profile_taken")) == 1

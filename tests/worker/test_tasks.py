@@ -2,13 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import pytest
 import pytest_asyncio
 
 from factories import Callers, Tenant, a_tenant, deactivation
 from rollcall.db import Connection
+from rollcall.provisioning import profile_taking
 from rollcall.settings import Settings
 from rollcall.worker import tasks
 from rollcall.worker.app import make_celery
@@ -122,3 +125,32 @@ async def test_nothing_to_settle(callers: Callers, tenant: Tenant, owner: Connec
     other = await a_tenant(callers)
     await settle(worker, other, [*await departures(owner, tenant), (str(uuid4()), "none")])
     assert await completed(owner, tenant) == await completed(owner, other) == set()
+
+
+async def test_profiles_are_taken(callers: Callers, worker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A profile that waited for its provider to be quiet is taken by a task, which may run twice."""
+    acme = await a_tenant(callers, profile="auto")
+    acme.scim.headers["User-Agent"] = "Okta SCIM Client 1.0.0"
+    await acme.person()
+    await callers.app.state.context.batched_entries.flush()
+
+    async def in_effect() -> str:
+        await asyncio.to_thread(worker.tasks[tasks.TAKE_PROFILES])
+        return (await callers.operator.get(f"{acme.v1}/provider")).json()["profile_in_effect"]
+
+    assert await in_effect() == "default"
+    monkeypatch.setattr(profile_taking, "QUIET", timedelta())
+    assert [await in_effect(), await in_effect()] == ["okta", "okta"]
+    assert len(await acme.audit(action="tenant.profile_taken")) == 1
+
+
+async def test_marks_are_forgotten(callers: Callers, worker: Any, owner: Connection) -> None:
+    """What was not met for three months goes with the housekeeping; what is younger stays."""
+    acme = await a_tenant(callers)
+    mark = "INSERT INTO provider_marks VALUES ($1::text::uuid, $2, now(), now() - make_interval(days => $3), 1)"
+    for name, days in (("user-agent:old", 91), ("user-agent:young", 89)):
+        await owner.execute(mark, acme.id, name, days)
+    await asyncio.to_thread(worker.tasks[tasks.KEEP_HOUSE])
+    left = await owner.fetch("SELECT mark FROM provider_marks WHERE tenant_id = $1::text::uuid ORDER BY mark", acme.id)
+    assert "user-agent:young" in {row["mark"] for row in left}
+    assert "user-agent:old" not in {row["mark"] for row in left}

@@ -244,6 +244,43 @@ async def test_an_unknown_profile_is_refused(callers: Callers) -> None:
     assert "entra" in refused.json()["detail"]
 
 
+@pytest.mark.parametrize(
+    ("profile", "provider", "setting"),
+    [
+        ("entra", "Microsoft Entra ID", "aadOptscim062020"),
+        ("onelogin", "OneLogin", "SCIM JSON Template"),
+        ("default", None, None),
+    ],
+)
+async def test_the_ledger_speaks_of_the_provider(
+    callers: Callers, profile: str, provider: str | None, setting: str | None
+) -> None:
+    """The same habit is told in each provider's words, with the setting that ends it; how often is counted."""
+    acme = await with_profile(callers, profile)
+    for name in ("a", "b"):
+        await acme.person(name, active="True")
+    await callers.app.state.context.batched_entries.flush()
+    lines = (await callers.operator.get(f"{acme.v1}/deviations")).json()["data"]
+    (line,) = [each for each in lines if each["habit"] == "string-boolean:active"]
+    assert (line["times"], line["provider"]) == (2, provider)
+    assert line["does"]
+    assert line["read_as"].startswith("the boolean")
+    assert (setting or "") in (line["setting"] or "")
+    assert (line["setting"] is None) == (setting is None)
+
+
+async def test_the_ledger_speaks_of_whoever_is_recognised(callers: Callers) -> None:
+    """Where no provider's profile is in effect, it speaks of the provider that was recognised."""
+    acme = await with_profile(callers, "default")
+    acme.scim.headers["User-Agent"] = "Okta SCIM Client 1.0.0"
+    await acme.person("c", password="9wq1")
+    await callers.app.state.context.batched_entries.flush()
+    lines = (await callers.operator.get(f"{acme.v1}/deviations")).json()["data"]
+    (line,) = [each for each in lines if each["habit"] == "password"]
+    assert line["provider"] == "Okta"
+    assert "Set password when creating new users" in line["setting"]
+
+
 async def ledger(tenant: Tenant) -> dict[str, Any]:
     """Today's deviations of a tenant."""
     await tenant.callers.app.state.context.batched_entries.flush()

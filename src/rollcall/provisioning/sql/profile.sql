@@ -11,7 +11,7 @@ BEGIN
     ELSIF EXISTS (
         SELECT FROM public.audit_entries
          WHERE tenant_id = p_tenant AND at > clock_timestamp() - p_quiet AND actor_kind = 'scim_token' AND outcome = 'done'
-           AND action ~ '^scim\.(users|groups|me)\.(create|replace|patch|delete)$') THEN
+           AND action ~ '^scim\.(users|groups)\.(create|replace|patch|delete)$') THEN
         RETURN 'busy';
     ELSIF p_unique_names AND EXISTS (
         SELECT FROM public.groups WHERE tenant_id = p_tenant GROUP BY display_name_key HAVING count(*) > 1) THEN
