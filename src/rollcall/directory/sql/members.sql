@@ -225,11 +225,13 @@ BEGIN
 END $$;
 
 -- Carries a change of a group out, in the caller's transaction. p_change: create, display_name with display_name_key (and
--- first_key, if that is another; see names.sql) and external_id where they are to change, unique_name, version (only if the change depends on it), rule_version, relevant
--- (whether names that count for roles are concerned), and steps: an array of {"op": add | remove | set | repeat, "ids": […]}, with
--- "displays" and "display_keys" in the order of the ids if the provider calls any of them by a name, null where it does
--- not; and with "unknown_members", an array of {"value", "display", "display_key"}, for ids that nobody can have.
--- Raises RC001 (stale), RC400 (an unknown member), RC404, RC405 (what is repeated is no member), RC409 (a cycle), RC413 (too many unknown members).
+-- first_key, if that is another; see names.sql) and external_id where they are to change, unique_name, version (only if
+-- the change depends on it), rule_version, relevant (whether names that count for roles are concerned), and steps: an array
+-- of {"op": add | remove | set | repeat, "ids": […]}, with "displays" and "display_keys" in the order of the ids if the
+-- provider calls any of them by a name, null where it does not; and with "unknown_members", an array of {"value",
+-- "display", "display_key"}, for ids that nobody can have.
+-- Raises RC001 (stale), RC400 (an unknown member), RC404, RC405 (what is repeated is no member), RC409 (a cycle), RC413
+-- (too many unknown members).
 -- Locks: nesting if groups are concerned, the group, its members; the role rule, shared, where no roles are concerned.
 CREATE FUNCTION fn.write_group(p_tenant uuid, p_group uuid, p_change jsonb) RETURNS fn.group_change LANGUAGE plpgsql AS $$
 DECLARE
