@@ -83,7 +83,7 @@ async def examine(settings: Settings) -> Outlook:
         return Outlook(None, newest, (), [failed("owner", said, "see ROLLCALL_MIGRATION_DATABASE_URL")])
     try:
         stands_at = await tables.current_revision(owner)
-        twins = await listed(owner) if stands_at and tables.is_known(stands_at) else []
+        twins = await listed(owner) if stands_at and tables.is_known(stands_at) else ()
         upgrade = Upgrade(owner, settings, stands_at, to_come(stands_at), twins)
         return Outlook(stands_at, newest, upgrade.to_come, [await ask(upgrade) for ask in QUESTIONS], twins)
     finally:

@@ -155,6 +155,7 @@ COMMANDS: dict[str, Entry] = {
     "groups list": plainly("TENANT"),
     "groups show": plainly("TENANT", "GROUP"),
     "roles show": plainly("TENANT"),
+    "roles compare": plainly("TENANT", "2", "--dry-run"),
     "roles try": plainly("TENANT", "DART_Guest"),
     "explain": plainly("TENANT", "PERSON"),
     "cases list": plainly("TENANT"),

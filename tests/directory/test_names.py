@@ -10,6 +10,7 @@ import pytest
 from advanced_alchemy.alembic.commands import AlembicCommands
 
 from architecture.databases import owners_url, scratch
+from cli.shell import Shell
 from factories import USER, Tenant, deactivation, patch_op
 from rollcall import tables
 from rollcall.cli.embedded import Engines
@@ -238,3 +239,15 @@ async def test_there_and_back(engines: Engines, settings: Settings) -> None:
         async with connected(owners_url(there)) as owner:
             assert await twins.fill(owner) == 2
             assert await owner.fetchval("SELECT key FROM user_name_keys") == "ada"
+
+
+async def test_the_check_lists_twins(owner: Connection, acme: Tenant, settings: Settings) -> None:
+    """``rollcall migrate --check`` names them, and they stand in nobody's way."""
+    plain = await acme.person("zoe@names.test")
+    wide = await aged(owner, acme, "ｚoe@names.test")
+    shell = Shell(settings)
+    said = (await shell("migrate", "--check")).well
+    assert f'twins    {acme.slug}, userName: "zoe@names.test" ({plain["id"]}), "\\uff5aoe@names.test" ({wide})' in said
+    facts = json.loads((await shell("migrate", "--check", "--json")).well)
+    assert {"id": wide, "name": "ｚoe@names.test"} in [one for each in facts["twins"] for one in each["holders"]]
+    assert next(each for each in facts["checks"] if each["name"] == "names")["state"] == "ok"

@@ -16,6 +16,7 @@ from rollcall.scim.groups import (
     AddMembers,
     RemoveMembers,
     Rename,
+    RepeatMembers,
     ReplaceMembers,
     SetExternalId,
     Step,
@@ -222,12 +223,18 @@ def test_removal_by_a_filter(selection: str) -> None:
 
 
 @pytest.mark.parametrize("op", ["add", "replace"])
-def test_a_filter_makes_no_member(op: str) -> None:
-    """Who writes to a member that a filter selects makes nobody a member: 400 noTarget."""
-    for path, value in ((f'members[value eq "{ONE}"]', {"value": ONE}), (f'members[value eq "{ONE}"].value', ONE)):
-        with pytest.raises(SCIMException) as refused:
-            steps({"op": op, "path": path, "value": value})
-        assert refused.value.scim_type == "noTarget"
+@pytest.mark.parametrize(
+    ("path", "value", "displays"),
+    [
+        (f'members[value eq "{ONE}"]', {"value": ONE}, ()),
+        (f'members[value eq "{ONE}"]', {"value": ONE, "display": "One"}, ((ONE, "One"),)),
+        (f'members[value eq "{ONE}"]', [{"value": ONE}], ()),
+        (f'members[value eq "{ONE}"].value', ONE, ()),
+    ],
+)
+def test_saying_a_member_again(op: str, path: str, value: object, displays: tuple[tuple[str, str], ...]) -> None:
+    """Who writes to a member that a filter selects says it again, and makes nobody a member."""
+    assert steps({"op": op, "path": path, "value": value}) == [RepeatMembers((ONE,), displays)]
 
 
 def test_nothing_is_forgiven_to_the_letter() -> None:

@@ -33,6 +33,7 @@ def show_roles(tenant: str, as_json: bool) -> None:
         "default role": rule.default,
         "read from": ", ".join(sorted(rule.sources)) or "nowhere: roles are given by hand",
         "on conflict": "the change is refused" if rule.on_conflict == "reject" else "the role stays, a case opens",
+        "compares names by": f"version {rule.comparison}",
         "version": version,
     }
     print_facts(facts, {}, as_json=False)
@@ -49,6 +50,37 @@ def show_roles(tenant: str, as_json: bool) -> None:
             for key, role in rule.roles.items()
         ]
     )
+
+
+@roles.command("compare")
+@click.argument("tenant")
+@click.argument("version", type=click.Choice(["1", "2"]))
+@click.option("--dry-run", is_flag=True, help="Say whom it would give another role, and change nothing.")
+@json_option
+def compare(tenant: str, version: str, dry_run: bool, as_json: bool) -> None:
+    """Have TENANT's rule compare names by VERSION, as an edit of the rule, and say whom that gives another role.
+
+    By 2, names are the same whatever their width, and without characters that nobody sees.
+    """
+
+    async def run(work: Work) -> list[rules.Previewed]:
+        rule, _ = await rules.current(work)
+        edited = rule.model_copy(update={"comparison": int(version)})
+        found = [each async for each in rules.preview(work, edited)]
+        if not dry_run:
+            await rules.edit(work, edited)
+        return found
+
+    found = in_tenant(tenant, run)
+    shown: list[Row] = [
+        {"person": each.user_name, "before": each.before, "after": each.after, "because": each.names} for each in found
+    ]
+    if as_json:
+        print_json({"comparison": int(version), "in_force": not dry_run, "people": shown})
+        return
+    print_table(shown)
+    would = "would change" if dry_run else "changed"
+    click.echo(f"It {would} something for {len(found)} {'person' if len(found) == 1 else 'people'}.")
 
 
 @roles.command("try")

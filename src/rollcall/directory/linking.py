@@ -60,7 +60,7 @@ async def link(work: Work, person_id: UUID, former_id: UUID) -> Person:
         msg = "This is nobody's former account: only one whose SCIM resource was removed can be taken up again."
         raise NotLinkable(msg)
     await _check_ids(work, former, user)
-    rule = RoleRule.model_validate((await tenants.own(work)).role_rule)
+    rule = mapping.rule_of(await tenants.own(work))
     judged = await _judged(work, rule, present, former, user)
     closed = await _close(work, present, former)
     await _take_up(work, present, former, user, mapping.with_role(rule, judged))

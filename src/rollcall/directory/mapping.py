@@ -29,6 +29,7 @@ from rollcall.scim.name_keys import name_key
 from rollcall.scim.resources import first_key, key
 from rollcall.scim.role_names import folded_names, role_names
 from rollcall.scim.values import Deviation
+from rollcall.tenancy.models import Tenant
 
 Document = Mapping[str, object]
 
@@ -98,6 +99,11 @@ class Judged:
 def read_rule(text: str) -> RoleRule:
     """A tenant's rule from its stored text; the same text is read once."""
     return RoleRule.model_validate_json(text)
+
+
+def rule_of(tenant: Tenant) -> RoleRule:
+    """A tenant's rule as its row has it."""
+    return RoleRule.model_validate(tenant.role_rule | {"comparison": tenant.name_comparison})
 
 
 def read_role_state(stored: str | Mapping[str, Any]) -> RoleState:

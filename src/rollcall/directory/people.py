@@ -183,7 +183,7 @@ async def take_in(work: Work, draft: Draft, *, role: str | None = None) -> Perso
         Invalid: the draft can't be a person.
     """
     tenant = await tenants.lock_own(work)
-    rule = RoleRule.model_validate(tenant.role_rule)
+    rule = mapping.rule_of(tenant)
     state_now = role_states.fresh(rule)
     if role is not None:
         state_now = role_states.given_by_hand(rule, state_now, role)
@@ -265,7 +265,7 @@ async def reactivate(work: Work, person_id: UUID) -> Person:
 
 async def explain(work: Work, person_id: UUID) -> Explanation:
     """Which role names were seen for a person, from where, how they were read, and what came of it."""
-    rule = RoleRule.model_validate((await tenants.own(work)).role_rule)
+    rule = mapping.rule_of(await tenants.own(work))
     person = await find(work, person_id)
     document = {} if person.user is None else person.user.document
     groups = () if person.user is None else await group_names(work, person.user.id)
@@ -334,7 +334,7 @@ def _cause(work: Work, reason: str) -> Cause:
 
 async def _rule(work: Work) -> RoleRule:
     """The rule in force, which nobody edits before this work is committed; to be asked before an account is locked."""
-    return RoleRule.model_validate((await tenants.lock_own(work)).role_rule)
+    return mapping.rule_of(await tenants.lock_own(work))
 
 
 async def _held(work: Work, person_id: UUID) -> Person:
@@ -371,7 +371,7 @@ async def _stored(work: Work, user_id: UUID) -> Stored:
         version=user.version,
         active=user.active,
         role_state=mapping.read_role_state(account.role_state),
-        rule=RoleRule.model_validate(tenant.role_rule),
+        rule=mapping.rule_of(tenant),
         rule_version=tenant.role_rule_version,
         groups=await group_names(work, user.id),
         group_revision=account.group_revision,

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -77,14 +77,13 @@ async def edit(work: Work, rule: RoleRule) -> bool:
         )
     ).one()
     await statements.hold_rule(work)
-    if RoleRule.model_validate(tenant.role_rule) == rule:
+    before = mapping.rule_of(tenant)
+    rule = rule.following(before)
+    if before == rule:
         return False
     version = tenant.role_rule_version + 1
-    await work.db.execute(
-        update(Tenant)
-        .where(Tenant.id == work.tenant.id)
-        .values(role_rule=rule.model_dump(mode="json"), role_rule_version=version)
-    )
+    stored = {"role_rule": rule.model_dump(mode="json", exclude={"comparison"}), "name_comparison": rule.comparison}
+    await work.db.execute(update(Tenant).where(Tenant.id == work.tenant.id).values(**stored, role_rule_version=version))
     reached = await _bring_to_everybody(work, rule)
     await record(
         work, RoleRuleChanged(version=version, people_changed=reached.changed, cases_opened=len(reached.conflicting))
@@ -96,7 +95,49 @@ async def edit(work: Work, rule: RoleRule) -> bool:
 async def current(work: Work) -> tuple[RoleRule, int]:
     """The rule in force, and its version."""
     tenant = await tenants.own(work)
-    return RoleRule.model_validate(tenant.role_rule), tenant.role_rule_version
+    return mapping.rule_of(tenant), tenant.role_rule_version
+
+
+@dataclass(frozen=True, slots=True)
+class Previewed:
+    """What an edit of the rule would change of one person."""
+
+    account_id: UUID
+    user_name: str
+    before: str
+    after: str
+    names: str
+    """What the rule would read, and where."""
+    conflict: bool
+    """Whether the names would contradict each other: then the role stays, and a case opens."""
+
+
+async def preview(work: Work, rule: RoleRule) -> AsyncGenerator[Previewed]:
+    """Whom putting *rule* in force would give another role, or a case of conflicting names they have not now.
+
+    Nothing is locked or changed, so what `edit` does later is worked out anew.
+    """
+    present, _ = await current(work)
+    rule = rule.following(present)
+    last = UUID(int=0)
+    while people := await _some(work, rule, after=last):
+        for person in people:
+            if (would := _previewed(present, rule, person)) is not None:
+                yield would
+        last = people[-1]["account_id"]
+
+
+def _previewed(present: RoleRule, rule: RoleRule, person: RowMapping) -> Previewed | None:
+    before = mapping.read_role_state(person["role_state"])
+    documented = {"roles": person["roles"]}, person["groups"] or ()
+    reading = mapping.read_roles(rule, *documented)
+    after = role_states.rule_changed(rule, before, reading)
+    conflict = reading.conflict and not mapping.read_roles(present, *documented).conflict
+    if after.role == before.role and not conflict:
+        return None
+    return Previewed(
+        person["account_id"], person["user_name"], before.role, after.role, reading.describe(), reading.conflict
+    )
 
 
 @dataclass(slots=True)

@@ -1,7 +1,7 @@
 """A tenant's role rule: which names from its identity provider mean which of the product's roles."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
@@ -10,6 +10,7 @@ from unicodedata import category, normalize
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StrictBool,
@@ -18,8 +19,12 @@ from pydantic import (
     model_validator,
 )
 
+from rollcall.scim.name_keys import name_key
+
 Source = Literal["roles", "groups", "claim"]
 Kind = Literal["role", "ungrantable", "ignored"]
+Fold = Callable[[str], str]
+"""Makes one text of all spellings of a name."""
 
 GROUP = "group "
 ROLE_KEY = re.compile(r"[a-z][a-z0-9_-]{0,62}")
@@ -37,6 +42,13 @@ def _clean(text: str) -> str:
     if any(category(character) == "Cc" for character in text):
         raise ValueError(f"{text!r} contains a control character")
     return text
+
+
+def _whole_number(value: object) -> object:
+    """Refuse what only equals a number, as true does 1."""
+    if value is not None and type(value) is not int:
+        raise ValueError("it is 1 or 2")
+    return value
 
 
 def _role_key(key: str) -> str:
@@ -60,6 +72,7 @@ def _prefix(prefix: str) -> str:
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_clean)]
 Names = Annotated[tuple[Name, ...], Field(max_length=100)]
 RoleKey = Annotated[str, AfterValidator(_role_key)]
+Comparison = Annotated[Literal[1, 2], BeforeValidator(_whole_number)]
 Prefix = Annotated[str, StringConstraints(max_length=100), AfterValidator(_clean), AfterValidator(_prefix)]
 
 
@@ -190,6 +203,10 @@ class RoleRule(BaseModel):
     sources: frozenset[Source] = frozenset({"roles", "groups"})
     """Where names are looked for. With none, roles are only given by hand."""
     on_conflict: Literal["reject", "hold"] = "reject"
+    comparison: Comparison | None = None
+    """By which version of the comparison names are the same. By 2, width and invisible characters make no difference
+    either; a tenant from before there was it has 1, until its rule is edited to say 2. A rule that says nothing keeps
+    the tenant's, and a new tenant has the newest."""
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
@@ -223,7 +240,11 @@ class RoleRule(BaseModel):
 
     @cached_property
     def _table(self) -> "_Table":
-        return _compiled(self.prefix, self.roles)
+        return _compiled(self.prefix, self.roles, _folded if self.comparison == 1 else name_key)
+
+    def following(self, before: "RoleRule") -> Self:
+        """This rule as it takes the place of *before*: it compares names as that did, unless it says how."""
+        return self if self.comparison else self.model_copy(update={"comparison": before.comparison})
 
     def published_values(self) -> tuple[str, ...]:
         """One name for each role the provider can name, as the tenant wrote it, for ``canonicalValues``."""
@@ -241,12 +262,12 @@ class RoleRule(BaseModel):
 
     def spelling(self, name: str) -> str:
         """What all spellings of a name have in common, whether it is a role's or not."""
-        folded = _folded(name)
+        folded = self._table.fold(name)
         stem = self._table.stem(folded)
         return folded if stem is None else f"{self._table.prefix}{stem}"
 
     def _read_one(self, seen: Seen) -> ReadName:
-        folded = _folded(seen.name)
+        folded = self._table.fold(seen.name)
         if not self.reads(seen.source):
             return ReadName(seen.name, seen.source, None, "ignored", folded)
         if role := self._table.exact.get(folded):
@@ -263,6 +284,7 @@ class RoleRule(BaseModel):
 class _Table:
     """A rule made ready for look-ups: folded whole names, and stems of what follows the prefix."""
 
+    fold: Fold
     prefix: str | None
     exact: dict[str, str]
     stems: dict[str, str]
@@ -278,13 +300,13 @@ class _Table:
         return rest[:-1] if len(rest) > 1 and rest.endswith("s") else rest
 
 
-def _compiled(prefix: str | None, roles: Mapping[str, RoleDefinition]) -> _Table:
-    table = _Table(None if prefix is None else _hyphenated(prefix), exact={}, stems={})
+def _compiled(prefix: str | None, roles: Mapping[str, RoleDefinition], fold: Fold) -> _Table:
+    table = _Table(fold, None if prefix is None else fold(prefix).replace("_", "-"), exact={}, stems={})
     for role, definition in roles.items():
         for name in definition.names:
             _assign(table.stems, _stem_of(table, prefix, name), role, name)
         for alias in definition.aliases:
-            _assign(table.exact, _folded(alias), role, alias)
+            _assign(table.exact, fold(alias), role, alias)
     for alias, role in table.exact.items():
         other = table.stems.get(table.stem(alias) or "", role)
         if other != role:
@@ -297,7 +319,7 @@ def _stem_of(table: _Table, prefix: str | None, name: str) -> str:
         raise ValueError(f'the name "{name}" needs a prefix; give it as an alias if it is the whole name')
     if not table.prefix[-1].isalnum() and _hyphenated(name).startswith(table.prefix):
         raise ValueError(f'the name "{name}" repeats the prefix "{prefix}"; write only what follows it')
-    stem = table.stem(_folded(prefix + name))
+    stem = table.stem(table.fold(prefix + name))
     if not stem:
         raise ValueError(f'the name "{name}" melts into the prefix "{prefix}"; begin it with a letter')
     return stem
@@ -314,7 +336,7 @@ def _ambiguous(written: str, one: str, other: str) -> ValueError:
 
 
 def _folded(name: str) -> str:
-    """Alike for names that differ in case, in Unicode composition or in white space around them."""
+    """The first version: alike for names that differ in case, in Unicode composition or in white space around them."""
     if name.isascii():
         return name.strip().lower()
     return normalize("NFC", normalize("NFD", name).casefold()).strip()

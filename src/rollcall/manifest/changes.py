@@ -118,6 +118,7 @@ class RuleChanged:
                 ("default", before.default, after.default),
                 ("sources", _listed(before.sources), _listed(after.sources)),
                 ("on_conflict", before.on_conflict, after.on_conflict),
+                ("comparison", before.comparison, after.comparison),
             ),
             *_gained("role", before.roles, after.roles),
             *_changed_roles(before, after),

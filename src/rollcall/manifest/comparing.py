@@ -133,8 +133,8 @@ def _terms_changes(slug: str, table: TenantTable, stored: PresentTenant) -> Iter
         yield TenantChanged(slug, stored.terms, after)
     if table.status is not None and table.status != stored.status:
         yield StatusChanged(slug, table.status)
-    if table.roles is not None and table.roles != stored.rule:
-        yield RuleChanged(slug, stored.rule, table.roles)
+    if (rule := _rule_after(table, stored)) != stored.rule:
+        yield RuleChanged(slug, stored.rule, rule)
 
 
 async def _people_changes(fleet: Fleet, slug: str, table: TenantTable, stored: PresentTenant) -> list[TenantChange]:
@@ -174,4 +174,6 @@ def _is_as_wanted(admin: AdminTable, now: RoleState, rule: RoleRule) -> bool:
 
 def _rule_after(table: TenantTable, stored: PresentTenant | None) -> RoleRule:
     """The rule that will be in force: the file's, else the tenant's own, else the one every tenant begins with."""
-    return table.roles or (USUAL_RULE if stored is None else stored.rule)
+    if stored is None:
+        return table.roles or USUAL_RULE
+    return stored.rule if table.roles is None else table.roles.following(stored.rule)

@@ -65,9 +65,7 @@ async def tenants_called(fleet: Fleet, slugs: Iterable[str]) -> dict[str, Presen
     query = select(Tenant).where(Tenant.slug.in_(list(slugs)))
     rows = await fleet.db.scalars(query.execution_options(populate_existing=True))
     return {
-        row.slug: PresentTenant(
-            tenants.ref(row), tenants.terms_of(row), row.status, RoleRule.model_validate(row.role_rule)
-        )
+        row.slug: PresentTenant(tenants.ref(row), tenants.terms_of(row), row.status, mapping.rule_of(row))
         for row in rows
     }
 

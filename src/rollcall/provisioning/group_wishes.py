@@ -9,7 +9,15 @@ from rollcall.provisioning.calls import id_of
 from rollcall.provisioning.context import Admitted
 from rollcall.scim import groups as protocol
 from rollcall.scim.errors import InvalidValue
-from rollcall.scim.groups import AddMembers, RemoveMembers, Rename, ReplaceMembers, SetExternalId, Step
+from rollcall.scim.groups import (
+    AddMembers,
+    RemoveMembers,
+    Rename,
+    RepeatMembers,
+    ReplaceMembers,
+    SetExternalId,
+    Step,
+)
 from rollcall.scim.resources import key
 from rollcall.scim.values import Deviation
 
@@ -33,7 +41,7 @@ class GroupWish:
     @property
     def gains(self) -> bool:
         """Whether anybody could come under another group's name by it."""
-        return "display_name" in self.attributes or any(step["op"] != "remove" for step in self.steps)
+        return "display_name" in self.attributes or any(step["op"] in ("add", "set") for step in self.steps)
 
 
 def whole_wish(payload: dict[str, object], admitted: Admitted) -> GroupWish:
@@ -80,7 +88,7 @@ def _with_unknown_members(
     Raises:
         InvalidValue: there are, and the tenant takes the standard to the letter.
     """
-    unknown = [each for step in steps if step["op"] != "remove" for each in step.get("unknown_members", ())]
+    unknown = [each for step in steps if step["op"] in ("add", "set") for each in step.get("unknown_members", ())]
     if unknown and not admitted.profile.tolerant:
         raise InvalidValue(detail=f"members: there is no user or group {unknown[0]['value'][:80]!r} here{PROVISION}")
     more = (Deviation.STRANGER,) if unknown else ()
@@ -135,6 +143,8 @@ def _wanted(steps: Sequence[Step]) -> tuple[dict[str, str | None], tuple[dict[st
                 on_members.append(_step("remove", ids))
             case ReplaceMembers(ids, displays):
                 on_members.append(_step("set", ids, displays))
+            case RepeatMembers(ids, displays):
+                on_members.append(_step("repeat", ids, displays))
             case _:
                 raise InvalidValue(detail='members: select them by value, as in members[value eq "…"]')
     return attributes, tuple(on_members)

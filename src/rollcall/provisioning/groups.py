@@ -34,7 +34,7 @@ from rollcall.provisioning.group_wishes import PROVISION, GroupWish, patch_wish,
 from rollcall.retries import TRIES, before_trying_again
 from rollcall.scim import documents
 from rollcall.scim.conditions import UNCONDITIONAL
-from rollcall.scim.errors import InvalidValue, NotFound, SCIMException, Uniqueness
+from rollcall.scim.errors import InvalidValue, NoTarget, NotFound, SCIMException, Uniqueness
 
 _ANY_NUMBER = 2**31 - 1
 _NOBODYS = UUID(int=0)
@@ -249,6 +249,12 @@ async def _concluded(admitted: Admitted, result: Row) -> Row | None:
             raise InvalidValue(detail="members: a group would be inside itself; take it out of the other one first")
         case "unknown_member":
             raise InvalidValue(detail=f"members: there is no user or group {result['reason']} here{PROVISION}")
+        case "no_member":
+            raise NoTarget(
+                path="members",
+                detail=f"members: {result['reason']} is no member of this group, and a filter makes none; name it in "
+                "the value of an add, with path members",
+            )
         case "unknown_members":
             raise InvalidValue(
                 detail="members: more than 100 of this group's members would be ids that nobody has; take some "

@@ -77,7 +77,16 @@ class ReplaceMembers:
     """What some of them are called, by their ids."""
 
 
-Step = Rename | SetExternalId | AddMembers | RemoveMembers | ReplaceMembers
+@dataclass(frozen=True, slots=True)
+class RepeatMembers:
+    """These belong to the group already, and are said again; if one does not, there is nothing to write to."""
+
+    ids: tuple[str, ...]
+    displays: tuple[tuple[str, str], ...] = ()
+    """What some of them are called, by their ids."""
+
+
+Step = Rename | SetExternalId | AddMembers | RemoveMembers | ReplaceMembers | RepeatMembers
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,8 +365,10 @@ def _change_members(patch: _Patch, op: str, value: object) -> None:
 def _read_chosen(patch: _Patch, operation: dict[str, object], ids: tuple[str, ...]) -> None:
     """An operation on the members with certain ids, as `members[value eq "…"]` has it.
 
+    Who writes to one says it again, as nothing of a member can be changed; a filter makes none (RFC 7644 §3.5.2.3).
+
     Raises:
-        NoTarget: it writes to them; nothing of a member can be changed, and a filter makes none (RFC 7644 §3.5.2.3).
+        Mutability: it would make another one of it.
     """
     patch.count(ids)
     if operation["op"] == "remove":
@@ -369,14 +380,13 @@ def _read_chosen(patch: _Patch, operation: dict[str, object], ids: tuple[str, ..
     members = _said(patch.reading, value)
     if ids != tuple(members):
         raise _unwritable(str(operation["path"]))
-    text = str(operation["path"])
-    raise NoTarget(
-        path=text, detail=f"{shown(text)}: a filter makes no member; name it in the value of an add, with path members"
-    )
+    patch.then(RepeatMembers(ids, labelled(members)))
 
 
 def _said(reading: Reading, value: object) -> dict[str, str | None]:
     """The member that an operation on one member says again; nobody if it names none."""
+    if isinstance(value, list) and len(listed := cast("list[object]", value)) == 1:
+        value = listed[0]
     if isinstance(value, dict):
         member = cast("dict[str, object]", value)
         return read_members(reading, [member]) if any(name.lower() == "value" for name in member) else {}

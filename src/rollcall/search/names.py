@@ -1,16 +1,36 @@
 """A userName, or a group's displayName, in SQL: by its stored key, and by its present one where that is another."""
 
+from dataclasses import dataclass
+from typing import Any, Final
+
 from scim2_models.path import CompareOperator
-from sqlalchemy import ARRAY, Select, Uuid, and_, any_, func, not_, or_, select
+from sqlalchemy import and_, any_, func, not_, or_, select
 from sqlalchemy.orm import aliased
 
 from rollcall.directory.models import GroupNameKey, GroupRow, UserNameKey, UserRow
 from rollcall.scim.name_keys import name_key, unstripped
-from rollcall.scim.resources import first_key
+from rollcall.scim.resources import GROUPS, USERS, first_key
 from rollcall.search.columns import Places, exists_in
 from rollcall.search.operands import Condition, Key, Operand, Value
 
-_PARTS = (CompareOperator.sw, CompareOperator.co, CompareOperator.ew)
+_PARTS: Final = (CompareOperator.sw, CompareOperator.co, CompareOperator.ew)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """Where the keys of a kind's names are kept: which row, by which column, and beside it the present ones."""
+
+    row: Any
+    column: str
+    keys: Any
+    owner: str
+    unique: bool
+
+
+_KEPT: Final = {
+    USERS: _Kept(UserRow, "user_name_key", UserNameKey, "user_id", unique=True),
+    GROUPS: _Kept(GroupRow, "display_name_key", GroupNameKey, "group_id", unique=False),
+}
 
 
 class Name(Operand):
@@ -21,9 +41,9 @@ class Name(Operand):
     """
 
     def __init__(self, places: Places) -> None:
-        self._places = places
-        self._row = places.row
-        self.expression = self._column(places.row)
+        self._tenant_id = places.tenant_id
+        self._kept = _KEPT[places.kind]
+        self.expression = self._stored_in(self._kept.row)
 
     def present(self) -> Condition:
         return self._stored.present()
@@ -40,43 +60,39 @@ class Name(Operand):
         if operation is CompareOperator.ne:
             return not_(self._equals(value))
         if operation in _PARTS:
-            by_present = Key(self._keys.key, unstripped).compare(operation, value)
-            return or_(Key(self.expression, unstripped).compare(operation, value), self._kept_by(by_present))
+            by_present = Key(self._kept.keys.key, unstripped).compare(operation, value)
+            return or_(Key(self.expression, unstripped).compare(operation, value), self._has_beside(by_present))
         return self._stored.compare(operation, value)
 
     def _equals(self, value: str) -> Condition:
         own, first = name_key(value), first_key(value)
         stored = self.expression
-        present = self._kept_by(self._keys.key == own, one=self._row is UserRow)
+        beside = self._has_beside(self._kept.keys.key == own, one=self._kept.unique)
         if first is None:
-            return or_(stored == own, and_(present, not_(self._somebody(own))))
+            return or_(stored == own, and_(beside, not_(self._somebody(own))))
         return or_(
             stored == first,
             and_(stored == own, not_(self._somebody(first))),
-            and_(present, not_(self._somebody(first)), not_(self._somebody(own))),
+            and_(beside, not_(self._somebody(first)), not_(self._somebody(own))),
         )
 
     def _somebody(self, stored: str) -> Condition:
         """Whether there is anybody with this stored key."""
-        other = aliased(self._row)
-        return exists_in(other, other.tenant_id == self._places.tenant_id, self._column(other) == stored)
+        other: Any = aliased(self._kept.row)
+        return exists_in(other, other.tenant_id == self._tenant_id, self._stored_in(other) == stored)
 
-    def _kept_by(self, condition: Condition, *, one: bool = False) -> Condition:
-        """Whether the present key of a name of the first version satisfies *condition*; with *one* the first that does.
+    def _has_beside(self, condition: Condition, *, one: bool = False) -> Condition:
+        """Whether the present key beside a stored one of the first version satisfies *condition*; with *one* only of
+        the first who has such.
 
         The ids come as an array, so that this can be one of several indexes whose rows "or" puts together.
         """
-        keys, row = self._keys, aliased(self._row)
-        owner = keys.user_id if keys is UserNameKey else keys.group_id
-        still = and_(row.tenant_id == keys.tenant_id, row.id == owner, self._column(row) == keys.first_key)
-        found: Select[Uuid] = select(owner).join(row, still).where(keys.tenant_id == self._places.tenant_id, condition)
+        keys, row = self._kept.keys, aliased(self._kept.row)
+        owner = getattr(keys, self._kept.owner)
+        still = and_(row.tenant_id == keys.tenant_id, row.id == owner, self._stored_in(row) == keys.first_key)
+        found = select(owner).join(row, still).where(keys.tenant_id == self._tenant_id, condition)
         chosen = found.order_by(owner).limit(1) if one else found
-        return self._row.id == any_(func.array(chosen.scalar_subquery(), type_=ARRAY(Uuid)))
+        return self._kept.row.id == any_(func.array(chosen.scalar_subquery()))
 
-    @property
-    def _keys(self) -> type[UserNameKey] | type[GroupNameKey]:
-        return UserNameKey if self._row is UserRow else GroupNameKey
-
-    @staticmethod
-    def _column(row: type[UserRow] | type[GroupRow]) -> Value:
-        return row.user_name_key if hasattr(row, "user_name_key") else row.display_name_key
+    def _stored_in(self, row: Any) -> Value:
+        return getattr(row, self._kept.column)

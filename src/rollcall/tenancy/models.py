@@ -79,7 +79,7 @@ class Tenant(Base):
     mass_change_threshold: Mapped[int] = mapped_column(Integer, server_default=text("100"))
     role_rule: Mapped[dict[str, Any]] = mapped_column(JSONB)
     role_rule_version: Mapped[int] = mapped_column(Integer, server_default=text("1"))
-    name_comparison: Mapped[int] = mapped_column(SmallInteger, default=2, server_default=text("1"))
+    name_comparison: Mapped[int] = mapped_column(SmallInteger, server_default=text("1"))
     """The version of the key by which the role rule compares names; a tenant from before has the first."""
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
 

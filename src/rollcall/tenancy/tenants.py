@@ -58,6 +58,9 @@ class TenantTerms:
     """What else the vendor keeps with it: shown to ops, and never to the customer."""
 
 
+NEWEST_COMPARISON = 2
+"""The version of the comparison of names that a tenant begins with; others change to it by an edit of their rule."""
+
 _COLUMNS = {"metadata": "metadata_", "profile": "chosen_profile"}
 """Where an attribute of the row has another name than the term: the mapper keeps ``metadata`` for itself, and the
 row's ``profile`` is the one in effect."""
@@ -66,7 +69,7 @@ _PLAIN = tuple(each.name for each in fields(TenantTerms) if each.name != "plan")
 
 
 async def create(fleet: Fleet, slug: str, terms: TenantTerms, *, role_rule: dict[str, Any]) -> Tenant:
-    """Take on a customer.
+    """Take on a customer; a *role_rule* that does not say how it compares names does it by the newest comparison.
 
     Raises:
         Invalid: *slug* can't be one, or *terms* are beyond what can be set.
@@ -78,7 +81,9 @@ async def create(fleet: Fleet, slug: str, terms: TenantTerms, *, role_rule: dict
         msg = f"“{slug}” can't be a slug: use at most 63 lower-case letters, digits and -, e.g. acme-corp, but no UUID"
         raise Invalid(msg, param="slug")
     await plans.find(fleet, terms.plan)
-    tenant = Tenant(slug=slug, role_rule=role_rule, plan=terms.plan)
+    rule = {name: value for name, value in role_rule.items() if name != "comparison"}
+    comparison = role_rule.get("comparison") or NEWEST_COMPARISON
+    tenant = Tenant(slug=slug, role_rule=rule, name_comparison=comparison, plan=terms.plan)
     async with _names_free(fleet, slug, terms):
         for name in _PLAIN:
             setattr(tenant, _COLUMNS.get(name, name), getattr(terms, name))

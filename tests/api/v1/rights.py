@@ -106,6 +106,7 @@ ROUTES = [
     Route(ADMINS, "GET", f"{TENANT}/conflict-cases"),
     Route(ADMINS, "GET", f"{TENANT}/role-rule"),
     Route(ADMINS, "PUT", f"{TENANT}/role-rule", _RULE),
+    Route(ADMINS, "POST", f"{TENANT}/role-rule/preview", _RULE),
     Route(ADMINS, "GET", f"{TENANT}/tokens"),
     Route(ADMINS, "POST", f"{TENANT}/tokens", {"label": "new"}),
     Route(ADMINS, "POST", f"{TENANT}/tokens/{{token}}/rotate", {"overlap_seconds": 60}),

@@ -37,6 +37,7 @@ WITHOUT_A_KEY = {
     "release_alert": NATURALLY,
     "begin_passkey": "a challenge is good once and for minutes; an old one given again would open nothing",
     "begin_passkey_sign_in": "as begin_passkey",
+    "preview_role_rule": "changes nothing",
 }
 """POSTs that take no key, each with its reason."""
 

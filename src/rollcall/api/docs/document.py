@@ -185,8 +185,9 @@ def _further_schemas() -> Json:
 def _say_what_is_a_rule(document: Json) -> None:
     rule = {"$ref": f"{_REF}RoleRule"}
     document["components"]["schemas"]["NewTenant"]["properties"]["role_rule"] = {"oneOf": [rule, {"type": "null"}]}
-    operation = document["paths"]["/v1/tenants/{tenant}/role-rule"]["put"]
-    operation["requestBody"]["content"]["application/json"]["schema"] = rule
+    address = "/v1/tenants/{tenant}/role-rule"
+    for operation in (document["paths"][address]["put"], document["paths"][f"{address}/preview"]["post"]):
+        operation["requestBody"]["content"]["application/json"]["schema"] = rule
 
 
 _DEFAULTS = (("deprecated", False), ("allowEmptyValue", False), ("allowReserved", False))

@@ -2,11 +2,15 @@
 
 from typing import Any
 
-from litestar import Router, get, put
+from litestar import Router, get, post, put
 from litestar.params import JSONBody
+from pydantic import BaseModel
 
 from rollcall.api.v1.callers import ADMINS, TenantWork, tenant_work
 from rollcall.directory import roles
+
+MOST_PREVIEWED = 100
+"""People whom a preview names."""
 
 _OF_TENANT = {"work": tenant_work}
 
@@ -26,4 +30,36 @@ async def put_role_rule(work: TenantWork, data: JSONBody[dict[str, Any]]) -> dic
     return {"version": version, "changed": changed, "rule": rule.model_dump(mode="json")}
 
 
-router = Router("/", route_handlers=[get_role_rule, put_role_rule], tags=["roles"])
+class Previewed(BaseModel):
+    """A person for whom a rule would change something."""
+
+    person: str
+    user_name: str
+    before: str
+    after: str
+    names: str
+    conflict: bool
+
+
+class Preview(BaseModel):
+    """What a rule would change: how many people in all, and the first of them."""
+
+    changed: int
+    conflicts: int
+    people: list[Previewed]
+
+
+@post("/tenants/{tenant:str}/role-rule/preview", guards=[ADMINS], dependencies=_OF_TENANT, status_code=200)
+async def preview_role_rule(work: TenantWork, data: JSONBody[dict[str, Any]]) -> Preview:
+    """Say what putting a rule in force would change, and change nothing."""
+    shown = Preview(changed=0, conflicts=0, people=[])
+    async for each in roles.preview(work, roles.read_rule(data)):
+        shown.changed += each.before != each.after
+        shown.conflicts += each.conflict
+        if len(shown.people) < MOST_PREVIEWED:
+            facts = {name: getattr(each, name) for name in ("user_name", "before", "after", "names", "conflict")}
+            shown.people.append(Previewed(person=str(each.account_id), **facts))
+    return shown
+
+
+router = Router("/", route_handlers=[get_role_rule, put_role_rule, preview_role_rule], tags=["roles"])

@@ -163,6 +163,27 @@ BEGIN
     RETURN r;
 END $$;
 
+-- Has the members that a step says again be called what it calls them, if anything; RC405 with one of them if it is none.
+CREATE FUNCTION fn.repeat_members(p_tenant uuid, p_group uuid, p_ids uuid[], p_step jsonb) RETURNS boolean
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_stranger text;
+BEGIN
+    SELECT e.value INTO v_stranger FROM (
+        SELECT e::text FROM unnest(p_ids) e WHERE NOT EXISTS (
+            SELECT FROM public.group_users WHERE tenant_id = p_tenant AND group_id = p_group AND user_id = e
+            UNION ALL
+            SELECT FROM public.group_children WHERE tenant_id = p_tenant AND group_id = p_group AND child_id = e)
+        UNION ALL
+        SELECT e ->> 'value' FROM jsonb_array_elements(coalesce(p_step -> 'unknown_members', '[]')) e WHERE NOT EXISTS (
+            SELECT FROM public.group_unknown_members
+             WHERE tenant_id = p_tenant AND group_id = p_group AND value = e ->> 'value')) e(value) LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION '%', v_stranger USING ERRCODE = 'RC405';
+    END IF;
+    RETURN fn.name_members(p_tenant, p_group, p_step);
+END $$;
+
 -- Carries one step out.
 CREATE FUNCTION fn.apply_step(p_tenant uuid, p_group uuid, p_step jsonb, p_nested boolean) RETURNS fn.step_result
 LANGUAGE plpgsql AS $$
@@ -175,6 +196,10 @@ DECLARE
     v_put fn.step_result;
 BEGIN
     r.changed := false; r.people := '{}';
+    IF v_op = 'repeat' THEN
+        r.changed := fn.repeat_members(p_tenant, p_group, v_ids, p_step);
+        RETURN r;
+    END IF;
     IF p_step ? 'unknown_members' OR v_op = 'set' THEN
         r.changed := fn.write_unknown_members(p_tenant, p_group, p_step);
     END IF;
@@ -194,13 +219,15 @@ BEGIN
 END $$;
 
 -- Carries a change of a group out, in the caller's transaction. p_change: create, display_name with display_name_key (and
--- first_key, if that is another; see names.sql) and external_id where they are to change, unique_name, version (only if the change depends on it), rule_version, relevant
--- (whether names that count for roles are concerned), and steps: an array of {"op": add | remove | set, "ids": […]}, with
--- "displays" and "display_keys" in the order of the ids if the provider calls any of them by a name, null where it does
--- not; and with "unknown_members", an array of {"value", "display", "display_key"}, for ids that nobody can have.
--- Raises RC001 (stale), RC400 (an unknown member), RC404, RC409 (a cycle), RC413 (too many unknown members).
--- Locks: where no roles are concerned the role rule, shared, else the caller has the tenant; then what hold_around_group says,
--- and the group.
+-- first_key, if that is another; see names.sql) and external_id where they are to change, unique_name, version (only if
+-- the change depends on it), rule_version, relevant (whether names that count for roles are concerned), and steps: an array
+-- of {"op": add | remove | set | repeat, "ids": […]}, with "displays" and "display_keys" in the order of the ids if the
+-- provider calls any of them by a name, null where it does not; and with "unknown_members", an array of {"value",
+-- "display", "display_key"}, for ids that nobody can have.
+-- Raises RC001 (stale), RC400 (an unknown member), RC404, RC405 (what is repeated is no member), RC409 (a cycle), RC413
+-- (too many unknown members).
+-- Locks: where no roles are concerned the role rule, shared, else the caller has the tenant; then what hold_around_group
+-- says, and the group.
 CREATE FUNCTION fn.write_group(p_tenant uuid, p_group uuid, p_change jsonb) RETURNS fn.group_change LANGUAGE plpgsql AS $$
 DECLARE
     s public.groups;

@@ -16,7 +16,8 @@ BEGIN
                ELSE 'owner'
            END,
            t.label, t.owner_id, n.plan, coalesce(n.rate_per_second, p.rate_per_second),
-           coalesce(n.rate_burst, p.rate_burst), n.role_rule, n.role_rule_version, n.profile
+           coalesce(n.rate_burst, p.rate_burst), n.role_rule || jsonb_build_object('comparison', n.name_comparison),
+           n.role_rule_version, n.profile
       INTO g
       FROM public.tokens t
       JOIN public.tenants n ON n.id = t.tenant_id

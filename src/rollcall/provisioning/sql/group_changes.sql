@@ -38,6 +38,8 @@ BEGIN
         WHEN SQLSTATE 'RC409' THEN r.outcome := 'cycle'; v_detail := SQLERRM;
         WHEN SQLSTATE 'RC400' THEN r.outcome := 'unknown_member'; r.reason := SQLERRM;
             v_detail := 'not a member of this tenant: ' || SQLERRM;
+        WHEN SQLSTATE 'RC405' THEN r.outcome := 'no_member'; r.reason := SQLERRM;
+            v_detail := 'no member of the group: ' || SQLERRM;
         WHEN SQLSTATE 'RC413' THEN r.outcome := 'unknown_members'; v_detail := SQLERRM;
     END;
     IF r.outcome = 'stale' THEN
