@@ -26,6 +26,7 @@ from rollcall.api.scim import errors as scim_errors
 from rollcall.api.scim import router as scim
 from rollcall.api.v1 import refusals
 from rollcall.api.v1 import router as v1
+from rollcall.api.v1.limits import ManagementLimit
 from rollcall.crypto import Sealer
 from rollcall.events.addresses import AddressRules
 from rollcall.provisioning.batched_entries import BatchedEntries
@@ -56,6 +57,9 @@ def create_app(settings: Settings) -> Litestar:
         app.state.own_party = own_party(settings)
         app.state.attempts = Attempts(redis)
         app.state.trusted_proxies = TrustedProxies(settings.trusted_proxies, redis)
+        app.state.management_limit = ManagementLimit(
+            RateLimiter(redis, "management"), settings.management_rate_per_second, settings.management_burst
+        )
         app.state.context = GateContext(database, RateLimiter(redis), entries, f"{settings.public_url}/scim/v2")
         try:
             async with installing.reported(database.pool):

@@ -1,8 +1,8 @@
 """Bulk requests (RFC 7644 §3.7): many operations in one call, each through the door that a call of its own would take.
 
-The call takes one permit of the rate limit, however many operations it has. Each operation passes the gate in the
-database like any other change, so a token that ends in the middle ends what is left, and each has an audit entry of its
-own with what it carried; the entry of the call itself says how many there were.
+The call takes a permit of the rate limit for each of its operations: one to be let in, and it owes the others. Each
+operation passes the gate in the database like any other change, so a token that ends in the middle ends what is left,
+and each has an audit entry of its own with what it carried; the entry of the call itself says how many there were.
 """
 
 from collections.abc import Mapping
@@ -49,6 +49,7 @@ async def carry_out(call: Call, read: ReadPayload) -> bytes:
         admitted.deviated(plan.deviations)
     except SCIMException as refusal:
         raise await refused(admitted, refusal, payload=payload) from refusal
+    await gate.charge(admitted, len(plan.operations) - 1)
     # Now, and not when all is done: should the database go away on the way, what was done can still be answered.
     await gate.note(admitted, f"{len(plan.operations)} operations")
     waiting = list(protocol.ordered(plan))
@@ -117,7 +118,7 @@ async def _enter(
 
 
 def _call(call: Call, operation: BulkOperation, resource_id: str | None) -> Call:
-    """The call that the operation would be by itself; it needs no permit of its own."""
+    """The call that the operation would be by itself; its permit has been taken with the others'."""
     endpoint = operation.kind.endpoint
     base = (call.origin.path or "").rstrip("/").rpartition("/")[0]
     path = f"{base}{endpoint}" if resource_id is None else f"{base}{endpoint}/{resource_id}"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from scim2_models.path import AttrPath, CompareOperator, Comparison, FilterNode
+from scim2_models.path import AttrPath, CompareOperator, Comparison, FilterNode, LogicalExpr, Not, ValuePath
 
 from rollcall.directory.mapping import composed
 from rollcall.scim.cursors import Key
@@ -72,9 +72,24 @@ class Query:
         return not self._plain or (self.tree is not None and self.hot is None)
 
     @property
+    def terms(self) -> int:
+        """How many conditions the filter has, each of which may be looked at in every resource."""
+        return 0 if self.tree is None or isinstance(self.tree, bool) else _terms(self.tree)
+
+    @property
     def _plain(self) -> bool:
         """Whether the page is one by index in the order of creation."""
         return self.order == CREATION and not self.by_cursor
+
+
+def _terms(node: FilterNode) -> int:
+    match node:
+        case LogicalExpr(terms=terms):
+            return sum(map(_terms, terms))
+        case Not(expr=inner) | ValuePath(val_filter=inner):
+            return _terms(inner)
+        case _:
+            return 1
 
 
 def query_of(wanted: Search, *, after: tuple[Key, ...] | None = None, members: bool = True) -> Query:
