@@ -13,6 +13,7 @@ from rollcall.db import Connection, DatabaseError, Pool, Row, has_ended
 from rollcall.functions import qualified
 from rollcall.provisioning.context import Admitted, Call
 from rollcall.retries import fetchrow_again
+from rollcall.search.queries import MOST_MEMBERS
 
 _GATE = (
     "(r.gate).verdict, (r.gate).token_label, (r.gate).owner_id, (r.gate).plan, (r.gate).rate, (r.gate).burst, "
@@ -197,9 +198,13 @@ async def page_users(call: Call, offset: int, count: int) -> Sequence[Row]:
 async def find_groups(
     call: Call, hot: tuple[str, str] | None, offset: int, count: int, *, members: bool
 ) -> Sequence[Row]:
-    """A page of all groups, or of those that *hot* (attribute and value) finds: one row at least, with ``total``."""
+    """A page of all groups, or of those that *hot* (attribute and value) finds: one row at least, with ``total``.
+
+    It has fewer than *count* where those have `MOST_MEMBERS` already.
+    """
     attribute, value = hot or (None, None)
-    return await _list(call, _FIND_GROUPS, attribute, value, offset, count, call.context.base_url, members)
+    most = MOST_MEMBERS if members else None
+    return await _list(call, _FIND_GROUPS, attribute, value, offset, count, call.context.base_url, most)
 
 
 async def _list(call: Call, statement: str, *what: object) -> Sequence[Row]:

@@ -16,6 +16,9 @@ from rollcall.search.operands import canonical_id
 MOST_RESULTS: Final = 200
 """Resources on one page at the most; ServiceProviderConfig announces it."""
 
+MOST_MEMBERS: Final = 10_000
+"""Members of its groups with which a page ends, although it may have more groups (RFC 7644 §3.4.2.4)."""
+
 USUAL_RESULTS: Final = 100
 """Resources on one page when the provider does not say."""
 
@@ -70,6 +73,11 @@ class Query:
     def beyond_the_hot_paths(self) -> bool:
         """Whether the query has to be compiled."""
         return not self._plain or (self.tree is not None and self.hot is None)
+
+    @property
+    def ends_by_members(self) -> bool:
+        """Whether the page is compiled, and may end before its count because its groups have `MOST_MEMBERS`."""
+        return self.kind is GROUPS and self.members and self.beyond_the_hot_paths
 
     @property
     def terms(self) -> int:
