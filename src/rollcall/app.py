@@ -13,6 +13,7 @@ from rollcall.access.authenticators import own_party, relying_party
 from rollcall.access.introspection import Clients
 from rollcall.access.origins import TrustedProxies
 from rollcall.api import errors, oauth_errors
+from rollcall.api.abandoned import attended
 from rollcall.api.access_log import access_log
 from rollcall.api.counting import counted
 from rollcall.api.docs import errors_page, openapi_config, openapi_document, scim_openapi_document
@@ -101,7 +102,7 @@ def _outermost(app: Litestar, settings: Settings) -> ASGIApp:
     """What stands around the routes, so that a request which no route takes has an id and is counted too."""
     https = settings.public_url.startswith("https://")
     pace = Pace(settings.body_seconds, settings.body_bytes_per_second)
-    answering = in_good_time(head_and_options(app, app.asgi_handler), pace)
+    answering = attended(in_good_time(head_and_options(app, app.asgi_handler), pace))
     return counted(request_ids(access_log(answering) if settings.access_log else answering, https=https))
 
 

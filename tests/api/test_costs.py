@@ -1,12 +1,14 @@
 """What calls cost of a tenant's rate limit: the work they ask for."""
 
+from typing import Any
+
 import httpx
 import pytest
 
 from api.expect import done, refused, turned_down
 from factories import Callers, Tenant, a_tenant
 
-TIGHT = {"plan": "enterprise", "rate_per_second": 25, "rate_burst": 25}
+TIGHT: dict[str, Any] = {"plan": "enterprise", "rate_per_second": 25, "rate_burst": 25}
 
 
 @pytest.fixture
