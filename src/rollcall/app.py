@@ -13,6 +13,7 @@ from rollcall.access.authenticators import own_party, relying_party
 from rollcall.access.introspection import Clients
 from rollcall.access.origins import TrustedProxies
 from rollcall.api import errors, oauth_errors
+from rollcall.api.abandoned import attended
 from rollcall.api.access_log import access_log
 from rollcall.api.counting import counted
 from rollcall.api.docs import errors_page, openapi_config, openapi_document, scim_openapi_document
@@ -26,6 +27,7 @@ from rollcall.api.scim import errors as scim_errors
 from rollcall.api.scim import router as scim
 from rollcall.api.v1 import refusals
 from rollcall.api.v1 import router as v1
+from rollcall.api.v1.limits import ManagementLimit
 from rollcall.crypto import Sealer
 from rollcall.events.addresses import AddressRules
 from rollcall.provisioning.batched_entries import BatchedEntries
@@ -56,6 +58,9 @@ def create_app(settings: Settings) -> Litestar:
         app.state.own_party = own_party(settings)
         app.state.attempts = Attempts(redis)
         app.state.trusted_proxies = TrustedProxies(settings.trusted_proxies, redis)
+        app.state.management_limit = ManagementLimit(
+            RateLimiter(redis, "management"), settings.management_rate_per_second, settings.management_burst
+        )
         app.state.context = GateContext(database, RateLimiter(redis), entries, f"{settings.public_url}/scim/v2")
         try:
             async with installing.reported(database.pool):
@@ -97,7 +102,7 @@ def _outermost(app: Litestar, settings: Settings) -> ASGIApp:
     """What stands around the routes, so that a request which no route takes has an id and is counted too."""
     https = settings.public_url.startswith("https://")
     pace = Pace(settings.body_seconds, settings.body_bytes_per_second)
-    answering = in_good_time(head_and_options(app, app.asgi_handler), pace)
+    answering = attended(in_good_time(head_and_options(app, app.asgi_handler), pace))
     return request_ids(counted(access_log(answering) if settings.access_log else answering), https=https)
 
 

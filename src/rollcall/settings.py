@@ -137,6 +137,13 @@ class Settings(BaseModel):
     """Calls of one tenant that may wait for a connection of a process; further ones are 503, and so is one that has
     waited 5 seconds. Introspection may wait in any number."""
 
+    management_rate_per_second: int = Field(default=50, ge=0, le=10_000)
+    """Calls that the admins of one tenant may make to the management API in a second, over all processes; a page costs
+    one for each 50 entries that it may have. 0 means no limit. Keys of operators and applications have none."""
+
+    management_burst: int = Field(default=200, ge=1, le=100_000)
+    """Those that they may make at once."""
+
     database_named_statements: bool = True
     """Have PostgreSQL keep statements by name, which is quicker; ``false`` behind a pooler by transactions that loses
     them, such as PgBouncer before 1.21."""

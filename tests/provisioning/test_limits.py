@@ -165,3 +165,30 @@ async def relayed(settings: Settings, port: int | None) -> AsyncGenerator[None]:
         finally:
             for caller in callers:
                 caller.close()
+
+
+@pytest.mark.parametrize("away", [False, True])
+async def test_debt(settings: Settings, away: bool) -> None:
+    """A call that costs more than there is passes; nobody else does until it is paid, and who waits so long passes."""
+    with nobody_there() as nowhere:
+        async with limiter(settings, nowhere if away else None) as one:
+            tenant, other = uuid4(), uuid4()
+            assert await one.wait_for(tenant, rate=100, burst=20) == 0
+            await one.charge(tenant, 49, rate=100, burst=20)
+            wait = await one.wait_for(tenant, rate=100, burst=20)
+            assert 0 < wait <= 0.31
+            assert await one.wait_for(other, rate=100, burst=20) == 0
+            await asyncio.sleep(wait + 0.005)
+            assert await one.wait_for(tenant, rate=100, burst=20) == 0
+
+
+async def test_debt_is_everybodys(settings: Settings) -> None:
+    """What a call in one process owes, another process waits for; and a debt lasts as long as it takes to pay it."""
+    async with limiter(settings) as one, limiter(settings) as two:
+        tenant = uuid4()
+        assert await one.wait_for(tenant, rate=2, burst=4) == 0
+        await one.charge(tenant, 100, rate=2, burst=4)
+        assert 40 < await two.wait_for(tenant, rate=2, burst=4) <= 50
+        await one.charge(tenant, 100, rate=0, burst=4)
+        await asyncio.sleep(0.1)
+        assert 40 < await two.wait_for(tenant, rate=2, burst=4) <= 50

@@ -1,11 +1,11 @@
 """Bulk requests (RFC 7644 §3.7): many operations in one call, each through the door that a call of its own would take.
 
-The call takes one permit of the rate limit, however many operations it has. Each operation passes the gate in the
-database like any other change, so a token that ends in the middle ends what is left, and each has an audit entry of its
-own with what it carried; the entry of the call itself says how many there were.
+The call takes a permit of the rate limit for each of its operations: one to be let in, and it owes the others. Each
+operation passes the gate in the database like any other change, so a token that ends in the middle ends what is left,
+and each has an audit entry of its own with what it carried; the entry of the call itself says how many there were.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final, cast
 
@@ -18,6 +18,7 @@ from rollcall.provisioning.context import Admitted, Call
 from rollcall.scim import bulk as protocol
 from rollcall.scim.bulk import BulkOperation, BulkResult, Method
 from rollcall.scim.conditions import UNCONDITIONAL, Conditions
+from rollcall.scim.departures import says_that_somebody_leaves
 from rollcall.scim.errors import InternalError, NotBegun, SCIMException, Unavailable
 from rollcall.scim.resources import USERS
 
@@ -33,9 +34,14 @@ _STATUSES: Final = {Method.POST: 201, Method.PUT: 200, Method.PATCH: 200, Method
 log = structlog.get_logger(__name__)
 
 
-async def carry_out(call: Call, read: ReadPayload) -> bytes:
+def _somebody_listens() -> bool:
+    return False
+
+
+async def carry_out(call: Call, read: ReadPayload, *, gone: Callable[[], bool] = _somebody_listens) -> bytes:
     """Carry the operations out, until as many have failed as the client accepts; returns the BulkResponse.
 
+    Once the client has *gone*, only departures are begun.
     They are no transaction: what is done stays done, whatever becomes of the others (RFC 7644 §3.7).
 
     Raises:
@@ -49,6 +55,7 @@ async def carry_out(call: Call, read: ReadPayload) -> bytes:
         admitted.deviated(plan.deviations)
     except SCIMException as refusal:
         raise await refused(admitted, refusal, payload=payload) from refusal
+    await gate.charge(admitted, len(plan.operations) - 1)
     # Now, and not when all is done: should the database go away on the way, what was done can still be answered.
     await gate.note(admitted, f"{len(plan.operations)} operations")
     waiting = list(protocol.ordered(plan))
@@ -57,6 +64,8 @@ async def carry_out(call: Call, read: ReadPayload) -> bytes:
     errors = 0
     while waiting and not plan.ends_after(errors):
         operation = waiting.pop(0)
+        if gone() and not _is_departure(operation):
+            continue
         result = await _result(admitted, operation, _sent(payload, operation), ids)
         results.append(result)
         errors += result.refusal is not None
@@ -65,6 +74,12 @@ async def carry_out(call: Call, read: ReadPayload) -> bytes:
             results += (BulkResult(each, result.status, refusal=NotBegun(result.status)) for each in waiting)
             break
     return protocol.response(results, call.origin.request_id)
+
+
+def _is_departure(operation: BulkOperation) -> bool:
+    if operation.kind is not USERS:
+        return False
+    return operation.method == Method.DELETE or says_that_somebody_leaves(operation.data)
 
 
 async def _result(admitted: Admitted, operation: BulkOperation, sent: object, ids: dict[str, str]) -> BulkResult:
@@ -117,7 +132,7 @@ async def _enter(
 
 
 def _call(call: Call, operation: BulkOperation, resource_id: str | None) -> Call:
-    """The call that the operation would be by itself; it needs no permit of its own."""
+    """The call that the operation would be by itself; its permit has been taken with the others'."""
     endpoint = operation.kind.endpoint
     base = (call.origin.path or "").rstrip("/").rpartition("/")[0]
     path = f"{base}{endpoint}" if resource_id is None else f"{base}{endpoint}/{resource_id}"

@@ -1,5 +1,6 @@
 """What every SCIM call on a resource has in common: its caller's context, its body, its refusals, its answer."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import wraps
@@ -106,8 +107,15 @@ class Answer:
     """Whether the provider's profile wants a PATCH answered without the body."""
 
 
-def payload_in(body: ReadBody, content_type: str | None) -> ReadPayload:
-    """How the payload of a body is read: once, whoever asks, with the same outcome each time."""
+LARGE = 262_144
+"""Bytes of a body that is read beside the event loop, one at a time: a megabyte takes a tenth of a second."""
+
+
+def payload_in(body: ReadBody, content_type: str | None, reading_large: asyncio.Lock) -> ReadPayload:
+    """How the payload of a body is read: once, whoever asks, with the same outcome each time.
+
+    A `LARGE` one waits for *reading_large*, which all calls of a process share.
+    """
 
     read_before: list[dict[str, object] | SCIMException] = []
 
@@ -115,7 +123,12 @@ def payload_in(body: ReadBody, content_type: str | None) -> ReadPayload:
         if not read_before:
             try:
                 reader.check_media_type(content_type)
-                read_before.append(reader.read_json(await body()))
+                text = await body()
+                if len(text) < LARGE:
+                    read_before.append(reader.read_json(text))
+                else:
+                    async with reading_large:
+                        read_before.append(await asyncio.to_thread(reader.read_json, text))
             except SCIMException as refusal:
                 read_before.append(refusal)
         outcome = read_before[0]

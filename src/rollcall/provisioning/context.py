@@ -1,5 +1,6 @@
 """What a SCIM call is made of: the process it came to, the call, and on whose behalf it acts."""
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -32,6 +33,8 @@ class GateContext:
     recent_callers: RecentCallers = field(default_factory=RecentCallers)
     dead_tokens: DeadTokens = field(default_factory=DeadTokens)
     writers: OneWriter = field(default_factory=OneWriter)
+    reading_large: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while a large body is read."""
 
     @property
     def pool(self) -> Pool:

@@ -130,6 +130,12 @@ async def recall(call: Call) -> Admitted | None:
     return Admitted(call, caller, asked=False)
 
 
+async def charge(admitted: Admitted, permits: int) -> None:
+    """Have a call that passed owe the rate limit what it costs beyond its one permit."""
+    caller, call = admitted.caller, admitted.call
+    await call.context.limiter.charge(call.token.tenant_id, permits, rate=caller.rate, burst=caller.burst)
+
+
 def passed(admitted: Admitted) -> Admitted:
     """The same call after a statement has asked the gate for it."""
     was_used(admitted.call)

@@ -95,6 +95,7 @@ async def _brought(call: Call, query: Query) -> tuple[Admitted, Sequence[Row]]:
     admitted = await gate.judge(call, rows[0])
     if not query.beyond_the_hot_paths:
         return admitted, rows
+    await gate.charge(admitted, query.terms - 1)
     try:
         return admitted, await lookups.filtered(call, query)
     except SCIMException as refusal:

@@ -14,7 +14,7 @@ from rollcall.directory.user_changes import UserChange
 from rollcall.functions import qualified
 from rollcall.provisioning.context import Admitted, Call
 from rollcall.retries import fetchrow_again
-from rollcall.search.queries import LookedUp
+from rollcall.search.queries import MOST_MEMBERS, LookedUp
 
 _GATE = (
     "(r.gate).verdict, (r.gate).token_label, (r.gate).owner_id, (r.gate).plan, (r.gate).rate, (r.gate).burst, "
@@ -198,9 +198,13 @@ async def page_users(call: Call, offset: int, count: int) -> Sequence[Row]:
 
 
 async def find_groups(call: Call, value: LookedUp | None, offset: int, count: int, *, members: bool) -> Sequence[Row]:
-    """A page of all groups, or of those that have this value: one row at least, with the ``total``."""
+    """A page of all groups, or of those that have this value: one row at least, with the ``total``.
+
+    It has fewer than *count* where those have `MOST_MEMBERS` already.
+    """
     wanted = (None, None, None) if value is None else (value.attribute, value.key, value.first_key)
-    return await _list(call, _FIND_GROUPS, *wanted, offset, count, call.context.base_url, members)
+    most = MOST_MEMBERS if members else None
+    return await _list(call, _FIND_GROUPS, *wanted, offset, count, call.context.base_url, most)
 
 
 async def _list(call: Call, statement: str, *what: object) -> Sequence[Row]:

@@ -63,8 +63,11 @@ class Places(ABC):
         return self.row.tenant_id == self.tenant_id
 
     @abstractmethod
-    def columns(self, *, members: bool) -> Sequence[ColumnElement[Any]]:
-        """What a page brings of a resource, named as the hot look-ups name it; of *members* only groups have any."""
+    def columns(self, *, members: Condition | bool) -> Sequence[ColumnElement[Any]]:
+        """What a page brings of a resource, named as the hot look-ups name it; of *members* only groups have any.
+
+        Where that is a condition, the members come with the rows of which it holds.
+        """
 
     @abstractmethod
     def entries(self, path: AttrPath) -> Entries:

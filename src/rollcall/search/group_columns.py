@@ -37,8 +37,11 @@ class GroupPlaces(Places):
     kind = GROUPS
     row = GroupRow
 
-    def columns(self, *, members: bool) -> Sequence[ColumnElement[Any]]:
+    def columns(self, *, members: Condition | bool) -> Sequence[ColumnElement[Any]]:
         everybody = fn.members_of(self.tenant_id, GroupRow.id, self.base_url, type_=Text())
+        shown = literal(None, Text) if members is False else everybody
+        if not isinstance(members, bool):
+            shown = case((members, everybody))
         return (
             GroupRow.id.label("id"),
             GroupRow.display_name.label("display_name"),
@@ -46,7 +49,7 @@ class GroupPlaces(Places):
             GroupRow.version.label("version"),
             GroupRow.created_at.label("created_at"),
             GroupRow.last_modified.label("last_modified"),
-            (everybody if members else literal(None, Text)).label("members"),
+            shown.label("members"),
         )
 
     def operand(self, path: AttrPath) -> Operand:

@@ -12,6 +12,7 @@ from uuid import UUID
 from scim2_models.path import AttrPath
 from sqlalchemy import (
     CTE,
+    BigInteger,
     ColumnElement,
     Select,
     Subquery,
@@ -35,7 +36,7 @@ from rollcall.search.columns import ITSELF, Places
 from rollcall.search.conditions import condition
 from rollcall.search.group_columns import GroupPlaces
 from rollcall.search.operands import Condition, Value
-from rollcall.search.queries import Order, Query
+from rollcall.search.queries import MOST_MEMBERS, Order, Query
 from rollcall.search.user_columns import UserPlaces
 
 _PLACES: Final[dict[Kind, type[Places]]] = {USERS: UserPlaces, GROUPS: GroupPlaces}
@@ -54,16 +55,22 @@ class ResourcePage:
 def statement(query: Query, tenant_id: UUID, base_url: str) -> Select[Any]:
     """The page as one statement. It has a row at least, with the total, and `id` NULL when the page is empty.
 
-    A page from a position has one row more than it may show, if there are more.
+    A page from a position has one row more than it may show, if there are more. One of groups has all that were asked
+    for, those beyond `MOST_MEMBERS` without members: `before` tells which.
     """
     places = _PLACES[query.kind](tenant_id, base_url)
     found = _found(places, query)
     counted = _total(query, found, tenant_id).subquery("counted")
     chosen = _chosen(query, found)
-    own = select(*places.columns(members=query.members)).where(places.mine, places.row.id == chosen.c.id)
+    if query.ends_by_members:
+        chosen = _weighed(query.order, chosen, tenant_id)
+    members = chosen.c.before < MOST_MEMBERS if query.ends_by_members else query.members
+    own = select(*places.columns(members=members)).where(places.mine, places.row.id == chosen.c.id)
     # The limit keeps this a look-up for each of the page's few; joined as a table it may be read through for them.
     brought = own.limit(1).lateral("brought")
     columns: list[ColumnElement[Any]] = [*brought.c, counted.c.total, cast(chosen.c.key, Text).label("key")]
+    if query.ends_by_members:
+        columns.append(chosen.c.before)
     return (
         select(*columns)
         .select_from(counted)
@@ -77,7 +84,9 @@ def page(query: Query, rows: Sequence[Row]) -> ResourcePage:
     """The page that *rows* are, as `statement` or a look-up's own statement brings them."""
     found = [row for row in rows if row["id"] is not None]
     shown = found[: query.count]
-    after = _position(query.order, shown[-1]) if query.by_cursor and shown and len(found) > query.count else None
+    if query.ends_by_members:
+        shown = [row for row in shown if row["before"] < MOST_MEMBERS]
+    after = _position(query.order, shown[-1]) if query.by_cursor and shown and len(found) > len(shown) else None
     return ResourcePage(shown, rows[0]["total"], after)
 
 
@@ -127,6 +136,13 @@ def _chosen(query: Query, found: CTE) -> Subquery:
     if query.after is not None:
         some = some.where(_after(query.order, found, query.after))
     return some.limit(query.count + 1).subquery("chosen")
+
+
+def _weighed(order: Order, chosen: Subquery, tenant_id: UUID) -> Subquery:
+    """The groups of a page, each with how many members those before it have."""
+    size = fn.people_in_group(tenant_id, chosen.c.id, MOST_MEMBERS, type_=BigInteger())
+    before = func.sum(size).over(order_by=_in_order(order, chosen), rows=(None, -1))
+    return select(chosen.c.id, chosen.c.key, func.coalesce(before, 0).label("before")).subquery("weighed")
 
 
 def _in_order(order: Order, of: CTE | Subquery) -> list[ColumnElement[Any]]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from scim2_models.path import AttrPath, CompareOperator, Comparison, FilterNode
+from scim2_models.path import AttrPath, CompareOperator, Comparison, FilterNode, LogicalExpr, Not, ValuePath
 
 from rollcall.directory.mapping import composed
 from rollcall.scim.cursors import Key
@@ -16,6 +16,9 @@ from rollcall.search.operands import canonical_id
 
 MOST_RESULTS: Final = 200
 """Resources on one page at the most; ServiceProviderConfig announces it."""
+
+MOST_MEMBERS: Final = 10_000
+"""Members of its groups with which a page ends, although it may have more groups (RFC 7644 §3.4.2.4)."""
 
 USUAL_RESULTS: Final = 100
 """Resources on one page when the provider does not say."""
@@ -85,9 +88,29 @@ class Query:
         return not self._plain or (self.tree is not None and self.hot is None)
 
     @property
+    def ends_by_members(self) -> bool:
+        """Whether the page is compiled, and may end before its count because its groups have `MOST_MEMBERS`."""
+        return self.kind is GROUPS and self.members and self.beyond_the_hot_paths
+
+    @property
+    def terms(self) -> int:
+        """How many conditions the filter has, each of which may be looked at in every resource."""
+        return 0 if self.tree is None or isinstance(self.tree, bool) else _terms(self.tree)
+
+    @property
     def _plain(self) -> bool:
         """Whether the page is one by index in the order of creation."""
         return self.order == CREATION and not self.by_cursor
+
+
+def _terms(node: FilterNode) -> int:
+    match node:
+        case LogicalExpr(terms=terms):
+            return sum(map(_terms, terms))
+        case Not(expr=inner) | ValuePath(val_filter=inner):
+            return _terms(inner)
+        case _:
+            return 1
 
 
 def query_of(wanted: Search, *, after: tuple[Key, ...] | None = None, members: bool = True) -> Query:

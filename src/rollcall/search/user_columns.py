@@ -45,7 +45,7 @@ class UserPlaces(Places):
     kind = USERS
     row = UserRow
 
-    def columns(self, *, members: bool) -> Sequence[ColumnElement[Any]]:  # noqa: ARG002  # people have none
+    def columns(self, *, members: Condition | bool) -> Sequence[ColumnElement[Any]]:  # noqa: ARG002  # people have none
         return (
             UserRow.id.label("id"),
             cast(UserRow.document, Text).label("document"),

@@ -1,5 +1,7 @@
 """Bodies: what is read of them, when, and what is refused before anybody looks at what it says."""
 
+import asyncio
+import threading
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -7,7 +9,9 @@ import httpx
 import pytest
 
 from api.expect import done, refused
-from factories import Tenant
+from factories import USER, Tenant
+from rollcall.provisioning import calls
+from rollcall.scim import reader
 
 LIMIT = 1_048_576
 WRITES = ["POST /Users", "PUT /Users/{id}", "PATCH /Users/{id}", "POST /Users/.search"]
@@ -135,3 +139,36 @@ async def test_escapes_of_whole_characters(acme: Tenant) -> None:
     person = done(await send(acme, "POST /Users", b'{"userName": "\\ud83d\\ude00"}'), 201)
 
     assert person["userName"] == "\N{GRINNING FACE}"
+
+
+async def test_large_bodies_are_read_one_at_a_time(acme: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bodies of several hundred kilobytes are read one after the other, and small ones are answered meanwhile."""
+    at_once: list[int] = []
+    under_way = 0
+    go_on = threading.Event()
+    read_json = reader.read_json
+
+    def slowly(body: bytes, **limits: int) -> dict[str, object]:
+        nonlocal under_way
+        if len(body) < calls.LARGE:
+            return read_json(body, **limits)
+        under_way += 1
+        at_once.append(under_way)
+        try:
+            assert go_on.wait(30)
+            return read_json(body, **limits)
+        finally:
+            under_way -= 1
+
+    monkeypatch.setattr(reader, "read_json", slowly)
+    large = {"schemas": [USER], "title": "x" * 300_000}
+    waiting = [asyncio.create_task(acme.scim.post("/Users", json=large | {"userName": f"large-{n}"})) for n in range(3)]
+    async with asyncio.timeout(30):
+        while not at_once:
+            await asyncio.sleep(0.01)
+    assert (await acme.scim.post("/Users", json={"schemas": [USER], "userName": "small"})).status_code == 201
+    assert not any(task.done() for task in waiting)
+    go_on.set()
+    answers = await asyncio.gather(*waiting)
+    assert all(answer.status_code < 500 for answer in answers), [answer.text[:200] for answer in answers]
+    assert at_once == [1, 1, 1]

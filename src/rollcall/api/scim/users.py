@@ -63,7 +63,7 @@ def payload_of(request: AnyRequest) -> ReadPayload:
         except BodyBrokenOff as refusal:
             raise InvalidSyntax(detail=refusal.detail) from refusal
 
-    return payload_in(read, request.headers.get("content-type"))
+    return payload_in(read, request.headers.get("content-type"), request.app.state.context.reading_large)
 
 
 async def selection_of(call: Call, needs: str, parameters: Mapping[str, str]) -> Selection:

@@ -18,6 +18,7 @@ from litestar.params import FromPath
 
 from rollcall.access import statements
 from rollcall.api.requests import name_tenant, origin
+from rollcall.api.v1.limits import ManagementLimit, cost
 from rollcall.crypto import TokenKind, read_token
 from rollcall.db import Database
 from rollcall.errors import Forbidden, Invalid, NotFound, Refusal, Unauthenticated
@@ -125,6 +126,9 @@ def only(*kinds: ActorKind) -> Guard:
             msg = f"This needs {' or '.join(_NAMES[kind] for kind in kinds)}; the key you sent is {_NAMES[actor.kind]}."
             raise Forbidden(msg)
         _check_address(connection)
+        if actor.kind is ActorKind.PERSON and actor.key is not None:
+            limit: ManagementLimit = connection.app.state.management_limit
+            await limit.take(actor.key.tenant_id, cost(connection.query_params))
         named, home = connection.path_params.get("tenant"), caller_of(connection).home
         if home is not None and named is not None and named not in (home.slug, str(home.id)):
             raise NotFound("tenant")

@@ -20,6 +20,13 @@ CREATE FUNCTION fn.members_of(p_tenant uuid, p_group uuid, p_base text) RETURNS 
           FROM public.group_unknown_members m WHERE m.tenant_id = p_tenant AND m.group_id = p_group) m
 $$;
 
+-- How many people are in a group by themselves; they are counted to p_most and not beyond.
+CREATE FUNCTION fn.people_in_group(p_tenant uuid, p_group uuid, p_most bigint) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (SELECT count(*) FROM (
+        SELECT FROM public.group_users WHERE tenant_id = p_tenant AND group_id = p_group LIMIT p_most) few);
+END $$;
+
 -- The groups that people are in, as the JSON array of their `groups` attribute; no row for who is in none.
 CREATE FUNCTION fn.groups_of_each(p_tenant uuid, p_users uuid[], p_base text)
 RETURNS TABLE (user_id uuid, groups text) LANGUAGE sql STABLE AS $$

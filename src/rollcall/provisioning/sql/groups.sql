@@ -29,22 +29,22 @@ END $$;
 CREATE FUNCTION fn.few_members(p_tenant uuid, p_group uuid, p_base text, p_most integer) RETURNS text
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
-    IF p_most = 0 OR (SELECT count(*) FROM (
-            SELECT FROM public.group_users WHERE tenant_id = p_tenant AND group_id = p_group
-             LIMIT p_most::bigint + 1) few) > p_most THEN
+    IF p_most = 0 OR fn.people_in_group(p_tenant, p_group, p_most::bigint + 1) > p_most THEN
         RETURN NULL;
     END IF;
     RETURN coalesce(fn.members_of(p_tenant, p_group, p_base), '[]');
 END $$;
 
--- Look-ups providers make before they create a group, and pages of all groups.
+-- Look-ups providers make before they create a group, and pages of all groups. Members come with them unless p_most is
+-- NULL; a page ends with the group by which it has p_most of them.
 CREATE FUNCTION fn.find_groups(
     p_tenant uuid, p_token uuid, p_digest bytea, p_attribute text, p_value text, p_first text, p_offset integer,
-    p_count integer, p_base text, p_members boolean
+    p_count integer, p_base text, p_most integer
 ) RETURNS SETOF fn.group_result LANGUAGE plpgsql AS $$
 DECLARE
     r fn.group_result;
     v_ids uuid[];
+    v_left integer := p_most;
 BEGIN
     r.gate := fn.gate(p_tenant, p_token, p_digest, 'read');
     IF (r.gate).verdict <> 'ok' THEN
@@ -70,11 +70,17 @@ BEGIN
         r.total := cardinality(v_ids);
         v_ids := v_ids[p_offset + 1 : p_offset + p_count];
     END IF;
-    FOR r.id, r.display_name, r.external_id, r.version, r.created_at, r.last_modified, r.members IN
-        SELECT s.id, s.display_name, s.external_id, s.version, s.created_at, s.last_modified,
-               CASE WHEN p_members THEN fn.members_of(p_tenant, s.id, p_base) END
+    FOR r.id, r.display_name, r.external_id, r.version, r.created_at, r.last_modified IN
+        SELECT s.id, s.display_name, s.external_id, s.version, s.created_at, s.last_modified
           FROM public.groups s WHERE s.tenant_id = p_tenant AND s.id = ANY (v_ids) ORDER BY s.id
     LOOP
+        EXIT WHEN v_left <= 0;
+        IF p_most IS NOT NULL THEN
+            r.members := fn.members_of(p_tenant, r.id, p_base);
+            IF cardinality(v_ids) > 1 THEN
+                v_left := v_left - fn.people_in_group(p_tenant, r.id, p_most);
+            END IF;
+        END IF;
         RETURN NEXT r;
     END LOOP;
     IF NOT FOUND THEN
