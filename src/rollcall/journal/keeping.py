@@ -43,6 +43,9 @@ class Part(StrEnum):
     COUNTS = "counts"
     MESSAGES = "messages"
     DESTINATIONS = "destinations"
+    SESSIONS = "sessions"
+    CREDENTIALS = "credentials"
+    CASES = "cases"
 
 
 Did = Mapping[str, int]

@@ -54,6 +54,8 @@ class AuditEntry(Base):
     path: Mapped[str | None] = mapped_column(Text)
     source: Mapped[str | None] = mapped_column(Text)
     payload_digest: Mapped[bytes | None] = mapped_column(LargeBinary)
+    commitment: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """Room for what will prove that nothing is missing; empty until then."""
 
 
 class AuditPayload(Base):
@@ -100,6 +102,7 @@ class OutboxMessage(Base):
             postgresql_where=text("done_at IS NULL AND dead_at IS NULL"),
         ),
         Index("ix_outbox_done", "done_at", postgresql_where=text("done_at IS NOT NULL")),
+        Index("ix_outbox_dead", "dead_at", postgresql_where=text("dead_at IS NOT NULL")),
         Index("ix_outbox_new", "id", postgresql_where=text("fanned_out_at IS NULL")),
     )
 

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import structlog
 
+from rollcall.access import housekeeping as access
 from rollcall.db import Database
+from rollcall.directory import housekeeping as directory
 from rollcall.events import housekeeping as events
 from rollcall.events.outgoing import Signing
 from rollcall.journal import housekeeping as journal
@@ -29,6 +31,9 @@ def parts(
         Part.COUNTS: partial(journal.forget_counts, database),
         Part.MESSAGES: partial(journal.forget_messages, database),
         Part.DESTINATIONS: partial(events.forget_destinations, database),
+        Part.SESSIONS: partial(access.forget_sessions, database),
+        Part.CREDENTIALS: partial(access.forget_credentials, database),
+        Part.CASES: partial(directory.forget_cases, database),
     }
 
 
