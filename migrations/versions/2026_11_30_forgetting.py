@@ -10,7 +10,7 @@ from alembic import op
 from rollcall.tables import run_script
 
 revision = "2026_11_30_forgetting"
-down_revision = "2026_11_30_retention"
+down_revision = "2026_11_30_audit_filters"
 branch_labels = None
 depends_on = None
 

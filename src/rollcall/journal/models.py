@@ -32,6 +32,20 @@ class AuditEntry(Base):
     __table_args__ = (
         CheckConstraint("outcome IN ('done', 'refused')", name="outcome"),
         Index("ix_audit_entries_person", "tenant_id", "account_id", "at"),
+        Index(
+            "ix_audit_entries_names",
+            "request_id",
+            "actor_id",
+            postgresql_using="brin",
+            postgresql_ops={"request_id": "text_bloom_ops", "actor_id": "uuid_bloom_ops"},
+            postgresql_with={"autosummarize": "on"},
+        ),
+        Index("ix_audit_entries_refused", "tenant_id", "at", "id", postgresql_where=text("outcome = 'refused'")),
+        Index(
+            "ix_audit_entries_action",
+            *("tenant_id", "action", "at", "id"),
+            postgresql_where=text("action NOT LIKE 'scim.%'"),
+        ),
         {"postgresql_partition_by": "RANGE (at)"},
     )
 
