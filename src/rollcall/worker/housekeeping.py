@@ -26,7 +26,6 @@ def parts(
     return {
         Part.PARTITIONS: partial(partitions.make, database),
         Part.RECEIPTS: partial(events.complete_receipts, database, signing),
-        Part.RETENTION: partial(retention.keep, database, archive=archive),
         Part.ANSWERS: partial(journal.forget_answers, database),
         Part.COUNTS: partial(journal.forget_counts, database),
         Part.MESSAGES: partial(journal.forget_messages, database),
@@ -34,6 +33,7 @@ def parts(
         Part.SESSIONS: partial(access.forget_sessions, database),
         Part.CREDENTIALS: partial(access.forget_credentials, database),
         Part.CASES: partial(directory.forget_cases, database),
+        Part.RETENTION: partial(retention.keep, database, archive=archive),
     }
 
 
