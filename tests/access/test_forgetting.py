@@ -65,11 +65,11 @@ async def left(house: House) -> list[tuple[int, int | None]]:
 
 
 async def test_sessions(house: House) -> None:
-    """A session is forgotten a week after it expired; one that is live or has just expired stays, closed or not."""
-    for expired, closed in ((8, None), (6, None), (-1, None), (8, 50), (6, 50), (-30, 20)):
+    """A session is forgotten a day after it expired; one that is live or has just expired stays, closed or not."""
+    for expired, closed in ((2, None), (0, None), (-1, None), (2, 50), (0, 50), (-30, 20)):
         await a_session(house, expired=expired, closed=closed)
     assert await housekeeping.forget_sessions(house.database) == {"sessions_forgotten": 2}
-    assert await left(house) == [(-30, 20), (-1, None), (6, 50), (6, None)]
+    assert await left(house) == [(-30, 20), (-1, None), (0, 50), (0, None)]
     assert await housekeeping.forget_sessions(house.database) == {"sessions_forgotten": 0}
     assert await housekeeping.forget_sessions(house.database, now=datetime.now(UTC) + timedelta(days=999)) == {
         "sessions_forgotten": 2
@@ -86,7 +86,7 @@ async def test_what_a_receipt_is_to_purge(house: House) -> None:
 
 async def test_twenty_thousand_expired_sessions(house: House) -> None:
     """Who has signed in often leaves as quickly as anybody: a departure finds only what has not long expired."""
-    await a_session(house, expired=8, number=20_000)
+    await a_session(house, expired=2, number=20_000)
     await a_session(house, expired=-1)
     assert await housekeeping.forget_sessions(house.database) == {"sessions_forgotten": 20_000}
     leave = qualified("SELECT fn.leave($1, $2, 'deactivated', 'x', now())")
