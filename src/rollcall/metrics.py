@@ -71,6 +71,7 @@ class Figures:
             buckets=(0.05, 0.1, 0.25, 1.0, 5.0),
             registry=registry,
         )
+        self.traces_dropped = Counter("rollcall_traces_dropped", "Entries of reads that were lost.", registry=registry)
         self.tasks_started = Counter("rollcall_tasks_started", "Tasks begun.", ("task",), registry=registry)
         self.tasks = Counter("rollcall_tasks", "Tasks by what became of them.", ("task", "outcome"), registry=registry)
         self.task_seconds = Histogram(

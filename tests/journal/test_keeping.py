@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import httpx
+import pytest
 import pytest_asyncio
 
 from factories import alive, in_process
@@ -15,6 +17,7 @@ from rollcall.cli.embedded import Engines
 from rollcall.crypto import Sealer
 from rollcall.events.outgoing import Signing
 from rollcall.journal import keeping
+from rollcall.journal.housekeeping import forget_counts
 from rollcall.journal.keeping import Did, Part
 from rollcall.settings import Settings
 from rollcall.worker import housekeeping
@@ -96,6 +99,36 @@ async def test_all_parts(house: House) -> None:
     assert len(await house.partitions()) == 7
 
 
+async def test_an_end_to_its_time(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A part that takes long leaves the rest for the next hour; one that is ended in the middle says so at once."""
+    monkeypatch.setattr(keeping, "AT_ONCE", 2)
+    monkeypatch.setattr(keeping, "LONGEST", 0.0)
+    await house.owner.execute(
+        "INSERT INTO refused_calls (minute, source, calls)"
+        " SELECT now() - interval '99 days', n::text, 1 FROM generate_series(1, 5) n"
+    )
+    forget = partial(forget_counts, house.database)
+    assert await keeping.keep(house.database, Part.COUNTS, forget) == {"counts_forgotten": 2}
+    assert await keeping.keep(house.database, Part.COUNTS, forget) == {"counts_forgotten": 2}
+    begun = asyncio.Event()
+
+    async def for_ever() -> Did:
+        begun.set()
+        await asyncio.Event().wait()
+        return {}
+
+    async with asyncio.timeout(60):
+        part = asyncio.create_task(keeping.keep(house.database, Part.COUNTS, for_ever))
+        await begun.wait()
+        part.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await part
+        leased, _, error = await state_of(house, Part.COUNTS)
+        assert not leased
+        assert (error or "").startswith("it was ended")
+        assert await keeping.keep(house.database, Part.COUNTS, forget) == {"counts_forgotten": 1}
+
+
 async def test_one_fails(house: House) -> None:
     """A part that fails is written down with its reason, the others are done, and it is done when it can be."""
     await house.owner.execute("ALTER TABLE refused_calls RENAME TO elsewhere")
@@ -103,7 +136,7 @@ async def test_one_fails(house: House) -> None:
     leased, done, error = await state_of(house, Part.COUNTS)
     assert (leased, done) == (False, False)
     assert "refused_calls" in (error or "")
-    assert await state_of(house, Part.DESTINATIONS) == (False, True, None)
+    assert await state_of(house, Part.RETENTION) == (False, True, None)
     await house.owner.execute("ALTER TABLE elsewhere RENAME TO refused_calls")
     assert await housekeeping.keep(house.database, signing(house)) == []
     assert await state_of(house, Part.COUNTS) == (False, True, None)

@@ -10,6 +10,7 @@ import pytest
 
 from factories import Callers, a_tenant
 from rollcall.db import Connection, Database
+from rollcall.metrics import figures
 from rollcall.provisioning import batched_entries
 from rollcall.provisioning.batched_entries import BatchedEntries
 from rollcall.work import RequestOrigin
@@ -153,7 +154,8 @@ async def test_known_sources_go_on_counting(database: Database, owner: Connectio
 
 
 async def test_memory_is_bounded(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While the database is away, entries beyond a bound are not gathered."""
+    """While the database is away, entries beyond a bound are not gathered, and counted."""
+    dropped = figures().registry.get_sample_value("rollcall_traces_dropped_total")
     monkeypatch.setattr(batched_entries, "MOST_ENTRIES", 3)
     gathered, tenant = BatchedEntries(database.pool), uuid4()
     for _ in range(10):
@@ -162,6 +164,7 @@ async def test_memory_is_bounded(database: Database, monkeypatch: pytest.MonkeyP
     async with database.pool.acquire() as connection, connection.transaction():
         await connection.execute("SELECT set_config('rollcall.tenant', $1, true)", str(tenant))
         assert await connection.fetchval("SELECT count(*) FROM audit_entries") == 3
+    assert figures().registry.get_sample_value("rollcall_traces_dropped_total") == (dropped or 0) + 7
 
 
 async def test_the_latest_use_stays(callers: Callers, database: Database, owner: Connection) -> None:

@@ -11,6 +11,7 @@ import pytest_asyncio
 
 from factories import Callers, Tenant, a_tenant, deactivation
 from rollcall.db import Connection
+from rollcall.journal.keeping import Part
 from rollcall.provisioning import profile_taking
 from rollcall.settings import Settings
 from rollcall.worker import tasks
@@ -154,3 +155,19 @@ async def test_marks_are_forgotten(callers: Callers, worker: Any, owner: Connect
     left = await owner.fetch("SELECT mark FROM provider_marks WHERE tenant_id = $1::text::uuid ORDER BY mark", acme.id)
     assert "user-agent:young" in {row["mark"] for row in left}
     assert "user-agent:old" not in {row["mark"] for row in left}
+
+
+async def test_keeping_house(owner: Connection, worker: Any) -> None:
+    """What beat asks for, twice at the same moment: each part is done, and none has failed."""
+    await asyncio.gather(*(asyncio.to_thread(worker.tasks[tasks.KEEP_HOUSE]) for _ in range(2)))
+    rows = await owner.fetch("SELECT part, done_at, leased_until, error FROM housekeeping")
+    assert {row["part"] for row in rows} == {part.value for part in Part}
+    assert all(row["done_at"] is not None and row["leased_until"] is None and row["error"] is None for row in rows)
+
+
+def test_every_task_has_an_end_to_its_time(worker: Any) -> None:
+    """A task is cancelled after its seconds, and its process is killed a little later if it does not even hear that."""
+    ours = [task for name, task in worker.tasks.items() if name.startswith("rollcall.")]
+    assert len(ours) == 4
+    for task in ours:
+        assert 0 < task.seconds < task.time_limit <= 3600

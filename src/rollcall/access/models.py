@@ -103,6 +103,7 @@ class Session(Base):
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "account_id"], _ACCOUNT),
         CheckConstraint("purpose IN ('product', 'console', 'console_code')", name="purpose"),
+        Index("ix_sessions_expiry", "expires_at"),
         Index("ix_sessions_open", "tenant_id", "account_id", postgresql_where=text("closed_at IS NULL")),
         Index("ix_sessions_closed", "tenant_id", "account_id", postgresql_where=text("closed_at IS NOT NULL")),
     )

@@ -4,7 +4,10 @@ Whoever holds a part's lease does it, so any number of beats do no harm. A lease
 a part is many short transactions, and a pooler keeps no lock from one to the next.
 """
 
+import asyncio
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -32,18 +35,27 @@ LATE: Final = timedelta(hours=3)
 AT_ONCE: Final = 5000
 """Rows that are deleted in one transaction."""
 
+LONGEST: Final = 120.0
+"""Seconds after which a part begins no further batch: the rest is for the next hour, and the next part's turn comes."""
+
+_until: ContextVar[float] = ContextVar("until", default=math.inf)
+"""When the part that is being done begins no further batch, by the loop's clock."""
+
 
 class Part(StrEnum):
-    """What is done regularly, in this order: what everybody's writes hang on comes first."""
+    """What is done regularly, in this order: what all writes hang on comes first, what takes long comes last."""
 
     PARTITIONS = "partitions"
     RECEIPTS = "receipts"
-    RETENTION = "retention"
     ANSWERS = "answers"
     COUNTS = "counts"
     MESSAGES = "messages"
     DESTINATIONS = "destinations"
     MARKS = "marks"
+    SESSIONS = "sessions"
+    CREDENTIALS = "credentials"
+    CASES = "cases"
+    RETENTION = "retention"
 
 
 Did = Mapping[str, int]
@@ -83,11 +95,17 @@ async def keep(database: Database, part: Part, do: Callable[[], Awaitable[Did]])
     if not await _begin(database, part, by):
         log.info("somebody else keeps this part of the house", part=part.value)
         return None
+    token = _until.set(asyncio.get_running_loop().time() + LONGEST)
     try:
         did = await do()
+    except asyncio.CancelledError:
+        await _write(database, _FAIL, part, by, error="it was ended before it was done; it goes on in the next hour")
+        raise
     except Exception as error:
         await _write(database, _FAIL, part, by, error=f"{type(error).__name__}: {error}"[:2000])
         raise
+    finally:
+        _until.reset(token)
     await _write(database, _END, part, by, did=orjson.dumps(did).decode())
     return did
 
@@ -95,7 +113,8 @@ async def keep(database: Database, part: Part, do: Callable[[], Awaitable[Did]])
 async def in_batches(database: Database, statement: Any, facts: Mapping[str, object] | None = None) -> int:
     """Run a statement that deals with ``:limit`` rows at most and returns how many, until few are left.
 
-    Each time is a transaction of its own, so nobody waits long for what it has locked. Returns how many there were.
+    Each time is a transaction of its own, so nobody waits long for what it has locked. When the part has taken long the
+    rest is left. Returns how many rows there were.
     """
     total = 0
     while True:
@@ -103,6 +122,9 @@ async def in_batches(database: Database, statement: Any, facts: Mapping[str, obj
             done = int(await fleet.db.scalar(statement, {**(facts or {}), "limit": AT_ONCE}) or 0)
         total += done
         if done < AT_ONCE:
+            return total
+        if asyncio.get_running_loop().time() >= _until.get():
+            log.warning("more is left for the next hour", done=total)
             return total
 
 

@@ -15,6 +15,7 @@ from uuid import UUID
 import orjson
 import structlog
 
+from rollcall import metrics
 from rollcall.db import FLEET_ROLE, Connection, Pool
 from rollcall.functions import qualified
 from rollcall.journal.refusals import Count, Refusals, Refused, entry_of
@@ -132,20 +133,22 @@ class BatchedEntries:
         target: str | None,
     ) -> None:
         """Something was read successfully."""
-        if len(self._entries) < MOST_ENTRIES:
-            self._entries.append(
-                {
-                    "tenant_id": tenant_id,
-                    "at": at,
-                    "action": action,
-                    "actor_id": token_id,
-                    "actor_label": label,
-                    "owner_id": owner_id,
-                    "target": target,
-                    "status": 200,
-                    **origin.facts(),
-                }
-            )
+        if len(self._entries) >= MOST_ENTRIES:
+            metrics.figures().traces_dropped.inc()
+            return
+        self._entries.append(
+            {
+                "tenant_id": tenant_id,
+                "at": at,
+                "action": action,
+                "actor_id": token_id,
+                "actor_label": label,
+                "owner_id": owner_id,
+                "target": target,
+                "status": 200,
+                **origin.facts(),
+            }
+        )
 
     def refused(self, source: str | None) -> None:
         """A call came that nobody can be named for."""

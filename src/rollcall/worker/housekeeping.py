@@ -6,7 +6,9 @@ from pathlib import Path
 
 import structlog
 
+from rollcall.access import housekeeping as access
 from rollcall.db import Database
+from rollcall.directory import housekeeping as directory
 from rollcall.events import housekeeping as events
 from rollcall.events.outgoing import Signing
 from rollcall.journal import housekeeping as journal
@@ -25,12 +27,15 @@ def parts(
     return {
         Part.PARTITIONS: partial(partitions.make, database),
         Part.RECEIPTS: partial(events.complete_receipts, database, signing),
-        Part.RETENTION: partial(retention.keep, database, archive=archive),
         Part.ANSWERS: partial(journal.forget_answers, database),
         Part.COUNTS: partial(journal.forget_counts, database),
         Part.MESSAGES: partial(journal.forget_messages, database),
         Part.DESTINATIONS: partial(events.forget_destinations, database),
         Part.MARKS: partial(profile_taking.forget_marks, database),
+        Part.SESSIONS: partial(access.forget_sessions, database),
+        Part.CREDENTIALS: partial(access.forget_credentials, database),
+        Part.CASES: partial(directory.forget_cases, database),
+        Part.RETENTION: partial(retention.keep, database, archive=archive),
     }
 
 

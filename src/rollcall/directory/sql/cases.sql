@@ -93,3 +93,18 @@ CREATE FUNCTION fn.close_cases_of_group(p_tenant uuid, p_change jsonb, p_names t
                 AND EXISTS (SELECT FROM jsonb_array_elements(c.names) n
                              WHERE n ->> 'source' = ANY (SELECT 'group ' || p FROM unnest(p_names) p))))
 $$;
+
+-- Deletes up to p_limit cases that were closed before p_before; returns how many. Skips what others have locked.
+CREATE FUNCTION fn.forget_cases(p_before timestamptz, p_limit integer) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+    v_gone bigint;
+BEGIN
+    DELETE FROM public.conflict_cases WHERE (tenant_id, id) IN (
+        SELECT tenant_id, id FROM public.conflict_cases WHERE closed_at < least(p_before, now())
+         LIMIT p_limit FOR UPDATE SKIP LOCKED);
+    GET DIAGNOSTICS v_gone = ROW_COUNT;
+    RETURN v_gone;
+END $$;
+REVOKE ALL ON FUNCTION fn.forget_cases(timestamptz, integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION fn.forget_cases(timestamptz, integer) TO rollcall_fleet;
