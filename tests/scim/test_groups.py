@@ -405,6 +405,8 @@ def carried_out(given: list[Step], before: set[str]) -> tuple[str, str | None, s
                 after -= set(ids)
             case ReplaceMembers(ids):
                 after = set(ids)
+            case RepeatMembers():
+                pass
     return name, external_id, after
 
 
