@@ -25,7 +25,7 @@ from rollcall.work import SYSTEM, Fleet, TenantRef, open_fleet
 
 log = structlog.get_logger(__name__)
 
-DROP_TRIES: Final = 20
+DROP_TRIES: Final = 5
 TRY_AGAIN_AFTER: Final = 0.5
 """Seconds between two tries to get a lock for which nobody is to wait."""
 
