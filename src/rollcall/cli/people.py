@@ -57,7 +57,7 @@ def show_person(tenant: str, person: str, as_json: bool) -> None:
         ways = await _ways_in(work, found.account)
         same = () if found.user is None else await twins.of(work, found.user)
         more = {"role_reason": said["why"], "groups": groups, "open": ways, "twins": same}
-        facts = _facts(found, said, groups, ways) | {"same name as": ", ".join(same)}
+        facts: Row = {**_facts(found, said, groups, ways), "same name as": ", ".join(same)}
         print_facts(facts, {**person_view(found).model_dump(), **more}, as_json=as_json)
 
     in_tenant(tenant, run)
