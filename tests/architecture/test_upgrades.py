@@ -98,6 +98,9 @@ async def test_going_on_from(engines: Engines, settings: Settings, revision: str
         await tables.migrate(there)
         assert await counts(there) == before
         assert await differences(there) == []
+        async with connected(owners_url(there)) as owner:
+            read_as_before = await owner.fetchval("SELECT every(name_comparison = 1) FROM tenants")
+        assert read_as_before, "an upgrade changes nobody's role"
         async with calling(there) as clients:
             assert await user_names(clients["scim_token"]) == {"maria@acme.test", "omar@acme.test"}
             assert [

@@ -8,10 +8,13 @@ from uuid import UUID
 import pytest
 
 from cli.shell import Shell
-from factories import DART_RULE, Callers, Tenant, a_tenant
+from factories import DART_RULE, ORIGIN, Callers, Tenant, a_tenant
 from rollcall.db import Connection
 from rollcall.directory.rules import RoleRule, Seen
+from rollcall.manifest.applying import compare
+from rollcall.manifest.parsing import parse_manifest
 from rollcall.settings import Settings
+from rollcall.work import SYSTEM, open_fleet
 
 GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
 WIDE, HIDDEN = "ｄａｒｔ-admins", "dart\u200b-guests"
@@ -118,3 +121,36 @@ async def test_the_command(owner: Connection, acme: Tenant, settings: Settings) 
     assert await role(acme, wide) == "member"
     await shell("roles", "compare", acme.slug, "2")
     assert await role(acme, wide) == "admin"
+
+
+@pytest.mark.parametrize(("said", "before", "after"), [(None, 1, 1), (None, 2, 2), (2, 1, 2), (1, 2, 1)])
+def test_what_a_rule_keeps(said: int | None, before: int, after: int) -> None:
+    """A rule that does not say how it compares names does it as the one before."""
+    rule = RoleRule.model_validate(DART_RULE | {"comparison": said})
+    assert rule.following(RoleRule.model_validate(DART_RULE | {"comparison": before})).comparison == after
+
+
+async def test_a_file_says_nothing_of_it(owner: Connection, acme: Tenant) -> None:
+    """Applying a file that leaves the comparison out changes nothing; one that says it is an edit."""
+    await from_before(owner, acme)
+    for said, changes in (("", []), ("comparison = 2", [f"~ tenant {acme.slug} role rule: comparison 1 -> 2"])):
+        async with open_fleet(acme.callers.database, SYSTEM, ORIGIN) as fleet:
+            manifest = parse_manifest(FILE.format(slug=acme.slug, name=acme.slug.title(), said=said))
+            assert [str(each) for each in await compare(fleet, manifest)] == changes
+
+
+FILE = """
+[tenants.{slug}]
+name = "{name}"
+plan = "business"
+[tenants.{slug}.roles]
+prefix = "dart-"
+default = "member"
+{said}
+[tenants.{slug}.roles.roles]
+admin = {{ label = "Admin", admin = true, names = ["admins"] }}
+member = {{ label = "Member", names = ["members"] }}
+guest = {{ label = "Guest", names = ["guests"] }}
+technical-admin = {{ label = "Technical admin", names = ["technical-admins"] }}
+financial-admin = {{ label = "Financial admin", names = ["financial-admins"] }}
+"""

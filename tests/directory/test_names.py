@@ -241,11 +241,17 @@ async def test_there_and_back(engines: Engines, settings: Settings) -> None:
             assert await owner.fetchval("SELECT key FROM user_name_keys") == "ada"
 
 
-async def test_the_check_lists_twins(owner: Connection, acme: Tenant, settings: Settings) -> None:
-    """``rollcall migrate --check`` names them, and they stand in nobody's way."""
+async def test_twins_are_shown(owner: Connection, acme: Tenant, settings: Settings) -> None:
+    """``people show`` says whose name is the same; ``migrate --check`` lists all, and they stand in nobody's way."""
     plain = await acme.person("zoe@names.test")
     wide = await aged(owner, acme, "ｚoe@names.test")
     shell = Shell(settings)
+    await twins.fill(owner)
+    for name, other in (("zoe@names.test", "ｚoe@names.test"), ("ｚoe@names.test", "zoe@names.test")):
+        shown = json.loads((await shell("people", "show", acme.slug, name, "--json")).well)
+        assert (shown["user_name"], shown["twins"]) == (name, [other])
+    shown = json.loads((await shell("people", "show", acme.slug, acme.admin["user_name"], "--json")).well)
+    assert shown["twins"] == []
     said = (await shell("migrate", "--check")).well
     assert f'twins    {acme.slug}, userName: "zoe@names.test" ({plain["id"]}), "\\uff5aoe@names.test" ({wide})' in said
     facts = json.loads((await shell("migrate", "--check", "--json")).well)

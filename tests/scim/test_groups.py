@@ -403,6 +403,8 @@ def carried_out(given: list[Step], before: set[str]) -> tuple[str, str | None, s
                 after |= set(ids)
             case RemoveMembers(ids):
                 after -= set(ids)
+            case RepeatMembers(ids):
+                assert after.issuperset(ids)
             case ReplaceMembers(ids):
                 after = set(ids)
             case RepeatMembers():

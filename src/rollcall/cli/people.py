@@ -13,7 +13,7 @@ from rollcall.cli import stopping
 from rollcall.cli.confirming import confirm, yes_option
 from rollcall.cli.reaching import find_person, in_tenant
 from rollcall.cli.showing import Row, counted, json_option, print_facts, print_json, print_list, visible
-from rollcall.directory import linking
+from rollcall.directory import linking, twins
 from rollcall.directory import people as doors
 from rollcall.directory.people import Person
 from rollcall.directory.role_states import Explanation
@@ -55,8 +55,10 @@ def show_person(tenant: str, person: str, as_json: bool) -> None:
         said = await doors.explain(work, found.account.id)
         groups = () if found.user is None else await doors.group_names(work, found.user.id)
         ways = await _ways_in(work, found.account)
-        data = {**person_view(found).model_dump(), "role_reason": said["why"], "groups": groups, "open": ways}
-        print_facts(_facts(found, said, groups, ways), data, as_json=as_json)
+        same = () if found.user is None else await twins.of(work, found.user)
+        more = {"role_reason": said["why"], "groups": groups, "open": ways, "twins": same}
+        facts: Row = {**_facts(found, said, groups, ways), "same name as": ", ".join(same)}
+        print_facts(facts, {**person_view(found).model_dump(), **more}, as_json=as_json)
 
     in_tenant(tenant, run)
 

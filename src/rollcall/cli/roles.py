@@ -78,7 +78,8 @@ def compare(tenant: str, version: str, dry_run: bool, as_json: bool) -> None:
     if as_json:
         print_json({"comparison": int(version), "in_force": not dry_run, "people": shown})
         return
-    print_table(shown)
+    if shown:
+        print_table(shown)
     would = "would change" if dry_run else "changed"
     click.echo(f"It {would} something for {len(found)} {'person' if len(found) == 1 else 'people'}.")
 

@@ -9,8 +9,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
+from sqlalchemy import or_, select
+
 from rollcall.db import Connection
+from rollcall.directory.models import UserNameKey, UserRow
 from rollcall.scim.name_keys import name_key
+from rollcall.work import Work
 
 _AT_ONCE: Final = 1000
 """Rows that are looked at, and locked, in one statement."""
@@ -91,6 +95,17 @@ async def fill(owner: Connection) -> int:
             found += len(rows)
         await owner.execute(_said(_FORGET, table))
     return found
+
+
+async def of(work: Work, user: UserRow) -> Sequence[str]:
+    """The userNames of a person's twins, in alphabetical order: nearly always none."""
+    name = name_key(user.user_name_key)
+    of_keys = select(UserNameKey.user_id).where(UserNameKey.tenant_id == work.tenant.id, UserNameKey.key == name)
+    same = or_(UserRow.user_name_key == name, UserRow.id.in_(of_keys))
+    others = select(UserRow.user_name_key, UserRow.document["userName"].astext).where(
+        UserRow.tenant_id == work.tenant.id, UserRow.id != user.id, same
+    )
+    return sorted(text for key, text in await work.db.execute(others) if name_key(key) == name)
 
 
 async def listed(owner: Connection) -> Sequence[Twins]:

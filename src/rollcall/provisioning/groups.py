@@ -250,11 +250,8 @@ async def _concluded(admitted: Admitted, result: Row) -> Row | None:
         case "unknown_member":
             raise InvalidValue(detail=f"members: there is no user or group {result['reason']} here{PROVISION}")
         case "no_member":
-            raise NoTarget(
-                path="members",
-                detail=f"members: {result['reason']} is no member of this group, and a filter makes none; name it in "
-                "the value of an add, with path members",
-            )
+            detail = f"members: {result['reason']} is no member, and a filter makes none; add it with the path members"
+            raise NoTarget(path="members", detail=detail)
         case "unknown_members":
             raise InvalidValue(
                 detail="members: more than 100 of this group's members would be ids that nobody has; take some "

@@ -5,21 +5,31 @@
 -- is the same. Whoever is spelled so comes before others; p_but is nobody who is asked about. NULL: nobody has it.
 CREATE FUNCTION fn.user_called(p_tenant uuid, p_key text, p_first text, p_but uuid DEFAULT NULL) RETURNS uuid
 LANGUAGE plpgsql STABLE AS $$
-DECLARE v_user uuid;
+DECLARE
+    v_user uuid;
+    v_spelled text := coalesce(p_first, p_key);  -- a look-up by a plain value is planned once
 BEGIN
-    SELECT s.id INTO v_user FROM public.users s
-     WHERE s.tenant_id = p_tenant AND s.user_name_key = coalesce(p_first, p_key);
-    IF NOT FOUND AND p_first IS NOT NULL THEN
+    SELECT s.id INTO v_user FROM public.users s WHERE s.tenant_id = p_tenant AND s.user_name_key = v_spelled;
+    IF v_user IS NULL AND p_first IS NOT NULL THEN
         SELECT s.id INTO v_user FROM public.users s WHERE s.tenant_id = p_tenant AND s.user_name_key = p_key;
     END IF;
-    IF v_user IS NULL THEN
-        SELECT k.user_id INTO v_user
-          FROM public.user_name_keys k
-          JOIN public.users s ON s.tenant_id = k.tenant_id AND s.id = k.user_id AND s.user_name_key = k.first_key
-         WHERE k.tenant_id = p_tenant AND k.key = p_key AND k.user_id IS DISTINCT FROM p_but
-         ORDER BY k.user_id LIMIT 1;
+    IF v_user IS NULL THEN  -- hardly anybody has a key beside the stored one, which is soon found out
+        PERFORM FROM public.user_name_keys k WHERE k.tenant_id = p_tenant AND k.key = p_key;
+        IF FOUND THEN
+            v_user := fn.user_beside(p_tenant, p_key, p_but);
+        END IF;
     END IF;
     RETURN v_user;
+END $$;
+
+-- The first person with the present key p_key beside a stored one of the first version.
+CREATE FUNCTION fn.user_beside(p_tenant uuid, p_key text, p_but uuid) RETURNS uuid LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (SELECT k.user_id
+              FROM public.user_name_keys k
+              JOIN public.users s ON s.tenant_id = k.tenant_id AND s.id = k.user_id AND s.user_name_key = k.first_key
+             WHERE k.tenant_id = p_tenant AND k.key = p_key AND k.user_id IS DISTINCT FROM p_but
+             ORDER BY k.user_id LIMIT 1);
 END $$;
 
 -- The key that a person's userName is kept under from now on: the one there is where p_change spells the name as before,
@@ -42,8 +52,9 @@ END $$;
 -- The groups that have a displayName, by its keys and in the order of user_called.
 CREATE FUNCTION fn.groups_called(p_tenant uuid, p_key text, p_first text) RETURNS uuid[] LANGUAGE plpgsql STABLE AS $$
 DECLARE
+    v_spelled text := coalesce(p_first, p_key);
     v_groups uuid[] := ARRAY(SELECT id FROM public.groups
-                              WHERE tenant_id = p_tenant AND display_name_key = coalesce(p_first, p_key) ORDER BY id);
+                              WHERE tenant_id = p_tenant AND display_name_key = v_spelled ORDER BY id);
 BEGIN
     IF v_groups = '{}' AND p_first IS NOT NULL THEN
         v_groups := ARRAY(SELECT id FROM public.groups

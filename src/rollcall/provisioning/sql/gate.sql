@@ -16,7 +16,8 @@ BEGIN
                ELSE 'owner'
            END,
            t.label, t.owner_id, n.plan, coalesce(n.rate_per_second, p.rate_per_second),
-           coalesce(n.rate_burst, p.rate_burst), n.role_rule || jsonb_build_object('comparison', n.name_comparison),
+           coalesce(n.rate_burst, p.rate_burst),
+           CASE n.name_comparison WHEN 1 THEN n.role_rule || '{"comparison": 1}' ELSE n.role_rule END,
            n.role_rule_version, n.profile
       INTO g
       FROM public.tokens t

@@ -6,6 +6,8 @@ CREATE FUNCTION fn.find_user_name(
 ) RETURNS fn.user_result LANGUAGE plpgsql AS $$
 DECLARE
     u fn.user_result;
+    v_user uuid;
+    v_spelled text := coalesce(p_first, p_value);
 BEGIN
     u.gate := fn.gate(p_tenant, p_token, p_digest, 'read');
     IF (u.gate).verdict <> 'ok' THEN
@@ -13,11 +15,14 @@ BEGIN
     END IF;
     SELECT s.id, s.document::text, s.version, s.created_at, s.last_modified
       INTO u.id, u.document, u.version, u.created_at, u.last_modified
-      FROM public.users s WHERE s.tenant_id = p_tenant AND s.user_name_key = coalesce(p_first, p_value);
+      FROM public.users s WHERE s.tenant_id = p_tenant AND s.user_name_key = v_spelled;
     IF FOUND THEN
         u.groups := fn.groups_of(p_tenant, u.id, p_base);
     ELSE
-        u := fn.bring_user(u, p_tenant, fn.user_called(p_tenant, p_value, p_first), p_base, false);
+        v_user := fn.user_called(p_tenant, p_value, p_first);
+        IF v_user IS NOT NULL THEN
+            u := fn.bring_user(u, p_tenant, v_user, p_base, false);
+        END IF;
     END IF;
     u.total := (u.id IS NOT NULL)::integer;
     RETURN u;
