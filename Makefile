@@ -5,7 +5,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up test slow faults fuzz browser fresh check figures wheels clients bench leaving first-person lock clean sound embedded dev
+.PHONY: help up test slow faults locks fuzz browser fresh check figures wheels clients bench neighbours leaving first-person lock clean sound embedded dev
 
 ARGS ?=
 VENV ?= .venv
@@ -58,6 +58,9 @@ figures: dev ## how long files and functions are, what docstrings say, who impor
 
 bench: dev ## how fast it is, beside bare floors measured in the same run (ARGS="...")
 	@$(VENV)/bin/python -m benchmarks $(ARGS)
+
+neighbours: dev ## what one tenant notices while another one works its process hard (ARGS="...")
+	@$(VENV)/bin/python -m benchmarks.neighbours $(ARGS)
 
 leaving: dev ## from "they left" until nobody lets them in and everybody knows (ARGS="...")
 	@$(VENV)/bin/python -m benchmarks.leaving $(ARGS)
