@@ -18,8 +18,8 @@ from rollcall.provisioning.context import Admitted, Call
 from rollcall.scim import bulk as protocol
 from rollcall.scim.bulk import BulkOperation, BulkResult, Method
 from rollcall.scim.conditions import UNCONDITIONAL, Conditions
-from rollcall.scim.intent import says_that_somebody_leaves
 from rollcall.scim.errors import InternalError, NotBegun, SCIMException, Unavailable
+from rollcall.scim.intent import says_that_somebody_leaves
 from rollcall.scim.resources import USERS
 
 MOST_OPERATIONS: Final = 1_000
