@@ -407,8 +407,6 @@ def carried_out(given: list[Step], before: set[str]) -> tuple[str, str | None, s
                 assert after.issuperset(ids)
             case ReplaceMembers(ids):
                 after = set(ids)
-            case RepeatMembers():
-                pass
     return name, external_id, after
 
 
