@@ -43,7 +43,7 @@ async def full(callers: Callers, owner: Connection) -> Tenant:
     for message in messages:
         async with tenant.work() as work:
             assert await receipts.settle(work, message["id"])
-    noor = await tenant.person(active="True")  # a habit of some providers, which is counted
+    noor = await tenant.person(active="True")  # a deviation of some providers, which is counted
     await tenant.session(noor)
     await registered(tenant, noor)
     await begun(tenant, noor)

@@ -239,7 +239,7 @@ def options(path: str) -> set[str]:
 
 @pytest_asyncio.fixture(scope="module")
 async def acme(callers: Callers, settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Tenant:
-    """A tenant with people, a group, a conflict case and a provider with habits."""
+    """A tenant with people, a group, a conflict case and a provider with deviations."""
     acme = await a_tenant(callers)
     guest = await acme.person("guest@acme.test", roles=[{"value": "dart-guests", "primary": "True"}])
     group = await acme.scim.post("/Groups", json={"displayName": "dart-guests", "members": [{"value": guest["id"]}]})

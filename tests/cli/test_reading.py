@@ -96,10 +96,10 @@ async def test_cases_and_deviations(shell: Shell, acme: Tenant) -> None:
     assert "torn@acme.test" in said
     assert "dart-admins in roles" in said
     assert (await as_json(shell, "cases", "list", acme.slug, "--closed"))["data"] == []
-    habits = (await as_json(shell, "deviations", acme.slug))["data"]
-    assert habits
-    assert {"day", "habit", "times", "provider", "does", "read_as", "setting"} == habits[0].keys()
-    (said,) = [each for each in habits if each["habit"].startswith("string-boolean")] or habits[:1]
+    deviations = (await as_json(shell, "deviations", acme.slug))["data"]
+    assert deviations
+    assert {"day", "deviation", "times", "provider", "does", "read_as", "setting"} == deviations[0].keys()
+    (said,) = [each for each in deviations if each["deviation"].startswith("string-boolean")] or deviations[:1]
     assert said["does"] in " ".join((await shell("deviations", acme.slug)).well.split())
 
 

@@ -37,8 +37,10 @@ async def ledger(tenant: Tenant) -> dict[str, int]:
     await tenant.callers.app.state.context.batched_entries.flush()
     async with tenant.work() as work:
         rows = await work.db.connection()
-        counted = await rows.exec_driver_sql("SELECT habit, times FROM deviations WHERE habit LIKE 'unknown-role%%'")
-        return {row.habit: row.times for row in counted}
+        counted = await rows.exec_driver_sql(
+            "SELECT deviation, times FROM deviations WHERE deviation LIKE 'unknown-role%%'"
+        )
+        return {row.deviation: row.times for row in counted}
 
 
 async def told(tenant: Tenant, topic: str) -> list[Any]:

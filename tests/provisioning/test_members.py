@@ -95,7 +95,7 @@ async def test_the_same_either_way(callers: Callers, rival: Connection, sent: di
                 [{name: entry[name] for name in KEPT if name not in ("detail", "payload")} for entry in audit],
                 [filled(entry["payload"], {own: f"<{name}>" for name, own in ids.items()}) for entry in audit],
                 [row["topic"] for row in topics],
-                [(each["habit"], each["times"]) for each in counted.json()["data"]],
+                [(each["deviation"], each["times"]) for each in counted.json()["data"]],
             )
         )
     assert outcomes[0] == outcomes[1]

@@ -61,14 +61,14 @@ BODIES: dict[str, dict[str, Any]] = {
     "no userName": {"schemas": [USER]},
     "does not fit": body(name="Maria"),
     "a secret": body(password="hunter2"),
-    "habits": body(active="True", nobodysAttribute=1),
+    "deviations": body(active="True", nobodysAttribute=1),
     "an externalId": body(externalId="e-1"),
 }
 
 
 @pytest.mark.parametrize("sent", BODIES.values(), ids=BODIES)
 async def test_the_same_either_way(callers: Callers, sent: dict[str, Any]) -> None:
-    """The answer, what is stored, the audit and the ledger of habits are the same, remembered or not."""
+    """The answer, what is stored, the audit and the ledger of deviations are the same, remembered or not."""
     outcomes: list[Any] = []
     for remembered in (False, True):
         tenant = await a_tenant(callers)
@@ -89,8 +89,8 @@ async def test_the_same_either_way(callers: Callers, sent: dict[str, Any]) -> No
             }
             for entry in await tenant.audit(action="scim.users.create")
         ]
-        habits = await callers.operator.get(f"{tenant.v1}/deviations")
-        counted = [(each["habit"], each["times"]) for each in habits.json()["data"]]
+        deviations = await callers.operator.get(f"{tenant.v1}/deviations")
+        counted = [(each["deviation"], each["times"]) for each in deviations.json()["data"]]
         stored = None if own_id is None else (await tenant.scim.get(f"/Users/{own_id}")).json()["userName"]
         outcomes.append((answer.status_code, told, audit, counted, stored))
     assert outcomes[0] == outcomes[1]
@@ -155,7 +155,7 @@ async def test_a_departure_is_the_same_either_way(
                 remembered,
                 await callers.is_live(session),
                 [{name: entry[name] for name in KEPT} for entry in audit],
-                [(each["habit"], each["times"]) for each in counted.json()["data"]],
+                [(each["deviation"], each["times"]) for each in counted.json()["data"]],
                 [
                     (row["topic"], without_times(row["payload"]))
                     for row in await rival.fetch(
@@ -187,7 +187,7 @@ PUTS: dict[str, dict[str, Any]] = {
     "taken": body(userName="held", active=True, roles=[{"value": "dart-guests"}]),
     "an externalId": body(externalId="e-2", active=True, roles=[{"value": "dart-guests"}]),
     "not plain": body(active=True, photos=[{"value": "https://a.test/m.png"}], roles=[{"value": "dart-guests"}]),
-    "habits": body(active="True", nobodysAttribute=1, roles=["dart-guests"], title="Dr"),
+    "deviations": body(active="True", nobodysAttribute=1, roles=["dart-guests"], title="Dr"),
     "does not fit": body(active=True, name="Maria"),
 }
 
@@ -242,7 +242,7 @@ async def test_a_put_is_the_same_either_way(
             (
                 told,
                 [{name: entry[name] for name in KEPT} for entry in await tenant.audit(action="scim.users.replace")],
-                [(each["habit"], each["times"]) for each in counted.json()["data"]],
+                [(each["deviation"], each["times"]) for each in counted.json()["data"]],
                 [(case["detail"], case["times"], case["closed_because"]) for case in cases],
                 [row["topic"] for row in events],
             )

@@ -12,15 +12,15 @@ from rollcall.scim.values import Deviation
 @pytest.mark.parametrize("deviation", Deviation)
 def test_every_line_can_be_said(provider: str | None, deviation: Deviation) -> None:
     """There are words for each deviation, whoever sends it, with and without its attribute."""
-    for habit in (str(deviation), f"{deviation}:name.givenName"):
-        told = ledger.tell(habit, provider)
+    for said in (str(deviation), f"{deviation}:name.givenName"):
+        told = ledger.tell(said, provider)
         assert told is not None
         assert told.does
         assert told.read_as == DEVIATIONS[deviation].read_as
 
 
 @pytest.mark.parametrize(
-    ("provider", "habit", "setting"),
+    ("provider", "deviation", "setting"),
     [
         ("entra", "string-boolean:active", "aadOptscim062020"),
         ("entra", "capitalised-op", "aadOptscim062020"),
@@ -31,9 +31,9 @@ def test_every_line_can_be_said(provider: str | None, deviation: Deviation) -> N
         (None, "unknown-role:dart-emperors", "role rule"),
     ],
 )
-def test_settings(provider: str | None, habit: str, setting: str) -> None:
-    """Where a setting at the provider ends it, that is named; the same habit of another provider has another one."""
-    told = ledger.tell(habit, provider)
+def test_settings(provider: str | None, deviation: str, setting: str) -> None:
+    """Where a setting at the provider ends it, that is named; of another provider it is another one."""
+    told = ledger.tell(deviation, provider)
     assert told is not None
     assert setting in (told.setting or "")
 

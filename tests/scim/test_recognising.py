@@ -70,15 +70,15 @@ def test_questions(parameters: dict[str, str], of_groups: bool, mark: str | None
 
 
 @pytest.mark.parametrize(
-    ("habit", "mark"),
+    ("deviation", "mark"),
     [("capitalised-op", "capitalised-op"), ("path-in-key:name.givenName", "path-in-key"), ("no-path", None)],
 )
-def test_shapes(habit: str, mark: str | None) -> None:
+def test_shapes(deviation: str, mark: str | None) -> None:
     """A deviation that only one provider sends is a mark, whatever attribute it is of."""
-    assert shape_mark(habit) == mark
+    assert shape_mark(deviation) == mark
 
 
-def test_one_habit_is_not_enough() -> None:
+def test_one_deviation_is_not_enough() -> None:
     """A single mark that is no name proposes nobody; two of one provider do."""
     assert who(seen(Deviation.CAPITALISED_OP)) is None
     assert who(seen(Deviation.CAPITALISED_OP), seen(Query.RANDOM_NAME)) == "entra"

@@ -20,7 +20,7 @@ from rollcall.directory.rules import RoleRule
 from rollcall.functions import qualified
 from rollcall.scim import documents
 from rollcall.scim.profiles import read_user
-from rollcall.scim.resources import GROUPS, USERS, Group, Kind, User, key
+from rollcall.scim.resources import GROUPS, USERS, Group, ResourceKind, User, key
 from rollcall.search import paging
 from rollcall.search.queries import Query
 from rollcall.work import enter_tenant
@@ -85,13 +85,13 @@ class Scratch:
         asked = paging.statement(query, self.tenant_id, BASE)
         return paging.page(query, (await self.db.execute(asked)).mappings().all())
 
-    async def found(self, tree: FilterNode, kind: Kind = USERS) -> set[str]:
+    async def found(self, tree: FilterNode, kind: ResourceKind = USERS) -> set[str]:
         """The ids of those a filter finds in the database."""
         page = await self.ask(Query(tree=tree, kind=kind, count=200))
         assert page.total == len(page.rows)
         return {str(row["id"]) for row in page.rows}
 
-    async def resources(self, kind: Kind = USERS) -> list[User] | list[Group]:
+    async def resources(self, kind: ResourceKind = USERS) -> list[User] | list[Group]:
         """Everybody as scim2-models has them."""
         page = await self.ask(Query(kind=kind, count=200))
         if kind is GROUPS:
@@ -151,7 +151,7 @@ def group_resource(row: Row) -> dict[str, Any]:
     return resource if row["members"] is None else resource | {"members": orjson.loads(row["members"])}
 
 
-def _common(row: Row, kind: Kind) -> dict[str, Any]:
+def _common(row: Row, kind: ResourceKind) -> dict[str, Any]:
     meta = {
         "resourceType": kind.name,
         "created": documents.timestamp(row["created_at"]),

@@ -17,7 +17,7 @@ from sqlalchemy import text
 from factories import USER, Callers, Tenant, a_tenant
 from rollcall.functions import qualified
 from rollcall.scim.filters import read_filter
-from rollcall.scim.resources import ENTERPRISE_SCHEMA, GROUPS, USERS, Kind, key
+from rollcall.scim.resources import ENTERPRISE_SCHEMA, GROUPS, USERS, ResourceKind, key
 from search.scratch import AS_WE_COMPARE, BASE, Made, MadeGroup, scratch
 
 E = ENTERPRISE_SCHEMA
@@ -207,7 +207,9 @@ def numbered(made: list[Made]) -> list[Made]:
     return [Made({**each.payload, "userName": str(n)}, each.created, each.modified) for n, each in enumerate(made)]
 
 
-async def agree(tenant: Tenant, kind: Kind, made: list[Made], made_groups: list[MadeGroup], filters: list[str]) -> None:
+async def agree(
+    tenant: Tenant, kind: ResourceKind, made: list[Made], made_groups: list[MadeGroup], filters: list[str]
+) -> None:
     """Ask each filter in both ways."""
     async with scratch(tenant) as directory:
         users, group_ids = await directory.make(numbered(made), made_groups)

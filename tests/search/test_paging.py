@@ -15,7 +15,7 @@ from factories import Callers, Tenant, a_tenant
 from rollcall.provisioning import lookups
 from rollcall.scim.cursors import LONGEST_CURSOR
 from rollcall.scim.filters import read_filter, resolve
-from rollcall.scim.resources import ENTERPRISE_SCHEMA, GROUPS, USERS, Kind, key
+from rollcall.scim.resources import ENTERPRISE_SCHEMA, GROUPS, USERS, ResourceKind, key
 from rollcall.scim.search import read_parameters
 from rollcall.search.operands import LONGEST_SORT_KEY
 from rollcall.search.queries import Order, Query
@@ -43,13 +43,13 @@ async def tenant(callers: Callers) -> Tenant:
     return await a_tenant(callers)
 
 
-def order_of(name: str | None, *, descending: bool, kind: Kind = USERS) -> Order:
+def order_of(name: str | None, *, descending: bool, kind: ResourceKind = USERS) -> Order:
     """The order that a list request reads."""
     asked = {} if name is None else {"sortBy": name}
     return Order(read_parameters(asked, kind).sort_by, descending)
 
 
-def value_of(resource: dict[str, Any], path: AttrPath, kind: Kind) -> Any:
+def value_of(resource: dict[str, Any], path: AttrPath, kind: ResourceKind) -> Any:
     """What a resource is sorted by, as RFC 7644 §3.4.2.3 has it."""
     value = (resource if path.uri is None else resource.get(path.uri, {})).get(path.attr)
     if isinstance(value, list):
@@ -61,7 +61,7 @@ def value_of(resource: dict[str, Any], path: AttrPath, kind: Kind) -> Any:
     return key(value) if isinstance(value, str) and not resolve(path, kind).case_exact else value
 
 
-def sorted_ids(resources: list[dict[str, Any]], order: Order, kind: Kind) -> list[str]:
+def sorted_ids(resources: list[dict[str, Any]], order: Order, kind: ResourceKind) -> list[str]:
     """The ids in the order they are to come in."""
 
     def place(resource: dict[str, Any]) -> tuple[Any, ...]:
@@ -87,7 +87,7 @@ async def walked(directory: Scratch, query: Query, *, between: Callable[[list[st
         )
 
 
-async def in_order(directory: Scratch, kind: Kind, order: Order, count: int) -> None:
+async def in_order(directory: Scratch, kind: ResourceKind, order: Order, count: int) -> None:
     """Ask for everybody by index and by cursor."""
     render = group_resource if kind is GROUPS else user_resource
     resources = [render(row) for row in (await directory.ask(Query(kind=kind))).rows]

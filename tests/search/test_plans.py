@@ -21,7 +21,7 @@ from rollcall.provisioning import gate, lookups
 from rollcall.provisioning.context import Call
 from rollcall.scim.errors import TooMany
 from rollcall.scim.filters import read_filter
-from rollcall.scim.resources import GROUPS, USERS, Kind
+from rollcall.scim.resources import GROUPS, USERS, ResourceKind
 from rollcall.search import paging
 from rollcall.search.queries import Order, Query
 from rollcall.work import enter_tenant
@@ -229,7 +229,7 @@ async def test_pages_are_read_in_order(crowd: Tenant, order: Order, after: tuple
         (GROUPS, f'members.value eq "{SOMEBODY}"'),
     ],
 )
-async def test_hot_look_ups_read_no_table_through(crowd: Tenant, call: Call, kind: Kind, text: str) -> None:
+async def test_hot_look_ups_read_no_table_through(crowd: Tenant, call: Call, kind: ResourceKind, text: str) -> None:
     """Nor does a look-up that has a statement of its own read through a table."""
     query = Query(tree=read_filter(text, kind), kind=kind)
     read_through = "SELECT sum(seq_tup_read) FROM pg_stat_xact_user_tables WHERE relname = ANY ($1)"

@@ -64,7 +64,7 @@ def _said(view: DeviationView) -> Row:
     return {
         "day": view.day,
         "times": view.times,
-        "habit": view.habit,
+        "deviation": view.deviation,
         "what it does": view.does,
         "what ends it there": view.setting,
     }

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypedDict
 
-from rollcall.directory.rules import Kind, Reading, ReadName, RoleDefinition, RoleRule
+from rollcall.directory.rules import NameKind, Reading, ReadName, RoleDefinition, RoleRule
 from rollcall.errors import Invalid
 
 
@@ -157,7 +157,7 @@ class ExplainedName(TypedDict):
 
     name: str
     source: str
-    kind: Kind
+    kind: NameKind
     role: str | None
     why: str
 

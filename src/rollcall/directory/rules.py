@@ -22,7 +22,7 @@ from pydantic import (
 from rollcall.scim.name_keys import name_key
 
 Source = Literal["roles", "groups", "claim"]
-Kind = Literal["role", "ungrantable", "ignored"]
+NameKind = Literal["role", "ungrantable", "ignored"]
 Fold = Callable[[str], str]
 """Makes one text of all spellings of a name."""
 
@@ -113,7 +113,7 @@ class ReadName:
     name: str
     source: str
     role: str | None
-    kind: Kind
+    kind: NameKind
     spelling: str
 
     def __str__(self) -> str:
@@ -180,7 +180,7 @@ class Reading:
         return f"{'one role' if self.roles else 'no valid role'}: {parts[0]}"
 
     def _parts(self) -> Iterator[str]:
-        quotes: dict[tuple[Kind, str], set[str]] = {}
+        quotes: dict[tuple[NameKind, str], set[str]] = {}
         for name in self.names:
             quotes.setdefault((name.kind, name.role or name.spelling), set()).add(str(name))
         for role in self.roles:

@@ -18,7 +18,7 @@ _SETTLE = text(qualified("SELECT fn.settle_cases(:tenant, :user, :account, :requ
 _HOLD_EXTERNAL_ID = text(qualified("SELECT fn.hold_external_id(:tenant, :external_id)"))
 _HOLD_RULE = text(qualified("SELECT fn.hold_rule(:tenant)"))
 _BRING_RULE = text(qualified("SELECT fn.bring_rule(:tenant, :request_id, CAST(:people AS jsonb))"))
-_COUNT = text(qualified("SELECT fn.count_unknown_roles(:tenant, CAST(:habits AS jsonb))"))
+_COUNT = text(qualified("SELECT fn.count_unknown_roles(:tenant, CAST(:times AS jsonb))"))
 
 
 async def write_new_user(work: Work, change: UserChange) -> RowMapping:
@@ -71,7 +71,7 @@ async def bring_rule(work: Work, people: Sequence[Mapping[str, Any]]) -> None:
 
 async def count_unknown_roles(work: Work, times: Mapping[str, int]) -> None:
     """Count in today's ledger how often each of these deviations was met."""
-    await work.db.execute(_COUNT, {"tenant": work.tenant.id, "habits": _json(times)})
+    await work.db.execute(_COUNT, {"tenant": work.tenant.id, "times": _json(times)})
 
 
 def _json(value: object) -> str:

@@ -102,7 +102,7 @@ class Deviation(Base):
 
     tenant_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     day: Mapped[date] = mapped_column(Date, primary_key=True)
-    habit: Mapped[str] = mapped_column(Text, primary_key=True)
+    deviation: Mapped[str] = mapped_column("habit", Text, primary_key=True)
     times: Mapped[int] = mapped_column(Integer)
 
 

@@ -101,5 +101,5 @@ async def deviations(work: Work, *, days: int, limit: int = paging.USUAL, cursor
     rows = select(Deviation).where(
         Deviation.tenant_id == work.tenant.id, Deviation.day > work.now.date() - timedelta(days=days)
     )
-    by = (Deviation.day, Deviation.habit)
+    by = (Deviation.day, Deviation.deviation)
     return await paging.page(work.db, rows, *by, limit=limit, cursor=cursor, descending=True)

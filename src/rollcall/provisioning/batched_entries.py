@@ -31,8 +31,8 @@ Rows = list[dict[str, object]]
 EVERY_SECONDS = 0.5
 SOURCES_A_MINUTE = 1000
 MOST_ENTRIES = 200_000
-HABITS_A_DAY = 200
-LONGEST_HABIT = 100
+DEVIATIONS_A_DAY = 200
+LONGEST_DEVIATION = 100
 
 _ENTRIES = """
 INSERT INTO audit_entries (tenant_id, at, request_id, action, actor_kind, actor_id, actor_label, owner_id, target,
@@ -95,8 +95,8 @@ class BatchedEntries:
     )
     _refused: dict[tuple[datetime, str], int] = field(default_factory=dict[tuple[datetime, str], int])
     _deviations: dict[tuple[UUID, date, str], int] = field(default_factory=dict[tuple[UUID, date, str], int])
-    _habits: dict[UUID, set[str]] = field(default_factory=dict[UUID, set[str]])
-    _habits_day: date | None = None
+    _deviations_of: dict[UUID, set[str]] = field(default_factory=dict[UUID, set[str]])
+    _deviations_day: date | None = None
     _sources: set[str] = field(default_factory=set[str])
     _sources_minute: datetime | None = None
     _writing: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -164,21 +164,21 @@ class BatchedEntries:
                 self._sources.add(name)
         self._refused[minute, name] = self._refused.get((minute, name), 0) + 1
 
-    def deviated(self, tenant_id: UUID, at: datetime, habits: Iterable[str]) -> None:
+    def deviated(self, tenant_id: UUID, at: datetime, deviations: Iterable[str]) -> None:
         """A tenant's provider departed from the standard in these ways."""
         day = at.date()
-        if day != self._habits_day:
-            self._habits_day = day
-            self._habits.clear()
-        known = self._habits.setdefault(tenant_id, set())
-        for habit in habits:
-            # A habit can carry a name the caller made up, so there has to be an end to how many are told apart.
-            name = habit[:LONGEST_HABIT]
-            if name not in known and len(known) >= HABITS_A_DAY:
+        if day != self._deviations_day:
+            self._deviations_day = day
+            self._deviations_of.clear()
+        known = self._deviations_of.setdefault(tenant_id, set())
+        for deviation in deviations:
+            # A deviation can carry a name the caller made up, so there has to be an end to how many are told apart.
+            name = deviation[:LONGEST_DEVIATION]
+            if name not in known and len(known) >= DEVIATIONS_A_DAY:
                 name = "others"
             known.add(name)
             self._deviations[tenant_id, day, name] = self._deviations.get((tenant_id, day, name), 0) + 1
-            if (mark := shape_mark(habit)) is not None:
+            if (mark := shape_mark(deviation)) is not None:
                 self.evidence.met(tenant_id, at, mark)
 
     async def flush(self) -> None:
@@ -256,8 +256,8 @@ class _Batch:
             {"minute": minute, "source": source, "calls": calls} for (minute, source), calls in self.refused.items()
         ]
         ledger: Rows = [
-            {"tenant_id": tenant, "day": day, "habit": habit, "times": times}
-            for (tenant, day, habit), times in self.deviations.items()
+            {"tenant_id": tenant, "day": day, "habit": deviation, "times": times}
+            for (tenant, day, deviation), times in self.deviations.items()
         ]
         marks: Rows = [
             {

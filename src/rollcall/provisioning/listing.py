@@ -105,7 +105,7 @@ async def _brought(call: Call, query: Query) -> tuple[Admitted, Sequence[Row]]:
 async def _note(admitted: Admitted, *each: Search) -> None:
     """Leave the trace of a read, and count once what was unusual about the request."""
     try:
-        deviations = tuple(dict.fromkeys(habit for wanted in each for habit in wanted.deviations))
+        deviations = tuple(dict.fromkeys(deviation for wanted in each for deviation in wanted.deviations))
         admitted.insist_on_standard(deviations)
         admitted.deviated(deviations)
     except SCIMException as refusal:

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from typing import Final, cast
 
 from rollcall.scim.errors import InvalidSyntax
-from rollcall.scim.resources import ENTERPRISE_SCHEMA, USERS, Kind
+from rollcall.scim.resources import ENTERPRISE_SCHEMA, USERS, ResourceKind
 from rollcall.scim.values import Deviation, Reading
 
 _CORE_SCHEMAS: Final = "urn:ietf:params:scim:schemas:core:2.0:"
-_EXTENSIONS: Final[Mapping[Kind, tuple[str, ...]]] = {USERS: (ENTERPRISE_SCHEMA.lower(),)}
+_EXTENSIONS: Final[Mapping[ResourceKind, tuple[str, ...]]] = {USERS: (ENTERPRISE_SCHEMA.lower(),)}
 
 
 def read_message(reading: Reading, payload: Mapping[str, object], schema: str) -> dict[str, object]:
@@ -26,7 +26,7 @@ def read_message(reading: Reading, payload: Mapping[str, object], schema: str) -
     return members
 
 
-def read_schemas(reading: Reading, payload: Mapping[str, object], kind: Kind) -> None:
+def read_schemas(reading: Reading, payload: Mapping[str, object], kind: ResourceKind) -> None:
     """Judge the `schemas` of a resource; they follow from its attributes, and matter only if they contradict.
 
     Raises:

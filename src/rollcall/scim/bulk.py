@@ -26,7 +26,7 @@ from rollcall.scim.errors import (
     error_body,
     shown,
 )
-from rollcall.scim.resources import GROUPS, USERS, Kind, check_text
+from rollcall.scim.resources import GROUPS, USERS, ResourceKind, check_text
 from rollcall.scim.values import Deviation, Reading, Unknown
 
 _REQUEST: Final = str(BulkRequest.__schema__)
@@ -37,7 +37,7 @@ _QUOTED: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 _MOST_SHOWN: Final = 8
 """Members of a circle that a refusal names; it can be as long as the request."""
 _MEMBERS: Final = frozenset({"method", "path", "bulkid", "version", "data"})
-_KINDS: Final[Mapping[str, Kind]] = {kind.endpoint.lower().strip("/"): kind for kind in (USERS, GROUPS)}
+_KINDS: Final[Mapping[str, ResourceKind]] = {kind.endpoint.lower().strip("/"): kind for kind in (USERS, GROUPS)}
 
 
 class Method(StrEnum):
@@ -57,7 +57,7 @@ class BulkOperation:
     """Its place in the request, which is its place in the response."""
     method: str
     """A `Method`, or whatever was sent if the operation is refused."""
-    kind: Kind
+    kind: ResourceKind
     resource_id: str | None
     """The id in the path, or a reference to a bulkId; a POST has none."""
     data: Mapping[str, object]
@@ -277,7 +277,7 @@ def _body(method: str, data: object) -> dict[str, object]:
     return cast("dict[str, object]", data)
 
 
-def _place(path: object, *, creating: bool) -> tuple[Kind, str | None]:
+def _place(path: object, *, creating: bool) -> tuple[ResourceKind, str | None]:
     """The kind of resource and the id in a path such as `/Users/2819c223`."""
     if not isinstance(path, str):
         raise InvalidPath(detail="path: it is a string, such as /Users")

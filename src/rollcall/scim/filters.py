@@ -29,13 +29,13 @@ from scim2_models.path import (
 from rollcall.scim.attributes import Attribute
 from rollcall.scim.errors import InvalidFilter, UnknownAttribute, shown
 from rollcall.scim.reader import unholdable
-from rollcall.scim.resources import ENTERPRISE_SCHEMA, USERS, Kind
+from rollcall.scim.resources import ENTERPRISE_SCHEMA, USERS, ResourceKind
 
 LONGEST_FILTER: Final = 4_096
 DEEPEST_FILTER: Final = 50
 MOST_TERMS: Final = 100
 
-ALIASES: Final[Mapping[Kind, Mapping[str, AttrPath]]] = {
+ALIASES: Final[Mapping[ResourceKind, Mapping[str, AttrPath]]] = {
     USERS: {"email": AttrPath("emails"), "manager": AttrPath("manager", None, ENTERPRISE_SCHEMA)}
 }
 """Names that nobody has and that can mean one thing only.
@@ -51,7 +51,7 @@ _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 _CONNECTIVE: Final = re.compile(r"\b(?:and|or)\b", re.IGNORECASE)
 
 
-def read_filter(text: str, kind: Kind = USERS) -> FilterNode:
+def read_filter(text: str, kind: ResourceKind = USERS) -> FilterNode:
     """The tree of a filter on resources of one kind.
 
     Paths have the schema's spelling, with a URN only if they lie in an extension. Comparisons on a
@@ -71,7 +71,7 @@ def read_filter(text: str, kind: Kind = USERS) -> FilterNode:
     return tree
 
 
-def read_filter_among(text: str, kind: Kind, kinds: Collection[Kind]) -> FilterNode | bool:
+def read_filter_among(text: str, kind: ResourceKind, kinds: Collection[ResourceKind]) -> FilterNode | bool:
     """What a filter on resources of several kinds means for those of one.
 
     An attribute that only others of *kinds* have, has no value here (RFC 7644 §3.4.2.1): whatever is asked of it is
@@ -91,7 +91,7 @@ def read_filter_among(text: str, kind: Kind, kinds: Collection[Kind]) -> FilterN
     return tree
 
 
-def read_selection(path: AttrPath, selection: FilterNode, kind: Kind = USERS) -> FilterNode:
+def read_selection(path: AttrPath, selection: FilterNode, kind: ResourceKind = USERS) -> FilterNode:
     """The filter that a PATCH path has on the entries of *path*, as `read_filter` returns a query's.
 
     Raises:
@@ -102,7 +102,7 @@ def read_selection(path: AttrPath, selection: FilterNode, kind: Kind = USERS) ->
     return standard.val_filter
 
 
-def resolve(path: AttrPath, kind: Kind = USERS) -> AttributeBinding:
+def resolve(path: AttrPath, kind: ResourceKind = USERS) -> AttributeBinding:
     """Everything the schema says about a path of a tree that `read_filter` returned.
 
     Inside the brackets of a value selection, put the two paths together first.
@@ -143,7 +143,7 @@ def count_terms(text: str) -> int:
 class _Standard(FilterVisitor[FilterNode]):
     """Rewrites a tree; inside the brackets of a value selection, *within* is the attribute selected from."""
 
-    def __init__(self, kind: Kind, within: AttrPath | None = None) -> None:
+    def __init__(self, kind: ResourceKind, within: AttrPath | None = None) -> None:
         self.kind = kind
         self.within = within
 
@@ -187,7 +187,7 @@ class _Standard(FilterVisitor[FilterNode]):
 class _Among(FilterVisitor[FilterNode | bool]):
     """Rewrites a tree as `_Standard` does, and settles what is the same for every resource of the kind."""
 
-    def __init__(self, kind: Kind, kinds: Collection[Kind]) -> None:
+    def __init__(self, kind: ResourceKind, kinds: Collection[ResourceKind]) -> None:
         self.standard = _Standard(kind)
         self.others = [_Standard(other) for other in kinds if other is not kind]
 
@@ -231,7 +231,7 @@ def _reads(standard: _Standard, node: FilterNode) -> bool:
     return True
 
 
-def look_up(path: AttrPath, kind: Kind = USERS) -> tuple[AttrPath, Attribute]:
+def look_up(path: AttrPath, kind: ResourceKind = USERS) -> tuple[AttrPath, Attribute]:
     """A path as the schema spells it, and the attribute at its end.
 
     Raises:
@@ -252,18 +252,18 @@ def look_up(path: AttrPath, kind: Kind = USERS) -> tuple[AttrPath, Attribute]:
     return AttrPath(attribute.name, part.name, uri), part
 
 
-def _found(attributes: Mapping[str, Attribute], name: str, path: AttrPath, kind: Kind) -> Attribute:
+def _found(attributes: Mapping[str, Attribute], name: str, path: AttrPath, kind: ResourceKind) -> Attribute:
     attribute = attributes.get(name.lower())
     if attribute is None:
         raise _unknown(path, kind)
     return attribute
 
 
-def _unknown(path: AttrPath, kind: Kind) -> UnknownAttribute:
+def _unknown(path: AttrPath, kind: ResourceKind) -> UnknownAttribute:
     return UnknownAttribute(detail=f"{shown(str(path))} is not an attribute of a {kind.name}")
 
 
-def _comparable(path: AttrPath, attribute: Attribute, node: Comparison, kind: Kind) -> object:
+def _comparable(path: AttrPath, attribute: Attribute, node: Comparison, kind: ResourceKind) -> object:
     """The value as a query can use it: text that can be stored, a boolean, a time, a number or None."""
     value = cast("object", node.value)
     if isinstance(value, str) and (found := unholdable(value)) is not None:

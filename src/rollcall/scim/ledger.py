@@ -122,9 +122,9 @@ class Told:
     """Whether the standard allows it all the same."""
 
 
-def tell(habit: str, provider: str | None) -> Told | None:
+def tell(deviation: str, provider: str | None) -> Told | None:
     """Say a line of the ledger of this provider, the key of a profile; None for one that no table knows."""
-    name = habit.partition(":")[0]
+    name = deviation.partition(":")[0]
     if name not in _ALL:
         return None
     deviation = Deviation(name)

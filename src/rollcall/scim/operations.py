@@ -16,7 +16,7 @@ from rollcall.scim.resources import (
     USER_ATTRIBUTES,
     USER_SCHEMA,
     USERS,
-    Kind,
+    ResourceKind,
 )
 from rollcall.scim.values import Claim, Deviation, Reading, read_entry, read_value
 
@@ -68,7 +68,7 @@ def standard_operations(reading: Reading, value: object) -> Iterator[dict[str, o
         yield clean
 
 
-def parse_path(reading: Reading, text: str, kind: Kind = USERS) -> Path[Any]:
+def parse_path(reading: Reading, text: str, kind: ResourceKind = USERS) -> Path[Any]:
     """The path *text* is, unless it or all paths of the request together are too large to be parsed.
 
     Raises:

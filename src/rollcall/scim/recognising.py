@@ -25,7 +25,7 @@ COUNTS_FOR: Final = timedelta(days=30)
 
 ENOUGH: Final = 2
 """Points that recognise a provider, if no other one has any. Its own name gives two, any other mark one: a name can be
-made up by the holder of the tenant's token alone, and a single habit can be shared by somebody we don't know."""
+made up by the holder of the tenant's token alone, and a single deviation can be shared by somebody we don't know."""
 
 _IN_A_ROW: Final = timedelta(minutes=1)
 """The longest time between two questions that are asked one after the other."""
@@ -115,9 +115,9 @@ def query_mark(parameters: Mapping[str, str], *, of_groups: bool) -> str | None:
     return Query.RANDOM_NAME if _RANDOM_NAME.fullmatch(asked) else None
 
 
-def shape_mark(habit: str) -> str | None:
+def shape_mark(deviation: str) -> str | None:
     """The mark that a line of the ledger is; None for most."""
-    name = habit.partition(":")[0]
+    name = deviation.partition(":")[0]
     return name if name in _SHAPES else None
 
 

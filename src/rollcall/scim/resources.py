@@ -134,7 +134,7 @@ ENTERPRISE_ATTRIBUTES: Final = USER_ATTRIBUTES[ENTERPRISE_SCHEMA.lower()].parts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Kind:
+class ResourceKind:
     """A kind of resource, with all that a request about one is read against."""
 
     name: str
@@ -147,8 +147,8 @@ class Kind:
     """Binds the tree of a filter to the model, and judges operators and values against it."""
 
 
-USERS: Final = Kind("User", "/Users", USER_SCHEMA, USER_ATTRIBUTES, Path[User], ScimFilter[User])
-GROUPS: Final = Kind("Group", "/Groups", GROUP_SCHEMA, GROUP_ATTRIBUTES, Path[Group], ScimFilter[Group])
+USERS: Final = ResourceKind("User", "/Users", USER_SCHEMA, USER_ATTRIBUTES, Path[User], ScimFilter[User])
+GROUPS: Final = ResourceKind("Group", "/Groups", GROUP_SCHEMA, GROUP_ATTRIBUTES, Path[Group], ScimFilter[Group])
 
 
 def key(value: str) -> str:

@@ -23,7 +23,7 @@ from rollcall.scim.errors import (
 from rollcall.scim.filters import check_size, look_up, read_filter, read_filter_among
 from rollcall.scim.profiles import quoted
 from rollcall.scim.projection import project
-from rollcall.scim.resources import Kind
+from rollcall.scim.resources import ResourceKind
 from rollcall.scim.values import Deviation, Reading, Unknown
 
 _SCHEMA: Final = str(SearchRequest.__schema__)
@@ -45,7 +45,7 @@ _TYPES: Final[Mapping[str, tuple[str, type, str]]] = {
 class Search:
     """What a list request asks of one kind of resource."""
 
-    kind: Kind
+    kind: ResourceKind
     tree: FilterNode | bool | None = None
     """The filter; None if there is none, and a boolean where it is the same for every resource of the kind."""
     sort_by: AttrPath | None = None
@@ -70,7 +70,11 @@ class Search:
 
 
 def read_parameters(
-    parameters: Mapping[str, str], kind: Kind, *, among: Collection[Kind] = (), unquoted_values: bool = False
+    parameters: Mapping[str, str],
+    kind: ResourceKind,
+    *,
+    among: Collection[ResourceKind] = (),
+    unquoted_values: bool = False,
 ) -> Search:
     """Read the parameters of a query; their names are compared without case, and unknown ones are ignored.
 
@@ -91,7 +95,11 @@ def read_parameters(
 
 
 def read_search(
-    payload: Mapping[str, object], kind: Kind, *, among: Collection[Kind] = (), unquoted_values: bool = False
+    payload: Mapping[str, object],
+    kind: ResourceKind,
+    *,
+    among: Collection[ResourceKind] = (),
+    unquoted_values: bool = False,
 ) -> Search:
     """Read a SearchRequest as the query that asks the same.
 
@@ -106,7 +114,12 @@ def read_search(
 
 
 def _search(
-    reading: Reading, given: Mapping[str, object], kind: Kind, among: Collection[Kind], *, unquoted_values: bool
+    reading: Reading,
+    given: Mapping[str, object],
+    kind: ResourceKind,
+    among: Collection[ResourceKind],
+    *,
+    unquoted_values: bool,
 ) -> Search:
     attributes, excluded = _names(reading, given, "attributes"), _names(reading, given, "excludedattributes")
     project({}, attributes, excluded)  # judges the two
@@ -132,7 +145,7 @@ def _search(
 
 
 def _tree(
-    reading: Reading, text: str | None, kind: Kind, among: Collection[Kind], *, unquoted_values: bool
+    reading: Reading, text: str | None, kind: ResourceKind, among: Collection[ResourceKind], *, unquoted_values: bool
 ) -> FilterNode | bool | None:
     if text is None:
         return None
@@ -142,7 +155,7 @@ def _tree(
     return read_filter_among(text, kind, among) if among else read_filter(text, kind)
 
 
-def _sort_by(text: str | None, kind: Kind, among: Collection[Kind]) -> AttrPath | None:
+def _sort_by(text: str | None, kind: ResourceKind, among: Collection[ResourceKind]) -> AttrPath | None:
     """The attribute to sort by; None where only other kinds have it, as nothing of this kind has a value then."""
     if text is None or not text.strip():
         return None
@@ -157,7 +170,7 @@ def _sort_by(text: str | None, kind: Kind, among: Collection[Kind]) -> AttrPath 
     raise refusals[0]
 
 
-def _sortable(text: str, kind: Kind) -> AttrPath:
+def _sortable(text: str, kind: ResourceKind) -> AttrPath:
     path, attribute = _attribute(text, kind)
     if attribute.has_value:
         path, attribute = AttrPath(path.attr, "value", path.uri), attribute.parts["value"]
@@ -168,7 +181,7 @@ def _sortable(text: str, kind: Kind) -> AttrPath:
     return path
 
 
-def _attribute(text: str, kind: Kind) -> tuple[AttrPath, Attribute]:
+def _attribute(text: str, kind: ResourceKind) -> tuple[AttrPath, Attribute]:
     unknown = InvalidValue(detail=f"sortBy: {shown(text)} is not an attribute of a {kind.name}")
     if check_size(text) is not None:
         raise unknown

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, ScalarSelect, Select, Text, func, literal,
 
 from rollcall.directory.mapping import composed
 from rollcall.directory.models import GroupRow, UserRow
-from rollcall.scim.resources import Kind, key
+from rollcall.scim.resources import ResourceKind, key
 from rollcall.search.operands import Condition, Identifier, Key, Moment, Operand, Value, Written
 
 ITSELF: Final = "value"
@@ -50,7 +50,7 @@ class Entries(ABC):
 class Places(ABC):
     """Where the attributes of one kind of resource are kept, in one tenant."""
 
-    kind: ClassVar[Kind]
+    kind: ClassVar[ResourceKind]
     row: ClassVar[type[UserRow] | type[GroupRow]]
 
     def __init__(self, tenant_id: UUID, base_url: str) -> None:
@@ -100,7 +100,7 @@ class Places(ABC):
         """The value of an attribute that not every kind of resource has."""
         raise AssertionError(f"{path} of a {self.kind.name} is kept nowhere")
 
-    def location(self, kind: Kind, resource_id: Value) -> ColumnElement[str]:
+    def location(self, kind: ResourceKind, resource_id: Value) -> ColumnElement[str]:
         """The address of a resource."""
         return func.concat(f"{self.base_url}{kind.endpoint}/", resource_id, type_=Text())
 

@@ -31,7 +31,7 @@ from sqlalchemy import (
 from rollcall.db import Row, fn
 from rollcall.scim.cursors import Key
 from rollcall.scim.filters import look_up
-from rollcall.scim.resources import GROUPS, USERS, Kind
+from rollcall.scim.resources import GROUPS, USERS, ResourceKind
 from rollcall.search.columns import ITSELF, Places
 from rollcall.search.conditions import condition
 from rollcall.search.group_columns import GroupPlaces
@@ -39,7 +39,7 @@ from rollcall.search.operands import Condition, Value
 from rollcall.search.queries import MOST_MEMBERS, Order, Query
 from rollcall.search.user_columns import UserPlaces
 
-_PLACES: Final[dict[Kind, type[Places]]] = {USERS: UserPlaces, GROUPS: GroupPlaces}
+_PLACES: Final[dict[ResourceKind, type[Places]]] = {USERS: UserPlaces, GROUPS: GroupPlaces}
 
 
 @dataclass(frozen=True, slots=True)

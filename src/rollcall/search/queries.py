@@ -10,7 +10,7 @@ from scim2_models.path import AttrPath, CompareOperator, Comparison, FilterNode,
 from rollcall.directory.mapping import composed
 from rollcall.scim.cursors import Key
 from rollcall.scim.name_keys import name_key
-from rollcall.scim.resources import GROUPS, USERS, Kind, first_key, key
+from rollcall.scim.resources import GROUPS, USERS, ResourceKind, first_key, key
 from rollcall.scim.search import Search
 from rollcall.search.operands import canonical_id
 
@@ -23,7 +23,7 @@ MOST_MEMBERS: Final = 10_000
 USUAL_RESULTS: Final = 100
 """Resources on one page when the provider does not say."""
 
-_HOT: Final[Mapping[Kind, Mapping[str, Callable[[str], str]]]] = {
+_HOT: Final[Mapping[ResourceKind, Mapping[str, Callable[[str], str]]]] = {
     USERS: {"userName": name_key, "emails.value": key, "externalId": composed, "id": str},
     GROUPS: {"displayName": name_key, "externalId": composed, "id": str, "members.value": str},
 }
@@ -60,7 +60,7 @@ class Query:
     """The filter; a boolean where it is the same for every resource of the kind."""
     start_index: int = 1
     count: int = USUAL_RESULTS
-    kind: Kind = USERS
+    kind: ResourceKind = USERS
     order: Order = CREATION
     by_cursor: bool = False
     """Whether the page begins after a position, and not at an index."""

@@ -165,7 +165,7 @@ async def test_twenty_posts_of_one_name(acme: Tenant) -> None:
     ],
     ids=["string-boolean", "case-of-names", "one-for-list", "bare-strings", "bare-manager", "unknown", "unassigned"],
 )
-async def test_providers_habits(acme: Tenant, attributes: dict[str, Any], kept: dict[str, Any]) -> None:
+async def test_providers_deviations(acme: Tenant, attributes: dict[str, Any], kept: dict[str, Any]) -> None:
     """What can't be misread is read the way it is meant, whoever sends it."""
     person = await acme.person("maria", **attributes)
 

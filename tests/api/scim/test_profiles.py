@@ -255,13 +255,13 @@ async def test_an_unknown_profile_is_refused(callers: Callers) -> None:
 async def test_the_ledger_speaks_of_the_provider(
     callers: Callers, profile: str, provider: str | None, setting: str | None
 ) -> None:
-    """The same habit is told in each provider's words, with the setting that ends it; how often is counted."""
+    """The same deviation is told in each provider's words, with the setting that ends it; how often is counted."""
     acme = await with_profile(callers, profile)
     for name in ("a", "b"):
         await acme.person(name, active="True")
     await callers.app.state.context.batched_entries.flush()
     lines = (await callers.operator.get(f"{acme.v1}/deviations")).json()["data"]
-    (line,) = [each for each in lines if each["habit"] == "string-boolean:active"]
+    (line,) = [each for each in lines if each["deviation"] == "string-boolean:active"]
     assert (line["times"], line["provider"]) == (2, provider)
     assert line["does"]
     assert line["read_as"].startswith("the boolean")
@@ -276,7 +276,7 @@ async def test_the_ledger_speaks_of_whoever_is_recognised(callers: Callers) -> N
     await acme.person("c", password="9wq1")
     await callers.app.state.context.batched_entries.flush()
     lines = (await callers.operator.get(f"{acme.v1}/deviations")).json()["data"]
-    (line,) = [each for each in lines if each["habit"] == "password"]
+    (line,) = [each for each in lines if each["deviation"] == "password"]
     assert line["provider"] == "Okta"
     assert "Set password when creating new users" in line["setting"]
 
@@ -286,4 +286,4 @@ async def ledger(tenant: Tenant) -> dict[str, Any]:
     await tenant.callers.app.state.context.batched_entries.flush()
     answer = await tenant.callers.operator.get(f"{tenant.v1}/deviations")
     assert answer.status_code == 200, answer.text
-    return {each["habit"]: each["times"] for each in answer.json()["data"]}
+    return {each["deviation"]: each["times"] for each in answer.json()["data"]}

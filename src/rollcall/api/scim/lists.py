@@ -15,12 +15,12 @@ from rollcall.provisioning.context import Call
 from rollcall.scim.errors import NoSuchAddress
 from rollcall.scim.query_strings import unambiguous
 from rollcall.scim.recognising import query_mark
-from rollcall.scim.resources import GROUPS, USERS, Kind
+from rollcall.scim.resources import GROUPS, USERS, ResourceKind
 from rollcall.scim.search import Search, read_parameters, read_search
 
 AnyRequest = Request[Any, Any, Any]
 
-_RENDERED: dict[Kind, Callable[[Call, Row], bytes]] = {USERS: users.rendered, GROUPS: groups.rendered}
+_RENDERED: dict[ResourceKind, Callable[[Call, Row], bytes]] = {USERS: users.rendered, GROUPS: groups.rendered}
 _BOTH = (USERS, GROUPS)
 
 
@@ -38,7 +38,7 @@ async def _answered(call: Call, wanted: Search) -> Response[bytes]:
     return message(page(body, selection))
 
 
-async def _listed(request: AnyRequest, action: str, kind: Kind) -> Response[bytes]:
+async def _listed(request: AnyRequest, action: str, kind: ResourceKind) -> Response[bytes]:
     parameters = _parameters(request)
     call, wanted = await listing.asked(
         call_of(request, action, asked=query_mark(parameters, of_groups=kind is GROUPS)),
@@ -47,7 +47,7 @@ async def _listed(request: AnyRequest, action: str, kind: Kind) -> Response[byte
     return await _answered(call, wanted)
 
 
-async def _searched(request: AnyRequest, action: str, kind: Kind) -> Response[bytes]:
+async def _searched(request: AnyRequest, action: str, kind: ResourceKind) -> Response[bytes]:
     call, payload = await users.posted(call_of(request, action), payload_of(request))
     call, wanted = await listing.asked(call, lambda unquoted: read_search(payload, kind, unquoted_values=unquoted))
     return await _answered(call, wanted)
@@ -106,7 +106,7 @@ async def query_everything(request: AnyRequest) -> Response[bytes]:
     )
 
 
-async def _together(call: Call, read: Callable[[Kind], Callable[[bool], Search]]) -> Response[bytes]:
+async def _together(call: Call, read: Callable[[ResourceKind], Callable[[bool], Search]]) -> Response[bytes]:
     asked = [((await listing.asked(call, read(kind)))[1], partial(_RENDERED[kind], call)) for kind in _BOTH]
     selection = Selection(asked[0][0].attributes, asked[0][0].excluded_attributes)
     body = await listing.listed_together(call, asked, members=selection.of_members)

@@ -127,7 +127,7 @@ class DeviationView(BaseModel):
     """How often the tenant's provider departed from the standard in one way on one day, in that provider's words."""
 
     day: date
-    habit: str
+    deviation: str
     times: int
     provider: str | None = Field(description="what the provider is called, if it is known")
     does: str | None = Field(description="what it does otherwise than the standard; null for what is not told apart")
@@ -137,12 +137,18 @@ class DeviationView(BaseModel):
 
 def deviation_view(row: Deviation, provider: str | None) -> DeviationView:
     """A deviation as it is shown, of the provider with this profile."""
-    told = ledger.tell(row.habit, provider)
+    told = ledger.tell(row.deviation, provider)
     label, does, read_as, setting = (
         (None, None, None, None) if told is None else (told.provider, told.does, told.read_as, told.setting)
     )
     return DeviationView(
-        day=row.day, habit=row.habit, times=row.times, provider=label, does=does, read_as=read_as, setting=setting
+        day=row.day,
+        deviation=row.deviation,
+        times=row.times,
+        provider=label,
+        does=does,
+        read_as=read_as,
+        setting=setting,
     )
 
 

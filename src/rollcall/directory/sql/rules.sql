@@ -29,11 +29,11 @@ CREATE FUNCTION fn.bring_rule(p_tenant uuid, p_request_id text, p_people jsonb) 
       FROM jsonb_to_recordset(p_people) p (account_id uuid, events jsonb), jsonb_array_elements(p.events) e;
 $$;
 
--- Counts in the ledger, for today, how often each of these habits was met: {habit: times}. In the order in which
+-- Counts in the ledger, for today, how often each of these deviations was met: {deviation: times}. In the order in which
 -- everybody counts there.
-CREATE FUNCTION fn.count_unknown_roles(p_tenant uuid, p_habits jsonb) RETURNS void LANGUAGE sql AS $$
+CREATE FUNCTION fn.count_unknown_roles(p_tenant uuid, p_times jsonb) RETURNS void LANGUAGE sql AS $$
     INSERT INTO public.deviations (tenant_id, day, habit, times)
     SELECT p_tenant, (statement_timestamp() AT TIME ZONE 'UTC')::date, key, value::integer
-      FROM jsonb_each_text(p_habits) ORDER BY key
+      FROM jsonb_each_text(p_times) ORDER BY key
     ON CONFLICT (tenant_id, day, habit) DO UPDATE SET times = deviations.times + excluded.times
 $$;
