@@ -38,7 +38,7 @@ async def ledger(tenant: Tenant) -> dict[str, int]:
     async with tenant.work() as work:
         rows = await work.db.connection()
         counted = await rows.exec_driver_sql(
-            "SELECT deviation, times FROM deviations WHERE deviation LIKE 'unknown-role%%'"
+            "SELECT habit AS deviation, times FROM deviations WHERE habit LIKE 'unknown-role%%'"
         )
         return {row.deviation: row.times for row in counted}
 
