@@ -83,8 +83,8 @@ async def test_no_statement_for_a_call(callers: Callers, owner: Connection, monk
 
 
 def _counting(through: Any, asked: list[str]) -> Any:
-    async def counting(self: HotPool, query: str, *args: object) -> Any:
+    async def counting(self: HotPool, query: str, *args: object, **of: Any) -> Any:
         asked.append(query)
-        return await through(self, query, *args)
+        return await through(self, query, *args, **of)
 
     return counting

@@ -26,6 +26,7 @@ from rollcall.scim.documents import (
     work_out,
 )
 from rollcall.scim.errors import SCIMException
+from rollcall.scim.name_keys import name_key
 from rollcall.scim.patching import POLICY, apply
 from rollcall.scim.plain import PlainUser, plain_user, plain_writes
 from rollcall.scim.profiles import read_patch, read_user
@@ -47,7 +48,7 @@ def operations(op: str, path: str | None, values: st.SearchStrategy[object]) -> 
 words: st.SearchStrategy[str] = st.text(
     st.characters(exclude_categories=("Cs",), exclude_characters="\x00"), min_size=1, max_size=12
 )
-names = words.filter(lambda word: bool(word.strip()))
+names = words.filter(name_key)
 entries = st.lists(dictionaries({"value": words}, {"type": words, "display": words}), max_size=4)
 people = dictionaries(
     {"userName": names},

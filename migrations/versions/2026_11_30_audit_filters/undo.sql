@@ -1,1 +1,1 @@
-DROP INDEX ix_audit_entries_action, ix_audit_entries_refused, ix_audit_entries_names;
+DROP INDEX ix_audit_entries_action, ix_audit_entries_refused, ix_audit_entries_actor, ix_audit_entries_request;
