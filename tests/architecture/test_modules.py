@@ -1,10 +1,12 @@
 """What the source may not say, whoever writes it next."""
 
 import ast
+import gc
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -17,8 +19,18 @@ SOURCE = Path(rollcall.__file__ or "").parent
 MODULES = sorted(SOURCE.rglob("*.py"))
 
 
+@cache
+def tree_of(module: Path) -> ast.Module:
+    """What a module says, read once, and with no garbage collected meanwhile: finalizers upset Python's count of depth."""
+    gc.disable()
+    try:
+        return ast.parse(module.read_text())
+    finally:
+        gc.enable()
+
+
 def imported(module: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(module.read_text())):
+    for node in ast.walk(tree_of(module)):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -42,13 +54,13 @@ def test_the_protocol_opens_nothing() -> None:
     for module in sorted((SOURCE / "scim").rglob("*.py")):
         for name in imported(module):
             assert name.split(".")[0] not in {"litestar", "sqlalchemy", "asyncpg", "redis", "asyncio"}, module
-        assert not any(isinstance(node, ast.AsyncFunctionDef) for node in ast.walk(ast.parse(module.read_text())))
+        assert not any(isinstance(node, ast.AsyncFunctionDef) for node in ast.walk(tree_of(module)))
 
 
 def test_nothing_but_work_commits() -> None:
     """Transactions are committed by the blocks that opened them: no function calls commit() or rollback()."""
     for module in MODULES:
-        for node in ast.walk(ast.parse(module.read_text())):
+        for node in ast.walk(tree_of(module)):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 assert node.func.attr not in {"commit", "rollback"}, f"{module}:{node.lineno}"
 
@@ -74,7 +86,7 @@ def test_settings_are_read_at_the_edge() -> None:
 def test_modules_say_what_they_are() -> None:
     """Every module that holds something opens with a sentence."""
     for module in MODULES:
-        tree = ast.parse(module.read_text())
+        tree = tree_of(module)
         assert not tree.body or ast.get_docstring(tree), module
 
 
@@ -103,7 +115,7 @@ def test_every_event_is_made() -> None:
         getattr(node, "id", None) or getattr(node, "attr", None)
         for module in MODULES
         if module.name != "events.py"
-        for node in ast.walk(ast.parse(module.read_text()))
+        for node in ast.walk(tree_of(module))
         if isinstance(node, ast.Name | ast.Attribute)
     }
     by_sql = sql_topics()
@@ -126,7 +138,7 @@ def test_patterns_are_read_alike_by_every_python() -> None:
     """
     forbidden = re.compile(r"(?<!\\)[*+?}]\+|\(\?>")
     for module in MODULES:
-        for node in ast.walk(ast.parse(module.read_text())):
+        for node in ast.walk(tree_of(module)):
             if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes):
                 text = node.value.decode("latin-1") if isinstance(node.value, bytes) else node.value
                 assert not forbidden.search(text), f"{module}:{node.lineno}"
