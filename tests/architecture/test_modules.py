@@ -21,7 +21,7 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 
 @cache
 def tree_of(module: Path) -> ast.Module:
-    """What a module says, read once, and with no garbage collected meanwhile: finalizers upset Python's count of depth."""
+    """What a module says, read once. No garbage is collected meanwhile: finalizers upset how deep Python thinks it is."""
     gc.disable()
     try:
         return ast.parse(module.read_text())
