@@ -21,7 +21,7 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 
 @cache
 def tree_of(module: Path) -> ast.Module:
-    """What a module says, read once. No garbage is collected meanwhile: finalizers upset how deep Python thinks it is."""
+    """What a module says. No garbage is collected meanwhile: finalizers upset Python's count of how deep it is."""
     gc.disable()
     try:
         return ast.parse(module.read_text())
