@@ -22,7 +22,7 @@ END $$;
 
 -- Takes the profile, once, and writes it down; returns why not, or NULL. What is under way is waited for, two seconds at
 -- most; what comes meanwhile waits, and finds another profile than it was worked out by.
--- Locks: the role rule, which everybody holds who makes people or groups, then the tenant.
+-- Locks: the tenant, then the role rule, which everybody holds who makes people or groups.
 CREATE FUNCTION fn.take_profile(
     p_tenant uuid, p_profile text, p_unique_names boolean, p_quiet interval, p_call jsonb
 ) RETURNS text LANGUAGE plpgsql AS $$
@@ -34,8 +34,8 @@ BEGIN
         RETURN v_why;
     END IF;
     PERFORM set_config('lock_timeout', '2s', true);
-    PERFORM fn.hold_rule(p_tenant);
     PERFORM FROM public.tenants WHERE id = p_tenant FOR NO KEY UPDATE;
+    PERFORM fn.hold_rule(p_tenant);
     v_why := fn.why_not_taken(p_tenant, p_unique_names, p_quiet);
     IF v_why IS NOT NULL THEN
         RETURN v_why;
