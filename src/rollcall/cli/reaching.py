@@ -66,7 +66,8 @@ async def find_tenant(fleet: Fleet, name: str) -> Tenant:
     try:
         return await tenants.find(fleet, name)
     except NotFound:
-        near = await tenants.slugs_beginning(fleet, name[:1].casefold())
+        begins = name[:3].casefold()  # of thousands, those that begin like it are read first
+        near = await tenants.slugs_beginning(fleet, begins) or await tenants.slugs_beginning(fleet, begins[:1])
         raise Unknown(f"There is no tenant “{name}”", name, near, "rollcall tenants list") from None
 
 
