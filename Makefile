@@ -24,8 +24,9 @@ up: embedded ## the whole product on this machine, with engines of its own (ARGS
 test: dev ## all tests (ARGS="tests/engines -k lock" for some)
 	@$(VENV)/bin/python -m pytest -n 2 --dist loadfile $(ARGS)
 
-slow: dev ## the story of docker/ as plain processes, and the benchmarks in small; not part of "test"
-	@$(VENV)/bin/python -m pytest -n 2 --dist loadfile --show-capture=no --tb=short $(or $(ARGS),tests/docker tests/benchmarks)
+slow: dev ## what takes seconds each: processes replaced, the story of docker/, the benchmarks in small; not part of "test"
+	@$(VENV)/bin/python -m pytest -n 2 --dist loadfile --show-capture=no --tb=short -m "slow or not slow" \
+		$(or $(ARGS),tests/docker tests/benchmarks $$(grep -l 'mark\.slow' -r tests --include=*.py))
 
 faults: dev ## processes killed and servers gone in the middle of departures: slow, not part of "test"
 	@$(VENV)/bin/python -m pytest --show-capture=no --tb=short $(or $(ARGS),tests/faults)

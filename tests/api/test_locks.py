@@ -1,10 +1,13 @@
 """Calls that change one tenant at the same time: no deadlock, and no error of ours. ``make locks`` tries each pair."""
 
+import pytest
 from litestar import Litestar
 
 from doors import DOORS, a_company, deadlocks, meet
 from factories import Callers
 from rollcall.db import Connection
+
+pytestmark = pytest.mark.slow
 
 
 async def test_everything_at_once(callers: Callers, app: Litestar, second_app: Litestar, watcher: Connection) -> None:

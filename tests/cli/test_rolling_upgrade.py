@@ -23,6 +23,8 @@ from rollcall.cli.embedded import Engines
 from rollcall.engines.processes import free_port
 from rollcall.settings import Settings, migrations_folder
 
+pytestmark = pytest.mark.slow
+
 WARNING = "-- This version says the same in other words.\n"
 
 

@@ -13,10 +13,14 @@ from hypothesis import strategies as st
 from rollcall.scim.name_keys import name_key, unstripped
 from rollcall.scim.resources import first_key, key
 
-FROZEN = "481faf3d445671db9a3b65e3b08eba20423d86400267c07a6a6d212f9a0edea9"
-"""The digest of the keys of all code points, alone and before a mark. Another one is a new version of the key."""
+FROZEN = "327d8c7a5369f1ae515f08146a50f9bbbfc9fd0802abf88b80ea8dc9bb203772"
+"""The digest of the keys of `POINTS`, alone and before a mark. Another one is a new version of the key."""
 
-POINTS = [point for point in range(sys.maxunicode + 1) if not 0xD800 <= point <= 0xDFFF]
+POINTS = [point for point in (*range(0x40000), *range(0xE0000, 0xF0000)) if not 0xD800 <= point <= 0xDFFF]
+"""All code points of the planes that have characters, or ever had."""
+
+OTHERS = [*range(0x40000, 0xE0000, 0x101), *range(0xF0000, sys.maxunicode + 1, 0x101)]
+"""Some of each of the others: private ones, and those that nobody has given a meaning yet."""
 
 
 @pytest.mark.parametrize(
@@ -74,6 +78,7 @@ def test_it_never_moves() -> None:
     for point in POINTS:
         digest.update(f"{unstripped(chr(point))}|{unstripped(chr(point) + chr(0x301))}\n".encode())
     assert digest.hexdigest() == FROZEN
+    assert [point for point in OTHERS if name_key(chr(point)) != chr(point)] == []
 
 
 @pytest.mark.skipif(

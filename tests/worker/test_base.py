@@ -22,6 +22,8 @@ from rollcall.engines.processes import free_port
 from rollcall.settings import Settings
 from rollcall.worker.app import make_celery
 
+pytestmark = pytest.mark.slow
+
 NOTED = "SELECT max(deactivated_because) FROM accounts WHERE tenant_id = $1::text::uuid"
 
 
