@@ -48,6 +48,7 @@ REFUSED_ALL_THE_SAME: Mapping[str, str] = {
     "begin_passkey_sign_in": "a person is named in one way or not at all",
     "open_session": "a person is named in exactly one way",
     "put_role_rule": "a rule is one thing: its default is one of its roles, and no two roles share a name",
+    "preview_role_rule": "as for the rule that is put in force",
     "create_destination": _ADDRESS,
     "change_destination": _ADDRESS,
     "rotate_destination_secret": _WHOLE,
