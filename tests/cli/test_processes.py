@@ -24,6 +24,8 @@ from rollcall.engines import Postgres, Valkey
 from rollcall.engines.processes import free_port
 from rollcall.settings import read_settings
 
+pytestmark = pytest.mark.slow
+
 AWAY = "the database is away; waiting for it"
 BEHIND = "the database is not migrated; waiting for it"
 THERE = "the database is there"
