@@ -18,7 +18,6 @@ MOST_AT_ONCE = 100
 
 _REMEMBERED = 1.0
 _ASKABLE = frozenset({TokenKind.SESSION, TokenKind.SCIM, TokenKind.PERSONAL})
-_CLIENTS = frozenset({TokenKind.APPLICATION, TokenKind.OPERATOR})
 _NOTHING = TokenText(TokenKind.SESSION, UUID(int=0), UUID(int=0), b"")
 
 
@@ -120,7 +119,7 @@ def client_of(client_key: str | None) -> TokenText:
         Unauthenticated: it is no application's or operator's key.
     """
     client = None if client_key is None else read_token(client_key)
-    if client is None or client.kind not in _CLIENTS:
+    if client is None or client.kind not in statements.OF_INSTALLATION:
         msg = "This needs an application key: send 'Authorization: Bearer rc_app_…', or the key as a client's password."
         raise Unauthenticated(msg)
     return client

@@ -21,14 +21,15 @@ SELECT i.* FROM unnest($4::text[], $5::uuid[], $6::uuid[], $7::bytea[]) WITH ORD
   LEFT JOIN LATERAL fn.introspect($1, $2, $3, asked.kind, asked.tenant, asked.id, asked.digest) AS i ON true
  ORDER BY asked.place
 """)
-_INSTALLATION = frozenset({TokenKind.APPLICATION, TokenKind.OPERATOR})
+OF_INSTALLATION = frozenset({TokenKind.APPLICATION, TokenKind.OPERATOR})
+"""Keys that are no tenant's."""
 _LEAVE = text(qualified("SELECT fn.leave(:tenant, :account, :reason, :request_id, :arrived)"))
 
 
 async def authenticate(pool: Pool, key: TokenText) -> Row | None:
     """Whose key of the management API this is: ``label``, ``owner_id``, ``slug``. None if it is not live."""
     # A key of the installation is no tenant's: it waits in a line of its own.
-    whose = key.id if key.kind in _INSTALLATION else key.tenant_id
+    whose = key.id if key.kind in OF_INSTALLATION else key.tenant_id
     return await pool.fetchrow(_AUTHENTICATE, key.kind.value, key.tenant_id, key.id, key.digest, of=whose)
 
 
