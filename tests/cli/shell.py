@@ -81,7 +81,7 @@ def typed(words: tuple[str, ...], environment: dict[str, str]) -> Said:
             root.setLevel(level)
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise AssertionError(f"a traceback of 'rollcall {' '.join(words)}'") from done.exception
-    assert "Traceback" not in done.output
+    assert "Traceback" not in done.output, done.output
     return Said(done.exit_code, done.stdout, done.stderr)
 
 

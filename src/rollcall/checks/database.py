@@ -9,7 +9,7 @@ from typing import Any, cast
 import asyncpg  # pyright: ignore[reportMissingTypeStubs]  # it ships no types
 from redis.exceptions import RedisError
 
-from rollcall.checks.asking import Grounds
+from rollcall.checks.asking import SECONDS, Grounds
 from rollcall.checks.model import Check, failed, ok, warning
 from rollcall.db import FLEET_ROLE, RUNTIME_ROLE
 from rollcall.functions import qualified
@@ -62,7 +62,7 @@ async def version(grounds: Grounds) -> Check:
 
 async def tables(grounds: Grounds) -> Check:
     """Whether the tables are those that this version needs."""
-    found = await health.look(grounds.database.pool, grounds.redis, grounds.revisions)
+    found = await health.look(grounds.database.pool, grounds.redis, grounds.revisions, patience=SECONDS)
     match found.database:
         case DatabaseState.OK | DatabaseState.UNWRITABLE:
             return ok(TABLES, f"the tables stand at {found.revision}, which is current")
@@ -81,7 +81,7 @@ async def tables(grounds: Grounds) -> Check:
 
 async def writes(grounds: Grounds) -> Check:
     """Whether anything can be written; on a full disk all can be read."""
-    because = await writing.refusal_now(grounds.database.pool)
+    because = await writing.refusal_now(grounds.database.pool, patience=SECONDS)
     if because is None:
         return ok(WRITES, "PostgreSQL takes writes")
     return failed(

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 from weakref import WeakSet
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs]  # it ships no types
@@ -14,6 +15,9 @@ from rollcall import catalogue, installing
 from rollcall.db import DatabaseError, Pool
 from rollcall.journal import keeping, writing
 from rollcall.journal.keeping import LatePart
+
+PATIENCE: Final = 2.0
+"""Seconds that the database has for all that readiness asks it."""
 
 
 class DatabaseState(StrEnum):
@@ -57,19 +61,23 @@ class Health:
         return self.database is DatabaseState.OK
 
 
-async def look(pool: Pool, redis: Redis, revisions: Revisions) -> Health:
+async def look(pool: Pool, redis: Redis, revisions: Revisions, *, patience: float | None = None) -> Health:
     """Ask both, side by side; answers within three seconds whatever has become of them.
+
+    Who can wait gives the database ``patience`` seconds instead: a busy one is not taken for one that is away.
 
     A database that a newer version has migrated goes on serving this one as long as its functions are there.
     """
-    (database, revision, because), broker = await asyncio.gather(_ask_database(pool, revisions), _ask_broker(redis))
+    (database, revision, because), broker = await asyncio.gather(
+        _ask_database(pool, revisions, patience or PATIENCE), _ask_broker(redis)
+    )
     late = await _ask_late(pool) if database is DatabaseState.OK else ()
     return Health(database, revision, broker, because, late)
 
 
-async def _ask_database(pool: Pool, revisions: Revisions) -> tuple[DatabaseState, str | None, str]:
+async def _ask_database(pool: Pool, revisions: Revisions, patience: float) -> tuple[DatabaseState, str | None, str]:
     try:
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(patience):
             revision: str | None = await pool.fetchval("SELECT version_num FROM alembic_version")
             if revision == catalogue.FOUNDATION and not await _as_frozen(pool):
                 return DatabaseState.EDITED, revision, ""

@@ -16,7 +16,10 @@ EVERY: Final = 5.0
 """Seconds from one trial to the next one, however often a process is asked."""
 
 PATIENCE: Final = 1.0
-"""Seconds that a trial may take. A slow one says nothing: under load it would take a process away that still serves."""
+"""Seconds that a trial may take while calls are served.
+
+A slow one says nothing: under load it would take a process away that still serves.
+"""
 
 _SAID: Final = {
     "53100": "its disk is full: make room, or enlarge it",
@@ -47,7 +50,7 @@ async def refusal(pool: Pool) -> str | None:
     before = None if last is None else last.refusal
     trial = _trials[pool] = _Trial(time.monotonic(), before)  # who asks meanwhile is told what was known
     try:
-        trial.refusal = await refusal_now(pool)
+        trial.refusal = await refusal_now(pool, patience=PATIENCE)
     except TimeoutError:
         log.warning("a trial of writing took too long", seconds=PATIENCE)
     if trial.refusal != before:
@@ -55,15 +58,15 @@ async def refusal(pool: Pool) -> str | None:
     return trial.refusal
 
 
-async def refusal_now(pool: Pool) -> str | None:
+async def refusal_now(pool: Pool, *, patience: float) -> str | None:
     """Why PostgreSQL takes no write at this moment; None if it has taken one.
 
     Raises:
-        TimeoutError: it has not said within a second.
+        TimeoutError: it has not said within ``patience`` seconds.
         OSError, asyncpg.PostgresError, asyncpg.InterfaceError: it is away.
     """
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(patience):
             await pool.fetchval(qualified("SELECT fn.try_writing()"))
     except asyncpg.PostgresError as error:
         if may_be_done(error):
