@@ -13,6 +13,7 @@ from sqlalchemy.dialects import postgresql
 
 from journal.houses import TENANT, House, a_house
 from rollcall.cli.embedded import Engines
+from rollcall.functions import qualified
 from rollcall.journal import partitions
 from rollcall.journal.models import AuditEntry
 from rollcall.journal.queries import BY_SUMMARIES, AuditQuestion, asked, read
@@ -43,6 +44,10 @@ async def house(engines: Engines, settings: Settings) -> AsyncGenerator[House]:
         await house.owner.execute("VACUUM (ANALYZE) audit_entries")
         yield house
 
+
+MONTHS = qualified("SELECT name, begins FROM fn.audit_partitions('audit_entries')")
+SUMMARISED = "SELECT brin_summarize_range($1::text::regclass, 0)"
+"""How many ranges were summarised by this: none where the first one had its summary."""
 
 QUESTIONS = {
     "a request": (AuditQuestion(request_id="f1981e4bd8a0d6d8462016d2fc6276b3"), 1),
@@ -102,6 +107,18 @@ async def test_new_months_have_them(house: House) -> None:
     (first, *_, last) = await house.partitions()
     counts = "SELECT count(*) FROM pg_index WHERE indrelid = $1::text::regclass"
     assert await house.owner.fetchval(counts, last) == await house.owner.fetchval(counts, first) == 6
+
+
+async def test_first_blocks(engines: Engines, settings: Settings) -> None:
+    """No month begins with blocks that have a summary: each entry written into them would pay for it."""
+    async with a_house(engines, settings) as house:
+        made_before = await house.partitions()
+        await partitions.make(house.database)
+        assert len(await house.partitions()) > len(made_before)
+        for name, begins in await house.owner.fetch(MONTHS):
+            await house.entered(begins)
+            for index in ("_request_id_idx", "_actor_id_idx"):
+                assert await house.owner.fetchval(SUMMARISED, name + index) == 1, name
 
 
 async def test_since_narrows(house: House) -> None:

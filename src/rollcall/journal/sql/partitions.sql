@@ -29,6 +29,16 @@ BEGIN
     END IF;
 END $$;
 
+-- Takes the summaries of the last blocks of a partition away, of an empty one those of the first. Who writes into blocks
+-- that have summaries pays for them with each entry; these get theirs when they are full.
+CREATE FUNCTION fn.leave_last_blocks(p_partition regclass) RETURNS void LANGUAGE sql AS $$
+    SELECT brin_desummarize_range(i.indexrelid, pg_relation_size(p_partition) / current_setting('block_size')::integer)
+      FROM pg_catalog.pg_index i
+      JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
+      JOIN pg_catalog.pg_am a ON a.oid = c.relam AND a.amname = 'brin'
+     WHERE i.indrelid = p_partition
+$$;
+
 -- Makes a partition for a time that none is for, with what the default partition has of that time. Returns how many rows
 -- came from there, or NULL if there is a table of that name.
 -- Locks: the default partition, which a writer touches only if no partition is for its moment. Whoever waits here for a
@@ -68,6 +78,7 @@ BEGIN
         EXECUTE format('CREATE TRIGGER never_emptied BEFORE TRUNCATE ON public.%I '
                        'FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_rewriting()', p_name);
     END IF;
+    PERFORM fn.leave_last_blocks(format('public.%I', p_name)::regclass);
     RETURN v_moved;
 END $$;
 REVOKE ALL ON FUNCTION fn.make_audit_partition(text, text, timestamptz, timestamptz) FROM PUBLIC;
