@@ -34,6 +34,7 @@ async def test_how_tls_is_used(settings: Settings) -> None:
         await database.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rights", ["SUPERUSER", "BYPASSRLS", f"IN ROLE {OWNER}"])
 async def test_roles_that_see_everything(engines: Engines, settings: Settings, rights: str) -> None:
     """No process connects as a role that row-level security does not bind; commands say so in a line."""

@@ -62,6 +62,7 @@ async def until(settings: Settings, wanted: dict[str, str]) -> dict[str, Any]:
     pytest.fail(f"waited two minutes for {wanted}; found {found}")
 
 
+@pytest.mark.slow
 async def test_who_lives(installation: Installation, tmp_path: Path) -> None:
     """Relay, both workers and beat are known to live; a worker that is killed is missed, by its queues."""
     installation.alive()

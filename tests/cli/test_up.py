@@ -94,6 +94,7 @@ def change_everything(ready: dict[str, Any]) -> None:
             assert made.status_code == 201, made.text
 
 
+@pytest.mark.slow
 def test_a_second_start_leaves_what_was_changed(home: Path) -> None:
     """Tenants, plans and tokens are as they were; nobody gets a token but who came with the file, if there is room."""
     kept = json.loads((home / ".rollcall" / "credentials.json").read_text())
@@ -130,6 +131,7 @@ def test_a_second_start_leaves_what_was_changed(home: Path) -> None:
     assert not (home / "ready.json").exists()
 
 
+@pytest.mark.slow
 def test_a_crash_blocks_nothing(home: Path) -> None:
     """After a SIGKILL nothing of it runs on, and the next start works; with --apply, the file's word counts again."""
     with rollcall_up(home / ".rollcall", *options(home)) as process:
@@ -164,6 +166,7 @@ def test_to_begin_anew_takes_a_yes(home: Path) -> None:
     assert (home / ".rollcall" / "postgres" / "PG_VERSION").exists()
 
 
+@pytest.mark.slow
 def test_beginning_anew_for_everybody(home: Path) -> None:
     """With --yes it is as if there had been no start before; on all addresses, one that others can use is printed."""
     before = json.loads((home / ".rollcall" / "credentials.json").read_text())
@@ -184,6 +187,7 @@ def test_beginning_anew_for_everybody(home: Path) -> None:
     assert (home / ".rollcall" / "notes.txt").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["Starting PostgreSQL", "Bringing the database", "Starting web, relay, worker"])
 def test_stopped_while_starting(home: Path, moment: str) -> None:
     """Ctrl-C at any moment of a start ends it and all it had started, without a traceback."""
@@ -261,6 +265,7 @@ def test_a_port_that_is_taken(home: Path) -> None:
     assert "Traceback" not in tried.stderr
 
 
+@pytest.mark.slow
 def test_half_of_the_addresses(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Own servers are used when all of them are named; the error says which are missing."""
     monkeypatch.setenv("ROLLCALL_REDIS_URL", "redis://127.0.0.1:1/0")

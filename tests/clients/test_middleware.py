@@ -14,6 +14,7 @@ from litestar import Litestar
 from standardwebhooks import Webhook as Signing
 
 from factories import Callers, Tenant, deactivation, in_process
+from rollcall import logging
 from rollcall.events.webhooks import new_secret
 from rollcall_client import Rollcall, RollcallMiddleware
 
@@ -33,6 +34,7 @@ def example(name: str, key: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     assert spec.loader is not None
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    logging.configure(environment="development", level="INFO")  # frameworks set their process's; this one is the tests'
     return module
 
 
