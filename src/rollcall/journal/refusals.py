@@ -71,7 +71,7 @@ class RefusalTally(Generic[Facts]):
 
     def is_used_up(self, key: Hashable) -> bool:
         """Whether as many as may be have been kept by themselves within this minute."""
-        return self._minute == _this_minute() and self._seen.get(key, 0) >= SINGLY
+        return self._seen.get(key, 0) >= SINGLY and self._minute == _this_minute()
 
     def due(self, *, everything: bool = False) -> list[tuple[Hashable, Count[Facts]]]:
         """Take the counts of the minutes that are over, or all there are."""

@@ -160,8 +160,8 @@ def _newcomer(admitted: Admitted, payload: dict[str, object], former: Row | None
         raise RefusedChange(refusal) from refusal
     rule = mapping.read_rule(admitted.caller.rule)
     account = None if former is None else Former(former["account_id"], mapping.read_role_state(former["role_state"]))
-    before = role_states.fresh(rule) if account is None else account.role_state
-    judged = judged_roles(document, lambda: mapping.judge(rule, mapping.taken_up_again(before), document))
+    before = role_states.fresh(rule) if account is None else mapping.taken_up_again(account.role_state)
+    judged = judged_roles(document, lambda: mapping.judge(rule, before, document))
     change = mapping.new_user(document, rule, admitted.rule_version, judged, cause(admitted.call), former=account)
     return _Newcomer(document, change, given.deviations + judged.deviations)
 
