@@ -15,6 +15,7 @@ from rollcall.access.origins import TrustedProxies
 from rollcall.api import errors, oauth_errors
 from rollcall.api.abandoned import attended
 from rollcall.api.access_log import access_log
+from rollcall.api.again import again_where_crossed, note_crossed
 from rollcall.api.counting import counted
 from rollcall.api.docs import errors_page, openapi_config, openapi_document, scim_openapi_document
 from rollcall.api.figures import figures
@@ -88,7 +89,7 @@ def create_app(settings: Settings) -> Litestar:
         ],
         lifespan=[engines],
         exception_handlers={Exception: _answer_exception},
-        after_exception=[refusals.write_down],
+        after_exception=[note_crossed, refusals.write_down],
         request_class=CarefulRequest,
         request_max_body_size=LARGEST_BODY,
         openapi_config=openapi_config(),
@@ -102,7 +103,7 @@ def _outermost(app: Litestar, settings: Settings) -> ASGIApp:
     """What stands around the routes, so that a request which no route takes has an id and is counted too."""
     https = settings.public_url.startswith("https://")
     pace = Pace(settings.body_seconds, settings.body_bytes_per_second)
-    answering = attended(in_good_time(head_and_options(app, app.asgi_handler), pace))
+    answering = attended(in_good_time(head_and_options(app, again_where_crossed(app.asgi_handler)), pace))
     return request_ids(counted(access_log(answering) if settings.access_log else answering), https=https)
 
 

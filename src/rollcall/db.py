@@ -97,6 +97,12 @@ def is_away(exception: BaseException) -> bool:
     return _AWAY.fullmatch(str(getattr(exception, "sqlstate", ""))) is not None
 
 
+def is_crossed(exception: BaseException) -> bool:
+    """Whether others crossed a transaction (a deadlock), so that it was undone whole: doing it again helps."""
+    cause = exception.orig if isinstance(exception, DBAPIError) else exception
+    return getattr(cause, "sqlstate", None) in ("40P01", "40001")
+
+
 def may_be_done(exception: BaseException) -> bool:
     """Whether something that failed with this exception may have been done all the same.
 
