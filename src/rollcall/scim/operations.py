@@ -1,6 +1,7 @@
 """Reading the operations of a PATCH: whatever shape a provider gives them in, the standard's comes out."""
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Final, cast
 
 from scim2_models import Path
@@ -25,6 +26,9 @@ MOST_OPERATIONS: Final = 1_000
 
 MOST_REMOVED: Final = 100
 """Values that one remove operation may list; each becomes a term of a filter."""
+
+LONGEST_REMEMBERED: Final = 200
+"""Characters of a path whose meaning is remembered; of such ones there are few."""
 
 MOST_PATH_TERMS: Final = 2_000
 """Comparisons that the paths and removals of one PATCH may make together."""
@@ -172,9 +176,10 @@ def read_only(attribute: Attribute) -> Mutability:
 
 def _read_targeted(reading: Reading, operation: dict[str, object], text: str) -> list[dict[str, object]]:
     path = parse_path(reading, text)
-    if path.model is not None:
+    remembered = len(text) <= LONGEST_REMEMBERED and path.value_filter is None
+    is_schema, target = _designates(text) if remembered else _designates.__wrapped__(text)
+    if is_schema:
         return _read_model(reading, operation, text)
-    target = _target(path)
     if target is None:
         if path.schema is None and path.attr.partition(".")[0].lower() in ENTERPRISE_ATTRIBUTES:
             reading.note(Deviation.NO_URN, path.attr)
@@ -324,6 +329,13 @@ def _count_terms(reading: Reading, terms: int) -> None:
     reading.terms += terms
     if reading.terms > MOST_PATH_TERMS:
         raise InvalidValue(detail=f"Operations: their paths have more than {MOST_PATH_TERMS} terms together")
+
+
+@lru_cache(maxsize=1_024)
+def _designates(text: str) -> tuple[bool, tuple[Attribute, Attribute | None] | None]:
+    """Whether a path is a schema's own URN, and else its `_target`; finding that out takes longest of a short PATCH."""
+    path = USERS.path(text)
+    return (True, None) if path.model is not None else (False, _target(path))
 
 
 def _target(path: Path[Any]) -> tuple[Attribute, Attribute | None] | None:

@@ -296,18 +296,20 @@ def read_patch(payload: Mapping[str, object], unknown: Unknown = Unknown.REFUSED
     return ReadPatch(patch, reading.deviations)
 
 
+# The library makes a class anew, or looks for it, each time it is named.
+_Operation, _Message = PatchOperation[User], PatchOp[User]
+
+
 def _patch(operations: list[dict[str, object]]) -> PatchOp[User]:
     if plain_writes(operations) is not None:
         # Everything the library would check of these has been checked.
         built = [
-            PatchOperation[User].model_construct(
-                set(operation), **{**operation, "op": PatchOperation.Op(operation["op"])}
-            )
+            _Operation.model_construct(set(operation), **{**operation, "op": PatchOperation.Op(operation["op"])})
             for operation in operations
         ]
-        return PatchOp[User].model_construct(schemas=[PATCH_SCHEMA], operations=built)
+        return _Message.model_construct(schemas=[PATCH_SCHEMA], operations=built)
     message = {"schemas": [PATCH_SCHEMA], "Operations": operations}
     try:
-        return PatchOp[User].model_validate(message, scim_ctx=Context.RESOURCE_PATCH_REQUEST, scim_policy=POLICY)
+        return _Message.model_validate(message, scim_ctx=Context.RESOURCE_PATCH_REQUEST, scim_policy=POLICY)
     except ValidationError as exc:
         raise from_validation(exc) from exc
