@@ -2,10 +2,10 @@
 
 import math
 import time
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 from uuid import UUID
 
 from rollcall.access import statements
@@ -19,6 +19,9 @@ MOST_AT_ONCE = 100
 _REMEMBERED = 1.0
 _ASKABLE = frozenset({TokenKind.SESSION, TokenKind.SCIM, TokenKind.PERSONAL})
 _NOTHING = TokenText(TokenKind.SESSION, UUID(int=0), UUID(int=0), b"")
+
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,7 @@ class Clients:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._live_at: dict[TokenText, float] = {}
+        self._live_at: dict[bytes, float] = {}
 
     async def admit(self, client: TokenText) -> None:
         """Let a caller send its body.
@@ -79,30 +82,28 @@ class Clients:
         Raises:
             Unauthenticated: they have no live application or operator key.
         """
-        if self._live_at.get(client, -math.inf) > time.monotonic() - _REMEMBERED:
+        if self._live_at.get(client.digest, -math.inf) > time.monotonic() - _REMEMBERED:
             return
         if await statements.authenticate(self._pool, client) is None:
             raise UnknownClient
-        self._live_at[client] = time.monotonic()
+        self._live_at[client.digest] = time.monotonic()
 
     async def introspect(self, client: TokenText, text: str) -> Live | None:
         """`introspect`, and what it says of the key is remembered."""
-        with self._noted(client):
-            return await introspect(self._pool, client, text)
+        return await self._noted(client, introspect(self._pool, client, text))
 
     async def introspect_many(self, client: TokenText, texts: Sequence[str]) -> list[Live | None]:
         """`introspect_many`, likewise."""
-        with self._noted(client):
-            return await introspect_many(self._pool, client, texts)
+        return await self._noted(client, introspect_many(self._pool, client, texts))
 
-    @contextmanager
-    def _noted(self, client: TokenText) -> Generator[None]:
+    async def _noted(self, client: TokenText, answer: Awaitable[Answer]) -> Answer:
         try:
-            yield
+            found = await answer
         except UnknownClient:
-            self._live_at.pop(client, None)
+            self._live_at.pop(client.digest, None)
             raise
-        self._live_at[client] = time.monotonic()
+        self._live_at[client.digest] = time.monotonic()
+        return found
 
 
 class UnknownClient(Unauthenticated):
