@@ -42,6 +42,11 @@ def unstripped(text: str) -> str:
     return _composed(_ordered(folded, tables.classes), tables)
 
 
+def prepared() -> Mapping[int, str]:
+    """What becomes of characters before anything else: wide and narrow ones, white space, and what is invisible."""
+    return _tables().prepared
+
+
 @dataclass(frozen=True, slots=True)
 class _Tables:
     prepared: Mapping[int, str]

@@ -4,9 +4,9 @@ Providers say more of an entry than was stored, or say it otherwise. An entry th
 answered with a success relies on it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from scim2_models import Path
 from scim2_models.path import (
@@ -23,11 +23,18 @@ from scim2_models.path import (
 from rollcall.scim.attributes import Attribute
 from rollcall.scim.errors import NoTarget, shown
 from rollcall.scim.merging import comparable
+from rollcall.scim.name_keys import name_key, unstripped
 from rollcall.scim.resources import User, key
 from rollcall.scim.role_names import Spelling, meant, names_of
 from rollcall.scim.values import Reading
 
 Wanted = Mapping[str, object]
+
+_PARTS: Final[Mapping[CompareOperator, Callable[[str, str], bool]]] = {
+    CompareOperator.sw: str.startswith,
+    CompareOperator.co: str.__contains__,
+    CompareOperator.ew: str.endswith,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,12 @@ class Selecting:
     def held(self, wanted: Sequence[str]) -> set[str]:
         """The names of the person's roles that *wanted* mean."""
         return meant(self.role_names, wanted, self.spelling)
+
+    def has_part(self, name: str, operation: CompareOperator, part: str) -> bool:
+        """Whether a role's name begins with *part*, contains it or ends so, by its key, if the rule reads it so."""
+        own, wanted = name_key(name), unstripped(part)
+        by_key = self.spelling is None or self.spelling(name) == self.spelling(own)
+        return by_key and bool(name_key(part)) and _PARTS[operation](own, wanted)
 
 
 def remove_listed(selecting: Selecting, attribute: Attribute, wanted: Sequence[Wanted]) -> list[Wanted]:
@@ -107,6 +120,10 @@ def _respelled(selecting: Selecting, node: FilterNode) -> FilterNode:
         case Comparison(attr_path=attr_path, op=CompareOperator.eq | CompareOperator.ne, value=str(text)):
             held = sorted(selecting.held(names_of({"value": text}))) if _is(attr_path, "value") else []
             return _any_of(node, held) if held else node
+        case Comparison(attr_path=attr_path, op=op, value=str(text)) if op in _PARTS and _is(attr_path, "value"):
+            names = (name for name in selecting.role_names if selecting.has_part(name, op, text))
+            terms = (Comparison(attr_path, CompareOperator.eq, name) for name in dict.fromkeys(names))
+            return node if not (also := tuple(terms)) else LogicalExpr(LogicalOperator.or_, (node, *also))
         case _:
             return node
 

@@ -84,7 +84,7 @@ class Key(Operand):
         wanted = self.form(value)
         if operation is CompareOperator.sw:
             return begins(self.expression, wanted)
-        return _compare_text(self.expression, operation, literal(wanted, Text))
+        return compare_text(self.expression, operation, literal(wanted, Text))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,7 +108,7 @@ class Written(Operand):
     def _compare(self, operation: CompareOperator, value: object) -> Condition:
         if not isinstance(value, str):
             return _unlike(operation)
-        return _compare_text(self._formed(self.expression), operation, self._formed(literal(value, Text)))
+        return compare_text(self._formed(self.expression), operation, self._formed(literal(value, Text)))
 
     def _formed(self, text: Value) -> Value:
         return collate(func.normalize(text) if self.case_exact else fn.folded(text), "C")
@@ -131,7 +131,7 @@ class Identifier(Operand):
                 return true() if own is None else self.expression.is_distinct_from(own)
             case _:
                 shown = collate(cast(self.expression, Text), "C")
-                return _compare_text(shown, operation, literal(composed(value), Text))
+                return compare_text(shown, operation, literal(composed(value), Text))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -214,7 +214,7 @@ def canonical_id(text: str) -> UUID | None:
     return found if str(found) == text else None
 
 
-def _compare_text(text: Value, operation: CompareOperator, value: Value) -> Condition:
+def compare_text(text: Value, operation: CompareOperator, value: Value) -> Condition:
     """Compare two texts of one form; `%` and `_` are characters like any other."""
     match operation:
         case CompareOperator.eq:

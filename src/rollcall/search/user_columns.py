@@ -112,7 +112,7 @@ class _Listed(Entries):
         if not self.attribute.parts:
             return written(self.path, entry[()].astext)
         if self.path == _ROLES and part == "value":
-            return RoleName(entry)
+            return RoleName(entry, self.places.tenant_id)
         return written(AttrPath(self.path.attr, part, self.path.uri), entry[part].astext)
 
     def _found(self, end: str) -> ColumnElement[Any]:
