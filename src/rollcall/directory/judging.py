@@ -11,6 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import select
 
+from rollcall.db import Row
 from rollcall.directory import mapping, role_states, statements
 from rollcall.directory.models import GroupRow
 from rollcall.directory.role_states import RoleOrigin, RoleState
@@ -72,26 +73,51 @@ class _Meanings:
         return self.numbers[meaning]
 
 
+@dataclass(slots=True)
+class Said:
+    """What the database is handed to find out whose names mean the same."""
+
+    roles: list[str] = field(default_factory=list[str])
+    """Values of the attribute ``roles`` that mean something, as JSON, with the least and the greatest of it."""
+    least: list[int] = field(default_factory=list[int])
+    most: list[int] = field(default_factory=list[int])
+    groups: list[UUID] = field(default_factory=list[UUID])
+    """Groups whose names mean something, and what."""
+    means: list[int] = field(default_factory=list[int])
+    meanings: _Meanings = field(default_factory=_Meanings)
+
+
+def said(rule: RoleRule, roles: Iterable[str], groups: Iterable[tuple[UUID, str]]) -> Said:
+    """Read each value of ``roles`` that somebody here has, and the name of each group here, by *rule*."""
+    found = Said()
+    for value in roles if rule.reads("roles") else ():
+        names = role_names({"roles": json.loads(value)})
+        if meant := found.meanings.of(rule.read(Seen(name, "roles") for name in names).names):
+            found.roles.append(value)
+            found.least.append(min(meant))
+            found.most.append(max(meant))
+    for group_id, name in groups if rule.reads("groups") else ():
+        for meant in found.meanings.of(rule.read([Seen.in_group(name)]).names):
+            found.groups.append(group_id)
+            found.means.append(meant)
+    return found
+
+
+def kinds(rule: RoleRule, found: Said, rows: Iterable[Row]) -> Sequence[Alike]:
+    """What *rule* makes of people whom the database has put together, as ``people_alike`` does."""
+    return [
+        _judged(rule, row["role_state"], row["is_admin"], found.meanings.reading(row["meaning"]), row["accounts"])
+        for row in rows
+    ]
+
+
 async def judge(work: Work, rule: RoleRule) -> Sequence[Alike]:
     """Work out what *rule* makes of everybody, by what is stored of them now; nothing is locked or changed."""
-    meanings = _Meanings()
-    roles: list[tuple[str, int, int]] = []
-    if rule.reads("roles"):
-        for value in await statements.values_of_roles(work):
-            names = role_names({"roles": json.loads(value)})
-            if meant := meanings.of(rule.read(Seen(name, "roles") for name in names).names):
-                roles.append((value, min(meant), max(meant)))
-    groups: list[tuple[UUID, int]] = []
-    if rule.reads("groups"):
-        named = await work.db.execute(
-            select(GroupRow.id, GroupRow.display_name).where(GroupRow.tenant_id == work.tenant.id)
-        )
-        for group in named:
-            groups += ((group.id, each) for each in meanings.of(rule.read([Seen.in_group(group.display_name)]).names))
-    return [
-        _judged(rule, row["role_state"], row["is_admin"], meanings.reading(row["meaning"]), row["accounts"])
-        for row in await statements.people_alike(work, roles, groups)
-    ]
+    named = await work.db.execute(
+        select(GroupRow.id, GroupRow.display_name).where(GroupRow.tenant_id == work.tenant.id)
+    )
+    found = said(rule, await statements.values_of_roles(work), [(row.id, row.display_name) for row in named])
+    return kinds(rule, found, await statements.people_alike(work, found))
 
 
 def _judged(rule: RoleRule, stored: str, was_admin: bool, reading: Reading, accounts: Sequence[UUID]) -> Alike:

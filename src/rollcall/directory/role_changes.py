@@ -9,7 +9,7 @@ what changed meanwhile.
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -20,7 +20,8 @@ from rollcall.db import Database
 from rollcall.directory import mapping, role_states, statements
 from rollcall.directory.judging import Alike
 from rollcall.directory.models import RoleChange, RoleChangePerson
-from rollcall.directory.rules import RoleRule
+from rollcall.directory.role_states import RoleState
+from rollcall.directory.rules import Reading, RoleRule
 from rollcall.journal.events import ConflictOpened, Event, UserRoleChanged, message
 from rollcall.tenancy import tenants
 from rollcall.work import SYSTEM, Fleet, RequestOrigin, TenantRef, Work, open_work
@@ -48,33 +49,46 @@ async def begin(work: Work, rule: RoleRule, kinds: Sequence[Alike]) -> None:
 
     Whoever calls holds the role rule, so nothing has become of *kinds* since they were judged.
     """
+    await statements.end_role_change(work)  # whom the one before had not come to was judged anew as well
     concerned = [account for kind in kinds if kind.changes or kind.has_case for account in kind.accounts]
     if len(concerned) <= MOST_AT_THE_ANSWER:
-        await statements.begin_role_change(work, None)
         concerned.sort()
         for first in range(0, len(concerned), AT_ONCE):
             await _bring(work, rule, concerned[first : first + AT_ONCE])
         return
-    losing = [kind for kind in kinds if kind.loses]
-    follows = [
+    await statements.add_to_role_change(work, followers(kinds))
+    losses = losses_of(kinds)
+    if losses.accounts:
+        await statements.give_roles(work, losses.accounts, losses.kinds, losses.roles)
+
+
+def followers(kinds: Sequence[Alike]) -> list[UUID]:
+    """To whom a large change is brought after it was answered: who loses nothing by it, or has a case."""
+    return [
         account for kind in kinds if (kind.changes and not kind.loses) or kind.has_case for account in kind.accounts
     ]
-    await statements.begin_role_change(work, follows)
-    await _take_away(work, losing)
 
 
-async def _take_away(work: Work, losing: Sequence[Alike]) -> None:
-    roles: list[dict[str, Any]] = []
-    accounts: list[UUID] = []
-    numbers: list[int] = []
-    for kind in losing:
-        accounts += kind.accounts
-        numbers += [len(roles)] * len(kind.accounts)
-        changed = _role_changed(kind.before, kind.after)
-        role = mapping.columns_of(kind.after, is_admin=kind.is_admin)
-        roles.append(role | {"event": None if changed is None else message(changed)})
-    if accounts:
-        await statements.give_roles(work, accounts, numbers, roles)
+@dataclass(slots=True)
+class Losses:
+    """From whom a change takes something, as ``give_roles`` takes it: people, of which kind each is, and the kinds."""
+
+    accounts: list[UUID] = field(default_factory=list[UUID])
+    kinds: list[int] = field(default_factory=list[int])
+    roles: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+
+
+def losses_of(kinds: Sequence[Alike]) -> Losses:
+    """What a large change takes from people with its answer."""
+    losses = Losses()
+    for kind in kinds:
+        if kind.loses:
+            losses.accounts += kind.accounts
+            losses.kinds += [len(losses.roles)] * len(kind.accounts)
+            changed = _role_changed(kind.before, kind.after)
+            role = mapping.columns_of(kind.after, is_admin=kind.is_admin)
+            losses.roles.append(role | {"event": None if changed is None else message(changed)})
+    return losses
 
 
 async def bring_next(work: Work, *, after: UUID) -> UUID | None:
@@ -112,21 +126,40 @@ async def _bring(work: Work, rule: RoleRule, account_ids: Sequence[UUID]) -> Non
     """Judge people anew by *rule*, whatever is stored of them now, and write what is otherwise."""
     people = await statements.people_to_judge(work, account_ids, groups=rule.reads("groups"))
     deviations: Counter[str] = Counter()
-    changes = [change for person in people if (change := _brought(rule, person, deviations)) is not None]
+    alike: dict[tuple[str, str | None, tuple[str, ...]], _Judged] = {}
+    changes: list[dict[str, Any]] = []
+    for person in people:
+        said = (person["role_state"], person["roles"], tuple(person["groups"] or ()))
+        judged = alike.get(said) or alike.setdefault(said, _judged(rule, *said))
+        if (change := _brought(rule, person, judged, deviations)) is not None:
+            changes.append(change)
     if changes:
         await statements.bring_rule(work, changes)
     if deviations:
         await statements.count_unknown_roles(work, dict(deviations.most_common(_MOST_DEVIATIONS)))
 
 
-def _brought(rule: RoleRule, person: RowMapping, deviations: Counter[str]) -> dict[str, Any] | None:
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """What the rule makes of somebody with a role state and names."""
+
+    before: RoleState
+    reading: Reading
+    after: RoleState
+
+
+def _judged(rule: RoleRule, stored: str, roles: str | None, groups: tuple[str, ...]) -> _Judged:
+    before = mapping.read_role_state(stored)
+    reading = mapping.read_roles(rule, {"roles": mapping.from_json(roles)}, groups)
+    return _Judged(before, reading, role_states.rule_changed(rule, before, reading))
+
+
+def _brought(rule: RoleRule, person: RowMapping, judged: _Judged, deviations: Counter[str]) -> dict[str, Any] | None:
     """What the rule changes of a person, as the database function takes it; None when that is nothing.
 
     Names that no role has are added to *deviations*, unless their case is open already.
     """
-    before = mapping.read_role_state(person["role_state"])
-    reading = mapping.read_roles(rule, {"roles": mapping.from_json(person["roles"])}, person["groups"] or ())
-    after = role_states.rule_changed(rule, before, reading)
+    before, reading, after = judged.before, judged.reading, judged.after
     change: dict[str, Any] = {"account_id": str(person["account_id"])}
     events: list[Event] = []
     if after != before or person["is_admin"] != (after.role in rule.admin_roles):
@@ -149,7 +182,7 @@ def _brought(rule: RoleRule, person: RowMapping, deviations: Counter[str]) -> di
     return change
 
 
-def _role_changed(before: role_states.RoleState, after: role_states.RoleState) -> UserRoleChanged | None:
+def _role_changed(before: RoleState, after: RoleState) -> UserRoleChanged | None:
     if after.role == before.role:
         return None
     return UserRoleChanged(before=before.role, after=after.role, origin=after.origin.value)

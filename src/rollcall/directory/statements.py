@@ -1,7 +1,7 @@
 """The statements of the directory: one function for each function of the database that writes people and rules."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 import orjson
@@ -32,10 +32,14 @@ _GIVE_ROLES = text(
     )
 )
 _TO_JUDGE = text(qualified("SELECT * FROM fn.people_to_judge(:tenant, CAST(:accounts AS uuid[]), :groups)"))
-_BEGIN_CHANGE = text(qualified("SELECT fn.begin_role_change(:tenant, :request_id, CAST(:accounts AS uuid[]))"))
+_ADD_TO_CHANGE = text(qualified("SELECT fn.add_to_role_change(:tenant, :request_id, CAST(:accounts AS uuid[]))"))
+_END_CHANGE = text(qualified("SELECT fn.end_role_change(:tenant)"))
 _NEXT_OF_CHANGE = text(qualified("SELECT fn.next_of_role_change(:tenant, :after, :limit)"))
 _CLOSE_CASES = text(
-    qualified("SELECT fn.close_cases_of_rule(:tenant, CAST(:conflicting AS uuid[]), CAST(:unknown AS uuid[]))")
+    qualified(
+        "SELECT fn.close_cases_of_many(:tenant, CAST(:conflicting AS uuid[]), CAST(:unknown AS uuid[]), NULL,"
+        " 'the role rule was edited')"
+    )
 )
 _COUNT = text(qualified("SELECT fn.count_unknown_roles(:tenant, CAST(:times AS jsonb))"))
 
@@ -93,23 +97,20 @@ async def values_of_roles(work: Work) -> Sequence[str]:
     return (await work.db.scalars(_VALUES_OF_ROLES, {"tenant": work.tenant.id})).all()
 
 
-async def people_alike(
-    work: Work, roles: Sequence[tuple[str, int, int]], groups: Sequence[tuple[UUID, int]]
-) -> Sequence[RowMapping]:
-    """Everybody, put together where role state and names are alike.
+class Names(Protocol):
+    """What names mean, by numbers, as the database takes it: `judging.Said`."""
 
-    *roles* are values of the attribute, each with the least and the greatest of the numbers that its names mean;
-    *groups* those whose names mean something, with what.
-    """
-    given = {
-        "tenant": work.tenant.id,
-        "roles": [value for value, _, _ in roles],
-        "least": [least for _, least, _ in roles],
-        "most": [most for _, _, most in roles],
-        "groups": [group for group, _ in groups],
-        "means": [means for _, means in groups],
-    }
-    return (await work.db.execute(_ALIKE, given)).mappings().all()
+    roles: list[str]
+    least: list[int]
+    most: list[int]
+    groups: list[UUID]
+    means: list[int]
+
+
+async def people_alike(work: Work, names: Names) -> Sequence[RowMapping]:
+    """Everybody, put together where role state and names are alike."""
+    given = {name: getattr(names, name) for name in ("roles", "least", "most", "groups", "means")}
+    return (await work.db.execute(_ALIKE, given | {"tenant": work.tenant.id})).mappings().all()
 
 
 async def give_roles(
@@ -126,11 +127,15 @@ async def people_to_judge(work: Work, account_ids: Sequence[UUID], *, groups: bo
     return (await work.db.execute(_TO_JUDGE, given)).mappings().all()
 
 
-async def begin_role_change(work: Work, account_ids: Sequence[UUID] | None) -> None:
-    """Put down whom a large change has to be brought to; None says that the last one is over."""
-    given = {"tenant": work.tenant.id, "request_id": work.origin.request_id}
-    accounts = None if account_ids is None else [*account_ids]
-    await work.db.execute(_BEGIN_CHANGE, given | {"accounts": accounts})
+async def add_to_role_change(work: Work, account_ids: Sequence[UUID]) -> None:
+    """Put down to whom a large change has still to be brought."""
+    given = {"tenant": work.tenant.id, "request_id": work.origin.request_id, "accounts": [*account_ids]}
+    await work.db.execute(_ADD_TO_CHANGE, given)
+
+
+async def end_role_change(work: Work) -> None:
+    """Forget to whom large changes had still to be brought."""
+    await work.db.execute(_END_CHANGE, {"tenant": work.tenant.id})
 
 
 async def next_of_role_change(work: Work, *, after: UUID, limit: int) -> Sequence[UUID]:

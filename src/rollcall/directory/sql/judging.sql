@@ -1,4 +1,5 @@
--- Everybody's role at once: who is alike in all that decides it, and what is done to many.
+-- Everybody's role at once: who is alike in all that decides it, and what is done to many. Each statement is planned for as
+-- many as it is given: by a plan for few, a hundred thousand would take minutes.
 
 -- The values of `roles` that people here have, each once.
 CREATE FUNCTION fn.values_of_roles(p_tenant uuid) RETURNS SETOF text LANGUAGE sql STABLE AS $$
@@ -11,7 +12,8 @@ $$;
 -- p_users: only these, or NULL for everybody, those who were removed too.
 CREATE FUNCTION fn.people_alike(
     p_tenant uuid, p_roles jsonb[], p_least integer[], p_most integer[], p_groups uuid[], p_means integer[], p_users uuid[]
-) RETURNS TABLE (role_state text, is_admin boolean, meaning integer, accounts uuid[]) LANGUAGE plpgsql STABLE AS $$
+) RETURNS TABLE (role_state text, is_admin boolean, meaning integer, accounts uuid[]) LANGUAGE plpgsql STABLE
+SET plan_cache_mode = force_custom_plan AS $$
 BEGIN
     RETURN QUERY
     WITH said AS MATERIALIZED (
@@ -33,7 +35,8 @@ BEGIN
           LEFT JOIN public.users u ON u.tenant_id = a.tenant_id AND u.account_id = a.id
           LEFT JOIN said s ON s.roles = u.document -> 'roles'
           LEFT JOIN by_groups g ON g.user_id = u.id
-         WHERE a.tenant_id = p_tenant AND (p_users IS NULL OR u.id = ANY (p_users)))
+          LEFT JOIN unnest(p_users) t (id) ON t.id = u.id
+         WHERE a.tenant_id = p_tenant AND (p_users IS NULL OR t.id IS NOT NULL))
     SELECT p.state::text, p.admin, CASE WHEN p.least < p.most THEN -1 ELSE p.least END, array_agg(p.id)
       FROM people p GROUP BY p.state, p.admin, CASE WHEN p.least < p.most THEN -1 ELSE p.least END;
 END $$;
@@ -43,7 +46,7 @@ END $$;
 -- Locks: the accounts, by id.
 CREATE FUNCTION fn.give_roles(
     p_tenant uuid, p_request_id text, p_accounts uuid[], p_kinds integer[], p_roles jsonb
-) RETURNS void LANGUAGE plpgsql AS $$
+) RETURNS void LANGUAGE plpgsql SET plan_cache_mode = force_custom_plan AS $$
 BEGIN
     PERFORM FROM public.accounts WHERE tenant_id = p_tenant AND id IN (SELECT unnest(p_accounts)) ORDER BY id FOR UPDATE;
     WITH kinds AS MATERIALIZED (
@@ -66,7 +69,7 @@ END $$;
 CREATE FUNCTION fn.people_to_judge(p_tenant uuid, p_accounts uuid[], p_groups boolean) RETURNS TABLE (
     account_id uuid, user_id uuid, user_name text, role_state text, is_admin boolean, roles text, groups text[],
     case_open boolean, unknown_open boolean
-) LANGUAGE plpgsql AS $$
+) LANGUAGE plpgsql SET plan_cache_mode = force_custom_plan AS $$
 BEGIN
     PERFORM FROM unnest(p_accounts) i JOIN public.accounts a ON a.tenant_id = p_tenant AND a.id = i ORDER BY a.id
       FOR UPDATE OF a;
@@ -99,21 +102,30 @@ BEGIN
      ORDER BY p.account_id;
 END $$;
 
--- Puts down whom a large change has still to be brought to, in the place of whom the one before had not come to; NULL ends it.
--- Whoever calls holds the role rule, exclusively.
-CREATE FUNCTION fn.begin_role_change(p_tenant uuid, p_request_id text, p_accounts uuid[]) RETURNS void LANGUAGE plpgsql AS $$
+-- Puts down to whom a large change has still to be brought, beside those who are on the list already. Whoever calls holds
+-- the role rule, exclusively.
+CREATE FUNCTION fn.add_to_role_change(p_tenant uuid, p_request_id text, p_accounts uuid[]) RETURNS void
+LANGUAGE plpgsql SET plan_cache_mode = force_custom_plan AS $$
+DECLARE v_added integer;
 BEGIN
-    DELETE FROM public.role_change_people WHERE tenant_id = p_tenant;
-    IF p_accounts IS NULL THEN
-        UPDATE public.role_changes SET ended_at = clock_timestamp() WHERE tenant_id = p_tenant AND ended_at IS NULL;
+    IF p_accounts = '{}' THEN
         RETURN;
     END IF;
-    INSERT INTO public.role_changes AS c (tenant_id, request_id, people)
-    VALUES (p_tenant, p_request_id, cardinality(p_accounts))
+    INSERT INTO public.role_change_people (tenant_id, account_id) SELECT p_tenant, a FROM unnest(p_accounts) a ORDER BY a
+    ON CONFLICT DO NOTHING;
+    GET DIAGNOSTICS v_added = ROW_COUNT;
+    INSERT INTO public.role_changes AS c (tenant_id, request_id, people) VALUES (p_tenant, p_request_id, v_added)
     ON CONFLICT (tenant_id) DO UPDATE
-       SET request_id = excluded.request_id, people = excluded.people, began_at = excluded.began_at, ended_at = NULL;
-    INSERT INTO public.role_change_people (tenant_id, account_id) SELECT p_tenant, a FROM unnest(p_accounts) a ORDER BY a;
+       SET request_id = excluded.request_id, ended_at = NULL,
+           people = CASE WHEN c.ended_at IS NULL THEN c.people + v_added ELSE v_added END,
+           began_at = CASE WHEN c.ended_at IS NULL THEN c.began_at ELSE excluded.began_at END;
 END $$;
+
+-- Forgets to whom large changes had still to be brought: whoever calls judges everybody, and holds the role rule, exclusively.
+CREATE FUNCTION fn.end_role_change(p_tenant uuid) RETURNS void LANGUAGE sql AS $$
+    DELETE FROM public.role_change_people WHERE tenant_id = p_tenant;
+    UPDATE public.role_changes SET ended_at = clock_timestamp() WHERE tenant_id = p_tenant AND ended_at IS NULL
+$$;
 
 -- Takes up to p_limit people after p_after off the list; whoever brings the change to them does it in the same transaction,
 -- or they are on it again. Those whom somebody else has taken are skipped. When there is nobody left, the change has ended.
@@ -135,16 +147,23 @@ BEGIN
     RETURN v_accounts;
 END $$;
 
--- Closes the cases of stored names that an edit of the rule has ended: those of people who are not among the accounts in
--- conflict by it, or with a name that no role has.
-CREATE FUNCTION fn.close_cases_of_rule(p_tenant uuid, p_conflicting uuid[], p_unknown uuid[]) RETURNS void LANGUAGE sql AS $$
+-- Closes the cases of stored names that a change has ended: those of people who are not among the accounts in conflict after
+-- it, or with a name that no role has. p_users: whose names it has changed, or NULL for everybody; of those, the cases of
+-- refused changes too. Returns how many.
+CREATE FUNCTION fn.close_cases_of_many(
+    p_tenant uuid, p_conflicting uuid[], p_unknown uuid[], p_users uuid[], p_because text
+) RETURNS bigint LANGUAGE sql SET plan_cache_mode = force_custom_plan AS $$
     WITH concerned AS MATERIALIZED (
         SELECT 'conflict' AS kind, u.id FROM unnest(p_conflicting) a
           JOIN public.users u ON u.tenant_id = p_tenant AND u.account_id = a
         UNION ALL
         SELECT 'unknown_role', u.id FROM unnest(p_unknown) a
-          JOIN public.users u ON u.tenant_id = p_tenant AND u.account_id = a)
-    UPDATE public.conflict_cases c SET closed_at = clock_timestamp(), closed_because = 'the role rule was edited'
-     WHERE c.tenant_id = p_tenant AND c.closed_at IS NULL AND c.stored
-       AND (c.kind, c.user_id) NOT IN (SELECT kind, id FROM concerned)
+          JOIN public.users u ON u.tenant_id = p_tenant AND u.account_id = a),
+    closed AS (
+        UPDATE public.conflict_cases c SET closed_at = clock_timestamp(), closed_because = p_because
+         WHERE c.tenant_id = p_tenant AND c.closed_at IS NULL AND (c.stored OR p_users IS NOT NULL)
+           AND (p_users IS NULL OR c.user_id IN (SELECT unnest(p_users)))
+           AND (c.kind, c.user_id) NOT IN (SELECT kind, id FROM concerned)
+        RETURNING 1)
+    SELECT count(*) FROM closed
 $$;

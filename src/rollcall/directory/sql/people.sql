@@ -69,7 +69,8 @@ DECLARE
     v_active boolean := (p_change ->> 'active')::boolean;
     v_left jsonb;
 BEGIN
-    PERFORM fn.held_rule_version(p_tenant);  -- its version is read below: groups whose names move change it without an edit
+    -- Its version is read below, for groups whose names move change it without an edit.
+    PERFORM pg_advisory_xact_lock_shared(hashtextextended('role rule ' || p_tenant, 0));
     SELECT o.* INTO a FROM public.users s JOIN public.accounts o ON o.tenant_id = s.tenant_id AND o.id = s.account_id
      WHERE s.tenant_id = p_tenant AND s.id = p_user FOR UPDATE OF o;
     c.account_id := a.id;
