@@ -14,7 +14,7 @@ from factories import USER, Callers, Tenant, a_tenant, deactivation
 from rollcall import tables
 from rollcall.cli.embedded import Engines
 from rollcall.db import FLEET_ROLE, RUNTIME_ROLE, Connection, Database
-from rollcall.directory import twins
+from rollcall.directory import statements, twins
 from rollcall.functions import qualified
 from rollcall.proof import receipts
 from rollcall.tenancy import retention
@@ -59,6 +59,8 @@ async def full(callers: Callers, owner: Connection) -> Tenant:
         headers={"Idempotency-Key": "hook"},
     )
     assert (await callers.operator.post(f"{tenant.v1}/destinations/{hook.json()['id']}/test")).status_code == 202
+    async with tenant.work() as work:
+        await statements.add_to_role_change(work, [UUID(noor["id"])])
     await tenant.callers.app.state.context.batched_entries.flush()
     await retention.judge(callers.database)
     return tenant

@@ -10,7 +10,8 @@ import pytest_asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factories import ORIGIN, Callers, Tenant, a_tenant
+from api.expect import done
+from factories import ORIGIN, Callers, Tenant, a_tenant, deactivation, patch_op
 from rollcall.db import Connection, Database
 from rollcall.events import fanout
 from rollcall.journal import housekeeping, outbox, record
@@ -174,6 +175,38 @@ async def test_two_fan_out(database: Database, tenant: Tenant) -> None:
         assert await fanout.fan_out(one, limit=100, handled=()) == 1
         assert await fan_out(tenant) == 0
     assert await fan_out(tenant) == 0
+
+
+async def test_departure_behind_very_many(callers: Callers, tenant: Tenant, owner: Connection) -> None:
+    """A departure is fanned out before what another tenant has in masses, but after what was told of that person."""
+    other = await a_tenant(callers)
+    await owner.execute(
+        "UPDATE outbox SET done_at = clock_timestamp(), fanned_out_at = clock_timestamp() WHERE done_at IS NULL"
+    )
+    crowd = (
+        "INSERT INTO outbox (tenant_id, topic, account_id, request_id, payload)"
+        " SELECT $1::text::uuid, 'user.role_changed', uuidv7(), 'crowd', '{}' FROM generate_series(1, 30)"
+    )
+    await owner.execute(crowd, other.id)
+    leaver = await tenant.person()
+    done(await tenant.scim.patch(f"/Users/{leaver['id']}", json=patch_op({"op": "add", "path": "title", "value": "x"})))
+    done(await tenant.scim.patch(f"/Users/{leaver['id']}", json=deactivation()))
+    await owner.execute(crowd, other.id)
+
+    async with open_fleet(tenant.callers.database, SYSTEM, ORIGIN) as fleet:
+        number = await fanout.fan_out(fleet, limit=10, handled=("user.deactivated",))
+
+    rows = await owner.fetch(
+        "SELECT topic, fanned_out_at IS NOT NULL AS told FROM outbox WHERE account_id::text = $1 ORDER BY id",
+        leaver["id"],
+    )
+    assert [(row["topic"], row["told"]) for row in rows] == [
+        ("user.provisioned", True),
+        ("user.updated", True),
+        ("user.deactivated", True),
+        ("user.updated", False),
+    ]
+    assert number == 10 + 3
 
 
 async def test_revived(database: Database, tenant: Tenant, owner: Connection) -> None:

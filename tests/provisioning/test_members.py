@@ -171,6 +171,7 @@ async def test_a_name_that_comes_meanwhile(acme: Tenant, rival: Connection, *, r
 async def test_a_rule_that_is_being_edited(acme: Tenant, rival: Connection) -> None:
     """Whoever comes into a group while the role rule is edited is judged by the edited rule."""
     person = (await acme.person())["id"]
+    await acme.person(roles=["else-guests"])  # whom the edit concerns, so that it waits for their account
     group = await make(acme, "else-guests")
     edited = DART_RULE | {"prefix": "else-"}
     async with rival.transaction():

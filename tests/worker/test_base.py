@@ -35,6 +35,7 @@ class Working:
     queue: str
     figures_at: str
     output: Path
+    process: "subprocess.Popen[bytes]"
 
     def send(self, task: str, *arguments: object) -> None:
         """Have it do something."""
@@ -75,7 +76,7 @@ def a_worker(engines: Engines, settings: Settings, folder: Path, queue: str) -> 
         )
     celery = make_celery(settings.model_copy(update={"redis_url": type(settings.redis_url)(redis_url)}))
     try:
-        yield Working(celery, queue, address, folder / "worker.log")
+        yield Working(celery, queue, address, folder / "worker.log", process)
     finally:
         celery.close()
         process.terminate()

@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 
 from factories import Callers, Tenant, a_tenant, deactivation
 from rollcall import broker, waiting
-from rollcall.broker import REVOCATION
+from rollcall.broker import HOUSEKEEPING, REVOCATION
 from rollcall.db import Connection, Database
 from rollcall.settings import Settings
 from rollcall.worker import relay
@@ -122,3 +122,28 @@ async def test_the_broker_is_away(tenant: Tenant, owner: Connection, database: D
     assert await leased(owner, tenant) == 0
     waiting = "SELECT count(*) FROM outbox WHERE tenant_id = $1 AND fanned_out_at IS NULL"
     assert await owner.fetchval(waiting, UUID(tenant.id)) == 0
+
+
+async def test_large_changes_are_handed_over(
+    callers: Callers, owner: Connection, queue: Redis, database: Database, settings: Settings
+) -> None:
+    """A large change of roles is given to one worker at a time, and back when the broker is away."""
+    tenant = await a_tenant(callers)
+    await queue.delete(HOUSEKEEPING)
+    await owner.execute("UPDATE role_changes SET ended_at = clock_timestamp() WHERE ended_at IS NULL")
+    await owner.execute("INSERT INTO role_changes VALUES ($1::text::uuid, 'the edit', 1)", tenant.id)
+    nowhere = settings.model_copy(update={"redis_url": SecretStr("redis://127.0.0.1:1/0")})
+    await relay.hand_over(database, make_celery(nowhere, publishing=True), queue, settings, BROKER)
+    leased = "SELECT leased_until FROM role_changes WHERE tenant_id::text = $1"
+    assert await owner.fetchval(leased, tenant.id) is None
+
+    celery = make_celery(settings, publishing=True)
+    for _ in range(2):
+        await relay.hand_over(database, celery, queue, settings, BROKER)
+    tasks: Any = await cast("Any", queue.lrange(HOUSEKEEPING, 0, -1))
+    assert [orjson.loads(b64decode(orjson.loads(task)["body"]))[0] for task in tasks] == [[tenant.id, "the edit"]]
+
+    await owner.execute("UPDATE role_changes SET leased_until = now() WHERE tenant_id::text = $1", tenant.id)
+    await relay.hand_over(database, celery, queue, settings, BROKER)
+    assert await cast("Any", queue.llen(HOUSEKEEPING)) == 2
+    await queue.delete(HOUSEKEEPING)

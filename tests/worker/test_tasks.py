@@ -9,8 +9,9 @@ from uuid import UUID, uuid4
 import pytest
 import pytest_asyncio
 
-from factories import Callers, Tenant, a_tenant, deactivation
+from factories import DART_RULE, Callers, Tenant, a_tenant, deactivation
 from rollcall.db import Connection
+from rollcall.directory import role_changes
 from rollcall.journal.keeping import Part
 from rollcall.provisioning import profile_taking
 from rollcall.settings import Settings
@@ -168,6 +169,31 @@ async def test_keeping_house(owner: Connection, worker: Any) -> None:
 def test_every_task_has_an_end_to_its_time(worker: Any) -> None:
     """A task is cancelled after its seconds, and its process is killed a little later if it does not even hear that."""
     ours = [task for name, task in worker.tasks.items() if name.startswith("rollcall.")]
-    assert len(ours) == 4
+    assert len(ours) == 5
     for task in ours:
         assert 0 < task.seconds < task.time_limit <= 3600
+
+
+async def test_roles_are_brought(
+    worker: Any, callers: Callers, owner: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tenant's large change of roles is brought on by a task, and is free for the next one when its time is over."""
+    monkeypatch.setattr(role_changes, "MOST_AT_THE_ANSWER", 1)
+    monkeypatch.setattr(role_changes, "AT_ONCE", 1)
+    monkeypatch.setattr(role_changes, "LONGEST_TURN", 0.0)
+    tenant = await a_tenant(callers)
+    crowd = [await tenant.person() for _ in range(3)]
+    answer = await callers.operator.put(f"{tenant.v1}/role-rule", json={**DART_RULE, "default": "guest"})
+    assert answer.json()["applied"]["left"] == len(crowd)
+    leased = "UPDATE role_changes SET leased_until = now() + interval '1 hour' WHERE tenant_id::text = $1"
+    left = "SELECT count(*) FROM role_change_people WHERE tenant_id::text = $1"
+
+    for still in (2, 1, 0):
+        await owner.execute(leased, tenant.id)
+        await asyncio.to_thread(worker.tasks[tasks.BRING_ROLES], tenant.id, "the edit")
+        assert await owner.fetchval(left, tenant.id) == still
+        assert not await owner.fetchval("SELECT leased_until FROM role_changes WHERE tenant_id::text = $1", tenant.id)
+
+    assert await owner.fetchval(
+        "SELECT count(*) FROM accounts WHERE role = 'guest' AND tenant_id::text = $1", tenant.id
+    )

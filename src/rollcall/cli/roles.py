@@ -1,11 +1,15 @@
 """``rollcall roles``: a tenant's rule, and how it would read a name."""
 
+from dataclasses import asdict
+
 import click
 
 from rollcall.cli.groups import made_of
 from rollcall.cli.reaching import in_tenant
 from rollcall.cli.showing import Row, json_option, print_facts, print_json, print_table
+from rollcall.directory import role_changes
 from rollcall.directory import roles as rules
+from rollcall.directory.role_changes import Progress
 from rollcall.directory.rules import ReadName, RoleRule, Seen
 from rollcall.work import Work
 
@@ -21,12 +25,13 @@ def roles() -> None:
 def show_roles(tenant: str, as_json: bool) -> None:
     """Show TENANT's rule: its prefix, its roles, and the names that mean them."""
 
-    async def run(work: Work) -> tuple[RoleRule, int]:
-        return await rules.current(work)
+    async def run(work: Work) -> tuple[RoleRule, int, Progress | None]:
+        return *await rules.current(work), await role_changes.progress(work)
 
-    rule, version = in_tenant(tenant, run)
+    rule, version, progress = in_tenant(tenant, run)
     if as_json:
-        print_json({"version": version, "rule": rule.model_dump(mode="json")})
+        applied = None if progress is None else asdict(progress)
+        print_json({"version": version, "rule": rule.model_dump(mode="json"), "applied": applied})
         return
     facts: Row = {
         "prefix": rule.prefix or "none: exact names only",
@@ -35,6 +40,7 @@ def show_roles(tenant: str, as_json: bool) -> None:
         "on conflict": "the change is refused" if rule.on_conflict == "reject" else "the role stays, a case opens",
         "compares names by": f"version {rule.comparison}",
         "version": version,
+        "applied": _applied(progress),
     }
     print_facts(facts, {}, as_json=False)
     click.echo()
@@ -50,6 +56,14 @@ def show_roles(tenant: str, as_json: bool) -> None:
             for key, role in rule.roles.items()
         ]
     )
+
+
+def _applied(progress: Progress | None) -> str:
+    """How many people have the roles that follow."""
+    if progress is None or not progress.left:
+        return "to everybody"
+    done = progress.people - progress.left
+    return f"to {done:,} of {progress.people:,} whom the last change concerns; a worker brings it to the others"
 
 
 @roles.command("compare")

@@ -272,11 +272,12 @@ def taken_back(document: Document, judged: Judged) -> dict[str, Any] | None:
 
 def with_role(rule: RoleRule, role_state: RoleState) -> dict[str, Any]:
     """The columns a role state is stored in."""
-    return {
-        "role": role_state.role,
-        "is_admin": role_state.role in rule.admin_roles,
-        "role_state": _facts(role_state),
-    }
+    return columns_of(role_state, is_admin=role_state.role in rule.admin_roles)
+
+
+def columns_of(role_state: RoleState, *, is_admin: bool) -> dict[str, Any]:
+    """The same, where it is known whether the role is an admin's."""
+    return {"role": role_state.role, "is_admin": is_admin, "role_state": _facts(role_state)}
 
 
 def _facts(role_state: RoleState) -> dict[str, Any]:

@@ -252,3 +252,30 @@ class ConflictCase(Base):
     times: Mapped[int] = mapped_column(Integer, server_default=text("1"))
     closed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     closed_because: Mapped[str | None] = mapped_column(Text)
+
+
+class RoleChange(Base):
+    """A tenant's last change of roles that was too large for one transaction: how far it is, and who brings it on."""
+
+    __tablename__ = "role_changes"
+    __table_args__ = (Index("ix_role_changes_open", "began_at", postgresql_where=text("ended_at IS NULL")),)
+
+    tenant_id: Mapped[UUID] = mapped_column(Uuid, ForeignKey("tenants.id"), primary_key=True)
+    request_id: Mapped[str] = mapped_column(Text)
+    people: Mapped[int] = mapped_column(Integer)
+    """To how many it had to be brought after it was answered."""
+    began_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
+    ended_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    leased_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class RoleChangePerson(Base):
+    """Somebody to whom their tenant's last large change of roles has not been brought yet.
+
+    No foreign key to the account: each row would lock it, and whoever leaves would wait for that.
+    """
+
+    __tablename__ = "role_change_people"
+
+    tenant_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    account_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)

@@ -1,23 +1,23 @@
-"""The tenant's role rule as it is stored: read, edited, and brought to everybody it concerns."""
+"""The tenant's role rule as it is stored: read, edited, and previewed."""
 
 import json
-from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from pydantic import ValidationError
-from sqlalchemy import RowMapping, Uuid, any_, func, literal, null, select, text, update
+from sqlalchemy import RowMapping, Uuid, any_, func, literal, null, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from rollcall.access.models import Account
 from rollcall.db import fn
-from rollcall.directory import mapping, role_states, statements
+from rollcall.directory import judging, mapping, role_changes, role_states, statements
+from rollcall.directory.judging import Alike
 from rollcall.directory.models import ConflictCase, UserRow
 from rollcall.directory.rules import RoleRule, Seen
 from rollcall.errors import Invalid
-from rollcall.journal.events import ConflictOpened, Event, RoleRuleChanged, UserRoleChanged, message
+from rollcall.journal.events import RoleRuleChanged
 from rollcall.journal.record import record
 from rollcall.tenancy import tenants
 from rollcall.tenancy.models import Tenant
@@ -27,14 +27,6 @@ USUAL_RULE = RoleRule.model_validate(
     {"roles": {"admin": {"label": "Admin", "admin": True}, "member": {"label": "Member"}}, "default": "member"}
 )
 """The rule of a tenant that brought none: two roles, given by hand."""
-
-_LOCK_EVERYBODY = text(
-    "SELECT count(*) FROM (SELECT FROM accounts WHERE tenant_id = :tenant ORDER BY id FOR UPDATE) locked"
-)
-_MOST_DEVIATIONS = 50
-"""Names that no role has which an edit writes into the ledger; their cases hold all of them."""
-_AT_ONCE = 1000
-"""People that are read and written in one statement each."""
 
 
 def read_rule(given: dict[str, Any]) -> RoleRule:
@@ -65,7 +57,8 @@ async def edit(work: Work, rule: RoleRule) -> bool:
     """Put *rule* in force. Returns whether it differs from the one before.
 
     Whoever conflicts under the new rule keeps the role they had, and a case is opened for them. Changes that were
-    worked out from the old rule and are not committed yet are worked out again.
+    worked out from the old rule and are not committed yet are worked out again. Where it changes many, what it takes
+    from somebody is taken with this transaction, and a worker brings the rest to them (`role_changes.begin`).
     """
     await take_long(work.db)
     tenant = (
@@ -84,10 +77,11 @@ async def edit(work: Work, rule: RoleRule) -> bool:
     version = tenant.role_rule_version + 1
     stored = {"role_rule": rule.model_dump(mode="json", exclude={"comparison"}), "name_comparison": rule.comparison}
     await work.db.execute(update(Tenant).where(Tenant.id == work.tenant.id).values(**stored, role_rule_version=version))
-    reached = await _bring_to_everybody(work, rule)
-    await record(
-        work, RoleRuleChanged(version=version, people_changed=reached.changed, cases_opened=len(reached.conflicting))
-    )
+    kinds = await judging.judge(work, rule)
+    await role_changes.begin(work, rule, kinds)
+    conflicting = await _close_cases(work, rule, kinds)
+    changed = sum(len(kind.accounts) for kind in kinds if kind.changes)
+    await record(work, RoleRuleChanged(version=version, people_changed=changed, cases_opened=conflicting))
     work.db.expire_all()
     return True
 
@@ -119,12 +113,35 @@ async def preview(work: Work, rule: RoleRule) -> AsyncGenerator[Previewed]:
     """
     present, _ = await current(work)
     rule = rule.following(present)
-    last = UUID(int=0)
-    while people := await _some(work, rule, after=last):
-        for person in people:
+    kinds = await judging.judge(work, rule)
+    concerned = sorted(
+        account
+        for kind in kinds
+        if kind.before.role != kind.after.role or kind.reading.conflict
+        for account in kind.accounts
+    )
+    for first in range(0, len(concerned), role_changes.AT_ONCE):
+        for person in await _read(work, rule, concerned[first : first + role_changes.AT_ONCE]):
             if (would := _previewed(present, rule, person)) is not None:
                 yield would
-        last = people[-1]["account_id"]
+
+
+async def _read(work: Work, rule: RoleRule, account_ids: Sequence[UUID]) -> Sequence[RowMapping]:
+    """People in the order of their ids, with all that decides their role; nobody is locked."""
+    groups = fn.group_names_of(Account.tenant_id, UserRow.id) if rule.reads("groups") else null()
+    rows = await work.db.execute(
+        select(
+            Account.id.label("account_id"),
+            Account.role_state,
+            Account.user_name,
+            UserRow.document["roles"].label("roles"),
+            groups.label("groups"),
+        )
+        .outerjoin(UserRow, (UserRow.tenant_id == Account.tenant_id) & (UserRow.account_id == Account.id))
+        .where(Account.tenant_id == work.tenant.id, Account.id == any_(literal([*account_ids], ARRAY(Uuid))))
+        .order_by(Account.id)
+    )
+    return rows.mappings().all()
 
 
 def _previewed(present: RoleRule, rule: RoleRule, person: RowMapping) -> Previewed | None:
@@ -140,118 +157,25 @@ def _previewed(present: RoleRule, rule: RoleRule, person: RowMapping) -> Preview
     )
 
 
-@dataclass(slots=True)
-class _Reached:
-    """Whom an edit has reached so far: how many it changed, and whose names conflict by it."""
-
-    changed: int = 0
-    conflicting: set[UUID] = field(default_factory=set[UUID])
-    unknown: set[UUID] = field(default_factory=set[UUID])
-    """Who has a name that no role has by it."""
-    deviations: Counter[str] = field(default_factory=Counter[str])
-    """Such names that were none before, as the ledger calls them, and how many have them."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """Whose stored names had a case before an edit."""
-
-    conflicting: set[UUID | None]
-    unknown: set[UUID | None]
-
-
-async def _bring_to_everybody(work: Work, rule: RoleRule) -> _Reached:
-    # Locked first and read after it: a locking statement that had to wait shows the accounts as they are then, but the
-    # documents beside them as they were before.
-    await work.db.execute(_LOCK_EVERYBODY, {"tenant": work.tenant.id})
-    open_cases = (
-        await work.db.scalars(
-            select(ConflictCase).where(ConflictCase.tenant_id == work.tenant.id, ConflictCase.closed_at.is_(None))
+async def _close_cases(work: Work, rule: RoleRule, kinds: Sequence[Alike]) -> int:
+    """Close the cases that an edit has ended; returns how many people's names conflict by it."""
+    conflicting = [account for kind in kinds if kind.reading.conflict for account in kind.accounts]
+    unknown = [account for kind in kinds if kind.reading.unknown for account in kind.accounts]
+    await statements.close_cases_of_rule(work, conflicting, unknown)
+    refused = await work.db.scalars(
+        select(ConflictCase).where(
+            ConflictCase.tenant_id == work.tenant.id, ConflictCase.closed_at.is_(None), ConflictCase.stored.is_(False)
         )
-    ).all()
-    stored = [case for case in open_cases if case.stored and case.user_id is not None]
-    known = _Known(
-        {case.user_id for case in stored if case.kind == "conflict"},
-        {case.user_id for case in stored if case.kind == "unknown_role"},
     )
-    reached = _Reached()
-    last = UUID(int=0)
-    while people := await _some(work, rule, after=last):
-        changes = [change for person in people if (change := _brought(rule, person, known, reached)) is not None]
-        if changes:
-            await statements.bring_rule(work, changes)
-        last = people[-1]["account_id"]
-    if reached.deviations:
-        await statements.count_unknown_roles(work, dict(reached.deviations.most_common(_MOST_DEVIATIONS)))
-    concerned = {"conflict": reached.conflicting, "unknown_role": reached.unknown}
-    over = [case.id for case in open_cases if case.user_id not in concerned[case.kind] and _is_over(rule, case)]
+    over = [case.id for case in refused if _is_over(rule, case)]
     await work.db.execute(
         update(ConflictCase)
         .where(ConflictCase.tenant_id == work.tenant.id, ConflictCase.id == any_(literal(over, ARRAY(Uuid))))
         .values(closed_at=func.clock_timestamp(), closed_because="the role rule was edited")
     )
-    return reached
-
-
-async def _some(work: Work, rule: RoleRule, *, after: UUID) -> Sequence[RowMapping]:
-    """The next people in the order of their ids, with all that decides their role."""
-    groups = fn.group_names_of(Account.tenant_id, UserRow.id) if rule.reads("groups") else null()
-    rows = await work.db.execute(
-        select(
-            Account.id.label("account_id"),
-            Account.role_state,
-            Account.is_admin,
-            Account.user_name,
-            UserRow.id.label("user_id"),
-            UserRow.document["roles"].label("roles"),
-            groups.label("groups"),
-        )
-        .outerjoin(UserRow, (UserRow.tenant_id == Account.tenant_id) & (UserRow.account_id == Account.id))
-        .where(Account.tenant_id == work.tenant.id, Account.id > after)
-        .order_by(Account.id)
-        .limit(_AT_ONCE)
-    )
-    return rows.mappings().all()
-
-
-def _brought(rule: RoleRule, person: RowMapping, known: _Known, reached: _Reached) -> dict[str, Any] | None:
-    """What the rule changes of a person, as the database function takes it; None when that is nothing.
-
-    Those whose stored names are *known* to conflict, or to be no role's, have a case already.
-    """
-    before = mapping.read_role_state(person["role_state"])
-    reading = mapping.read_roles(rule, {"roles": person["roles"]}, person["groups"] or ())
-    after = role_states.rule_changed(rule, before, reading)
-    change: dict[str, Any] = {"account_id": str(person["account_id"])}
-    events: list[Event] = []
-    if after != before or person["is_admin"] != (before.role in rule.admin_roles):
-        reached.changed += 1
-        change |= mapping.with_role(rule, after)
-    if after.role != before.role:
-        events.append(UserRoleChanged(before=before.role, after=after.role, origin=after.origin.value))
-    if reading.conflict:
-        reached.conflicting.add(person["user_id"])
-        change["user_id"] = str(person["user_id"])
-        change["case"] = mapping.case_of({"userName": person["user_name"]}, reading)
-        if person["user_id"] not in known.conflicting:
-            events.append(ConflictOpened(roles=list(reading.roles)))
-    elif reading.unknown:
-        reached.unknown.add(person["user_id"])
-        change["user_id"] = str(person["user_id"])
-        change["unknown"] = mapping.unknown_case(person["user_name"], reading.unknown)
-        if person["user_id"] not in known.unknown:
-            reached.deviations.update(mapping.deviations_of(reading.unknown))
-    if len(change) == 1:
-        return None
-    change["events"] = [message(event) for event in events]
-    return change
+    return len(conflicting)
 
 
 def _is_over(rule: RoleRule, case: ConflictCase) -> bool:
-    """Whether an open case is over by *rule*, when nothing conflicts in what is stored of its person.
-
-    One of a refused change stays open while the names that change asked for still conflict.
-    """
-    if case.stored:
-        return True
+    """Whether the case of a refused change is over by *rule*: the names it asked for conflict no longer."""
     return not rule.read(Seen(name["name"], name["source"]) for name in case.names).conflict

@@ -1,7 +1,7 @@
 """The statements of the directory: one function for each function of the database that writes people and rules."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 import orjson
@@ -18,6 +18,29 @@ _SETTLE = text(qualified("SELECT fn.settle_cases(:tenant, :user, :account, :requ
 _HOLD_EXTERNAL_ID = text(qualified("SELECT fn.hold_external_id(:tenant, :external_id)"))
 _HOLD_RULE = text(qualified("SELECT fn.hold_rule(:tenant)"))
 _BRING_RULE = text(qualified("SELECT fn.bring_rule(:tenant, :request_id, CAST(:people AS jsonb))"))
+_VALUES_OF_ROLES = text(qualified("SELECT fn.values_of_roles(:tenant)"))
+_ALIKE = text(
+    qualified(
+        "SELECT * FROM fn.people_alike(:tenant, CAST(:roles AS jsonb[]), CAST(:least AS integer[]),"
+        " CAST(:most AS integer[]), CAST(:groups AS uuid[]), CAST(:means AS integer[]), NULL)"
+    )
+)
+_GIVE_ROLES = text(
+    qualified(
+        "SELECT fn.give_roles(:tenant, :request_id, CAST(:accounts AS uuid[]), CAST(:kinds AS integer[]),"
+        " CAST(:roles AS jsonb))"
+    )
+)
+_TO_JUDGE = text(qualified("SELECT * FROM fn.people_to_judge(:tenant, CAST(:accounts AS uuid[]), :groups)"))
+_ADD_TO_CHANGE = text(qualified("SELECT fn.add_to_role_change(:tenant, :request_id, CAST(:accounts AS uuid[]))"))
+_END_CHANGE = text(qualified("SELECT fn.end_role_change(:tenant)"))
+_NEXT_OF_CHANGE = text(qualified("SELECT fn.next_of_role_change(:tenant, :after, :limit)"))
+_CLOSE_CASES = text(
+    qualified(
+        "SELECT fn.close_cases_of_many(:tenant, CAST(:conflicting AS uuid[]), CAST(:unknown AS uuid[]), NULL,"
+        " 'the role rule was edited')"
+    )
+)
 _COUNT = text(qualified("SELECT fn.count_unknown_roles(:tenant, CAST(:times AS jsonb))"))
 
 
@@ -67,6 +90,64 @@ async def bring_rule(work: Work, people: Sequence[Mapping[str, Any]]) -> None:
     """Give people what an edited rule makes of their names; each as the function's comment says."""
     given = {"tenant": work.tenant.id, "request_id": work.origin.request_id}
     await work.db.execute(_BRING_RULE, given | {"people": _json(people)})
+
+
+async def values_of_roles(work: Work) -> Sequence[str]:
+    """The values of ``roles`` that people here have, as JSON, each once."""
+    return (await work.db.scalars(_VALUES_OF_ROLES, {"tenant": work.tenant.id})).all()
+
+
+class Names(Protocol):
+    """What names mean, by numbers, as the database takes it: `judging.Said`."""
+
+    roles: list[str]
+    least: list[int]
+    most: list[int]
+    groups: list[UUID]
+    means: list[int]
+
+
+async def people_alike(work: Work, names: Names) -> Sequence[RowMapping]:
+    """Everybody, put together where role state and names are alike."""
+    given = {name: getattr(names, name) for name in ("roles", "least", "most", "groups", "means")}
+    return (await work.db.execute(_ALIKE, given | {"tenant": work.tenant.id})).mappings().all()
+
+
+async def give_roles(
+    work: Work, people: Sequence[UUID], kinds: Sequence[int], roles: Sequence[Mapping[str, Any]]
+) -> None:
+    """Give many people another role at once; *kinds* says of each which of *roles*, as the function takes them."""
+    given = {"tenant": work.tenant.id, "request_id": work.origin.request_id}
+    await work.db.execute(_GIVE_ROLES, given | {"accounts": [*people], "kinds": [*kinds], "roles": _json(roles)})
+
+
+async def people_to_judge(work: Work, account_ids: Sequence[UUID], *, groups: bool) -> Sequence[RowMapping]:
+    """People, locked until the transaction ends, with all that decides their role, in the order of their ids."""
+    given = {"tenant": work.tenant.id, "accounts": [*account_ids], "groups": groups}
+    return (await work.db.execute(_TO_JUDGE, given)).mappings().all()
+
+
+async def add_to_role_change(work: Work, account_ids: Sequence[UUID]) -> None:
+    """Put down to whom a large change has still to be brought."""
+    given = {"tenant": work.tenant.id, "request_id": work.origin.request_id, "accounts": [*account_ids]}
+    await work.db.execute(_ADD_TO_CHANGE, given)
+
+
+async def end_role_change(work: Work) -> None:
+    """Forget to whom large changes had still to be brought."""
+    await work.db.execute(_END_CHANGE, {"tenant": work.tenant.id})
+
+
+async def next_of_role_change(work: Work, *, after: UUID, limit: int) -> Sequence[UUID]:
+    """Take the next people off the list, for as long as this transaction stands; nobody: it has ended."""
+    given = {"tenant": work.tenant.id, "after": after, "limit": limit}
+    return await work.db.scalar(_NEXT_OF_CHANGE, given) or ()
+
+
+async def close_cases_of_rule(work: Work, conflicting: Sequence[UUID], unknown: Sequence[UUID]) -> None:
+    """Close the cases of stored names of everybody but these accounts, by the kind of case."""
+    given = {"tenant": work.tenant.id, "conflicting": [*conflicting], "unknown": [*unknown]}
+    await work.db.execute(_CLOSE_CASES, given)
 
 
 async def count_unknown_roles(work: Work, times: Mapping[str, int]) -> None:

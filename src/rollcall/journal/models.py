@@ -137,6 +137,11 @@ class OutboxMessage(Base):
         Index("ix_outbox_done", "done_at", postgresql_where=text("done_at IS NOT NULL")),
         Index("ix_outbox_dead", "dead_at", postgresql_where=text("dead_at IS NOT NULL")),
         Index("ix_outbox_new", "id", postgresql_where=text("fanned_out_at IS NULL")),
+        Index(
+            "ix_outbox_new_departures",
+            "id",
+            postgresql_where=text("fanned_out_at IS NULL AND topic = 'user.deactivated'"),
+        ),
     )
 
     tenant_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from rollcall.db import Connection, Row
-from rollcall.directory import mapping, role_states
+from rollcall.directory import judging, mapping, role_changes, role_states
 from rollcall.directory.rules import Reading, RoleRule, Seen
 from rollcall.journal.events import ConflictOpened, Event, UserRoleChanged
 from rollcall.journal.events import message as event_message
@@ -17,11 +17,16 @@ from rollcall.scim.resources import key
 _NAMED_IN_REFUSALS = 5
 
 
-class Conflicts(Exception):
-    """People whose roles would conflict by a change of a group."""
+MOST_CASES = 1000
+"""People whose cases a refused change opens; the refusal counts the others."""
 
-    def __init__(self, found: Sequence[tuple[Row, Reading]]) -> None:
+
+class Conflicts(Exception):
+    """People whose roles would conflict by a change of a group; *number* of them in all."""
+
+    def __init__(self, found: Sequence[tuple[Row, Reading]], number: int | None = None) -> None:
         self.found = found
+        self.number = len(found) if number is None else number
 
 
 def counts(rule: RoleRule, names: Sequence[str]) -> bool:
@@ -45,12 +50,14 @@ async def settle(
         Conflicts: somebody would have two roles, and the rule rejects that.
     """
     call, rule = admitted.call, mapping.read_rule(admitted.caller.rule)
+    if result["large"]:
+        await _settle_many(connection, admitted, result, event, described, gains=gains)
+        return
     touched = await statements.touched_people(call, result["touched"] or [], connection)
     conflicts: list[tuple[Row, Reading]] = []
     people: list[dict[str, Any]] = []
     for person in touched:
-        document = {"roles": mapping.from_json(person["roles"])}
-        reading = mapping.read_roles(rule, document, mapping.group_names(person["groups"]))
+        reading = _reading(rule, person)
         if reading.conflict and gains and person["active"] and rule.on_conflict == "reject":
             conflicts.append((person, reading))
         else:
@@ -58,6 +65,37 @@ async def settle(
     if conflicts:
         raise Conflicts(conflicts)
     await statements.settle_group(admitted, people, result["id"], event_message(event), described, connection)
+
+
+async def _settle_many(
+    connection: Connection, admitted: Admitted, result: Row, event: Event, described: str, *, gains: bool
+) -> None:
+    """The same where so many people are concerned that a worker brings it to them; what it takes is taken here."""
+    call, rule = admitted.call, mapping.read_rule(admitted.caller.rule)
+    touched: Sequence[UUID] = result["touched"] or ()
+    names = judging.said(rule, *await statements.said_of_roles(call, connection))
+    kinds = judging.kinds(rule, names, await statements.people_alike(call, names, touched, connection))
+    conflicting = [account for kind in kinds if kind.reading.conflict for account in kind.accounts]
+    if conflicting and gains and rule.on_conflict == "reject":
+        number, users = await statements.active_among(call, conflicting, connection, most=MOST_CASES)
+        if number:
+            people = await statements.touched_people(call, users, connection)
+            raise Conflicts([(person, _reading(rule, person)) for person in people], number)
+    outcome = statements.ForMany(
+        role_changes.losses_of(kinds),
+        follows=role_changes.followers(kinds),
+        conflicting=conflicting,
+        unknown=[account for kind in kinds if kind.reading.unknown for account in kind.accounts],
+        events=[UserRoleChanged.topic] if any(kind.after.role != kind.before.role for kind in kinds) else [],
+    )
+    change = (result["id"], statements.as_json(event_message(event)), described)
+    await statements.settle_large_group(admitted, touched, outcome, change, connection)
+
+
+def _reading(rule: RoleRule, person: Row) -> Reading:
+    return mapping.read_roles(
+        rule, {"roles": mapping.from_json(person["roles"])}, mapping.group_names(person["groups"])
+    )
 
 
 def _resettled(rule: RoleRule, person: Row, reading: Reading) -> dict[str, Any]:
@@ -86,9 +124,9 @@ async def refuse(
     admitted: Admitted, conflicts: Conflicts, payload: dict[str, object], group_id: UUID | None
 ) -> SCIMException:
     """The refusal of a change by which people would have two roles each; their cases are opened with it."""
-    told = [f"{person['user_name']}: {reading.describe()}" for person, reading in conflicts.found]
-    more = len(told) - _NAMED_IN_REFUSALS
-    detail = "; ".join(told[:_NAMED_IN_REFUSALS]) + (f"; and {more} more people" if more > 0 else "")
+    told = [f"{person['user_name']}: {reading.describe()}" for person, reading in conflicts.found[:_NAMED_IN_REFUSALS]]
+    more = conflicts.number - len(told)
+    detail = "; ".join(told) + (f"; and {more} more people" if more > 0 else "")
     refusal = InvalidValue(
         detail=f"members: a person has one role, so nothing was changed: {detail}. "
         "Leave each of them one such group or role at the identity provider"

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from rollcall.db import Overtaken, Row
-from rollcall.directory import mapping
+from rollcall.directory import mapping, role_changes
 from rollcall.journal.events import GroupChanged, GroupCreated, GroupRemoved
 from rollcall.provisioning import gate, group_roles, rendering, statements
 from rollcall.provisioning.calls import (
@@ -210,6 +210,7 @@ async def _write(
         "relevant": relevant,
         "unique_name": admitted.profile.unique_group_names,
         "rule_version": admitted.rule_version,
+        "many": role_changes.MOST_AT_THE_ANSWER,
         "event": event_type.topic,
     }
     if row is not None and depends_on_version(call):
@@ -291,7 +292,13 @@ async def _remove(admitted: Admitted, row: Row) -> Row | None:
     try:
         async with call.context.pool.acquire(of=call.token.tenant_id) as connection, connection.transaction():
             result = await statements.delete_group(
-                admitted, row["id"], described, relevant=relevant, version=version, through=connection
+                admitted,
+                row["id"],
+                described,
+                relevant=relevant,
+                version=version,
+                many=role_changes.MOST_AT_THE_ANSWER,
+                through=connection,
             )
             if result["outcome"] == "done" and relevant:
                 event = GroupRemoved(group_id=row["id"], display_name=row["display_name"])

@@ -4,12 +4,15 @@ Every row has the gate's verdict and what the gate knows of the caller (`_GATE`)
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 from uuid import UUID
 
 import orjson
 
 from rollcall.db import Connection, DatabaseError, Pool, Row, has_ended
+from rollcall.directory.role_changes import Losses
+from rollcall.directory.statements import Names
 from rollcall.directory.user_changes import UserChange
 from rollcall.functions import qualified
 from rollcall.provisioning.context import Admitted, Call
@@ -219,7 +222,9 @@ async def read_group(call: Call, needs: str, group_id: UUID | None, *, members: 
     return await _ask(call, _READ_GROUP, needs, group_id, call.context.base_url, members)
 
 
-_SAVE_GROUP = _changed(f"{_GATE}, {_GROUP}, r.members, r.touched", "save_group($1, $2, $3, $4, $5, $6, $7, $8, $9)")
+_SAVE_GROUP = _changed(
+    f"{_GATE}, {_GROUP}, r.members, r.touched, r.large", "save_group($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+)
 
 
 async def save_group(
@@ -233,8 +238,8 @@ async def save_group(
 ) -> Row:
     """Make a group or change it, with its ``members`` unless there are more than *most_members*.
 
-    ``outcome``: done (``touched`` are the people to be judged), stale, not_found, uniqueness, cycle, unknown_member,
-    unknown_members.
+    ``outcome``: done (``touched`` are the people to be judged; ``large``, that they are many), stale, not_found,
+    uniqueness, cycle, unknown_member, unknown_members.
 
     Raises:
         EndedMeanwhile: as for `create_user`.
@@ -244,7 +249,7 @@ async def save_group(
     return await _carry_out(call, _SAVE_GROUP, *what, through=through)
 
 
-_DELETE_GROUP = _changed(f"{_GATE}, r.id, r.touched", "delete_group($1, $2, $3, $4, $5, $6, $7, $8)")
+_DELETE_GROUP = _changed(f"{_GATE}, r.id, r.touched, r.large", "delete_group($1, $2, $3, $4, $5, $6, $7, $8, $9)")
 
 
 async def delete_group(
@@ -254,14 +259,17 @@ async def delete_group(
     *,
     relevant: bool,
     version: int | None,
+    many: int,
     through: Connection,
 ) -> Row:
-    """Take a group away, with *version* only if it has that. ``outcome``: done (``touched``), stale, not_found.
+    """Take a group away, with *version* only if it has that.
+
+    ``outcome``: done (``touched`` and ``large`` as for `save_group`), stale, not_found.
 
     Raises:
         EndedMeanwhile: as for `create_user`.
     """
-    what = (group_id, relevant, admitted.rule_version, version, described)
+    what = (group_id, relevant, admitted.rule_version, version, many, described)
     return await _carry_out(admitted.call, _DELETE_GROUP, *what, through=through)
 
 
@@ -273,6 +281,70 @@ _REFUSE = qualified("SELECT fn.refuse_group($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 async def touched_people(call: Call, users: Sequence[UUID], through: Connection) -> Sequence[Row]:
     """People whose group names have changed, locked by their ids, with all that decides their role."""
     return await through.fetch(_TOUCHED, call.token.tenant_id, users, call.context.base_url)
+
+
+@dataclass(frozen=True, slots=True)
+class ForMany:
+    """What a change of a group means for the roles of many."""
+
+    losses: Losses
+    follows: Sequence[UUID]
+    """The accounts to which a worker brings it."""
+    conflicting: Sequence[UUID]
+    unknown: Sequence[UUID]
+    """Accounts with a name that no role has."""
+    events: Sequence[str]
+    """What became of people, by its topics."""
+
+
+GroupChange = tuple[UUID, str, str]
+"""A change of a group as it is written down: the group, the event and the call, both as JSON."""
+
+
+_VALUES_OF_ROLES = qualified("SELECT fn.values_of_roles($1)")
+_GROUPS = "SELECT id, display_name FROM groups WHERE tenant_id = $1"
+_ALIKE = qualified("SELECT * FROM fn.people_alike($1, $2::jsonb[], $3, $4, $5, $6, $7)")
+_ACTIVE = qualified("SELECT * FROM fn.active_among($1, $2, $3)")
+_SETTLE_LARGE = qualified(
+    "SELECT fn.still_good('scim', $1, $2, $3) FROM fn.settle_large_group("
+    "$1, $2, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"
+)
+
+
+async def said_of_roles(call: Call, through: Connection) -> tuple[Sequence[str], Sequence[tuple[UUID, str]]]:
+    """All that decides roles in the tenant: the values of ``roles`` that people have, and the groups by name."""
+    values = await through.fetch(_VALUES_OF_ROLES, call.token.tenant_id)
+    groups = await through.fetch(_GROUPS, call.token.tenant_id)
+    return [row["values_of_roles"] for row in values], [(row["id"], row["display_name"]) for row in groups]
+
+
+async def people_alike(call: Call, names: Names, users: Sequence[UUID], through: Connection) -> Sequence[Row]:
+    """These people, put together where role state and names are alike."""
+    given = (names.roles, names.least, names.most, names.groups, names.means)
+    return await through.fetch(_ALIKE, call.token.tenant_id, *given, users)
+
+
+async def active_among(
+    call: Call, accounts: Sequence[UUID], through: Connection, *, most: int
+) -> tuple[int, Sequence[UUID]]:
+    """How many of these accounts are active, and the people of *most* of them."""
+    row = await through.fetchrow(_ACTIVE, call.token.tenant_id, accounts, most)
+    assert row is not None, "the function returns a row"
+    return row["number"], row["users"] or ()
+
+
+async def settle_large_group(
+    admitted: Admitted, touched: Sequence[UUID], outcome: ForMany, change: GroupChange, through: Connection
+) -> None:
+    """Carry out what a change of a group means for the roles of many, and write the change of the group down.
+
+    Raises:
+        EndedMeanwhile: as for `create_user`.
+    """
+    losses = outcome.losses
+    people = (losses.accounts, losses.kinds, as_json(losses.roles), outcome.follows, outcome.conflicting)
+    what = (admitted.owner_id, admitted.label, touched, *people, outcome.unknown, outcome.events, *change)
+    await _carry_out(admitted.call, _SETTLE_LARGE, *what, through=through)
 
 
 async def settle_group(

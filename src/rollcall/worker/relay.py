@@ -18,8 +18,10 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from rollcall import broker, db, installing, metrics
-from rollcall.broker import DELIVERY, DELIVERY_SLOW, HEARTBEAT_SECONDS, RELAY, REVOCATION
+from rollcall.broker import DELIVERY, DELIVERY_SLOW, HEARTBEAT_SECONDS, HOUSEKEEPING, RELAY, REVOCATION
 from rollcall.db import Database
+from rollcall.directory import role_changes
+from rollcall.directory.role_changes import LeasedChange
 from rollcall.events import fanout
 from rollcall.events.fanout import LeasedDestination
 from rollcall.events.lag import lag
@@ -29,7 +31,7 @@ from rollcall.settings import Settings
 from rollcall.waiting import Reminder
 from rollcall.work import SYSTEM, RequestOrigin, open_fleet
 from rollcall.worker.app import make_celery
-from rollcall.worker.tasks import DELIVER, LISTENERS
+from rollcall.worker.tasks import BRING_ROLES, DELIVER, LISTENERS
 
 log = structlog.get_logger(__name__)
 
@@ -94,13 +96,13 @@ class _Call:
     task: str
     arguments: tuple[object, ...]
     queue: str
-    leased: Sequence[Leased] | LeasedDestination
+    leased: Sequence[Leased] | LeasedDestination | LeasedChange
     expires: float
     """Seconds; later than that nobody needs to begin it."""
 
 
 async def hand_over(database: Database, celery: Any, redis: Redis, settings: Settings, broker_away: Reminder) -> int:
-    """Fan new messages out, then publish tasks for the departures to settle and each destination to look after.
+    """Fan new messages out, then publish tasks: for departures to settle, destinations to look after, roles to bring.
 
     Returns how much was done, or 0 when the broker is away: then nothing stays leased.
     """
@@ -114,8 +116,10 @@ async def hand_over(database: Database, celery: Any, redis: Redis, settings: Set
     async with open_fleet(database, SYSTEM, _ORIGIN) as fleet:
         departures = await outbox.lease(fleet, limit=BATCH if queued < QUEUED_AT_MOST else 0, seconds=seconds)
         destinations = await fanout.lease(fleet, limit=BATCH, seconds=seconds)
+        changes = await role_changes.lease(fleet, seconds=seconds)
     calls = [_settling(those, seconds) for those in _together(departures)]
     calls += [_delivering(each, seconds) for each in destinations]
+    calls += [_bringing(each, seconds) for each in changes]
     unsent: Sequence[_Call] = await asyncio.to_thread(_publish, celery, calls, broker_away) if calls else ()
     for call in calls[: len(calls) - len(unsent)]:
         metrics.figures().handed_over.labels(call.queue).inc()
@@ -125,10 +129,13 @@ async def hand_over(database: Database, celery: Any, redis: Redis, settings: Set
         return max(fanned_out, len(departures), len(destinations))
     async with open_fleet(database, SYSTEM, _ORIGIN) as fleet:
         for call in unsent:
-            if isinstance(call.leased, LeasedDestination):
-                await fanout.give_back(fleet, [call.leased])
-            else:
-                await outbox.give_back(fleet, call.leased)
+            match call.leased:
+                case LeasedDestination():
+                    await fanout.give_back(fleet, [call.leased])
+                case LeasedChange(tenant_id):
+                    await role_changes.release(fleet, tenant_id)
+                case messages:
+                    await outbox.give_back(fleet, messages)
     return 0
 
 
@@ -162,6 +169,11 @@ def _delivering(destination: LeasedDestination, seconds: float) -> _Call:
     queue = DELIVERY_SLOW if destination.failing else DELIVERY
     arguments = (str(destination.owner_id), str(destination.id))
     return _Call(DELIVER, arguments, queue, destination, max(seconds, FORGET_TASKS_AFTER))
+
+
+def _bringing(change: LeasedChange, seconds: float) -> _Call:
+    arguments = (str(change.tenant_id), change.request_id)
+    return _Call(BRING_ROLES, arguments, HOUSEKEEPING, change, seconds)
 
 
 def _publish(celery: Any, calls: Sequence[_Call], away: Reminder) -> Sequence[_Call]:

@@ -10,10 +10,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from rollcall import metrics
 from rollcall.db import DatabaseError
+from rollcall.directory import role_changes
 from rollcall.events import delivering, departure_receipts
 from rollcall.journal import outbox
 from rollcall.provisioning import profile_taking
-from rollcall.work import TenantRef
+from rollcall.work import SYSTEM, RequestOrigin, TenantRef, open_fleet
 from rollcall.worker import housekeeping
 from rollcall.worker.base import Task, TryAgain
 
@@ -24,6 +25,7 @@ _AWAY = (SQLAlchemyError, OSError, *DatabaseError)
 
 SETTLE_DEPARTURES = "rollcall.settle_departures"
 DELIVER = "rollcall.deliver"
+BRING_ROLES = "rollcall.bring_roles"
 KEEP_HOUSE = "rollcall.keep_house"
 TAKE_PROFILES = "rollcall.take_profiles"
 
@@ -35,6 +37,7 @@ def register(app: Any) -> None:
     """Make the tasks known to *app*."""
     app.task(base=Task, bind=True, name=SETTLE_DEPARTURES)(settle_departures)
     app.task(base=Task, bind=True, name=DELIVER)(deliver)
+    app.task(base=Task, bind=True, name=BRING_ROLES)(bring_roles)
     app.task(base=Task, bind=True, name=KEEP_HOUSE, seconds=1800.0, time_limit=1860.0)(keep_house)
     app.task(base=Task, bind=True, name=TAKE_PROFILES)(take_profiles)
 
@@ -103,6 +106,24 @@ async def deliver(task: Task, owner_id: str, destination_id: str) -> None:
     for outcome, number in told.items():
         metrics.figures().deliveries.labels(outcome).inc(number)
     log.info("delivered", **told)
+
+
+async def bring_roles(task: Task, tenant_id: str, request_id: str) -> None:
+    """Bring a tenant's large change of roles on for a while; the relay hands it out again until it is over.
+
+    Raises:
+        TryAgain: the database is away or too busy; what has been brought stands, the rest is due when the lease ends.
+    """
+    tenant = TenantRef(UUID(tenant_id), "")
+    try:
+        database = await task.runtime.database()
+        batches = await role_changes.go_on(database, tenant, request_id)
+        async with open_fleet(database, SYSTEM, RequestOrigin(request_id=request_id)) as fleet:
+            await role_changes.release(fleet, tenant.id)
+    except _AWAY as error:
+        msg = "a change of roles has not been brought to everybody"
+        raise TryAgain(msg) from error
+    log.info("roles brought", request_id=request_id, batches=batches)
 
 
 async def keep_house(task: Task) -> None:

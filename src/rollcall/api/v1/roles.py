@@ -1,5 +1,6 @@
 """``/v1/tenants/{tenant}/role-rule``: which names from the provider mean which role."""
 
+from dataclasses import asdict
 from typing import Any
 
 from litestar import Router, get, post, put
@@ -7,7 +8,7 @@ from litestar.params import JSONBody
 from pydantic import BaseModel
 
 from rollcall.api.v1.callers import ADMINS, TenantWork, tenant_work
-from rollcall.directory import roles
+from rollcall.directory import role_changes, roles
 
 MOST_PREVIEWED = 100
 """People whom a preview names."""
@@ -17,17 +18,26 @@ _OF_TENANT = {"work": tenant_work}
 
 @get("/tenants/{tenant:str}/role-rule", guards=[ADMINS], dependencies=_OF_TENANT)
 async def get_role_rule(work: TenantWork) -> dict[str, Any]:
-    """The rule in force and its version."""
-    rule, version = await roles.current(work)
-    return {"version": version, "rule": rule.model_dump(mode="json")}
+    """The rule in force, its version, and how far the last change that many people's roles follow from has come."""
+    return await _shown(work)
 
 
 @put("/tenants/{tenant:str}/role-rule", guards=[ADMINS], dependencies=_OF_TENANT)
 async def put_role_rule(work: TenantWork, data: JSONBody[dict[str, Any]]) -> dict[str, Any]:
-    """Put a rule in force; whoever conflicts under it keeps their role, and a case is opened."""
+    """Put a rule in force; whoever conflicts under it keeps their role, and a case is opened.
+
+    Where it changes more than two thousand people, what it takes from them is taken with the answer, and the rest
+    follows: `applied` says for how many it has still to.
+    """
     changed = await roles.edit(work, roles.read_rule(data))
+    return {**await _shown(work), "changed": changed}
+
+
+async def _shown(work: TenantWork) -> dict[str, Any]:
     rule, version = await roles.current(work)
-    return {"version": version, "changed": changed, "rule": rule.model_dump(mode="json")}
+    progress = await role_changes.progress(work)
+    applied = None if progress is None else asdict(progress)
+    return {"version": version, "rule": rule.model_dump(mode="json"), "applied": applied}
 
 
 class Previewed(BaseModel):

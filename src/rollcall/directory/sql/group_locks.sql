@@ -16,7 +16,8 @@ $$;
 
 -- Locks what a change of a group may come to wait for, each kind in the order of its ids: where groups come, go or are
 -- renamed, nesting and the groups that are concerned; and where names count for roles, the accounts of everybody who may come
--- under another one. All before anything is written: a membership holds its person against being removed.
+-- under another one, unless they are so many (`large`) that the caller holds the role rule instead. All before anything is
+-- written: a membership holds its person against being removed.
 CREATE FUNCTION fn.hold_around_group(
     p_tenant uuid, p_group uuid, p_change jsonb, p_nested boolean, p_renamed boolean
 ) RETURNS void LANGUAGE plpgsql AS $$
@@ -27,7 +28,7 @@ BEGIN
         v_groups := v_groups || fn.groups_concerned(p_tenant, p_group, p_change);
     END IF;
     PERFORM FROM public.groups WHERE tenant_id = p_tenant AND id = ANY (v_groups) ORDER BY id FOR NO KEY UPDATE;
-    IF (p_change ->> 'relevant')::boolean THEN
+    IF (p_change ->> 'relevant')::boolean AND (p_change ->> 'large')::boolean IS NOT TRUE THEN
         PERFORM fn.hold_accounts_of(p_tenant, ARRAY(SELECT fn.people_concerned(p_tenant, p_group, p_change)
             UNION SELECT fn.everybody_in(p_tenant, CASE WHEN p_renamed THEN v_groups ELSE v_groups[2:] END)));
     END IF;

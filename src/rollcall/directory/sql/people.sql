@@ -58,7 +58,7 @@ BEGIN
 END $$;
 
 -- Applies a change that was judged by what is stored, by every surface; `stale` if that is no longer so.
--- Locks: the account, then the user.
+-- Locks: the role rule, shared, before any account; the account; the user.
 CREATE FUNCTION fn.write_user(p_tenant uuid, p_user uuid, p_change jsonb) RETURNS fn.user_change LANGUAGE plpgsql AS $$
 DECLARE
     c fn.user_change;
@@ -69,6 +69,8 @@ DECLARE
     v_active boolean := (p_change ->> 'active')::boolean;
     v_left jsonb;
 BEGIN
+    -- Its version is read below, for groups whose names move change it without an edit.
+    PERFORM pg_advisory_xact_lock_shared(hashtextextended('role rule ' || p_tenant, 0));
     SELECT o.* INTO a FROM public.users s JOIN public.accounts o ON o.tenant_id = s.tenant_id AND o.id = s.account_id
      WHERE s.tenant_id = p_tenant AND s.id = p_user FOR UPDATE OF o;
     c.account_id := a.id;

@@ -6,6 +6,8 @@
 -- Makes the deliveries of up to p_limit new messages and marks the messages, in one transaction: a message is fanned
 -- out whole, once. What nobody within Rollcall listens to (p_heard) is done with it. Returns how many messages there were.
 -- Only one fans out at a time: two side by side could let a person's later message overtake an earlier one.
+-- A departure that more than p_limit messages stand before is fanned out with those all the same, and with what is to be told
+-- of that person before it: a tenant whose large change makes a hundred thousand holds up nobody who leaves.
 -- A departure is due since yesterday: of what is due for a destination the longest due goes first, and a departure is not
 -- to wait behind whatever else that has to hear. One that stands behind another of its line waits for that all the same.
 CREATE FUNCTION fn.fan_out(p_limit integer, p_heard text[]) RETURNS integer LANGUAGE plpgsql
@@ -15,9 +17,20 @@ BEGIN
     IF NOT pg_try_advisory_xact_lock(hashtextextended('rollcall fan out', 0)) THEN
         RETURN 0;
     END IF;
-    WITH new AS MATERIALIZED (
-        SELECT tenant_id, id, topic, account_id, created_at FROM public.outbox
-         WHERE fanned_out_at IS NULL ORDER BY id LIMIT p_limit),
+    WITH oldest AS MATERIALIZED (
+        SELECT tenant_id, id FROM public.outbox WHERE fanned_out_at IS NULL ORDER BY id LIMIT p_limit),
+    leaving AS MATERIALIZED (
+        SELECT tenant_id, id, account_id FROM public.outbox
+         WHERE fanned_out_at IS NULL AND topic = 'user.deactivated'
+           AND id > (SELECT id FROM oldest ORDER BY id DESC LIMIT 1) ORDER BY id LIMIT p_limit),
+    chosen AS (
+        SELECT tenant_id, id FROM oldest
+        UNION
+        SELECT o.tenant_id, o.id FROM leaving l JOIN public.outbox o ON o.tenant_id = l.tenant_id
+           AND o.account_id = l.account_id AND o.id <= l.id AND o.fanned_out_at IS NULL),
+    new AS MATERIALIZED (
+        SELECT o.tenant_id, o.id, o.topic, o.account_id, o.created_at
+          FROM chosen JOIN public.outbox o ON o.tenant_id = chosen.tenant_id AND o.id = chosen.id),
     made AS (
         INSERT INTO public.deliveries (tenant_id, destination_tenant_id, destination_id, kind, label, message_id, topic,
                                 account_id, line_id, next_try_at, give_up_at)

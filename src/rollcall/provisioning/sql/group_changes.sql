@@ -4,7 +4,9 @@
 -- concerned (`relevant`) the caller goes on in the same transaction with touched_people and settle_group, which writes the
 -- audit entry; otherwise it is written here. Members come with the answer unless there are more than p_most of them.
 -- stale: the context, the role rule, or what the change depends on is another.
--- Locks: with relevant names the tenant; then as write_group.
+-- With relevant names the change says how many people are `many`: where more may be touched, `large` is true, and the caller
+-- goes on with people_alike and settle_large_group.
+-- Locks: with relevant names the tenant, and for many the role rule, exclusively; then as write_group.
 CREATE FUNCTION fn.save_group(
     p_tenant uuid, p_token uuid, p_digest bytea, p_group uuid, p_base text, p_context jsonb, p_change jsonb,
     p_most integer, p_call jsonb
@@ -27,9 +29,13 @@ BEGIN
     END IF;
     IF v_relevant THEN
         SELECT display_name INTO v_name FROM public.groups WHERE tenant_id = p_tenant AND id = p_group;
+        r.large := fn.concerns_many(p_tenant, p_group, p_change, (p_change ->> 'many')::integer);
+        IF r.large THEN
+            PERFORM fn.hold_rule_for_many(p_tenant);
+        END IF;
     END IF;
     BEGIN
-        c := fn.write_group(p_tenant, p_group, p_change);
+        c := fn.write_group(p_tenant, p_group, p_change || jsonb_build_object('large', r.large));
         r.outcome := 'done';
     EXCEPTION
         WHEN unique_violation THEN r.outcome := 'uniqueness'; v_detail := 'displayName is taken';
@@ -92,11 +98,12 @@ BEGIN
 END $$;
 
 -- Takes a group away, with p_version only if that is its version. With p_relevant the caller goes on as after save_group.
--- Locks: with p_relevant the tenant, else the role rule, shared; nesting; the group and those it is in, by id; with p_relevant
--- the accounts of everybody in it.
+-- Locks: with p_relevant the tenant, else the role rule, shared; with p_relevant and more than p_many people in it the role
+-- rule, exclusively; nesting; the group and those it is in, by id; with p_relevant the accounts of everybody in it, unless
+-- they are many.
 CREATE FUNCTION fn.delete_group(
     p_tenant uuid, p_token uuid, p_digest bytea, p_group uuid, p_relevant boolean, p_rule_version integer,
-    p_version integer, p_call jsonb
+    p_version integer, p_many integer, p_call jsonb
 ) RETURNS fn.group_result LANGUAGE plpgsql AS $$
 DECLARE
     r fn.group_result;
@@ -112,6 +119,10 @@ BEGIN
         r.outcome := 'stale';
         RETURN r;
     END IF;
+    r.large := p_relevant AND fn.concerns_many(p_tenant, p_group, NULL, p_many);
+    IF r.large THEN
+        PERFORM fn.hold_rule_for_many(p_tenant);
+    END IF;
     PERFORM fn.hold_nesting(p_tenant);
     PERFORM FROM public.groups
       WHERE tenant_id = p_tenant AND (id = p_group OR id IN (
@@ -123,7 +134,9 @@ BEGIN
     END IF;
     IF p_relevant THEN
         r.touched := ARRAY(SELECT fn.everybody_in(p_tenant, ARRAY[p_group]));
-        PERFORM fn.hold_accounts_of(p_tenant, r.touched);
+        IF NOT r.large THEN
+            PERFORM fn.hold_accounts_of(p_tenant, r.touched);
+        END IF;
     END IF;
     r.display_name := fn.remove_group(p_tenant, p_group, p_relevant);
     r.id := p_group;

@@ -25,7 +25,8 @@ CREATE TYPE fn.group_result AS (
     outcome text,           -- of a change: done, stale, not_found, uniqueness, cycle, unknown_member, unknown_members
     reason text,
     id uuid, display_name text, external_id text, version integer, created_at timestamptz, last_modified timestamptz,
-    above text[], members text, touched uuid[], total bigint
+    above text[], members text, touched uuid[], total bigint,
+    large boolean           -- whether so many are touched that a worker brings it to them; the rule is held exclusively then
 );
 
 CREATE TYPE fn.touched_person AS (
