@@ -95,6 +95,11 @@ async def on_free(acme: Tenant) -> None:
     assert answer.status_code == 200, answer.text
 
 
+async def closed(acme: Tenant) -> None:
+    await on_free(acme)
+    await act(acme, "lapse/close")
+
+
 async def revoked(acme: Tenant) -> None:
     await act(acme, f"tokens/{acme.token['id']}/revoke")
 
@@ -114,7 +119,8 @@ async def rotated(acme: Tenant) -> None:
         (deactivated, "owner_inactive", "not active", "Issue a new token", 401),
         (out_and_back, "owner_inactive", "at some time", "does not come back", 401),
         (suspended, "suspended", "suspended", "Resume the tenant", 403),
-        (on_free, "plan", "does not include SCIM", "a plan that includes SCIM", 403),
+        (on_free, "takes_only", "no longer includes SCIM", "a plan that includes SCIM", 200),
+        (closed, "plan", "does not include SCIM", "a plan that includes SCIM", 403),
         (revoked, "revoked", "was revoked at 20", "Issue a new token", 401),
         (replaced, "expired", "the overlap ended at 20", "Put the new token", 401),
         (rotated, "rotated", "works until 20", "before then", 200),

@@ -115,8 +115,9 @@ async def test_first_blocks(engines: Engines, settings: Settings) -> None:
         made_before = await house.partitions()
         await partitions.make(house.database)
         assert len(await house.partitions()) > len(made_before)
-        for name, begins in await house.owner.fetch(MONTHS):
-            await house.entered(begins)
+        for month in await house.owner.fetch(MONTHS):
+            name = str(month["name"])
+            await house.entered(month["begins"])
             for index in ("_request_id_idx", "_actor_id_idx"):
                 assert await house.owner.fetchval(SUMMARISED, name + index) == 1, name
 

@@ -40,9 +40,11 @@ async def suspend(tenant: Tenant, _owner: Connection) -> None:
     assert answer.status_code == 200, answer.text
 
 
-async def downgrade(tenant: Tenant, _owner: Connection) -> None:
+async def downgrade(tenant: Tenant, owner: Connection) -> None:
+    """Take SCIM from the tenant, and close what is left."""
     answer = await tenant.callers.operator.patch(tenant.v1, json={"plan": "free"})
     assert answer.status_code == 200, answer.text
+    await owner.execute("UPDATE tenants SET closes_at = offboarding_from WHERE id = $1", UUID(tenant.id))
 
 
 async def narrow(tenant: Tenant, owner: Connection) -> None:

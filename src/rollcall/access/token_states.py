@@ -18,11 +18,12 @@ class TokenState(StrEnum):
     OWNER_NOT_ADMIN = "owner_not_admin"
     SUSPENDED = "suspended"
     PLAN = "plan"
+    TAKES_ONLY = "takes_only"
 
     @property
     def works(self) -> bool:
-        """Whether the next call with such a token is let in."""
-        return self in (TokenState.LIVE, TokenState.ROTATED)
+        """Whether the next call with such a token is let in, if only to take away."""
+        return self in (TokenState.LIVE, TokenState.ROTATED, TokenState.TAKES_ONLY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,12 @@ def judgement(token: Token) -> Judgement:  # noqa: PLR0911  # one for each state
                 state,
                 "The tenant's plan does not include SCIM.",
                 "Put the tenant on a plan that includes SCIM; the token works again then.",
+            )
+        case TokenState.TAKES_ONLY:
+            return Judgement(
+                state,
+                "The tenant's plan no longer includes SCIM: it reads, deactivates and removes, and gives nothing.",
+                "Put the tenant on a plan that includes SCIM; the token works as before then.",
             )
 
 

@@ -11,6 +11,7 @@ from rollcall.api.v1.tenants import tenant_view
 from rollcall.cli import stopping
 from rollcall.cli.applying import apply_file
 from rollcall.cli.confirming import confirm, yes_option
+from rollcall.cli.lapse import lapse_in_words, lapse_tenant
 from rollcall.cli.providers import profile_of, show_provider
 from rollcall.cli.reaching import across_tenants, find_tenant
 from rollcall.cli.running import actor
@@ -35,6 +36,7 @@ def tenants() -> None:
 
 tenants.add_command(apply_file)
 tenants.add_command(show_provider)
+tenants.add_command(lapse_tenant)
 
 
 @tenants.command("list")
@@ -49,6 +51,7 @@ def list_tenants(as_json: bool) -> None:
                 "slug": tenant.slug,
                 "name": tenant.name,
                 "plan": tenant.plan,
+                "scim": tenant.lapse_state,
                 "status": tenant.status,
                 "tokens": tenant.token_issuing,
                 "since": tenant.created_at,
@@ -95,6 +98,7 @@ def _facts(tenant: Tenant, plan: Plan, more: dict[str, Any]) -> Row:
         "id": tenant.id,
         "external id": tenant.external_id or "none",
         "plan": f"{tenant.plan} (features: {' '.join(plan.features) or 'none'})",
+        "SCIM": lapse_in_words(tenant),
         "seats": plan.seats or "any",
         "calls/s": "the plan's" if rate is None else rate or "unlimited",
         "mass change": f"more than {tenant.mass_change_threshold} departures within an hour",

@@ -60,6 +60,29 @@ class TenantPlanChanged(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class TenantLapsed(Event):
+    """The plan has lost SCIM: from *offboarding_from* on only what takes away passes, from *closes_at* on nothing."""
+
+    topic = "tenant.lapsed"
+    plan: str
+    offboarding_from: str
+    closes_at: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TenantLapseChanged(Event):
+    topic = "tenant.lapse_changed"
+    offboarding_from: str
+    closes_at: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TenantLapseEnded(Event):
+    topic = "tenant.lapse_ended"
+    plan: str
+
+
+@dataclass(frozen=True, slots=True)
 class TenantSuspended(Event):
     topic = "tenant.suspended"
 
@@ -421,9 +444,5 @@ def message(event: Event) -> dict[str, Any]:
     return {"topic": event.topic, **event.payload()}
 
 
-def _every(kind: type[Event]) -> dict[str, type[Event]]:
-    return {event.topic: event for event in kind.__subclasses__()}
-
-
-TOPICS = _every(Event)
+TOPICS = {event.topic: event for event in Event.__subclasses__()}
 """Every event by its topic."""

@@ -45,6 +45,7 @@ class PlanChanged:
                 ("rate_per_second", self.before.rate_per_second, self.after.rate_per_second),
                 ("rate_burst", self.before.rate_burst, self.after.rate_burst),
                 ("retention_days", self.before.retention_days, self.after.retention_days),
+                ("lapse", self.before.lapse, self.after.lapse),
             ),
             *_gained("feature", self.before.features, self.after.features),
         ]

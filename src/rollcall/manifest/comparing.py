@@ -115,7 +115,7 @@ def _plan_changes(tables: Mapping[str, PlanTable], stored: dict[str, PlanTerms])
 def _unordered(terms: PlanTerms) -> tuple[object, ...]:
     """Features are a set, in whichever order they are written."""
     numbers = (terms.seats, terms.rate_per_second, terms.rate_burst, terms.retention_days)
-    return (terms.name, frozenset(terms.features), *numbers)
+    return (terms.name, frozenset(terms.features), *numbers, terms.lapse)
 
 
 def _new_tenant(slug: str, table: TenantTable) -> Iterator[TenantChange]:

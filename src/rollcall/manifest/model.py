@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from rollcall.directory.people import Draft
 from rollcall.directory.rules import Name, RoleRule
 from rollcall.manifest.problems import Source
+from rollcall.tenancy.lapse import LapseTerms
 from rollcall.tenancy.plans import PlanTerms
 from rollcall.tenancy.tenants import SLUG, TenantTerms, external_id_fault, metadata_fault
 
@@ -86,6 +87,18 @@ class _Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class LapseTable(_Table):
+    """``[plans.<key>.lapse]``: what becomes of a tenant that had the plan and loses SCIM."""
+
+    grace_days: Annotated[StrictInt, Field(ge=0, le=3_650)] = 0
+    offboarding_only_days: Annotated[StrictInt, Field(ge=0, le=3_650)] | Literal["unlimited"] = "unlimited"
+
+    def terms(self) -> LapseTerms:
+        """The same as a plan has it."""
+        days = self.offboarding_only_days
+        return LapseTerms(self.grace_days, None if days == "unlimited" else days)
+
+
 class PlanTable(_Table):
     """``[plans.<key>]``: all that a plan includes. What is left out has the default of every plan."""
 
@@ -95,10 +108,12 @@ class PlanTable(_Table):
     rate_per_second: Rate | None = None
     rate_burst: Burst | None = None
     retention_days: Annotated[StrictInt, Field(ge=1, le=36_500)] | None = None
+    lapse: LapseTable | None = None
 
     def terms(self) -> PlanTerms:
         """The plan's terms."""
-        return PlanTerms(**self.model_dump(exclude_unset=True))
+        terms = PlanTerms(**self.model_dump(exclude_unset=True, exclude={"lapse"}))
+        return terms if self.lapse is None else replace(terms, lapse=self.lapse.terms())
 
 
 class AdminTable(_Table):

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from rollcall.directory.rules import RoleDefinition, RoleRule
-from rollcall.manifest.model import AdminTable, Contents, Manifest, PlanTable, TenantTable
+from rollcall.manifest.model import AdminTable, Contents, LapseTable, Manifest, PlanTable, TenantTable
 from rollcall.manifest.places import KeyPath, Lines
 from rollcall.manifest.problems import ManifestInvalid, Problem, Source
 from rollcall.scim.name_keys import name_key
@@ -23,6 +23,7 @@ _SECRET = re.compile(r"secret|passw|token|api_?key|bearer|credential", re.IGNORE
 _TABLES: dict[tuple[str, ...], type[BaseModel]] = {
     (): Contents,
     ("plans", "*"): PlanTable,
+    ("plans", "*", "lapse"): LapseTable,
     ("tenants", "*"): TenantTable,
     ("tenants", "*", "admins", "*"): AdminTable,
     ("tenants", "*", "roles"): RoleRule,

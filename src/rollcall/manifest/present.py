@@ -15,7 +15,7 @@ from rollcall.manifest.model import AdminTable
 from rollcall.scim.name_keys import name_key
 from rollcall.scim.resources import first_key, key
 from rollcall.tenancy import plans, tenants
-from rollcall.tenancy.models import Tenant
+from rollcall.tenancy.models import Plan, Tenant
 from rollcall.tenancy.plans import PlanTerms
 from rollcall.tenancy.tenants import TenantTerms
 from rollcall.work import Fleet, TenantRef, Work
@@ -51,6 +51,7 @@ async def lock_manifest(fleet: Fleet, slugs: Iterable[str]) -> None:
     Until the transaction ends their terms and role rules stay as they are read after this. People come and go.
     """
     await fleet.db.execute(_LOCK_MANIFEST)
+    await fleet.db.execute(select(Plan.key).order_by(Plan.key).with_for_update(key_share=True))
     chosen = select(Tenant.id).where(Tenant.slug.in_(list(slugs))).order_by(Tenant.id)
     await fleet.db.execute(chosen.with_for_update(key_share=True))
 

@@ -55,6 +55,16 @@ async def asked(admitted: Admitted) -> Admitted:
     return admitted if admitted.asked else await gate.ask(permitted(admitted.call), "write")
 
 
+async def insist_on_giving(admitted: Admitted, what: str) -> None:
+    """See that a call which gives may do so by the tenant's plan; *what* says what is not done otherwise.
+
+    Raises:
+        Forbidden: the plan includes SCIM no more; that has been written down.
+    """
+    if admitted.takes_only:
+        raise await refused(admitted, await gate.lapsed(admitted.call, left=what))
+
+
 async def outcome_of(admitted: Admitted, row: Row) -> str:
     """What became of a change by the statement that was to carry it out.
 
@@ -64,7 +74,9 @@ async def outcome_of(admitted: Admitted, row: Row) -> str:
         SCIMException: the gate refuses by now.
     """
     call, outcome = admitted.call, row["outcome"]
-    if row["verdict"] != "ok":
+    if row["verdict"] == "takes_only" and outcome is None:
+        outcome = "stale"  # it would give, and was worked out before that was all that is left
+    elif row["verdict"] not in gate.LETS:
         call.context.recent_callers.forget(call.token)
         await gate.refuse_verdict(call, row)
     if outcome == "stale":

@@ -79,6 +79,8 @@ class Admitted:
     asked: bool = True
     """Whether the gate was asked in this call. If not, the statement that writes asks it; where that finds that what is
     remembered is no longer so, the permit that was taken by it does not count either, and the call begins anew."""
+    takes_only: bool = False
+    """Whether the tenant's plan includes SCIM no more, so that only what takes away may be done."""
 
     @property
     def label(self) -> str:

@@ -15,6 +15,7 @@ from rollcall.access.presented import read_scim_token
 from rollcall.current_call import name_key, name_profile
 from rollcall.db import Row
 from rollcall.journal.refusals import RefusedCaller
+from rollcall.provisioning import lapse_wording as wording
 from rollcall.provisioning import statements
 from rollcall.provisioning.context import Admitted, Call, GateContext
 from rollcall.provisioning.recent_callers import RecentCaller
@@ -22,6 +23,9 @@ from rollcall.scim.conditions import UNCONDITIONAL, Conditions
 from rollcall.scim.errors import Forbidden, SCIMException, TooManyRequests, Unauthorized
 from rollcall.scim.providers import PROFILES
 from rollcall.work import ActorKind, RequestOrigin
+
+LETS = frozenset({"ok", "takes_only"})
+"""Verdicts by which a call goes on: whole, or for what only takes away."""
 
 _DEAD = frozenset({"unknown", "revoked", "expired", "owner"})
 """Verdicts on a token that is nobody's, or does not work any more."""
@@ -89,12 +93,12 @@ async def judge(call: Call, row: Row) -> Admitted:
     wait = 0.0
     if row["verdict"] not in _DEAD and not call.has_permit:
         wait = await call.context.limiter.wait_for(call.token.tenant_id, rate=row["rate"], burst=row["burst"])
-    if row["verdict"] != "ok":
+    if row["verdict"] not in LETS:
         await refuse_verdict(call, row, has_permit=not wait)
     profile = PROFILES[row["profile"]]
     _name(call, profile.key)
     caller = RecentCaller(row["token_label"], row["owner_id"], profile, row["rate"], row["burst"])
-    admitted = Admitted(call, caller)
+    admitted = Admitted(call, caller, takes_only=row["verdict"] == "takes_only")
     if wait:
         refusal = TooManyRequests(retry_after=math.ceil(wait))
         await refuse(admitted, refusal)
@@ -106,13 +110,16 @@ async def judge(call: Call, row: Row) -> Admitted:
 async def judge_writer(call: Call, row: Row) -> Admitted:
     """`judge` for a call that is to write: its row has the role rule too, and its caller is remembered for a minute.
 
+    One who may only take away is not: what they are refused has to be so now.
+
     Raises:
         Unauthorized, Forbidden, TooManyRequests: as for `judge`.
     """
     admitted = await judge(call, row)
     caller = replace(admitted.caller, rule=row["rule"], rule_version=row["rule_version"])
-    call.context.recent_callers.keep(call.token, caller)
-    return Admitted(permitted(call), caller)
+    if not admitted.takes_only:
+        call.context.recent_callers.keep(call.token, caller)
+    return replace(admitted, call=permitted(call), caller=caller)
 
 
 async def recall(call: Call) -> Admitted | None:
@@ -136,10 +143,10 @@ async def charge(admitted: Admitted, permits: int) -> None:
     await call.context.limiter.charge(call.token.tenant_id, permits, rate=caller.rate, burst=caller.burst)
 
 
-def passed(admitted: Admitted) -> Admitted:
-    """The same call after a statement has asked the gate for it."""
+def passed(admitted: Admitted, row: Row) -> Admitted:
+    """The same call after a statement has asked the gate for it, and *row* has the verdict."""
     was_used(admitted.call)
-    return replace(admitted, asked=True)
+    return replace(admitted, asked=True, takes_only=row["verdict"] == "takes_only")
 
 
 def permitted(call: Call) -> Call:
@@ -178,7 +185,7 @@ async def refuse_verdict(call: Call, row: Row, *, has_permit: bool = True) -> No
 async def ended(call: Call) -> SCIMException | None:
     """Why a call that is still sending its body need not go on: its token is not good any more. None while it is."""
     row = await statements.gate(call, "read")
-    return None if row["verdict"] == "ok" else await _meaning(call, row)
+    return None if row["verdict"] in LETS else await _meaning(call, row)
 
 
 def _name(call: Call, profile: str) -> None:
@@ -242,6 +249,13 @@ async def note(
     await statements.note_call(admitted, described, "done", 200, detail, user_id=user_id, case=case)
 
 
+async def lapsed(call: Call, *, done: str | None = None, left: str | None = None) -> Forbidden:
+    """The refusal of what a plan without SCIM does not let pass: what was *done* of the call, and what was *left*."""
+    facts = await statements.lapse_facts(call.context.pool, call.token.tenant_id)
+    names = await statements.plans_with_scim(call.context.pool)
+    return Forbidden(detail=wording.without_scim(facts, names, done=done, left=left))
+
+
 async def _meaning(call: Call, row: Row) -> SCIMException:  # noqa: PLR0911  # one for each verdict
     match row["verdict"]:
         case "revoked":
@@ -264,12 +278,7 @@ async def _meaning(call: Call, row: Row) -> SCIMException:  # noqa: PLR0911  # o
                 detail="This tenant is suspended; ask the vendor's support to resume it. The token stays as it is."
             )
         case "plan":
-            has = await statements.plan_name(call.context.pool, row["plan"])
-            names = " or ".join(await statements.plans_with_scim(call.context.pool)) or "none at present"
-            return Forbidden(
-                detail=f"The plan {has} does not include SCIM; the plans that do: {names}. "
-                "Ask the vendor to change the plan; the token stays as it is."
-            )
+            return await lapsed(call)
         case "scope":
             return Forbidden(
                 detail="This token may read only (scope scim:read); changes need the scope scim. "

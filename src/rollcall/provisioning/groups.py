@@ -21,6 +21,7 @@ from rollcall.provisioning.calls import (
     check_conditions,
     depends_on_version,
     id_of,
+    insist_on_giving,
     judged_at_commit,
     outcome_of,
     outrun,
@@ -70,9 +71,11 @@ async def create(call: Call, read: ReadPayload) -> Answer:
         SCIMException: the gate refuses, the body can't be read, a member is not of this tenant, or roles conflict.
     """
     admitted = await admitted_to_write(call)
+    await insist_on_giving(admitted, "the group was not created")
     payload = await read_payload(admitted, read)
     for tried in range(TRIES):
         await before_trying_again(tried)
+        await insist_on_giving(admitted, "the group was not created")
         try:
             wish = _read(whole_wish, payload, admitted)
         except SCIMException as refusal:
@@ -152,6 +155,8 @@ async def _change(
             if result is not None:
                 if not counted:
                     admitted.deviated(wish.deviations)
+                if result["reason"]:
+                    raise await gate.lapsed(call, done="members were taken out", left=result["reason"])
                 return admitted, result
             admitted, row = await _stored_now(admitted.call, group)
     raise await refused(admitted, outrun("group"), payload=payload, target=group)
@@ -208,19 +213,21 @@ async def _write(
         **wish.attributes,
         "steps": wish.steps,
         "relevant": relevant,
-        "unique_name": admitted.profile.unique_group_names,
+        "unique_name": admitted.profile.unique_group_names and not admitted.takes_only,
         "rule_version": admitted.rule_version,
         "many": role_changes.MOST_AT_THE_ANSWER,
         "event": event_type.topic,
+        "takes_only": admitted.takes_only,
     }
     if row is not None and depends_on_version(call):
         change["version"] = row["version"]
-    described = statements.as_json(call.described(payload) | {"status": 201 if group is None else 200})
+    facts = call.described(payload) | {"status": 201 if group is None else 200}
+    described = statements.as_json(facts)
     if not relevant:
         result = await statements.save_group(admitted, group, change, described, most_members=most_members)
         if result["outcome"] == "done":
             call.context.recent_callers.keep_plain_group(call.token.tenant_id, result["id"], admitted.rule_version)
-        return await _concluded(admitted, result)
+        return await _concluded(admitted, result, payload)
     try:
         async with call.context.pool.acquire(of=call.token.tenant_id) as connection, connection.transaction():
             result = await statements.save_group(
@@ -228,20 +235,26 @@ async def _write(
             )
             if result["outcome"] == "done":
                 event = event_type(group_id=result["id"], display_name=result["display_name"])
-                await group_roles.settle(connection, admitted, result, event, described, gains=wish.gains)
+                if result["reason"]:
+                    described = statements.as_json(facts | {"status": 403, "left_out": result["reason"]})
+                gains = wish.gains and not admitted.takes_only
+                await group_roles.settle(connection, admitted, result, event, described, gains=gains)
     except group_roles.Conflicts as conflicts:
         raise await group_roles.refuse(admitted, conflicts, payload, group) from conflicts
     except Overtaken:
         return None
     if wish.gains and result["outcome"] == "done":
         admitted.deviated(group_roles.deviations(rule, [name for name in (renamed or named, *above) if name]))
-    return await _concluded(admitted, result)
+    return await _concluded(admitted, result, payload)
 
 
-async def _concluded(admitted: Admitted, result: Row) -> Row | None:
+async def _concluded(admitted: Admitted, result: Row, payload: dict[str, object] | None = None) -> Row | None:
     match await outcome_of(admitted, result):
         case "done":
             return result
+        case "gives":
+            refusal = await gate.lapsed(admitted.call, left=result["reason"])
+            raise await refused(admitted, refusal, payload=payload, target=result["id"])
         case "not_found":
             raise NotFound
         case "uniqueness":

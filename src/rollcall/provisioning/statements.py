@@ -27,7 +27,8 @@ _CONTEXT = f"{_GATE}, (r.gate).rule::text AS rule, (r.gate).rule_version"
 _USER = "r.id, r.document, r.version, r.created_at, r.last_modified, r.groups"
 _JUDGED = f"{_USER}, r.account_id, r.active, r.role_state, r.group_revision"
 _GROUP = "r.id, r.display_name, r.external_id, r.version, r.created_at, r.last_modified"
-_GOOD = "CASE r.outcome WHEN 'done' THEN fn.still_good('scim', $1, $2, $3, (r.gate).profile) END"
+_TAKES = "(r.gate).verdict = 'takes_only'"
+_GOOD = f"CASE r.outcome WHEN 'done' THEN fn.still_good('scim', $1, $2, $3, (r.gate).profile, {_TAKES}) END"
 
 
 def _asked(columns: str, function: str) -> str:
@@ -123,14 +124,18 @@ async def create_user(admitted: Admitted, change: UserChange, payload: object) -
 _SAVE_USER = _changed(f"{_GATE}, {_JUDGED}", "save_user($1, $2, $3, $4, $5, $6, $7, $8)")
 
 
-async def save_user(admitted: Admitted, user_id: UUID, change: UserChange, payload: object) -> Row:
+async def save_user(
+    admitted: Admitted, user_id: UUID, change: UserChange, payload: object, *, status: int = 200
+) -> Row:
     """Change somebody. ``outcome``: done, stale, judge (the row is who is stored), uniqueness (``id``), not_found.
+
+    *status* is what the call is answered once it is done. While the plan includes SCIM no more, only a departure is.
 
     Raises:
         EndedMeanwhile: as for `create_user`.
     """
     call = admitted.call
-    context, described = as_json(admitted.remembered), as_json(call.described(payload))
+    context, described = as_json(admitted.remembered), as_json(call.described(payload) | {"status": status})
     return await _carry_out(call, _SAVE_USER, user_id, call.context.base_url, context, change.as_json(), described)
 
 
@@ -238,8 +243,8 @@ async def save_group(
 ) -> Row:
     """Make a group or change it, with its ``members`` unless there are more than *most_members*.
 
-    ``outcome``: done (``touched`` are the people to be judged; ``large``, that they are many), stale, not_found,
-    uniqueness, cycle, unknown_member, unknown_members.
+    ``outcome``: done (``touched`` are the people to be judged, ``large`` that they are many, ``reason`` what was left
+    out), gives (``reason``), stale, not_found, uniqueness, cycle, unknown_member, unknown_members.
 
     Raises:
         EndedMeanwhile: as for `create_user`.
@@ -274,7 +279,9 @@ async def delete_group(
 
 
 _TOUCHED = qualified("SELECT * FROM fn.touched_people($1, $2, $3)")
-_SETTLE = qualified("SELECT fn.still_good('scim', $1, $2, $3) FROM fn.settle_group($1, $2, $4, $5, $6, $7, $8, $9)")
+_SETTLE = qualified(
+    "SELECT fn.still_good('scim', $1, $2, $3, NULL, $10) FROM fn.settle_group($1, $2, $4, $5, $6, $7, $8, $9)"
+)
 _REFUSE = qualified("SELECT fn.refuse_group($1, $2, $3, $4, $5, $6, $7, $8, $9)")
 
 
@@ -361,7 +368,7 @@ async def settle_group(
         EndedMeanwhile: as for `create_user`.
     """
     what = (admitted.owner_id, admitted.label, as_json(people), group_id, as_json(event), described)
-    await _carry_out(admitted.call, _SETTLE, *what, through=through)
+    await _carry_out(admitted.call, _SETTLE, *what, admitted.takes_only, through=through)
 
 
 async def refuse_group(
@@ -376,7 +383,7 @@ async def refuse_group(
 
 
 _PLANS = "SELECT name FROM plans WHERE 'scim' = ANY (features) ORDER BY name"
-_PLAN = "SELECT name FROM plans WHERE key = $1"
+_LAPSE = qualified("SELECT state, plan, lapsed_at, offboarding_from, closes_at FROM fn.lapse_facts($1)")
 
 
 async def plans_with_scim(pool: Pool) -> Sequence[str]:
@@ -384,6 +391,7 @@ async def plans_with_scim(pool: Pool) -> Sequence[str]:
     return [row["name"] for row in await pool.fetch(_PLANS)]
 
 
-async def plan_name(pool: Pool, key: str) -> str:
-    """What a plan is called."""
-    return await pool.fetchval(_PLAN, key)
+async def lapse_facts(pool: Pool, tenant_id: UUID) -> Row:
+    """What is left of SCIM to a tenant (``state``), what its ``plan`` is called, and the dates of its lapse."""
+    row = await pool.fetchrow(_LAPSE, tenant_id, of=tenant_id)
+    return cast("Row", row)  # whoever asks has been let into the tenant

@@ -126,7 +126,7 @@ class PendingChange:
             SCIMException: it can't be made; that has been written down.
         """
         if self.left_out is not None:
-            return await self._leave()
+            return await self._leave_alone(self.left_out)
         assert self.wish is not None
         if self.row is None and self.wish.unjudged is not None:
             answer = await self._try_unjudged(self.wish.unjudged)
@@ -143,17 +143,21 @@ class PendingChange:
                 if answer is not None:
                     return answer
                 if self.left_out is not None:
-                    return await self._leave()
+                    return await self._leave_alone(self.left_out)
         raise await self._refused(outrun("person"))
 
-    async def _leave(self) -> Answer:
-        """Have the person leave, and answer with the resource as it now is.
+    async def _leave_alone(self, left_out: str) -> Answer:
+        """Have the person leave though the rest can't be taken, which is counted."""
+        self.admitted.deviated((Deviation.LEFT_OUT,))
+        return await self._leave(left_out)
+
+    async def _leave(self, left_out: str | None, *, status: int = 200) -> Answer:
+        """Have the person leave, and answer with the resource as it now is; *status* is what the caller is answered.
 
         Raises:
             SCIMException: the gate refuses by now, or what the call requires of the version is not so.
         """
-        self.admitted.deviated((Deviation.LEFT_OUT,))
-        change = replace(mapping.departure(cause(self.call)), left_out=self.left_out)
+        change = replace(mapping.departure(cause(self.call)), left_out=left_out)
         for tried in range(TRIES):
             await before_trying_again(tried)
             if self.row is None:
@@ -166,12 +170,12 @@ class PendingChange:
             except SCIMException as refusal:
                 raise await self._refused(refusal) from refusal
             if not row["active"]:
-                said = f"nothing to change; left out: {self.left_out}"
+                said = "nothing to change" if left_out is None else f"nothing to change; left out: {left_out}"
                 await gate.note(admitted, said, payload=self.payload, user_id=row["id"])
                 return rendering.answer(self.call, row, row["document"], row["groups"])
             if depends_on_version(self.call):
                 change = replace(change, seen=seen_by(self.call, row))
-            result = await statements.save_user(admitted, row["id"], change, self.payload)
+            result = await statements.save_user(admitted, row["id"], change, self.payload, status=status)
             match await outcome_of(admitted, result):
                 case "done":
                     return rendering.answer(self.call, result, result["document"], result["groups"])
@@ -193,7 +197,7 @@ class PendingChange:
                 document = result["document"] or orjson.dumps(change.document)
                 return rendering.answer(admitted.call, result, document, result["groups"])
             case "judge":
-                self.admitted, self.row = gate.passed(admitted), result
+                self.admitted, self.row = gate.passed(admitted, result), result
             case _:
                 self.call = admitted.call
         return None
@@ -203,7 +207,15 @@ class PendingChange:
         row, admitted, call = self.row, self.admitted, self.admitted.call
         assert row is not None
         try:
-            stored, edited, judged = self._worked_out(row, wish)
+            stored, edited = self._worked_out(row, wish)
+            if admitted.takes_only:
+                return await self._take(stored, edited)
+            judged = judged_roles(
+                edited.document,
+                lambda: mapping.judge(
+                    stored.rule, stored.role_state, edited.document, before=stored, about_roles=wish.about_roles
+                ),
+            )
         except RefusedChange as refused:
             if refused.case is not None:
                 raise await refuse(admitted, refused, self.payload, user_id=row["id"]) from refused
@@ -234,7 +246,34 @@ class PendingChange:
                 self.row = None
                 return None
 
-    def _worked_out(self, row: Row, wish: UserWish) -> tuple[Stored, documents.Patched, mapping.Judged]:
+    async def _take(self, stored: Stored, edited: documents.Patched) -> Answer:
+        """Carry out what takes away of a change, while the plan includes SCIM no more: that somebody leaves.
+
+        Raises:
+            Forbidden: it says more than that, which was not done.
+        """
+        call, row, admitted = self.admitted.call, self.row, self.admitted
+        assert row is not None
+        admitted.deviated(edited.deviations)
+        differ = {
+            name
+            for name in stored.document.keys() | edited.document.keys()
+            if stored.document.get(name) != edited.document.get(name)
+        }
+        leaves = stored.active and "active" in differ
+        left = ", ".join(sorted(differ - {"active"} if leaves else differ))
+        if not differ:
+            await gate.note(admitted, "nothing to change", payload=self.payload, user_id=stored.id)
+            return rendering.answer(call, row, row["document"], row["groups"])
+        if not leaves:
+            raise await self._refused(await gate.lapsed(call, left=left))
+        if not left:
+            return await self._leave(None)
+        refusal = await gate.lapsed(call, done="the person was deactivated", left=left)
+        await self._leave(f"{left}, as the plan does not include SCIM", status=refusal.status)
+        raise refusal
+
+    def _worked_out(self, row: Row, wish: UserWish) -> tuple[Stored, documents.Patched]:
         if row["id"] is None:
             raise RefusedChange(NotFound())
         stored = _stored(row, self.admitted)
@@ -244,13 +283,7 @@ class PendingChange:
             self.admitted.insist_on_standard(edited.deviations)
         except SCIMException as refusal:
             raise RefusedChange(refusal) from refusal
-        judged = judged_roles(
-            edited.document,
-            lambda: mapping.judge(
-                stored.rule, stored.role_state, edited.document, before=stored, about_roles=wish.about_roles
-            ),
-        )
-        return stored, edited, judged
+        return stored, edited
 
     def _count(self, deviations: tuple[str, ...]) -> None:
         if not self.counted:

@@ -23,6 +23,7 @@ from rollcall.provisioning.calls import (
     asked,
     check_conditions,
     depends_on_version,
+    insist_on_giving,
     judged_at_commit,
     outcome_of,
     outrun,
@@ -111,10 +112,12 @@ async def create(call: Call, read: ReadPayload) -> Answer:
         SCIMException: the gate refuses, the body can't be read, the userName is taken, or the roles conflict.
     """
     admitted = await admitted_to_write(call)
+    await insist_on_giving(admitted, "the person was not created")
     payload = await read_payload(admitted, read)
     former: Row | None = None
     for tried in range(TRIES):
         await before_trying_again(tried)
+        await insist_on_giving(admitted, "the person was not created")
         try:
             newcomer = _newcomer(admitted, payload, former)
         except RefusedChange as refused_:

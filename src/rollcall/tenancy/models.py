@@ -17,10 +17,10 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, column_property, mapped_column
 from sqlalchemy.orm.attributes import flag_modified
 
-from rollcall.db import Base
+from rollcall.db import Base, fn
 
 AUTO = "auto"
 """The choice of a profile that is ``default`` until the provider is recognised, and then takes the provider's once."""
@@ -33,7 +33,10 @@ class Plan(Base):
     """What a customer pays for; SCIM is one of its features."""
 
     __tablename__ = "plans"
-    __table_args__ = (CheckConstraint("rate_per_second = 0 OR rate_per_second >= 25", name="rate"),)
+    __table_args__ = (
+        CheckConstraint("rate_per_second = 0 OR rate_per_second >= 25", name="rate"),
+        CheckConstraint("lapse_grace_days >= 0 AND lapse_offboarding_days >= 0", name="lapse"),
+    )
 
     key: Mapped[str] = mapped_column(Text, primary_key=True)
     name: Mapped[str] = mapped_column(Text)
@@ -42,6 +45,10 @@ class Plan(Base):
     rate_per_second: Mapped[int] = mapped_column(Integer, server_default=text("50"))
     rate_burst: Mapped[int] = mapped_column(Integer, server_default=text("200"))
     retention_days: Mapped[int] = mapped_column(Integer, server_default=text("400"))
+    lapse_grace_days: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    """Days for which everything still works, once a tenant that had this plan has lost SCIM."""
+    lapse_offboarding_days: Mapped[int | None] = mapped_column(Integer)
+    """Days for which what only takes away works after that; None is without an end."""
 
 
 class Tenant(Base):
@@ -56,6 +63,11 @@ class Tenant(Base):
         CheckConstraint("char_length(external_id) BETWEEN 1 AND 255", name="external_id"),
         CheckConstraint("jsonb_typeof(metadata) = 'object'", name="metadata"),
         CheckConstraint("name_comparison IN (1, 2)", name="name_comparison"),
+        CheckConstraint(
+            "(lapsed_at IS NULL) = (offboarding_from IS NULL) "
+            "AND (closes_at IS NULL OR closes_at >= offboarding_from AND lapsed_at IS NOT NULL)",
+            name="lapse",
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True, server_default=_UUID7)
@@ -82,6 +94,14 @@ class Tenant(Base):
     name_comparison: Mapped[int] = mapped_column(SmallInteger, server_default=text("1"))
     """The version of the key by which the role rule compares names; a tenant from before has the first."""
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
+    lapsed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """When its plan ceased to include SCIM; None while it does, and for a tenant that never had it."""
+    offboarding_from: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """From when on only what takes away passes."""
+    closes_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """From when on nothing passes; None is never."""
+    lapse_state: Mapped[str] = column_property(fn.lapse_of(id, type_=Text))  # noqa: A003  # the column
+    """What held when it was read, by the gate's own judgement; one of `lapse.LapseState`."""
 
     @property
     def chosen_profile(self) -> str:

@@ -1,7 +1,7 @@
 """Plans: what a customer pays for."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import select
 
@@ -10,6 +10,8 @@ from rollcall.errors import NotFound
 from rollcall.journal.events import PlanDefined
 from rollcall.journal.record import record_for_installation
 from rollcall.paging import Page
+from rollcall.tenancy import lapse
+from rollcall.tenancy.lapse import LapseTerms
 from rollcall.tenancy.models import Plan
 from rollcall.work import Fleet
 
@@ -24,14 +26,16 @@ class PlanTerms:
     rate_per_second: int = 50
     rate_burst: int = 200
     retention_days: int = 400
+    lapse: LapseTerms = field(default_factory=LapseTerms)
 
 
 async def define(fleet: Fleet, key: str, terms: PlanTerms) -> bool:
     """Create the plan or change it to *terms*; it takes effect at every tenant's next call.
 
-    Returns whether anything changed.
+    Its tenants lapse if it loses SCIM by that, and come back if it gains it. Returns whether anything changed.
     """
-    plan = await fleet.db.get(Plan, key)
+    plan = await fleet.db.get(Plan, key, with_for_update={"key_share": True}, populate_existing=True)
+    had_scim = plan is not None and "scim" in plan.features
     if plan is None:
         plan = Plan(key=key)
         fleet.db.add(plan)
@@ -43,8 +47,12 @@ async def define(fleet: Fleet, key: str, terms: PlanTerms) -> bool:
     plan.rate_per_second = terms.rate_per_second
     plan.rate_burst = terms.rate_burst
     plan.retention_days = terms.retention_days
+    plan.lapse_grace_days = terms.lapse.grace_days
+    plan.lapse_offboarding_days = terms.lapse.offboarding_only_days
     await fleet.db.flush()  # tenants made in the same transaction point at it
     await record_for_installation(fleet, PlanDefined(key=key, features=list(terms.features)), target=key)
+    if had_scim or "scim" in terms.features:
+        await lapse.follow_plan(fleet, key, had_scim=had_scim)
     return True
 
 
@@ -57,6 +65,7 @@ def terms_of(plan: Plan) -> PlanTerms:
         rate_per_second=plan.rate_per_second,
         rate_burst=plan.rate_burst,
         retention_days=plan.retention_days,
+        lapse=LapseTerms(plan.lapse_grace_days, plan.lapse_offboarding_days),
     )
 
 

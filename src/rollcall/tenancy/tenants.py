@@ -24,7 +24,7 @@ from rollcall.journal.events import (
 from rollcall.journal.record import record
 from rollcall.paging import Page
 from rollcall.scim.reader import unholdable
-from rollcall.tenancy import plans
+from rollcall.tenancy import lapse, plans
 from rollcall.tenancy.models import AUTO, Tenant
 from rollcall.work import Fleet, TenantRef, Work
 
@@ -89,6 +89,7 @@ async def create(fleet: Fleet, slug: str, terms: TenantTerms, *, role_rule: dict
             setattr(tenant, _COLUMNS.get(name, name), getattr(terms, name))
         fleet.db.add(tenant)
         await fleet.db.flush()  # the database gives the id
+    await _judge_lapse(fleet, tenant)
     await _record(fleet, tenant, TenantCreated(slug=slug, plan=terms.plan))
     return tenant
 
@@ -106,6 +107,8 @@ async def change(fleet: Fleet, tenant: Tenant, terms: TenantTerms) -> bool:
     if before == terms:
         return False
     await plans.find(fleet, terms.plan)
+    if before.plan != terms.plan:
+        await lapse.hold_plans(fleet, before.plan, terms.plan)  # before the tenant's row, as an edit of a plan does
     changes = {name: getattr(terms, name) for name in _PLAIN if getattr(before, name) != getattr(terms, name)}
     if changes:
         async with _names_free(fleet, tenant.slug, terms):
@@ -116,8 +119,9 @@ async def change(fleet: Fleet, tenant: Tenant, terms: TenantTerms) -> bool:
             changes["metadata"] = "changed"  # the tenant reads its audit, and this is the vendor's
         await _record(fleet, tenant, TenantChanged(changes=changes))
     if before.plan != terms.plan:
-        tenant.plan = terms.plan
         await _record(fleet, tenant, TenantPlanChanged(before=before.plan, after=terms.plan))
+        await lapse.change_plan(fleet, tenant, terms.plan)
+    await _judge_lapse(fleet, tenant)
     return True
 
 
@@ -126,6 +130,7 @@ async def suspend(fleet: Fleet, tenant: Tenant) -> None:
     if tenant.status != "suspended":
         tenant.status = "suspended"
         await _record(fleet, tenant, TenantSuspended())
+        await _judge_lapse(fleet, tenant)
 
 
 async def resume(fleet: Fleet, tenant: Tenant) -> None:
@@ -133,6 +138,7 @@ async def resume(fleet: Fleet, tenant: Tenant) -> None:
     if tenant.status != "active":
         tenant.status = "active"
         await _record(fleet, tenant, TenantResumed())
+        await _judge_lapse(fleet, tenant)
 
 
 def terms_of(tenant: Tenant) -> TenantTerms:
@@ -262,6 +268,12 @@ def _is_uuid(name: str) -> bool:
         return bool(UUID(name))
     except ValueError:
         return False
+
+
+async def _judge_lapse(fleet: Fleet, tenant: Tenant) -> None:
+    """Have the database say anew what is left of SCIM to a tenant whose row was written."""
+    await fleet.db.flush()
+    await fleet.db.refresh(tenant, ["lapse_state"])
 
 
 async def _record(fleet: Fleet, tenant: Tenant, event: Event) -> None:

@@ -107,7 +107,7 @@ async def test_no_tenant_is_starved(operator: httpx.AsyncClient, acme: Tenant, r
 async def test_plan_counts_from_the_next_call(operator: httpx.AsyncClient, acme: Tenant) -> None:
     """A change of plan shuts SCIM, or opens it, at the next call, and the refusal names the plans."""
     await operator.patch(acme.v1, json={"plan": "free"})
-    detail = refused(await acme.scim.get("/Users"), 403)["detail"]
+    detail = refused(await acme.scim.post("/Users", json={}), 403)["detail"]
     assert "Free" in detail
     assert "Business" in detail
 

@@ -22,7 +22,8 @@ $$ SELECT CASE fn.noted(p_before, p_id) WHEN '+' THEN true WHEN '-' THEN false E
 --   owner_inactive   its owner may not come in, or was out since it was issued
 --   owner_not_admin  its owner is no longer an admin; only tokens that open Rollcall itself need one
 --   suspended        its tenant is
---   plan             it is for SCIM, and the plan does not include that
+--   plan             it is for SCIM, and the plan does not include that: never did, or no longer lets anything pass
+--   takes_only       it is for SCIM, and works for what reads or only takes away, as the plan includes SCIM no more
 --   rotated          it works, and has been replaced: until it expires
 --   live             it works
 -- By the clock, for a statement may wait for a lock until after its token has expired; p_before as for good_before.
@@ -39,7 +40,8 @@ $$ SELECT CASE
     WHEN t.owner_id IS NOT NULL AND NOT fn.good_before(p_before, t.owner_id, o.is_admin)
          AND t.scopes && ARRAY['scim', 'scim:read', 'admin'] THEN 'owner_not_admin'
     WHEN n.status <> 'active' THEN 'suspended'
-    WHEN t.scopes && ARRAY['scim', 'scim:read'] AND NOT 'scim' = ANY (p.features) THEN 'plan'
+    WHEN t.scopes && ARRAY['scim', 'scim:read'] AND fn.lapse_state(n, p) NOT IN ('active', 'grace')
+        THEN CASE fn.lapse_state(n, p) WHEN 'offboarding_only' THEN 'takes_only' ELSE 'plan' END
     WHEN t.replaced_by IS NOT NULL THEN 'rotated'
     ELSE 'live'
 END $$;

@@ -9,6 +9,7 @@ from rollcall.api.v1 import (
     audit,
     destinations,
     external,
+    lapse,
     passkeys,
     people,
     personal_tokens,
@@ -26,6 +27,7 @@ router = Router(
     "/v1",
     route_handlers=[
         tenants.router,
+        lapse.router,
         providers.router,
         people.router,
         tokens.router,

@@ -18,6 +18,7 @@ from rollcall.directory import roles
 from rollcall.directory.rules import RoleRule
 from rollcall.errors import Invalid
 from rollcall.tenancy import plans, tenants
+from rollcall.tenancy.lapse import LapseState
 from rollcall.tenancy.models import Plan, Tenant
 from rollcall.tenancy.tenants import TenantTerms
 from rollcall.work import Actor, ActorKind
@@ -74,6 +75,27 @@ Left = SkipJsonSchema[None]
 """Left out; as a value null is refused, so the description does not offer it."""
 
 
+class LapseTermsView(BaseModel):
+    """What becomes of a tenant that had this plan and loses SCIM."""
+
+    grace_days: int = Field(description="days for which everything still works")
+    offboarding_only_days: int | Literal["unlimited"] = Field(
+        description="days after that for which reads work, and what only takes away"
+    )
+
+
+class LapseView(BaseModel):
+    """What is left of SCIM to the tenant, at this moment."""
+
+    state: LapseState = Field(
+        description="`active`: the plan includes SCIM; `grace`: it does not, and everything still works; "
+        "`offboarding_only`: reads, and what only takes away; `closed`: nothing any more; `never`: it never had SCIM"
+    )
+    lapsed_at: datetime | None = Field(description="when its plan ceased to include SCIM; null unless it has")
+    offboarding_from: datetime | None = Field(description="until when everything works")
+    closes_at: datetime | None = Field(description="from when on nothing works; null without an end")
+
+
 class PlanView(BaseModel):
     """A plan: what a customer pays for."""
 
@@ -84,6 +106,7 @@ class PlanView(BaseModel):
     rate_per_second: int
     rate_burst: int
     retention_days: int
+    lapse: LapseTermsView
 
 
 class TenantView(BaseModel):
@@ -103,6 +126,7 @@ class TenantView(BaseModel):
     rate_per_second: int | None
     rate_burst: int | None
     mass_change_threshold: int
+    lapse: LapseView
     created_at: datetime
 
 
@@ -156,7 +180,10 @@ class TenantChange(Body):
 
 def plan_view(plan: Plan) -> PlanView:
     """A plan as it is shown."""
-    return PlanView.model_validate(plan, from_attributes=True)
+    days = "unlimited" if plan.lapse_offboarding_days is None else plan.lapse_offboarding_days
+    terms = {"grace_days": plan.lapse_grace_days, "offboarding_only_days": days}
+    rest = {name: getattr(plan, name) for name in PlanView.model_fields if name != "lapse"}
+    return PlanView.model_validate({**rest, "lapse": terms})
 
 
 def tenant_view(tenant: Tenant, *, to: Actor) -> TenantView:
@@ -166,6 +193,12 @@ def tenant_view(tenant: Tenant, *, to: Actor) -> TenantView:
         "metadata": None if own else tenant.metadata_,
         "profile": tenant.chosen_profile,
         "profile_in_effect": tenant.profile,
+        "lapse": {
+            "state": tenant.lapse_state,
+            "lapsed_at": tenant.lapsed_at,
+            "offboarding_from": tenant.offboarding_from,
+            "closes_at": tenant.closes_at,
+        },
     }
     rest = {name: getattr(tenant, name) for name in TenantView.model_fields if name not in facts}
     return TenantView.model_validate({**rest, **facts})

@@ -12,7 +12,7 @@ BEGIN
            AND (value IN (SELECT e ->> 'value' FROM jsonb_array_elements(v_unknown) e)) = (v_op = 'remove');
         v_changed := FOUND;
     END IF;
-    IF v_op <> 'remove' AND v_unknown <> '[]' THEN
+    IF v_op NOT IN ('remove', 'retain') AND v_unknown <> '[]' THEN
         INSERT INTO public.group_unknown_members AS k (tenant_id, group_id, value, display, display_key)
         SELECT p_tenant, p_group, e.value, e.display, e.display_key
           FROM jsonb_to_recordset(v_unknown) e(value text, display text, display_key text)
@@ -55,7 +55,7 @@ BEGIN
     RETURN s;
 END $$;
 
--- Takes out the members that a step names (remove), or all others (set). RC001 if groups are among them, and p_nested says
+-- Takes out the members that a step names (remove), or all others (set, retain). RC001 if groups are among them, and p_nested says
 -- that nobody expected it.
 CREATE FUNCTION fn.take_members(
     p_tenant uuid, p_group uuid, p_ids uuid[], p_named boolean, p_nested boolean
@@ -147,10 +147,10 @@ BEGIN
         r.changed := fn.repeat_members(p_tenant, p_group, v_ids, p_step);
         RETURN r;
     END IF;
-    IF p_step ? 'unknown_members' OR v_op = 'set' THEN
+    IF p_step ? 'unknown_members' OR v_op IN ('set', 'retain') THEN
         r.changed := fn.write_unknown_members(p_tenant, p_group, p_step);
     END IF;
-    IF v_op <> 'remove' THEN
+    IF v_op NOT IN ('remove', 'retain') THEN
         v_people := ARRAY(SELECT id FROM public.users WHERE tenant_id = p_tenant AND id = ANY (v_ids));
         v_inner := fn.groups_among(p_tenant, v_ids, v_people);
     END IF;
@@ -158,11 +158,55 @@ BEGIN
         v_put := fn.take_members(p_tenant, p_group, v_ids, v_op = 'remove', p_nested);
         r.changed := r.changed OR v_put.changed; r.people := v_put.people;
     END IF;
-    IF v_op <> 'remove' THEN
+    IF v_op NOT IN ('remove', 'retain') THEN
         v_put := fn.put_members(p_tenant, p_group, v_people, v_inner, p_step);
         r.changed := r.changed OR v_put.changed; r.people := r.people || v_put.people;
     END IF;
     RETURN r;
+END $$;
+
+-- What only takes away of a change of the group s: nobody comes in who was not in before it, and nothing is named. With
+-- "left_out", what of it would give something, as SCIM calls it.
+CREATE FUNCTION fn.only_taking(s public.groups, p_change jsonb) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    v_step jsonb;
+    v_ids uuid[];
+    v_in uuid[];
+    v_unknown jsonb;
+    v_steps jsonb := '[]';
+    v_left text[] := '{}';
+BEGIN
+    IF p_change ->> 'display_name' <> s.display_name THEN
+        v_left := v_left || 'displayName'::text;
+    END IF;
+    IF p_change ? 'external_id' AND p_change ->> 'external_id' IS DISTINCT FROM s.external_id THEN
+        v_left := v_left || 'externalId'::text;
+    END IF;
+    FOR v_step IN SELECT jsonb_array_elements(p_change -> 'steps') LOOP
+        IF v_step ->> 'op' = 'remove' THEN
+            v_steps := v_steps || v_step;
+            CONTINUE;
+        END IF;
+        v_ids := ARRAY(SELECT DISTINCT e::uuid FROM jsonb_array_elements_text(v_step -> 'ids') e);
+        v_in := ARRAY(SELECT user_id FROM public.group_users
+                       WHERE tenant_id = s.tenant_id AND group_id = s.id AND user_id = ANY (v_ids)
+                      UNION ALL
+                      SELECT child_id FROM public.group_children
+                       WHERE tenant_id = s.tenant_id AND group_id = s.id AND child_id = ANY (v_ids));
+        v_unknown := coalesce(v_step -> 'unknown_members', '[]');
+        IF cardinality(v_in) < cardinality(v_ids) OR (v_step ->> 'op' = 'repeat' AND v_step ? 'displays') OR EXISTS (
+            SELECT e ->> 'value' FROM jsonb_array_elements(v_unknown) e EXCEPT
+            SELECT value FROM public.group_unknown_members WHERE tenant_id = s.tenant_id AND group_id = s.id
+        ) THEN
+            v_left := v_left || 'members'::text;
+        END IF;
+        v_steps := v_steps || jsonb_build_object('op', 'add', 'ids', v_in);  -- should a step before have taken them out
+        IF v_step ->> 'op' = 'set' THEN
+            v_steps := v_steps || jsonb_build_object('op', 'retain', 'ids', v_in, 'unknown_members', v_unknown);
+        END IF;
+    END LOOP;
+    RETURN (p_change - '{display_name,display_name_key,first_key,external_id}'::text[]) || jsonb_build_object(
+        'steps', v_steps, 'left_out', array_to_string(ARRAY(SELECT DISTINCT e FROM unnest(v_left) e ORDER BY e), ', '));
 END $$;
 
 -- Carries a change of a group out, in the caller's transaction. p_change: create, display_name with display_name_key (and
@@ -170,8 +214,8 @@ END $$;
 -- the change depends on it), rule_version, relevant (whether names that count for roles are concerned), and steps: an array
 -- of {"op": add | remove | set | repeat, "ids": […]}, with "displays" and "display_keys" in the order of the ids if the
 -- provider calls any of them by a name, null where it does not; and with "unknown_members", an array of {"value",
--- "display", "display_key"}, for ids that nobody can have.
--- Raises RC001 (stale), RC400 (an unknown member), RC404, RC405 (what is repeated is no member), RC409 (a cycle), RC413
+-- "display", "display_key"}, for ids that nobody can have. takes_only: only what takes away of it is carried out.
+-- Raises RC403 (nothing of it takes away), RC001 (stale), RC400 (an unknown member), RC404, RC405 (what is repeated is no member), RC409 (a cycle), RC413
 -- (too many unknown members).
 -- Locks: where no roles are concerned the role rule, shared, else the caller has the tenant; then what hold_around_group
 -- says, and the group.
@@ -196,6 +240,10 @@ BEGIN
              WHERE tenant_id = p_tenant AND id = p_group AND display_name <> p_change ->> 'display_name'));
     END IF;
     s := fn.group_to_change(p_tenant, p_group, p_change);
+    IF (p_change ->> 'takes_only')::boolean THEN
+        p_change := fn.only_taking(s, p_change);
+        c.left_out := nullif(p_change ->> 'left_out', '');
+    END IF;
     c.changed := (p_change ->> 'create')::boolean;
     FOR v_step IN SELECT jsonb_array_elements(p_change -> 'steps') LOOP
         v_done := fn.apply_step(p_tenant, s.id, v_step, v_nested);
@@ -208,6 +256,9 @@ BEGIN
         v_people := v_people || ARRAY(SELECT fn.everybody_under(p_tenant, ARRAY[s.id]));
     END IF;
     c.changed := c.changed OR cardinality(v_people) > 0 OR v_renamed OR s.external_id IS DISTINCT FROM v_external;
+    IF c.left_out IS NOT NULL AND NOT c.changed THEN
+        RAISE EXCEPTION '%', c.left_out USING ERRCODE = 'RC403';
+    END IF;
     IF c.changed AND NOT (p_change ->> 'create')::boolean THEN
         UPDATE public.groups
            SET display_name = coalesce(p_change ->> 'display_name', display_name),

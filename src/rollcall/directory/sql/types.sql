@@ -10,7 +10,8 @@ CREATE TYPE fn.user_change AS (
 CREATE TYPE fn.group_change AS (
     id uuid, display_name text, external_id text, version integer, created_at timestamptz, last_modified timestamptz,
     changed boolean,
-    touched uuid[]          -- whose group names changed, where names that count for roles are concerned
+    touched uuid[],         -- whose group names changed, where names that count for roles are concerned
+    left_out text           -- what of it would have given, where it may only take away
 );
 
 CREATE TYPE fn.step_result AS (

@@ -1,6 +1,7 @@
 -- The gate: decided from the rows as they are now, on every call, in the order the verdicts are listed.
 
 -- Enters the tenant and judges the token. p_needs is read or write.
+-- takes_only: the tenant's plan includes SCIM no more, and the write passes if it gives nobody anything (fn.lets).
 CREATE FUNCTION fn.gate(p_tenant uuid, p_token uuid, p_digest bytea, p_needs text) RETURNS fn.gate_result
 LANGUAGE plpgsql AS $$
 DECLARE g fn.gate_result;
@@ -9,6 +10,8 @@ BEGIN
     SELECT CASE fn.judge_token(t, n, p, o, '')
                WHEN 'live' THEN CASE WHEN fn.may_use(t.scopes, p_needs) THEN 'ok' ELSE 'scope' END
                WHEN 'rotated' THEN CASE WHEN fn.may_use(t.scopes, p_needs) THEN 'ok' ELSE 'scope' END
+               WHEN 'takes_only' THEN CASE WHEN NOT fn.may_use(t.scopes, p_needs) THEN 'scope'
+                                           WHEN p_needs = 'read' THEN 'ok' ELSE 'takes_only' END
                WHEN 'plan' THEN 'plan'
                WHEN 'suspended' THEN 'suspended'
                WHEN 'expired' THEN 'expired'
@@ -31,15 +34,19 @@ BEGIN
     RETURN g;
 END $$;
 
+-- Whether the gate's verdict lets a change go on; p_takes is whether it only takes away, which has to be certain.
+CREATE FUNCTION fn.lets(g fn.gate_result, p_takes boolean) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
+$$ SELECT g.verdict = 'ok' OR (g.verdict = 'takes_only' AND p_takes IS TRUE) $$;
+
 -- Whether what a process remembers of a caller ({profile, rate, burst}) is no longer so.
 CREATE FUNCTION fn.is_stale(g fn.gate_result, p_context jsonb) RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE AS
 $$ SELECT p_context <> jsonb_build_object('profile', g.profile, 'rate', g.rate, 'burst', g.burst) $$;
 
 -- The last thing that a change does: raises RC401, which undoes all of it, if the key it was made with has ended since
 -- the call was let in, or if p_profile is no longer the tenant's: a change that was worked out by it is worked out anew.
--- p_kind is the token's: scim, pat, op, app, or ses for a session of the console.
+-- p_kind is the token's: scim, pat, op, app, or ses for a session of the console. p_takes: all that was done takes away.
 CREATE FUNCTION fn.still_good(
-    p_kind text, p_tenant uuid, p_id uuid, p_digest bytea, p_profile text DEFAULT NULL
+    p_kind text, p_tenant uuid, p_id uuid, p_digest bytea, p_profile text DEFAULT NULL, p_takes boolean DEFAULT false
 ) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     v_before text;
@@ -49,7 +56,7 @@ BEGIN
     SET CONSTRAINTS ALL DEFERRED;
     v_before := coalesce(current_setting('rollcall.before', true), '');
     IF p_kind = 'scim' THEN
-        SELECT fn.judge_token(t, n, p, o, v_before) IN ('live', 'rotated') AND fn.may_use(t.scopes, 'write')
+        SELECT fn.judge_token(t, n, p, o, v_before) IN ('live', 'rotated', CASE WHEN p_takes THEN 'takes_only' END) AND fn.may_use(t.scopes, 'write')
                AND n.profile = coalesce(p_profile, n.profile) INTO v_good
           FROM public.tokens t
           JOIN public.tenants n ON n.id = t.tenant_id

@@ -3,7 +3,8 @@
 -- Makes a group, or carries a change of one out. p_change as for write_group. When names that count for roles are
 -- concerned (`relevant`) the caller goes on in the same transaction with touched_people and settle_group, which writes the
 -- audit entry; otherwise it is written here. Members come with the answer unless there are more than p_most of them.
--- stale: the context, the role rule, or what the change depends on is another.
+-- stale: the context, the role rule, or what the change depends on is another. gives: the change may only take away, and
+-- does not; where it does as well, reason says what was left out.
 -- With relevant names the change says how many people are `many`: where more may be touched, `large` is true, and the caller
 -- goes on with people_alike and settle_large_group.
 -- Locks: with relevant names the tenant, and for many the role rule, exclusively; then as write_group.
@@ -19,7 +20,7 @@ DECLARE
     v_name text;
 BEGIN
     r.gate := fn.gate(p_tenant, p_token, p_digest, 'write');
-    IF (r.gate).verdict <> 'ok' THEN
+    IF NOT fn.lets(r.gate, (p_change ->> 'takes_only')::boolean) THEN
         RETURN r;
     END IF;
     IF fn.is_stale(r.gate, p_context)
@@ -40,6 +41,7 @@ BEGIN
     EXCEPTION
         WHEN unique_violation THEN r.outcome := 'uniqueness'; v_detail := 'displayName is taken';
         WHEN SQLSTATE 'RC001' THEN r.outcome := 'stale';
+        WHEN SQLSTATE 'RC403' THEN r.outcome := 'gives'; r.reason := SQLERRM;
         WHEN SQLSTATE 'RC404' THEN r.outcome := 'not_found'; v_detail := 'not found';
         WHEN SQLSTATE 'RC409' THEN r.outcome := 'cycle'; v_detail := SQLERRM;
         WHEN SQLSTATE 'RC400' THEN r.outcome := 'unknown_member'; r.reason := SQLERRM;
@@ -48,10 +50,13 @@ BEGIN
             v_detail := 'no member of the group: ' || SQLERRM;
         WHEN SQLSTATE 'RC413' THEN r.outcome := 'unknown_members'; v_detail := SQLERRM;
     END;
-    IF r.outcome = 'stale' THEN
+    IF r.outcome IN ('stale', 'gives') THEN
         RETURN r;
     ELSIF r.outcome = 'done' THEN
         r := fn.with_change(r, c);
+        IF c.left_out <> '' THEN
+            v_detail := 'left out: ' || c.left_out; p_call := p_call || '{"status": 403}';
+        END IF;
         r.members := fn.few_members(p_tenant, c.id, p_base, p_most);
         IF v_relevant THEN
             PERFORM fn.close_cases_of_group(p_tenant, p_change, ARRAY[v_name, c.display_name]);
@@ -77,7 +82,7 @@ END $$;
 CREATE FUNCTION fn.with_change(r fn.group_result, c fn.group_change) RETURNS fn.group_result LANGUAGE plpgsql STABLE AS $$
 BEGIN
     r.id := c.id; r.display_name := c.display_name; r.external_id := c.external_id; r.version := c.version;
-    r.created_at := c.created_at; r.last_modified := c.last_modified; r.touched := c.touched;
+    r.created_at := c.created_at; r.last_modified := c.last_modified; r.touched := c.touched; r.reason := c.left_out;
     RETURN r;
 END $$;
 
@@ -110,7 +115,7 @@ DECLARE
     v_rule_version integer;
 BEGIN
     r.gate := fn.gate(p_tenant, p_token, p_digest, 'write');
-    IF (r.gate).verdict <> 'ok' THEN
+    IF NOT fn.lets(r.gate, true) THEN
         RETURN r;
     END IF;
     -- Whoever has the tenant has kept those who edit the rule away; the others hold it together.
@@ -185,7 +190,8 @@ BEGIN
     END LOOP;
     g.token_label := p_label;
     g.owner_id := p_owner;
-    PERFORM fn.audit_call(p_tenant, g, p_token, p_call, 'done', (p_call ->> 'status')::integer, NULL,
+    PERFORM fn.audit_call(p_tenant, g, p_token, p_call, 'done', (p_call ->> 'status')::integer,
+                        'left out: ' || (p_call ->> 'left_out'),
                         ARRAY[p_event ->> 'topic'] || ARRAY(SELECT DISTINCT unnest(v_events)), NULL, p_group::text);
     PERFORM fn.announce(p_tenant, NULL, p_call ->> 'request_id', jsonb_build_array(p_event));
 END $$;

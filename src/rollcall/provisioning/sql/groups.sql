@@ -7,7 +7,7 @@ CREATE FUNCTION fn.read_group(
 DECLARE r fn.group_result;
 BEGIN
     r.gate := fn.gate(p_tenant, p_token, p_digest, p_needs);
-    IF (r.gate).verdict <> 'ok' THEN
+    IF NOT fn.lets(r.gate, true) THEN
         RETURN r;
     END IF;
     SELECT s.id, s.display_name, s.external_id, s.version, s.created_at, s.last_modified

@@ -59,7 +59,8 @@ BEGIN
     END IF;
     g.token_label := p_label;
     g.owner_id := p_owner;
-    PERFORM fn.audit_call(p_tenant, g, p_token, p_call, 'done', (p_call ->> 'status')::integer, NULL,
+    PERFORM fn.audit_call(p_tenant, g, p_token, p_call, 'done', (p_call ->> 'status')::integer,
+                          'left out: ' || (p_call ->> 'left_out'),
                           ARRAY[p_event ->> 'topic'] || p_events, NULL, p_group::text);
     PERFORM fn.announce(p_tenant, NULL, v_request_id, jsonb_build_array(p_event));
 END $$;

@@ -25,7 +25,7 @@ CREATE FUNCTION fn.read_user(
 DECLARE u fn.user_result;
 BEGIN
     u.gate := fn.gate(p_tenant, p_token, p_digest, p_needs);
-    IF (u.gate).verdict <> 'ok' THEN
+    IF NOT fn.lets(u.gate, true) THEN
         RETURN u;
     END IF;
     RETURN fn.bring_user(u, p_tenant, p_user, p_base, p_needs = 'write');
@@ -37,7 +37,7 @@ LANGUAGE plpgsql AS $$
 DECLARE u fn.user_result;
 BEGIN
     u.gate := fn.gate(p_tenant, p_token, p_digest, p_needs);
-    IF (u.gate).verdict = 'ok' THEN
+    IF fn.lets(u.gate, true) THEN
         SELECT s.id INTO u.id FROM public.users s WHERE s.tenant_id = p_tenant AND s.account_id = (u.gate).owner_id;
     END IF;
     RETURN u;
@@ -105,7 +105,7 @@ DECLARE
     c fn.user_change;
 BEGIN
     u.gate := fn.gate(p_tenant, p_token, p_digest, 'write');
-    IF (u.gate).verdict <> 'ok' THEN
+    IF NOT fn.lets(u.gate, p_change ->> 'kind' = 'departure') THEN
         RETURN u;
     END IF;
     IF fn.is_stale(u.gate, p_context) THEN
@@ -128,7 +128,7 @@ BEGIN
     END IF;
     PERFORM fn.audit_call(
         p_tenant, u.gate, p_token, p_call, CASE c.outcome WHEN 'done' THEN 'done' ELSE 'refused' END,
-        CASE c.outcome WHEN 'done' THEN 200 WHEN 'uniqueness' THEN 409 ELSE 404 END,
+        CASE c.outcome WHEN 'done' THEN coalesce((p_call ->> 'status')::integer, 200) WHEN 'uniqueness' THEN 409 ELSE 404 END,
         CASE c.outcome WHEN 'done' THEN nullif(concat_ws('; left out: ', c.reason, p_change ->> 'left_out'), '')
                        WHEN 'uniqueness' THEN 'userName is taken' ELSE 'not found' END,
         coalesce(c.events, '{}'), c.account_id, p_user::text);
@@ -144,7 +144,7 @@ DECLARE
     c fn.user_change;
 BEGIN
     u.gate := fn.gate(p_tenant, p_token, p_digest, 'write');
-    IF (u.gate).verdict <> 'ok' THEN
+    IF NOT fn.lets(u.gate, true) THEN
         RETURN u;
     END IF;
     c := fn.remove_user(p_tenant, p_user, 'deleted by the identity provider', p_call ->> 'request_id', p_arrived, p_seen);

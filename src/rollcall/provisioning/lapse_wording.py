@@ -1,0 +1,39 @@
+"""What a caller is told whose tenant's plan does not include SCIM: since when, what is left to them, and what to do."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from rollcall.db import Row
+
+_LEFT = (
+    "people can still be deactivated and deleted, members taken out of groups, and groups deleted; nothing else passes"
+)
+
+
+def without_scim(facts: Row, plans: Sequence[str], *, done: str | None = None, left: str | None = None) -> str:
+    """The detail of a refusal; *facts* are `statements.lapse_facts`, *plans* the names of those that include SCIM.
+
+    *done* says what of the call was done all the same, and *left* what was not.
+    """
+    parts = [_since(facts), f"the plans that do: {' or '.join(plans) or 'none at present'}. "]
+    if done is not None:
+        parts.append(f"Done: {done}. ")
+    if left is not None:
+        parts.append(f"Not done: {left}. ")
+    parts.append("Ask the vendor to change the plan; the token stays as it is.")
+    return "".join(parts)
+
+
+def _since(facts: Row) -> str:
+    plan = facts["plan"]
+    if facts["state"] == "offboarding_only":
+        until = "" if facts["closes_at"] is None else f" until {day(facts['closes_at'])}"
+        return f"The plan {plan} does not include SCIM since {day(facts['offboarding_from'])}: {_LEFT}{until}; "
+    if facts["state"] == "closed":
+        return f"The plan {plan} does not include SCIM, and since {day(facts['closes_at'])} nothing passes any more; "
+    return f"The plan {plan} does not include SCIM; "
+
+
+def day(moment: datetime) -> str:
+    """The day of a moment, in UTC."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d}"
