@@ -197,8 +197,8 @@ def test_rule_changed():
     role_state = told(names("dart-admins"))
     edited = a_rule(prefix="acme-")
 
-    assert rule_changed(edited, role_state, names("acme-guests", by=edited)).role == "guest"
-    assert shown(rule_changed(edited, role_state, names("dart-admins", by=edited))) == (
+    assert rule_changed(edited, role_state, names("acme-guests", by=edited), names).role == "guest"
+    assert shown(rule_changed(edited, role_state, names("dart-admins", by=edited), names)) == (
         "member",
         RoleOrigin.DEFAULT,
     )
@@ -208,9 +208,9 @@ def test_new_default():
     """A new default reaches those who have the default, and nobody else."""
     edited = a_rule("guest")
 
-    assert rule_changed(edited, fresh(rule), names()).role == "guest"
-    assert rule_changed(edited, told(names("dart-members")), names("dart-members", by=edited)).role == "member"
-    assert rule_changed(edited, by_hand_admin, names()).role == "admin"
+    assert rule_changed(edited, fresh(rule), names(), names).role == "guest"
+    assert rule_changed(edited, told(names("dart-members")), names("dart-members", by=edited), names).role == "member"
+    assert rule_changed(edited, by_hand_admin, names(), names).role == "admin"
 
 
 @pytest.mark.parametrize(
@@ -228,14 +228,14 @@ def test_role_that_no_longer_exists(role_state: RoleState, sent: list[str]):
     """Whoever had a role that the rule lost gets the default or what the provider says, unless overridden."""
     edited = a_rule(without="guest")
 
-    assert rule_changed(edited, role_state, names(*sent, by=edited)).role == "member"
+    assert rule_changed(edited, role_state, names(*sent, by=edited), names).role == "member"
 
 
 def test_lost_override_gives_no_more():
     """An override that took a role away does not give it back because the rule was edited."""
     demoted = given_by_hand(rule, told(names("dart-admins")), "guest")
     edited = a_rule(without="guest")
-    role_state = rule_changed(edited, demoted, names("dart-admins", by=edited))
+    role_state = rule_changed(edited, demoted, names("dart-admins", by=edited), names)
 
     assert shown(role_state) == ("member", RoleOrigin.OVERRIDE)
     assert override_lifted(edited, role_state).role == "admin"
@@ -254,7 +254,7 @@ def test_conflict_by_an_edited_rule(role_state: RoleState, role: str):
     """People whose names conflict under the edited rule keep the role they had, the old default too."""
     edited = a_rule("guest")
 
-    assert rule_changed(edited, role_state, names("dart-admins", "dart-members", by=edited)).role == role
+    assert rule_changed(edited, role_state, names("dart-admins", "dart-members", by=edited), names).role == role
 
 
 @pytest.mark.parametrize(
@@ -406,7 +406,7 @@ def after(event: Event, current: RoleRule, role_state: RoleState) -> tuple[RoleR
     reading = names(*sent, by=edited if kind == "rule" else current)
     match kind:
         case "rule":
-            return edited, rule_changed(edited, role_state, reading)
+            return edited, rule_changed(edited, role_state, reading, names)
         case "hand" if role in current.roles:
             return current, given_by_hand(current, role_state, role)
         case "lift":
@@ -443,9 +443,9 @@ def test_nothing_depends_on_saying_it_once(history: list[Event], edited: RoleRul
         current, role_state = after(event, current, role_state)
     reading = names(*sent, by=edited)
 
-    once = rule_changed(edited, role_state, reading)
+    once = rule_changed(edited, role_state, reading, names)
 
-    assert rule_changed(edited, once, reading) == once
+    assert rule_changed(edited, once, reading, names) == once
     assert override_lifted(edited, override_lifted(edited, once)) == override_lifted(edited, once)
 
 
@@ -456,6 +456,8 @@ def test_conflict_never_moves_anybody(history: list[Event], edited: RoleRule):
     for event in history:
         current, role_state = after(event, current, role_state)
 
-    kept = rule_changed(edited, role_state, names("dart-admins", "dart-bosses", "acme-admins", "acme-x", by=edited))
+    kept = rule_changed(
+        edited, role_state, names("dart-admins", "dart-bosses", "acme-admins", "acme-x", by=edited), names
+    )
 
     assert kept.role == (role_state.role if role_state.role in edited.roles else edited.default)

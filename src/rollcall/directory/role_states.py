@@ -1,5 +1,6 @@
 """A person's role, where it comes from, and what each event makes of it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypedDict
@@ -78,8 +79,13 @@ def provider_says(rule: RoleRule, role_state: RoleState, reading: Reading) -> Ro
     )
 
 
+def gives(rule: RoleRule, before: RoleState, after: RoleState) -> bool:
+    """Whether somebody gets a role: another one, which is not the default, or is one of admins."""
+    return after.role != before.role and (after.role != rule.default or after.role in rule.admin_roles)
+
+
 def held(rule: RoleRule, role_state: RoleState) -> RoleState:
-    """Keep the role while the provider's names contradict each other and are stored all the same.
+    """Keep the role while the provider's names contradict each other, or something was removed that gives no other.
 
     The provider is in charge from then on: taking all names away means the default.
     """
@@ -122,12 +128,17 @@ def override_lifted(rule: RoleRule, role_state: RoleState) -> RoleState:
     )
 
 
-def rule_changed(rule: RoleRule, role_state: RoleState, reading: Reading) -> RoleState:
-    """Apply an edited *rule*, by which the person's stored names give *reading*.
+def rule_changed(rule: RoleRule, role_state: RoleState, reading: Reading, was: Callable[[], Reading]) -> RoleState:
+    """Apply an edited *rule*, by which the person's stored names give *reading*; *was* reads them by the one before.
 
-    Where they conflict now, the person keeps the role they had, if it still exists.
+    Where they conflict now, the person keeps the role they had, if it still exists; so they do where their names mean
+    what they meant before, and that was withheld from them.
     """
-    return held(rule, role_state) if reading.conflict else provider_says(rule, role_state, reading)
+    if reading.conflict:
+        return held(rule, role_state)
+    after = provider_says(rule, role_state, reading)
+    withheld = gives(rule, role_state, after) and was().role == reading.role
+    return held(rule, role_state) if withheld else after
 
 
 def _settled(
@@ -207,6 +218,15 @@ def _why(role_state: RoleState, reading: Reading) -> str:
         return f"The role from before is kept, because the provider names {reading.describe()}."
     if role_state.origin is RoleOrigin.HAND:
         return "Given by hand; the provider has not named a role yet."
+    if reading.role not in (None, role_state.provider_role):
+        return (
+            "The role from before is kept: something was removed, which gives nobody another role. What is left is "
+            f"{reading.describe()}; it is given when the provider names it again."
+        )
+    return _why_by_provider(role_state, reading)
+
+
+def _why_by_provider(role_state: RoleState, reading: Reading) -> str:
     if role_state.origin is RoleOrigin.PROVIDER:
         return f"The provider names {reading.describe()}."
     if role_state.managed:

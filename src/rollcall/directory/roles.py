@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -84,7 +85,7 @@ async def edit(work: Work, rule: RoleRule) -> bool:
     version = tenant.role_rule_version + 1
     stored = {"role_rule": rule.model_dump(mode="json", exclude={"comparison"}), "name_comparison": rule.comparison}
     await work.db.execute(update(Tenant).where(Tenant.id == work.tenant.id).values(**stored, role_rule_version=version))
-    reached = await _bring_to_everybody(work, rule)
+    reached = await _bring_to_everybody(work, before, rule)
     await record(
         work, RoleRuleChanged(version=version, people_changed=reached.changed, cases_opened=len(reached.conflicting))
     )
@@ -130,9 +131,10 @@ async def preview(work: Work, rule: RoleRule) -> AsyncGenerator[Previewed]:
 def _previewed(present: RoleRule, rule: RoleRule, person: RowMapping) -> Previewed | None:
     before = mapping.read_role_state(person["role_state"])
     documented = {"roles": person["roles"]}, person["groups"] or ()
+    was = partial(mapping.read_roles, present, *documented)
     reading = mapping.read_roles(rule, *documented)
-    after = role_states.rule_changed(rule, before, reading)
-    conflict = reading.conflict and not mapping.read_roles(present, *documented).conflict
+    after = role_states.rule_changed(rule, before, reading, was)
+    conflict = reading.conflict and not was().conflict
     if after.role == before.role and not conflict:
         return None
     return Previewed(
@@ -160,7 +162,7 @@ class _Known:
     unknown: set[UUID | None]
 
 
-async def _bring_to_everybody(work: Work, rule: RoleRule) -> _Reached:
+async def _bring_to_everybody(work: Work, present: RoleRule, rule: RoleRule) -> _Reached:
     # Locked first and read after it: a locking statement that had to wait shows the accounts as they are then, but the
     # documents beside them as they were before.
     await work.db.execute(_LOCK_EVERYBODY, {"tenant": work.tenant.id})
@@ -177,7 +179,9 @@ async def _bring_to_everybody(work: Work, rule: RoleRule) -> _Reached:
     reached = _Reached()
     last = UUID(int=0)
     while people := await _some(work, rule, after=last):
-        changes = [change for person in people if (change := _brought(rule, person, known, reached)) is not None]
+        changes = [
+            change for person in people if (change := _brought(present, rule, person, known, reached)) is not None
+        ]
         if changes:
             await statements.bring_rule(work, changes)
         last = people[-1]["account_id"]
@@ -214,14 +218,19 @@ async def _some(work: Work, rule: RoleRule, *, after: UUID) -> Sequence[RowMappi
     return rows.mappings().all()
 
 
-def _brought(rule: RoleRule, person: RowMapping, known: _Known, reached: _Reached) -> dict[str, Any] | None:
-    """What the rule changes of a person, as the database function takes it; None when that is nothing.
+def _brought(
+    present: RoleRule, rule: RoleRule, person: RowMapping, known: _Known, reached: _Reached
+) -> dict[str, Any] | None:
+    """What *rule* changes of a person, as the database function takes it; None when that is nothing.
 
     Those whose stored names are *known* to conflict, or to be no role's, have a case already.
     """
     before = mapping.read_role_state(person["role_state"])
-    reading = mapping.read_roles(rule, {"roles": person["roles"]}, person["groups"] or ())
-    after = role_states.rule_changed(rule, before, reading)
+    documented = {"roles": person["roles"]}, person["groups"] or ()
+    reading = mapping.read_roles(rule, *documented)
+    has_case = person["user_id"] in known.conflicting  # without one nothing was withheld from them
+    was = partial(mapping.read_roles, present, *documented) if has_case else partial(rule.read, ())
+    after = role_states.rule_changed(rule, before, reading, was)
     change: dict[str, Any] = {"account_id": str(person["account_id"])}
     events: list[Event] = []
     if after != before or person["is_admin"] != (before.role in rule.admin_roles):
@@ -235,6 +244,8 @@ def _brought(rule: RoleRule, person: RowMapping, known: _Known, reached: _Reache
         change["case"] = mapping.case_of({"userName": person["user_name"]}, reading)
         if person["user_id"] not in known.conflicting:
             events.append(ConflictOpened(roles=list(reading.roles)))
+    elif has_case and after.provider_role != reading.role:
+        reached.conflicting.add(person["user_id"])  # withheld as before, so the case stays
     elif reading.unknown:
         reached.unknown.add(person["user_id"])
         change["user_id"] = str(person["user_id"])

@@ -1,6 +1,7 @@
 """Comparing a manifest with the database: what differs, in the order in which it would be changed."""
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Self
 
 from rollcall.directory import mapping, role_states
@@ -143,12 +144,12 @@ async def _people_changes(fleet: Fleet, slug: str, table: TenantTable, stored: P
     async with fleet.within(stored.ref) as work:
         people = await present.people_like(work, table.admins)
     rule = _rule_after(table, stored)
-    judged = (_admin_change(slug, admin, people.get(admin), rule, is_new=rule != stored.rule) for admin in table.admins)
+    judged = (_admin_change(slug, admin, people.get(admin), rule, rule_now=stored.rule) for admin in table.admins)
     return [change for change in judged if change is not None]
 
 
 def _admin_change(
-    slug: str, admin: AdminTable, person: PresentPerson | None, rule: RoleRule, *, is_new: bool
+    slug: str, admin: AdminTable, person: PresentPerson | None, rule: RoleRule, *, rule_now: RoleRule
 ) -> TenantChange | None:
     role = admin.role or first_admin_role(rule)
     if person is None:
@@ -158,8 +159,9 @@ def _admin_change(
     if not person.active:
         return AdminInactive(slug, admin.user_name)
     now = person.role_state
-    if is_new:
-        now = role_states.rule_changed(rule, now, mapping.read_roles(rule, person.document))
+    if rule != rule_now:
+        was = partial(mapping.read_roles, rule_now, person.document)
+        now = role_states.rule_changed(rule, now, mapping.read_roles(rule, person.document), was)
     if _is_as_wanted(admin, now, rule):
         return None
     return AdminAppointed(slug, person.user_name, person.account_id, now.role, role)

@@ -39,7 +39,8 @@ async def settle(
 ) -> None:
     """Give everybody whose group names changed the role that follows, in the same transaction.
 
-    *result* is the change of the group, and *gains* whether anybody could come under another name by it.
+    *result* is the change of the group, and *gains* whether anybody could come under another name by it. Who was only
+    taken out gets no other role by that: the old one is held, and a case opens.
 
     Raises:
         Conflicts: somebody would have two roles, and the rule rejects that.
@@ -51,19 +52,23 @@ async def settle(
     for person in touched:
         document = {"roles": mapping.from_json(person["roles"])}
         reading = mapping.read_roles(rule, document, mapping.group_names(person["groups"]))
-        if reading.conflict and gains and person["active"] and rule.on_conflict == "reject":
+        lost = not gains or not mapping.is_in(person["groups"], result["id"])
+        if reading.conflict and not lost and person["active"] and rule.on_conflict == "reject":
             conflicts.append((person, reading))
         else:
-            people.append(_resettled(rule, person, reading))
+            people.append(_resettled(rule, person, reading, lost=lost))
     if conflicts:
         raise Conflicts(conflicts)
     await statements.settle_group(admitted, people, result["id"], event_message(event), described, connection)
 
 
-def _resettled(rule: RoleRule, person: Row, reading: Reading) -> dict[str, Any]:
-    """The change that brings a touched person to what their names mean now."""
+def _resettled(rule: RoleRule, person: Row, reading: Reading, *, lost: bool) -> dict[str, Any]:
+    """The change that brings a touched person to what their names mean now; *lost* is whether they only lost some."""
     before = mapping.read_role_state(person["role_state"])
     after = role_states.held(rule, before) if reading.conflict else role_states.provider_says(rule, before, reading)
+    withheld = lost and role_states.gives(rule, before, after)
+    if withheld:
+        after = role_states.held(rule, before)
     events: list[Event] = []
     if after.role != before.role:
         events.append(UserRoleChanged(before=before.role, after=after.role, origin=after.origin.value))
@@ -76,6 +81,9 @@ def _resettled(rule: RoleRule, person: Row, reading: Reading) -> dict[str, Any]:
     if reading.conflict:
         events.append(ConflictOpened(roles=list(reading.roles)))
         settled["case"] = mapping.case_of({"userName": person["user_name"]}, reading)
+    elif withheld:
+        settled["case"] = mapping.withheld_case({"userName": person["user_name"]}, after.role, reading)
+        events.append(ConflictOpened(roles=settled["case"]["roles"]))
     elif reading.unknown:
         settled["unknown"] = mapping.unknown_case(person["user_name"], reading.unknown)
     settled["events"] = [event_message(event) for event in events]
