@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from api.expect import done, refused
-from factories import DART_RULE, Tenant, a_tenant, deactivation, patch_op
+from factories import DART_RULE, Callers, Tenant, a_tenant, deactivation, patch_op
 from rollcall.db import Connection, Database
 from rollcall.directory import people, role_changes
 from rollcall.work import TenantRef
@@ -213,3 +213,51 @@ async def test_departure_beside_it(acme: Tenant, database: Database) -> None:
 
     assert await roles_of(acme, crowd) == ["guest"] * CROWD
     assert await left(other) == 0
+
+
+HOLDING = {**DART_RULE, "on_conflict": "hold"}
+
+
+async def cases_of(tenant: Tenant) -> list[list[str]]:
+    """The roles in each open case."""
+    answer = await tenant.callers.operator.get(f"{tenant.v1}/conflict-cases")
+    return [case["roles"] for case in answer.json()["data"]]
+
+
+@pytest.mark.parametrize("way", ["deleted", "emptied", "renamed"])
+async def test_what_is_left_gives_no_admin(callers: Callers, database: Database, way: str) -> None:
+    """Whoever is also in a group of admins, and was held at guest for it, is no admin when very many lose the other."""
+    tenant = await a_tenant(callers, rule=HOLDING)
+    crowd = await a_crowd(tenant)
+    guests = await a_group(tenant, "dart-guests", crowd)
+    await to_the_end(tenant, database)
+    admins = await a_group(tenant, "dart-admins", crowd)
+    await to_the_end(tenant, database)
+    assert await roles_of(tenant, crowd) == ["guest"] * CROWD
+
+    if way == "deleted":
+        assert (await tenant.scim.delete(f"/Groups/{guests['id']}")).status_code == 204
+    elif way == "emptied":
+        await change(tenant, guests, {"op": "replace", "path": "members", "value": []})
+    else:
+        await change(tenant, guests, renamed("everybody"))
+    assert await roles_of(tenant, crowd) == ["guest"] * CROWD
+    await to_the_end(tenant, database)
+    assert await roles_of(tenant, crowd) == ["guest"] * CROWD
+    assert await cases_of(tenant) == [["admin", "guest"]] * CROWD
+
+    edited = await callers.operator.put(f"{tenant.v1}/role-rule", json={**HOLDING, "default": "guest"})
+    assert edited.status_code == 200, edited.text
+    await to_the_end(tenant, database)
+    assert await roles_of(tenant, crowd) == ["guest"] * CROWD, (
+        "their names mean what they meant"
+    )
+    assert await cases_of(tenant) == [["admin", "guest"]] * CROWD
+
+    await change(tenant, admins, {"op": "replace", "path": "members", "value": []})
+    await to_the_end(tenant, database)
+    assert await roles_of(tenant, crowd) == ["guest"] * CROWD
+    assert await cases_of(tenant) == []
+    await change(tenant, admins, {"op": "add", "path": "members", "value": members(crowd)})
+    await to_the_end(tenant, database)
+    assert await roles_of(tenant, crowd) == ["admin"] * CROWD

@@ -5,7 +5,7 @@ names mean. So the rule is written once, and a hundred thousand people take one 
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -32,7 +32,8 @@ class Alike:
     after: RoleState
     is_admin: bool
     loses: bool
-    """Whether something is taken from them: the rights of an admin, a role they were given, or one that is no more."""
+    """Whether something is taken from them: the rights of an admin, a role they were given, one that is no more, or one
+    that a removal has left and does not give. It, and a change of what is withheld, is written with the answer."""
     reading: Reading
     """What their names mean; where they contradict each other, not which names those are."""
 
@@ -44,7 +45,12 @@ class Alike:
     @property
     def has_case(self) -> bool:
         """Whether an admin should know of their names."""
-        return self.reading.conflict or bool(self.reading.unknown)
+        return self.in_conflict or bool(self.reading.unknown)
+
+    @property
+    def in_conflict(self) -> bool:
+        """Whether their names contradict each other, or mean a role that is withheld from them."""
+        return self.reading.conflict or self.after.withheld is not None
 
 
 @dataclass(slots=True)
@@ -103,12 +109,20 @@ def said(rule: RoleRule, roles: Iterable[str], groups: Iterable[tuple[UUID, str]
     return found
 
 
-def kinds(rule: RoleRule, found: Said, rows: Iterable[Row]) -> Sequence[Alike]:
+Judge = Callable[[RoleRule, RoleState, Reading], RoleState]
+"""What becomes of a role state, as `role_states.rule_changed` says it of an edit of the rule."""
+
+
+def kinds(
+    rule: RoleRule, found: Said, rows: Iterable[Row], judged: Judge = role_states.rule_changed
+) -> Sequence[Alike]:
     """What *rule* makes of people whom the database has put together, as ``people_alike`` does."""
-    return [
-        _judged(rule, row["role_state"], row["is_admin"], found.meanings.reading(row["meaning"]), row["accounts"])
-        for row in rows
-    ]
+    return [_alike(rule, row, found.meanings.reading(row["meaning"]), judged) for row in rows]
+
+
+def in_conflict(kinds: Iterable[Alike]) -> list[UUID]:
+    """The accounts that have a case of conflicting names, or keep one."""
+    return [account for kind in kinds if kind.in_conflict for account in kind.accounts]
 
 
 async def judge(work: Work, rule: RoleRule) -> Sequence[Alike]:
@@ -120,12 +134,12 @@ async def judge(work: Work, rule: RoleRule) -> Sequence[Alike]:
     return kinds(rule, found, await statements.people_alike(work, found))
 
 
-def _judged(rule: RoleRule, stored: str, was_admin: bool, reading: Reading, accounts: Sequence[UUID]) -> Alike:
-    before = mapping.read_role_state(stored)
-    after = role_states.rule_changed(rule, before, reading)
+def _alike(rule: RoleRule, row: Row, reading: Reading, judged: Judge) -> Alike:
+    before, was_admin = mapping.read_role_state(row["role_state"]), row["is_admin"]
+    after = judged(rule, before, reading)
     is_admin = after.role in rule.admin_roles
-    loses = was_admin and not is_admin
+    loses = (was_admin and not is_admin) or after.withheld != before.withheld
     if after.role != before.role:
         falls = after.origin is RoleOrigin.DEFAULT and before.origin is not RoleOrigin.DEFAULT
         loses = loses or falls or before.role not in rule.roles
-    return Alike(accounts, before, was_admin, after, is_admin, loses, reading)
+    return Alike(row["accounts"], before, was_admin, after, is_admin, loses, reading)

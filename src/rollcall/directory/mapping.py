@@ -78,12 +78,13 @@ class Judged:
     """What a document's role names make of a person, and of the conflict case that is or comes to be open.
 
     Names that conflict in the document open it (*conflict*), or leave it as it is when they are not touched
-    (*keep_case*). Otherwise it closes, but for one thing: what a refused change wanted still stands when this one is
-    not *about_roles*.
+    (*keep_case*); so do those that would give another role where something was removed (*withheld*). Otherwise it
+    closes, but for one thing: what a refused change wanted still stands when this one is not *about_roles*.
     """
 
     role_state: RoleState
     conflict: Reading | None = None
+    withheld: Reading | None = None
     keep_case: bool = False
     about_roles: bool = True
     unknown: tuple[ReadName, ...] = ()
@@ -130,10 +131,13 @@ def judge(
     *,
     before: Stored | None = None,
     about_roles: bool = True,
+    names_roles: bool = True,
 ) -> Judged:
     """Decide the role that *document* gives to somebody in *role_state*.
 
-    *about_roles* is whether the change says anything about role names, be it what is stored already.
+    *about_roles* is whether the change says anything about role names, be it what is stored already; *names_roles* is
+    whether it says them, and does not only take some away. One that names none gives nobody another role, whatever is
+    left: the old one is held, and the case opens.
 
     A change that leaves the person inactive is never refused for its roles: they keep the role they had and the case
     opens. Names that conflicted before and are not touched by the change don't refuse it either, nor count their case
@@ -143,13 +147,19 @@ def judge(
         ConflictingRoles: the names contradict each other and the rule rejects that.
     """
     reading = read_roles(rule, document, () if before is None else before.groups)
+    gives = before is None or (names_roles and rule.reads("roles") and bool(role_names(document)))
+    same = before is not None and _same_names(before.document, document)
     if not reading.conflict:
-        now = role_states.provider_says(rule, role_state, reading)
-        return Judged(now, about_roles=about_roles, unknown=reading.unknown)
+        says = role_states.provider_says if gives else role_states.removed
+        now = says(rule, role_state, reading)
+        if now.withheld is None:
+            return Judged(now, about_roles=about_roles, unknown=reading.unknown)
+        return Judged(now, withheld=None if same else reading, keep_case=same)
     stays_out = not document.get("active")
-    if before is not None and (before.active or stays_out) and _same_names(before.document, document):
+    stays_so = before is not None and (before.active or stays_out)
+    if stays_so and same:
         return Judged(role_states.held(rule, role_state), keep_case=True)
-    if stays_out or rule.on_conflict == "hold":
+    if stays_out or rule.on_conflict == "hold" or (stays_so and not gives):
         return Judged(role_states.held(rule, role_state), conflict=reading)
     raise role_states.ConflictingRoles(reading)
 
@@ -244,6 +254,15 @@ def case_of(document: Document, conflict: Reading) -> dict[str, Any]:
     }
 
 
+def withheld_case(document: Document, kept: str, left: Reading) -> dict[str, Any]:
+    """The case of somebody of whom something was removed, so that what is *left* names a role that they don't get."""
+    return case_of(document, left) | {
+        "roles": sorted({kept, *left.roles}),
+        "detail": f"Something was removed, and what is left is {left.describe()}. A removal gives nobody another role: "
+        f'"{kept}" is kept. Name the role again at the identity provider, or give it by hand.',
+    }
+
+
 def unknown_case(user_name: str, unknown: Sequence[ReadName]) -> dict[str, Any]:
     """The mild case of a person for whom the provider says nothing but names that no role has."""
     seen = sorted({str(name) for name in unknown})
@@ -277,17 +296,17 @@ def with_role(rule: RoleRule, role_state: RoleState) -> dict[str, Any]:
 
 def columns_of(role_state: RoleState, *, is_admin: bool) -> dict[str, Any]:
     """The same, where it is known whether the role is an admin's."""
-    return {"role": role_state.role, "is_admin": is_admin, "role_state": _facts(role_state)}
-
-
-def _facts(role_state: RoleState) -> dict[str, Any]:
-    """A role state in its stored form; what `asdict` copies deeply is plain here."""
-    return {name: getattr(role_state, name) for name in RoleState.__slots__}
+    return {"role": role_state.role, "is_admin": is_admin, "role_state": role_state.stored()}
 
 
 def group_names(groups: str | None) -> tuple[str, ...]:
     """The names in the JSON of a person's `groups` attribute."""
     return () if groups is None else tuple(str(group["display"]) for group in orjson.loads(groups))
+
+
+def is_in(groups: str | None, group_id: UUID) -> bool:
+    """Whether a group is among those in the JSON of a person's `groups` attribute."""
+    return groups is not None and any(group["value"] == str(group_id) for group in orjson.loads(groups))
 
 
 def from_json(text: str | None) -> Any:
@@ -310,6 +329,9 @@ def _change(
     if judged.conflict is not None:
         events.append(ConflictOpened(roles=list(judged.conflict.roles)))
         case = case_of(document, judged.conflict)
+    elif judged.withheld is not None:
+        case = withheld_case(document, judged.role_state.role, judged.withheld)
+        events.append(ConflictOpened(roles=case["roles"]))
     elif not judged.keep_case:
         about_roles = None if judged.about_roles else False
         unknown = unknown_case(user_name, judged.unknown) if judged.unknown else None

@@ -386,7 +386,9 @@ async def group_names(work: Work, user_id: UUID) -> tuple[str, ...]:
 async def _save(work: Work, stored: Stored, document: dict[str, Any], *, reason: str) -> dict[str, Any] | None:
     """Bring a person to *document*; returns what was closed, if that ended what they can do."""
     try:
-        judged = mapping.judge(stored.rule, stored.role_state, document, before=stored, about_roles=False)
+        judged = mapping.judge(
+            stored.rule, stored.role_state, document, before=stored, about_roles=False, names_roles=False
+        )
     except ConflictingRoles as conflict:
         msg = f"Their roles contradict each other ({conflict.detail}); resolve that at the identity provider first."
         raise Conflict(msg) from conflict

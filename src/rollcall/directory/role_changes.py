@@ -171,6 +171,10 @@ def _brought(rule: RoleRule, person: RowMapping, judged: _Judged, deviations: Co
         change["case"] = mapping.case_of({"userName": person["user_name"]}, reading)
         if not person["case_open"]:
             events.append(ConflictOpened(roles=list(reading.roles)))
+    elif after.withheld is not None and not person["case_open"]:
+        change["user_id"] = str(person["user_id"])
+        change["case"] = case = mapping.withheld_case({"userName": person["user_name"]}, after.role, reading)
+        events.append(ConflictOpened(roles=case["roles"]))
     elif reading.unknown:
         change["user_id"] = str(person["user_id"])
         change["unknown"] = mapping.unknown_case(person["user_name"], reading.unknown)

@@ -45,7 +45,8 @@ class RoleState:
     """The role a person has, and what is remembered to find the next one.
 
     *managed* is set by the first name from the provider that counts, and stays set. *provider_role* is what
-    the provider's names mean, beneath an *override*; *by_hand* counts only until the person is managed.
+    the provider's names mean, beneath an *override*; *by_hand* counts only until the person is managed. *withheld* is
+    what the names mean that a removal has left, where it is another role: a removal gives none.
     """
 
     role: str
@@ -54,6 +55,14 @@ class RoleState:
     managed: bool
     provider_role: str | None
     override: str | None
+    withheld: str | None = None
+
+    def stored(self) -> dict[str, str | bool | None]:
+        """The state in its stored form."""
+        facts = {name: getattr(self, name) for name in self.__slots__}
+        if self.withheld is None:
+            del facts["withheld"]  # as in states that were stored before there was one
+        return facts
 
 
 def fresh(rule: RoleRule) -> RoleState:
@@ -78,8 +87,13 @@ def provider_says(rule: RoleRule, role_state: RoleState, reading: Reading) -> Ro
     )
 
 
-def held(rule: RoleRule, role_state: RoleState) -> RoleState:
-    """Keep the role while the provider's names contradict each other and are stored all the same.
+def gives(rule: RoleRule, before: RoleState, after: RoleState) -> bool:
+    """Whether somebody gets a role: another one, which is not the default, or is one of admins."""
+    return after.role != before.role and (after.role != rule.default or after.role in rule.admin_roles)
+
+
+def held(rule: RoleRule, role_state: RoleState, *, withheld: str | None = None) -> RoleState:
+    """Keep the role while the provider's names contradict each other, or mean one that is *withheld*.
 
     The provider is in charge from then on: taking all names away means the default.
     """
@@ -91,7 +105,21 @@ def held(rule: RoleRule, role_state: RoleState) -> RoleState:
         managed=True,
         provider_role=None if by_default else kept,
         override=role_state.override,
+        withheld=withheld,
     )
+
+
+def named(rule: RoleRule, role_state: RoleState, reading: Reading) -> RoleState:
+    """What names that were said make of a role: where they contradict each other, it stays."""
+    return held(rule, role_state) if reading.conflict else provider_says(rule, role_state, reading)
+
+
+def removed(rule: RoleRule, role_state: RoleState, reading: Reading) -> RoleState:
+    """What a removal leaves of a role whose names have *reading* now: nobody gets another one, but for the default."""
+    if reading.conflict:
+        return held(rule, role_state)
+    after = provider_says(rule, role_state, reading)
+    return held(rule, role_state, withheld=reading.role) if gives(rule, role_state, after) else after
 
 
 def given_by_hand(rule: RoleRule, role_state: RoleState, role: str) -> RoleState:
@@ -108,6 +136,7 @@ def given_by_hand(rule: RoleRule, role_state: RoleState, role: str) -> RoleState
         managed=role_state.managed,
         provider_role=role_state.provider_role,
         override=role if role_state.managed else role_state.override,
+        withheld=role_state.withheld,
     )
 
 
@@ -119,19 +148,31 @@ def override_lifted(rule: RoleRule, role_state: RoleState) -> RoleState:
         managed=role_state.managed,
         provider_role=role_state.provider_role,
         override=None,
+        withheld=role_state.withheld,
     )
 
 
 def rule_changed(rule: RoleRule, role_state: RoleState, reading: Reading) -> RoleState:
     """Apply an edited *rule*, by which the person's stored names give *reading*.
 
-    Where they conflict now, the person keeps the role they had, if it still exists.
+    Where they conflict now, the person keeps the role they had, if it still exists; so they do where their names mean
+    what was withheld from them.
     """
-    return held(rule, role_state) if reading.conflict else provider_says(rule, role_state, reading)
+    if reading.conflict:
+        return held(rule, role_state)
+    if role_state.withheld is not None and role_state.withheld == reading.role:
+        return held(rule, role_state, withheld=reading.role)
+    return provider_says(rule, role_state, reading)
 
 
 def _settled(
-    rule: RoleRule, *, by_hand: str | None, managed: bool, provider_role: str | None, override: str | None
+    rule: RoleRule,
+    *,
+    by_hand: str | None,
+    managed: bool,
+    provider_role: str | None,
+    override: str | None,
+    withheld: str | None = None,
 ) -> RoleState:
     """Decide the role. A remembered role that the rule no longer has falls back to the default.
 
@@ -149,7 +190,7 @@ def _settled(
         role, origin = provider_role, RoleOrigin.PROVIDER
     elif not managed and by_hand is not None:
         role, origin = by_hand, RoleOrigin.HAND
-    return RoleState(role, origin, by_hand, managed, provider_role, override)
+    return RoleState(role, origin, by_hand, managed, provider_role, override, withheld)
 
 
 class ExplainedName(TypedDict):
@@ -207,6 +248,15 @@ def _why(role_state: RoleState, reading: Reading) -> str:
         return f"The role from before is kept, because the provider names {reading.describe()}."
     if role_state.origin is RoleOrigin.HAND:
         return "Given by hand; the provider has not named a role yet."
+    if role_state.withheld is not None:
+        return (
+            "The role from before is kept: something was removed, which gives nobody another role. What is left is "
+            f"{reading.describe()}; it is given when the provider names it again."
+        )
+    return _why_by_provider(role_state, reading)
+
+
+def _why_by_provider(role_state: RoleState, reading: Reading) -> str:
     if role_state.origin is RoleOrigin.PROVIDER:
         return f"The provider names {reading.describe()}."
     if role_state.managed:

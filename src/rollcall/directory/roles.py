@@ -159,9 +159,8 @@ def _previewed(present: RoleRule, rule: RoleRule, person: RowMapping) -> Preview
 
 async def _close_cases(work: Work, rule: RoleRule, kinds: Sequence[Alike]) -> int:
     """Close the cases that an edit has ended; returns how many people's names conflict by it."""
-    conflicting = [account for kind in kinds if kind.reading.conflict for account in kind.accounts]
     unknown = [account for kind in kinds if kind.reading.unknown for account in kind.accounts]
-    await statements.close_cases_of_rule(work, conflicting, unknown)
+    await statements.close_cases_of_rule(work, judging.in_conflict(kinds), unknown)
     refused = await work.db.scalars(
         select(ConflictCase).where(
             ConflictCase.tenant_id == work.tenant.id, ConflictCase.closed_at.is_(None), ConflictCase.stored.is_(False)
@@ -173,7 +172,7 @@ async def _close_cases(work: Work, rule: RoleRule, kinds: Sequence[Alike]) -> in
         .where(ConflictCase.tenant_id == work.tenant.id, ConflictCase.id == any_(literal(over, ARRAY(Uuid))))
         .values(closed_at=func.clock_timestamp(), closed_because="the role rule was edited")
     )
-    return len(conflicting)
+    return sum(len(kind.accounts) for kind in kinds if kind.reading.conflict)
 
 
 def _is_over(rule: RoleRule, case: ConflictCase) -> bool:

@@ -74,4 +74,8 @@ class UserChange:
     def as_json(self) -> str:
         """The change as the functions take it."""
         said = {name: value for name in self.__slots__ if (value := getattr(self, name)) is not None}
-        return orjson.dumps(said, default=str).decode()  # asyncpg has a UUID of its own
+        return orjson.dumps(said, default=_stored, option=orjson.OPT_PASSTHROUGH_DATACLASS).decode()
+
+
+def _stored(value: object) -> object:
+    return value.stored() if isinstance(value, RoleState) else str(value)  # asyncpg has a UUID of its own

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from rollcall.db import Connection, Row
 from rollcall.directory import judging, mapping, role_changes, role_states
+from rollcall.directory.judging import Alike
 from rollcall.directory.rules import Reading, RoleRule, Seen
 from rollcall.journal.events import ConflictOpened, Event, UserRoleChanged
 from rollcall.journal.events import message as event_message
@@ -44,7 +45,8 @@ async def settle(
 ) -> None:
     """Give everybody whose group names changed the role that follows, in the same transaction.
 
-    *result* is the change of the group, and *gains* whether anybody could come under another name by it.
+    *result* is the change of the group, and *gains* whether anybody could come under another name by it. Who was only
+    taken out gets no other role by that: the old one is held, and a case opens.
 
     Raises:
         Conflicts: somebody would have two roles, and the rule rejects that.
@@ -58,10 +60,11 @@ async def settle(
     people: list[dict[str, Any]] = []
     for person in touched:
         reading = _reading(rule, person)
-        if reading.conflict and gains and person["active"] and rule.on_conflict == "reject":
+        lost = not gains or not mapping.is_in(person["groups"], result["id"])
+        if reading.conflict and not lost and person["active"] and rule.on_conflict == "reject":
             conflicts.append((person, reading))
         else:
-            people.append(_resettled(rule, person, reading))
+            people.append(_resettled(rule, person, reading, lost=lost))
     if conflicts:
         raise Conflicts(conflicts)
     await statements.settle_group(admitted, people, result["id"], event_message(event), described, connection)
@@ -73,18 +76,26 @@ async def _settle_many(
     """The same where so many people are concerned that a worker brings it to them; what it takes is taken here."""
     call, rule = admitted.call, mapping.read_rule(admitted.caller.rule)
     touched: Sequence[UUID] = result["touched"] or ()
+    among = await statements.everybody_in(call, result["id"], connection) if gains else frozenset[UUID]()
     names = judging.said(rule, *await statements.said_of_roles(call, connection))
-    kinds = judging.kinds(rule, names, await statements.people_alike(call, names, touched, connection))
-    conflicting = [account for kind in kinds if kind.reading.conflict for account in kind.accounts]
-    if conflicting and gains and rule.on_conflict == "reject":
+
+    async def kinds_of(people: Sequence[UUID], judged: judging.Judge) -> Sequence[Alike]:
+        if not people:
+            return ()
+        return judging.kinds(rule, names, await statements.people_alike(call, names, people, connection), judged)
+
+    in_it = await kinds_of([person for person in touched if person in among], role_states.named)
+    conflicting = [account for kind in in_it if kind.reading.conflict for account in kind.accounts]
+    if conflicting and rule.on_conflict == "reject":
         number, users = await statements.active_among(call, conflicting, connection, most=MOST_CASES)
         if number:
             people = await statements.touched_people(call, users, connection)
             raise Conflicts([(person, _reading(rule, person)) for person in people], number)
+    kinds = [*in_it, *await kinds_of([person for person in touched if person not in among], role_states.removed)]
     outcome = statements.ForMany(
         role_changes.losses_of(kinds),
         follows=role_changes.followers(kinds),
-        conflicting=conflicting,
+        conflicting=judging.in_conflict(kinds),
         unknown=[account for kind in kinds if kind.reading.unknown for account in kind.accounts],
         events=[UserRoleChanged.topic] if any(kind.after.role != kind.before.role for kind in kinds) else [],
     )
@@ -98,10 +109,10 @@ def _reading(rule: RoleRule, person: Row) -> Reading:
     )
 
 
-def _resettled(rule: RoleRule, person: Row, reading: Reading) -> dict[str, Any]:
-    """The change that brings a touched person to what their names mean now."""
+def _resettled(rule: RoleRule, person: Row, reading: Reading, *, lost: bool) -> dict[str, Any]:
+    """The change that brings a touched person to what their names mean now; *lost* is whether they only lost some."""
     before = mapping.read_role_state(person["role_state"])
-    after = role_states.held(rule, before) if reading.conflict else role_states.provider_says(rule, before, reading)
+    after = (role_states.removed if lost else role_states.named)(rule, before, reading)
     events: list[Event] = []
     if after.role != before.role:
         events.append(UserRoleChanged(before=before.role, after=after.role, origin=after.origin.value))
@@ -114,6 +125,9 @@ def _resettled(rule: RoleRule, person: Row, reading: Reading) -> dict[str, Any]:
     if reading.conflict:
         events.append(ConflictOpened(roles=list(reading.roles)))
         settled["case"] = mapping.case_of({"userName": person["user_name"]}, reading)
+    elif after.withheld is not None:
+        settled["case"] = mapping.withheld_case({"userName": person["user_name"]}, after.role, reading)
+        events.append(ConflictOpened(roles=settled["case"]["roles"]))
     elif reading.unknown:
         settled["unknown"] = mapping.unknown_case(person["user_name"], reading.unknown)
     settled["events"] = [event_message(event) for event in events]

@@ -41,7 +41,12 @@ class GroupWish:
     @property
     def gains(self) -> bool:
         """Whether anybody could come under another group's name by it."""
-        return "display_name" in self.attributes or any(step["op"] in ("add", "set") for step in self.steps)
+        return "display_name" in self.attributes or self.adds
+
+    @property
+    def adds(self) -> bool:
+        """Whether it names members that the group has."""
+        return any(step["op"] in ("add", "set") for step in self.steps)
 
 
 def whole_wish(payload: dict[str, object], admitted: Admitted) -> GroupWish:

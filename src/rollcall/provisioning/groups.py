@@ -237,7 +237,8 @@ async def _write(
                 event = event_type(group_id=result["id"], display_name=result["display_name"])
                 if result["reason"]:
                     described = statements.as_json(facts | {"status": 403, "left_out": result["reason"]})
-                gains = wish.gains and not admitted.takes_only
+                gives = wish.adds or group_roles.counts(rule, (result["display_name"],))
+                gains = wish.gains and gives and not admitted.takes_only
                 await group_roles.settle(connection, admitted, result, event, described, gains=gains)
     except group_roles.Conflicts as conflicts:
         raise await group_roles.refuse(admitted, conflicts, payload, group) from conflicts

@@ -313,9 +313,10 @@ _GROUPS = "SELECT id, display_name FROM groups WHERE tenant_id = $1"
 _ALIKE = qualified("SELECT * FROM fn.people_alike($1, $2::jsonb[], $3, $4, $5, $6, $7)")
 _ACTIVE = qualified("SELECT * FROM fn.active_among($1, $2, $3)")
 _SETTLE_LARGE = qualified(
-    "SELECT fn.still_good('scim', $1, $2, $3) FROM fn.settle_large_group("
+    "SELECT fn.still_good('scim', $1, $2, $3, NULL, $17) FROM fn.settle_large_group("
     "$1, $2, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"
 )
+_EVERYBODY_IN = qualified("SELECT u FROM fn.everybody_in($1, ARRAY[$2::uuid]) u")
 
 
 async def said_of_roles(call: Call, through: Connection) -> tuple[Sequence[str], Sequence[tuple[UUID, str]]]:
@@ -329,6 +330,11 @@ async def people_alike(call: Call, names: Names, users: Sequence[UUID], through:
     """These people, put together where role state and names are alike."""
     given = (names.roles, names.least, names.most, names.groups, names.means)
     return await through.fetch(_ALIKE, call.token.tenant_id, *given, users)
+
+
+async def everybody_in(call: Call, group_id: UUID, through: Connection) -> frozenset[UUID]:
+    """All people in a group, in those nested in it too."""
+    return frozenset(row["u"] for row in await through.fetch(_EVERYBODY_IN, call.token.tenant_id, group_id))
 
 
 async def active_among(
@@ -351,7 +357,7 @@ async def settle_large_group(
     losses = outcome.losses
     people = (losses.accounts, losses.kinds, as_json(losses.roles), outcome.follows, outcome.conflicting)
     what = (admitted.owner_id, admitted.label, touched, *people, outcome.unknown, outcome.events, *change)
-    await _carry_out(admitted.call, _SETTLE_LARGE, *what, through=through)
+    await _carry_out(admitted.call, _SETTLE_LARGE, *what, admitted.takes_only, through=through)
 
 
 async def settle_group(

@@ -48,6 +48,7 @@ class UserWish:
     edit: Edit
     deviations: tuple[str, ...]
     about_roles: bool
+    names_roles: bool = True
     unjudged: UserChange | None = None
     """The change as it can be tried before what is stored is known: most likely nothing of that decides about it."""
 
@@ -213,7 +214,12 @@ class PendingChange:
             judged = judged_roles(
                 edited.document,
                 lambda: mapping.judge(
-                    stored.rule, stored.role_state, edited.document, before=stored, about_roles=wish.about_roles
+                    stored.rule,
+                    stored.role_state,
+                    edited.document,
+                    before=stored,
+                    about_roles=wish.about_roles,
+                    names_roles=wish.names_roles,
                 ),
             )
         except RefusedChange as refused:

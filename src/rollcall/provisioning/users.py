@@ -49,7 +49,7 @@ from rollcall.retries import TRIES, before_trying_again
 from rollcall.scim import documents, profiles
 from rollcall.scim.conditions import UNCONDITIONAL
 from rollcall.scim.errors import NobodysToken, NotFound, SCIMException
-from rollcall.scim.intent import speaks_of_roles
+from rollcall.scim.intent import names_roles, speaks_of_roles
 
 
 async def read(call: Call, user_id: str) -> Answer:
@@ -184,8 +184,8 @@ async def replace(call: Call, user_id: str, read: ReadPayload) -> Answer:
         return UserWish(
             lambda stored, _own: documents.Patched(documents.replaced(stored.document, user)),
             given.deviations,
-            True,
-            plain,
+            about_roles=True,
+            unjudged=plain,
         )
 
     return await _change(call, user_id, read, read_wish)
@@ -206,8 +206,9 @@ async def patch(call: Call, user_id: str, read: ReadPayload) -> Answer:
         return UserWish(
             lambda stored, own: documents.work_out(stored.document, operations, own=own, spelling=stored.rule.spelling),
             given.deviations,
-            speaks_of_roles(payload),
-            departure,
+            about_roles=speaks_of_roles(payload),
+            names_roles=names_roles(payload),
+            unjudged=departure,
         )
 
     return await _change(call, user_id, read, read_wish, patched=True)

@@ -21,14 +21,26 @@ def says_that_somebody_leaves(payload: Mapping[str, object]) -> bool:
 
 def speaks_of_roles(payload: Mapping[str, object]) -> bool:
     """Whether a body says which roles a person has, as all but a PATCH of other attributes do."""
+    operations = _operations(payload)
+    return operations is None or any(map(_is_on_roles, operations))
+
+
+def names_roles(payload: Mapping[str, object]) -> bool:
+    """Whether a body may name roles that a person has: all but a PATCH that only removes some, or is of others."""
+    operations = _operations(payload)
+    return operations is None or any(_is_on_roles(each) and not _is_removal(each) for each in operations)
+
+
+def _operations(payload: Mapping[str, object]) -> list[dict[str, object]] | None:
+    """The operations of a PATCH, but those that can't be any; None: it is none."""
     operations = _member(payload, "operations")
     if not isinstance(operations, list):
-        return True
-    return any(
-        _is_on_roles(cast("dict[str, object]", operation))
-        for operation in cast("list[object]", operations)
-        if isinstance(operation, dict)
-    )
+        return None
+    return [cast("dict[str, object]", each) for each in cast("list[object]", operations) if isinstance(each, dict)]
+
+
+def _is_removal(operation: Mapping[str, object]) -> bool:
+    return str(_member(operation, "op")).strip().casefold() == "remove"
 
 
 def _is_on_roles(operation: Mapping[str, object]) -> bool:
