@@ -308,22 +308,20 @@ async def test_a_write_that_is_overtaken_again_and_again(acme: Tenant, rival: Co
     body = {"schemas": [GROUP], "displayName": "Readers"}
     holders = itertools.cycle([rival, watcher])
     now = next(holders)
-    transaction = now.transaction()
-    await transaction.start()
+    await now.execute("BEGIN")
     await enter(now, acme, "lock")
     making = asyncio.create_task(acme.scim.post("/Groups", json=body))
     for each in range(TRIES):
         await waited_for(now)
-        before, of_before = now, transaction
+        before = now
         await before.execute("UPDATE tenants SET profile = $2 WHERE id = $1::text::uuid", acme.id, PROFILES[each % 2])
         now = next(holders)
-        transaction = now.transaction()
-        await transaction.start()
+        await now.execute("BEGIN")
         entering = asyncio.create_task(enter(now, acme, "lock"))  # comes next, once the change has had its turn
         await waited_for(before, many=2)
-        await of_before.commit()
+        await before.execute("COMMIT")
         await entering
-    await transaction.rollback()
+    await now.execute("ROLLBACK")
     answer = await making
     assert (answer.status_code, "try again" in answer.json()["detail"]) == (409, True), answer.text
     assert (await acme.audit(action="scim.groups.create"))[0]["status"] == 409
