@@ -9,12 +9,14 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 import httpx
 from litestar import Litestar
 
 from factories import DART_RULE, USER, Callers, Tenant, a_tenant, deactivation, in_process, patch_op
 from rollcall.db import Connection
+from rollcall.provisioning import profile_taking
 
 GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
 SWAPPED: dict[str, Any] = {**DART_RULE, "default": "guest"}
@@ -188,6 +190,20 @@ async def change_the_tenant(company: Company) -> httpx.Response:
     return await company.management("PATCH", "", {"name": f"Company {next(company.numbers)}"})
 
 
+async def take_a_profile(company: Company) -> httpx.Response:
+    """Ops have the profile take itself anew, the provider says its name, and what looks at that takes it.
+
+    The test has every moment be a quiet one (`profile_taking.QUIET`).
+    """
+    callers = company.tenant.callers
+    answer = await company.management("PATCH", "", {"profile": "default"})
+    answer = await company.management("PATCH", "", {"profile": "auto"})
+    await company.tenant.scim.get("/Users", params={"count": "1"}, headers={"User-Agent": "Okta SCIM Client 1.0.0"})
+    await callers.app.state.context.batched_entries.flush()
+    await profile_taking.look_at(callers.database.pool, [UUID(company.tenant.id)])
+    return answer
+
+
 DOORS: Sequence[Door] = (
     create_and_remove,
     remove_a_member,
@@ -204,6 +220,7 @@ DOORS: Sequence[Door] = (
     end_each_other,
     issue_and_revoke,
     change_the_tenant,
+    take_a_profile,
 )
 
 

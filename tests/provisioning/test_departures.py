@@ -130,6 +130,16 @@ async def test_of_nobody(acme: Tenant) -> None:
     refused(await acme.scim.patch(f"/Users/{acme.id}", json=patch(OUT, *BESIDE["an unknown path"])), 404)
 
 
+async def test_a_body_that_names_nobody(acme: Tenant, maria: dict[str, Any]) -> None:
+    """A PUT without a userName is of nobody in particular, whatever else it says; the person stays."""
+    address = f"/Users/{maria['id']}"
+    for named in ({}, {"userame": "maria"}, {"userName": None}):
+        refused(await acme.scim.put(address, json={"schemas": [USER], "active": False, **named}), 400, "invalidValue")
+    assert done(await acme.scim.get(address))["active"] is True
+    for named in ({"UserName": "maria", "title": 7}, {USER: {"userName": "maria", "title": 7}}):
+        assert done(await acme.scim.put(address, json={"schemas": [USER], "active": False, **named}))["active"] is False
+
+
 PATHS = (
     *("title", "userName", "name", "name.givenName", "emails", 'emails[type eq "work"].value', "roles", "id", "groups"),
     *("nobodys", "", "[", "urn:acme:nobody:x", "meta.version", 'roles[primary eq "True"].value', "manager"),

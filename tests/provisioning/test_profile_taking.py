@@ -1,6 +1,7 @@
 """A tenant whose profile is `auto` takes its provider's once: when it is sure who that is and nothing is against it."""
 
 import asyncio
+import itertools
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -12,12 +13,14 @@ from api.expect import refused
 from factories import ORIGIN, Callers, Tenant, a_tenant, deactivation, patch_op
 from rollcall.db import Connection
 from rollcall.provisioning import profile_taking
+from rollcall.retries import TRIES
 from rollcall.scim.resources import GROUP_SCHEMA as GROUP
 from rollcall.tenancy import tenants
 from rollcall.work import SYSTEM, open_fleet
 
 OKTA = "Okta SCIM Client 1.0.0"
 ENTRA = "Microsoft Azure AD SCIM provisioning 1.0.0"
+PROFILES = ("okta", "default")
 TITLE = patch_op({"op": "replace", "path": "title", "value": "Dr"})
 
 
@@ -69,11 +72,11 @@ async def look(tenant: Tenant) -> None:
     await profile_taking.look_at(tenant.callers.database.pool)
 
 
-async def waited_for(rival: Connection) -> None:
-    """Return when somebody waits for a lock that *rival* has."""
+async def waited_for(rival: Connection, many: int = 1) -> None:
+    """Return when so many wait for a lock that *rival* has."""
     asked = "SELECT count(*) FROM pg_stat_activity WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid))"
     for _ in range(500):
-        if await rival.fetchval(asked):
+        if await rival.fetchval(asked) >= many:
             return
         await asyncio.sleep(0.02)
     raise AssertionError("nobody came to wait")
@@ -298,6 +301,31 @@ async def test_a_write_that_began_before(acme: Tenant, rival: Connection) -> Non
         await rival.execute("UPDATE tenants SET profile = 'entra' WHERE id = $1::text::uuid", acme.id)
     refused(await twin, 409, "uniqueness")
     assert (await acme.scim.get("/Groups")).json()["totalResults"] == 1
+
+
+async def test_a_write_that_is_overtaken_again_and_again(acme: Tenant, rival: Connection, watcher: Connection) -> None:
+    """A change whose profile is another one each time it has waited is refused in the end, and can be sent again."""
+    body = {"schemas": [GROUP], "displayName": "Readers"}
+    holders = itertools.cycle([rival, watcher])
+    now = next(holders)
+    await now.execute("BEGIN")
+    await enter(now, acme, "lock")
+    making = asyncio.create_task(acme.scim.post("/Groups", json=body))
+    for each in range(TRIES):
+        await waited_for(now)
+        before = now
+        await before.execute("UPDATE tenants SET profile = $2 WHERE id = $1::text::uuid", acme.id, PROFILES[each % 2])
+        now = next(holders)
+        await now.execute("BEGIN")
+        entering = asyncio.create_task(enter(now, acme, "lock"))  # comes next, once the change has had its turn
+        await waited_for(before, many=2)
+        await before.execute("COMMIT")
+        await entering
+    await now.execute("ROLLBACK")
+    answer = await making
+    assert (answer.status_code, "try again" in answer.json()["detail"]) == (409, True), answer.text
+    assert (await acme.audit(action="scim.groups.create"))[0]["status"] == 409
+    assert (await acme.scim.post("/Groups", json=body)).status_code == 201
 
 
 async def test_a_departure_that_began_before(acme: Tenant, rival: Connection) -> None:

@@ -5,12 +5,13 @@
 import hashlib
 import sys
 import unicodedata
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollcall.scim.name_keys import name_key, unstripped
+from rollcall.scim.name_keys import composed, name_key, unstripped, without_case
 from rollcall.scim.resources import first_key, key
 
 FROZEN = "327d8c7a5369f1ae515f08146a50f9bbbfc9fd0802abf88b80ea8dc9bb203772"
@@ -116,3 +117,31 @@ def test_first_keys() -> None:
     """A plain name has one key; another had a different one, by which it may be kept."""
     assert first_key("Ada@example.com") is None
     assert first_key("ＡDA") == "ａda"
+
+
+FORMS: dict[Callable[[str], str], str] = {
+    without_case: "8ea64b4fc3d7c903895b989b31916b7c72774688c88a841a9bbbf9e79a2e75c1",
+    composed: "cf046e74375b4e750fb486b7d04d46c07b60a0d659bb9fe54aa8466e5c5c2d33",
+}
+"""The digest of what becomes of `POINTS`, alone and among marks; another one is no longer the key that is stored."""
+
+
+@pytest.mark.parametrize("form", FORMS, ids=["without case", "composed"])
+def test_other_stored_keys(form: Callable[[str], str]) -> None:
+    """What is only folded and composed is the same in every Python."""
+    texts = (text for point in POINTS for text in (chr(point), f"{chr(point)}\u0301", f"\u0391\u0345{chr(point)}"))
+    assert hashlib.sha256("\n".join(map(form, texts)).encode()).hexdigest() == FORMS[form]
+
+
+@given(st.text(st.characters(max_codepoint=0x58F, exclude_categories=("Cn", "Cs"))))
+def test_as_the_interpreter_has_it(text: str) -> None:
+    """Of characters that are older than any Python it is what the interpreter makes of them."""
+    assert composed(text) == unicodedata.normalize("NFC", text)
+    assert without_case(text) == unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+    assert without_case(without_case(text)) == without_case(text)
+
+
+def test_what_is_newer() -> None:
+    """A character that is newer than the tables is only itself, whatever a newer interpreter makes of it."""
+    newer = "\U00010d50\ua7da"  # both have small letters since Unicode 16
+    assert (key(newer), composed(newer), name_key(newer)) == (newer, newer, newer)

@@ -19,6 +19,7 @@ from rollcall.directory import mapping, role_states
 from rollcall.directory.rules import RoleRule
 from rollcall.functions import qualified
 from rollcall.scim import documents
+from rollcall.scim.name_keys import composed
 from rollcall.scim.profiles import read_user
 from rollcall.scim.resources import GROUPS, USERS, Group, ResourceKind, User, key
 from rollcall.search import paging
@@ -26,9 +27,7 @@ from rollcall.search.queries import Query
 from rollcall.work import enter_tenant
 
 BASE = "http://rollcall.test/scim/v2"
-AS_WE_COMPARE = ScimPolicy(
-    comparison_key=lambda binding, value: mapping.composed(value) if binding.case_exact else key(value)
-)
+AS_WE_COMPARE = ScimPolicy(comparison_key=lambda binding, value: composed(value) if binding.case_exact else key(value))
 """What scim2-models needs to be told to compare as we do; it would fold case a little less."""
 
 _RULE = RoleRule.model_validate(DART_RULE)
@@ -114,7 +113,7 @@ class Scratch:
             "tenant": self.tenant_id,
             "name": made.name,
             "key": key(made.name),
-            "external": None if made.external_id is None else mapping.composed(made.external_id),
+            "external": None if made.external_id is None else composed(made.external_id),
             "version": made.version,
             "created": made.created,
             "modified": made.modified,

@@ -1,6 +1,5 @@
 """Translation: from a person's document to what is stored of them, roles included."""
 
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
@@ -25,7 +24,7 @@ from rollcall.journal.events import (
 )
 from rollcall.scim import documents
 from rollcall.scim.errors import shown
-from rollcall.scim.name_keys import name_key
+from rollcall.scim.name_keys import composed, name_key
 from rollcall.scim.resources import first_key, key
 from rollcall.scim.role_names import folded_names, role_names
 from rollcall.scim.values import Deviation
@@ -312,11 +311,6 @@ def is_in(groups: str | None, group_id: UUID) -> bool:
 def from_json(text: str | None) -> Any:
     """What JSON from the database says; None when there is none."""
     return None if text is None else orjson.loads(text)
-
-
-def composed(text: str) -> str:
-    """*text* in NFC, case kept, as case-exact attributes are compared."""
-    return unicodedata.normalize("NFC", text)
 
 
 def _change(

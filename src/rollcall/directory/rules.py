@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
-from unicodedata import category, normalize
+from unicodedata import category
 
 from pydantic import (
     AfterValidator,
@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from rollcall.scim.name_keys import name_key
+from rollcall.scim.name_keys import name_key, without_case
 
 Source = Literal["roles", "groups", "claim"]
 NameKind = Literal["role", "ungrantable", "ignored"]
@@ -337,9 +337,7 @@ def _ambiguous(written: str, one: str, other: str) -> ValueError:
 
 def _folded(name: str) -> str:
     """The first version: alike for names that differ in case, in Unicode composition or in white space around them."""
-    if name.isascii():
-        return name.strip().lower()
-    return normalize("NFC", normalize("NFD", name).casefold()).strip()
+    return without_case(name).strip()
 
 
 def _hyphenated(name: str) -> str:

@@ -12,7 +12,7 @@ from rollcall.directory.models import UserNameKey, UserRow
 from rollcall.directory.role_states import RoleState
 from rollcall.directory.rules import RoleRule
 from rollcall.manifest.model import AdminTable
-from rollcall.scim.name_keys import name_key
+from rollcall.scim.name_keys import composed, name_key
 from rollcall.scim.resources import first_key, key
 from rollcall.tenancy import plans, tenants
 from rollcall.tenancy.models import Plan, Tenant
@@ -103,7 +103,7 @@ async def _people_there(work: Work, admins: list[AdminTable]) -> list[PresentPer
     by_present_key = select(UserNameKey.user_id).where(
         UserNameKey.tenant_id == work.tenant.id, UserNameKey.key.in_(names)
     )
-    ids = [mapping.composed(admin.external_id) for admin in admins if admin.external_id is not None]
+    ids = [composed(admin.external_id) for admin in admins if admin.external_id is not None]
     rows = await work.db.execute(
         select(Account.id, UserRow.external_id, Account.active, Account.role_state, UserRow.document)
         .join(UserRow, (UserRow.tenant_id == Account.tenant_id) & (UserRow.account_id == Account.id))
@@ -140,5 +140,5 @@ def _match(admin: AdminTable, people: list[PresentPerson]) -> PresentPerson | No
                 return person
     if admin.external_id is None:
         return None
-    external_id = mapping.composed(admin.external_id)
+    external_id = composed(admin.external_id)
     return next((person for person in people if person.external_id == external_id), None)

@@ -11,14 +11,13 @@ from rollcall.db import Row
 from rollcall.provisioning import gate, statements
 from rollcall.provisioning.context import Admitted, Call
 from rollcall.provisioning.gate import permitted
+from rollcall.retries import TRIES, before_trying_again
 from rollcall.scim import reader
 from rollcall.scim.conditions import proceeds
 from rollcall.scim.errors import Conflict, InvalidValue, NotFound, SCIMException, Uniqueness
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-_KEY_TRIES = 3
 
 ReadBody = Callable[[], Awaitable[bytes]]
 """Reads the request's body; called once the caller has passed the gate, lately at least, and not before."""
@@ -91,17 +90,19 @@ async def outcome_of(admitted: Admitted, row: Row) -> str:
 def judged_at_commit(
     enter: Callable[Concatenate[Call, P], Awaitable[R]],
 ) -> Callable[Concatenate[Call, P], Awaitable[R]]:
-    """Enter once more with a call whose token ended meanwhile: there the gate says why, and notes it."""
+    """Enter again with a call whose token ended meanwhile, where the gate says why and notes it, or whose tenant's
+    profile changed; `TRIES` times in all."""
 
     @wraps(enter)
     async def judged(call: Call, *args: P.args, **kwargs: P.kwargs) -> R:
-        for _ in range(_KEY_TRIES - 1):
+        for tried in range(TRIES):
+            await before_trying_again(tried)
             try:
                 return await enter(call, *args, **kwargs)
             except statements.EndedMeanwhile:
                 call.context.recent_callers.forget(call.token)
                 call = permitted(call)
-        return await enter(call, *args, **kwargs)
+        raise await refused(await gate.ask(call, "write"), outrun("tenant's profile"))
 
     return judged
 

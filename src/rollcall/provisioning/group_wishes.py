@@ -18,6 +18,7 @@ from rollcall.scim.groups import (
     SetExternalId,
     Step,
 )
+from rollcall.scim.name_keys import composed
 from rollcall.scim.resources import key
 from rollcall.scim.values import Deviation
 
@@ -79,7 +80,7 @@ def _named(display_name: str) -> dict[str, str | None]:
 
 
 def _known_outside(external_id: str | None) -> dict[str, str | None]:
-    return {"external_id": None if external_id is None else mapping.composed(external_id)}
+    return {"external_id": None if external_id is None else composed(external_id)}
 
 
 def _with_unknown_members(
@@ -118,7 +119,7 @@ def _step(operation: str, members: Sequence[str], displays: Sequence[tuple[str, 
         elif len(member) > _LONGEST_UNKNOWN_MEMBER:
             raise InvalidValue(detail=f"members: there is no user or group {member[:80]!r}… here{PROVISION}")
         else:
-            value = mapping.composed(member)
+            value = composed(member)
             unknown_members[value] = {"value": value, **_called(name)}
     step: dict[str, Any] = {"op": operation, "ids": ids}
     if any(names):

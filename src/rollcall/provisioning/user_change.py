@@ -19,7 +19,7 @@ from rollcall.retries import TRIES, before_trying_again
 from rollcall.scim import documents
 from rollcall.scim.conditions import proceeds
 from rollcall.scim.errors import InvalidValue, NotFound, PreconditionFailed, SCIMException, TakenUserName
-from rollcall.scim.intent import says_that_somebody_leaves
+from rollcall.scim.intent import names_nobody, says_that_somebody_leaves
 from rollcall.scim.values import Deviation
 
 Edit = Callable[[Stored, dict[str, object]], documents.Patched]
@@ -110,7 +110,7 @@ class PendingChange:
             SCIMException: it says none, or this refuses a departure too; that has been written down.
         """
         may_leave = self.admitted.profile.tolerant and not isinstance(refusal, _REFUSING_DEPARTURES)
-        if not may_leave or not says_that_somebody_leaves(self.payload):
+        if not may_leave or not says_that_somebody_leaves(self.payload) or names_nobody(self.payload):
             raise await self._refused(refusal) from refusal
         self.left_out = (refusal.detail or str(refusal))[:_LONGEST_REASON]
 

@@ -8,6 +8,7 @@ from rollcall.scim.resources import USER_SCHEMA
 
 _ON_ROLES = re.compile(rf"(?:{re.escape(USER_SCHEMA)}:)?roles(?![\w$-])", re.IGNORECASE)
 _ACTIVE = ("active", f"{USER_SCHEMA}:active".casefold())
+_NAME = ("username", f"{USER_SCHEMA}:userName".casefold())
 
 
 def says_that_somebody_leaves(payload: Mapping[str, object]) -> bool:
@@ -17,6 +18,15 @@ def says_that_somebody_leaves(payload: Mapping[str, object]) -> bool:
         return _last_active(payload) is False
     said = [_of_operation(operation) for operation in cast("list[object]", operations)]
     return next((active for active in reversed(said) if active is not None), None) is False
+
+
+def names_nobody(payload: Mapping[str, object]) -> bool:
+    """Whether a PUT is of no person, as it has no `userName`; a PATCH has none, and need not."""
+    if isinstance(_member(payload, "operations"), list):
+        return False
+    extension = _member(payload, USER_SCHEMA.casefold())
+    given = [payload, cast("dict[str, object]", extension)] if isinstance(extension, dict) else [payload]
+    return all(_member(attributes, name) is None for attributes in given for name in _NAME)
 
 
 def speaks_of_roles(payload: Mapping[str, object]) -> bool:

@@ -10,6 +10,7 @@ The tables are frozen (``name_tables.txt``, made by ``scripts/name_tables.py``):
 the interpreter's idea of Unicode. A character that the tables don't know is only itself.
 """
 
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -22,9 +23,14 @@ VERSION: Final = 2
 No key says its version, because it shows: one that `name_key` makes into another one is of the first version.
 """
 
+_FIRST_TO_LOOK_UP: Final = "\u0370"
+"""Before it are Latin letters and marks, which every Python knows and folds alike, faster than by the tables here."""
+
 _TABLES: Final = Path(__file__).with_name("name_tables.txt")
 _SYLLABLES, _LEADING, _VOWELS, _TRAILING = 0xAC00, 0x1100, 0x1161, 0x11A7
 _LEADING_COUNT, _VOWEL_COUNT, _TRAILING_COUNT = 19, 21, 28
+_VOWEL_PARTS: Final = range(_VOWELS, _VOWELS + _VOWEL_COUNT)
+_TRAILING_PARTS: Final = range(_TRAILING + 1, _TRAILING + _TRAILING_COUNT)
 
 
 def name_key(name: str) -> str:
@@ -38,8 +44,42 @@ def unstripped(text: str) -> str:
         return text.lower()
     tables = _tables()
     ordered = _ordered(text.translate(tables.prepared).translate(tables.decomposed), tables.classes)
-    folded = ordered.translate(tables.folded).translate(tables.decomposed)
-    return _composed(_ordered(folded, tables.classes), tables)
+    return _nfc(ordered.translate(tables.folded))
+
+
+def _nfc(text: str) -> str:
+    tables = _tables()
+    return _composed(_ordered(text.translate(tables.decomposed), tables.classes), tables)
+
+
+def without_case(text: str) -> str:
+    """*text* with case folded, composed (NFC), and nothing else: how other texts are compared whose keys are stored."""
+    if text.isascii():
+        return text.lower()
+    if max(text) < _FIRST_TO_LOOK_UP:
+        return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+    return composed(composed(text).translate(_WITHOUT_CASE))
+
+
+def composed(text: str) -> str:
+    """*text* in NFC, case kept."""
+    if text.isascii():
+        return text
+    if max(text) < _FIRST_TO_LOOK_UP:
+        return unicodedata.normalize("NFC", text)
+    return text if _tables().unsettled.isdisjoint(text) else _nfc(text)
+
+
+class _WithoutCase(dict[int, str]):
+    """What single characters are without case, each worked out when it is met first."""
+
+    def __missing__(self, point: int) -> str:
+        tables = _tables()
+        self[point] = becomes = _nfc(chr(point).translate(tables.decomposed).translate(tables.folded))
+        return becomes
+
+
+_WITHOUT_CASE: Final = _WithoutCase()
 
 
 def prepared() -> Mapping[int, str]:
@@ -57,6 +97,8 @@ class _Tables:
     """What two characters compose."""
     classes: Mapping[str, int]
     """Combining classes other than 0."""
+    unsettled: frozenset[str] = field(repr=False)
+    """Characters without which a text is composed: marks, later parts of others, and what decomposes for good."""
 
 
 @cache
@@ -71,12 +113,16 @@ def _tables() -> _Tables:
     once = dict(_read(sections["decomposed"]))
     kept_apart = dict(_read(sections["never_composed"]))
     pairs = {apart: chr(point) for point, apart in once.items() if len(apart) == 2 and point not in kept_apart}
+    classes = {chr(point): number for line in sections["combining_class"] for point, number in _classes(line)}
+    parts = {pair[1] for pair in pairs} | {chr(part) for part in (*_VOWEL_PARTS, *_TRAILING_PARTS)}
+    for_good = {chr(point) for point in once} - set(pairs.values())
     return _Tables(
         dict(_read(sections["prepared"])),
         {point: _to_the_end(apart, once) for point, apart in once.items()},
         dict(_read(sections["folded"])),
         pairs,
-        {chr(point): number for line in sections["combining_class"] for point, number in _classes(line)},
+        classes,
+        frozenset(classes.keys() | parts | for_good),
     )
 
 

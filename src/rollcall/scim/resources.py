@@ -1,6 +1,5 @@
 """The resources that are served: scim2-models' own, loosened where providers need it, bounded where we do."""
 
-import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -22,7 +21,7 @@ from scim2_models.path import FilterNode
 
 from rollcall.scim.attributes import Attribute, attributes_of
 from rollcall.scim.errors import InvalidValue
-from rollcall.scim.name_keys import name_key
+from rollcall.scim.name_keys import name_key, without_case
 from rollcall.scim.reader import unholdable
 
 LONGEST_TEXT: Final = 1_024
@@ -156,7 +155,7 @@ def key(value: str) -> str:
 
     Applying it twice is the same as applying it once.
     """
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", value).casefold())
+    return without_case(value)
 
 
 def first_key(name: str) -> str | None:

@@ -11,8 +11,8 @@ from uuid import UUID
 from scim2_models.path import AttrPath, CompareOperator
 from sqlalchemy import ColumnElement, ScalarSelect, Select, Text, func, literal, or_, select, true
 
-from rollcall.directory.mapping import composed
 from rollcall.directory.models import GroupRow, UserRow
+from rollcall.scim.name_keys import composed
 from rollcall.scim.resources import ResourceKind, key
 from rollcall.search.operands import Condition, Identifier, Key, Moment, Operand, Value, Written
 

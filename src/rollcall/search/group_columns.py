@@ -23,8 +23,8 @@ from sqlalchemy import (
 from sqlalchemy.orm import aliased
 
 from rollcall.db import fn
-from rollcall.directory.mapping import composed
 from rollcall.directory.models import GroupChild, GroupRow, GroupUnknownMember, GroupUser, UserRow
+from rollcall.scim.name_keys import composed
 from rollcall.scim.resources import GROUP_SCHEMA, GROUPS, USERS, key
 from rollcall.search.columns import Constants, Entries, Entry, Places, exists_in, one_of
 from rollcall.search.names import Name

@@ -16,7 +16,7 @@ from scim2_models.path import STRING_OPERATORS, CompareOperator
 from sqlalchemy import ColumnElement, SQLColumnExpression, Text, and_, cast, collate, false, func, literal, or_, true
 
 from rollcall.db import fn
-from rollcall.directory.mapping import composed
+from rollcall.scim.name_keys import composed
 
 Condition = ColumnElement[bool]
 Value = SQLColumnExpression[Any]

@@ -7,9 +7,8 @@ from typing import Final
 
 from scim2_models.path import AttrPath, CompareOperator, Comparison, FilterNode, LogicalExpr, Not, ValuePath
 
-from rollcall.directory.mapping import composed
 from rollcall.scim.cursors import Key
-from rollcall.scim.name_keys import name_key
+from rollcall.scim.name_keys import composed, name_key
 from rollcall.scim.resources import GROUPS, USERS, ResourceKind, first_key, key
 from rollcall.scim.search import Search
 from rollcall.search.operands import canonical_id

@@ -377,7 +377,7 @@ POSTMAN = [
     ),
     Turn("POST /Users", {"schemas": [USER], "userName": "olga", "active": True}, status=409),
     Turn("POST /Users", {"schemas": [USER], "active": True, "displayName": "Nobody"}, status=400),
-    Turn("PUT /Users/<olga>", {"schemas": [USER], "userame": "Olga", "active": True}, status=400),
+    Turn("PUT /Users/<olga>", {"schemas": [USER], "userame": "Olga", "active": False}, status=400),
     Turn("GET /Users", query={"filter": 'DisplayName eq "Olga Ohm"'}, answers=found({"id": "<olga>"})),
     Turn(
         "GET /Users",
