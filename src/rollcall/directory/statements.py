@@ -14,6 +14,7 @@ from rollcall.work import Work
 
 _NEW = text(qualified("SELECT * FROM fn.write_new_user(:tenant, CAST(:change AS jsonb))"))
 _SAVE = text(qualified("SELECT * FROM fn.write_user(:tenant, :user, CAST(:change AS jsonb))"))
+_LEAVE = text(qualified("SELECT * FROM fn.write_departure(:tenant, :user, CAST(:change AS jsonb))"))
 _SETTLE = text(qualified("SELECT fn.settle_cases(:tenant, :user, :account, :request_id, CAST(:change AS jsonb))"))
 _HOLD_EXTERNAL_ID = text(qualified("SELECT fn.hold_external_id(:tenant, :external_id)"))
 _HOLD_RULE = text(qualified("SELECT fn.hold_rule(:tenant)"))
@@ -57,6 +58,12 @@ async def write_user(work: Work, user_id: UUID, change: UserChange) -> RowMappin
     """Write a judged change of a person. ``outcome``: done, stale, not_found; ``reason``: what was closed, as JSON."""
     given = {"tenant": work.tenant.id, "user": user_id, "change": change.as_json()}
     return (await work.db.execute(_SAVE, given)).mappings().one()
+
+
+async def write_departure(work: Work, user_id: UUID, change: UserChange) -> RowMapping:
+    """Have an active person leave. ``outcome``: done, or judge if nobody like that is there; ``reason``: as above."""
+    given = {"tenant": work.tenant.id, "user": user_id, "change": change.as_json()}
+    return (await work.db.execute(_LEAVE, given)).mappings().one()
 
 
 async def settle_cases(work: Work, user_id: UUID, account_id: UUID, change: UserChange) -> None:
