@@ -50,7 +50,7 @@ async def settle(
         Conflicts: somebody would have two roles, and the rule rejects that.
     """
     call, rule = admitted.call, mapping.read_rule(admitted.caller.rule)
-    if result["large"]:
+    if result["many"] is not None:
         await _settle_many(connection, admitted, result, event, described, gains=gains)
         return
     touched = await statements.touched_people(call, result["touched"] or [], connection)
@@ -72,20 +72,22 @@ async def _settle_many(
 ) -> None:
     """The same where so many people are concerned that a worker brings it to them; what it takes is taken here."""
     call, rule = admitted.call, mapping.read_rule(admitted.caller.rule)
-    touched: Sequence[UUID] = result["touched"] or ()
+    touched: bytes = result["many"]
     names = judging.said(rule, *await statements.said_of_roles(call, connection))
     kinds = judging.kinds(rule, names, await statements.people_alike(call, names, touched, connection))
-    conflicting = [account for kind in kinds if kind.reading.conflict for account in kind.accounts]
+    conflicting = judging.packed(kind for kind in kinds if kind.reading.conflict)
+    losing = [kind for kind in kinds if kind.loses]
     if conflicting and gains and rule.on_conflict == "reject":
         number, users = await statements.active_among(call, conflicting, connection, most=MOST_CASES)
         if number:
             people = await statements.touched_people(call, users, connection)
             raise Conflicts([(person, _reading(rule, person)) for person in people], number)
     outcome = statements.ForMany(
-        role_changes.losses_of(kinds),
-        follows=role_changes.followers(kinds),
+        losing=[kind.accounts for kind in losing],
+        roles=[*map(role_changes.given, losing)],
+        follows=judging.packed(role_changes.followers(kinds)),
         conflicting=conflicting,
-        unknown=[account for kind in kinds if kind.reading.unknown for account in kind.accounts],
+        unknown=judging.packed(kind for kind in kinds if kind.reading.unknown),
         events=[UserRoleChanged.topic] if any(kind.after.role != kind.before.role for kind in kinds) else [],
     )
     change = (result["id"], statements.as_json(event_message(event)), described)

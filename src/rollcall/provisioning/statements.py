@@ -11,7 +11,6 @@ from uuid import UUID
 import orjson
 
 from rollcall.db import Connection, DatabaseError, Pool, Row, has_ended
-from rollcall.directory.role_changes import Losses
 from rollcall.directory.statements import Names
 from rollcall.directory.user_changes import UserChange
 from rollcall.functions import qualified
@@ -223,7 +222,7 @@ async def read_group(call: Call, needs: str, group_id: UUID | None, *, members: 
 
 
 _SAVE_GROUP = _changed(
-    f"{_GATE}, {_GROUP}, r.members, r.touched, r.large", "save_group($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+    f"{_GATE}, {_GROUP}, r.members, r.touched, r.many", "save_group($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 )
 
 
@@ -238,7 +237,7 @@ async def save_group(
 ) -> Row:
     """Make a group or change it, with its ``members`` unless there are more than *most_members*.
 
-    ``outcome``: done (``touched`` are the people to be judged; ``large``, that they are many), stale, not_found,
+    ``outcome``: done (``touched`` are the people to be judged, or ``many``, packed), stale, not_found,
     uniqueness, cycle, unknown_member, unknown_members.
 
     Raises:
@@ -249,7 +248,7 @@ async def save_group(
     return await _carry_out(call, _SAVE_GROUP, *what, through=through)
 
 
-_DELETE_GROUP = _changed(f"{_GATE}, r.id, r.touched, r.large", "delete_group($1, $2, $3, $4, $5, $6, $7, $8, $9)")
+_DELETE_GROUP = _changed(f"{_GATE}, r.id, r.touched, r.many", "delete_group($1, $2, $3, $4, $5, $6, $7, $8, $9)")
 
 
 async def delete_group(
@@ -264,7 +263,7 @@ async def delete_group(
 ) -> Row:
     """Take a group away, with *version* only if it has that.
 
-    ``outcome``: done (``touched`` and ``large`` as for `save_group`), stale, not_found.
+    ``outcome``: done (``touched`` and ``many`` as for `save_group`), stale, not_found.
 
     Raises:
         EndedMeanwhile: as for `create_user`.
@@ -287,11 +286,14 @@ async def touched_people(call: Call, users: Sequence[UUID], through: Connection)
 class ForMany:
     """What a change of a group means for the roles of many."""
 
-    losses: Losses
-    follows: Sequence[UUID]
+    losing: Sequence[bytes]
+    """Accounts, packed by the role that they have instead."""
+    roles: Sequence[dict[str, Any]]
+    """Those roles."""
+    follows: bytes
     """The accounts to which a worker brings it."""
-    conflicting: Sequence[UUID]
-    unknown: Sequence[UUID]
+    conflicting: bytes
+    unknown: bytes
     """Accounts with a name that no role has."""
     events: Sequence[str]
     """What became of people, by its topics."""
@@ -307,7 +309,7 @@ _ALIKE = qualified("SELECT * FROM fn.people_alike($1, $2::jsonb[], $3, $4, $5, $
 _ACTIVE = qualified("SELECT * FROM fn.active_among($1, $2, $3)")
 _SETTLE_LARGE = qualified(
     "SELECT fn.still_good('scim', $1, $2, $3) FROM fn.settle_large_group("
-    "$1, $2, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"
+    "$1, $2, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
 )
 
 
@@ -318,15 +320,13 @@ async def said_of_roles(call: Call, through: Connection) -> tuple[Sequence[str],
     return [row["values_of_roles"] for row in values], [(row["id"], row["display_name"]) for row in groups]
 
 
-async def people_alike(call: Call, names: Names, users: Sequence[UUID], through: Connection) -> Sequence[Row]:
+async def people_alike(call: Call, names: Names, users: bytes, through: Connection) -> Sequence[Row]:
     """These people, put together where role state and names are alike."""
     given = (names.roles, names.least, names.most, names.groups, names.means)
     return await through.fetch(_ALIKE, call.token.tenant_id, *given, users)
 
 
-async def active_among(
-    call: Call, accounts: Sequence[UUID], through: Connection, *, most: int
-) -> tuple[int, Sequence[UUID]]:
+async def active_among(call: Call, accounts: bytes, through: Connection, *, most: int) -> tuple[int, Sequence[UUID]]:
     """How many of these accounts are active, and the people of *most* of them."""
     row = await through.fetchrow(_ACTIVE, call.token.tenant_id, accounts, most)
     assert row is not None, "the function returns a row"
@@ -334,16 +334,15 @@ async def active_among(
 
 
 async def settle_large_group(
-    admitted: Admitted, touched: Sequence[UUID], outcome: ForMany, change: GroupChange, through: Connection
+    admitted: Admitted, touched: bytes, outcome: ForMany, change: GroupChange, through: Connection
 ) -> None:
     """Carry out what a change of a group means for the roles of many, and write the change of the group down.
 
     Raises:
         EndedMeanwhile: as for `create_user`.
     """
-    losses = outcome.losses
-    people = (losses.accounts, losses.kinds, as_json(losses.roles), outcome.follows, outcome.conflicting)
-    what = (admitted.owner_id, admitted.label, touched, *people, outcome.unknown, outcome.events, *change)
+    people = (outcome.losing, as_json(outcome.roles), outcome.follows, outcome.conflicting, outcome.unknown)
+    what = (admitted.owner_id, admitted.label, touched, *people, outcome.events, *change)
     await _carry_out(admitted.call, _SETTLE_LARGE, *what, through=through)
 
 
