@@ -60,7 +60,7 @@ async def full(callers: Callers, owner: Connection) -> Tenant:
     )
     assert (await callers.operator.post(f"{tenant.v1}/destinations/{hook.json()['id']}/test")).status_code == 202
     async with tenant.work() as work:
-        await statements.add_to_role_change(work, [UUID(noor["id"])])
+        await statements.add_to_role_change(work, UUID(noor["id"]).bytes)
     await tenant.callers.app.state.context.batched_entries.flush()
     await retention.judge(callers.database)
     return tenant

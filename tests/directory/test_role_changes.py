@@ -280,12 +280,17 @@ async def test_provider_changes_somebody_meanwhile(acme: Tenant, database: Datab
 
 
 async def test_departure_beside_an_edit(acme: Tenant) -> None:
-    """Somebody leaves while an edit is judging everybody, and waits for nothing of it."""
+    """Whoever leaves while an edit is judging everybody waits for nothing of it, whoever has them leave."""
     crowd = await a_crowd(acme)
 
     async with asyncio.timeout(60), acme.work() as work:
         assert await roles.edit(work, roles.read_rule(GUESTS_BY_DEFAULT))
         done(await acme.scim.patch(f"/Users/{crowd[0]['id']}", json=deactivation()))
+        assert (await acme.scim.delete(f"/Users/{crowd[1]['id']}")).status_code == 204
+        by_hand = await acme.callers.operator.post(
+            f"{acme.v1}/people/{crowd[2]['id']}/deactivate", json={"reason": "left"}
+        )
+        assert by_hand.status_code == 200, by_hand.text
 
 
 async def test_departure_beside_a_batch(acme: Tenant, database: Database) -> None:

@@ -20,13 +20,26 @@ from rollcall.scim.role_names import role_names
 from rollcall.work import Work
 
 _CONTRADICTION = -1
+_ID = 16
+"""Bytes of an id."""
+
+
+def packed(kinds: Iterable["Alike"]) -> bytes:
+    """The accounts of all these."""
+    return b"".join(kind.accounts for kind in kinds)
+
+
+def unpacked(accounts: bytes) -> list[UUID]:
+    """Packed ids, each by itself, in their order."""
+    return sorted(UUID(bytes=accounts[at : at + _ID]) for at in range(0, len(accounts), _ID))
 
 
 @dataclass(frozen=True, slots=True)
 class Alike:
     """People with the same role state, whose names mean the same, and what the rule makes of them."""
 
-    accounts: Sequence[UUID]
+    accounts: bytes
+    """Their ids, packed: nearly always they are only handed on to the database."""
     before: RoleState
     was_admin: bool
     after: RoleState
@@ -41,6 +54,11 @@ class Alike:
     def changes(self) -> bool:
         """Whether their role, or anything remembered of it, becomes another."""
         return self.after != self.before or self.is_admin != self.was_admin
+
+    @property
+    def number(self) -> int:
+        """How many they are."""
+        return len(self.accounts) // _ID
 
     @property
     def has_case(self) -> bool:
@@ -120,9 +138,9 @@ def kinds(
     return [_alike(rule, row, found.meanings.reading(row["meaning"]), judged) for row in rows]
 
 
-def in_conflict(kinds: Iterable[Alike]) -> list[UUID]:
+def in_conflict(kinds: Iterable[Alike]) -> bytes:
     """The accounts that have a case of conflicting names, or keep one."""
-    return [account for kind in kinds if kind.in_conflict for account in kind.accounts]
+    return packed(kind for kind in kinds if kind.in_conflict)
 
 
 async def judge(work: Work, rule: RoleRule) -> Sequence[Alike]:

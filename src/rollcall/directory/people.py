@@ -234,8 +234,7 @@ async def deactivate(work: Work, person_id: UUID, *, reason: str) -> Person:
     if not account.active:
         return person
     if person.user is not None:
-        stored = await _stored(work, person.user.id)
-        left = await _save(work, stored, {**stored.document, "active": False}, reason=reason)
+        left = await _leave(work, person.user.id, reason=reason)
     else:
         left = await revocation.end_all(work, account.id, reason=reason)
     closed = {kind: int(count) for kind, count in (left or {}).items() if kind in ways_in.NAMES}
@@ -250,6 +249,7 @@ async def reactivate(work: Work, person_id: UUID) -> Person:
         NotFound: this tenant has no such person.
         Conflict: their role names contradict each other, or their SCIM resource was deleted.
     """
+    await _rule(work)
     person = await _held(work, person_id)
     account = person.account
     if account.active:
@@ -257,8 +257,7 @@ async def reactivate(work: Work, person_id: UUID) -> Person:
     if person.user is None:
         msg = "This person was removed by the identity provider; they come back when it creates them again."
         raise Conflict(msg)
-    stored = await _stored(work, person.user.id)
-    await _save(work, stored, {**stored.document, "active": True}, reason="")
+    await _reactivate(work, await _stored(work, person.user.id))
     await enter(work, UserReactivated(), account_id=account.id)
     return await _again(work, account.id)
 
@@ -383,8 +382,16 @@ async def group_names(work: Work, user_id: UUID) -> tuple[str, ...]:
     return await statements.group_names_of(work, user_id)
 
 
-async def _save(work: Work, stored: Stored, document: dict[str, Any], *, reason: str) -> dict[str, Any] | None:
-    """Bring a person to *document*; returns what was closed, if that ended what they can do."""
+async def _leave(work: Work, user_id: UUID, *, reason: str) -> dict[str, Any]:
+    """Have an active person leave; returns what was closed. Names and role stay as they were, so no rule is asked."""
+    result = await statements.write_departure(work, user_id, mapping.departure(_cause(work, reason)))
+    if result["outcome"] != "done":
+        raise _overtaken()
+    return json.loads(result["reason"])
+
+
+async def _reactivate(work: Work, stored: Stored) -> None:
+    document = {**stored.document, "active": True}
     try:
         judged = mapping.judge(
             stored.rule, stored.role_state, document, before=stored, about_roles=False, names_roles=False
@@ -392,14 +399,17 @@ async def _save(work: Work, stored: Stored, document: dict[str, Any], *, reason:
     except ConflictingRoles as conflict:
         msg = f"Their roles contradict each other ({conflict.detail}); resolve that at the identity provider first."
         raise Conflict(msg) from conflict
-    change = mapping.changed_user(stored, document, judged, _cause(work, reason))
+    change = mapping.changed_user(stored, document, judged, _cause(work, ""))
     result = await statements.write_user(work, stored.id, change)
     if result["outcome"] != "done":
-        msg = "Somebody changed this person at the same moment; try again."
-        raise Conflict(msg)
+        raise _overtaken()
     if judged.conflict is not None:
         await statements.settle_cases(work, stored.id, stored.account_id, change)
-    return None if result["reason"] is None else json.loads(result["reason"])
+
+
+def _overtaken() -> Conflict:
+    msg = "Somebody changed this person at the same moment; try again."
+    return Conflict(msg)
 
 
 async def _change_role_state(

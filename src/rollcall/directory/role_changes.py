@@ -9,7 +9,7 @@ what changed meanwhile.
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -17,7 +17,7 @@ from uuid import UUID
 from sqlalchemy import RowMapping, func, select, text
 
 from rollcall.db import Database
-from rollcall.directory import mapping, role_states, statements
+from rollcall.directory import judging, mapping, role_states, statements
 from rollcall.directory.judging import Alike
 from rollcall.directory.models import RoleChange, RoleChangePerson
 from rollcall.directory.role_states import RoleState
@@ -50,45 +50,28 @@ async def begin(work: Work, rule: RoleRule, kinds: Sequence[Alike]) -> None:
     Whoever calls holds the role rule, so nothing has become of *kinds* since they were judged.
     """
     await statements.end_role_change(work)  # whom the one before had not come to was judged anew as well
-    concerned = [account for kind in kinds if kind.changes or kind.has_case for account in kind.accounts]
-    if len(concerned) <= MOST_AT_THE_ANSWER:
-        concerned.sort()
-        for first in range(0, len(concerned), AT_ONCE):
-            await _bring(work, rule, concerned[first : first + AT_ONCE])
+    concerned = [kind for kind in kinds if kind.changes or kind.has_case]
+    if sum(kind.number for kind in concerned) <= MOST_AT_THE_ANSWER:
+        people = judging.unpacked(judging.packed(concerned))
+        for first in range(0, len(people), AT_ONCE):
+            await _bring(work, rule, people[first : first + AT_ONCE])
         return
-    await statements.add_to_role_change(work, followers(kinds))
-    losses = losses_of(kinds)
-    if losses.accounts:
-        await statements.give_roles(work, losses.accounts, losses.kinds, losses.roles)
+    await statements.add_to_role_change(work, judging.packed(followers(kinds)))
+    losing = [kind for kind in kinds if kind.loses]
+    if losing:
+        await statements.give_roles(work, [kind.accounts for kind in losing], [*map(given, losing)])
 
 
-def followers(kinds: Sequence[Alike]) -> list[UUID]:
+def followers(kinds: Sequence[Alike]) -> Sequence[Alike]:
     """To whom a large change is brought after it was answered: who loses nothing by it, or has a case."""
-    return [
-        account for kind in kinds if (kind.changes and not kind.loses) or kind.has_case for account in kind.accounts
-    ]
+    return [kind for kind in kinds if (kind.changes and not kind.loses) or kind.has_case]
 
 
-@dataclass(slots=True)
-class Losses:
-    """From whom a change takes something, as ``give_roles`` takes it: people, of which kind each is, and the kinds."""
-
-    accounts: list[UUID] = field(default_factory=list[UUID])
-    kinds: list[int] = field(default_factory=list[int])
-    roles: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
-
-
-def losses_of(kinds: Sequence[Alike]) -> Losses:
-    """What a large change takes from people with its answer."""
-    losses = Losses()
-    for kind in kinds:
-        if kind.loses:
-            losses.accounts += kind.accounts
-            losses.kinds += [len(losses.roles)] * len(kind.accounts)
-            changed = _role_changed(kind.before, kind.after)
-            role = mapping.columns_of(kind.after, is_admin=kind.is_admin)
-            losses.roles.append(role | {"event": None if changed is None else message(changed)})
-    return losses
+def given(kind: Alike) -> dict[str, Any]:
+    """The role that people get who lose theirs by a large change, as ``give_roles`` takes it."""
+    changed = _role_changed(kind.before, kind.after)
+    role = mapping.columns_of(kind.after, is_admin=kind.is_admin)
+    return role | {"event": None if changed is None else message(changed)}
 
 
 async def bring_next(work: Work, *, after: UUID) -> UUID | None:

@@ -80,7 +80,7 @@ async def edit(work: Work, rule: RoleRule) -> bool:
     kinds = await judging.judge(work, rule)
     await role_changes.begin(work, rule, kinds)
     conflicting = await _close_cases(work, rule, kinds)
-    changed = sum(len(kind.accounts) for kind in kinds if kind.changes)
+    changed = sum(kind.number for kind in kinds if kind.changes)
     await record(work, RoleRuleChanged(version=version, people_changed=changed, cases_opened=conflicting))
     work.db.expire_all()
     return True
@@ -114,11 +114,8 @@ async def preview(work: Work, rule: RoleRule) -> AsyncGenerator[Previewed]:
     present, _ = await current(work)
     rule = rule.following(present)
     kinds = await judging.judge(work, rule)
-    concerned = sorted(
-        account
-        for kind in kinds
-        if kind.before.role != kind.after.role or kind.reading.conflict
-        for account in kind.accounts
+    concerned = judging.unpacked(
+        judging.packed(kind for kind in kinds if kind.before.role != kind.after.role or kind.reading.conflict)
     )
     for first in range(0, len(concerned), role_changes.AT_ONCE):
         for person in await _read(work, rule, concerned[first : first + role_changes.AT_ONCE]):
@@ -159,7 +156,7 @@ def _previewed(present: RoleRule, rule: RoleRule, person: RowMapping) -> Preview
 
 async def _close_cases(work: Work, rule: RoleRule, kinds: Sequence[Alike]) -> int:
     """Close the cases that an edit has ended; returns how many people's names conflict by it."""
-    unknown = [account for kind in kinds if kind.reading.unknown for account in kind.accounts]
+    unknown = judging.packed(kind for kind in kinds if kind.reading.unknown)
     await statements.close_cases_of_rule(work, judging.in_conflict(kinds), unknown)
     refused = await work.db.scalars(
         select(ConflictCase).where(
@@ -172,7 +169,7 @@ async def _close_cases(work: Work, rule: RoleRule, kinds: Sequence[Alike]) -> in
         .where(ConflictCase.tenant_id == work.tenant.id, ConflictCase.id == any_(literal(over, ARRAY(Uuid))))
         .values(closed_at=func.clock_timestamp(), closed_because="the role rule was edited")
     )
-    return sum(len(kind.accounts) for kind in kinds if kind.reading.conflict)
+    return sum(kind.number for kind in kinds if kind.reading.conflict)
 
 
 def _is_over(rule: RoleRule, case: ConflictCase) -> bool:

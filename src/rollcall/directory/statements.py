@@ -14,6 +14,7 @@ from rollcall.work import Work
 
 _NEW = text(qualified("SELECT * FROM fn.write_new_user(:tenant, CAST(:change AS jsonb))"))
 _SAVE = text(qualified("SELECT * FROM fn.write_user(:tenant, :user, CAST(:change AS jsonb))"))
+_LEAVE = text(qualified("SELECT * FROM fn.write_departure(:tenant, :user, CAST(:change AS jsonb))"))
 _SETTLE = text(qualified("SELECT fn.settle_cases(:tenant, :user, :account, :request_id, CAST(:change AS jsonb))"))
 _HOLD_EXTERNAL_ID = text(qualified("SELECT fn.hold_external_id(:tenant, :external_id)"))
 _HOLD_RULE = text(qualified("SELECT fn.hold_rule(:tenant)"))
@@ -26,20 +27,14 @@ _ALIKE = text(
     )
 )
 _GIVE_ROLES = text(
-    qualified(
-        "SELECT fn.give_roles(:tenant, :request_id, CAST(:accounts AS uuid[]), CAST(:kinds AS integer[]),"
-        " CAST(:roles AS jsonb))"
-    )
+    qualified("SELECT fn.give_roles(:tenant, :request_id, CAST(:accounts AS bytea[]), CAST(:roles AS jsonb))")
 )
 _TO_JUDGE = text(qualified("SELECT * FROM fn.people_to_judge(:tenant, CAST(:accounts AS uuid[]), :groups)"))
-_ADD_TO_CHANGE = text(qualified("SELECT fn.add_to_role_change(:tenant, :request_id, CAST(:accounts AS uuid[]))"))
+_ADD_TO_CHANGE = text(qualified("SELECT fn.add_to_role_change(:tenant, :request_id, :accounts)"))
 _END_CHANGE = text(qualified("SELECT fn.end_role_change(:tenant)"))
 _NEXT_OF_CHANGE = text(qualified("SELECT fn.next_of_role_change(:tenant, :after, :limit)"))
 _CLOSE_CASES = text(
-    qualified(
-        "SELECT fn.close_cases_of_many(:tenant, CAST(:conflicting AS uuid[]), CAST(:unknown AS uuid[]), NULL,"
-        " 'the role rule was edited')"
-    )
+    qualified("SELECT fn.close_cases_of_many(:tenant, :conflicting, :unknown, NULL, 'the role rule was edited')")
 )
 _COUNT = text(qualified("SELECT fn.count_unknown_roles(:tenant, CAST(:times AS jsonb))"))
 
@@ -57,6 +52,12 @@ async def write_user(work: Work, user_id: UUID, change: UserChange) -> RowMappin
     """Write a judged change of a person. ``outcome``: done, stale, not_found; ``reason``: what was closed, as JSON."""
     given = {"tenant": work.tenant.id, "user": user_id, "change": change.as_json()}
     return (await work.db.execute(_SAVE, given)).mappings().one()
+
+
+async def write_departure(work: Work, user_id: UUID, change: UserChange) -> RowMapping:
+    """Have an active person leave. ``outcome``: done, or judge if nobody like that is there; ``reason``: as above."""
+    given = {"tenant": work.tenant.id, "user": user_id, "change": change.as_json()}
+    return (await work.db.execute(_LEAVE, given)).mappings().one()
 
 
 async def settle_cases(work: Work, user_id: UUID, account_id: UUID, change: UserChange) -> None:
@@ -113,12 +114,10 @@ async def people_alike(work: Work, names: Names) -> Sequence[RowMapping]:
     return (await work.db.execute(_ALIKE, given | {"tenant": work.tenant.id})).mappings().all()
 
 
-async def give_roles(
-    work: Work, people: Sequence[UUID], kinds: Sequence[int], roles: Sequence[Mapping[str, Any]]
-) -> None:
-    """Give many people another role at once; *kinds* says of each which of *roles*, as the function takes them."""
+async def give_roles(work: Work, accounts: Sequence[bytes], roles: Sequence[Mapping[str, Any]]) -> None:
+    """Give many people another role at once: each packed *accounts* that of *roles* in its place."""
     given = {"tenant": work.tenant.id, "request_id": work.origin.request_id}
-    await work.db.execute(_GIVE_ROLES, given | {"accounts": [*people], "kinds": [*kinds], "roles": _json(roles)})
+    await work.db.execute(_GIVE_ROLES, given | {"accounts": [*accounts], "roles": _json(roles)})
 
 
 async def people_to_judge(work: Work, account_ids: Sequence[UUID], *, groups: bool) -> Sequence[RowMapping]:
@@ -127,9 +126,9 @@ async def people_to_judge(work: Work, account_ids: Sequence[UUID], *, groups: bo
     return (await work.db.execute(_TO_JUDGE, given)).mappings().all()
 
 
-async def add_to_role_change(work: Work, account_ids: Sequence[UUID]) -> None:
-    """Put down to whom a large change has still to be brought."""
-    given = {"tenant": work.tenant.id, "request_id": work.origin.request_id, "accounts": [*account_ids]}
+async def add_to_role_change(work: Work, accounts: bytes) -> None:
+    """Put down to whom, by their packed ids, a large change has still to be brought."""
+    given = {"tenant": work.tenant.id, "request_id": work.origin.request_id, "accounts": accounts}
     await work.db.execute(_ADD_TO_CHANGE, given)
 
 
@@ -144,9 +143,9 @@ async def next_of_role_change(work: Work, *, after: UUID, limit: int) -> Sequenc
     return await work.db.scalar(_NEXT_OF_CHANGE, given) or ()
 
 
-async def close_cases_of_rule(work: Work, conflicting: Sequence[UUID], unknown: Sequence[UUID]) -> None:
-    """Close the cases of stored names of everybody but these accounts, by the kind of case."""
-    given = {"tenant": work.tenant.id, "conflicting": [*conflicting], "unknown": [*unknown]}
+async def close_cases_of_rule(work: Work, conflicting: bytes, unknown: bytes) -> None:
+    """Close the cases of stored names of everybody but these accounts, packed, by the kind of case."""
+    given = {"tenant": work.tenant.id, "conflicting": conflicting, "unknown": unknown}
     await work.db.execute(_CLOSE_CASES, given)
 
 

@@ -52,7 +52,7 @@ async def settle(
         Conflicts: somebody would have two roles, and the rule rejects that.
     """
     call, rule = admitted.call, mapping.read_rule(admitted.caller.rule)
-    if result["large"]:
+    if result["many"] is not None:
         await _settle_many(connection, admitted, result, event, described, gains=gains)
         return
     touched = await statements.touched_people(call, result["touched"] or [], connection)
@@ -75,28 +75,30 @@ async def _settle_many(
 ) -> None:
     """The same where so many people are concerned that a worker brings it to them; what it takes is taken here."""
     call, rule = admitted.call, mapping.read_rule(admitted.caller.rule)
-    touched: Sequence[UUID] = result["touched"] or ()
-    among = await statements.everybody_in(call, result["id"], connection) if gains else frozenset[UUID]()
+    touched: bytes = result["many"]
+    in_it, gone = await statements.split_by_group(call, result["id"] if gains else None, touched, connection)
     names = judging.said(rule, *await statements.said_of_roles(call, connection))
 
-    async def kinds_of(people: Sequence[UUID], judged: judging.Judge) -> Sequence[Alike]:
+    async def kinds_of(people: bytes, judged: judging.Judge) -> Sequence[Alike]:
         if not people:
             return ()
         return judging.kinds(rule, names, await statements.people_alike(call, names, people, connection), judged)
 
-    in_it = await kinds_of([person for person in touched if person in among], role_states.named)
-    conflicting = [account for kind in in_it if kind.reading.conflict for account in kind.accounts]
+    kinds = [*await kinds_of(in_it, role_states.named)]
+    conflicting = judging.packed(kind for kind in kinds if kind.reading.conflict)
     if conflicting and rule.on_conflict == "reject":
         number, users = await statements.active_among(call, conflicting, connection, most=MOST_CASES)
         if number:
             people = await statements.touched_people(call, users, connection)
             raise Conflicts([(person, _reading(rule, person)) for person in people], number)
-    kinds = [*in_it, *await kinds_of([person for person in touched if person not in among], role_states.removed)]
+    kinds += await kinds_of(gone, role_states.removed)
+    losing = [kind for kind in kinds if kind.loses]
     outcome = statements.ForMany(
-        role_changes.losses_of(kinds),
-        follows=role_changes.followers(kinds),
+        losing=[kind.accounts for kind in losing],
+        roles=[*map(role_changes.given, losing)],
+        follows=judging.packed(role_changes.followers(kinds)),
         conflicting=judging.in_conflict(kinds),
-        unknown=[account for kind in kinds if kind.reading.unknown for account in kind.accounts],
+        unknown=judging.packed(kind for kind in kinds if kind.reading.unknown),
         events=[UserRoleChanged.topic] if any(kind.after.role != kind.before.role for kind in kinds) else [],
     )
     change = (result["id"], statements.as_json(event_message(event)), described)

@@ -11,7 +11,6 @@ from uuid import UUID
 import orjson
 
 from rollcall.db import Connection, DatabaseError, Pool, Row, has_ended
-from rollcall.directory.role_changes import Losses
 from rollcall.directory.statements import Names
 from rollcall.directory.user_changes import UserChange
 from rollcall.functions import qualified
@@ -228,7 +227,7 @@ async def read_group(call: Call, needs: str, group_id: UUID | None, *, members: 
 
 
 _SAVE_GROUP = _changed(
-    f"{_GATE}, {_GROUP}, r.members, r.touched, r.large", "save_group($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+    f"{_GATE}, {_GROUP}, r.members, r.touched, r.many", "save_group($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 )
 
 
@@ -243,8 +242,8 @@ async def save_group(
 ) -> Row:
     """Make a group or change it, with its ``members`` unless there are more than *most_members*.
 
-    ``outcome``: done (``touched`` are the people to be judged, ``large`` that they are many, ``reason`` what was left
-    out), gives (``reason``), stale, not_found, uniqueness, cycle, unknown_member, unknown_members.
+    ``outcome``: done (``touched`` are the people to be judged, or ``many``, packed; ``reason`` is what was left out),
+    gives (``reason``), stale, not_found, uniqueness, cycle, unknown_member, unknown_members.
 
     Raises:
         EndedMeanwhile: as for `create_user`.
@@ -254,7 +253,7 @@ async def save_group(
     return await _carry_out(call, _SAVE_GROUP, *what, through=through)
 
 
-_DELETE_GROUP = _changed(f"{_GATE}, r.id, r.touched, r.large", "delete_group($1, $2, $3, $4, $5, $6, $7, $8, $9)")
+_DELETE_GROUP = _changed(f"{_GATE}, r.id, r.touched, r.many", "delete_group($1, $2, $3, $4, $5, $6, $7, $8, $9)")
 
 
 async def delete_group(
@@ -269,7 +268,7 @@ async def delete_group(
 ) -> Row:
     """Take a group away, with *version* only if it has that.
 
-    ``outcome``: done (``touched`` and ``large`` as for `save_group`), stale, not_found.
+    ``outcome``: done (``touched`` and ``many`` as for `save_group`), stale, not_found.
 
     Raises:
         EndedMeanwhile: as for `create_user`.
@@ -294,11 +293,14 @@ async def touched_people(call: Call, users: Sequence[UUID], through: Connection)
 class ForMany:
     """What a change of a group means for the roles of many."""
 
-    losses: Losses
-    follows: Sequence[UUID]
+    losing: Sequence[bytes]
+    """Accounts, packed by the role that they have instead."""
+    roles: Sequence[dict[str, Any]]
+    """Those roles."""
+    follows: bytes
     """The accounts to which a worker brings it."""
-    conflicting: Sequence[UUID]
-    unknown: Sequence[UUID]
+    conflicting: bytes
+    unknown: bytes
     """Accounts with a name that no role has."""
     events: Sequence[str]
     """What became of people, by its topics."""
@@ -313,10 +315,14 @@ _GROUPS = "SELECT id, display_name FROM groups WHERE tenant_id = $1"
 _ALIKE = qualified("SELECT * FROM fn.people_alike($1, $2::jsonb[], $3, $4, $5, $6, $7)")
 _ACTIVE = qualified("SELECT * FROM fn.active_among($1, $2, $3)")
 _SETTLE_LARGE = qualified(
-    "SELECT fn.still_good('scim', $1, $2, $3, NULL, $17) FROM fn.settle_large_group("
-    "$1, $2, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"
+    "SELECT fn.still_good('scim', $1, $2, $3, NULL, $16) FROM fn.settle_large_group("
+    "$1, $2, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
 )
-_EVERYBODY_IN = qualified("SELECT u FROM fn.everybody_in($1, ARRAY[$2::uuid]) u")
+_SPLIT = qualified(
+    "SELECT coalesce(string_agg(uuid_send(u), '') FILTER (WHERE e IS NOT NULL), '') AS in_it,"
+    "       coalesce(string_agg(uuid_send(u), '') FILTER (WHERE e IS NULL), '') AS others"
+    "  FROM fn.unpacked($3) u LEFT JOIN fn.everybody_in($1, ARRAY[$2::uuid]) e ON e = u"
+)
 
 
 async def said_of_roles(call: Call, through: Connection) -> tuple[Sequence[str], Sequence[tuple[UUID, str]]]:
@@ -326,20 +332,20 @@ async def said_of_roles(call: Call, through: Connection) -> tuple[Sequence[str],
     return [row["values_of_roles"] for row in values], [(row["id"], row["display_name"]) for row in groups]
 
 
-async def people_alike(call: Call, names: Names, users: Sequence[UUID], through: Connection) -> Sequence[Row]:
+async def people_alike(call: Call, names: Names, users: bytes, through: Connection) -> Sequence[Row]:
     """These people, put together where role state and names are alike."""
     given = (names.roles, names.least, names.most, names.groups, names.means)
     return await through.fetch(_ALIKE, call.token.tenant_id, *given, users)
 
 
-async def everybody_in(call: Call, group_id: UUID, through: Connection) -> frozenset[UUID]:
-    """All people in a group, in those nested in it too."""
-    return frozenset(row["u"] for row in await through.fetch(_EVERYBODY_IN, call.token.tenant_id, group_id))
+async def split_by_group(call: Call, group_id: UUID | None, users: bytes, through: Connection) -> tuple[bytes, bytes]:
+    """Of these people, packed, those who are in a group or in one nested in it, and the others."""
+    row = await through.fetchrow(_SPLIT, call.token.tenant_id, group_id, users)
+    assert row is not None, "an aggregate has a row"
+    return row["in_it"], row["others"]
 
 
-async def active_among(
-    call: Call, accounts: Sequence[UUID], through: Connection, *, most: int
-) -> tuple[int, Sequence[UUID]]:
+async def active_among(call: Call, accounts: bytes, through: Connection, *, most: int) -> tuple[int, Sequence[UUID]]:
     """How many of these accounts are active, and the people of *most* of them."""
     row = await through.fetchrow(_ACTIVE, call.token.tenant_id, accounts, most)
     assert row is not None, "the function returns a row"
@@ -347,16 +353,15 @@ async def active_among(
 
 
 async def settle_large_group(
-    admitted: Admitted, touched: Sequence[UUID], outcome: ForMany, change: GroupChange, through: Connection
+    admitted: Admitted, touched: bytes, outcome: ForMany, change: GroupChange, through: Connection
 ) -> None:
     """Carry out what a change of a group means for the roles of many, and write the change of the group down.
 
     Raises:
         EndedMeanwhile: as for `create_user`.
     """
-    losses = outcome.losses
-    people = (losses.accounts, losses.kinds, as_json(losses.roles), outcome.follows, outcome.conflicting)
-    what = (admitted.owner_id, admitted.label, touched, *people, outcome.unknown, outcome.events, *change)
+    people = (outcome.losing, as_json(outcome.roles), outcome.follows, outcome.conflicting, outcome.unknown)
+    what = (admitted.owner_id, admitted.label, touched, *people, outcome.events, *change)
     await _carry_out(admitted.call, _SETTLE_LARGE, *what, admitted.takes_only, through=through)
 
 

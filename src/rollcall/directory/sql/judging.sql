@@ -1,5 +1,10 @@
 -- Everybody's role at once: who is alike in all that decides it, and what is done to many. Each statement is planned for as
--- many as it is given: by a plan for few, a hundred thousand would take minutes.
+-- many as it is given: by a plan for few, a hundred thousand would take minutes. Many ids are packed, sixteen bytes each, one
+-- after the other: whoever hands them on has no use for each of them.
+
+CREATE FUNCTION fn.unpacked(p_ids bytea) RETURNS SETOF uuid LANGUAGE sql IMMUTABLE AS $$
+    SELECT encode(substr(p_ids, n, 16), 'hex')::uuid FROM generate_series(1, octet_length(p_ids), 16) n
+$$;
 
 -- The values of `roles` that people here have, each once.
 CREATE FUNCTION fn.values_of_roles(p_tenant uuid) RETURNS SETOF text LANGUAGE sql STABLE AS $$
@@ -11,8 +16,8 @@ $$;
 -- those of the groups in p_groups. meaning: NULL where somebody has no name that counts, -1 where theirs contradict each other.
 -- p_users: only these, or NULL for everybody, those who were removed too.
 CREATE FUNCTION fn.people_alike(
-    p_tenant uuid, p_roles jsonb[], p_least integer[], p_most integer[], p_groups uuid[], p_means integer[], p_users uuid[]
-) RETURNS TABLE (role_state text, is_admin boolean, meaning integer, accounts uuid[]) LANGUAGE plpgsql STABLE
+    p_tenant uuid, p_roles jsonb[], p_least integer[], p_most integer[], p_groups uuid[], p_means integer[], p_users bytea
+) RETURNS TABLE (role_state text, is_admin boolean, meaning integer, accounts bytea) LANGUAGE plpgsql STABLE
 SET plan_cache_mode = force_custom_plan AS $$
 BEGIN
     RETURN QUERY
@@ -35,27 +40,29 @@ BEGIN
           LEFT JOIN public.users u ON u.tenant_id = a.tenant_id AND u.account_id = a.id
           LEFT JOIN said s ON s.roles = u.document -> 'roles'
           LEFT JOIN by_groups g ON g.user_id = u.id
-          LEFT JOIN unnest(p_users) t (id) ON t.id = u.id
+          LEFT JOIN fn.unpacked(p_users) t (id) ON t.id = u.id
          WHERE a.tenant_id = p_tenant AND (p_users IS NULL OR t.id IS NOT NULL))
-    SELECT p.state::text, p.admin, CASE WHEN p.least < p.most THEN -1 ELSE p.least END, array_agg(p.id)
+    SELECT p.state::text, p.admin, CASE WHEN p.least < p.most THEN -1 ELSE p.least END, string_agg(uuid_send(p.id), '')
       FROM people p GROUP BY p.state, p.admin, CASE WHEN p.least < p.most THEN -1 ELSE p.least END;
 END $$;
 
--- Gives many people, alike in groups, another role at once, and tells: p_kinds says for each of p_accounts which of p_roles it
--- is, counted from 0: {role, is_admin, role_state, event}, with an event if the role is another.
+-- Gives many people another role at once, and tells: each of p_accounts, packed, are those who get the role in its place among
+-- p_roles, {role, is_admin, role_state, event}, with an event if the role is another.
 -- Locks: the accounts, by id.
 CREATE FUNCTION fn.give_roles(
-    p_tenant uuid, p_request_id text, p_accounts uuid[], p_kinds integer[], p_roles jsonb
+    p_tenant uuid, p_request_id text, p_accounts bytea[], p_roles jsonb
 ) RETURNS void LANGUAGE plpgsql SET plan_cache_mode = force_custom_plan AS $$
 BEGIN
-    PERFORM FROM public.accounts WHERE tenant_id = p_tenant AND id IN (SELECT unnest(p_accounts)) ORDER BY id FOR UPDATE;
+    PERFORM FROM public.accounts
+      WHERE tenant_id = p_tenant AND id IN (SELECT fn.unpacked(packed) FROM unnest(p_accounts) packed)
+      ORDER BY id FOR UPDATE;
     WITH kinds AS MATERIALIZED (
-        SELECT (k.place - 1)::integer AS kind, k.given ->> 'role' AS role, (k.given ->> 'is_admin')::boolean AS is_admin,
+        SELECT k.packed, k.given ->> 'role' AS role, (k.given ->> 'is_admin')::boolean AS is_admin,
                k.given -> 'role_state' AS role_state, k.given -> 'event' AS event
-          FROM jsonb_array_elements(p_roles) WITH ORDINALITY k (given, place)),
+          FROM ROWS FROM (unnest(p_accounts), jsonb_array_elements(p_roles)) k (packed, given)),
     given AS (
         UPDATE public.accounts a SET role = k.role, is_admin = k.is_admin, role_state = k.role_state
-          FROM unnest(p_accounts, p_kinds) p (id, kind) JOIN kinds k USING (kind)
+          FROM kinds k, fn.unpacked(k.packed) p (id)
          WHERE a.tenant_id = p_tenant AND a.id = p.id
         RETURNING a.id, k.event)
     INSERT INTO public.outbox (tenant_id, topic, account_id, request_id, payload)
@@ -104,14 +111,15 @@ END $$;
 
 -- Puts down to whom a large change has still to be brought, beside those who are on the list already. Whoever calls holds
 -- the role rule, exclusively.
-CREATE FUNCTION fn.add_to_role_change(p_tenant uuid, p_request_id text, p_accounts uuid[]) RETURNS void
+CREATE FUNCTION fn.add_to_role_change(p_tenant uuid, p_request_id text, p_accounts bytea) RETURNS void
 LANGUAGE plpgsql SET plan_cache_mode = force_custom_plan AS $$
 DECLARE v_added integer;
 BEGIN
-    IF p_accounts = '{}' THEN
+    IF p_accounts = '' THEN
         RETURN;
     END IF;
-    INSERT INTO public.role_change_people (tenant_id, account_id) SELECT p_tenant, a FROM unnest(p_accounts) a ORDER BY a
+    INSERT INTO public.role_change_people (tenant_id, account_id)
+    SELECT p_tenant, a FROM fn.unpacked(p_accounts) a ORDER BY a
     ON CONFLICT DO NOTHING;
     GET DIAGNOSTICS v_added = ROW_COUNT;
     INSERT INTO public.role_changes AS c (tenant_id, request_id, people) VALUES (p_tenant, p_request_id, v_added)
@@ -151,18 +159,18 @@ END $$;
 -- it, or with a name that no role has. p_users: whose names it has changed, or NULL for everybody; of those, the cases of
 -- refused changes too. Returns how many.
 CREATE FUNCTION fn.close_cases_of_many(
-    p_tenant uuid, p_conflicting uuid[], p_unknown uuid[], p_users uuid[], p_because text
+    p_tenant uuid, p_conflicting bytea, p_unknown bytea, p_users bytea, p_because text
 ) RETURNS bigint LANGUAGE sql SET plan_cache_mode = force_custom_plan AS $$
     WITH concerned AS MATERIALIZED (
-        SELECT 'conflict' AS kind, u.id FROM unnest(p_conflicting) a
+        SELECT 'conflict' AS kind, u.id FROM fn.unpacked(p_conflicting) a
           JOIN public.users u ON u.tenant_id = p_tenant AND u.account_id = a
         UNION ALL
-        SELECT 'unknown_role', u.id FROM unnest(p_unknown) a
+        SELECT 'unknown_role', u.id FROM fn.unpacked(p_unknown) a
           JOIN public.users u ON u.tenant_id = p_tenant AND u.account_id = a),
     closed AS (
         UPDATE public.conflict_cases c SET closed_at = clock_timestamp(), closed_because = p_because
          WHERE c.tenant_id = p_tenant AND c.closed_at IS NULL AND (c.stored OR p_users IS NOT NULL)
-           AND (p_users IS NULL OR c.user_id IN (SELECT unnest(p_users)))
+           AND (p_users IS NULL OR c.user_id IN (SELECT fn.unpacked(p_users)))
            AND (c.kind, c.user_id) NOT IN (SELECT kind, id FROM concerned)
         RETURNING 1)
     SELECT count(*) FROM closed

@@ -57,8 +57,9 @@ BEGIN
     RETURN c;
 END $$;
 
--- Applies a change that was judged by what is stored, by every surface; `stale` if that is no longer so.
--- Locks: the role rule, shared, before any account; the account; the user.
+-- Applies a change that was judged by what is stored, by every surface; `stale` if that is no longer so. Whoever calls holds
+-- the role rule; its version is compared all the same, for groups whose names move change it without an edit.
+-- Locks: the account, then the user.
 CREATE FUNCTION fn.write_user(p_tenant uuid, p_user uuid, p_change jsonb) RETURNS fn.user_change LANGUAGE plpgsql AS $$
 DECLARE
     c fn.user_change;
@@ -69,8 +70,6 @@ DECLARE
     v_active boolean := (p_change ->> 'active')::boolean;
     v_left jsonb;
 BEGIN
-    -- Its version is read below, for groups whose names move change it without an edit.
-    PERFORM pg_advisory_xact_lock_shared(hashtextextended('role rule ' || p_tenant, 0));
     SELECT o.* INTO a FROM public.users s JOIN public.accounts o ON o.tenant_id = s.tenant_id AND o.id = s.account_id
      WHERE s.tenant_id = p_tenant AND s.id = p_user FOR UPDATE OF o;
     c.account_id := a.id;
@@ -124,9 +123,11 @@ END $$;
 
 -- The same as an identity provider makes it: it settles the person's cases, and a userName that is taken is an outcome, with
 -- the id of who has it.
+-- Locks: the role rule, shared, before any account, as whoever edits it judges everybody; then as write_user.
 CREATE FUNCTION fn.write_judged(p_tenant uuid, p_user uuid, p_change jsonb) RETURNS fn.user_change LANGUAGE plpgsql AS $$
 DECLARE c fn.user_change;
 BEGIN
+    PERFORM pg_advisory_xact_lock_shared(hashtextextended('role rule ' || p_tenant, 0));
     c := fn.write_user(p_tenant, p_user, p_change);
     IF c.outcome = 'done' THEN
         c.events := c.events

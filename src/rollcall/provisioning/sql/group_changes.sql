@@ -5,8 +5,8 @@
 -- audit entry; otherwise it is written here. Members come with the answer unless there are more than p_most of them.
 -- stale: the context, the role rule, or what the change depends on is another. gives: the change may only take away, and
 -- does not; where it does as well, reason says what was left out.
--- With relevant names the change says how many people are `many`: where more may be touched, `large` is true, and the caller
--- goes on with people_alike and settle_large_group.
+-- With relevant names the change says how many people are `many`: where more may be touched, the caller goes on with
+-- people_alike and settle_large_group.
 -- Locks: with relevant names the tenant, and for many the role rule, exclusively; then as write_group.
 CREATE FUNCTION fn.save_group(
     p_tenant uuid, p_token uuid, p_digest bytea, p_group uuid, p_base text, p_context jsonb, p_change jsonb,
@@ -18,6 +18,7 @@ DECLARE
     v_relevant boolean := (p_change ->> 'relevant')::boolean;
     v_detail text;
     v_name text;
+    v_many boolean := false;
 BEGIN
     r.gate := fn.gate(p_tenant, p_token, p_digest, 'write');
     IF NOT fn.lets(r.gate, (p_change ->> 'takes_only')::boolean) THEN
@@ -30,13 +31,10 @@ BEGIN
     END IF;
     IF v_relevant THEN
         SELECT display_name INTO v_name FROM public.groups WHERE tenant_id = p_tenant AND id = p_group;
-        r.large := fn.concerns_many(p_tenant, p_group, p_change, (p_change ->> 'many')::integer);
-        IF r.large THEN
-            PERFORM fn.hold_rule_for_many(p_tenant);
-        END IF;
+        v_many := fn.held_for_many(p_tenant, p_group, p_change, (p_change ->> 'many')::integer);
     END IF;
     BEGIN
-        c := fn.write_group(p_tenant, p_group, p_change || jsonb_build_object('large', r.large));
+        c := fn.write_group(p_tenant, p_group, p_change || jsonb_build_object('large', v_many));
         r.outcome := 'done';
     EXCEPTION
         WHEN unique_violation THEN r.outcome := 'uniqueness'; v_detail := 'displayName is taken';
@@ -53,7 +51,7 @@ BEGIN
     IF r.outcome IN ('stale', 'gives') THEN
         RETURN r;
     ELSIF r.outcome = 'done' THEN
-        r := fn.with_change(r, c);
+        r := fn.with_change(r, c, v_many);
         IF c.left_out <> '' THEN
             v_detail := 'left out: ' || c.left_out; p_call := p_call || '{"status": 403}';
         END IF;
@@ -79,10 +77,16 @@ BEGIN
 END $$;
 
 -- A change of a group, as it is answered.
-CREATE FUNCTION fn.with_change(r fn.group_result, c fn.group_change) RETURNS fn.group_result LANGUAGE plpgsql STABLE AS $$
+CREATE FUNCTION fn.with_change(r fn.group_result, c fn.group_change, p_many boolean) RETURNS fn.group_result
+LANGUAGE plpgsql STABLE AS $$
 BEGIN
     r.id := c.id; r.display_name := c.display_name; r.external_id := c.external_id; r.version := c.version;
-    r.created_at := c.created_at; r.last_modified := c.last_modified; r.touched := c.touched; r.reason := c.left_out;
+    r.created_at := c.created_at; r.last_modified := c.last_modified; r.reason := c.left_out;
+    IF p_many THEN
+        r.many := (SELECT coalesce(string_agg(uuid_send(e), ''), '') FROM unnest(c.touched) e);
+    ELSE
+        r.touched := c.touched;
+    END IF;
     RETURN r;
 END $$;
 
@@ -113,6 +117,7 @@ CREATE FUNCTION fn.delete_group(
 DECLARE
     r fn.group_result;
     v_rule_version integer;
+    v_many boolean := false;
 BEGIN
     r.gate := fn.gate(p_tenant, p_token, p_digest, 'write');
     IF NOT fn.lets(r.gate, true) THEN
@@ -124,9 +129,8 @@ BEGIN
         r.outcome := 'stale';
         RETURN r;
     END IF;
-    r.large := p_relevant AND fn.concerns_many(p_tenant, p_group, NULL, p_many);
-    IF r.large THEN
-        PERFORM fn.hold_rule_for_many(p_tenant);
+    IF p_relevant THEN
+        v_many := fn.held_for_many(p_tenant, p_group, NULL, p_many);
     END IF;
     PERFORM fn.hold_nesting(p_tenant);
     PERFORM FROM public.groups
@@ -137,11 +141,11 @@ BEGIN
         r.outcome := 'stale';
         RETURN r;
     END IF;
-    IF p_relevant THEN
+    IF v_many THEN
+        r.many := (SELECT coalesce(string_agg(uuid_send(e), ''), '') FROM fn.everybody_in(p_tenant, ARRAY[p_group]) e);
+    ELSIF p_relevant THEN
         r.touched := ARRAY(SELECT fn.everybody_in(p_tenant, ARRAY[p_group]));
-        IF NOT r.large THEN
-            PERFORM fn.hold_accounts_of(p_tenant, r.touched);
-        END IF;
+        PERFORM fn.hold_accounts_of(p_tenant, r.touched);
     END IF;
     r.display_name := fn.remove_group(p_tenant, p_group, p_relevant);
     r.id := p_group;

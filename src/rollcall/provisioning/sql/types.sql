@@ -26,7 +26,7 @@ CREATE TYPE fn.group_result AS (
     reason text,
     id uuid, display_name text, external_id text, version integer, created_at timestamptz, last_modified timestamptz,
     above text[], members text, touched uuid[], total bigint,
-    large boolean           -- whether so many are touched that a worker brings it to them; the rule is held exclusively then
+    many bytea              -- instead of touched, where they may be so many that a worker brings it to them: packed
 );
 
 CREATE TYPE fn.touched_person AS (
