@@ -192,6 +192,34 @@ async def test_scim_held_lock(acme: Tenant, owner: Connection, watcher: Connecti
     await nothing_done(owner, f"held-{acme.slug}")
 
 
+LAPSED = """
+UPDATE tenants SET plan = 'free', lapsed_at = clock_timestamp(), offboarding_from = clock_timestamp()
+ WHERE id = $1 AND $2::uuid IS NOT NULL
+"""
+TAKES = {"deactivate": 200, "delete": 204, "delete group": 204}
+"""What only takes away, and what it is answered."""
+
+
+@pytest.mark.parametrize("write", [write for write in SCIM_WRITES if write not in HOLDING_THE_TENANT])
+async def test_scim_held_lock_and_a_lapse(acme: Tenant, owner: Connection, watcher: Connection, write: str) -> None:
+    """A change that waits for a lock while the plan loses SCIM gives nothing any more; one that only takes is done."""
+    person = await acme.person("maria")
+    group = (await acme.scim.post("/Groups", json={"displayName": "g"})).json()
+    method, address, body = SCIM_WRITES[write](acme, person["id"], group["id"])
+    async with owner.transaction():
+        await owner.execute("LOCK TABLE audit_entries IN SHARE MODE")
+        call = asyncio.create_task(
+            acme.scim.request(method, address, json=body, headers={"X-Request-Id": f"held-{acme.slug}"})
+        )
+        await until_waiting(watcher, call)
+        await end(owner, acme, acme.token["token"], LAPSED)
+    answer = await call
+    assert answer.status_code == TAKES.get(write, 403), answer.text
+    if write not in TAKES:
+        assert "does not include SCIM since" in answer.json()["detail"]
+        await nothing_done(owner, f"held-{acme.slug}")
+
+
 async def test_own_end_counts_for_nothing(acme: Tenant) -> None:
     """Deactivating the token's own owner is obeyed, by SCIM and by the owner's own token, and the call after is 401."""
     provider = await acme.scim.patch(f"/Users/{acme.admin['id']}", json=deactivation())

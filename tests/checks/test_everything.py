@@ -99,7 +99,7 @@ async def test_not_migrated(engines: Engines, installation: Installation) -> Non
         found = await installation.ask(database_url=empty.database_url)
     assert states(found) == {
         "tables": State.FAILED,
-        **dict.fromkeys(("writes", "partitions", "housekeeping", "backlog", "keys"), State.UNKNOWN),
+        **dict.fromkeys(("writes", "partitions", "housekeeping", "backlog", "keys", "lapses"), State.UNKNOWN),
     }
     assert found["tables"].remedy == "run 'rollcall migrate'"
 

@@ -14,7 +14,7 @@ def test_the_plan_is_taken_away_and_given_back(product: Product, customer: Custo
 
     set_plan("free")
     for _ in range(20):
-        refused = product.provider(customer.token["token"]).get("/Users")
+        refused = product.provider(customer.token["token"]).post("/Users", json={"userName": "somebody"})
         assert refused.status_code == 403
         assert "Business" in refused.json()["detail"]
         assert "Enterprise" in refused.json()["detail"]

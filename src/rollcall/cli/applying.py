@@ -55,13 +55,14 @@ def apply_file(file: Path, dry_run: bool, yes: bool, as_json: bool) -> None:
 
 async def _cut_off(fleet: Fleet, changes: Sequence[Change]) -> list[str]:
     """Whom the changes would cut off: tenants that are suspended, and those whose plan no longer includes SCIM."""
-    features = {plan.key: set(plan.features) for plan in await plans.every(fleet)}
-    had_scim = {key for key, names in features.items() if "scim" in names}
+    terms = {plan.key: plans.terms_of(plan) for plan in await plans.every(fleet)}
+    had_scim = {key for key, before in terms.items() if "scim" in before.features}
     have_scim = set(had_scim)
     for change in changes:
         match change:
             case PlanAdded(key=key, terms=after) | PlanChanged(key=key, after=after):
                 (have_scim.add if "scim" in after.features else have_scim.discard)(key)
+                terms[key] = after
             case _:
                 pass
     to_be = {change.slug: change.after.plan for change in changes if isinstance(change, TenantChanged)}
@@ -73,7 +74,10 @@ async def _cut_off(fleet: Fleet, changes: Sequence[Change]) -> list[str]:
         if tenant.slug not in suspended and not loses:
             continue
         async with fleet.within(tenants.ref(tenant)) as work:
-            said = await (by_suspension(work) if tenant.slug in suspended else by_losing_scim(work, plan))
+            if tenant.slug in suspended:
+                said = await by_suspension(work)
+            else:
+                said = await by_losing_scim(work, plan, terms[tenant.plan].lapse)
         found += [f"{tenant.slug}: {line}" for line in said]
     rest = len(found) - MOST_SAID
     return found if rest <= 0 else [*found[:MOST_SAID], f"… and {rest} more such lines."]

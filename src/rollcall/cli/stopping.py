@@ -10,6 +10,7 @@ from rollcall.access.token_states import TokenState
 from rollcall.access.tokens import Scope
 from rollcall.cli.showing import ago, counted
 from rollcall.paging import MOST
+from rollcall.tenancy.lapse import LapseTerms
 from rollcall.work import Work
 
 MOST_NAMED = 5
@@ -28,15 +29,18 @@ async def by_suspension(work: Work) -> list[str]:
     return [said, *used]
 
 
-async def by_losing_scim(work: Work, plan: str) -> list[str]:
-    """What stops when the tenant's plan no longer includes SCIM; nothing if no token of it works now."""
+async def by_losing_scim(work: Work, plan: str, lapse: LapseTerms) -> list[str]:
+    """What stops when the tenant's plan no longer includes SCIM; nothing if no token of it works now.
+
+    *lapse* are the terms of the plan that it has.
+    """
     found = [token for token in await _working(work) if {Scope.SCIM, Scope.SCIM_READ} & set(token.scopes)]
     if not found:
         return []
     people = counted(await accounts.active(work), "active person is", "active people are")
-    stops = "stops" if len(found) == 1 else "stop"
+    loses = "loses" if len(found) == 1 else "lose"
     said = (
-        f"The plan {plan} does not include SCIM: {await _tokens(work, found)} {stops}, "
+        f"The plan {plan} does not include SCIM: {await _tokens(work, found)} {loses} what gives ({lapse}), "
         f"and {people} no longer kept up to date."
     )
     return [said, await _last_use(work, found)]

@@ -175,10 +175,11 @@ def change_plan(tenant: str, plan: str, yes: bool, as_json: bool) -> None:
 
     async def effects(fleet: Fleet) -> list[str]:
         row, wanted = await find_tenant(fleet, tenant), await plans.find(fleet, plan)
-        if "scim" in wanted.features or wanted.key == row.plan:
+        had = await plans.find(fleet, row.plan)
+        if "scim" in wanted.features or "scim" not in had.features:
             return []
         async with fleet.within(doors.ref(row)) as work:
-            return await stopping.by_losing_scim(work, wanted.name)
+            return await stopping.by_losing_scim(work, wanted.name, plans.terms_of(had).lapse)
 
     confirm(across_tenants(effects), yes=yes)
     before, after = _changed(tenant, plan=plan)

@@ -1,5 +1,6 @@
 """Lapse: what is left of SCIM to a tenant that had it and whose plan does not include it any more."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -117,6 +118,12 @@ async def _set(fleet: Fleet, tenant: Tenant, dates: Mapping[str, Any]) -> None:
     assert tenant.offboarding_from is not None, "whoever has lapsed has the date"
     event = TenantLapseChanged(tenant.offboarding_from.isoformat(), _said(tenant.closes_at))
     await _record(fleet, tenant.id, tenant.slug, event)
+
+
+async def counts(fleet: Fleet) -> Counter[LapseState]:
+    """How many tenants there are in which state."""
+    rows = await fleet.db.execute(select(Tenant.lapse_state, func.count()).group_by(Tenant.lapse_state))
+    return Counter({LapseState(state): number for state, number in rows})
 
 
 async def _announce(fleet: Fleet, rows: Sequence[RowMapping]) -> None:
