@@ -22,11 +22,12 @@ $$ SELECT fn.lapse_state(n, p) FROM public.tenants n JOIN public.plans p ON p.ke
 
 -- What a refused caller is told: the state, what the plan is called, and since when and until when.
 CREATE FUNCTION fn.lapse_facts(p_tenant uuid) RETURNS TABLE (
-    state text, plan text, lapsed_at timestamptz, offboarding_from timestamptz, closes_at timestamptz
+    state text, plan text, lapsed_at timestamptz, offboarding_from timestamptz, closes_at timestamptz, paused_seconds integer
 ) LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM set_config('rollcall.tenant', p_tenant::text, true);
-    RETURN QUERY SELECT fn.lapse_state(n, p), p.name, n.lapsed_at, n.offboarding_from, n.closes_at
+    RETURN QUERY SELECT fn.lapse_state(n, p), p.name, n.lapsed_at, n.offboarding_from, n.closes_at,
+                        ceil(extract(epoch FROM n.paused_until - clock_timestamp()))::integer
       FROM public.tenants n JOIN public.plans p ON p.key = n.plan WHERE n.id = p_tenant;
 END $$;
 
