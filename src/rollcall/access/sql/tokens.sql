@@ -41,9 +41,11 @@ $$ SELECT CASE
     WHEN t.owner_id IS NOT NULL AND NOT fn.good_before(p_before, t.owner_id, o.is_admin)
          AND t.scopes && ARRAY['scim', 'scim:read', 'admin'] THEN 'owner_not_admin'
     WHEN n.status <> 'active' THEN 'suspended'
-    WHEN t.scopes && ARRAY['scim', 'scim:read'] AND fn.lapse_state(n, p) NOT IN ('active', 'grace')
-        THEN CASE fn.lapse_state(n, p) WHEN 'offboarding_only' THEN 'takes_only' ELSE 'plan' END
-    WHEN t.scopes && ARRAY['scim', 'scim:read'] AND n.paused_until > clock_timestamp() THEN 'paused'
+    WHEN t.scopes && ARRAY['scim', 'scim:read'] AND NOT 'scim' = ANY (p.features)
+         AND fn.after_loss(n.lapsed_at, n.offboarding_from, n.closes_at) <> 'grace'
+        THEN CASE fn.after_loss(n.lapsed_at, n.offboarding_from, n.closes_at)
+                 WHEN 'offboarding_only' THEN 'takes_only' ELSE 'plan' END
+    WHEN n.paused_until > clock_timestamp() AND t.scopes && ARRAY['scim', 'scim:read'] THEN 'paused'
     WHEN t.replaced_by IS NOT NULL THEN 'rotated'
     ELSE 'live'
 END $$;
