@@ -1,6 +1,6 @@
 """Whatever comes in whatever order: leavers are cut off in every state, and after a lapse nothing is given."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
@@ -141,7 +141,7 @@ async def test_leavers_leave_and_nothing_is_given(callers: Callers, story: list[
     """In `active`, `grace` and `offboarding_only` whoever leaves is out, and in the last nobody gets anything."""
     acme = await a_tenant(callers)
     token = await acme.issue_token()  # nobody owns it, so it outlives everybody who leaves
-    world = World(Tenant(**{**vars(acme), "scim": callers.bearer(token["token"], path="/scim/v2")}))
+    world = World(replace(acme, scim=callers.bearer(token["token"], path="/scim/v2")))
     people = [await world.acme.person() for _ in range(5)]
     for name in ("Sales", "dart-guests"):
         members = [{"value": person["id"]} for person in people[:3]]

@@ -249,9 +249,7 @@ async def test_what_is_left_gives_no_admin(callers: Callers, database: Database,
     edited = await callers.operator.put(f"{tenant.v1}/role-rule", json={**HOLDING, "default": "guest"})
     assert edited.status_code == 200, edited.text
     await to_the_end(tenant, database)
-    assert await roles_of(tenant, crowd) == ["guest"] * CROWD, (
-        "their names mean what they meant"
-    )
+    assert await roles_of(tenant, crowd) == ["guest"] * CROWD, "their names mean what they meant"
     assert await cases_of(tenant) == [["admin", "guest"]] * CROWD
 
     await change(tenant, admins, {"op": "replace", "path": "members", "value": []})

@@ -19,11 +19,12 @@ class TokenState(StrEnum):
     SUSPENDED = "suspended"
     PLAN = "plan"
     TAKES_ONLY = "takes_only"
+    PAUSED = "paused"
 
     @property
     def works(self) -> bool:
         """Whether the next call with such a token is let in, if only to take away."""
-        return self in (TokenState.LIVE, TokenState.ROTATED, TokenState.TAKES_ONLY)
+        return self in (TokenState.LIVE, TokenState.ROTATED, TokenState.TAKES_ONLY, TokenState.PAUSED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,12 @@ def judgement(token: Token) -> Judgement:  # noqa: PLR0911  # one for each state
                 state,
                 "The tenant's plan no longer includes SCIM: it reads, deactivates and removes, and gives nothing.",
                 "Put the tenant on a plan that includes SCIM; the token works as before then.",
+            )
+        case TokenState.PAUSED:
+            return Judgement(
+                state,
+                "The tenant is paused: it reads, deactivates and removes, and everything else is to come again later.",
+                "Wait until the pause is over, or end it with 'rollcall tenants unpause'.",
             )
 
 

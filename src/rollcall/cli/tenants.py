@@ -12,6 +12,7 @@ from rollcall.cli import stopping
 from rollcall.cli.applying import apply_file
 from rollcall.cli.confirming import confirm, yes_option
 from rollcall.cli.lapse import lapse_in_words, lapse_tenant
+from rollcall.cli.pausing import pause_tenant, unpause_tenant
 from rollcall.cli.providers import profile_of, show_provider
 from rollcall.cli.reaching import across_tenants, find_tenant
 from rollcall.cli.running import actor
@@ -37,6 +38,8 @@ def tenants() -> None:
 tenants.add_command(apply_file)
 tenants.add_command(show_provider)
 tenants.add_command(lapse_tenant)
+tenants.add_command(pause_tenant)
+tenants.add_command(unpause_tenant)
 
 
 @tenants.command("list")

@@ -18,7 +18,7 @@ from rollcall.provisioning.context import Admitted, Call
 from rollcall.scim import bulk as protocol
 from rollcall.scim.bulk import BulkOperation, BulkResult, Method
 from rollcall.scim.conditions import UNCONDITIONAL, Conditions
-from rollcall.scim.errors import InternalError, NotBegun, SCIMException, Unavailable
+from rollcall.scim.errors import InternalError, NotBegun, Paused, SCIMException, Unavailable
 from rollcall.scim.intent import says_that_somebody_leaves
 from rollcall.scim.resources import USERS
 
@@ -69,7 +69,7 @@ async def carry_out(call: Call, read: ReadPayload, *, gone: Callable[[], bool] =
         result = await _result(admitted, operation, _sent(payload, operation), ids)
         results.append(result)
         errors += result.refusal is not None
-        if result.status in _OURS:
+        if result.status in _OURS and not isinstance(result.refusal, Paused):
             # Whatever it is that failed us, the others are not tried, and their sender is told so.
             results += (BulkResult(each, result.status, refusal=NotBegun(result.status)) for each in waiting)
             break

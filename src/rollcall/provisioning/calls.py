@@ -55,13 +55,13 @@ async def asked(admitted: Admitted) -> Admitted:
 
 
 async def insist_on_giving(admitted: Admitted, what: str) -> None:
-    """See that a call which gives may do so by the tenant's plan; *what* says what is not done otherwise.
+    """See that a call which gives may do so; *what* says what is not done otherwise.
 
     Raises:
-        Forbidden: the plan includes SCIM no more; that has been written down.
+        Forbidden, Paused: the plan includes SCIM no more, or the tenant is paused; that has been written down.
     """
     if admitted.takes_only:
-        raise await refused(admitted, await gate.lapsed(admitted.call, left=what))
+        raise await refused(admitted, await gate.not_given(admitted.call, left=what))
 
 
 async def outcome_of(admitted: Admitted, row: Row) -> str:
@@ -73,7 +73,7 @@ async def outcome_of(admitted: Admitted, row: Row) -> str:
         SCIMException: the gate refuses by now.
     """
     call, outcome = admitted.call, row["outcome"]
-    if row["verdict"] == "takes_only" and outcome is None:
+    if row["verdict"] in gate.TAKES and outcome is None:
         outcome = "stale"  # it would give, and was worked out before that was all that is left
     elif row["verdict"] not in gate.LETS:
         call.context.recent_callers.forget(call.token)

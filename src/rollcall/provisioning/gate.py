@@ -20,12 +20,15 @@ from rollcall.provisioning import statements
 from rollcall.provisioning.context import Admitted, Call, GateContext
 from rollcall.provisioning.recent_callers import RecentCaller
 from rollcall.scim.conditions import UNCONDITIONAL, Conditions
-from rollcall.scim.errors import Forbidden, SCIMException, TooManyRequests, Unauthorized
+from rollcall.scim.errors import Forbidden, Paused, SCIMException, TooManyRequests, Unauthorized
 from rollcall.scim.providers import PROFILES
 from rollcall.work import ActorKind, RequestOrigin
 
-LETS = frozenset({"ok", "takes_only"})
-"""Verdicts by which a call goes on: whole, or for what only takes away."""
+TAKES = frozenset({"takes_only", "paused"})
+"""Verdicts by which a call goes on for what only takes away."""
+
+LETS = TAKES | {"ok"}
+"""Verdicts by which a call goes on."""
 
 _DEAD = frozenset({"unknown", "revoked", "expired", "owner"})
 """Verdicts on a token that is nobody's, or does not work any more."""
@@ -98,7 +101,7 @@ async def judge(call: Call, row: Row) -> Admitted:
     profile = PROFILES[row["profile"]]
     _name(call, profile.key)
     caller = RecentCaller(row["token_label"], row["owner_id"], profile, row["rate"], row["burst"])
-    admitted = Admitted(call, caller, takes_only=row["verdict"] == "takes_only")
+    admitted = Admitted(call, caller, takes_only=row["verdict"] in TAKES)
     if wait:
         refusal = TooManyRequests(retry_after=math.ceil(wait))
         await refuse(admitted, refusal)
@@ -146,7 +149,7 @@ async def charge(admitted: Admitted, permits: int) -> None:
 def passed(admitted: Admitted, row: Row) -> Admitted:
     """The same call after a statement has asked the gate for it, and *row* has the verdict."""
     was_used(admitted.call)
-    return replace(admitted, asked=True, takes_only=row["verdict"] == "takes_only")
+    return replace(admitted, asked=True, takes_only=row["verdict"] in TAKES)
 
 
 def permitted(call: Call) -> Call:
@@ -249,9 +252,11 @@ async def note(
     await statements.note_call(admitted, described, "done", 200, detail, user_id=user_id, case=case)
 
 
-async def lapsed(call: Call, *, done: str | None = None, left: str | None = None) -> Forbidden:
-    """The refusal of what a plan without SCIM does not let pass: what was *done* of the call, and what was *left*."""
+async def not_given(call: Call, *, done: str | None = None, left: str | None = None) -> Forbidden | Paused:
+    """The refusal of what gives, by the tenant's plan or for a pause: what was *done* of the call, and what *left*."""
     facts = await statements.lapse_facts(call.context.pool, call.token.tenant_id)
+    if facts["state"] in ("active", "grace"):
+        return Paused(wording.paused(done=done, left=left), retry_after=max(1, facts["paused_seconds"] or 1))
     names = await statements.plans_with_scim(call.context.pool)
     return Forbidden(detail=wording.without_scim(facts, names, done=done, left=left))
 
@@ -277,8 +282,8 @@ async def _meaning(call: Call, row: Row) -> SCIMException:  # noqa: PLR0911  # o
             return Forbidden(
                 detail="This tenant is suspended; ask the vendor's support to resume it. The token stays as it is."
             )
-        case "plan":
-            return await lapsed(call)
+        case "plan" | "takes_only" | "paused":
+            return await not_given(call)
         case "scope":
             return Forbidden(
                 detail="This token may read only (scope scim:read); changes need the scope scim. "

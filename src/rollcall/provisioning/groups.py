@@ -35,7 +35,7 @@ from rollcall.provisioning.group_wishes import PROVISION, GroupWish, patch_wish,
 from rollcall.retries import TRIES, before_trying_again
 from rollcall.scim import documents
 from rollcall.scim.conditions import UNCONDITIONAL
-from rollcall.scim.errors import InvalidValue, NoTarget, NotFound, SCIMException, Uniqueness
+from rollcall.scim.errors import Forbidden, InvalidValue, NoTarget, NotFound, Paused, SCIMException, Uniqueness
 
 _ANY_NUMBER = 2**31 - 1
 _NOBODYS = UUID(int=0)
@@ -156,7 +156,7 @@ async def _change(
                 if not counted:
                     admitted.deviated(wish.deviations)
                 if result["reason"]:
-                    raise await gate.lapsed(call, done="members were taken out", left=result["reason"])
+                    raise await gate.not_given(call, done="members were taken out", left=result["reason"])
                 return admitted, result
             admitted, row = await _stored_now(admitted.call, group)
     raise await refused(admitted, outrun("group"), payload=payload, target=group)
@@ -236,7 +236,8 @@ async def _write(
             if result["outcome"] == "done":
                 event = event_type(group_id=result["id"], display_name=result["display_name"])
                 if result["reason"]:
-                    described = statements.as_json(facts | {"status": 403, "left_out": result["reason"]})
+                    status = Paused.status if result["verdict"] == "paused" else Forbidden.status
+                    described = statements.as_json(facts | {"status": status, "left_out": result["reason"]})
                 gives = wish.adds or group_roles.counts(rule, (result["display_name"],))
                 gains = wish.gains and gives and not admitted.takes_only
                 await group_roles.settle(connection, admitted, result, event, described, gains=gains)
@@ -254,7 +255,7 @@ async def _concluded(admitted: Admitted, result: Row, payload: dict[str, object]
         case "done":
             return result
         case "gives":
-            refusal = await gate.lapsed(admitted.call, left=result["reason"])
+            refusal = await gate.not_given(admitted.call, left=result["reason"])
             raise await refused(admitted, refusal, payload=payload, target=result["id"])
         case "not_found":
             raise NotFound

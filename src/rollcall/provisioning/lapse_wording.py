@@ -1,4 +1,4 @@
-"""What a caller is told whose tenant's plan does not include SCIM: since when, what is left to them, and what to do."""
+"""What a caller is told who may only take away, or nothing: why, since when, what is left to them, and what to do."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -15,12 +15,22 @@ def without_scim(facts: Row, plans: Sequence[str], *, done: str | None = None, l
 
     *done* says what of the call was done all the same, and *left* what was not.
     """
-    parts = [_since(facts), f"the plans that do: {' or '.join(plans) or 'none at present'}. "]
-    if done is not None:
-        parts.append(f"Done: {done}. ")
-    if left is not None:
-        parts.append(f"Not done: {left}. ")
-    parts.append("Ask the vendor to change the plan; the token stays as it is.")
+    names = " or ".join(plans) or "none at present"
+    said = f"{_since(facts)}the plans that do: {names}. {_parts(done, left)}"
+    return f"{said}Ask the vendor to change the plan; the token stays as it is."
+
+
+def paused(*, done: str | None, left: str | None) -> str:
+    """The detail of a refusal while the tenant is paused; *done* and *left* are as for `without_scim`."""
+    return (
+        "Somebody works on this tenant's settings, and it is paused: people can be deactivated and deleted, members "
+        f"taken out of groups, and groups deleted; everything else waits. {_parts(done, left)}"
+        "Send it again after the seconds that Retry-After says; the token stays as it is."
+    )
+
+
+def _parts(done: str | None, left: str | None) -> str:
+    parts = ("" if done is None else f"Done: {done}. ", "" if left is None else f"Not done: {left}. ")
     return "".join(parts)
 
 

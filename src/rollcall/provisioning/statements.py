@@ -26,7 +26,7 @@ _CONTEXT = f"{_GATE}, (r.gate).rule::text AS rule, (r.gate).rule_version"
 _USER = "r.id, r.document, r.version, r.created_at, r.last_modified, r.groups"
 _JUDGED = f"{_USER}, r.account_id, r.active, r.role_state, r.group_revision"
 _GROUP = "r.id, r.display_name, r.external_id, r.version, r.created_at, r.last_modified"
-_TAKES = "(r.gate).verdict = 'takes_only'"
+_TAKES = "(r.gate).verdict <> 'ok'"
 _GOOD = f"CASE r.outcome WHEN 'done' THEN fn.still_good('scim', $1, $2, $3, (r.gate).profile, {_TAKES}) END"
 
 
@@ -394,7 +394,7 @@ async def refuse_group(
 
 
 _PLANS = "SELECT name FROM plans WHERE 'scim' = ANY (features) ORDER BY name"
-_LAPSE = qualified("SELECT state, plan, lapsed_at, offboarding_from, closes_at FROM fn.lapse_facts($1)")
+_LAPSE = qualified("SELECT state, plan, lapsed_at, offboarding_from, closes_at, paused_seconds FROM fn.lapse_facts($1)")
 
 
 async def plans_with_scim(pool: Pool) -> Sequence[str]:
@@ -403,6 +403,6 @@ async def plans_with_scim(pool: Pool) -> Sequence[str]:
 
 
 async def lapse_facts(pool: Pool, tenant_id: UUID) -> Row:
-    """What is left of SCIM to a tenant (``state``), what its ``plan`` is called, and the dates of its lapse."""
+    """What is left of SCIM to a tenant (``state``), what its ``plan`` is called, and the dates of lapse and pause."""
     row = await pool.fetchrow(_LAPSE, tenant_id, of=tenant_id)
     return cast("Row", row)  # whoever asks has been let into the tenant

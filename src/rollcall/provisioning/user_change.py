@@ -253,10 +253,10 @@ class PendingChange:
                 return None
 
     async def _take(self, stored: Stored, edited: documents.Patched) -> Answer:
-        """Carry out what takes away of a change, while the plan includes SCIM no more: that somebody leaves.
+        """Carry out what takes away of a change, while nothing may be given: that somebody leaves.
 
         Raises:
-            Forbidden: it says more than that, which was not done.
+            Forbidden, Paused: it says more than that, which was not done.
         """
         call, row, admitted = self.admitted.call, self.row, self.admitted
         assert row is not None
@@ -272,11 +272,11 @@ class PendingChange:
             await gate.note(admitted, "nothing to change", payload=self.payload, user_id=stored.id)
             return rendering.answer(call, row, row["document"], row["groups"])
         if not leaves:
-            raise await self._refused(await gate.lapsed(call, left=left))
+            raise await self._refused(await gate.not_given(call, left=left))
         if not left:
             return await self._leave(None)
-        refusal = await gate.lapsed(call, done="the person was deactivated", left=left)
-        await self._leave(f"{left}, as the plan does not include SCIM", status=refusal.status)
+        refusal = await gate.not_given(call, done="the person was deactivated", left=left)
+        await self._leave(left, status=refusal.status)
         raise refusal
 
     def _worked_out(self, row: Row, wish: UserWish) -> tuple[Stored, documents.Patched]:

@@ -242,6 +242,16 @@ class Unavailable(SCIMException):
         super().__init__(detail=detail.format(seconds=retry_after))
 
 
+class Paused(SCIMException):
+    """The tenant is paused for the next *retry_after* seconds or so, and takes only what takes away."""
+
+    status = 503
+
+    def __init__(self, detail: str, *, retry_after: int) -> None:
+        self.retry_after = retry_after
+        super().__init__(detail=detail)
+
+
 class NotBegun(SCIMException):
     """An operation of a bulk request that was not begun, because one before it failed on our side with *status*."""
 

@@ -100,6 +100,8 @@ class Tenant(Base):
     """From when on only what takes away passes."""
     closes_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     """From when on nothing passes; None is never."""
+    paused_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """Until when its provider may only read and take away, and is told to come again later; past or None: it is not."""
     lapse_state: Mapped[str] = column_property(fn.lapse_of(id, type_=Text))  # noqa: A003  # the column
     """What held when it was read, by the gate's own judgement; one of `lapse.LapseState`."""
 

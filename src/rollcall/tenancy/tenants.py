@@ -4,10 +4,11 @@ import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, fields
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from rollcall import paging
@@ -34,6 +35,9 @@ _LOCK_RULE_VERSION = text(qualified("SELECT fn.held_rule_version(:tenant)"))
 
 LONGEST_EXTERNAL_ID = 255
 MOST_METADATA, LONGEST_METADATA_KEY, LONGEST_METADATA_VALUE = 50, 40, 500
+
+LONGEST_PAUSE = 86_400
+"""Seconds; identity providers give up a connection that fails for longer."""
 
 LEAST_RATE = 25
 """Calls a second that a limit has to let through; with less, providers' first syncs fail."""
@@ -139,6 +143,22 @@ async def resume(fleet: Fleet, tenant: Tenant) -> None:
         tenant.status = "active"
         await _record(fleet, tenant, TenantResumed())
         await _judge_lapse(fleet, tenant)
+
+
+async def pause(fleet: Fleet, tenant: Tenant, seconds: int) -> None:
+    """Have a tenant's provider come again later, but for what reads or only takes away; 0 seconds end it.
+
+    Raises:
+        Invalid: that is too long.
+    """
+    if not 0 <= seconds <= LONGEST_PAUSE:
+        msg = f"seconds: choose at most {LONGEST_PAUSE}, which is a day, or suspend the tenant"
+        raise Invalid(msg, param="seconds")
+    until = func.clock_timestamp() + timedelta(seconds=seconds) if seconds else None
+    await fleet.db.execute(update(Tenant).where(Tenant.id == tenant.id).values(paused_until=until))
+    await fleet.db.refresh(tenant)
+    said = None if tenant.paused_until is None else tenant.paused_until.isoformat()
+    await _record(fleet, tenant, TenantChanged(changes={"paused_until": said}))
 
 
 def terms_of(tenant: Tenant) -> TenantTerms:

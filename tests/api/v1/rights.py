@@ -73,6 +73,8 @@ ROUTES = [
     Route(OPS, "PATCH", TENANT, {"name": "Renamed"}),
     Route(OPS, "PATCH", f"{TENANT}/lapse", {"closes_at": None}, refused="nothing_lapses"),
     Route(OPS, "POST", f"{TENANT}/lapse/close", refused="nothing_lapses"),
+    Route(OPS, "POST", f"{TENANT}/pause", {"seconds": 60}),
+    Route(OPS, "POST", f"{TENANT}/unpause"),
     Route(OPS, "POST", f"{TENANT}/suspend"),
     Route(OPS, "POST", f"{TENANT}/resume"),
     Route(OPS, "POST", "/v1/destinations", {**HOOK, "url": "http://127.0.0.1/"}, refused="destination_refused"),

@@ -24,6 +24,7 @@ $$ SELECT CASE fn.noted(p_before, p_id) WHEN '+' THEN true WHEN '-' THEN false E
 --   suspended        its tenant is
 --   plan             it is for SCIM, and the plan does not include that: never did, or no longer lets anything pass
 --   takes_only       it is for SCIM, and works for what reads or only takes away, as the plan includes SCIM no more
+--   paused           it is for SCIM, and works for what reads or only takes away, until the tenant's pause is over
 --   rotated          it works, and has been replaced: until it expires
 --   live             it works
 -- By the clock, for a statement may wait for a lock until after its token has expired; p_before as for good_before.
@@ -40,8 +41,11 @@ $$ SELECT CASE
     WHEN t.owner_id IS NOT NULL AND NOT fn.good_before(p_before, t.owner_id, o.is_admin)
          AND t.scopes && ARRAY['scim', 'scim:read', 'admin'] THEN 'owner_not_admin'
     WHEN n.status <> 'active' THEN 'suspended'
-    WHEN t.scopes && ARRAY['scim', 'scim:read'] AND fn.lapse_state(n, p) NOT IN ('active', 'grace')
-        THEN CASE fn.lapse_state(n, p) WHEN 'offboarding_only' THEN 'takes_only' ELSE 'plan' END
+    WHEN t.scopes && ARRAY['scim', 'scim:read'] AND NOT 'scim' = ANY (p.features)
+         AND fn.after_loss(n.lapsed_at, n.offboarding_from, n.closes_at) <> 'grace'
+        THEN CASE fn.after_loss(n.lapsed_at, n.offboarding_from, n.closes_at)
+                 WHEN 'offboarding_only' THEN 'takes_only' ELSE 'plan' END
+    WHEN n.paused_until > clock_timestamp() AND t.scopes && ARRAY['scim', 'scim:read'] THEN 'paused'
     WHEN t.replaced_by IS NOT NULL THEN 'rotated'
     ELSE 'live'
 END $$;

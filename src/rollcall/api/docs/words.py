@@ -179,6 +179,7 @@ _ASSERTION = {
 EXAMPLES: dict[str, Any] = {
     "NewTenant": {"slug": "acme", "name": "Acme", "plan": "business"},
     "TenantChange": {"plan": "enterprise"},
+    "Pause": {"seconds": 3600},
     "LapseDates": {"closes_at": "2027-03-31T00:00:00Z"},
     "NewPerson": {"user_name": "maria@acme.example", "display_name": "Maria Silva", "role": "member"},
     "RoleGiven": {"role": "admin"},

@@ -15,6 +15,7 @@ from rollcall.scim.errors import (
     InvalidSyntax,
     MethodNotAllowed,
     NoSuchAddress,
+    Paused,
     PayloadTooLarge,
     SCIMException,
     TooManyRequests,
@@ -39,7 +40,7 @@ def answer_refusal(request: Request[Any, Any, Any], refusal: SCIMException) -> R
     """A refusal in the protocol's own words."""
     headers: dict[str, str] = {}
     match refusal:
-        case TooManyRequests() | Unavailable():
+        case TooManyRequests() | Unavailable() | Paused():
             headers["Retry-After"] = str(refusal.retry_after)
         case MethodNotAllowed():
             headers["Allow"] = ", ".join(refusal.allow)

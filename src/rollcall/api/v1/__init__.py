@@ -11,6 +11,7 @@ from rollcall.api.v1 import (
     external,
     lapse,
     passkeys,
+    pauses,
     people,
     personal_tokens,
     providers,
@@ -28,6 +29,7 @@ router = Router(
     route_handlers=[
         tenants.router,
         lapse.router,
+        pauses.router,
         providers.router,
         people.router,
         tokens.router,

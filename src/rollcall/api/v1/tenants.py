@@ -127,6 +127,9 @@ class TenantView(BaseModel):
     rate_burst: int | None
     mass_change_threshold: int
     lapse: LapseView
+    paused_until: datetime | None = Field(
+        description="until when the provider may only read and take away; null, or past, if it is not paused"
+    )
     created_at: datetime
 
 

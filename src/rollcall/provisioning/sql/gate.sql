@@ -1,7 +1,8 @@
 -- The gate: decided from the rows as they are now, on every call, in the order the verdicts are listed.
 
 -- Enters the tenant and judges the token. p_needs is read or write.
--- takes_only: the tenant's plan includes SCIM no more, and the write passes if it gives nobody anything (fn.lets).
+-- takes_only: the tenant's plan includes SCIM no more, and the write passes if it gives nobody anything (fn.lets); paused:
+-- so it does until the pause is over.
 CREATE FUNCTION fn.gate(p_tenant uuid, p_token uuid, p_digest bytea, p_needs text) RETURNS fn.gate_result
 LANGUAGE plpgsql AS $$
 DECLARE g fn.gate_result;
@@ -10,8 +11,8 @@ BEGIN
     SELECT CASE fn.judge_token(t, n, p, o, '')
                WHEN 'live' THEN CASE WHEN fn.may_use(t.scopes, p_needs) THEN 'ok' ELSE 'scope' END
                WHEN 'rotated' THEN CASE WHEN fn.may_use(t.scopes, p_needs) THEN 'ok' ELSE 'scope' END
-               WHEN 'takes_only' THEN CASE WHEN NOT fn.may_use(t.scopes, p_needs) THEN 'scope'
-                                           WHEN p_needs = 'read' THEN 'ok' ELSE 'takes_only' END
+               WHEN 'takes_only' THEN fn.restricted('takes_only', t.scopes, p_needs)
+               WHEN 'paused' THEN fn.restricted('paused', t.scopes, p_needs)
                WHEN 'plan' THEN 'plan'
                WHEN 'suspended' THEN 'suspended'
                WHEN 'expired' THEN 'expired'
@@ -34,9 +35,16 @@ BEGIN
     RETURN g;
 END $$;
 
+-- The verdict on a token that may read, and of writes only take away. No single expression, so that others don't pay for it.
+CREATE FUNCTION fn.restricted(p_verdict text, p_scopes text[], p_needs text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+    RETURN CASE WHEN NOT fn.may_use(p_scopes, p_needs) THEN 'scope' WHEN p_needs = 'read' THEN 'ok' ELSE p_verdict END;
+END $$;
+
 -- Whether the gate's verdict lets a change go on; p_takes is whether it only takes away, which has to be certain.
 CREATE FUNCTION fn.lets(g fn.gate_result, p_takes boolean) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
-$$ SELECT g.verdict = 'ok' OR (g.verdict = 'takes_only' AND p_takes IS TRUE) $$;
+$$ SELECT g.verdict = 'ok' OR (g.verdict IN ('takes_only', 'paused') AND p_takes IS TRUE) $$;
 
 -- Whether what a process remembers of a caller ({profile, rate, burst}) is no longer so.
 CREATE FUNCTION fn.is_stale(g fn.gate_result, p_context jsonb) RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE AS
@@ -56,7 +64,8 @@ BEGIN
     SET CONSTRAINTS ALL DEFERRED;
     v_before := coalesce(current_setting('rollcall.before', true), '');
     IF p_kind = 'scim' THEN
-        SELECT fn.judge_token(t, n, p, o, v_before) IN ('live', 'rotated', CASE WHEN p_takes THEN 'takes_only' END) AND fn.may_use(t.scopes, 'write')
+        SELECT fn.judge_token(t, n, p, o, v_before) = ANY (CASE WHEN p_takes THEN '{live,rotated,takes_only,paused}'::text[]
+                                                                ELSE '{live,rotated}' END) AND fn.may_use(t.scopes, 'write')
                AND n.profile = coalesce(p_profile, n.profile) INTO v_good
           FROM public.tokens t
           JOIN public.tenants n ON n.id = t.tenant_id

@@ -53,7 +53,8 @@ BEGIN
     ELSIF r.outcome = 'done' THEN
         r := fn.with_change(r, c, v_many);
         IF c.left_out <> '' THEN
-            v_detail := 'left out: ' || c.left_out; p_call := p_call || '{"status": 403}';
+            v_detail := 'left out: ' || c.left_out;
+            p_call := p_call || jsonb_build_object('status', CASE (r.gate).verdict WHEN 'paused' THEN 503 ELSE 403 END);
         END IF;
         r.members := fn.few_members(p_tenant, c.id, p_base, p_most);
         IF v_relevant THEN

@@ -8,12 +8,17 @@
 --   closed            lost, and over
 -- A single expression, volatile as the clock is, so that it becomes part of the query that asks.
 CREATE FUNCTION fn.lapse_state(n public.tenants, p public.plans) RETURNS text LANGUAGE sql VOLATILE PARALLEL SAFE AS
-$$ SELECT CASE
-    WHEN 'scim' = ANY (p.features) THEN 'active'
-    WHEN n.lapsed_at IS NULL THEN 'never'
-    WHEN clock_timestamp() < n.offboarding_from THEN 'grace'
-    WHEN clock_timestamp() >= n.closes_at THEN 'closed'
-    ELSE 'offboarding_only'
+$$ SELECT CASE WHEN 'scim' = ANY (p.features) THEN 'active'
+               ELSE fn.after_loss(n.lapsed_at, n.offboarding_from, n.closes_at) END $$;
+
+-- The same where the plan does not include SCIM. No single expression, so that whoever has SCIM does not pay for it.
+CREATE FUNCTION fn.after_loss(p_lapsed_at timestamptz, p_offboarding_from timestamptz, p_closes_at timestamptz) RETURNS text
+LANGUAGE plpgsql VOLATILE PARALLEL SAFE AS $$
+BEGIN
+    RETURN CASE WHEN p_lapsed_at IS NULL THEN 'never'
+                WHEN clock_timestamp() < p_offboarding_from THEN 'grace'
+                WHEN clock_timestamp() >= p_closes_at THEN 'closed'
+                ELSE 'offboarding_only' END;
 END $$;
 
 -- The same for one tenant by its id; NULL if there is none that may be seen.
@@ -22,11 +27,12 @@ $$ SELECT fn.lapse_state(n, p) FROM public.tenants n JOIN public.plans p ON p.ke
 
 -- What a refused caller is told: the state, what the plan is called, and since when and until when.
 CREATE FUNCTION fn.lapse_facts(p_tenant uuid) RETURNS TABLE (
-    state text, plan text, lapsed_at timestamptz, offboarding_from timestamptz, closes_at timestamptz
+    state text, plan text, lapsed_at timestamptz, offboarding_from timestamptz, closes_at timestamptz, paused_seconds integer
 ) LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM set_config('rollcall.tenant', p_tenant::text, true);
-    RETURN QUERY SELECT fn.lapse_state(n, p), p.name, n.lapsed_at, n.offboarding_from, n.closes_at
+    RETURN QUERY SELECT fn.lapse_state(n, p), p.name, n.lapsed_at, n.offboarding_from, n.closes_at,
+                        ceil(extract(epoch FROM n.paused_until - clock_timestamp()))::integer
       FROM public.tenants n JOIN public.plans p ON p.key = n.plan WHERE n.id = p_tenant;
 END $$;
 
