@@ -20,13 +20,13 @@ async def define(database: Database, key: str, terms: PlanTerms) -> bool:
 async def test_defined_and_found(database: Database) -> None:
     """A plan is what it was defined to be, to the last term."""
     terms = PlanTerms(
-        name="Gold", features=("scim", "events"), seats=7, rate_per_second=30, rate_burst=9, retention_days=3
+        name="Brass", features=("scim", "events"), seats=7, rate_per_second=30, rate_burst=9, retention_days=3
     )
-    assert await define(database, "gold", terms)
+    assert await define(database, "brass", terms)
     async with open_fleet(database, SYSTEM, ORIGIN) as fleet:
-        assert plans.terms_of(await plans.find(fleet, "gold")) == terms
+        assert plans.terms_of(await plans.find(fleet, "brass")) == terms
         keys = [plan.key for plan in await plans.every(fleet)]
-    assert "gold" in keys
+    assert "brass" in keys
     assert keys == sorted(keys)
 
 
