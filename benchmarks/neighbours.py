@@ -37,6 +37,8 @@ PAUSE = 0.05
 PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 BULK = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
 TERMS = 40
+FILLED = 15_000
+"""Members of a group that is made by one call; its body has room for so many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,21 @@ class Large:
         async def one(talker: HttpClient, number: int) -> None:
             change = {"op": "replace", "path": "displayName", "value": names[number % 2]}
             await talker.ask(self._patch(f"/Groups/{self.everybody.ids[0]}", change))
+
+        await self._again(1, one)
+
+    async def fill(self) -> None:
+        """A group of thousands that means a role comes and goes."""
+        async with HttpClient(self.port) as talker:
+            _, body = await talker.ask(self._scim("GET", f"/Groups/{self.everybody.ids[0]}?attributes=members"))
+        members = [{"value": member["value"]} for member in orjson.loads(body)["members"][:FILLED]]
+
+        async def one(talker: HttpClient, _number: int) -> None:
+            status, body = await talker.ask(
+                self._scim("POST", "/Groups", {"displayName": "dart-guests", "members": members})
+            )
+            if status == 201:
+                await talker.ask(self._scim("DELETE", f"/Groups/{orjson.loads(body)['id']}"))
 
         await self._again(1, one)
 
@@ -157,6 +174,7 @@ class Large:
 WORK = {
     "edits its rule while it creates": "rule",
     "renames a group of everybody to a role": "rename",
+    "fills and deletes a group of a role": "fill",
     "16 change one person": "one_row",
     f"16 searches of {TERMS} terms": "searches",
     "4 Bulks of 1,000, left after 2 s": "bulks",

@@ -72,6 +72,7 @@ async def test_waiting_is_told_from_working(watched: metrics.Figures) -> None:
     assert line["remedy"] == stalls.MACHINE
 
 
+@pytest.mark.slow
 async def test_the_collector_is_named(watched: metrics.Figures) -> None:
     """A full collection over much that lives is told as what it is."""
     much = [[each] for each in range(1_000_000)]

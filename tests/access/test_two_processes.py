@@ -6,7 +6,7 @@ import httpx
 import pytest
 from litestar import Litestar
 
-from factories import Callers, Tenant, a_tenant, deactivation, in_process
+from factories import USER, Callers, Tenant, a_tenant, deactivation, in_process
 
 
 def through(app: Litestar, token: str, path: str = "/scim/v2") -> httpx.AsyncClient:
@@ -55,7 +55,7 @@ async def test_scim_at_the_next_request(
         assert (await elsewhere.get("/Users")).status_code == 200
         done = await end(tenant)
         assert done.status_code in (200, 201), done.text
-        assert (await elsewhere.get("/Users")).status_code == status
+        assert (await elsewhere.post("/Users", json={"schemas": [USER], "userName": "late"})).status_code == status
 
 
 async def test_session_at_the_next_request(callers: Callers, second_app: Litestar) -> None:

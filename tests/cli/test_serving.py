@@ -234,6 +234,7 @@ GROWTH = 12 * 2**20
 """Bytes that a process may hold more after as many calls as it had before; what each leaves for good would be more."""
 
 
+@pytest.mark.slow
 async def test_memory_is_flat(server: tuple[int, psutil.Process], scim: tuple[Tenant, str]) -> None:
     """With the collector coming seldom, reads, changes and refusals leave nothing behind for good."""
     port, process = server

@@ -139,6 +139,7 @@ def at_terminal(settings: Settings, answer: str, *words: str, **environment: str
     return process.wait(60), shown.decode()
 
 
+@pytest.mark.slow
 async def test_at_a_terminal(settings: Settings, callers: Callers) -> None:
     """At a terminal it asks: a no changes nothing, a yes does it; moments are relative there, and NO_COLOR is kept."""
     acme = await a_tenant(callers)

@@ -8,6 +8,7 @@ from statistics import median
 from typing import Any, cast
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs]  # it ships no types
+import pytest
 
 from journeys.conftest import Customer, Product, eventually
 
@@ -22,6 +23,7 @@ async def owning(url: str) -> AsyncGenerator[Any]:
         await connection.close()
 
 
+@pytest.mark.slow
 def test_a_worker_is_killed_in_the_middle(product: Product, customer: Customer) -> None:
     """The lease of the killed worker runs out, the message comes again, and there is one receipt."""
     maria = customer.create("maria@acme.test")

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import pytest
 from standardwebhooks import Webhook
 
 from journeys.conftest import Customer, Product, eventually
@@ -66,6 +67,7 @@ def test_a_departure_is_told(customer: Customer) -> None:
         assert destination["state"] == "delivered"
 
 
+@pytest.mark.slow
 def test_the_worker_is_killed_while_it_calls(product: Product, customer: Customer) -> None:
     """A worker killed while a receiver is taking its time: it is told again, with the same id, and the receipt ends."""
     release = threading.Event()

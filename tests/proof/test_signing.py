@@ -303,6 +303,7 @@ async def sealed_texts(owner: Connection) -> list[str]:
     return [row["sealed"] for row in rows]
 
 
+@pytest.mark.slow
 async def test_reseal(
     callers: Callers, database: Database, owner: Connection, settings: Settings, http: httpx.AsyncClient, tmp_path: Path
 ) -> None:

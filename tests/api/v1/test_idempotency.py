@@ -38,6 +38,9 @@ WITHOUT_A_KEY = {
     "begin_passkey": "a challenge is good once and for minutes; an old one given again would open nothing",
     "begin_passkey_sign_in": "as begin_passkey",
     "preview_role_rule": "changes nothing",
+    "close_lapse": NATURALLY,
+    "pause_tenant": "said again, it begins anew and is as long",
+    "unpause_tenant": NATURALLY,
 }
 """POSTs that take no key, each with its reason."""
 
