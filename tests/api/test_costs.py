@@ -7,6 +7,7 @@ import pytest
 
 from api.expect import done, refused, turned_down
 from factories import Callers, Tenant, a_tenant
+from rollcall.provisioning import listing
 
 TIGHT: dict[str, Any] = {"plan": "enterprise", "rate_per_second": 25, "rate_burst": 25}
 
@@ -45,6 +46,15 @@ async def test_a_search_costs_its_terms(tight: Tenant) -> None:
     after = await tight.scim.get("/Users", params={"filter": 'userName eq "x"'})
     refused(after, 429, None, "")
     assert 1 <= int(after.headers["retry-after"]) <= 4
+
+
+async def test_a_search_costs_what_it_looks_at(tight: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unusual search owes for the database's time as well; a look-up by an indexed name does not."""
+    monkeypatch.setattr(listing, "SECONDS_A_PERMIT", 1e-6)
+    for _ in range(10):
+        done(await tight.scim.get("/Users", params={"filter": 'userName eq "x"'}))
+    done(await tight.scim.get("/Users", params={"filter": 'title co "x"'}))
+    refused(await tight.scim.get("/Users", params={"filter": 'userName eq "x"'}), 429, None, "")
 
 
 @pytest.fixture

@@ -17,6 +17,9 @@ from rollcall.search.queries import USUAL_RESULTS, Query, query_of
 CURSOR_LIFE = timedelta(minutes=10)
 """How long a cursor is good for; ServiceProviderConfig announces it."""
 
+SECONDS_A_PERMIT = 0.1
+"""Seconds of the database's time that an unusual search may take for each permit; it may have to look at everybody."""
+
 Read = Callable[[bool], Search]
 """Reads what a request asks for; with True, the values of its filter may lack their quotes."""
 
@@ -97,9 +100,12 @@ async def _brought(call: Call, query: Query) -> tuple[Admitted, Sequence[Row]]:
         return admitted, rows
     await gate.charge(admitted, query.terms - 1)
     try:
-        return admitted, await lookups.filtered(call, query)
+        rows, seconds = await lookups.filtered(call, query)
     except SCIMException as refusal:
+        await gate.charge(admitted, int(lookups.LONGEST_SEARCH / SECONDS_A_PERMIT))
         raise await refused(admitted, refusal) from refusal
+    await gate.charge(admitted, int(seconds / SECONDS_A_PERMIT))
+    return admitted, rows
 
 
 async def _note(admitted: Admitted, *each: Search) -> None:

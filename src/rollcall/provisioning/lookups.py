@@ -4,6 +4,7 @@ The look-ups that providers make all day are single statements (``scim_find_user
 question is compiled to SQL and asked behind the same gate, inside the tenant.
 """
 
+import time
 from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
@@ -34,8 +35,8 @@ __all__ = [
     "rows",
 ]
 
-LONGEST_SEARCH: Final = "5s"
-"""What one filter may take of the database, as PostgreSQL writes it."""
+LONGEST_SEARCH: Final = 5.0
+"""Seconds that one filter may take of the database."""
 
 # Compiling to machine code takes longer than these run, and a plan is only as good as the values it is made for.
 _LIMITS = text(
@@ -63,8 +64,10 @@ async def rows(call: Call, query: Query) -> Sequence[Row]:
     return await statements.find_users(call, query.hot, offset, count)
 
 
-async def filtered(call: Call, query: Query) -> Sequence[Row]:
-    """The page of a question that has to be compiled, as `rows` brings the others; the gate has been passed.
+async def filtered(call: Call, query: Query) -> tuple[Sequence[Row], float]:
+    """The page of a question that has to be compiled, as `rows` brings the others, and how many seconds that took.
+
+    The gate has been passed; time in which the call waited for a connection does not count.
 
     Raises:
         TooMany: the answer would take the database too long.
@@ -75,8 +78,10 @@ async def filtered(call: Call, query: Query) -> Sequence[Row]:
     try:
         tenant = TenantRef(tenant_id, "")
         async with open_work(call.context.database, tenant, actor, call.origin, judged=False) as work:
-            await work.db.execute(_LIMITS, {"longest": LONGEST_SEARCH})
-            return (await work.db.execute(asked)).mappings().all()
+            await work.db.execute(_LIMITS, {"longest": f"{LONGEST_SEARCH:g}s"})
+            begun = time.monotonic()
+            found = (await work.db.execute(asked)).mappings().all()
+            return found, time.monotonic() - begun
     except DBAPIError as error:
         if getattr(error.orig, "sqlstate", None) != _TIMED_OUT:
             raise

@@ -119,7 +119,7 @@ class Group(scim2_models.Group):
 
     # Narrowed on purpose, as above.
     members: list[GroupMember] | None = None  # pyright: ignore[reportIncompatibleVariableOverride]
-    """The members of the group."""
+    """The members of the group; a call has room for about 20,000, and more come by further calls that add to them."""
 
     Members: ClassVar[type[ComplexAttribute]] = GroupMember
 
