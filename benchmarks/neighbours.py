@@ -28,7 +28,7 @@ from benchmarks.servers import Server, free_port, started
 from rollcall.crypto import NOBODY, TokenKind, digest, new_token
 
 LONGEST_MS = 250.0
-"""The most that the other tenant's p99 may be."""
+"""The most that the other tenant's p99 may be, on a machine that nothing else needs."""
 
 MOST_MB = 200.0
 """The most that the web process may hold."""
@@ -200,8 +200,11 @@ class Noticed:
 @click.command()
 @click.option("--people", default=20_000, show_default=True, type=click.IntRange(1_000), help="Of the large tenant.")
 @click.option("--seconds", default=8.0, show_default=True, type=click.FloatRange(1, 600), help="How long each takes.")
+@click.option(
+    "--longest-ms", default=LONGEST_MS, show_default=True, help="The most that the other tenant's p99 may be."
+)
 @click.option("--only", multiple=True, type=click.Choice([*WORK.values()]), help="These alone.")
-def main(people: int, seconds: float, only: tuple[str, ...]) -> None:
+def main(people: int, seconds: float, longest_ms: float, only: tuple[str, ...]) -> None:
     """Measure what one tenant notices of another, on engines of its own; fails where it is more than it should be."""
     worst: list[str] = []
     with (
@@ -224,7 +227,7 @@ def main(people: int, seconds: float, only: tuple[str, ...]) -> None:
             click.echo(
                 f"{name:<42}{median:>8.1f}{noticed.p99:>8.1f}{noticed.failed:>8}{noticed.unready:>8}{memory:>6.0f}"
             )
-            if noticed.p99 > LONGEST_MS or noticed.failed or noticed.unready or memory > MOST_MB:
+            if noticed.p99 > longest_ms or noticed.failed or noticed.unready or memory > MOST_MB:
                 worst.append(name)
     if worst:
         raise click.ClickException(f"noticed more than it should be: {'; '.join(worst)}")
