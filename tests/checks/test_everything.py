@@ -99,9 +99,30 @@ async def test_not_migrated(engines: Engines, installation: Installation) -> Non
         found = await installation.ask(database_url=empty.database_url)
     assert states(found) == {
         "tables": State.FAILED,
-        **dict.fromkeys(("writes", "partitions", "housekeeping", "backlog", "keys", "lapses"), State.UNKNOWN),
+        **dict.fromkeys(everything.OF_THE_TABLES, State.UNKNOWN),
     }
     assert found["tables"].remedy == "run 'rollcall migrate'"
+
+
+async def test_a_change_of_roles_stands_still(installation: Installation) -> None:
+    """One that nobody brings on is told by its tenant after ten minutes, and no longer when it has ended."""
+    owner = installation.owner
+    await owner.execute("INSERT INTO plans (key, name, features) VALUES ('any', 'Any', '{}')")
+    await owner.execute(
+        "INSERT INTO tenants (id, slug, name, plan, role_rule) VALUES ($1, 'acme', 'Acme', 'any', '{}')", TENANT
+    )
+    await owner.execute(
+        "INSERT INTO role_changes (tenant_id, request_id, people, began_at) VALUES ($1, 'r', 9000, $2)",
+        TENANT,
+        datetime.now(UTC) - timedelta(minutes=9),
+    )
+    assert (await installation.ask())["role-changes"].state is State.OK
+    await owner.execute("UPDATE role_changes SET began_at = began_at - interval '2 minutes'")
+    found = (await installation.ask())["role-changes"]
+    assert found.state is State.WARNING
+    assert "acme since" in found.said
+    await owner.execute("UPDATE role_changes SET ended_at = now()")
+    assert (await installation.ask())["role-changes"].state is State.OK
 
 
 async def test_behind_and_edited(installation: Installation) -> None:

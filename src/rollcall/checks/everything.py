@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from redis.asyncio import Redis
 
 from rollcall import broker, db
-from rollcall.checks import backlog, configuration, database, housekeeping, keys, lapses, processes
+from rollcall.checks import backlog, configuration, database, housekeeping, keys, lapses, processes, role_changes
 from rollcall.checks.asking import AWAY, SECONDS, Grounds, ask, reason, unasked
 from rollcall.checks.model import Check, State, failed, ok
 from rollcall.journal.health import Revisions
@@ -34,6 +34,7 @@ OF_THE_TABLES: Mapping[str, Callable[[Grounds], Awaitable[Check]]] = {
     backlog.BACKLOG: backlog.backlog,
     keys.KEYS: keys.keys,
     lapses.LAPSES: lapses.lapses,
+    role_changes.ROLE_CHANGES: role_changes.role_changes,
 }
 
 

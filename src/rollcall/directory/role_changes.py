@@ -10,7 +10,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -24,6 +24,7 @@ from rollcall.directory.role_states import RoleState
 from rollcall.directory.rules import Reading, RoleRule
 from rollcall.journal.events import ConflictOpened, Event, UserRoleChanged, message
 from rollcall.tenancy import tenants
+from rollcall.tenancy.models import Tenant
 from rollcall.work import SYSTEM, Fleet, RequestOrigin, TenantRef, Work, open_work
 
 AT_ONCE: Final = 500
@@ -193,6 +194,17 @@ async def progress(work: Work) -> Progress | None:
         return None
     left = select(func.count()).select_from(RoleChangePerson).where(RoleChangePerson.tenant_id == work.tenant.id)
     return Progress(change.people, int(await work.db.scalar(left) or 0), change.began_at, change.ended_at)
+
+
+async def lasting(fleet: Fleet, *, longer_than: timedelta) -> Sequence[tuple[str, datetime]]:
+    """The tenants whose large change began longer ago and has not ended, and when; the oldest first."""
+    found = await fleet.db.execute(
+        select(Tenant.slug, RoleChange.began_at)
+        .join(RoleChange, RoleChange.tenant_id == Tenant.id)
+        .where(RoleChange.ended_at.is_(None), RoleChange.began_at < func.clock_timestamp() - longer_than)
+        .order_by(RoleChange.began_at)
+    )
+    return [(row.slug, row.began_at) for row in found]
 
 
 @dataclass(frozen=True, slots=True)
