@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -275,7 +275,7 @@ def person_text(number: int | str) -> str:
 
 
 _PERSON_TEXT = orjson.dumps(PERSON).decode()
-_STANDING = orjson.dumps(asdict(role_states.fresh(RoleRule.model_validate(RULE)))).decode()
+_STANDING = orjson.dumps(role_states.fresh(RoleRule.model_validate(RULE)).stored()).decode()
 
 
 async def _fill(engines: Engines, people: int, tenants: int) -> Dataset:
