@@ -41,6 +41,7 @@ REFUSED_ALL_THE_SAME: Mapping[str, str] = {
     "give_role": "a role is one of the tenant's",
     "issue_token": "an admin's token and one for SCIM are two, and an expiry lies ahead",
     "rotate_token": _WHOLE,
+    "pause_tenant": _WHOLE,
     "issue_personal_token": "a scope is in the product's own words, and an expiry lies ahead",
     "register_external_credential": "a kind is a short word in lower case, and an expiry lies ahead",
     "register_passkey": _AUTHENTICATOR,
