@@ -275,7 +275,9 @@ def person_text(number: int | str) -> str:
 
 
 _PERSON_TEXT = orjson.dumps(PERSON).decode()
-_STANDING = orjson.dumps(role_states.fresh(RoleRule.model_validate(RULE)).stored()).decode()
+_RULE = RoleRule.model_validate(RULE)
+_STANDING = orjson.dumps(role_states.fresh(_RULE).stored()).decode()
+_ADMIN = orjson.dumps(role_states.given_by_hand(_RULE, role_states.fresh(_RULE), "admin").stored()).decode()
 
 
 async def _fill(engines: Engines, people: int, tenants: int) -> Dataset:
@@ -336,7 +338,7 @@ async def _tenant(connection: Connection, slug: str, people: int, sample: int, l
         "VALUES ($1, $2, 'ada@bench.example', true, 'admin', true, $3)",
         tenant_id,
         admin_id,
-        _STANDING,
+        _ADMIN,
     )
     await connection.execute(
         "INSERT INTO tokens (tenant_id, id, label, scopes, owner_id, epoch, digest, issued_by) "

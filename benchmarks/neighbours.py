@@ -77,7 +77,9 @@ class Large:
     async def fill(self) -> None:
         """A group of thousands that means a role comes and goes."""
         async with HttpClient(self.port) as talker:
-            _, body = await talker.ask(self._scim("GET", f"/Groups/{self.everybody.ids[0]}?attributes=members"))
+            status, body = await talker.ask(self._scim("GET", f"/Groups/{self.everybody.ids[0]}?attributes=members"))
+        if status != 200:
+            raise click.ClickException(f"the large tenant's provider is not let in any more: {body.decode()}")
         members = [{"value": member["value"]} for member in orjson.loads(body)["members"][:FILLED]]
 
         async def one(talker: HttpClient, _number: int) -> None:
