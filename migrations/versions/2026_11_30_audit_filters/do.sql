@@ -25,12 +25,3 @@ CREATE INDEX ix_audit_entries_request ON audit_entries USING brin (request_id te
 CREATE INDEX ix_audit_entries_actor ON audit_entries USING brin (actor_id uuid_bloom_ops) WITH (autosummarize = on);
 CREATE INDEX ix_audit_entries_refused ON audit_entries (tenant_id, at, id) WHERE outcome = 'refused';
 CREATE INDEX ix_audit_entries_action ON audit_entries (tenant_id, action, at, id) WHERE action NOT LIKE 'scim.%';
-
--- Who writes into blocks that have a summary pays for it with each entry. The last blocks, of an empty month the first
--- ones, get theirs when they are full, as all that come after them do.
-SELECT brin_desummarize_range(i.indexrelid, pg_relation_size(i.indrelid) / current_setting('block_size')::integer)
-  FROM pg_inherits p
-  JOIN pg_index i ON i.indrelid = p.inhrelid
-  JOIN pg_class c ON c.oid = i.indexrelid
-  JOIN pg_am a ON a.oid = c.relam AND a.amname = 'brin'
- WHERE p.inhparent = 'audit_entries'::regclass;
