@@ -37,8 +37,8 @@ from rollcall.provisioning.limits import RateLimiter
 from rollcall.settings import Settings
 
 
-def create_app(settings: Settings) -> Litestar:
-    """Put the web process together."""
+def create_app(settings: Settings, *, lingers: bool = False) -> Litestar:
+    """Put the web process together; on a real server it *lingers* over bodies (`in_good_time`)."""
 
     @asynccontextmanager
     async def engines(app: Litestar) -> AsyncGenerator[None]:
@@ -95,16 +95,17 @@ def create_app(settings: Settings) -> Litestar:
         openapi_config=openapi_config(),
         logging_config=None,
     )
-    app.asgi_handler = _outermost(app, settings)
+    app.asgi_handler = _outermost(app, settings, lingers=lingers)
     return app
 
 
-def _outermost(app: Litestar, settings: Settings) -> ASGIApp:
+def _outermost(app: Litestar, settings: Settings, *, lingers: bool) -> ASGIApp:
     """What stands around the routes, so that a request which no route takes has an id and is counted too."""
     https = settings.public_url.startswith("https://")
     pace = Pace(settings.body_seconds, settings.body_bytes_per_second)
-    answering = attended(in_good_time(head_and_options(app, again_where_crossed(app.asgi_handler)), pace))
-    return request_ids(counted(access_log(answering) if settings.access_log else answering), https=https)
+    answering = attended(head_and_options(app, again_where_crossed(app.asgi_handler)))
+    seen = request_ids(counted(access_log(answering) if settings.access_log else answering), https=https)
+    return in_good_time(seen, pace, lingers=lingers)
 
 
 def _answer_exception(request: AnyRequest, exception: Exception) -> Response[Any]:

@@ -12,7 +12,7 @@ from rollcall.access.introspection import MOST_AT_ONCE, Live, client_of
 from rollcall.api import oauth_errors
 from rollcall.api.prepared import Prepared
 from rollcall.api.receiving import DEEPEST
-from rollcall.api.requests import AnyRequest, origin
+from rollcall.api.requests import AnyRequest, header, origin
 from rollcall.api.v1.callers import identify_key, tenant_named
 from rollcall.crypto import TokenKind, TokenText, read_token
 from rollcall.errors import Invalid, NotFound, Refusal
@@ -119,7 +119,7 @@ async def _end(request: AnyRequest, actor: Actor, shown: TokenText) -> None:
 
 def _key_of(request: AnyRequest) -> str | None:
     """The key of who asks: a bearer token or, as OAuth clients send it, a client's password (RFC 6749 §2.3.1)."""
-    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    scheme, _, key = (header(request.scope, b"authorization") or "").partition(" ")
     if scheme.lower() == "bearer":
         return key.strip()
     return _password(key) if scheme.lower() == "basic" else None
@@ -166,17 +166,18 @@ def _answer(body: bytes) -> Response[bytes]:
 
 def _claims(live: Live) -> dict[str, object]:
     """RFC 7662 §2.2, and beside it the kind, tenant and role as of now; a session is named by ``sid`` as well."""
+    jti = str(live.id)
     claims: dict[str, object] = {
         "active": True,
         "token_type": "Bearer",
         "kind": live.kind.value,
-        "jti": str(live.id),
+        "jti": jti,
         "tenant": live.tenant,
         "tenant_id": str(live.tenant_id),
         "iat": int(live.issued_at.timestamp()),
     }
     if live.kind is TokenKind.SESSION:
-        claims["sid"] = str(live.id)
+        claims["sid"] = jti
     if live.account_id is not None:
         claims |= {"sub": str(live.account_id), "username": live.user_name, "role": live.role}
     if live.scopes:

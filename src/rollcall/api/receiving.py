@@ -5,11 +5,14 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from math import inf
 from typing import Any, cast
 
 from litestar import Request
-from litestar.types import ASGIApp, HTTPReceiveMessage, Receive, Scope, Send
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
+from litestar.types import ASGIApp, Empty, HTTPReceiveMessage, Receive, Scope, Send
 
+from rollcall.api.requests import header
 from rollcall.db import DatabaseError
 from rollcall.errors import Refusal, TooManyRequests
 from rollcall.scim.reader import check_shape
@@ -73,7 +76,36 @@ class Pace:
 
 
 class CarefulRequest(Request[Any, Any, Any]):
-    """A request whose JSON is judged by its shape first: one with tens of thousands of members is never decoded."""
+    """A request whose JSON is judged by its shape first: one with tens of thousands of members is never decoded.
+
+    Its body is put together without the framework's stream, which takes longer than to read it; the bound is the same.
+    """
+
+    async def body(self) -> bytes:
+        """The whole body.
+
+        Raises:
+            RequestEntityTooLarge: it is, or says that it is, longer than its handler takes.
+            BodyTooSlow, BodyBrokenOff, TooManyRequests: as for `Incoming.receive`.
+        """
+        if self._body is Empty:
+            self._body = self._connection_state.body
+        if self._body is Empty:
+            most = self.route_handler.resolve_request_max_body_size() or inf
+            if _announced_length(self.scope) > most:
+                raise RequestEntityTooLarge
+            pieces: list[bytes] = []
+            length, more = 0, True
+            while more:
+                message = cast("dict[str, Any]", await self.receive())
+                if message["type"] == "http.disconnect":
+                    raise BodyBrokenOff
+                pieces.append(message["body"])
+                length, more = length + len(message["body"]), message.get("more_body", False)
+                if length > most:
+                    raise RequestEntityTooLarge
+            self._body = self._connection_state.body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return self._body
 
     async def json(self) -> Any:
         """The JSON that the body is.
@@ -90,15 +122,15 @@ class Holding:
 
     def __init__(self) -> None:
         self._all = 0
-        self._by_key: Counter[bytes] = Counter()
+        self._by_key: Counter[str] = Counter()
 
-    def add(self, key: bytes, count: int) -> bool:
+    def add(self, key: str, count: int) -> bool:
         """Count what has come with a key; returns whether there is room for it."""
         self._all += count
         self._by_key[key] += count
         return self._all <= HELD_BY_ALL and self._by_key[key] <= HELD_BY_ONE
 
-    def release(self, key: bytes, count: int) -> None:
+    def release(self, key: str, count: int) -> None:
         """Count what is held no more."""
         self._all -= count
         self._by_key[key] -= count
@@ -138,10 +170,16 @@ class Waiting:
 
 
 class Incoming:
-    """The body of one request, as it comes in. Its time begins when it is first asked for: keys are judged before."""
+    """The body of one request, as it comes in. Its time begins when it is first asked for: keys are judged before.
 
-    def __init__(self, receive: Receive, pace: Pace, holding: Holding, key: bytes, waiting: Waiting) -> None:
+    It has the server's two ends of the call, until that is over. The server closes a connection whose body nobody takes
+    any more once both are forgotten; what the application leaves behind, an exception with its frames, would remember
+    them until the next garbage collection.
+    """
+
+    def __init__(self, receive: Receive, send: Send, pace: Pace, holding: Holding, key: str, waiting: Waiting) -> None:
         self._receive = receive
+        self._send = send
         self._pace = pace
         self._holding = holding
         self._key = key
@@ -150,7 +188,7 @@ class Incoming:
         self._since = 0.0
         self._judged = False
         self._received = 0
-        self._over = False
+        self._over = self._whole = False
         self._task: asyncio.Task[Any] | None = None
         self._ended: Exception | None = None
         self.judge: Judge | None = None
@@ -165,6 +203,11 @@ class Incoming:
     def too_slow(self) -> BodyTooSlow:
         """What is said of it then."""
         return self._pace.refusal()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing more of it comes."""
+        return self._whole
 
     def is_late(self, now: float) -> bool:
         """Whether a piece is late, and the key behind it has not been judged since."""
@@ -195,9 +238,9 @@ class Incoming:
             self._waiting.discard(self)
             self._task = None
         if message["type"] == "http.disconnect":
-            self._over = True
+            self._over = self._whole = True
             raise BodyBrokenOff
-        self._over = not message["more_body"]
+        self._over = self._whole = not message["more_body"]
         self._take(len(message["body"]))
         return message
 
@@ -222,9 +265,35 @@ class Incoming:
             msg = "So many large bodies are under way that this one has no room; send it again in some seconds."
             raise TooManyRequests(msg, retry_after=5)
 
-    def release(self) -> None:
-        """Say that what has come is held no more."""
+    async def send(self, message: Any) -> None:
+        """A part of the answer."""
+        await self._send(message)
+
+    async def linger(self) -> None:
+        """Take the rest of the body, for a while, so that whoever sends it gets to read the answer.
+
+        A connection that is closed while data arrives is reset, and what was sent last goes with it.
+        """
+        taken = self._received
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LINGER):
+                while not self._whole and taken < MOST_LINGERED:
+                    message = cast("dict[str, Any]", await self._receive())
+                    taken += len(message.get("body", b""))
+                    self._whole = not message.get("more_body", False)
+
+    def end_of_call(self) -> None:
+        """The call is over: what has come is held no more, and the server's ends are forgotten."""
         self._holding.release(self._key, self._received)
+        self._receive, self._send = _gone, _nothing
+
+
+async def _gone() -> Any:
+    return {"type": "http.disconnect"}
+
+
+async def _nothing(message: Any) -> None:
+    """No part of an answer is sent once its call is over."""
 
 
 def incoming(scope: Scope) -> Incoming | None:
@@ -232,88 +301,38 @@ def incoming(scope: Scope) -> Incoming | None:
     return scope["state"].get("incoming")
 
 
-def in_good_time(app: ASGIApp, pace: Pace) -> ASGIApp:
-    """Refuse bodies that come too slowly or break off, or for which there is no room."""
+def in_good_time(app: ASGIApp, pace: Pace, *, lingers: bool) -> ASGIApp:
+    """Refuse bodies that come too slowly or break off, or for which there is no room.
+
+    On a real server it *lingers*: what still comes after the answer is taken for a while. Who waits to be told to send
+    a body (``Expect``) has nothing to take.
+    """
     holding, waiting = Holding(), Waiting()
 
     async def received(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not _has_body(scope):
             await app(scope, receive, send)
             return
-        key = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
-        body = Incoming(receive, pace, holding, key, waiting)
+        body = Incoming(receive, send, pace, holding, header(scope, b"authorization") or "", waiting)
         scope.setdefault("state", {})["incoming"] = body
         try:
-            await app(scope, body.receive, send)
+            await app(scope, body.receive, body.send)
+            if lingers and not body.is_whole and header(scope, b"expect") is None:
+                await body.linger()
         finally:
-            body.release()
+            body.end_of_call()
 
     return received
 
 
-class _Exchange:
-    """The server's two ends of one call, until it is over.
-
-    The server closes a connection whose body nobody takes any more once both ends are forgotten. What the application
-    leaves behind, an exception with its frames, would remember them until the next garbage collection.
-    """
-
-    def __init__(self, receive: Receive, send: Send) -> None:
-        self._receive: Receive | None = receive
-        self._send: Send | None = send
-        self._taken = 0
-        self._whole = False
-
-    async def receive(self) -> Any:
-        """The next piece, counted."""
-        if self._receive is None:
-            return {"type": "http.disconnect"}
-        message = cast("dict[str, Any]", await self._receive())
-        self._taken += len(message.get("body", b""))
-        self._whole = not message.get("more_body", False)
-        return message
-
-    async def send(self, message: Any) -> None:
-        """A part of the answer; none is sent once the call is over."""
-        if self._send is not None:
-            await self._send(message)
-
-    async def linger(self) -> None:
-        """Take the rest of the body, for a while."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LINGER):
-                while not self._whole and self._taken < MOST_LINGERED:
-                    await self.receive()
-
-    def forget(self) -> None:
-        """The call is over."""
-        self._receive = self._send = None
-
-
-def lingering(app: ASGIApp) -> ASGIApp:
-    """Take what still comes of a body after the answer, so that whoever sends it gets to read the answer.
-
-    A connection that is closed while data arrives is reset, and what was sent last goes with it. It stands around
-    the whole application, on a real server; who waits to be told to send a body (``Expect``) has nothing to take.
-    """
-
-    async def with_lingering(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not _has_body(scope):
-            await app(scope, receive, send)
-            return
-        exchange = _Exchange(receive, send)
-        try:
-            await app(scope, exchange.receive, exchange.send)
-            if not any(name == b"expect" for name, _ in scope["headers"]):
-                await exchange.linger()
-        finally:
-            exchange.forget()
-
-    return with_lingering
+def _announced_length(scope: Scope) -> int:
+    """The length that a body has by its head; 0 where that does not say, or says what is no length."""
+    said = header(scope, b"content-length") or "0"
+    return int(said) if said.isdecimal() else 0
 
 
 def _has_body(scope: Scope) -> bool:
-    return any(
-        name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
-        for name, value in scope["headers"]
-    )
+    for name, value in scope["headers"]:
+        if name == b"transfer-encoding" or (name == b"content-length" and value != b"0"):
+            return True
+    return False

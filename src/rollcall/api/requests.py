@@ -92,6 +92,22 @@ def head_and_options(app: Litestar, handler: ASGIApp) -> ASGIApp:
     return with_head_and_options
 
 
+def header(scope: Scope, name: bytes) -> str | None:
+    """The first line of a header; None if there is none. *name* is in small letters.
+
+    The framework makes a dictionary of all headers for whoever asks for one of them.
+    """
+    for each, value in scope["headers"]:
+        if each == name:
+            return value.decode("latin-1")
+    return None
+
+
+def header_list(scope: Scope, name: bytes) -> str | None:
+    """A header that is a list, and may be sent in several lines; None if it is empty, or not there."""
+    return ",".join([value.decode("latin-1") for each, value in scope["headers"] if each == name]) or None
+
+
 def name_tenant(scope: Scope, tenant: str) -> None:
     """Say whose request this is, for what is logged of it."""
     scope["state"]["tenant"] = tenant

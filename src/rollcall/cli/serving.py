@@ -13,7 +13,6 @@ from litestar import Litestar
 from litestar.types import ASGIApp
 
 from rollcall import garbage, logging, orphans, stalls
-from rollcall.api.receiving import lingering
 from rollcall.app import create_app
 from rollcall.cli.exposing import Address, answering_prometheus, metrics_option
 from rollcall.cli.listening import insist_on_port, usable_url
@@ -37,9 +36,9 @@ def web() -> ASGIApp:
         orphans.end_with(parent.pid)
     settings = read_settings()
     logging.configure(environment=settings.environment, level=settings.log_level)
-    app = create_app(settings)
+    app = create_app(settings, lingers=True)
     app.on_startup.append(_begun)
-    return lingering(cast("ASGIApp", app))
+    return cast("ASGIApp", app)
 
 
 async def _begun(app: Litestar) -> None:

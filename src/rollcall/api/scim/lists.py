@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl
 
 from litestar import Request, Response, get, post
 
+from rollcall.api.requests import header
 from rollcall.api.scim.answers import Selection, message, page
 from rollcall.api.scim.users import call_of, payload_of
 from rollcall.db import Row
@@ -97,7 +98,7 @@ async def query_everything(request: AnyRequest) -> Response[bytes]:
     parameters = _parameters(request)
     if not any(name.casefold() == "filter" for name in parameters):
         nowhere = NoSuchAddress(request.scope["path"], request.app.state.context.base_url)
-        if "authorization" in request.headers:
+        if header(request.scope, b"authorization") is not None:
             raise await users.refuse_unread(call_of(request, "search"), "read", nowhere)
         raise nowhere
     return await _together(

@@ -10,7 +10,7 @@ from litestar.params import FromPath
 
 from rollcall import errors
 from rollcall.api.receiving import BodyBrokenOff, BodyTooSlow, incoming
-from rollcall.api.requests import LARGEST_BODY, origin
+from rollcall.api.requests import LARGEST_BODY, header, header_list, origin
 from rollcall.api.scim.answers import Selection, patched, read_selection, resource
 from rollcall.provisioning import gate, users
 from rollcall.provisioning.calls import ReadPayload, payload_in
@@ -29,21 +29,16 @@ def call_of(request: AnyRequest, action: str, *, asked: str | None = None) -> Ca
     """
     call = gate.present(
         request.app.state.context,
-        request.headers.get("authorization"),
+        header(request.scope, b"authorization"),
         origin(request),
         f"scim.{action}",
-        conditions=Conditions(_header(request, "if-match"), _header(request, "if-none-match")),
-        agent=request.headers.get("user-agent"),
+        conditions=Conditions(header_list(request.scope, b"if-match"), header_list(request.scope, b"if-none-match")),
+        agent=header(request.scope, b"user-agent"),
         asked=asked,
     )
     if (body := incoming(request.scope)) is not None:
         body.judge = partial(gate.ended, call)
     return call
-
-
-def _header(request: AnyRequest, name: str) -> str | None:
-    """A header that is a list, and may be sent in several lines."""
-    return ",".join(request.headers.getall(name, [])) or None
 
 
 def payload_of(request: AnyRequest) -> ReadPayload:
@@ -63,7 +58,7 @@ def payload_of(request: AnyRequest) -> ReadPayload:
         except BodyBrokenOff as refusal:
             raise InvalidSyntax(detail=refusal.detail) from refusal
 
-    return payload_in(read, request.headers.get("content-type"), request.app.state.context.reading_large)
+    return payload_in(read, header(request.scope, b"content-type"), request.app.state.context.reading_large)
 
 
 async def selection_of(call: Call, needs: str, parameters: Mapping[str, str]) -> Selection:
