@@ -75,7 +75,7 @@ async def test_deactivated_while_they_are_changed(acme: Tenant, rival: Connectio
     person = await acme.person("maria")
     async with rival.transaction():
         await rival.fetchrow("SELECT FROM accounts WHERE id::text = $1 FOR UPDATE", person["id"])
-        body = patch_op({"op": "add", "path": "title", "value": "Dr"})
+        body = patch_op({"op": "add", "path": "name.familyName", "value": "Vega"})
         change = asyncio.create_task(acme.scim.patch(f"/Users/{person['id']}", json=body))
         await until_waiting(watcher, change)
         address = f"{acme.v1}/people/{person['id']}/deactivate"
@@ -84,7 +84,7 @@ async def test_deactivated_while_they_are_changed(acme: Tenant, rival: Connectio
 
     assert (await gone).status_code == (await change).status_code == 200
     after = done(await acme.scim.get(f"/Users/{person['id']}"))
-    assert (after["title"], after["active"], after["meta"]["version"]) == ("Dr", False, 'W/"3"')
+    assert (after["name"]["familyName"], after["active"], after["meta"]["version"]) == ("Vega", False, 'W/"3"')
 
 
 async def test_reactivated_while_the_tenant_holds(acme: Tenant) -> None:

@@ -4,6 +4,8 @@ import asyncio
 from collections import Counter
 from typing import Any
 
+import pytest
+
 from api.expect import done, refused
 from factories import Tenant, patch_op
 from rollcall.db import Connection
@@ -36,7 +38,7 @@ async def test_change_of_somebody_who_is_being_removed(acme: Tenant, rival: Conn
     """A change that waited for a removal is 404, and stands in the audit as refused."""
     person = await acme.person("maria")
     async with rival.transaction():
-        await rival.fetchrow("SELECT FROM accounts WHERE id::text = $1 FOR UPDATE", person["id"])
+        await rival.fetchrow("SELECT FROM users WHERE id::text = $1 FOR UPDATE", person["id"])
         change = asyncio.create_task(acme.scim.patch(f"/Users/{person['id']}", json=title("Dr")))
         await until_waiting(watcher, change)
         await rival.execute("DELETE FROM users WHERE id::text = $1", person["id"])
@@ -155,3 +157,53 @@ async def test_creations_and_removals_of_one_name(acme: Tenant) -> None:
 
     assert sum(lives) >= 1
     assert done(await acme.scim.get("/Users"))["totalResults"] == 1
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        {"op": "replace", "path": "displayName", "value": "Maria Vega"},
+        {"op": "add", "value": {"displayName": "Maria Vega", "title": "Dr"}},
+    ],
+)
+async def test_description_by_a_known_caller(acme: Tenant, operation: dict[str, Any]) -> None:
+    """What only describes somebody is written, answered, searched for and audited as any other change."""
+    person = await acme.person("maria", displayName="Maria", nickName="Mia")  # its caller is known from here on
+    address = f"/Users/{person['id']}"
+    after = done(await acme.scim.patch(address, json=patch_op(operation)))
+    done(await acme.scim.patch(address, json=title("Professor")))
+
+    stored = done(await acme.scim.get(address))
+    assert (after["displayName"], after["nickName"], after["meta"]["version"]) == ("Maria Vega", "Mia", 'W/"2"')
+    assert (stored["displayName"], stored["title"], stored["nickName"]) == ("Maria Vega", "Professor", "Mia")
+    found = done(await acme.scim.get("/Users", params={"filter": 'displayName eq "MARIA VEGA"'}))
+    assert [each["id"] for each in found["Resources"]] == [person["id"]]
+    entries = await acme.audit(action="scim.users.patch")
+    assert [(entry["status"], entry["events"]) for entry in entries] == [(200, ["user.updated"])] * 2
+
+
+async def test_description_of_somebody_inactive(acme: Tenant) -> None:
+    """What describes somebody who is out is stored, and they stay out."""
+    person = await acme.person("maria", active=False)
+    after = done(await acme.scim.patch(f"/Users/{person['id']}", json=title("Dr")))
+    assert (after["title"], after["active"]) == ("Dr", False)
+
+
+async def test_description_of_somebody_with_a_case(acme: Tenant) -> None:
+    """What describes somebody says nothing of their roles: the case of a refused change stays open, and counts once."""
+    person = await acme.person("maria", roles=["dart-admins"])
+    address = f"/Users/{person['id']}"
+    two = patch_op({"op": "add", "path": "roles", "value": [{"value": "dart-guests"}]})
+    refused(await acme.scim.patch(address, json=two), 400, "invalidValue")
+    done(await acme.scim.patch(address, json=title("Dr")))
+
+    cases = (await acme.callers.operator.get(f"{acme.v1}/conflict-cases")).json()["data"]
+    assert [(each["user_name"], each["times"]) for each in cases] == [("maria", 1)]
+
+
+async def test_description_that_is_too_long(acme: Tenant) -> None:
+    """A text that is too long is refused by name, whoever calls, and nothing is stored."""
+    person = await acme.person("maria", title="Dr")
+    answer = await acme.scim.patch(f"/Users/{person['id']}", json=title("x" * 100_000))
+    refused(answer, 400, "invalidValue", saying="title: longer than")
+    assert done(await acme.scim.get(f"/Users/{person['id']}"))["title"] == "Dr"

@@ -212,6 +212,17 @@ def plain_change(document: Document, cause: Cause) -> UserChange:
     )
 
 
+def attributes_change(attributes: Document, cause: Cause) -> UserChange:
+    """The change that a PATCH is which says nothing but plain attributes, none of which a person is judged by."""
+    return UserChange(
+        kind=ChangeKind.PLAIN,
+        request_id=cause.request_id,
+        events=_UPDATED,
+        attributes=dict(attributes),
+        display_name_key=_display_name_key(attributes),
+    )
+
+
 def departure(cause: Cause) -> UserChange:
     """The change that has somebody leave, and says nothing else of them."""
     return UserChange(

@@ -17,7 +17,8 @@ class ChangeKind(StrEnum):
     DEPARTURE = "departure"
     """Nothing: they leave, and nothing else is said of them."""
     PLAIN = "plain"
-    """That nothing they are judged by, nor their names, differs from what is stored; the database looks."""
+    """That nothing they are judged by, nor their names, differs from what is stored; the database looks. It has a whole
+    `document`, or some `attributes` of it."""
     JUDGED = "judged"
     """Who is stored, as they were judged by it: `version`, `was_role_state` and `group_revision`."""
 
@@ -40,6 +41,8 @@ class UserChange:
     """What a conditional request has to find: the version, and the groups with the base of their addresses."""
 
     document: dict[str, object] | None = None
+    attributes: dict[str, object] | None = None
+    """Single attributes that are written over those of the stored document."""
     active: bool | None = None
     user_name: str | None = None
     user_name_key: str | None = None

@@ -10,7 +10,7 @@ import orjson
 from rollcall.db import Row
 from rollcall.directory import mapping, role_states
 from rollcall.directory.mapping import Cause, Document, Stored
-from rollcall.directory.user_changes import UserChange
+from rollcall.directory.user_changes import ChangeKind, UserChange
 from rollcall.provisioning import gate, rendering, statements
 from rollcall.provisioning.calls import Answer, ReadPayload, depends_on_version, outcome_of, outrun, read_payload
 from rollcall.provisioning.calls import refused as written_refusal
@@ -129,12 +129,15 @@ class PendingChange:
         if self.left_out is not None:
             return await self._leave_alone(self.left_out)
         assert self.wish is not None
-        if self.row is None and self.wish.unjudged is not None:
-            answer = await self._try_unjudged(self.wish.unjudged)
+        unjudged = self.wish.unjudged if self.row is None else None
+        if unjudged is not None and unjudged.kind is ChangeKind.DEPARTURE:  # it waits for nobody
+            answer, unjudged = await self._try_unjudged(unjudged), None
             if answer is not None:
                 return answer
         assert self.person is not None
         async with self.admitted.call.context.writers.at(self.admitted.call.token.tenant_id, self.person):
+            if unjudged is not None and (answer := await self._try_unjudged(unjudged)) is not None:
+                return answer
             for tried in range(TRIES):
                 await before_trying_again(tried)
                 if self.row is None:

@@ -202,13 +202,17 @@ async def patch(call: Call, user_id: str, read: ReadPayload) -> Answer:
     def read_wish(payload: dict[str, object], admitted: Admitted) -> UserWish:
         given = profiles.read_patch(payload, admitted.unknown_in_patch)
         operations = given.operations
-        departure = mapping.departure(cause(admitted.call)) if documents.only_deactivates(operations) else None
+        unjudged: UserChange | None = None
+        if documents.only_deactivates(operations):
+            unjudged = mapping.departure(cause(admitted.call))
+        elif (described := documents.only_describes(operations)) is not None:
+            unjudged = mapping.attributes_change(described, cause(admitted.call))
         return UserWish(
             lambda stored, own: documents.work_out(stored.document, operations, own=own, spelling=stored.rule.spelling),
             given.deviations,
             about_roles=speaks_of_roles(payload),
             names_roles=names_roles(payload),
-            unjudged=departure,
+            unjudged=unjudged,
         )
 
     return await _change(call, user_id, read, read_wish, patched=True)

@@ -17,7 +17,8 @@ from scim2_models import ListResponse, ScimPolicy
 from rollcall.scim.merging import without_doubles
 from rollcall.scim.patching import Patch, apply, check_claims
 from rollcall.scim.plain import PlainUser, plain_writes
-from rollcall.scim.resources import ENTERPRISE_SCHEMA, USER_SCHEMA, USERS, User, check_limits
+from rollcall.scim.reader import unholdable
+from rollcall.scim.resources import ENTERPRISE_SCHEMA, SHORTEST_LIMIT, USER_SCHEMA, USERS, User, check_limits
 from rollcall.scim.role_names import Spelling
 from rollcall.scim.role_view import RoleView
 
@@ -25,6 +26,7 @@ _STORED: Final = ScimPolicy(unknown=ScimPolicy.Unknown.keep)
 """While versions of Rollcall run side by side, one must not lose what a newer one stored."""
 
 _NOT_KEPT: Final = ("id", "meta", "groups", "password")
+_IDENTIFYING: Final = frozenset({"userName", "externalId", "active"})
 _LIST_SCHEMA: Final = str(ListResponse.__schema__)
 
 
@@ -95,6 +97,20 @@ def work_out(
 def only_deactivates(patch: Patch) -> bool:
     """Whether all that *patch* says is ``active=false``."""
     return _plain(patch) == {"active": False}
+
+
+def only_describes(patch: Patch) -> dict[str, object] | None:
+    """The attributes that *patch* assigns, if they are all plain and nobody is found or judged by them; else None.
+
+    None as well where one of them may be too long: that is for `work_out` to say.
+    """
+    written = _plain(patch)
+    if not written or not _IDENTIFYING.isdisjoint(written):
+        return None
+    texts = [value for value in written.values() if isinstance(value, str)]
+    if any(len(text) > SHORTEST_LIMIT for text in texts) or unholdable("".join(texts)) is not None:
+        return None
+    return written
 
 
 def replaced(document: Mapping[str, object], user: User | PlainUser) -> dict[str, object]:

@@ -174,18 +174,21 @@ BEGIN
     RETURN c;
 END $$;
 
--- Replaces what nobody is judged by: of somebody who is active and stays so, under the same userName, externalId and role
--- names, with no case that it could settle; `judge` if anything of that is otherwise.
+-- Replaces what nobody is judged by, or writes some attributes over it: of somebody who is active and stays so, under the
+-- same userName, externalId and role names, with no case that it could settle; `judge` if anything of that is otherwise,
+-- or what comes out may be too large.
 -- Locks: the user.
 CREATE FUNCTION fn.write_plainly(p_tenant uuid, p_user uuid, p_change jsonb) RETURNS fn.user_change
 LANGUAGE plpgsql AS $$
 DECLARE
     c fn.user_change;
     s public.users;
-    v_document jsonb := p_change -> 'document';
+    v_some jsonb := p_change -> 'attributes';
+    v_document jsonb;
 BEGIN
     SELECT * INTO s FROM public.users WHERE tenant_id = p_tenant AND id = p_user FOR NO KEY UPDATE;
-    IF NOT FOUND OR NOT s.active OR s.document = v_document
+    v_document := coalesce(p_change -> 'document', s.document || v_some);
+    IF s.id IS NULL OR NOT s.active OR s.document = v_document OR pg_column_size(v_document) > 1000000
        OR (s.document -> 'userName', s.document -> 'externalId', s.document -> 'roles') IS DISTINCT FROM
           (v_document -> 'userName', v_document -> 'externalId', v_document -> 'roles')
        OR EXISTS (SELECT FROM public.conflict_cases
@@ -194,11 +197,12 @@ BEGIN
         RETURN c;
     END IF;
     UPDATE public.users
-       SET document = v_document, display_name_key = p_change ->> 'display_name_key', version = version + 1,
-           last_modified = statement_timestamp()
+       SET document = v_document, version = version + 1, last_modified = statement_timestamp(),
+           display_name_key = CASE WHEN v_some IS NULL OR v_some ? 'displayName' THEN p_change ->> 'display_name_key'
+                                   ELSE display_name_key END
      WHERE tenant_id = p_tenant AND id = p_user
-    RETURNING id, account_id, version, created_at, last_modified
-         INTO c.id, c.account_id, c.version, c.created_at, c.last_modified;
+    RETURNING id, account_id, CASE WHEN v_some IS NOT NULL THEN document::text END, version, created_at, last_modified
+         INTO c.id, c.account_id, c.document, c.version, c.created_at, c.last_modified;
     IF s.document -> 'emails' IS DISTINCT FROM v_document -> 'emails' THEN
         PERFORM fn.write_emails(p_tenant, p_user, p_change -> 'emails');
     END IF;
