@@ -36,6 +36,20 @@ class Waiting:
     oldest_seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class SeatFigures:
+    """Where all tenants together stand with their seats."""
+
+    used: int
+    """Active people of tenants whose plan has a number of seats."""
+    allowed: int
+    full: int
+    """Tenants without a seat left."""
+    over: int
+    """Tenants with more people than seats."""
+    longest_full_seconds: float
+
+
 class Figures:
     """All figures of a process."""
 
@@ -163,10 +177,27 @@ class _Lag(Collector):
         return (waiting, dead, oldest)
 
 
-def exposition(lag: Sequence[Waiting] | None = None) -> bytes:
+class _Seats(Collector):
+    """Seats, over all tenants; who is full is said by ``/v1`` and by commands."""
+
+    def __init__(self, seats: SeatFigures) -> None:
+        self._seats = seats
+
+    def collect(self) -> Iterable[Metric]:
+        seats = self._seats
+        yield GaugeMetricFamily("rollcall_seats_used", "Active people of tenants that have seats.", seats.used)
+        yield GaugeMetricFamily("rollcall_seats_allowed", "Seats of all tenants that have some.", seats.allowed)
+        yield GaugeMetricFamily("rollcall_tenants_full", "Tenants without a seat left.", seats.full)
+        yield GaugeMetricFamily("rollcall_tenants_over_seats", "Tenants with more people than seats.", seats.over)
+        said = "How long the tenant that is full for longest has been so."
+        yield GaugeMetricFamily("rollcall_seats_full_seconds", said, seats.longest_full_seconds)
+
+
+def exposition(lag: Sequence[Waiting] | None = None, seats: SeatFigures | None = None) -> bytes:
     """All figures as Prometheus reads them: of every process that shares them, or of this one if none does.
 
-    It reads files; on an event loop call it in a thread. What waits is said where somebody has asked the database.
+    It reads files; on an event loop call it in a thread. What waits, and *seats*, are said where somebody has asked the
+    database.
     """
     if os.environ.get(_MULTIPROCESS):
         registry = CollectorRegistry()
@@ -175,8 +206,10 @@ def exposition(lag: Sequence[Waiting] | None = None) -> bytes:
         registry = figures().registry
     text = generate_latest(registry)
     lag = figures().lag if lag is None else lag
-    if lag is not None:
-        of_lag = CollectorRegistry()
-        of_lag.register(_Lag(lag))
-        text += generate_latest(of_lag)
+    asked: list[Collector] = [] if lag is None else [_Lag(lag)]
+    asked += [] if seats is None else [_Seats(seats)]
+    for collector in asked:
+        of_database = CollectorRegistry()
+        of_database.register(collector)
+        text += generate_latest(of_database)
     return text

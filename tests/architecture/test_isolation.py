@@ -63,6 +63,7 @@ async def full(callers: Callers, owner: Connection) -> Tenant:
         await statements.add_to_role_change(work, UUID(noor["id"]).bytes)
     await tenant.callers.app.state.context.batched_entries.flush()
     await retention.judge(callers.database)
+    await owner.execute("INSERT INTO seat_marks (tenant_id) VALUES ($1)", UUID(tenant.id))
     return tenant
 
 

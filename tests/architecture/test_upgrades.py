@@ -119,6 +119,23 @@ async def test_going_on_from(engines: Engines, settings: Settings, revision: str
             assert (await clients["operator_key"].get("/v1/tenants/acme/audit")).status_code == 200
 
 
+async def test_over_its_seats_before_they_counted(engines: Engines, settings: Settings) -> None:
+    """Whoever has more people than seats as seats begin to count goes on, by an override that says why."""
+    async with old_installation(engines, settings) as there:
+        await upgrade(there, "2026_11_30_last_blocks")
+        async with connected(owners_url(there)) as owner:
+            await owner.execute("UPDATE plans SET seats = 1 WHERE key = (SELECT plan FROM tenants WHERE slug = 'acme')")
+        await tables.migrate(there)
+        async with connected(owners_url(there)) as owner:
+            asked = "SELECT overrides -> 'seat_policy' ->> 'value' FROM tenants WHERE slug = 'acme'"
+            assert await owner.fetchval(asked) == "overage"
+            counted = "SELECT (SELECT sum(active) FROM user_counts) = (SELECT count(*) FROM users WHERE active)"
+            assert await owner.fetchval(counted)
+        async with calling(there) as clients:
+            body = {"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "new@acme.test"}
+            assert (await clients["scim_token"].post("/scim/v2/Users", json=body)).status_code == 201
+
+
 async def user_names(provider: httpx.AsyncClient) -> set[str]:
     answer = await provider.get("/scim/v2/Users", params={"filter": 'userName ew "acme.test"'})
     assert answer.status_code == 200, answer.text

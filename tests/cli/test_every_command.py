@@ -138,6 +138,7 @@ COMMANDS: dict[str, Entry] = {
     "tenants profile": plainly("TENANT", "default"),
     "tenants provider": plainly("TENANT"),
     "tenants lapse": plainly("TENANT"),
+    "tenants seats": plainly("TENANT"),
     "tenants pause": plainly("typed-for-commands"),
     "tenants unpause": plainly("TENANT"),
     "tenants threshold": plainly("TENANT", "100"),

@@ -1,4 +1,4 @@
-"""``/metrics``: the figures of a web process and those beside it, and what waits in the outbox, for Prometheus.
+"""``/metrics``: the figures of a web process and those beside it, what waits in the outbox, and seats, for Prometheus.
 
 An operator's key is asked for, because this address is where customers' providers call too. A process answers without
 one at the address of its own that ``--metrics`` gives it.
@@ -16,7 +16,8 @@ from rollcall.api.requests import AnyRequest, origin
 from rollcall.api.v1.callers import OPS, actor_of
 from rollcall.db import DatabaseError
 from rollcall.events.lag import lag
-from rollcall.metrics import Waiting
+from rollcall.metrics import SeatFigures, Waiting
+from rollcall.tenancy import seats
 from rollcall.work import open_fleet
 
 log = structlog.get_logger(__name__)
@@ -28,15 +29,16 @@ PATIENCE = 5.0
 @get("/metrics", name="metrics", guards=[OPS], include_in_schema=False)
 async def figures(request: AnyRequest) -> Response[bytes]:
     """All figures, and what waits."""
-    text = await asyncio.to_thread(metrics.exposition, await _lag(request))
+    text = await asyncio.to_thread(metrics.exposition, *await _asked(request))
     return Response(text, media_type=metrics.CONTENT_TYPE, headers={"Cache-Control": "no-store"})
 
 
-async def _lag(request: AnyRequest) -> Sequence[Waiting] | None:
+async def _asked(request: AnyRequest) -> tuple[Sequence[Waiting] | None, SeatFigures | None]:
+    """What the database says of the backlog and of seats; None where it did not."""
     database = request.app.state.database
     try:
         async with asyncio.timeout(PATIENCE), open_fleet(database, actor_of(request), origin(request)) as fleet:
-            return await lag(fleet)
+            return await lag(fleet), await seats.figures(fleet)
     except (SQLAlchemyError, OSError, TimeoutError, *DatabaseError) as error:
-        log.warning("figures go without what waits in the outbox: the database did not say", error=str(error))
-        return None
+        log.warning("figures go without what waits and without seats: the database did not say", error=str(error))
+        return None, None

@@ -27,6 +27,7 @@ def list_plans(as_json: bool) -> None:
                 "name": plan.name,
                 "features": " ".join(plan.features),
                 "seats": plan.seats or "any",
+                "beyond": plan.seat_policy,
                 "calls/s": plan.rate_per_second or "unlimited",
                 "burst": plan.rate_burst,
                 "retention": f"{plan.retention_days} days",

@@ -16,11 +16,12 @@ from rollcall.cli.pausing import pause_tenant, unpause_tenant
 from rollcall.cli.providers import profile_of, show_provider
 from rollcall.cli.reaching import across_tenants, find_tenant
 from rollcall.cli.running import actor
+from rollcall.cli.seats import show_seats
 from rollcall.cli.showing import Row, counted, json_option, print_facts, print_json, print_list
 from rollcall.directory import people, roles
 from rollcall.directory.people import Draft
 from rollcall.scim.providers import PROFILES
-from rollcall.tenancy import plans
+from rollcall.tenancy import plans, seats
 from rollcall.tenancy import tenants as doors
 from rollcall.tenancy.models import AUTO, Plan, Tenant
 from rollcall.tenancy.tenants import LEAST_RATE, TenantTerms
@@ -38,6 +39,7 @@ def tenants() -> None:
 tenants.add_command(apply_file)
 tenants.add_command(show_provider)
 tenants.add_command(lapse_tenant)
+tenants.add_command(show_seats)
 tenants.add_command(pause_tenant)
 tenants.add_command(unpause_tenant)
 
@@ -80,7 +82,7 @@ def show_tenant(tenant: str, as_json: bool) -> None:
             rule, version = await roles.current(work)
             more = {
                 "features": plan.features,
-                "seats": plan.seats,
+                "seats": (await seats.own(work)).allowed,
                 "people": total,
                 "active": await accounts.active(work),
                 "admins": await accounts.admins(work),
@@ -102,7 +104,7 @@ def _facts(tenant: Tenant, plan: Plan, more: dict[str, Any]) -> Row:
         "external id": tenant.external_id or "none",
         "plan": f"{tenant.plan} (features: {' '.join(plan.features) or 'none'})",
         "SCIM": lapse_in_words(tenant),
-        "seats": plan.seats or "any",
+        "seats": more["seats"] or "any",
         "calls/s": "the plan's" if rate is None else rate or "unlimited",
         "mass change": f"more than {tenant.mass_change_threshold} departures within an hour",
         "provider": profile_of(tenant),

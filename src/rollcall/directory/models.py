@@ -85,13 +85,16 @@ class UserEmail(Base):
 
 
 class UserCount(Base):
-    """How many people a tenant has: the sum of its parts, each kept by other connections (migrations, users.sql)."""
+    """How many people a tenant has, and how many are active: the sum of its parts, each kept by other connections.
+
+    Triggers keep them (migrations, `count_people` and `count_active`)."""
 
     __tablename__ = "user_counts"
 
     tenant_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     part: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     people: Mapped[int] = mapped_column(BigInteger)
+    active: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
 
 
 class GroupRow(Base):

@@ -33,7 +33,7 @@ from rollcall.scim.errors import SCIMException
 from rollcall.scim.name_keys import name_key, unstripped
 from rollcall.scim.profiles import read_user
 from rollcall.scim.resources import USER_SCHEMA, first_key
-from rollcall.tenancy import tenants
+from rollcall.tenancy import seats, tenants
 from rollcall.work import Work
 
 
@@ -181,6 +181,7 @@ async def take_in(work: Work, draft: Draft, *, role: str | None = None) -> Perso
         Taken: somebody has this userName.
         UnknownRole: the tenant has no such role.
         Invalid: the draft can't be a person.
+        SeatsExhausted: the tenant's plan has no seat left.
     """
     tenant = await tenants.lock_own(work)
     rule = mapping.rule_of(tenant)
@@ -248,6 +249,7 @@ async def reactivate(work: Work, person_id: UUID) -> Person:
     Raises:
         NotFound: this tenant has no such person.
         Conflict: their role names contradict each other, or their SCIM resource was deleted.
+        SeatsExhausted: the tenant's plan has no seat left.
     """
     await _rule(work)
     person = await _held(work, person_id)
@@ -315,11 +317,14 @@ async def _insert(work: Work, change: UserChange, user_name: str) -> RowMapping:
         raise _taken(user_name)
     try:
         async with work.db.begin_nested():
-            return await statements.write_new_user(work, change)
+            row = await statements.write_new_user(work, change)
     except IntegrityError as error:
         if "uq_users_user_name" not in str(error.orig):
             raise
         raise _taken(user_name) from error
+    if row["outcome"] == "seats":
+        raise await seats.exhausted(work)
+    return row
 
 
 def _taken(user_name: str) -> Taken:
@@ -401,6 +406,8 @@ async def _reactivate(work: Work, stored: Stored) -> None:
         raise Conflict(msg) from conflict
     change = mapping.changed_user(stored, document, judged, _cause(work, ""))
     result = await statements.write_user(work, stored.id, change)
+    if result["outcome"] == "seats":
+        raise await seats.exhausted(work)
     if result["outcome"] != "done":
         raise _overtaken()
     if judged.conflict is not None:

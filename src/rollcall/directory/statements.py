@@ -40,7 +40,7 @@ _COUNT = text(qualified("SELECT fn.count_unknown_roles(:tenant, CAST(:times AS j
 
 
 async def write_new_user(work: Work, change: UserChange) -> RowMapping:
-    """Write a new person's rows.
+    """Write a new person's rows. ``outcome``: done, or seats where none is left for them.
 
     Raises:
         IntegrityError: the userName is taken.
@@ -49,7 +49,7 @@ async def write_new_user(work: Work, change: UserChange) -> RowMapping:
 
 
 async def write_user(work: Work, user_id: UUID, change: UserChange) -> RowMapping:
-    """Write a judged change of a person. ``outcome``: done, stale, not_found; ``reason``: what was closed, as JSON."""
+    """Write a judged change of a person. ``outcome``: done, stale, not_found, seats; ``reason``: what was closed."""
     given = {"tenant": work.tenant.id, "user": user_id, "change": change.as_json()}
     return (await work.db.execute(_SAVE, given)).mappings().one()
 

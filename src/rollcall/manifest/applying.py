@@ -26,7 +26,7 @@ from rollcall.manifest.changes import (
 )
 from rollcall.manifest.comparing import Progress, compare, report
 from rollcall.manifest.model import Manifest
-from rollcall.tenancy import plans, tenants
+from rollcall.tenancy import plans, seats, tenants
 from rollcall.tenancy.models import Tenant
 from rollcall.work import Fleet, Work
 
@@ -81,6 +81,8 @@ async def _change_tenant(fleet: Fleet, slug: str, changes: list[TenantChange]) -
         return
     ref = tenants.ref(row or await present.tenant_row(fleet, slug))
     async with fleet.within(ref) as work:
+        if any(isinstance(change, AdminAdded) for change in inside):
+            await seats.hold(work)
         for change in inside:
             await _change_people(work, change)
 

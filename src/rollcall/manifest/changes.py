@@ -42,6 +42,7 @@ class PlanChanged:
             *_became(
                 ("name", self.before.name, self.after.name),
                 ("seats", self.before.seats or "any", self.after.seats or "any"),
+                ("seat_policy", self.before.seat_policy, self.after.seat_policy),
                 ("rate_per_second", self.before.rate_per_second, self.after.rate_per_second),
                 ("rate_burst", self.before.rate_burst, self.after.rate_burst),
                 ("retention_days", self.before.retention_days, self.after.retention_days),

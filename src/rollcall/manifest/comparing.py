@@ -114,8 +114,8 @@ def _plan_changes(tables: Mapping[str, PlanTable], stored: dict[str, PlanTerms])
 
 def _unordered(terms: PlanTerms) -> tuple[object, ...]:
     """Features are a set, in whichever order they are written."""
-    numbers = (terms.seats, terms.rate_per_second, terms.rate_burst, terms.retention_days)
-    return (terms.name, frozenset(terms.features), *numbers, terms.lapse)
+    rest = (terms.seats, terms.seat_policy, terms.rate_per_second, terms.rate_burst, terms.retention_days)
+    return (terms.name, frozenset(terms.features), *rest, terms.lapse)
 
 
 def _new_tenant(slug: str, table: TenantTable) -> Iterator[TenantChange]:

@@ -105,6 +105,7 @@ class PlanTable(_Table):
     name: Name
     features: Annotated[tuple[Feature, ...], Field(max_length=100), AfterValidator(_different)] = ()
     seats: Annotated[StrictInt, Field(ge=1, le=100_000_000)] | None = None
+    seat_policy: Literal["refuse", "overage"] | None = None
     rate_per_second: Rate | None = None
     rate_burst: Burst | None = None
     retention_days: Annotated[StrictInt, Field(ge=1, le=36_500)] | None = None

@@ -110,7 +110,8 @@ _CREATE_USER = _changed(
 
 
 async def create_user(admitted: Admitted, change: UserChange, payload: object) -> Row:
-    """Take somebody in. ``outcome``: done, stale, former (``account_id`` and ``role_state``), uniqueness (``id``).
+    """Take somebody in. ``outcome``: done, stale, former (``account_id`` and ``role_state``), uniqueness (``id``),
+    seats.
 
     Raises:
         EndedMeanwhile: the token ended while the statement waited.
@@ -126,7 +127,9 @@ _SAVE_USER = _changed(f"{_GATE}, {_JUDGED}", "save_user($1, $2, $3, $4, $5, $6, 
 async def save_user(
     admitted: Admitted, user_id: UUID, change: UserChange, payload: object, *, status: int = 200
 ) -> Row:
-    """Change somebody. ``outcome``: done, stale, judge (the row is who is stored), uniqueness (``id``), not_found.
+    """Change somebody.
+
+    ``outcome``: done, stale, judge (the row is who is stored), uniqueness (``id``), not_found, seats.
 
     *status* is what the call is answered once it is done. While the plan includes SCIM no more, only a departure is.
 
@@ -406,3 +409,12 @@ async def lapse_facts(pool: Pool, tenant_id: UUID) -> Row:
     """What is left of SCIM to a tenant (``state``), what its ``plan`` is called, and the dates of lapse and pause."""
     row = await pool.fetchrow(_LAPSE, tenant_id, of=tenant_id)
     return cast("Row", row)  # whoever asks has been let into the tenant
+
+
+_SEATS = qualified("SELECT plan, allowed, used FROM fn.seat_facts($1)")
+
+
+async def seat_facts(pool: Pool, tenant_id: UUID) -> Row:
+    """How many active people a tenant may have (``allowed``) and has (``used``), and what its ``plan`` is called."""
+    row = await pool.fetchrow(_SEATS, tenant_id, of=tenant_id)
+    return cast("Row", row)  # as above

@@ -15,6 +15,7 @@ from rollcall.provisioning import gate, rendering, statements
 from rollcall.provisioning.calls import Answer, ReadPayload, depends_on_version, outcome_of, outrun, read_payload
 from rollcall.provisioning.calls import refused as written_refusal
 from rollcall.provisioning.context import Admitted, Call
+from rollcall.provisioning.seats import no_seat
 from rollcall.retries import TRIES, before_trying_again
 from rollcall.scim import documents
 from rollcall.scim.conditions import proceeds
@@ -251,6 +252,8 @@ class PendingChange:
                 return None
             case "not_found":
                 raise NotFound
+            case "seats":
+                raise await no_seat(admitted, self.payload, target=stored.id)
             case _:
                 self.row = None
                 return None

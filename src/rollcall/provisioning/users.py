@@ -33,6 +33,7 @@ from rollcall.provisioning.calls import (
 )
 from rollcall.provisioning.context import Admitted, Call
 from rollcall.provisioning.gate import permitted
+from rollcall.provisioning.seats import no_seat
 from rollcall.provisioning.user_change import (
     PendingChange,
     ReadWish,
@@ -133,6 +134,8 @@ async def create(call: Call, read: ReadPayload) -> Answer:
             case "uniqueness":
                 admitted.deviated(newcomer.deviations)
                 raise taken(newcomer.document, result)
+            case "seats":
+                raise await no_seat(admitted, payload)
             case "former":
                 former = result if result["account_id"] is not None else None
             case _:

@@ -36,12 +36,16 @@ class Plan(Base):
     __table_args__ = (
         CheckConstraint("rate_per_second = 0 OR rate_per_second >= 25", name="rate"),
         CheckConstraint("lapse_grace_days >= 0 AND lapse_offboarding_days >= 0", name="lapse"),
+        CheckConstraint("seat_policy IN ('refuse', 'overage')", name="seat_policy"),
     )
 
     key: Mapped[str] = mapped_column(Text, primary_key=True)
     name: Mapped[str] = mapped_column(Text)
     features: Mapped[list[str]] = mapped_column(ARRAY(Text))
     seats: Mapped[int | None] = mapped_column(Integer)
+    """How many people may be active; None is any number."""
+    seat_policy: Mapped[str] = mapped_column(Text, server_default=text("'refuse'"))
+    """What becomes of a newcomer beyond them: one of `seats.SeatPolicy`."""
     rate_per_second: Mapped[int] = mapped_column(Integer, server_default=text("50"))
     rate_burst: Mapped[int] = mapped_column(Integer, server_default=text("200"))
     retention_days: Mapped[int] = mapped_column(Integer, server_default=text("400"))
@@ -63,6 +67,7 @@ class Tenant(Base):
         CheckConstraint("char_length(external_id) BETWEEN 1 AND 255", name="external_id"),
         CheckConstraint("jsonb_typeof(metadata) = 'object'", name="metadata"),
         CheckConstraint("name_comparison IN (1, 2)", name="name_comparison"),
+        CheckConstraint("jsonb_typeof(overrides) = 'object'", name="overrides"),
         CheckConstraint(
             "(lapsed_at IS NULL) = (offboarding_from IS NULL) "
             "AND (closes_at IS NULL OR closes_at >= offboarding_from AND lapsed_at IS NOT NULL)",
@@ -102,6 +107,8 @@ class Tenant(Base):
     """From when on nothing passes; None is never."""
     paused_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     """Until when its provider may only read and take away, and is told to come again later; past or None: it is not."""
+    overrides: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    """What it has otherwise than its plan says, each with its reason, author and end; None for most."""
     lapse_state: Mapped[str] = column_property(fn.lapse_of(id, type_=Text))  # noqa: A003  # the column
     """What held when it was read, by the gate's own judgement; one of `lapse.LapseState`."""
 
@@ -117,6 +124,16 @@ class Tenant(Base):
         self.profile_taken_at = None
         for name in ("profile", "profile_auto", "profile_taken_at"):
             flag_modified(self, name)  # written though it looks the same: one may have been taken since this was read
+
+
+class SeatMark(Base):
+    """Since when a tenant has no seat left, and since when it has more people than seats."""
+
+    __tablename__ = "seat_marks"
+
+    tenant_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    full_since: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    over_since: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
 
 class InstallationKey(Base):

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 from sqlalchemy import select
 
@@ -13,6 +14,7 @@ from rollcall.paging import Page
 from rollcall.tenancy import lapse
 from rollcall.tenancy.lapse import LapseTerms
 from rollcall.tenancy.models import Plan
+from rollcall.tenancy.seats import SeatPolicy
 from rollcall.work import Fleet
 
 
@@ -23,6 +25,8 @@ class PlanTerms:
     name: str
     features: tuple[str, ...] = ()
     seats: int | None = None
+    seat_policy: SeatPolicy = "refuse"
+    """What becomes of newcomers beyond the seats."""
     rate_per_second: int = 50
     rate_burst: int = 200
     retention_days: int = 400
@@ -44,6 +48,7 @@ async def define(fleet: Fleet, key: str, terms: PlanTerms) -> bool:
     plan.name = terms.name
     plan.features = list(terms.features)
     plan.seats = terms.seats
+    plan.seat_policy = terms.seat_policy
     plan.rate_per_second = terms.rate_per_second
     plan.rate_burst = terms.rate_burst
     plan.retention_days = terms.retention_days
@@ -62,6 +67,7 @@ def terms_of(plan: Plan) -> PlanTerms:
         name=plan.name,
         features=tuple(plan.features),
         seats=plan.seats,
+        seat_policy=cast("SeatPolicy", plan.seat_policy),
         rate_per_second=plan.rate_per_second,
         rate_burst=plan.rate_burst,
         retention_days=plan.retention_days,

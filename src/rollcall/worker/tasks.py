@@ -14,6 +14,7 @@ from rollcall.directory import role_changes
 from rollcall.events import delivering, departure_receipts
 from rollcall.journal import outbox
 from rollcall.provisioning import profile_taking
+from rollcall.tenancy import seats
 from rollcall.work import SYSTEM, RequestOrigin, TenantRef, open_fleet
 from rollcall.worker import housekeeping
 from rollcall.worker.base import Task, TryAgain
@@ -28,6 +29,7 @@ DELIVER = "rollcall.deliver"
 BRING_ROLES = "rollcall.bring_roles"
 KEEP_HOUSE = "rollcall.keep_house"
 TAKE_PROFILES = "rollcall.take_profiles"
+LOOK_AT_SEATS = "rollcall.look_at_seats"
 
 LISTENERS = {"user.deactivated": SETTLE_DEPARTURES}
 """Which task hears of which event; what nobody listens to is done as soon as it has been fanned out."""
@@ -40,6 +42,7 @@ def register(app: Any) -> None:
     app.task(base=Task, bind=True, name=BRING_ROLES)(bring_roles)
     app.task(base=Task, bind=True, name=KEEP_HOUSE, seconds=1800.0, time_limit=1860.0)(keep_house)
     app.task(base=Task, bind=True, name=TAKE_PROFILES)(take_profiles)
+    app.task(base=Task, bind=True, name=LOOK_AT_SEATS)(look_at_seats)
 
 
 async def settle_departures(task: Task, tenant_id: str, departures: Sequence[tuple[str, str]]) -> None:
@@ -143,3 +146,20 @@ async def take_profiles(task: Task) -> None:
     """Take the profiles that wait for an hour in which their tenants' providers change nothing."""
     taken = await profile_taking.look_at((await task.runtime.database()).pool)
     log.info("providers looked at", profiles_taken=len(taken))
+
+
+async def look_at_seats(task: Task) -> None:
+    """Note who has no seat left or more people than seats, and who has room again.
+
+    Raises:
+        TryAgain: the database is away; nothing is lost, for what is noted is what is so then.
+    """
+    try:
+        async with open_fleet(
+            await task.runtime.database(), SYSTEM, RequestOrigin(request_id="look at seats")
+        ) as fleet:
+            changed = await seats.look(fleet)
+    except _AWAY as error:
+        msg = "seats were not looked at"
+        raise TryAgain(msg) from error
+    log.info("seats looked at", tenants_changed=changed)

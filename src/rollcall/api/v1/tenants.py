@@ -20,6 +20,7 @@ from rollcall.errors import Invalid
 from rollcall.tenancy import plans, tenants
 from rollcall.tenancy.lapse import LapseState
 from rollcall.tenancy.models import Plan, Tenant
+from rollcall.tenancy.seats import SeatPolicy
 from rollcall.tenancy.tenants import TenantTerms
 from rollcall.work import Actor, ActorKind
 
@@ -103,6 +104,7 @@ class PlanView(BaseModel):
     name: str
     features: list[str]
     seats: int | None
+    seat_policy: SeatPolicy
     rate_per_second: int
     rate_burst: int
     retention_days: int

@@ -22,13 +22,19 @@ BEGIN
 END $$;
 
 -- The rows of a person, written by every surface. p_change is a UserChange of Python (directory/user_changes.py), without
--- what is None there. Whoever calls holds the role rule.
+-- what is None there. `seats`: they would be active, and no seat is left; nothing was written. Whoever calls holds the role
+-- rule. Locks: seats, if they are active and the plan has a number of them.
 CREATE FUNCTION fn.write_new_user(p_tenant uuid, p_change jsonb) RETURNS fn.user_change LANGUAGE plpgsql AS $$
 DECLARE
     c fn.user_change;
     v_active boolean := (p_change ->> 'active')::boolean;
     v_external text := p_change ->> 'external_id';
+    v_seat text := CASE WHEN v_active THEN fn.take_seat(p_tenant) ELSE 'any' END;
 BEGIN
+    IF v_seat = 'none' THEN
+        c.outcome := 'seats';
+        RETURN c;
+    END IF;
     c.id := uuidv7();
     c.account_id := coalesce((p_change ->> 'account_id')::uuid, c.id);
     IF p_change ->> 'account_id' IS NULL THEN
@@ -52,14 +58,37 @@ BEGIN
     INSERT INTO public.user_emails (tenant_id, user_id, value_key)
     SELECT p_tenant, c.id, e FROM jsonb_array_elements_text(p_change -> 'emails') e ON CONFLICT DO NOTHING;
     PERFORM fn.announce(p_tenant, c.account_id, p_change ->> 'request_id', p_change -> 'events');
-    c.events := fn.event_names(p_change);
+    c.events := fn.event_names(p_change) || CASE WHEN v_seat = 'any' THEN '{}'
+                ELSE fn.seat_taken(p_tenant, v_seat, p_change ->> 'request_id') END;
     c.outcome := 'done';
     RETURN c;
 END $$;
 
+-- Lets somebody in again whose account is locked; returns which seat they have, or `none` if nothing was done.
+CREATE FUNCTION fn.let_in(p_tenant uuid, p_account uuid) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE v_seat text := fn.take_seat(p_tenant);
+BEGIN
+    IF v_seat <> 'none' THEN
+        UPDATE public.accounts SET active = true, deactivated_at = NULL, deactivated_because = NULL
+         WHERE tenant_id = p_tenant AND id = p_account;
+    END IF;
+    RETURN v_seat;
+END $$;
+
+-- Gives an account the names and the role that a change says.
+CREATE FUNCTION fn.write_account(p_tenant uuid, p_account uuid, p_change jsonb) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE public.accounts
+       SET user_name = p_change ->> 'user_name', external_id = p_change ->> 'external_id',
+           role = p_change ->> 'role', is_admin = (p_change ->> 'is_admin')::boolean,
+           role_state = p_change -> 'role_state'
+     WHERE tenant_id = p_tenant AND id = p_account;
+END $$;
+
 -- Applies a change that was judged by what is stored, by every surface; `stale` if that is no longer so. Whoever calls holds
 -- the role rule; its version is compared all the same, for groups whose names move change it without an edit.
--- Locks: the account, then the user.
+-- `seats`: it would let somebody in, and no seat is left.
+-- Locks: the account, then the user; seats, if it lets somebody in and the plan has a number of them.
 CREATE FUNCTION fn.write_user(p_tenant uuid, p_user uuid, p_change jsonb) RETURNS fn.user_change LANGUAGE plpgsql AS $$
 DECLARE
     c fn.user_change;
@@ -69,6 +98,7 @@ DECLARE
     v_rule_version integer;
     v_active boolean := (p_change ->> 'active')::boolean;
     v_left jsonb;
+    v_seat text := 'any';
 BEGIN
     SELECT o.* INTO a FROM public.users s JOIN public.accounts o ON o.tenant_id = s.tenant_id AND o.id = s.account_id
      WHERE s.tenant_id = p_tenant AND s.id = p_user FOR UPDATE OF o;
@@ -93,17 +123,16 @@ BEGIN
                         (p_change ->> 'arrived_at')::timestamptz);
         c.reason := v_left::text;
     ELSIF v_active AND NOT a.active THEN
-        UPDATE public.accounts SET active = true, deactivated_at = NULL, deactivated_because = NULL
-         WHERE tenant_id = p_tenant AND id = a.id;
+        v_seat := fn.let_in(p_tenant, a.id);
+        IF v_seat = 'none' THEN
+            c.outcome := 'seats';
+            RETURN c;
+        END IF;
     END IF;
     IF (a.user_name, a.external_id, a.role_state, a.role, a.is_admin) IS DISTINCT FROM (
            p_change ->> 'user_name', p_change ->> 'external_id', p_change -> 'role_state', p_change ->> 'role',
            (p_change ->> 'is_admin')::boolean) THEN
-        UPDATE public.accounts
-           SET user_name = p_change ->> 'user_name', external_id = p_change ->> 'external_id',
-               role = p_change ->> 'role', is_admin = (p_change ->> 'is_admin')::boolean,
-               role_state = p_change -> 'role_state'
-         WHERE tenant_id = p_tenant AND id = a.id;
+        PERFORM fn.write_account(p_tenant, a.id, p_change);
     END IF;
     UPDATE public.users
        SET user_name_key = fn.key_to_keep(p_tenant, p_user, v_key, p_change), external_id = p_change ->> 'external_id',
@@ -115,7 +144,8 @@ BEGIN
         PERFORM fn.write_emails(p_tenant, p_user, p_change -> 'emails');
     END IF;
     PERFORM fn.announce(p_tenant, a.id, p_change ->> 'request_id', p_change -> 'events');
-    c.events := fn.event_names(p_change) || CASE WHEN v_left IS NULL THEN '{}' ELSE ARRAY['user.deactivated'] END;
+    c.events := fn.event_names(p_change) || CASE WHEN v_left IS NULL THEN '{}' ELSE ARRAY['user.deactivated'] END
+                || fn.seat_taken(p_tenant, v_seat, p_change ->> 'request_id');
     c.id := p_user;
     c.outcome := 'done';
     RETURN c;

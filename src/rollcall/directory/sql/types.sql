@@ -1,7 +1,7 @@
 -- What changes of people and groups come to.
 
 CREATE TYPE fn.user_change AS (
-    outcome text,           -- done, stale, judge, uniqueness, not_found
+    outcome text,           -- done, stale, judge, uniqueness, not_found, seats
     reason text,            -- what was closed, as JSON; or why the userName is taken
     id uuid, account_id uuid, document text, version integer, created_at timestamptz, last_modified timestamptz,
     events text[]

@@ -14,7 +14,7 @@ CREATE TYPE fn.gate_result AS (
 
 CREATE TYPE fn.user_result AS (
     gate fn.gate_result,
-    outcome text,           -- of a change: done, stale, judge, former, uniqueness, not_found
+    outcome text,           -- of a change: done, stale, judge, former, uniqueness, not_found, seats
     reason text,
     id uuid, account_id uuid, document text, version integer, created_at timestamptz, last_modified timestamptz,
     active boolean, role_state text, group_revision integer, groups text, total bigint

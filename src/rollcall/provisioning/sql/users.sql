@@ -45,7 +45,9 @@ END $$;
 
 -- Takes a new person in; where p_change names a former account, with the role state that it had.
 -- stale: the context or the role rule is another. former: another account, or none, has to be taken up again.
--- Locks: the role rule, shared, before any account, as whoever edits it holds it and wants all accounts; then the externalId.
+-- seats: no seat is left; what is to be said of that the caller enters.
+-- Locks: the role rule, shared, before any account, as whoever edits it holds it and wants all accounts; then the externalId;
+-- then as write_new_user.
 CREATE FUNCTION fn.create_user(
     p_tenant uuid, p_token uuid, p_digest bytea, p_context jsonb, p_change jsonb, p_call jsonb
 ) RETURNS fn.user_result LANGUAGE plpgsql AS $$
@@ -85,6 +87,10 @@ BEGIN
         RETURN u;
     END IF;
     c := fn.write_new_user(p_tenant, p_change);
+    IF c.outcome = 'seats' THEN
+        u.outcome := 'seats';
+        RETURN u;
+    END IF;
     u.outcome := 'done'; u.id := c.id; u.account_id := c.account_id;
     u.version := c.version; u.created_at := c.created_at; u.last_modified := c.last_modified;
     PERFORM fn.audit_call(
@@ -96,7 +102,8 @@ END $$;
 
 -- Carries a change of a person out. p_change says of which kind it is: a departure and nothing else, a plain replacement,
 -- or one that was judged by what is stored; the first two need nothing of that, as long as what they take for granted is so.
--- judge: it is not; what is stored comes with the answer. stale: the context, or what was judged, is no longer so.
+-- judge: it is not; what is stored comes with the answer. stale: the context, or what was judged, is no longer so. seats: it
+-- would let somebody in, and no seat is left; what is to be said of that the caller enters.
 CREATE FUNCTION fn.save_user(
     p_tenant uuid, p_token uuid, p_digest bytea, p_user uuid, p_base text, p_context jsonb, p_change jsonb, p_call jsonb
 ) RETURNS fn.user_result LANGUAGE plpgsql AS $$
@@ -118,7 +125,7 @@ BEGIN
     u.outcome := c.outcome;
     IF c.outcome = 'judge' THEN
         RETURN fn.bring_user(u, p_tenant, p_user, p_base, true);
-    ELSIF c.outcome = 'stale' THEN
+    ELSIF c.outcome IN ('stale', 'seats') THEN
         RETURN u;
     END IF;
     u.id := c.id; u.account_id := c.account_id; u.document := c.document; u.reason := c.reason;

@@ -1,0 +1,23 @@
+"""What can happen to what a tenant has of its plan: seats, features, overrides. `events.TOPICS` lists all."""
+
+from dataclasses import dataclass
+
+from rollcall.journal.event import Event
+
+
+@dataclass(frozen=True, slots=True)
+class TenantOverSeats(Event):
+    """More people are active than the tenant has seats: an alert, once. Nobody is cut off by it."""
+
+    topic = "tenant.over_seats"
+    used: int
+    seats: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class TenantWithinSeats(Event):
+    """The tenant has no more active people than seats again, or any number of seats (null)."""
+
+    topic = "tenant.within_seats"
+    used: int
+    seats: int | None

@@ -1,0 +1,126 @@
+-- Seats: how many active people a tenant may have, and the turns that newcomers take as the last seats go.
+
+-- An override of a tenant by its key, unless its end has come; NULL if there is none. No single expression, so that
+-- tenants without one do not pay for it.
+CREATE FUNCTION fn.override(p_overrides jsonb, p_key text) RETURNS jsonb LANGUAGE plpgsql VOLATILE PARALLEL SAFE AS $$
+BEGIN
+    RETURN CASE WHEN (p_overrides -> p_key ->> 'ends_at')::timestamptz <= clock_timestamp() THEN NULL
+                ELSE p_overrides -> p_key END;
+END $$;
+
+-- How many active people a tenant may have; NULL is any number.
+CREATE FUNCTION fn.seats_allowed(n public.tenants, p public.plans) RETURNS integer LANGUAGE sql VOLATILE PARALLEL SAFE AS
+$$ SELECT CASE WHEN n.overrides IS NULL THEN p.seats
+               ELSE coalesce((fn.override(n.overrides, 'seats') ->> 'value')::integer, p.seats) END $$;
+
+-- What becomes of a newcomer for whom no seat is left: refuse, or overage, by which they are let in.
+CREATE FUNCTION fn.seat_policy(n public.tenants, p public.plans) RETURNS text LANGUAGE sql VOLATILE PARALLEL SAFE AS
+$$ SELECT CASE WHEN n.overrides IS NULL THEN p.seat_policy
+               ELSE coalesce(fn.override(n.overrides, 'seat_policy') ->> 'value', p.seat_policy) END $$;
+
+-- How many people of a tenant are active: the sum of the parts that connections keep (trigger count_people).
+CREATE FUNCTION fn.seats_used(p_tenant uuid) RETURNS bigint LANGUAGE sql STABLE PARALLEL SAFE AS
+$$ SELECT coalesce(sum(active), 0)::bigint FROM public.user_counts WHERE tenant_id = p_tenant $$;
+
+-- Where a tenant stands; what is asked of it before somebody is let in and afterwards.
+CREATE FUNCTION fn.seats_of(
+    p_tenant uuid, OUT plan text, OUT allowed integer, OUT policy text, OUT used bigint, OUT free bigint
+) LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    SELECT p.name, fn.seats_allowed(n, p), fn.seat_policy(n, p) INTO plan, allowed, policy
+      FROM public.tenants n JOIN public.plans p ON p.key = n.plan WHERE n.id = p_tenant;
+    IF allowed IS NOT NULL THEN
+        used := fn.seats_used(p_tenant);
+        free := allowed - used;
+    END IF;
+END $$;
+
+-- Takes a seat before somebody is written as active: any (there is no limit, or so many are left that those who are under way
+-- can't take them all), free (more than 64 are left), last (the caller has the tenant's turn until it commits, and a seat),
+-- or none. Called before anybody is written.
+-- Locks: seats of the tenant; shared while more than 64 are left, so that whoever takes one of the last waits for those
+-- who were before them.
+CREATE FUNCTION fn.take_seat(p_tenant uuid) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    v_free bigint;
+    s record;
+BEGIN
+    -- As seats_of, in one statement, for every creation asks it.
+    SELECT fn.seats_allowed(n, p) - CASE WHEN fn.seats_allowed(n, p) IS NOT NULL THEN
+               (SELECT coalesce(sum(c.active), 0)::bigint FROM public.user_counts c WHERE c.tenant_id = p_tenant) END
+      INTO v_free FROM public.tenants n JOIN public.plans p ON p.key = n.plan WHERE n.id = p_tenant;
+    IF v_free IS NULL THEN
+        RETURN 'any';
+    ELSIF v_free > 64 THEN
+        PERFORM pg_advisory_xact_lock_shared(hashtextextended('seats ' || p_tenant, 0));
+        RETURN CASE WHEN v_free > 64 + current_setting('max_connections')::integer THEN 'any' ELSE 'free' END;
+    END IF;
+    PERFORM fn.hold_seats(p_tenant);
+    s := fn.seats_of(p_tenant);
+    RETURN CASE WHEN s.free > 0 OR s.allowed IS NULL OR s.policy = 'overage' THEN 'last' ELSE 'none' END;
+END $$;
+
+-- Looks once more when somebody was written who took a seat; returns the names of events that it announced.
+-- Whoever has written holds the row of their part of the count, so at most 31 others are not seen here; with fewer seats
+-- left than that, whoever has no turn begins anew (a serialization failure, which every surface tries again).
+CREATE FUNCTION fn.seat_taken(p_tenant uuid, p_seat text, p_request_id text) RETURNS text[] LANGUAGE plpgsql AS $$
+DECLARE s record;
+BEGIN
+    IF p_seat = 'any' THEN
+        RETURN '{}';
+    END IF;
+    s := fn.seats_of(p_tenant);
+    IF p_seat = 'free' AND s.free < 32 THEN
+        RAISE EXCEPTION 'the last seats are being taken at this moment' USING ERRCODE = 'serialization_failure';
+    ELSIF p_seat = 'free' OR s.free > 0 OR s.allowed IS NULL THEN
+        RETURN '{}';
+    END IF;
+    RETURN fn.mark_seats(p_tenant, s.allowed, s.used, p_request_id, true);
+END $$;
+
+-- Notes since when a tenant is full, and since when it has more people than seats, which is announced once; both end by
+-- themselves. p_joined: somebody has taken a seat just now. Returns the names of events that it announced.
+-- Locks: the tenant's marks.
+CREATE FUNCTION fn.mark_seats(
+    p_tenant uuid, p_allowed integer, p_used bigint, p_request_id text, p_joined boolean
+) RETURNS text[] LANGUAGE plpgsql AS $$
+DECLARE
+    v_now timestamptz := clock_timestamp();
+    v_over boolean := coalesce(p_used > p_allowed, false);
+    v_topic text;
+    m public.seat_marks;
+BEGIN
+    INSERT INTO public.seat_marks (tenant_id) VALUES (p_tenant) ON CONFLICT DO NOTHING;
+    SELECT * INTO m FROM public.seat_marks WHERE tenant_id = p_tenant FOR NO KEY UPDATE;
+    v_topic := CASE WHEN v_over AND m.over_since IS NULL THEN 'tenant.over_seats'
+                    WHEN NOT v_over AND m.over_since IS NOT NULL THEN 'tenant.within_seats' END;
+    UPDATE public.seat_marks
+       SET full_since = CASE WHEN p_joined AND p_used = p_allowed THEN v_now
+                             WHEN p_used >= p_allowed THEN coalesce(m.full_since, v_now) END,
+           over_since = CASE WHEN v_over THEN coalesce(m.over_since, v_now) END
+     WHERE tenant_id = p_tenant;
+    IF v_topic IS NULL THEN
+        RETURN '{}';
+    END IF;
+    PERFORM fn.announce(p_tenant, NULL, p_request_id, jsonb_build_array(
+        jsonb_build_object('topic', v_topic, 'used', p_used, 'seats', p_allowed)));
+    RETURN ARRAY[v_topic];
+END $$;
+
+-- The same as seats_of for whoever has not entered the tenant, as a refused caller is told.
+CREATE FUNCTION fn.seat_facts(p_tenant uuid, OUT plan text, OUT allowed integer, OUT used bigint) LANGUAGE plpgsql AS $$
+DECLARE s record;
+BEGIN
+    PERFORM set_config('rollcall.tenant', p_tenant::text, true);
+    s := fn.seats_of(p_tenant);
+    plan := s.plan;
+    allowed := s.allowed;
+    used := s.used;
+END $$;
+
+-- Takes the tenant's turn before several people are let in by one transaction, who would not be seen by others.
+-- Locks: seats of the tenant.
+CREATE FUNCTION fn.hold_seats(p_tenant uuid) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('seats ' || p_tenant, 0));
+END $$;
