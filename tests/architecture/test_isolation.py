@@ -61,6 +61,9 @@ async def full(callers: Callers, owner: Connection) -> Tenant:
     assert (await callers.operator.post(f"{tenant.v1}/destinations/{hook.json()['id']}/test")).status_code == 202
     async with tenant.work() as work:
         await statements.add_to_role_change(work, UUID(noor["id"]).bytes)
+    await tenant.callers.operator.post(f"{tenant.v1}/suspend")
+    await tenant.scim.delete(f"/Users/{noor['id']}")  # refused, and kept
+    await owner.execute("UPDATE tenants SET status = 'active' WHERE id = $1", UUID(tenant.id))
     await tenant.callers.app.state.context.batched_entries.flush()
     await retention.judge(callers.database)
     return tenant

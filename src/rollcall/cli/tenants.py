@@ -17,7 +17,7 @@ from rollcall.cli.providers import profile_of, show_provider
 from rollcall.cli.reaching import across_tenants, find_tenant
 from rollcall.cli.running import actor
 from rollcall.cli.showing import Row, counted, json_option, print_facts, print_json, print_list
-from rollcall.directory import people, roles
+from rollcall.directory import people, refused_departures, roles
 from rollcall.directory.people import Draft
 from rollcall.scim.providers import PROFILES
 from rollcall.tenancy import plans
@@ -84,6 +84,7 @@ def show_tenant(tenant: str, as_json: bool) -> None:
                 "people": total,
                 "active": await accounts.active(work),
                 "admins": await accounts.admins(work),
+                "refused_departures": await refused_departures.count(work),
                 "role_rule": rule.model_dump(mode="json"),
                 "role_rule_version": version,
             }
@@ -95,6 +96,7 @@ def show_tenant(tenant: str, as_json: bool) -> None:
 def _facts(tenant: Tenant, plan: Plan, more: dict[str, Any]) -> Row:
     rule = more["role_rule"]
     rate = tenant.rate_per_second
+    left = more["refused_departures"]
     return {
         "tenant": f"{tenant.name} ({tenant.slug}, {tenant.status})",
         "taken on": tenant.created_at,
@@ -109,6 +111,7 @@ def _facts(tenant: Tenant, plan: Plan, more: dict[str, Any]) -> Row:
         "tokens": _ISSUED_BY[tenant.token_issuing],
         "people": f"{more['people']:,}, {more['active']:,} active, {more['admins']:,} of them admins",
         "roles": f"{', '.join(rule['roles'])} (see 'rollcall roles show {tenant.slug}')",
+        **({"left meanwhile": f"{left:,}; 'rollcall tenants resume' takes them out"} if left else {}),
         **{f"metadata {name}": value for name, value in tenant.metadata_.items()},
     }
 
@@ -240,9 +243,15 @@ def suspend(tenant: str, yes: bool, as_json: bool) -> None:
 @click.argument("tenant")
 @json_option
 def resume(tenant: str, as_json: bool) -> None:
-    """Let the suspended TENANT in again."""
-    after = _done(tenant, doors.resume)
-    _show(f"{after.slug} is active.", after, as_json=as_json)
+    """Let the suspended TENANT in again, but for those who left meanwhile: they are taken out."""
+
+    async def run(fleet: Fleet) -> tuple[Tenant, int]:
+        row = await find_tenant(fleet, tenant)
+        return row, await refused_departures.resume(fleet, row)
+
+    after, left = across_tenants(run)
+    out = f" {counted(left, 'person', 'people')} who left meanwhile cannot come in any more." if left else ""
+    _show(f"{after.slug} is active.{out}", after, as_json=as_json)
 
 
 def _changed(tenant: str, **wanted: Any) -> tuple[TenantTerms, Tenant]:

@@ -3,7 +3,7 @@
 Every row has the gate's verdict and what the gate knows of the caller (`_GATE`); what else it has is said at each.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 from uuid import UUID
@@ -180,6 +180,20 @@ async def note_call(
         None if case is None else as_json(case),
         of=call.token.tenant_id,
     )
+
+
+_KEEP_DEPARTURES = qualified("SELECT fn.keep_refused_departures($1, $2, $3, $4, $5, $6) AS kept")
+
+
+async def keep_refused_departures(call: Call, active: Mapping[UUID, bool]) -> int | None:
+    """Keep who leaves, and forget who is *active*, by a call that is refused as its tenant is suspended.
+
+    Returns how many of those who leave are kept; None if the tenant is not suspended any more.
+    """
+    leaving = [person for person, is_active in active.items() if not is_active]
+    staying = [person for person, is_active in active.items() if is_active]
+    row = await _ask(call, _KEEP_DEPARTURES, leaving, staying, as_json(call.described()))
+    return row["kept"]
 
 
 _FIND_USERS = _asked(f"{_GATE}, {_USER}, r.total", "find_users($1, $2, $3, $4, $5, $6, $7, $8, $9)")

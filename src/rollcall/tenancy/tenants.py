@@ -137,8 +137,14 @@ async def suspend(fleet: Fleet, tenant: Tenant) -> None:
         await _judge_lapse(fleet, tenant)
 
 
+async def hold(fleet: Fleet, tenant: Tenant) -> None:
+    """Lock a tenant's row and read it as it is, so that nobody else changes it until the transaction ends."""
+    await fleet.db.flush()
+    await fleet.db.refresh(tenant, with_for_update={"key_share": True})
+
+
 async def resume(fleet: Fleet, tenant: Tenant) -> None:
-    """Let a suspended tenant in again."""
+    """Let a suspended tenant in again; all but `directory.refused_departures`, which calls this, go through there."""
     if tenant.status != "active":
         tenant.status = "active"
         await _record(fleet, tenant, TenantResumed())

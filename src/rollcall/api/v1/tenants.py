@@ -14,7 +14,7 @@ from rollcall.api.v1.bodies import Body
 from rollcall.api.v1.callers import ADMINS, OPS, FleetWork, TenantWork, fleet_work, tenant_work
 from rollcall.api.v1.idempotency import idempotent
 from rollcall.api.v1.lists import Listing, Part
-from rollcall.directory import roles
+from rollcall.directory import refused_departures, roles
 from rollcall.directory.rules import RoleRule
 from rollcall.errors import Invalid
 from rollcall.tenancy import plans, tenants
@@ -273,7 +273,7 @@ async def suspend_tenant(fleet: FleetWork, tenant: FromPath[str]) -> TenantView:
 async def resume_tenant(fleet: FleetWork, tenant: FromPath[str]) -> TenantView:
     """Let a suspended tenant in again."""
     row = await tenants.find(fleet, tenant)
-    await tenants.resume(fleet, row)
+    await refused_departures.resume(fleet, row)
     return tenant_view(row, to=fleet.actor)
 
 
