@@ -30,6 +30,9 @@ _PROFILES = [AUTO, *PROFILES]
 _ISSUED_BY = {"ops": "issued by ops only", "self_service": "issued by the tenant's admins"}
 
 
+_OWNER_LEAVES = {"stop": "their SCIM tokens end", "offboarding_only": "their SCIM tokens still take away"}
+
+
 @click.group()
 def tenants() -> None:
     """Customers: what they pay for, who their admins are, whether they are let in."""
@@ -109,6 +112,7 @@ def _facts(tenant: Tenant, plan: Plan, more: dict[str, Any]) -> Row:
         "mass change": f"more than {tenant.mass_change_threshold} departures within an hour",
         "provider": profile_of(tenant),
         "tokens": _ISSUED_BY[tenant.token_issuing],
+        "owner leaves": _OWNER_LEAVES[tenant.owner_leaves],
         "people": f"{more['people']:,}, {more['active']:,} active, {more['admins']:,} of them admins",
         "roles": f"{', '.join(rule['roles'])} (see 'rollcall roles show {tenant.slug}')",
         **({"left meanwhile": f"{left:,}; 'rollcall tenants resume' takes them out"} if left else {}),
@@ -208,6 +212,17 @@ def change_profile(tenant: str, profile: str, as_json: bool) -> None:
     else:
         said = f"{after.slug}: profile {before.profile} -> {profile}, from the next call on."
     _show(said, after, as_json=as_json)
+
+
+@tenants.command("owner-leaves")
+@click.argument("tenant")
+@click.argument("policy", type=click.Choice(["stop", "offboarding_only"]))
+@json_option
+def change_owner_leaves(tenant: str, policy: str, as_json: bool) -> None:
+    """Say what becomes of a SCIM token of TENANT whose owner is no longer an active admin: it ends, or takes away."""
+    _, after = _changed(tenant, owner_leaves=policy)
+    said = "stops at once" if policy == "stop" else "still reads and takes away, until another admin takes it over"
+    _show(f"{after.slug}: a SCIM token whose owner is no longer an active admin {said}.", after, as_json=as_json)
 
 
 @tenants.command("threshold")

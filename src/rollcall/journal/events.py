@@ -4,22 +4,33 @@ An event's topic is its public name. Its fields are its payload. Announced event
 well as into the audit; the others are only written down.
 """
 
-from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
+from rollcall.journal.destination_events import (
+    DeliveriesReplayed,
+    DestinationChanged,
+    DestinationCreated,
+    DestinationDisabled,
+    DestinationEnabled,
+    DestinationRemoved,
+    DestinationSecretRotated,
+    DestinationTested,
+)
+from rollcall.journal.event import Event
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something that happened."""
-
-    topic: ClassVar[str]
-    announced: ClassVar[bool] = True
-
-    def payload(self) -> dict[str, Any]:
-        """The event's facts as JSON can carry them."""
-        facts = ((field.name, getattr(self, field.name)) for field in fields(self))
-        return {name: str(value) if isinstance(value, UUID) else value for name, value in facts}
+OF_DESTINATIONS = (
+    DeliveriesReplayed,
+    DestinationChanged,
+    DestinationCreated,
+    DestinationDisabled,
+    DestinationEnabled,
+    DestinationRemoved,
+    DestinationSecretRotated,
+    DestinationTested,
+)
+"""What can happen to destinations, in a file of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +259,18 @@ class TokenRotated(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class TokenHandedOver(Event):
+    """Another admin has taken a connection over, with the same secret; it ends at *rotate_by* unless it is rotated."""
+
+    topic = "token.handed_over"
+    token_id: UUID
+    label: str
+    former_owner_id: UUID | None
+    owner_id: UUID
+    rotate_by: str
+
+
+@dataclass(frozen=True, slots=True)
 class TokenRevoked(Event):
     topic = "token.revoked"
     token_id: UUID
@@ -366,77 +389,6 @@ class ExternalCredentialClosed(Event):
     credential_id: UUID
     kind: str
     name: str
-
-
-@dataclass(frozen=True, slots=True)
-class DestinationCreated(Event):
-    topic = "destination.created"
-    announced = False
-    destination_id: UUID
-    kind: str
-    label: str
-    host: str
-    topics: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class DestinationChanged(Event):
-    topic = "destination.changed"
-    announced = False
-    destination_id: UUID
-    changed: list[str]
-    host: str
-
-
-@dataclass(frozen=True, slots=True)
-class DestinationSecretRotated(Event):
-    topic = "destination.secret_rotated"
-    announced = False
-    destination_id: UUID
-    overlap_seconds: int
-
-
-@dataclass(frozen=True, slots=True)
-class DestinationEnabled(Event):
-    topic = "destination.enabled"
-    announced = False
-    destination_id: UUID
-
-
-@dataclass(frozen=True, slots=True)
-class DestinationDisabled(Event):
-    """Nothing more is sent there: somebody said so, or it answered that it is gone, or took nothing for a week."""
-
-    topic = "destination.disabled"
-    destination_id: UUID
-    label: str
-    because: str
-
-
-@dataclass(frozen=True, slots=True)
-class DestinationRemoved(Event):
-    topic = "destination.removed"
-    announced = False
-    destination_id: UUID
-    label: str
-
-
-@dataclass(frozen=True, slots=True)
-class DestinationTested(Event):
-    """Sent to one destination alone, because somebody asked for it."""
-
-    topic = "destination.tested"
-    announced = False
-    destination_id: UUID
-    label: str
-
-
-@dataclass(frozen=True, slots=True)
-class DeliveriesReplayed(Event):
-    topic = "deliveries.replayed"
-    announced = False
-    destination_id: UUID
-    number: int
 
 
 def message(event: Event) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from rollcall.scim.errors import Forbidden, Paused, SCIMException, Suspended, To
 from rollcall.scim.providers import PROFILES
 from rollcall.work import ActorKind, RequestOrigin
 
-TAKES = frozenset({"takes_only", "paused"})
+TAKES = frozenset({"takes_only", "paused", "restricted"})
 """Verdicts by which a call goes on for what only takes away."""
 
 LETS = TAKES | {"ok"}
@@ -256,8 +256,10 @@ async def note(
 
 
 async def not_given(call: Call, *, done: str | None = None, left: str | None = None) -> Forbidden | Paused:
-    """The refusal of what gives, by the tenant's plan or for a pause: what was *done* of the call, and what *left*."""
-    facts = await statements.lapse_facts(call.context.pool, call.token.tenant_id)
+    """The refusal of what gives, for plan, pause or owner: what was *done* of the call, and what *left*."""
+    facts = await statements.lapse_facts(call)
+    if facts["stands"] == "restricted":
+        return Forbidden(detail=wording.without_owner(done=done, left=left))
     if facts["state"] in ("active", "grace"):
         return Paused(wording.paused(done=done, left=left), retry_after=max(1, facts["paused_seconds"] or 1))
     names = await statements.plans_with_scim(call.context.pool)
@@ -285,7 +287,7 @@ async def _meaning(  # noqa: PLR0911  # one for each verdict
             )
         case "suspended":
             return Suspended(has_permit=has_permit)
-        case "plan" | "takes_only" | "paused":
+        case "plan" | "takes_only" | "paused" | "restricted":
             return await not_given(call)
         case "scope":
             return Forbidden(

@@ -408,7 +408,10 @@ async def refuse_group(
 
 
 _PLANS = "SELECT name FROM plans WHERE 'scim' = ANY (features) ORDER BY name"
-_LAPSE = qualified("SELECT state, plan, lapsed_at, offboarding_from, closes_at, paused_seconds FROM fn.lapse_facts($1)")
+_LAPSE = qualified(
+    "SELECT state, plan, lapsed_at, offboarding_from, closes_at, paused_seconds,"
+    " fn.token_state($1, $2) AS stands FROM fn.lapse_facts($1)"
+)
 
 
 async def plans_with_scim(pool: Pool) -> Sequence[str]:
@@ -416,7 +419,9 @@ async def plans_with_scim(pool: Pool) -> Sequence[str]:
     return [row["name"] for row in await pool.fetch(_PLANS)]
 
 
-async def lapse_facts(pool: Pool, tenant_id: UUID) -> Row:
-    """What is left of SCIM to a tenant (``state``), what its ``plan`` is called, and the dates of lapse and pause."""
-    row = await pool.fetchrow(_LAPSE, tenant_id, of=tenant_id)
+async def lapse_facts(call: Call) -> Row:
+    """What is left of SCIM to a call's tenant (``state``), what its ``plan`` is called, the dates of lapse and pause,
+    and how the token stands (``stands``)."""
+    tenant_id = call.token.tenant_id
+    row = await call.context.pool.fetchrow(_LAPSE, tenant_id, call.token.id, of=tenant_id)
     return cast("Row", row)  # whoever asks has been let into the tenant
