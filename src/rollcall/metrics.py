@@ -5,7 +5,7 @@ is a series of its own. What labels say comes from lists of ours: addresses as d
 """
 
 import os
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from tempfile import TemporaryDirectory
@@ -163,10 +163,24 @@ class _Lag(Collector):
         return (waiting, dead, oldest)
 
 
-def exposition(lag: Sequence[Waiting] | None = None) -> bytes:
+class _Alerts(Collector):
+    """Alerts that are open in the database."""
+
+    def __init__(self, number: Mapping[str, int]) -> None:
+        self._number = number
+
+    def collect(self) -> Iterable[Metric]:
+        alerts = GaugeMetricFamily("rollcall_alerts_open", "Alerts that are open, of all tenants.", labels=["kind"])
+        for kind, number in self._number.items():
+            alerts.add_metric([kind], number)
+        return (alerts,)
+
+
+def exposition(lag: Sequence[Waiting] | None = None, alerts: Mapping[str, int] | None = None) -> bytes:
     """All figures as Prometheus reads them: of every process that shares them, or of this one if none does.
 
-    It reads files; on an event loop call it in a thread. What waits is said where somebody has asked the database.
+    It reads files; on an event loop call it in a thread. What waits, and the open *alerts*, are said where somebody has
+    asked the database.
     """
     if os.environ.get(_MULTIPROCESS):
         registry = CollectorRegistry()
@@ -179,4 +193,8 @@ def exposition(lag: Sequence[Waiting] | None = None) -> bytes:
         of_lag = CollectorRegistry()
         of_lag.register(_Lag(lag))
         text += generate_latest(of_lag)
+    if alerts is not None:
+        of_alerts = CollectorRegistry()
+        of_alerts.register(_Alerts(alerts))
+        text += generate_latest(of_alerts)
     return text

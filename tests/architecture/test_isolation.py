@@ -12,6 +12,7 @@ import pytest_asyncio
 from authenticator import begun, registered
 from factories import USER, Callers, Tenant, a_tenant, deactivation
 from rollcall import tables
+from rollcall.alerts import judging
 from rollcall.cli.embedded import Engines
 from rollcall.db import FLEET_ROLE, RUNTIME_ROLE, Connection, Database
 from rollcall.directory import statements, twins
@@ -65,6 +66,10 @@ async def full(callers: Callers, owner: Connection) -> Tenant:
     await tenant.scim.delete(f"/Users/{noor['id']}")  # refused, and kept
     await owner.execute("UPDATE tenants SET status = 'active' WHERE id = $1", UUID(tenant.id))
     await tenant.callers.app.state.context.batched_entries.flush()
+    await owner.execute(
+        "UPDATE tokens SET expires_at = now() + interval '5 days' WHERE id = $1", UUID(tenant.token["id"])
+    )
+    await judging.judge(callers.database)
     await retention.judge(callers.database)
     return tenant
 

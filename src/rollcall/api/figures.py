@@ -5,13 +5,14 @@ one at the address of its own that ``--metrics`` gives it.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import structlog
 from litestar import Response, get
 from sqlalchemy.exc import SQLAlchemyError
 
 from rollcall import metrics
+from rollcall.alerts import reading
 from rollcall.api.requests import AnyRequest, origin
 from rollcall.api.v1.callers import OPS, actor_of
 from rollcall.db import DatabaseError
@@ -28,15 +29,18 @@ PATIENCE = 5.0
 @get("/metrics", name="metrics", guards=[OPS], include_in_schema=False)
 async def figures(request: AnyRequest) -> Response[bytes]:
     """All figures, and what waits."""
-    text = await asyncio.to_thread(metrics.exposition, await _lag(request))
+    lag, alerts = await _stored(request) or (None, None)
+    text = await asyncio.to_thread(metrics.exposition, lag, alerts)
     return Response(text, media_type=metrics.CONTENT_TYPE, headers={"Cache-Control": "no-store"})
 
 
-async def _lag(request: AnyRequest) -> Sequence[Waiting] | None:
+async def _stored(request: AnyRequest) -> tuple[Sequence[Waiting], Mapping[str, int]] | None:
     database = request.app.state.database
     try:
         async with asyncio.timeout(PATIENCE), open_fleet(database, actor_of(request), origin(request)) as fleet:
-            return await lag(fleet)
+            return await lag(fleet), await reading.count_open(fleet)
     except (SQLAlchemyError, OSError, TimeoutError, *DatabaseError) as error:
-        log.warning("figures go without what waits in the outbox: the database did not say", error=str(error))
+        log.warning(
+            "figures go without what waits and which alerts are open: the database did not say", error=str(error)
+        )
         return None

@@ -130,6 +130,30 @@ class TenantMassChangeReleased(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class AlertOpened(Event):
+    """Somebody should look at something; *kind* says at what, and *stage* how near it is where it comes nearer."""
+
+    topic = "alert.opened"
+    alert_id: UUID
+    kind: str
+    subject: str
+    stage: str
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class AlertClosed(Event):
+    """What an alert was about is no longer so."""
+
+    topic = "alert.closed"
+    alert_id: UUID
+    kind: str
+    subject: str
+    stage: str
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class AuditRetentionShortened(Event):
     """From *counts_from* on entries of the audit are deleted after *after* days; until then, after *before*."""
 

@@ -61,6 +61,11 @@ def make_celery(settings: Settings, *, publishing: bool = False) -> Any:
                 "options": {"queue": HOUSEKEEPING, "expires": EVERY_SECONDS},
             },
             "take profiles": {"task": tasks.TAKE_PROFILES, "schedule": 300.0, "options": {"queue": HOUSEKEEPING}},
+            "judge alerts": {
+                "task": tasks.JUDGE_ALERTS,
+                "schedule": 300.0,
+                "options": {"queue": HOUSEKEEPING, "expires": 300.0},
+            },
         },
     )
     tasks.register(app)

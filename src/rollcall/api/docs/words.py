@@ -84,6 +84,7 @@ PARAMETERS = {
     "state": "Only those that stand so.",
     "receipt": "The receipt's id.",
     "alert": "The alert's id.",
+    "only_open": "Leave out those that are over.",
     "incomplete": "Only those that wait for a destination.",
     "limit": "How many to answer at most.",
     "cursor": "Where to continue: `next_cursor` of the page before.",
