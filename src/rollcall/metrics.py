@@ -5,7 +5,7 @@ is a series of its own. What labels say comes from lists of ours: addresses as d
 """
 
 import os
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from tempfile import TemporaryDirectory
@@ -193,11 +193,26 @@ class _Seats(Collector):
         yield GaugeMetricFamily("rollcall_seats_full_seconds", said, seats.longest_full_seconds)
 
 
-def exposition(lag: Sequence[Waiting] | None = None, seats: SeatFigures | None = None) -> bytes:
+class _Alerts(Collector):
+    """Alerts that are open in the database."""
+
+    def __init__(self, number: Mapping[str, int]) -> None:
+        self._number = number
+
+    def collect(self) -> Iterable[Metric]:
+        alerts = GaugeMetricFamily("rollcall_alerts_open", "Alerts that are open, of all tenants.", labels=["kind"])
+        for kind, number in self._number.items():
+            alerts.add_metric([kind], number)
+        return (alerts,)
+
+
+def exposition(
+    lag: Sequence[Waiting] | None = None, seats: SeatFigures | None = None, alerts: Mapping[str, int] | None = None
+) -> bytes:
     """All figures as Prometheus reads them: of every process that shares them, or of this one if none does.
 
-    It reads files; on an event loop call it in a thread. What waits, and *seats*, are said where somebody has asked the
-    database.
+    It reads files; on an event loop call it in a thread. What waits, *seats* and the open *alerts* are said where
+    somebody has asked the database.
     """
     if os.environ.get(_MULTIPROCESS):
         registry = CollectorRegistry()
@@ -208,6 +223,7 @@ def exposition(lag: Sequence[Waiting] | None = None, seats: SeatFigures | None =
     lag = figures().lag if lag is None else lag
     asked: list[Collector] = [] if lag is None else [_Lag(lag)]
     asked += [] if seats is None else [_Seats(seats)]
+    asked += [] if alerts is None else [_Alerts(alerts)]
     for collector in asked:
         of_database = CollectorRegistry()
         of_database.register(collector)

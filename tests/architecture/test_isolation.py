@@ -12,6 +12,7 @@ import pytest_asyncio
 from authenticator import begun, registered
 from factories import USER, Callers, Tenant, a_tenant, deactivation
 from rollcall import tables
+from rollcall.alerts import judging
 from rollcall.cli.embedded import Engines
 from rollcall.db import FLEET_ROLE, RUNTIME_ROLE, Connection, Database
 from rollcall.directory import statements, twins
@@ -61,7 +62,14 @@ async def full(callers: Callers, owner: Connection) -> Tenant:
     assert (await callers.operator.post(f"{tenant.v1}/destinations/{hook.json()['id']}/test")).status_code == 202
     async with tenant.work() as work:
         await statements.add_to_role_change(work, UUID(noor["id"]).bytes)
+    await tenant.callers.operator.post(f"{tenant.v1}/suspend")
+    await tenant.scim.delete(f"/Users/{noor['id']}")  # refused, and kept
+    await owner.execute("UPDATE tenants SET status = 'active' WHERE id = $1", UUID(tenant.id))
     await tenant.callers.app.state.context.batched_entries.flush()
+    await owner.execute(
+        "UPDATE tokens SET expires_at = now() + interval '5 days' WHERE id = $1", UUID(tenant.token["id"])
+    )
+    await judging.judge(callers.database)
     await retention.judge(callers.database)
     await owner.execute("INSERT INTO seat_marks (tenant_id) VALUES ($1)", UUID(tenant.id))
     return tenant

@@ -15,8 +15,8 @@ READING = {
     *("gate", "still_good", "read_user", "own_user", "find_user_name", "find_users", "page_users"),
     *("read_group", "find_groups", "few_members", "touched_people"),
 }
-REFUSING = {"note_call", "refuse_group"}
-"""What they write is that a call was refused, or changed nothing."""
+REFUSING = {"note_call", "refuse_group", "keep_refused_departures"}
+"""What they write is that a call was refused, or changed nothing; the last one judges the token by itself."""
 
 
 def functions_of_provisioning() -> set[str]:

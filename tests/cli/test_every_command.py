@@ -71,6 +71,13 @@ async def of_token(world: World) -> Words:
     return (world.slug, token["id"])
 
 
+async def of_token_to_hand_over(world: World) -> Words:
+    other = await a_tenant(world.acme.callers, owner_leaves="offboarding_only")
+    await world.shell("people", "appoint", other.slug, (await other.person("zoe"))["userName"])
+    await world.shell("people", "deactivate", other.slug, other.admin["user_name"], "--yes")
+    return (other.slug, other.token["id"], "--owner", "zoe")
+
+
 async def of_key(world: World) -> Words:
     await world.shell("keys", "issue", "operator", "--label", "for a command")
     return (json.loads((await world.shell("keys", "list", "--json")).well)["data"][-1]["id"],)
@@ -142,12 +149,14 @@ COMMANDS: dict[str, Entry] = {
     "tenants pause": plainly("typed-for-commands"),
     "tenants unpause": plainly("TENANT"),
     "tenants threshold": plainly("TENANT", "100"),
+    "tenants owner-leaves": plainly("TENANT", "stop"),
     "tenants suspend": plainly("typed-for-commands"),
     "tenants resume": plainly("TENANT"),
     "plans list": plainly(),
     "tokens list": plainly("TENANT"),
     "tokens issue": plainly("TENANT", "--label", "with the defaults"),
     "tokens rotate": of_token,
+    "tokens hand-over": of_token_to_hand_over,
     "tokens revoke": of_token,
     "people list": plainly("TENANT"),
     "people show": plainly("TENANT", "PERSON"),

@@ -9,7 +9,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from rollcall.journal import events
-from rollcall.journal.events import TOPICS, Event
+from rollcall.journal.event import Event
+from rollcall.journal.events import TOPICS
 
 SAMPLES: dict[Any, Any] = {
     str: "x",

@@ -179,6 +179,6 @@ async def test_commands(callers: Callers, owner: Connection, settings: Settings)
     everywhere, own = await asyncio.gather(rollcall("list"), rollcall("list", tenant.slug))
     assert str(alert["id"]) in everywhere
     assert tenant.slug in everywhere
-    assert "2 departures (threshold 1)" in own
+    assert "2 people left within an hour; more than 1 are an alert." in own
     assert await rollcall("release", tenant.slug, str(alert["id"])) == "Released; 2 people had left.\n"
     await check(tenant)

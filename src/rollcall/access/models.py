@@ -90,6 +90,10 @@ class Token(Base):
     revoked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     revoked_because: Mapped[str | None] = mapped_column(Text)
     replaced_by: Mapped[UUID | None] = mapped_column(Uuid)
+    handed_over_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """When another admin took it over with the same secret, which its former owner may know: it ends soon."""
+    expires_before: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """When it would have expired, had it not been handed over."""
     last_used_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     last_used_from: Mapped[str | None] = mapped_column(Text)
     state: Mapped[str] = column_property(fn.token_state(tenant_id, id, type_=Text))  # noqa: A003  # the column

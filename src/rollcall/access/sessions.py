@@ -17,11 +17,11 @@ from rollcall.access.accounts import locked_for_issuing
 from rollcall.access.models import Account, Session
 from rollcall.crypto import TokenKind, digest, new_token
 from rollcall.errors import Forbidden, Invalid, NotFound
+from rollcall.journal.event import Event
 from rollcall.journal.events import (
     ConsoleCodeWithdrawn,
     ConsoleSignedIn,
     ConsoleSignedOut,
-    Event,
     SessionClosed,
     SessionOpened,
 )

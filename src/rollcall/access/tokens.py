@@ -15,9 +15,10 @@ from sqlalchemy import func, or_, select
 from rollcall import paging
 from rollcall.access.accounts import lock_name, locked_for_issuing
 from rollcall.access.models import Token
+from rollcall.access.token_states import TokenState
 from rollcall.crypto import TokenKind, digest, new_token
-from rollcall.errors import Forbidden, Invalid, NotAnAdmin, NotFound, TokenEnded, TooManyTokens
-from rollcall.journal.events import TokenIssued, TokenRevoked, TokenRotated
+from rollcall.errors import Conflict, Forbidden, Invalid, NotAnAdmin, NotFound, TokenEnded, TooManyTokens
+from rollcall.journal.events import TokenHandedOver, TokenIssued, TokenRevoked, TokenRotated
 from rollcall.journal.record import record
 from rollcall.paging import Page
 from rollcall.tenancy import tenants
@@ -28,6 +29,23 @@ MOST_LIVE = 20
 """Live tokens a tenant may have."""
 
 LONGEST_OVERLAP = timedelta(days=30)
+
+
+ROTATED_WITHIN = timedelta(days=7)
+"""How long a token works on that was handed over: whoever owned it before may know it."""
+
+
+class NothingToTakeOver(Conflict):
+    """The token's owner is an active admin, or nobody owns it, or it ended with its owner."""
+
+    code = "nothing_to_take_over"
+    advice = "Look at the token's state: only a restricted one can be taken over; issue a new one if it has ended."
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Only a token in the state restricted can be taken over: its owner is no longer an active admin, and the "
+            "tenant has chosen owner_leaves = offboarding_only. Rotate this one, or issue a new one."
+        )
 
 
 class Scope(StrEnum):
@@ -116,7 +134,8 @@ async def rotate(work: Work, token_id: UUID, *, overlap: timedelta) -> NewToken:
     _check_rotatable(work, old)
     if overlap:
         await _check_room(work)
-    lifetime = None if old.expires_at is None else old.expires_at - old.created_at
+    ends = old.expires_at if old.handed_over_at is None else old.expires_before
+    lifetime = None if ends is None else ends - old.created_at
     expires_at = None if lifetime is None else work.now + lifetime
     new = mint(work, label=old.label, scopes=old.scopes, owner_id=old.owner_id, epoch=epoch, expires_at=expires_at)
     old.replaced_by = new.row.id
@@ -129,6 +148,49 @@ async def rotate(work: Work, token_id: UUID, *, overlap: timedelta) -> NewToken:
         target=str(old.id),
     )
     return await judged(work, new)
+
+
+async def hand_over(work: Work, token_id: UUID, owner_id: UUID | None) -> Token:
+    """Have an active admin take over a connection whose owner is none any more, with the same secret.
+
+    An admin takes it over themselves; ops name who does. The former owner may know the secret, so it ends after
+    `ROTATED_WITHIN` unless it expires before; whoever rotates it gets one with the lifetime that it had.
+
+    Raises:
+        Invalid: nobody is named.
+        Forbidden: the tenant's tokens are issued by ops only, or an admin names another as the owner.
+        NotFound, PersonInactive, NotAnAdmin: there is no such token, or the owner can't be one.
+        NothingToTakeOver: its owner is an active admin, or it ended with them.
+    """
+    _check_issuer(work, await tenants.lock_own(work))
+    if (await find(work, token_id)).state != TokenState.RESTRICTED:
+        raise NothingToTakeOver
+    if owner_id is None:
+        msg = "owner: name the active admin who takes it over"
+        raise Invalid(msg, param="owner")
+    if not _by_ops(work) and owner_id != work.actor.owner_id:
+        msg = "owner: a token acts in its owner's name, so admins take it over themselves; ops can name anybody"
+        raise Forbidden(msg)
+    epoch = await _epoch_of_owner(work, owner_id)
+    token = await find(work, token_id, lock=True)
+    if token.state != TokenState.RESTRICTED:
+        raise NothingToTakeOver
+    former, ends = token.owner_id, work.now + ROTATED_WITHIN
+    if token.handed_over_at is None:
+        token.expires_before = token.expires_at
+    token.owner_id, token.epoch, token.handed_over_at = owner_id, epoch, work.now
+    token.expires_at = ends = ends if token.expires_at is None else min(token.expires_at, ends)
+    event = TokenHandedOver(
+        token_id=token.id,
+        label=token.label,
+        former_owner_id=former,
+        owner_id=owner_id,
+        rotate_by=ends.isoformat(),
+    )
+    await record(work, event, account_id=owner_id, target=str(token.id))
+    await work.db.flush()  # there is nothing to judge before
+    await work.db.refresh(token, ["state"])
+    return token
 
 
 async def revoke(work: Work, token_id: UUID) -> Token:

@@ -5,13 +5,14 @@ one at the address of its own that ``--metrics`` gives it.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import structlog
 from litestar import Response, get
 from sqlalchemy.exc import SQLAlchemyError
 
 from rollcall import metrics
+from rollcall.alerts import reading
 from rollcall.api.requests import AnyRequest, origin
 from rollcall.api.v1.callers import OPS, actor_of
 from rollcall.db import DatabaseError
@@ -33,12 +34,12 @@ async def figures(request: AnyRequest) -> Response[bytes]:
     return Response(text, media_type=metrics.CONTENT_TYPE, headers={"Cache-Control": "no-store"})
 
 
-async def _asked(request: AnyRequest) -> tuple[Sequence[Waiting] | None, SeatFigures | None]:
-    """What the database says of the backlog and of seats; None where it did not."""
+async def _asked(request: AnyRequest) -> tuple[Sequence[Waiting] | None, SeatFigures | None, Mapping[str, int] | None]:
+    """What the database says of the backlog, of seats and of open alerts; None where it did not."""
     database = request.app.state.database
     try:
         async with asyncio.timeout(PATIENCE), open_fleet(database, actor_of(request), origin(request)) as fleet:
-            return await lag(fleet), await seats.figures(fleet)
+            return await lag(fleet), await seats.figures(fleet), await reading.count_open(fleet)
     except (SQLAlchemyError, OSError, TimeoutError, *DatabaseError) as error:
-        log.warning("figures go without what waits and without seats: the database did not say", error=str(error))
-        return None, None
+        log.warning("figures go without what waits, seats and alerts: the database did not say", error=str(error))
+        return None, None, None

@@ -1,48 +1,38 @@
-"""``rollcall alerts``: tenants that unusually many people leave at once, and the release of what waits for that."""
+"""``rollcall alerts``: what somebody should look at, and the release of mass changes."""
 
 from uuid import UUID
 
 import click
 
-from rollcall.api.v1.alerts import TenantAlertView, alert_view
+from rollcall.alerts import reading
+from rollcall.alerts.reading import Alert
+from rollcall.api.v1.alerts import alert_view, tenant_alert_view
 from rollcall.cli.reaching import across_tenants, in_tenant
 from rollcall.cli.showing import Row, counted, json_option, print_json, print_list
 from rollcall.paging import MOST
 from rollcall.proof import mass_changes
-from rollcall.proof.mass_changes import Alert
-from rollcall.proof.models import MassChange
 from rollcall.work import Fleet, Work
 
 
 @click.group()
 def alerts() -> None:
-    """Mass changes: list them, and release what they hold back."""
+    """What somebody should look at: list it, and release what mass changes hold back."""
 
 
 @alerts.command("list")
 @click.argument("tenant", required=False)
 @json_option
 def list_alerts(tenant: str | None, as_json: bool) -> None:
-    """List TENANT's mass changes, newest first; without one those of all tenants that wait for their release."""
+    """List TENANT's alerts, newest first, those that are over too; without one the open ones of all tenants."""
 
     async def everywhere(fleet: Fleet) -> None:
-        found = (await mass_changes.unreleased(fleet, limit=MOST)).rows
-        views = [
-            TenantAlertView(
-                tenant=slug,
-                id=row.id,
-                began_at=row.began_at,
-                noticed_at=row.noticed_at,
-                count=row.count,
-                threshold=row.threshold,
-            )
-            for slug, row in found
-        ]
-        print_list([_line(slug, row) for slug, row in found], views, as_json=as_json)
+        found = (await reading.every_open(fleet, limit=MOST)).rows
+        rows = [_line(slug, alert) for slug, alert in found]
+        print_list(rows, [tenant_alert_view(each) for each in found], as_json=as_json)
 
     async def within(work: Work) -> None:
-        found = (await mass_changes.page(work, limit=MOST)).rows
-        rows = [_line(work.tenant.slug, alert.row) for alert in found]
+        found = (await reading.page(work, limit=MOST)).rows
+        rows = [_line(work.tenant.slug, alert) for alert in found]
         print_list(rows, [alert_view(alert) for alert in found], as_json=as_json)
 
     if tenant is None:
@@ -51,14 +41,14 @@ def list_alerts(tenant: str | None, as_json: bool) -> None:
         in_tenant(tenant, within)
 
 
-def _line(slug: str, row: MassChange) -> Row:
+def _line(slug: str, alert: Alert) -> Row:
     return {
         "tenant": slug,
-        "id": row.id,
-        "began": row.began_at,
-        "noticed with": f"{row.count} departures (threshold {row.threshold})",
-        "released": "no" if row.released_at is None else row.released_at,
-        "by": row.released_by,
+        "kind": alert.kind.value,
+        "id": alert.id,
+        "since": alert.opened_at,
+        "over": "no" if alert.closed_at is None else alert.closed_at,
+        "what, and what to do": f"{alert.says} {alert.remedy}",
     }
 
 
@@ -67,13 +57,13 @@ def _line(slug: str, row: MassChange) -> Row:
 @click.argument("alert", type=click.UUID)
 @json_option
 def release_alert(tenant: str, alert: UUID, as_json: bool) -> None:
-    """Let what can't be undone be done again in TENANT; ALERT is the id that 'alerts list' shows."""
+    """Let what can't be undone be done again in TENANT; ALERT is the id that 'alerts list' shows of a mass_change."""
 
     async def run(work: Work) -> Alert:
-        return await mass_changes.release(work, alert)
+        return reading.of_mass_change(await mass_changes.release(work, alert))
 
     released = in_tenant(tenant, run)
     if as_json:
         print_json(alert_view(released))
     else:
-        click.echo(f"Released; {counted(released.departures, 'person', 'people')} had left.")
+        click.echo(f"Released; {counted(released.departures or 0, 'person', 'people')} had left.")

@@ -18,7 +18,7 @@ from rollcall.cli.reaching import across_tenants, find_tenant
 from rollcall.cli.running import actor
 from rollcall.cli.seats import show_seats
 from rollcall.cli.showing import Row, counted, json_option, print_facts, print_json, print_list
-from rollcall.directory import people, roles
+from rollcall.directory import people, refused_departures, roles
 from rollcall.directory.people import Draft
 from rollcall.scim.providers import PROFILES
 from rollcall.tenancy import plans, seats
@@ -29,6 +29,9 @@ from rollcall.work import Fleet
 
 _PROFILES = [AUTO, *PROFILES]
 _ISSUED_BY = {"ops": "issued by ops only", "self_service": "issued by the tenant's admins"}
+
+
+_OWNER_LEAVES = {"stop": "their SCIM tokens end", "offboarding_only": "their SCIM tokens still take away"}
 
 
 @click.group()
@@ -86,6 +89,7 @@ def show_tenant(tenant: str, as_json: bool) -> None:
                 "people": total,
                 "active": await accounts.active(work),
                 "admins": await accounts.admins(work),
+                "refused_departures": await refused_departures.count(work),
                 "role_rule": rule.model_dump(mode="json"),
                 "role_rule_version": version,
             }
@@ -97,6 +101,7 @@ def show_tenant(tenant: str, as_json: bool) -> None:
 def _facts(tenant: Tenant, plan: Plan, more: dict[str, Any]) -> Row:
     rule = more["role_rule"]
     rate = tenant.rate_per_second
+    left = more["refused_departures"]
     return {
         "tenant": f"{tenant.name} ({tenant.slug}, {tenant.status})",
         "taken on": tenant.created_at,
@@ -109,8 +114,10 @@ def _facts(tenant: Tenant, plan: Plan, more: dict[str, Any]) -> Row:
         "mass change": f"more than {tenant.mass_change_threshold} departures within an hour",
         "provider": profile_of(tenant),
         "tokens": _ISSUED_BY[tenant.token_issuing],
+        "owner leaves": _OWNER_LEAVES[tenant.owner_leaves],
         "people": f"{more['people']:,}, {more['active']:,} active, {more['admins']:,} of them admins",
         "roles": f"{', '.join(rule['roles'])} (see 'rollcall roles show {tenant.slug}')",
+        **({"left meanwhile": f"{left:,}; 'rollcall tenants resume' takes them out"} if left else {}),
         **{f"metadata {name}": value for name, value in tenant.metadata_.items()},
     }
 
@@ -209,6 +216,17 @@ def change_profile(tenant: str, profile: str, as_json: bool) -> None:
     _show(said, after, as_json=as_json)
 
 
+@tenants.command("owner-leaves")
+@click.argument("tenant")
+@click.argument("policy", type=click.Choice(["stop", "offboarding_only"]))
+@json_option
+def change_owner_leaves(tenant: str, policy: str, as_json: bool) -> None:
+    """Say what becomes of a SCIM token of TENANT whose owner is no longer an active admin: it ends, or takes away."""
+    _, after = _changed(tenant, owner_leaves=policy)
+    said = "stops at once" if policy == "stop" else "still reads and takes away, until another admin takes it over"
+    _show(f"{after.slug}: a SCIM token whose owner is no longer an active admin {said}.", after, as_json=as_json)
+
+
 @tenants.command("threshold")
 @click.argument("tenant")
 @click.argument("departures", type=click.IntRange(1, 100_000_000))
@@ -242,9 +260,15 @@ def suspend(tenant: str, yes: bool, as_json: bool) -> None:
 @click.argument("tenant")
 @json_option
 def resume(tenant: str, as_json: bool) -> None:
-    """Let the suspended TENANT in again."""
-    after = _done(tenant, doors.resume)
-    _show(f"{after.slug} is active.", after, as_json=as_json)
+    """Let the suspended TENANT in again, but for those who left meanwhile: they are taken out."""
+
+    async def run(fleet: Fleet) -> tuple[Tenant, int]:
+        row = await find_tenant(fleet, tenant)
+        return row, await refused_departures.resume(fleet, row)
+
+    after, left = across_tenants(run)
+    out = f" {counted(left, 'person', 'people')} who left meanwhile cannot come in any more." if left else ""
+    _show(f"{after.slug} is active.{out}", after, as_json=as_json)
 
 
 def _changed(tenant: str, **wanted: Any) -> tuple[TenantTerms, Tenant]:

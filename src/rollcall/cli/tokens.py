@@ -107,6 +107,26 @@ def rotate_token(tenant: str, token: str, overlap_hours: float, yes: bool, as_js
     _show(in_tenant(tenant, run), as_json=as_json)
 
 
+@tokens.command("hand-over")
+@click.argument("tenant")
+@click.argument("token")
+@click.option("--owner", required=True, help="userName or id of the active admin who takes it over.")
+@json_option
+def hand_over_token(tenant: str, token: str, owner: str, as_json: bool) -> None:
+    """Have another admin take over TOKEN (its id) of TENANT, whose owner is none any more, with the same secret."""
+    wanted = _uuid(tenant, token)
+
+    async def run(work: Work) -> Token:
+        return await token_doors.hand_over(work, wanted, (await find_person(work, owner)).account.id)
+
+    taken = in_tenant(tenant, run)
+    if as_json:
+        print_json(token_view(taken))
+    else:
+        stands = judgement(taken)
+        click.echo(" ".join(filter(None, ("Handed over.", stands.reason, stands.remedy))))
+
+
 @tokens.command("revoke")
 @click.argument("tenant")
 @click.argument("token")

@@ -13,9 +13,9 @@ from rollcall.directory import role_states
 from rollcall.directory.role_states import RoleState
 from rollcall.directory.rules import MOST_QUOTES, Reading, ReadName, RoleRule, Seen
 from rollcall.directory.user_changes import ChangeKind, UserChange
+from rollcall.journal.event import Event
 from rollcall.journal.events import (
     ConflictOpened,
-    Event,
     UserProvisioned,
     UserReactivated,
     UserRoleChanged,

@@ -282,3 +282,22 @@ class RoleChangePerson(Base):
 
     tenant_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     account_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+
+
+class RefusedDeparture(Base):
+    """Somebody who left while their tenant was suspended: refused then, and taken out as it is resumed.
+
+    No foreign key to the account: each row would lock it, and whoever leaves would wait for that.
+    """
+
+    __tablename__ = "refused_departures"
+
+    tenant_id: Mapped[UUID] = mapped_column(Uuid, ForeignKey("tenants.id"), primary_key=True)
+    account_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    epoch: Mapped[int] = mapped_column(Integer)
+    """The account's at that moment: whoever was let in anew since then has another one."""
+    token_id: Mapped[UUID] = mapped_column(Uuid)
+    token_label: Mapped[str] = mapped_column(Text)
+    action: Mapped[str] = mapped_column(Text)
+    request_id: Mapped[str] = mapped_column(Text)
+    refused_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)

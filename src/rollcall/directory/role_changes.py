@@ -22,7 +22,8 @@ from rollcall.directory.judging import Alike
 from rollcall.directory.models import RoleChange, RoleChangePerson
 from rollcall.directory.role_states import RoleState
 from rollcall.directory.rules import Reading, RoleRule
-from rollcall.journal.events import ConflictOpened, Event, UserRoleChanged, message
+from rollcall.journal.event import Event
+from rollcall.journal.events import ConflictOpened, UserRoleChanged, message
 from rollcall.tenancy import tenants
 from rollcall.tenancy.models import Tenant
 from rollcall.work import SYSTEM, Fleet, RequestOrigin, TenantRef, Work, open_work

@@ -15,6 +15,9 @@ from rollcall.work import Work
 _NEW = text(qualified("SELECT * FROM fn.write_new_user(:tenant, CAST(:change AS jsonb))"))
 _SAVE = text(qualified("SELECT * FROM fn.write_user(:tenant, :user, CAST(:change AS jsonb))"))
 _LEAVE = text(qualified("SELECT * FROM fn.write_departure(:tenant, :user, CAST(:change AS jsonb))"))
+_TAKE_OUT = text(
+    qualified("SELECT * FROM fn.take_out_refused(:tenant, :limit, CAST(:change AS jsonb), CAST(:call AS jsonb))")
+)
 _SETTLE = text(qualified("SELECT fn.settle_cases(:tenant, :user, :account, :request_id, CAST(:change AS jsonb))"))
 _HOLD_EXTERNAL_ID = text(qualified("SELECT fn.hold_external_id(:tenant, :external_id)"))
 _HOLD_RULE = text(qualified("SELECT fn.hold_rule(:tenant)"))
@@ -37,6 +40,13 @@ _CLOSE_CASES = text(
     qualified("SELECT fn.close_cases_of_many(:tenant, :conflicting, :unknown, NULL, 'the role rule was edited')")
 )
 _COUNT = text(qualified("SELECT fn.count_unknown_roles(:tenant, CAST(:times AS jsonb))"))
+
+
+async def take_out_refused(work: Work, limit: int, change: str, call: Mapping[str, Any]) -> tuple[int, int]:
+    """Have some leave who did so while the tenant was suspended; how many were on the list, and how many left by it."""
+    given = {"tenant": work.tenant.id, "limit": limit, "change": change, "call": orjson.dumps(call).decode()}
+    row = (await work.db.execute(_TAKE_OUT, given)).one()
+    return row.listed, row.left_now
 
 
 async def write_new_user(work: Work, change: UserChange) -> RowMapping:

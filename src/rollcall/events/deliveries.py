@@ -14,7 +14,7 @@ from rollcall.errors import Conflict, NotFound
 from rollcall.events import destinations
 from rollcall.events.destinations import GIVE_UP_AFTER, DestinationClosed
 from rollcall.events.models import Delivery, DestinationRow
-from rollcall.journal.events import DeliveriesReplayed, DestinationTested
+from rollcall.journal.destination_events import DeliveriesReplayed, DestinationTested
 from rollcall.journal.models import OutboxMessage
 from rollcall.journal.record import INSTALLATION, enter, record_for_installation
 from rollcall.paging import Page

@@ -15,7 +15,7 @@ from rollcall.events.destinations import NewDestination
 from rollcall.events.models import DestinationRow
 from rollcall.events.outgoing import Destination, Signing
 from rollcall.events.webhooks import new_secret
-from rollcall.journal.events import DestinationSecretRotated
+from rollcall.journal.destination_events import DestinationSecretRotated
 from rollcall.journal.record import record
 from rollcall.work import Fleet, Work
 

@@ -19,14 +19,14 @@ from rollcall.events import kinds
 from rollcall.events.addresses import AddressRules
 from rollcall.events.models import DestinationRow
 from rollcall.events.webhooks import new_secret
-from rollcall.journal.events import (
-    TOPICS,
+from rollcall.journal.destination_events import (
     DestinationChanged,
     DestinationCreated,
     DestinationDisabled,
     DestinationEnabled,
     DestinationRemoved,
 )
+from rollcall.journal.events import TOPICS
 from rollcall.journal.record import INSTALLATION, record
 from rollcall.paging import Page
 from rollcall.work import TenantRef, Work

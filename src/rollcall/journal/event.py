@@ -1,4 +1,4 @@
-"""What every event has: a topic, whether it is announced, and its facts."""
+"""What an event is: a value that is entered into the audit and, if it is announced, told to the outside."""
 
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar

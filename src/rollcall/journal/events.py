@@ -8,8 +8,31 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from rollcall.journal.event import Event as Event  # noqa: PLC0414  # whoever knows the events finds it here
-from rollcall.journal.plan_events import TenantOverSeats, TenantWithinSeats  # noqa: F401  # they are among all
+from rollcall.journal.destination_events import (
+    DeliveriesReplayed,
+    DestinationChanged,
+    DestinationCreated,
+    DestinationDisabled,
+    DestinationEnabled,
+    DestinationRemoved,
+    DestinationSecretRotated,
+    DestinationTested,
+)
+from rollcall.journal.event import Event
+from rollcall.journal.plan_events import TenantOverSeats, TenantWithinSeats
+
+OF_DESTINATIONS = (
+    DeliveriesReplayed,
+    DestinationChanged,
+    DestinationCreated,
+    DestinationDisabled,
+    DestinationEnabled,
+    DestinationRemoved,
+    DestinationSecretRotated,
+    DestinationTested,
+)
+OF_PLANS = (TenantOverSeats, TenantWithinSeats)
+"""What can happen to destinations and to plans, in files of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +129,30 @@ class TenantMassChangeReleased(Event):
 
     topic = "tenant.mass_change_released"
     mass_change_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class AlertOpened(Event):
+    """Somebody should look at something; *kind* says at what, and *stage* how near it is where it comes nearer."""
+
+    topic = "alert.opened"
+    alert_id: UUID
+    kind: str
+    subject: str
+    stage: str
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class AlertClosed(Event):
+    """What an alert was about is no longer so."""
+
+    topic = "alert.closed"
+    alert_id: UUID
+    kind: str
+    subject: str
+    stage: str
+    facts: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +285,18 @@ class TokenRotated(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class TokenHandedOver(Event):
+    """Another admin has taken a connection over, with the same secret; it ends at *rotate_by* unless it is rotated."""
+
+    topic = "token.handed_over"
+    token_id: UUID
+    label: str
+    former_owner_id: UUID | None
+    owner_id: UUID
+    rotate_by: str
+
+
+@dataclass(frozen=True, slots=True)
 class TokenRevoked(Event):
     topic = "token.revoked"
     token_id: UUID
@@ -356,77 +415,6 @@ class ExternalCredentialClosed(Event):
     credential_id: UUID
     kind: str
     name: str
-
-
-@dataclass(frozen=True, slots=True)
-class DestinationCreated(Event):
-    topic = "destination.created"
-    announced = False
-    destination_id: UUID
-    kind: str
-    label: str
-    host: str
-    topics: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class DestinationChanged(Event):
-    topic = "destination.changed"
-    announced = False
-    destination_id: UUID
-    changed: list[str]
-    host: str
-
-
-@dataclass(frozen=True, slots=True)
-class DestinationSecretRotated(Event):
-    topic = "destination.secret_rotated"
-    announced = False
-    destination_id: UUID
-    overlap_seconds: int
-
-
-@dataclass(frozen=True, slots=True)
-class DestinationEnabled(Event):
-    topic = "destination.enabled"
-    announced = False
-    destination_id: UUID
-
-
-@dataclass(frozen=True, slots=True)
-class DestinationDisabled(Event):
-    """Nothing more is sent there: somebody said so, or it answered that it is gone, or took nothing for a week."""
-
-    topic = "destination.disabled"
-    destination_id: UUID
-    label: str
-    because: str
-
-
-@dataclass(frozen=True, slots=True)
-class DestinationRemoved(Event):
-    topic = "destination.removed"
-    announced = False
-    destination_id: UUID
-    label: str
-
-
-@dataclass(frozen=True, slots=True)
-class DestinationTested(Event):
-    """Sent to one destination alone, because somebody asked for it."""
-
-    topic = "destination.tested"
-    announced = False
-    destination_id: UUID
-    label: str
-
-
-@dataclass(frozen=True, slots=True)
-class DeliveriesReplayed(Event):
-    topic = "deliveries.replayed"
-    announced = False
-    destination_id: UUID
-    number: int
 
 
 def message(event: Event) -> dict[str, Any]:

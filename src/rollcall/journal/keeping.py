@@ -55,6 +55,7 @@ class Part(StrEnum):
     SESSIONS = "sessions"
     CREDENTIALS = "credentials"
     CASES = "cases"
+    ALERTS = "alerts"
     RETENTION = "retention"
 
 

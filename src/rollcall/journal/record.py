@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from rollcall.functions import qualified
-from rollcall.journal.events import Event
+from rollcall.journal.event import Event
 from rollcall.journal.models import OutboxMessage
 from rollcall.work import Actor, Fleet, RequestOrigin, Work, storable
 

@@ -5,7 +5,7 @@ from typing import assert_never
 
 from sqlalchemy.exc import IntegrityError
 
-from rollcall.directory import people, roles
+from rollcall.directory import people, refused_departures, roles
 from rollcall.errors import Taken
 from rollcall.manifest import present
 from rollcall.manifest.changes import (
@@ -94,7 +94,7 @@ async def _change_terms(fleet: Fleet, row: Tenant, change: TermsChange) -> None:
         case StatusChanged(after="suspended"):
             await tenants.suspend(fleet, row)
         case StatusChanged():
-            await tenants.resume(fleet, row)
+            await refused_departures.resume(fleet, row)
 
 
 async def _change_people(work: Work, change: PeopleChange) -> None:

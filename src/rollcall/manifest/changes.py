@@ -82,6 +82,7 @@ class TenantChanged:
             ("external_id", before.external_id or "none", after.external_id or "none"),
             ("plan", before.plan, after.plan),
             ("tokens", before.token_issuing, after.token_issuing),
+            ("owner_leaves", before.owner_leaves, after.owner_leaves),
             ("profile", before.profile, after.profile),
             ("rate_per_second", _or_plans(before.rate_per_second), _or_plans(after.rate_per_second)),
             ("rate_burst", _or_plans(before.rate_burst), _or_plans(after.rate_burst)),

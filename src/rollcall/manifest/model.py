@@ -141,6 +141,7 @@ class TenantTable(_Table):
     plan: str
     status: Literal["active", "suspended"] | None = None
     tokens: Literal["self_service", "ops"] | None = None
+    owner_leaves: Literal["stop", "offboarding_only"] | None = None
     profile: Literal["auto", "default", "entra", "okta", "onelogin", "jumpcloud", "strict"] | None = None
     """As it is chosen: where ``auto`` has taken a provider's profile, saying ``auto`` again changes nothing."""
     rate_per_second: OwnRate = None
@@ -157,6 +158,8 @@ class TenantTable(_Table):
         terms = replace(before or TenantTerms(name=self.name, plan=self.plan), name=self.name, plan=self.plan)
         if self.tokens is not None:
             terms = replace(terms, token_issuing=self.tokens)
+        if self.owner_leaves is not None:
+            terms = replace(terms, owner_leaves=self.owner_leaves)
         if self.profile is not None:
             terms = replace(terms, profile=self.profile)
         if self.mass_change_threshold is not None:

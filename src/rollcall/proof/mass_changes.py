@@ -5,6 +5,7 @@ those are committed by then, so of several workers at least the last one sees al
 undone counts for themselves, for the worker may be behind.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -12,14 +13,11 @@ from uuid import UUID
 from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
-from rollcall import paging
 from rollcall.errors import Conflict, NotFound
 from rollcall.journal.events import TenantMassChange, TenantMassChangeReleased
 from rollcall.journal.record import record
-from rollcall.paging import Page
 from rollcall.proof.models import MassChange, Receipt
-from rollcall.tenancy.models import Tenant
-from rollcall.work import Fleet, Work
+from rollcall.work import Work
 
 WINDOW = timedelta(hours=1)
 
@@ -114,34 +112,10 @@ async def release(work: Work, mass_change_id: UUID) -> Alert:
     return await _alert(work, found)
 
 
-async def page(work: Work, *, limit: int = paging.USUAL, cursor: str | None = None) -> Page[Alert]:
-    """Some of the tenant's mass changes, newest first.
-
-    Raises:
-        NoSuchCursor: the cursor is none of ours.
-    """
-    rows = select(MassChange).where(MassChange.tenant_id == work.tenant.id)
-    by = (MassChange.noticed_at, MassChange.id)
-    found = await paging.page(work.db, rows, *by, limit=limit, cursor=cursor, descending=True)
-    return Page([await _alert(work, row) for row in found.rows], found.next_cursor)
-
-
-async def unreleased(
-    fleet: Fleet, *, limit: int = paging.USUAL, cursor: str | None = None
-) -> Page[tuple[str, MassChange]]:
-    """Some of the mass changes that wait for their release, of all tenants, newest first; each with a tenant's slug.
-
-    Raises:
-        NoSuchCursor: the cursor is none of ours.
-    """
-    rows = (
-        select(Tenant.slug, MassChange)
-        .join(Tenant, Tenant.id == MassChange.tenant_id)
-        .where(MassChange.released_at.is_(None))
-    )
-    by = (MassChange.noticed_at, MassChange.id)
-    found = await paging.page_of_several(fleet.db, rows, *by, limit=limit, cursor=cursor, descending=True)
-    return found.of(lambda row: (row[0], row[1]))
+async def of_ids(work: Work, ids: Sequence[UUID]) -> Sequence[Alert]:
+    """These of the tenant's mass changes; what is none is left out."""
+    mine = select(MassChange).where(MassChange.tenant_id == work.tenant.id, MassChange.id.in_(ids))
+    return [await _alert(work, row) for row in (await work.db.scalars(mine)).all()]
 
 
 async def _alert(work: Work, row: MassChange) -> Alert:

@@ -45,6 +45,8 @@ class Receipt(Base):
     arrived_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     closed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     closed: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    restricted: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    """What outlives its owner for what only takes away, as the tenant has chosen; None where nothing does."""
     settled_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     purged: Mapped[dict[str, Any]] = mapped_column(JSONB)
     destinations: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB)

@@ -166,6 +166,7 @@ def _claims(work: Work, receipt: Any, destinations: Sequence[Mapping[str, Any]],
             "credentials": [
                 {"class": name, "count": count, "at": at} for name, count in sorted(receipt.closed.items())
             ],
+            **_restricted(receipt),
         },
         "destinations": {
             "bound_seconds": int(BOUND.total_seconds()),
@@ -173,6 +174,13 @@ def _claims(work: Work, receipt: Any, destinations: Sequence[Mapping[str, Any]],
             "each": list(destinations),
         },
     }
+
+
+def _restricted(receipt: Any) -> dict[str, Any]:
+    """What was not closed, as the tenant has chosen that it goes on for what only takes away."""
+    found: dict[str, int] = receipt.restricted or {}
+    said = [{"class": name, "count": count} for name, count in sorted(found.items())]
+    return {"restricted": said} if said else {}
 
 
 def _moment(at: datetime) -> str:

@@ -138,6 +138,10 @@ def summary(claims: Mapping[str, Any]) -> Sequence[str]:
         f"request      {claims['request_id']}, arrived {claims['arrived_at']}",
         f"closed       {claims['closed_at']}, {closed['seconds']} s later, by transaction {claims['transaction_id']}",
         *(f"             {each['count']} {each['class']}" for each in closed["credentials"]),
+        *(
+            f"             {each['count']} {each['class']} restricted to taking away"
+            for each in closed.get("restricted", ())
+        ),
         f"destinations {_verdict(destinations)}",
         *(
             f"             {each['kind']} “{each['label']}”: {each['state']} after {each['seconds']} s, "

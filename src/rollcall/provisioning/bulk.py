@@ -7,12 +7,14 @@ and each has an audit entry of its own with what it carried; the entry of the ca
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Final, cast
+from uuid import UUID
 
 import structlog
 
 from rollcall.db import is_away, may_be_done, when_back
-from rollcall.provisioning import gate, groups, users
+from rollcall.provisioning import gate, groups, refused_departures, users
 from rollcall.provisioning.calls import Answer, ReadPayload, given, read_payload, refused
 from rollcall.provisioning.context import Admitted, Call
 from rollcall.scim import bulk as protocol
@@ -47,7 +49,7 @@ async def carry_out(call: Call, read: ReadPayload, *, gone: Callable[[], bool] =
     Raises:
         SCIMException: the gate refuses the call, or it can't be read as a whole.
     """
-    admitted = await gate.ask(call, "write")
+    admitted = await refused_departures.ask_for_bulk(call, partial(_people_of, read))
     payload = await read_payload(admitted, read)
     try:
         plan = protocol.read_bulk(payload, most_operations=MOST_OPERATIONS)
@@ -74,6 +76,19 @@ async def carry_out(call: Call, read: ReadPayload, *, gone: Callable[[], bool] =
             results += (BulkResult(each, result.status, refusal=NotBegun(result.status)) for each in waiting)
             break
     return protocol.response(results, call.origin.request_id)
+
+
+async def _people_of(read: ReadPayload) -> Mapping[UUID, bool]:
+    """Whom the operations speak of, each with whether they are active by it; see `refused_departures`.
+
+    Raises:
+        SCIMException: it can't be read as a whole.
+    """
+    plan = protocol.read_bulk(await read(), most_operations=MOST_OPERATIONS)
+    of_people = [each for each in plan.operations if each.kind is USERS and each.refusal is None]
+    return refused_departures.of_operations(
+        [(each.resource_id, None if each.method == Method.DELETE else each.data) for each in of_people]
+    )
 
 
 def _is_departure(operation: BulkOperation) -> bool:

@@ -20,11 +20,11 @@ from rollcall.provisioning import statements
 from rollcall.provisioning.context import Admitted, Call, GateContext
 from rollcall.provisioning.recent_callers import RecentCaller
 from rollcall.scim.conditions import UNCONDITIONAL, Conditions
-from rollcall.scim.errors import Forbidden, Paused, SCIMException, TooManyRequests, Unauthorized
+from rollcall.scim.errors import Forbidden, Paused, SCIMException, Suspended, TooManyRequests, Unauthorized
 from rollcall.scim.providers import PROFILES
 from rollcall.work import ActorKind, RequestOrigin
 
-TAKES = frozenset({"takes_only", "paused"})
+TAKES = frozenset({"takes_only", "paused", "restricted"})
 """Verdicts by which a call goes on for what only takes away."""
 
 LETS = TAKES | {"ok"}
@@ -170,7 +170,7 @@ async def refuse_verdict(call: Call, row: Row, *, has_permit: bool = True) -> No
     Raises:
         Unauthorized, Forbidden: always one of them.
     """
-    refusal = await _meaning(call, row)
+    refusal = await _meaning(call, row, has_permit=has_permit)
     metrics.figures().verdicts.labels(row["verdict"]).inc()
     label: str | None = row["token_label"]
     if row["verdict"] in _DEAD:
@@ -186,9 +186,12 @@ async def refuse_verdict(call: Call, row: Row, *, has_permit: bool = True) -> No
 
 
 async def ended(call: Call) -> SCIMException | None:
-    """Why a call that is still sending its body need not go on: its token is not good any more. None while it is."""
+    """Why a call that is still sending its body need not go on: its token is not good any more. None while it is.
+
+    While its tenant is suspended it goes on, for it may say that somebody leaves (`refused_departures`).
+    """
     row = await statements.gate(call, "read")
-    return None if row["verdict"] in LETS else await _meaning(call, row)
+    return None if row["verdict"] in LETS or row["verdict"] == "suspended" else await _meaning(call, row)
 
 
 def _name(call: Call, profile: str) -> None:
@@ -253,15 +256,19 @@ async def note(
 
 
 async def not_given(call: Call, *, done: str | None = None, left: str | None = None) -> Forbidden | Paused:
-    """The refusal of what gives, by the tenant's plan or for a pause: what was *done* of the call, and what *left*."""
-    facts = await statements.lapse_facts(call.context.pool, call.token.tenant_id)
+    """The refusal of what gives, for plan, pause or owner: what was *done* of the call, and what *left*."""
+    facts = await statements.lapse_facts(call)
+    if facts["stands"] == "restricted":
+        return Forbidden(detail=wording.without_owner(done=done, left=left))
     if facts["state"] in ("active", "grace"):
         return Paused(wording.paused(done=done, left=left), retry_after=max(1, facts["paused_seconds"] or 1))
     names = await statements.plans_with_scim(call.context.pool)
     return Forbidden(detail=wording.without_scim(facts, names, done=done, left=left))
 
 
-async def _meaning(call: Call, row: Row) -> SCIMException:  # noqa: PLR0911  # one for each verdict
+async def _meaning(  # noqa: PLR0911  # one for each verdict
+    call: Call, row: Row, *, has_permit: bool = True
+) -> SCIMException:
     match row["verdict"]:
         case "revoked":
             return Unauthorized(
@@ -279,10 +286,8 @@ async def _meaning(call: Call, row: Row) -> SCIMException:  # noqa: PLR0911  # o
                 "Have an active admin or the vendor's support issue a new one, and put it into the identity provider."
             )
         case "suspended":
-            return Forbidden(
-                detail="This tenant is suspended; ask the vendor's support to resume it. The token stays as it is."
-            )
-        case "plan" | "takes_only" | "paused":
+            return Suspended(has_permit=has_permit)
+        case "plan" | "takes_only" | "paused" | "restricted":
             return await not_given(call)
         case "scope":
             return Forbidden(

@@ -8,7 +8,8 @@ from rollcall.db import Connection, Row
 from rollcall.directory import judging, mapping, role_changes, role_states
 from rollcall.directory.judging import Alike
 from rollcall.directory.rules import Reading, RoleRule, Seen
-from rollcall.journal.events import ConflictOpened, Event, UserRoleChanged
+from rollcall.journal.event import Event
+from rollcall.journal.events import ConflictOpened, UserRoleChanged
 from rollcall.journal.events import message as event_message
 from rollcall.provisioning import gate, statements
 from rollcall.provisioning.context import Admitted

@@ -20,6 +20,14 @@ def without_scim(facts: Row, plans: Sequence[str], *, done: str | None = None, l
     return f"{said}Ask the vendor to change the plan; the token stays as it is."
 
 
+def without_owner(*, done: str | None, left: str | None) -> str:
+    """The detail of a refusal while the owner is no longer an active admin; the rest is as for `without_scim`."""
+    return (
+        f"The owner of this token is no longer an active admin, so {_LEFT}. {_parts(done, left)}"
+        "Have an active admin of the tenant take the connection over; the token stays as it is, and is rotated then."
+    )
+
+
 def paused(*, done: str | None, left: str | None) -> str:
     """The detail of a refusal while the tenant is paused; *done* and *left* are as for `without_scim`."""
     return (

@@ -3,7 +3,7 @@
 Every row has the gate's verdict and what the gate knows of the caller (`_GATE`); what else it has is said at each.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 from uuid import UUID
@@ -183,6 +183,20 @@ async def note_call(
         None if case is None else as_json(case),
         of=call.token.tenant_id,
     )
+
+
+_KEEP_DEPARTURES = qualified("SELECT fn.keep_refused_departures($1, $2, $3, $4, $5, $6) AS kept")
+
+
+async def keep_refused_departures(call: Call, active: Mapping[UUID, bool]) -> int | None:
+    """Keep who leaves, and forget who is *active*, by a call that is refused as its tenant is suspended.
+
+    Returns how many of those who leave are kept; None if the tenant is not suspended any more.
+    """
+    leaving = [person for person, is_active in active.items() if not is_active]
+    staying = [person for person, is_active in active.items() if is_active]
+    row = await _ask(call, _KEEP_DEPARTURES, leaving, staying, as_json(call.described()))
+    return row["kept"]
 
 
 _FIND_USERS = _asked(f"{_GATE}, {_USER}, r.total", "find_users($1, $2, $3, $4, $5, $6, $7, $8, $9)")
@@ -397,7 +411,10 @@ async def refuse_group(
 
 
 _PLANS = "SELECT name FROM plans WHERE 'scim' = ANY (features) ORDER BY name"
-_LAPSE = qualified("SELECT state, plan, lapsed_at, offboarding_from, closes_at, paused_seconds FROM fn.lapse_facts($1)")
+_LAPSE = qualified(
+    "SELECT state, plan, lapsed_at, offboarding_from, closes_at, paused_seconds,"
+    " fn.token_state($1, $2) AS stands FROM fn.lapse_facts($1)"
+)
 
 
 async def plans_with_scim(pool: Pool) -> Sequence[str]:
@@ -405,9 +422,11 @@ async def plans_with_scim(pool: Pool) -> Sequence[str]:
     return [row["name"] for row in await pool.fetch(_PLANS)]
 
 
-async def lapse_facts(pool: Pool, tenant_id: UUID) -> Row:
-    """What is left of SCIM to a tenant (``state``), what its ``plan`` is called, and the dates of lapse and pause."""
-    row = await pool.fetchrow(_LAPSE, tenant_id, of=tenant_id)
+async def lapse_facts(call: Call) -> Row:
+    """What is left of SCIM to a call's tenant (``state``), what its ``plan`` is called, the dates of lapse and pause,
+    and how the token stands (``stands``)."""
+    tenant_id = call.token.tenant_id
+    row = await call.context.pool.fetchrow(_LAPSE, tenant_id, call.token.id, of=tenant_id)
     return cast("Row", row)  # whoever asks has been let into the tenant
 
 

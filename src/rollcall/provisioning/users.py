@@ -33,6 +33,7 @@ from rollcall.provisioning.calls import (
 )
 from rollcall.provisioning.context import Admitted, Call
 from rollcall.provisioning.gate import permitted
+from rollcall.provisioning.refused_departures import kept_while_suspended
 from rollcall.provisioning.seats import no_seat
 from rollcall.provisioning.user_change import (
     PendingChange,
@@ -172,6 +173,7 @@ def _newcomer(admitted: Admitted, payload: dict[str, object], former: Row | None
     return _Newcomer(document, change, given.deviations + judged.deviations)
 
 
+@kept_while_suspended
 @judged_at_commit
 async def replace(call: Call, user_id: str, read: ReadPayload) -> Answer:
     """Replace a person's attributes (RFC 7644 §3.5.1).
@@ -194,6 +196,7 @@ async def replace(call: Call, user_id: str, read: ReadPayload) -> Answer:
     return await _change(call, user_id, read, read_wish)
 
 
+@kept_while_suspended
 @judged_at_commit
 async def patch(call: Call, user_id: str, read: ReadPayload) -> Answer:
     """Change some of a person's attributes (RFC 7644 §3.5.2), all of the operations or none.
@@ -237,6 +240,7 @@ async def _context(call: Call, person: UUID | None) -> tuple[Admitted, Row | Non
     return await stored_now(call, person)
 
 
+@kept_while_suspended
 @judged_at_commit
 async def delete(call: Call, user_id: str) -> None:
     """Take the resource away and close every way in; the account stays, deactivated, with its history.

@@ -56,6 +56,7 @@ __all__ = [
     "PreconditionFailed",
     "RequestTimeout",
     "SCIMException",
+    "Suspended",
     "TakenUserName",
     "TooMany",
     "TooManyOperations",
@@ -240,6 +241,17 @@ class Unavailable(SCIMException):
         self.retry_after = retry_after
         detail = self._lost if may_be_done else self._default_detail
         super().__init__(detail=detail.format(seconds=retry_after))
+
+
+class Suspended(Forbidden):
+    """The tenant is suspended. *kept*: a departure was; *has_permit*: the rate limit let the call be looked at."""
+
+    def __init__(self, *, kept: bool = False, has_permit: bool = True) -> None:
+        self.has_permit = has_permit
+        later = "Whoever leaves by this call is taken out as that is done. " if kept else ""
+        super().__init__(
+            detail=f"This tenant is suspended; ask the vendor's support to resume it. {later}The token stays as it is."
+        )
 
 
 class Paused(SCIMException):

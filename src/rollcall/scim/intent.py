@@ -13,11 +13,16 @@ _NAME = ("username", f"{USER_SCHEMA}:userName".casefold())
 
 def says_that_somebody_leaves(payload: Mapping[str, object]) -> bool:
     """Whether the last `active` of a PUT or a PATCH is false. What can't be read otherwise is no matter here."""
+    return last_active(payload) is False
+
+
+def last_active(payload: Mapping[str, object]) -> bool | None:
+    """The last `active` of a PUT or a PATCH; None if it says none that can be read."""
     operations = _member(payload, "operations")
     if not isinstance(operations, list):
-        return _last_active(payload) is False
+        return _last_active(payload)
     said = [_of_operation(operation) for operation in cast("list[object]", operations)]
-    return next((active for active in reversed(said) if active is not None), None) is False
+    return next((active for active in reversed(said) if active is not None), None)
 
 
 def names_nobody(payload: Mapping[str, object]) -> bool:

@@ -5,6 +5,7 @@ What can't be misread is read whoever calls; that table is `profiles.DEVIATIONS`
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Final
 
@@ -30,6 +31,8 @@ class Profile:
     """Two groups can't have the same displayName."""
     tolerant: bool = True
     """Deviations that can't be misread are read; without this whatever departs from the standard is refused."""
+    quiet_after: timedelta = timedelta(days=30)
+    """How long it may send nothing before somebody should look: most call only when something changes."""
     documented: str = ""
     """Where the provider says so."""
 
@@ -46,9 +49,10 @@ PROFILES: Final[Mapping[str, Profile]] = MappingProxyType(
                 unquoted_filter_values=True,
                 unknown_in_patch_ignored=True,
                 unique_group_names=True,
+                quiet_after=timedelta(hours=3),  # it calls every 40 minutes
                 documented=_ENTRA,
             ),
-            Profile(key="okta", label="Okta", documented=_OKTA),
+            Profile(key="okta", label="Okta", quiet_after=timedelta(days=14), documented=_OKTA),
             Profile(key="onelogin", label="OneLogin", documented="https://developers.onelogin.com/scim"),
             Profile(key="jumpcloud", label="JumpCloud", documented="https://jumpcloud.com/support"),
             Profile(key="strict", label="The standard to the letter", tolerant=False),

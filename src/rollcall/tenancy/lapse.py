@@ -12,7 +12,8 @@ from sqlalchemy import RowMapping, func, select, text, update
 
 from rollcall.errors import Conflict, Invalid
 from rollcall.functions import qualified
-from rollcall.journal.events import Event, TenantLapseChanged, TenantLapsed, TenantLapseEnded
+from rollcall.journal.event import Event
+from rollcall.journal.events import TenantLapseChanged, TenantLapsed, TenantLapseEnded
 from rollcall.journal.record import record
 from rollcall.tenancy.models import Plan, Tenant
 from rollcall.work import Fleet, TenantRef, Work

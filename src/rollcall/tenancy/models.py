@@ -62,6 +62,7 @@ class Tenant(Base):
     __table_args__ = (
         CheckConstraint("status IN ('active', 'suspended')", name="status"),
         CheckConstraint("token_issuing IN ('self_service', 'ops')", name="token_issuing"),
+        CheckConstraint("owner_leaves IN ('stop', 'offboarding_only')", name="owner_leaves"),
         CheckConstraint("rate_per_second = 0 OR rate_per_second >= 25", name="rate"),
         CheckConstraint("mass_change_threshold >= 1", name="mass_change_threshold"),
         CheckConstraint("char_length(external_id) BETWEEN 1 AND 255", name="external_id"),
@@ -85,6 +86,8 @@ class Tenant(Base):
     plan: Mapped[str] = mapped_column(ForeignKey("plans.key"))
     status: Mapped[str] = mapped_column(Text, server_default=text("'active'"))
     token_issuing: Mapped[str] = mapped_column(Text, server_default=text("'self_service'"))
+    owner_leaves: Mapped[str] = mapped_column(Text, server_default=text("'stop'"))
+    """What becomes of a SCIM token whose owner is no longer an active admin: it ends, or goes on taking away."""
     profile: Mapped[str] = mapped_column(Text, server_default=text("'default'"))
     """The profile in effect."""
     profile_auto: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))

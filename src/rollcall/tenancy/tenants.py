@@ -14,14 +14,8 @@ from sqlalchemy.exc import IntegrityError
 from rollcall import paging
 from rollcall.errors import Invalid, NotFound, Taken
 from rollcall.functions import qualified
-from rollcall.journal.events import (
-    Event,
-    TenantChanged,
-    TenantCreated,
-    TenantPlanChanged,
-    TenantResumed,
-    TenantSuspended,
-)
+from rollcall.journal.event import Event
+from rollcall.journal.events import TenantChanged, TenantCreated, TenantPlanChanged, TenantResumed, TenantSuspended
 from rollcall.journal.record import record
 from rollcall.paging import Page
 from rollcall.scim.reader import unholdable
@@ -50,6 +44,8 @@ class TenantTerms:
     name: str
     plan: str
     token_issuing: str = "self_service"  # noqa: S105  # a policy's name
+    owner_leaves: str = "stop"
+    """What becomes of a SCIM token whose owner is no longer an active admin: ``stop``, or ``offboarding_only``."""
     profile: str = AUTO
     """How the identity provider is read and answered: a key of `scim.providers.PROFILES`, or `AUTO`."""
     rate_per_second: int | None = None
@@ -137,8 +133,14 @@ async def suspend(fleet: Fleet, tenant: Tenant) -> None:
         await _judge_lapse(fleet, tenant)
 
 
+async def hold(fleet: Fleet, tenant: Tenant) -> None:
+    """Lock a tenant's row and read it as it is, so that nobody else changes it until the transaction ends."""
+    await fleet.db.flush()
+    await fleet.db.refresh(tenant, with_for_update={"key_share": True})
+
+
 async def resume(fleet: Fleet, tenant: Tenant) -> None:
-    """Let a suspended tenant in again."""
+    """Let a suspended tenant in again; all but `directory.refused_departures`, which calls this, go through there."""
     if tenant.status != "active":
         tenant.status = "active"
         await _record(fleet, tenant, TenantResumed())

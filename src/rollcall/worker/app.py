@@ -66,6 +66,11 @@ def make_celery(settings: Settings, *, publishing: bool = False) -> Any:
                 "schedule": 60.0,
                 "options": {"queue": HOUSEKEEPING, "expires": 60.0},
             },
+            "judge alerts": {
+                "task": tasks.JUDGE_ALERTS,
+                "schedule": 300.0,
+                "options": {"queue": HOUSEKEEPING, "expires": 300.0},
+            },
         },
     )
     tasks.register(app)

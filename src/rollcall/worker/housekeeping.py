@@ -7,6 +7,7 @@ from pathlib import Path
 import structlog
 
 from rollcall.access import housekeeping as access
+from rollcall.alerts import judging
 from rollcall.db import Database
 from rollcall.directory import housekeeping as directory
 from rollcall.events import housekeeping as events
@@ -35,6 +36,7 @@ def parts(
         Part.SESSIONS: partial(access.forget_sessions, database),
         Part.CREDENTIALS: partial(access.forget_credentials, database),
         Part.CASES: partial(directory.forget_cases, database),
+        Part.ALERTS: partial(judging.judge, database),
         Part.RETENTION: partial(retention.keep, database, archive=archive),
     }
 

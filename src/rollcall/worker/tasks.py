@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -9,10 +10,12 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from rollcall import metrics
+from rollcall.alerts import judging
 from rollcall.db import DatabaseError
 from rollcall.directory import role_changes
 from rollcall.events import delivering, departure_receipts
-from rollcall.journal import outbox
+from rollcall.journal import keeping, outbox
+from rollcall.journal.keeping import Part
 from rollcall.provisioning import profile_taking
 from rollcall.tenancy import seats
 from rollcall.work import SYSTEM, RequestOrigin, TenantRef, open_fleet
@@ -30,6 +33,7 @@ BRING_ROLES = "rollcall.bring_roles"
 KEEP_HOUSE = "rollcall.keep_house"
 TAKE_PROFILES = "rollcall.take_profiles"
 LOOK_AT_SEATS = "rollcall.look_at_seats"
+JUDGE_ALERTS = "rollcall.judge_alerts"
 
 LISTENERS = {"user.deactivated": SETTLE_DEPARTURES}
 """Which task hears of which event; what nobody listens to is done as soon as it has been fanned out."""
@@ -43,6 +47,7 @@ def register(app: Any) -> None:
     app.task(base=Task, bind=True, name=KEEP_HOUSE, seconds=1800.0, time_limit=1860.0)(keep_house)
     app.task(base=Task, bind=True, name=TAKE_PROFILES)(take_profiles)
     app.task(base=Task, bind=True, name=LOOK_AT_SEATS)(look_at_seats)
+    app.task(base=Task, bind=True, name=JUDGE_ALERTS, seconds=300.0, time_limit=330.0)(judge_alerts)
 
 
 async def settle_departures(task: Task, tenant_id: str, departures: Sequence[tuple[str, str]]) -> None:
@@ -163,3 +168,11 @@ async def look_at_seats(task: Task) -> None:
         msg = "seats were not looked at"
         raise TryAgain(msg) from error
     log.info("seats looked at", tenants_changed=changed)
+
+
+async def judge_alerts(task: Task) -> None:
+    """Open the alerts that are due and close those that are over, unless somebody else does it."""
+    database = await task.runtime.database()
+    did = await keeping.keep(database, Part.ALERTS, partial(judging.judge, database))
+    if did is not None:
+        log.info("alerts judged", **did)

@@ -114,6 +114,7 @@ ROUTES = [
     Route(ADMINS, "GET", f"{TENANT}/tokens"),
     Route(ADMINS, "POST", f"{TENANT}/tokens", {"label": "new"}),
     Route(ADMINS, "POST", f"{TENANT}/tokens/{{token}}/rotate", {"overlap_seconds": 60}),
+    Route(ADMINS, "POST", f"{TENANT}/tokens/{{token}}/hand-over", refused="nothing_to_take_over"),
     Route(ADMINS, "POST", f"{TENANT}/tokens/{{token}}/revoke"),
     Route(ADMINS, "POST", f"{TENANT}/destinations", HOOK),
     *_destination_routes(ADMINS, f"{TENANT}/destinations", f"{TENANT}/destinations/{{destination}}", "{delivery}"),

@@ -26,7 +26,7 @@ BEGIN
           JOIN public.plans p ON p.key = n.plan
           LEFT JOIN public.accounts o ON o.tenant_id = t.tenant_id AND o.id = t.owner_id
          WHERE t.tenant_id = p_tenant AND t.id = p_id AND fn.same_digest(t.digest, p_digest)
-           AND fn.judge_token(t, n, p, o, '') IN ('live', 'rotated', 'takes_only', 'paused', 'plan');
+           AND fn.judge_token(t, n, p, o, '') IN ('live', 'rotated', 'handed_over', 'takes_only', 'paused', 'plan');
     END IF;
     IF NOT FOUND THEN
         RETURN QUERY SELECT false, NULL::uuid, NULL::text, NULL::text, NULL::text, NULL::text[],

@@ -10,6 +10,7 @@ DECLARE
     v_now timestamptz := clock_timestamp();
     v_epoch integer;
     v_closed jsonb;
+    v_said jsonb := '{}';
 BEGIN
     UPDATE public.accounts
        SET active = false, epoch = epoch + 1, deactivated_at = v_now, deactivated_because = p_reason
@@ -19,14 +20,19 @@ BEGIN
         RETURN NULL;
     END IF;
     v_closed := fn.close_ways_in(p_tenant, p_account, v_now);
+    IF v_closed ? 'restricted' THEN
+        v_said := jsonb_build_object('restricted', v_closed -> 'restricted');
+        v_closed := v_closed - 'restricted';
+    END IF;
     INSERT INTO public.outbox (tenant_id, topic, account_id, request_id, payload)
     VALUES (p_tenant, 'user.deactivated', p_account, p_request_id, jsonb_build_object(
         'epoch', v_epoch, 'reason', p_reason, 'closed', v_closed, 'arrived_at', least(p_arrived, v_now), 'closed_at', v_now,
-        'transaction_id', pg_current_xact_id()::text));
+        'transaction_id', pg_current_xact_id()::text) || v_said);
     RETURN v_closed || jsonb_build_object('epoch', v_epoch);
 END $$;
 
--- Closes every credential of an account that is closed itself; returns how many live ones of each class there were.
+-- Closes every credential of an account that is closed itself; returns how many live ones of each class there were. Where the
+-- tenant has chosen that a connection outlives its owner, its tokens stay, for what takes away; they are counted as restricted.
 -- The classes are those of access/ways_in.py, in its order. Each statement is written out, so that its plan is kept; it
 -- runs if one look into the indexes of what is open, now that nothing can be issued any more, finds something.
 -- Locks: the tokens, by their ids, as everybody who locks several.
@@ -37,6 +43,7 @@ DECLARE
     v_tokens integer := 0;
     v_passkeys integer := 0;
     v_external integer := 0;
+    v_restricted integer := 0;
 BEGIN
     SELECT EXISTS (SELECT FROM public.sessions
                     WHERE tenant_id = p_tenant AND account_id = p_account AND closed_at IS NULL) AS sessions,
@@ -57,9 +64,11 @@ BEGIN
     IF v_open.tokens THEN
         PERFORM FROM public.tokens WHERE tenant_id = p_tenant AND owner_id = p_account AND revoked_at IS NULL
           ORDER BY id FOR NO KEY UPDATE;
+        v_restricted := fn.outliving(p_tenant, p_account, p_now);
         WITH ended AS (
             UPDATE public.tokens SET revoked_at = p_now, revoked_because = 'owner_left'
              WHERE tenant_id = p_tenant AND owner_id = p_account AND revoked_at IS NULL
+               AND (v_restricted = 0 OR NOT 'scim' = ANY (scopes))
             RETURNING expires_at)
         SELECT count(*) FILTER (WHERE expires_at IS NULL OR expires_at > p_now) INTO v_tokens FROM ended;
     END IF;
@@ -75,5 +84,15 @@ BEGIN
             RETURNING expires_at)
         SELECT count(*) FILTER (WHERE expires_at IS NULL OR expires_at > p_now) INTO v_external FROM ended;
     END IF;
-    RETURN jsonb_build_object('sessions', v_sessions, 'tokens', v_tokens, 'passkeys', v_passkeys, 'external', v_external);
+    RETURN jsonb_build_object('sessions', v_sessions, 'tokens', v_tokens, 'passkeys', v_passkeys, 'external', v_external)
+        || CASE WHEN v_restricted > 0 THEN jsonb_build_object('restricted', jsonb_build_object('tokens', v_restricted))
+                ELSE '{}' END;
+END $$;
+
+-- How many live tokens for SCIM outlive their owner, as the tenant has chosen; none where it has not.
+CREATE FUNCTION fn.outliving(p_tenant uuid, p_account uuid, p_now timestamptz) RETURNS integer LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN (SELECT count(*) FROM public.tokens t JOIN public.tenants n ON n.id = t.tenant_id
+             WHERE t.tenant_id = p_tenant AND t.owner_id = p_account AND t.revoked_at IS NULL AND 'scim' = ANY (t.scopes)
+               AND (t.expires_at IS NULL OR t.expires_at > p_now) AND n.owner_leaves = 'offboarding_only');
 END $$;

@@ -16,6 +16,30 @@ CREATE FUNCTION fn.good_before(p_before text, p_id uuid, p_now boolean) RETURNS 
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
 $$ SELECT CASE fn.noted(p_before, p_id) WHEN '+' THEN true WHEN '-' THEN false ELSE p_now IS TRUE END $$;
 
+-- How a token stands whose owner is no longer an active admin: p_state, or restricted where the tenant has chosen that it goes
+-- on for what takes away, and it would work if nobody owned it; suspended where that comes in between. p_status stands for the
+-- tenant's. No single expression, and by keys, so that whoever has an owner does not pay for it.
+CREATE FUNCTION fn.without_owner(p_state text, p_tenant uuid, p_token uuid, p_status text, p_before text) RETURNS text
+LANGUAGE plpgsql VOLATILE PARALLEL SAFE AS $$
+DECLARE
+    t public.tokens;
+    n public.tenants;
+    p public.plans;
+    v_state text;
+BEGIN
+    SELECT * INTO n FROM public.tenants WHERE id = p_tenant;
+    SELECT * INTO t FROM public.tokens WHERE tenant_id = p_tenant AND id = p_token;
+    IF n.owner_leaves IS DISTINCT FROM 'offboarding_only' OR NOT 'scim' = ANY (t.scopes) THEN
+        RETURN p_state;
+    END IF;
+    SELECT * INTO p FROM public.plans WHERE key = n.plan;
+    n.status := p_status;
+    t.owner_id := NULL;
+    v_state := fn.judge_token(t, n, p, NULL, p_before);
+    RETURN CASE WHEN v_state IN ('live', 'rotated', 'handed_over', 'paused', 'takes_only') THEN 'restricted'
+                WHEN v_state = 'suspended' THEN v_state ELSE p_state END;
+END $$;
+
 -- Judges a token by its row, its tenant, the tenant's plan and its owner, in the order in which a caller is told.
 --   revoked          ended by hand
 --   expired          its time is over, or it was replaced and the overlap is over
@@ -24,8 +48,10 @@ $$ SELECT CASE fn.noted(p_before, p_id) WHEN '+' THEN true WHEN '-' THEN false E
 --   suspended        its tenant is
 --   plan             it is for SCIM, and the plan does not include that: never did, or no longer lets anything pass
 --   takes_only       it is for SCIM, and works for what reads or only takes away, as the plan includes SCIM no more
+--   restricted       so it does as its owner is no longer an active admin, and the tenant has chosen that it goes on
 --   paused           it is for SCIM, and works for what reads or only takes away, until the tenant's pause is over
 --   rotated          it works, and has been replaced: until it expires
+--   handed_over      it works, and its former owner may know it: until it expires, it is to be replaced
 --   live             it works
 -- By the clock, for a statement may wait for a lock until after its token has expired; p_before as for good_before.
 -- A single expression, volatile as the clock is, so that it becomes part of the query that asks.
@@ -37,9 +63,10 @@ $$ SELECT CASE
     WHEN NOT fn.good_before(p_before, t.id, t.expires_at IS NULL OR t.expires_at > clock_timestamp()) THEN 'expired'
     WHEN NOT fn.good_before(p_before, t.id, t.revoked_at IS NULL) THEN 'owner_inactive'
     WHEN t.owner_id IS NOT NULL AND (o.active AND o.epoch = t.epoch) IS NOT TRUE AND fn.noted(p_before, t.owner_id) <> '+'
-        THEN 'owner_inactive'
+        THEN fn.without_owner('owner_inactive', t.tenant_id, t.id, n.status, p_before)
     WHEN t.owner_id IS NOT NULL AND NOT fn.good_before(p_before, t.owner_id, o.is_admin)
-         AND t.scopes && ARRAY['scim', 'scim:read', 'admin'] THEN 'owner_not_admin'
+         AND t.scopes && ARRAY['scim', 'scim:read', 'admin']
+        THEN fn.without_owner('owner_not_admin', t.tenant_id, t.id, n.status, p_before)
     WHEN n.status <> 'active' THEN 'suspended'
     WHEN t.scopes && ARRAY['scim', 'scim:read'] AND NOT 'scim' = ANY (p.features)
          AND fn.after_loss(n.lapsed_at, n.offboarding_from, n.closes_at) <> 'grace'
@@ -47,10 +74,11 @@ $$ SELECT CASE
                  WHEN 'offboarding_only' THEN 'takes_only' ELSE 'plan' END
     WHEN n.paused_until > clock_timestamp() AND t.scopes && ARRAY['scim', 'scim:read'] THEN 'paused'
     WHEN t.replaced_by IS NOT NULL THEN 'rotated'
+    WHEN t.handed_over_at IS NOT NULL THEN 'handed_over'
     ELSE 'live'
 END $$;
 
--- The same for one token by its key, as lists ask; NULL if the tenant has no such token.
+-- The judgement of one token by its key, as lists ask; NULL if the tenant has no such token.
 CREATE FUNCTION fn.token_state(p_tenant uuid, p_token uuid) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS
 $$ SELECT fn.judge_token(t, n, p, o, '')
      FROM public.tokens t
@@ -79,5 +107,5 @@ BEGIN
       JOIN public.plans p ON p.key = n.plan
       JOIN public.accounts o ON o.tenant_id = t.tenant_id AND o.id = t.owner_id
      WHERE t.tenant_id = p_tenant AND t.id = p_id AND 'admin' = ANY (t.scopes)
-       AND fn.judge_token(t, n, p, o, p_before) IN ('live', 'rotated') AND fn.same_digest(t.digest, p_digest);
+       AND fn.judge_token(t, n, p, o, p_before) IN ('live', 'rotated') AND fn.same_digest(t.digest, p_digest);  -- what is an admin's own is never handed over
 END $$;

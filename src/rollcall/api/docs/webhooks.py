@@ -6,7 +6,8 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from rollcall.events.webhooks import DEPARTURE
-from rollcall.journal.events import TOPICS, Event
+from rollcall.journal.event import Event
+from rollcall.journal.events import TOPICS
 
 Json = dict[str, Any]
 

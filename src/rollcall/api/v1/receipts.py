@@ -6,7 +6,7 @@ from uuid import UUID
 
 from litestar import Response, Router, get
 from litestar.params import FromPath, FromQuery
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from rollcall.api.v1.callers import ADMINS, TenantWork, tenant_work, uuid_of
 from rollcall.api.v1.lists import Listing, Part
@@ -40,6 +40,9 @@ class ReceiptView(BaseModel):
     arrived_at: datetime
     closed_at: datetime
     closed: dict[str, Any]
+    restricted: dict[str, Any] | None = Field(
+        description="what goes on for what only takes away though its owner left, as the tenant has chosen"
+    )
     settled_at: datetime
     purged: dict[str, Any]
     completed_at: datetime | None
@@ -58,6 +61,7 @@ def receipt_view(receipt: Receipt) -> ReceiptView:
         arrived_at=receipt.arrived_at,
         closed_at=receipt.closed_at,
         closed=receipt.closed,
+        restricted=receipt.restricted,
         settled_at=receipt.settled_at,
         purged=receipt.purged,
         completed_at=receipt.completed_at,

@@ -14,7 +14,7 @@ from rollcall.api.v1.bodies import Body
 from rollcall.api.v1.callers import ADMINS, OPS, FleetWork, TenantWork, fleet_work, tenant_work
 from rollcall.api.v1.idempotency import idempotent
 from rollcall.api.v1.lists import Listing, Part
-from rollcall.directory import roles
+from rollcall.directory import refused_departures, roles
 from rollcall.directory.rules import RoleRule
 from rollcall.errors import Invalid
 from rollcall.tenancy import plans, tenants
@@ -54,6 +54,9 @@ ProfileKey = Literal["default", "entra", "okta", "onelogin", "jumpcloud", "stric
 ProfileName = Literal["auto", "default", "entra", "okta", "onelogin", "jumpcloud", "strict"]
 """The same as it is chosen: ``auto`` is ``default`` until the provider is recognised, and takes its profile once."""
 
+
+OwnerLeaves = Literal["stop", "offboarding_only"]
+"""What becomes of a SCIM token whose owner is no longer an active admin."""
 
 MetadataValue = Annotated[str, Field(max_length=tenants.LONGEST_METADATA_VALUE)]
 
@@ -122,6 +125,10 @@ class TenantView(BaseModel):
     plan: str
     status: Literal["active", "suspended"]
     token_issuing: Literal["self_service", "ops"]
+    owner_leaves: OwnerLeaves = Field(
+        description="a SCIM token whose owner is no longer an active admin: `stop` ends it; with `offboarding_only` it "
+        "reads and takes away, until another admin takes it over"
+    )
     profile: ProfileName = Field(description="as it was chosen; `auto` takes the provider's once it is recognised")
     profile_in_effect: ProfileKey
     profile_taken_at: datetime | None = Field(description="when `auto` took a provider's profile; null until it has")
@@ -149,6 +156,7 @@ class NewTenant(Body):
     name: str = Field(min_length=1, max_length=200)
     plan: str
     token_issuing: Literal["self_service", "ops"] = "self_service"  # noqa: S105  # a policy's name
+    owner_leaves: OwnerLeaves = "stop"
     profile: ProfileName = "auto"
     rate_per_second: Rate | None = None
     rate_burst: int | None = Field(default=None, ge=1, le=1_000_000)
@@ -169,12 +177,13 @@ class TenantChange(Body):
     name: Annotated[str, Field(min_length=1, max_length=200)] | Left = None
     plan: str | Left = None
     token_issuing: Literal["self_service", "ops"] | Left = None
+    owner_leaves: OwnerLeaves | Left = None
     profile: ProfileName | Left = None
     rate_per_second: Rate | None = None
     rate_burst: int | None = Field(default=None, ge=1, le=1_000_000)
     mass_change_threshold: Threshold | Left = None
 
-    @field_validator("metadata", "name", "plan", "token_issuing", "profile", "mass_change_threshold")
+    @field_validator("metadata", "name", "plan", "token_issuing", "owner_leaves", "profile", "mass_change_threshold")
     @classmethod
     def _always_there(cls, value: object) -> object:
         if value is None:
@@ -236,6 +245,7 @@ async def create_tenant(fleet: FleetWork, data: JSONBody[NewTenant]) -> TenantVi
         name=data.name,
         plan=data.plan,
         token_issuing=data.token_issuing,
+        owner_leaves=data.owner_leaves,
         profile=data.profile,
         rate_per_second=data.rate_per_second,
         rate_burst=data.rate_burst,
@@ -275,7 +285,7 @@ async def suspend_tenant(fleet: FleetWork, tenant: FromPath[str]) -> TenantView:
 async def resume_tenant(fleet: FleetWork, tenant: FromPath[str]) -> TenantView:
     """Let a suspended tenant in again."""
     row = await tenants.find(fleet, tenant)
-    await tenants.resume(fleet, row)
+    await refused_departures.resume(fleet, row)
     return tenant_view(row, to=fleet.actor)
 
 

@@ -37,6 +37,9 @@ class TokenView(BaseModel):
     expires_at: datetime | None
     revoked_at: datetime | None
     replaced_by: UUID | None
+    handed_over_at: datetime | None = Field(
+        description="when another admin took it over with the same secret; it ends within seven days, so rotate it"
+    )
     last_used_at: datetime | None
     last_used_from: str | None
 
@@ -65,6 +68,12 @@ class Rotation(Body):
     overlap_seconds: int = Field(default=0, ge=0, le=2_592_000, description="how long the old one works on")
 
 
+class HandOver(Body):
+    """Who takes a connection over."""
+
+    owner: UUID | None = Field(default=None, description="an active admin; an admin takes it over themselves")
+
+
 def token_view(token: Token) -> TokenView:
     """A token as it is shown."""
     return TokenView(**_facts(token))
@@ -85,6 +94,7 @@ def _facts(token: Token) -> dict[str, Any]:
         "expires_at": token.expires_at,
         "revoked_at": token.revoked_at,
         "replaced_by": token.replaced_by,
+        "handed_over_at": token.handed_over_at,
         "last_used_at": token.last_used_at,
         "last_used_from": token.last_used_from,
     }
@@ -138,4 +148,17 @@ async def revoke_token(work: TenantWork, token: FromPath[str]) -> TokenView:
     return token_view(await tokens.revoke(work, uuid_of(token, "token")))
 
 
-router = Router("/", route_handlers=[list_tokens, issue_token, rotate_token, revoke_token], tags=["tokens"])
+@post("/tenants/{tenant:str}/tokens/{token:str}/hand-over", status_code=200, guards=[ADMINS], dependencies=_OF_TENANT)
+async def hand_over_token(work: TenantWork, token: FromPath[str], data: JSONBody[HandOver | None] = None) -> TokenView:
+    """Take a connection over whose owner is no longer an active admin, with the same secret; rotate it then."""
+    owner_id = None if data is None else data.owner
+    if owner_id is not None:
+        owner_id = (await people.find(work, owner_id)).account.id
+    elif work.actor.kind is ActorKind.PERSON:
+        owner_id = work.actor.owner_id
+    return token_view(await tokens.hand_over(work, uuid_of(token, "token"), owner_id))
+
+
+router = Router(
+    "/", route_handlers=[list_tokens, issue_token, rotate_token, hand_over_token, revoke_token], tags=["tokens"]
+)

@@ -75,14 +75,17 @@ BEGIN
     RETURN v_seat;
 END $$;
 
--- Gives an account the names and the role that a change says.
+-- Gives an account the names and the role that a change says, where they are others.
 CREATE FUNCTION fn.write_account(p_tenant uuid, p_account uuid, p_change jsonb) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE public.accounts
        SET user_name = p_change ->> 'user_name', external_id = p_change ->> 'external_id',
            role = p_change ->> 'role', is_admin = (p_change ->> 'is_admin')::boolean,
            role_state = p_change -> 'role_state'
-     WHERE tenant_id = p_tenant AND id = p_account;
+     WHERE tenant_id = p_tenant AND id = p_account
+       AND (user_name, external_id, role_state, role, is_admin) IS DISTINCT FROM (
+           p_change ->> 'user_name', p_change ->> 'external_id', p_change -> 'role_state', p_change ->> 'role',
+           (p_change ->> 'is_admin')::boolean);
 END $$;
 
 -- Applies a change that was judged by what is stored, by every surface; `stale` if that is no longer so. Whoever calls holds
@@ -129,11 +132,7 @@ BEGIN
             RETURN c;
         END IF;
     END IF;
-    IF (a.user_name, a.external_id, a.role_state, a.role, a.is_admin) IS DISTINCT FROM (
-           p_change ->> 'user_name', p_change ->> 'external_id', p_change -> 'role_state', p_change ->> 'role',
-           (p_change ->> 'is_admin')::boolean) THEN
-        PERFORM fn.write_account(p_tenant, a.id, p_change);
-    END IF;
+    PERFORM fn.write_account(p_tenant, a.id, p_change);
     UPDATE public.users
        SET user_name_key = fn.key_to_keep(p_tenant, p_user, v_key, p_change), external_id = p_change ->> 'external_id',
            display_name_key = p_change ->> 'display_name_key', active = v_active, document = p_change -> 'document',

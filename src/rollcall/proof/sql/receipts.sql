@@ -28,12 +28,13 @@ BEGIN
          WHERE tenant_id = p_tenant AND account_id = v_message.account_id AND closed_at IS NOT NULL AND epoch < v_epoch;
         GET DIAGNOSTICS v_passkeys = ROW_COUNT;
         INSERT INTO public.receipts (tenant_id, id, account_id, epoch, reason, request_id, transaction_id, arrived_at,
-                              closed_at, closed, settled_at, purged)
+                              closed_at, closed, settled_at, purged, restricted)
         SELECT p_tenant, v_message.id, v_message.account_id, v_epoch, said.reason, v_message.request_id,
                said.transaction_id, said.arrived_at, said.closed_at, said.closed, clock_timestamp(),
-               jsonb_build_object('sessions', v_sessions, 'passkeys', v_passkeys)
+               jsonb_build_object('sessions', v_sessions, 'passkeys', v_passkeys), said.restricted
           FROM jsonb_to_record(v_message.payload) AS said (
-               reason text, transaction_id text, arrived_at timestamptz, closed_at timestamptz, closed jsonb);
+               reason text, transaction_id text, arrived_at timestamptz, closed_at timestamptz, closed jsonb,
+               restricted jsonb);
         UPDATE public.outbox SET done_at = clock_timestamp() WHERE tenant_id = p_tenant AND id = v_message.id;
         RETURN NEXT v_message.id;
     END LOOP;
@@ -42,12 +43,12 @@ END $$;
 -- Receipts that are not complete, locked, with what their statements say besides.
 CREATE FUNCTION fn.hold_receipts(p_tenant uuid, p_receipts uuid[])
 RETURNS TABLE (id uuid, account_id uuid, user_name text, slug text, reason text, request_id text, transaction_id text,
-               arrived_at timestamptz, closed_at timestamptz, closed jsonb, now timestamptz)
+               arrived_at timestamptz, closed_at timestamptz, closed jsonb, restricted jsonb, now timestamptz)
 LANGUAGE plpgsql SET plan_cache_mode = force_custom_plan AS $$
 BEGIN
     RETURN QUERY
         SELECT r.id, r.account_id, a.user_name, t.slug, r.reason, r.request_id, r.transaction_id, r.arrived_at,
-               r.closed_at, r.closed, clock_timestamp()
+               r.closed_at, r.closed, r.restricted, clock_timestamp()
           FROM public.receipts r
           JOIN public.accounts a ON a.tenant_id = r.tenant_id AND a.id = r.account_id
           JOIN public.tenants t ON t.id = r.tenant_id

@@ -2,7 +2,7 @@
 
 -- Enters the tenant and judges the token. p_needs is read or write.
 -- takes_only: the tenant's plan includes SCIM no more, and the write passes if it gives nobody anything (fn.lets); paused:
--- so it does until the pause is over.
+-- so it does until the pause is over; restricted: until another admin has taken over what their former one owned.
 CREATE FUNCTION fn.gate(p_tenant uuid, p_token uuid, p_digest bytea, p_needs text) RETURNS fn.gate_result
 LANGUAGE plpgsql AS $$
 DECLARE g fn.gate_result;
@@ -11,8 +11,10 @@ BEGIN
     SELECT CASE fn.judge_token(t, n, p, o, '')
                WHEN 'live' THEN CASE WHEN fn.may_use(t.scopes, p_needs) THEN 'ok' ELSE 'scope' END
                WHEN 'rotated' THEN CASE WHEN fn.may_use(t.scopes, p_needs) THEN 'ok' ELSE 'scope' END
+               WHEN 'handed_over' THEN CASE WHEN fn.may_use(t.scopes, p_needs) THEN 'ok' ELSE 'scope' END
                WHEN 'takes_only' THEN fn.restricted('takes_only', t.scopes, p_needs)
                WHEN 'paused' THEN fn.restricted('paused', t.scopes, p_needs)
+               WHEN 'restricted' THEN fn.restricted('restricted', t.scopes, p_needs)
                WHEN 'plan' THEN 'plan'
                WHEN 'suspended' THEN 'suspended'
                WHEN 'expired' THEN 'expired'
@@ -44,7 +46,7 @@ END $$;
 
 -- Whether the gate's verdict lets a change go on; p_takes is whether it only takes away, which has to be certain.
 CREATE FUNCTION fn.lets(g fn.gate_result, p_takes boolean) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
-$$ SELECT g.verdict = 'ok' OR (g.verdict IN ('takes_only', 'paused') AND p_takes IS TRUE) $$;
+$$ SELECT g.verdict = 'ok' OR (g.verdict IN ('takes_only', 'paused', 'restricted') AND p_takes IS TRUE) $$;
 
 -- Whether what a process remembers of a caller ({profile, rate, burst}) is no longer so.
 CREATE FUNCTION fn.is_stale(g fn.gate_result, p_context jsonb) RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE AS
@@ -64,8 +66,9 @@ BEGIN
     SET CONSTRAINTS ALL DEFERRED;
     v_before := coalesce(current_setting('rollcall.before', true), '');
     IF p_kind = 'scim' THEN
-        SELECT fn.judge_token(t, n, p, o, v_before) = ANY (CASE WHEN p_takes THEN '{live,rotated,takes_only,paused}'::text[]
-                                                                ELSE '{live,rotated}' END) AND fn.may_use(t.scopes, 'write')
+        SELECT fn.judge_token(t, n, p, o, v_before) = ANY (
+                   CASE WHEN p_takes THEN '{live,rotated,handed_over,takes_only,paused,restricted}'::text[]
+                        ELSE '{live,rotated,handed_over}' END) AND fn.may_use(t.scopes, 'write')
                AND n.profile = coalesce(p_profile, n.profile) INTO v_good
           FROM public.tokens t
           JOIN public.tenants n ON n.id = t.tenant_id

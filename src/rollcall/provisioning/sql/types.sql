@@ -1,7 +1,7 @@
 -- What the functions for identity providers answer with.
 
 CREATE TYPE fn.gate_result AS (
-    verdict text,           -- ok, unknown, revoked, expired, owner, suspended, plan, takes_only, paused, scope
+    verdict text,           -- ok, unknown, revoked, expired, owner, suspended, plan, takes_only, paused, restricted, scope
     token_label text,
     owner_id uuid,
     plan text,
