@@ -29,6 +29,7 @@ from rollcall.api.scim import router as scim
 from rollcall.api.v1 import refusals
 from rollcall.api.v1 import router as v1
 from rollcall.api.v1.limits import ManagementLimit
+from rollcall.console import branding
 from rollcall.crypto import Sealer
 from rollcall.events.addresses import AddressRules
 from rollcall.provisioning.batched_entries import BatchedEntries
@@ -53,6 +54,8 @@ def create_app(settings: Settings) -> Litestar:
         app.state.sealer = Sealer.of(settings)
         app.state.address_rules = AddressRules.of(settings)
         app.state.public_url = settings.public_url
+        app.state.portal_return_origins = frozenset(settings.portal_return_origins)
+        app.state.brand = branding.of_settings(settings)
         app.state.announces_cursors = settings.announce_cursors
         app.state.clients = Clients(database.access_pool)
         app.state.relying_party = relying_party(settings)
@@ -84,7 +87,6 @@ def create_app(settings: Settings) -> Litestar:
             figures,
             jwks,
             receipt_keys,
-            console.front_door,
             console.make_router(settings),
         ],
         lifespan=[engines],

@@ -8,7 +8,7 @@ from litestar.params import FromPath
 from litestar.response import Redirect
 
 from rollcall.access.console_sessions import NotSignedIn
-from rollcall.console import account, errors, own_passkeys, own_sessions, own_tokens, sign_in
+from rollcall.console import account, errors, overview, own_passkeys, own_sessions, own_tokens, portal, setup, sign_in
 from rollcall.console.assets import asset
 from rollcall.console.cookies import csrf_config
 from rollcall.console.requests import LARGEST_BODY
@@ -31,10 +31,16 @@ async def front_door() -> Redirect:
 
 
 def make_router(settings: Settings) -> Router:
-    """The pages; those with forms are held against a cookie under a key of this installation's."""
+    """The pages of the console; those with forms are held against a cookie under a key of this installation's."""
     with_forms = Router(
         "/",
         route_handlers=[
+            overview.home,
+            portal.ask_to_enter,
+            portal.enter_portal,
+            setup.setup_page,
+            setup.make_token,
+            setup.setup_live,
             sign_in.sign_in,
             sign_in.enter_code,
             sign_in.begin_sign_in,
@@ -56,9 +62,9 @@ def make_router(settings: Settings) -> Router:
         before_request=by_name,
         request_max_body_size=LARGEST_BODY,
     )
-    return Router(
+    console = Router(
         "/console",
-        route_handlers=[status_page, asset, nothing, with_forms],
+        route_handlers=[asset, nothing, with_forms],
         exception_handlers={
             NotSignedIn: errors.answer_not_signed_in,
             KeyEnded: errors.answer_ended,
@@ -67,3 +73,4 @@ def make_router(settings: Settings) -> Router:
         },
         include_in_schema=False,
     )
+    return Router("/", route_handlers=[front_door, status_page, console])

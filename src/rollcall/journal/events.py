@@ -305,6 +305,41 @@ class ConsoleCodeIssued(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class PortalLinkIssued(Event):
+    """The product made a link that lets an admin into the console once, for one intent."""
+
+    topic = "console.portal_link_issued"
+    announced = False
+    link_id: UUID
+    intent: str
+
+
+@dataclass(frozen=True, slots=True)
+class PortalLinkWithdrawn(Event):
+    topic = "console.portal_link_withdrawn"
+    announced = False
+    link_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class PortalEntered(Event):
+    """An admin came in by a portal link, which is spent."""
+
+    topic = "console.portal_entered"
+    announced = False
+    session_id: UUID
+    link_id: UUID
+    intent: str
+
+
+@dataclass(frozen=True, slots=True)
+class PortalLeft(Event):
+    topic = "console.portal_left"
+    announced = False
+    session_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
 class ConsoleCodeWithdrawn(Event):
     topic = "console.code_withdrawn"
     announced = False

@@ -188,6 +188,7 @@ EXAMPLES: dict[str, Any] = {
     "TokenWanted": {"label": "Okta", "scopes": ["scim"]},
     "Rotation": {"overlap_seconds": 86400},
     "SessionWanted": {"tenant": "acme", "user_name": "maria@acme.example", "lifetime_seconds": 28800},
+    "PortalLinkWanted": {"intent": "setup", "person": "maria@acme.example"},
     "RoleRule": _RULE,
     "DestinationWanted": {"url": "https://acme.example/hooks", "label": "CRM", "topics": ["user.deactivated"]},
     "DestinationChange": {"topics": ["user.deactivated", "user.reactivated"]},
