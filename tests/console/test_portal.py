@@ -275,3 +275,16 @@ async def test_it_replaces_a_session(browser: Browser, acme: Tenant) -> None:
     await signed_in(browser, acme, acme.admin)
     assert (await entered(browser, await a_link(acme))).status_code == 303
     assert (await browser.open("/console/account")).status_code == 403
+
+
+async def test_signing_out(browser: Browser, acme: Tenant) -> None:
+    """Who came by a link may sign out, and the session is closed."""
+    assert (await entered(browser, await a_link(acme, "setup"))).status_code == 303
+    token = browser.http.cookies[SESSION]
+    await browser.open("/console/setup")
+
+    assert (await browser.send("/console/sign-out")).headers["location"].startswith("/console/sign-in")
+
+    browser.http.cookies.set(SESSION, token, domain="rollcall.test")
+    assert (await browser.open("/console/setup")).status_code == 403
+    assert len(await acme.audit(action="console.portal_left")) == 1

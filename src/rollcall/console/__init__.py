@@ -8,7 +8,22 @@ from litestar.params import FromPath
 from litestar.response import Redirect
 
 from rollcall.access.console_sessions import NotSignedIn
-from rollcall.console import account, errors, overview, own_passkeys, own_sessions, own_tokens, portal, setup, sign_in
+from rollcall.console import (
+    account,
+    activity,
+    departures,
+    errors,
+    overview,
+    own_passkeys,
+    own_sessions,
+    own_tokens,
+    people,
+    portal,
+    roles,
+    setup,
+    sign_in,
+    tokens,
+)
 from rollcall.console.assets import asset
 from rollcall.console.cookies import csrf_config
 from rollcall.console.requests import LARGEST_BODY
@@ -41,6 +56,22 @@ def make_router(settings: Settings) -> Router:
             setup.setup_page,
             setup.make_token,
             setup.setup_live,
+            tokens.tokens_page,
+            tokens.issue_token,
+            tokens.ask_to_rotate,
+            tokens.rotate_token,
+            tokens.ask_to_revoke,
+            tokens.revoke_token,
+            people.people_page,
+            people.person_page,
+            people.ask_to_deactivate,
+            people.deactivate,
+            people.reactivate,
+            roles.roles_page,
+            activity.activity_page,
+            activity.request_page,
+            departures.departures_page,
+            departures.receipt_file,
             sign_in.sign_in,
             sign_in.enter_code,
             sign_in.begin_sign_in,

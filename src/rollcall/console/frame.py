@@ -45,4 +45,4 @@ def first_page(visitor: SignedIn) -> str:
 
 def is_current(section: Section, path: str) -> bool:
     """Whether a page belongs to a section."""
-    return path == section.address if section.address == HOME else path.startswith(section.address)
+    return path.rstrip("/") == "/console" if section.address == HOME else path.startswith(section.address)

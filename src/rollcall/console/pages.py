@@ -28,7 +28,7 @@ HEADERS = {
 SCRIPTED_HEADERS = HEADERS | {"Content-Security-Policy": f"{_POLICY}; script-src 'self'; connect-src 'self'"}
 """The same for a page that has scripts of ours, and lets them call us."""
 
-_STEPS = ((60, 1, "second"), (3600, 60, "minute"), (86400, 3600, "hour"), (30 * 86400, 86400, "day"))
+_STEPS = ((60, 1, "second"), (3600, 60, "minute"), (86400, 3600, "hour"), (100 * 86400, 86400, "day"))
 
 
 def _exactly(moment: datetime) -> str:

@@ -127,9 +127,9 @@ def _said(check: Check, seen: Seen, who: dict[UUID, str], labels: dict[str, str]
 
 
 def _with_refusal(told: list[Line], found: Progress) -> list[Line]:
-    """The list with the latest refusal at the first thing that is still waited for."""
+    """The list with the latest refusal, before what is still waited for."""
     if found.refused is None:
         return told
-    at = next((place for place, line in enumerate(told) if line.state == "waiting"), len(told) - 1)
-    told[at] = Line(told[at].title, "failed", found.refused.said or "The call was refused.", found.refused.at)
-    return told
+    at = next((place for place, line in enumerate(told) if line.state == "waiting"), len(told))
+    said = found.refused.said or "It says nothing more."
+    return [*told[:at], Line("The latest call was refused", "failed", said, found.refused.at), *told[at:]]

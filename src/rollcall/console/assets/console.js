@@ -6,7 +6,7 @@
   const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "long", timeStyle: "short" });
   const short = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
   const distance = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "auto" });
-  const steps = [[60, 1, "second"], [3600, 60, "minute"], [86400, 3600, "hour"], [2592000, 86400, "day"]];
+  const steps = [[60, 1, "second"], [3600, 60, "minute"], [86400, 3600, "hour"], [8640000, 86400, "day"]];
 
   const relative = (moment) => {
     const seconds = Math.round((moment - Date.now()) / 1000);
