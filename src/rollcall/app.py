@@ -58,8 +58,7 @@ def create_app(settings: Settings) -> Litestar:
         app.state.brand = branding.of_settings(settings)
         app.state.announces_cursors = settings.announce_cursors
         app.state.clients = Clients(database.access_pool)
-        app.state.relying_party = relying_party(settings)
-        app.state.own_party = own_party(settings)
+        app.state.relying_party, app.state.own_party = relying_party(settings), own_party(settings)
         app.state.attempts = Attempts(redis)
         app.state.trusted_proxies = TrustedProxies(settings.trusted_proxies, redis)
         app.state.management_limit = ManagementLimit(

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from rollcall.journal import events
+from rollcall.journal import console_events, events
 from rollcall.journal.events import TOPICS, Event
 
 SAMPLES: dict[Any, Any] = {
@@ -36,7 +36,8 @@ def test_topics_are_names() -> None:
     for topic, kind in TOPICS.items():
         assert re.fullmatch(r"[a-z]+(_[a-z]+)*\.[a-z]+(_[a-z]+)*", topic)
         assert kind.topic == topic
-    named = [kind for kind in vars(events).values() if isinstance(kind, type) and issubclass(kind, Event)]
+    there = {**vars(events), **vars(console_events)}
+    named = [kind for kind in there.values() if isinstance(kind, type) and issubclass(kind, Event)]
     assert len(named) - 1 == len(TOPICS)
 
 

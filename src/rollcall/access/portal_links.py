@@ -20,7 +20,7 @@ from rollcall.access.models import Session
 from rollcall.access.sessions import NewSession, Purpose
 from rollcall.crypto import TokenKind, TokenText, new_token
 from rollcall.errors import Conflict, Forbidden, Invalid, NotAnAdmin, NotFound, PersonInactive, Refusal, TooManyRequests
-from rollcall.journal.events import PortalEntered, PortalLinkIssued
+from rollcall.journal.console_events import PortalEntered, PortalLinkIssued
 from rollcall.journal.record import record
 from rollcall.tenancy import tenants
 from rollcall.work import Work

@@ -17,16 +17,15 @@ from rollcall.access.accounts import locked_for_issuing
 from rollcall.access.models import Account, Session
 from rollcall.crypto import TokenKind, digest, new_token
 from rollcall.errors import Forbidden, Invalid, NotFound
-from rollcall.journal.events import (
+from rollcall.journal.console_events import (
     ConsoleCodeWithdrawn,
     ConsoleSignedIn,
     ConsoleSignedOut,
-    Event,
     PortalLeft,
     PortalLinkWithdrawn,
-    SessionClosed,
-    SessionOpened,
 )
+from rollcall.journal.event import Event
+from rollcall.journal.events import SessionClosed, SessionOpened
 from rollcall.journal.record import record
 from rollcall.paging import Page
 from rollcall.tenancy import tenants

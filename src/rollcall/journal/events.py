@@ -4,22 +4,12 @@ An event's topic is its public name. Its fields are its payload. Announced event
 well as into the audit; the others are only written down.
 """
 
-from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something that happened."""
-
-    topic: ClassVar[str]
-    announced: ClassVar[bool] = True
-
-    def payload(self) -> dict[str, Any]:
-        """The event's facts as JSON can carry them."""
-        facts = ((field.name, getattr(self, field.name)) for field in fields(self))
-        return {name: str(value) if isinstance(value, UUID) else value for name, value in facts}
+from rollcall.journal import console_events
+from rollcall.journal.event import Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,74 +286,6 @@ class SessionClosed(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class ConsoleCodeIssued(Event):
-    """Ops made a code that lets somebody into the console once."""
-
-    topic = "console.code_issued"
-    announced = False
-    code_id: UUID
-
-
-@dataclass(frozen=True, slots=True)
-class PortalLinkIssued(Event):
-    """The product made a link that lets an admin into the console once, for one intent."""
-
-    topic = "console.portal_link_issued"
-    announced = False
-    link_id: UUID
-    intent: str
-
-
-@dataclass(frozen=True, slots=True)
-class PortalLinkWithdrawn(Event):
-    topic = "console.portal_link_withdrawn"
-    announced = False
-    link_id: UUID
-
-
-@dataclass(frozen=True, slots=True)
-class PortalEntered(Event):
-    """An admin came in by a portal link, which is spent."""
-
-    topic = "console.portal_entered"
-    announced = False
-    session_id: UUID
-    link_id: UUID
-    intent: str
-
-
-@dataclass(frozen=True, slots=True)
-class PortalLeft(Event):
-    topic = "console.portal_left"
-    announced = False
-    session_id: UUID
-
-
-@dataclass(frozen=True, slots=True)
-class ConsoleCodeWithdrawn(Event):
-    topic = "console.code_withdrawn"
-    announced = False
-    code_id: UUID
-
-
-@dataclass(frozen=True, slots=True)
-class ConsoleSignedIn(Event):
-    """Somebody signed in to the console: with this code, or else with a passkey."""
-
-    topic = "console.signed_in"
-    announced = False
-    session_id: UUID
-    code_id: UUID | None
-
-
-@dataclass(frozen=True, slots=True)
-class ConsoleSignedOut(Event):
-    topic = "console.signed_out"
-    announced = False
-    session_id: UUID
-
-
-@dataclass(frozen=True, slots=True)
 class PasskeyRegistered(Event):
     topic = "passkey.registered"
     passkey_id: UUID
@@ -479,5 +401,5 @@ def message(event: Event) -> dict[str, Any]:
     return {"topic": event.topic, **event.payload()}
 
 
-TOPICS = {event.topic: event for event in Event.__subclasses__()}
+TOPICS = {event.topic: event for event in (*Event.__subclasses__(), *console_events.EVENTS)}
 """Every event by its topic."""
