@@ -29,6 +29,7 @@ from rollcall.api.scim import router as scim
 from rollcall.api.v1 import refusals
 from rollcall.api.v1 import router as v1
 from rollcall.api.v1.limits import ManagementLimit
+from rollcall.console import branding
 from rollcall.crypto import Sealer
 from rollcall.events.addresses import AddressRules
 from rollcall.provisioning.batched_entries import BatchedEntries
@@ -53,10 +54,11 @@ def create_app(settings: Settings, *, lingers: bool = False) -> Litestar:
         app.state.sealer = Sealer.of(settings)
         app.state.address_rules = AddressRules.of(settings)
         app.state.public_url = settings.public_url
+        app.state.portal_return_origins = frozenset(settings.portal_return_origins)
+        app.state.brand = branding.of_settings(settings)
         app.state.announces_cursors = settings.announce_cursors
         app.state.clients = Clients(database.access_pool)
-        app.state.relying_party = relying_party(settings)
-        app.state.own_party = own_party(settings)
+        app.state.relying_party, app.state.own_party = relying_party(settings), own_party(settings)
         app.state.attempts = Attempts(redis)
         app.state.trusted_proxies = TrustedProxies(settings.trusted_proxies, redis)
         app.state.management_limit = ManagementLimit(
@@ -84,7 +86,6 @@ def create_app(settings: Settings, *, lingers: bool = False) -> Litestar:
             figures,
             jwks,
             receipt_keys,
-            console.front_door,
             console.make_router(settings),
         ],
         lifespan=[engines],

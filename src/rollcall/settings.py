@@ -25,6 +25,12 @@ LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 Network = IPv4Network | IPv6Network
 
+LOGO_TYPES = {".svg": "image/svg+xml", ".png": "image/png", ".webp": "image/webp"}
+"""What a logo may be, by the ending of its name."""
+
+LARGEST_LOGO = 262_144
+"""Bytes."""
+
 DESTINATION_PORTS = (443, 8443)
 """Where destinations may be, unless an operator says otherwise."""
 
@@ -195,6 +201,16 @@ class Settings(BaseModel):
     passkey_origins: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
     """Addresses, comma separated, of the pages that may use passkeys; the public address if not set."""
 
+    product_name: str | None = None
+    """What your customers' admins read on every page of the console; ``ROLLCALL_PASSKEY_RP_NAME`` if not set."""
+
+    product_logo: Path | None = None
+    """Your logo, a file that ends in ``.svg``, ``.png`` or ``.webp``, shown beside the name; read at the start."""
+
+    portal_return_origins: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
+    """Addresses, comma separated, of your product to which a portal link may lead back, such as
+    ``https://app.example.com``; a ``return_url`` anywhere else is refused."""
+
     @field_validator("database_url", "migration_database_url", mode="before")
     @classmethod
     def _plain_postgresql(cls, value: object) -> object:
@@ -258,6 +274,28 @@ class Settings(BaseModel):
     @classmethod
     def _origins(cls, values: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(map(_origin, values))
+
+    @field_validator("portal_return_origins")
+    @classmethod
+    def _web_origins(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        for value in values:
+            if not value.lower().startswith(("http://", "https://")):
+                msg = f"holds “{value}”, which is no web address: write https://app.example.com, without a path"
+                raise ValueError(msg)
+        return tuple(_origin(value).lower() for value in values)
+
+    @field_validator("product_logo")
+    @classmethod
+    def _picture(cls, file: Path | None) -> Path | None:
+        if file is None:
+            return None
+        if file.suffix.lower() not in LOGO_TYPES:
+            msg = f"must end in {', '.join(LOGO_TYPES)}"
+            raise ValueError(msg)
+        if not file.is_file() or file.stat().st_size > LARGEST_LOGO:
+            msg = f"must be a file of {LARGEST_LOGO // 1024} KB at most that this process can read"
+            raise ValueError(msg)
+        return file
 
 
 def _origin(value: str) -> str:

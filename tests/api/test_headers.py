@@ -57,7 +57,7 @@ SURFACES = [
     Surface("GET", "/health/live", 200),
     Surface("GET", "/health/ready", 200),
     Surface("GET", "/console/sign-in", 200),
-    Surface("GET", "/console", 200),
+    Surface("GET", "/status", 200),
     Surface("GET", "/console/assets/nothing", 404),
     Surface("GET", "/nothing", 404),
     Surface("GET", "/.well-known/nothing", 404),
@@ -146,7 +146,7 @@ async def test_a_page_that_is_kept_for_a_crowd(plain: str) -> None:
     """Whoever is given a page that Rollcall made for somebody else a moment ago is told their own request, once."""
     async with httpx.AsyncClient(base_url=plain) as client:
         for name in ("first", "second", "third"):
-            answer = await client.get("/console", headers={"X-Request-Id": name})
+            answer = await client.get("/status", headers={"X-Request-Id": name})
             assert answer.status_code == 200
             assert answer.headers.get_list("x-request-id") == [name]
             assert answer.headers.get_list("x-content-type-options") == ["nosniff"]

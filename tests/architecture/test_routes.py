@@ -12,6 +12,7 @@ from factories import Callers
 
 PUBLIC = {
     "/",  # leads to the console
+    "/status",  # what is running, without names and numbers
     "/health/live",
     "/health/ready",
     "/oauth/introspect",  # asks for an application key itself, in the statement that looks the credential up

@@ -217,7 +217,7 @@ async def test_readiness_of_an_edited_foundation(engines: Engines, settings: Set
             await owner.execute("UPDATE alembic_version SET version_num = $1", catalogue.FOUNDATION)
         async with calling(there) as clients:
             ready = await clients["application_key"].get("/health/ready")
-            page = await clients["application_key"].get("/console/")
+            page = await clients["application_key"].get("/status")
     assert (ready.status_code, page.status_code) == (503, 503)
     assert "unreleased version" in ready.json()["checks"]["database"]
     assert "unreleased version" in page.text

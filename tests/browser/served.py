@@ -26,13 +26,14 @@ class Served:
         """Where the console is."""
         return self.ready["console_url"].rstrip("/")
 
-    def code(self) -> str:
-        """A code for the admin it names: the printed line, pasted."""
+    def code(self, *others: str) -> str:
+        """A code for the admin it names, or for another tenant and person: the printed line, pasted."""
         printed = re.search(
             r"^ +(\(\. .*rollcall console code .*\))$", (self.home / "data.out").read_text(), re.MULTILINE
         )
         assert printed is not None
-        made = subprocess.run(["sh", "-c", printed[1]], capture_output=True, text=True, timeout=60, check=True)
+        line = re.sub(r"console code .*\)", f"console code {' '.join(others)})", printed[1]) if others else printed[1]
+        made = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=60, check=True)
         return made.stdout.strip()
 
     def operator(self) -> httpx.Client:

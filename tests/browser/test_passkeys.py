@@ -13,6 +13,7 @@ def let_in(tab: Tab, installation: Served) -> None:
     tab.open(f"{installation.console}/sign-in?workspace=juniper")
     tab.type("#code", installation.code())
     tab.follow(lambda: tab.press("Enter"))
+    tab.follow(lambda: tab.click('a[href="/console/account"]'))
     assert ADA in tab.text()
 
 
@@ -31,7 +32,8 @@ def test_from_code_to_passkey(tab: Tab, installation: Served) -> None:
     tab.ask("document.querySelector('[data-passkey-button]').focus()")
     tab.follow(lambda: tab.press("Enter"))
 
-    assert tab.ask("location.pathname") == "/console/account"
+    assert tab.ask("location.pathname") == "/console/"
+    tab.follow(lambda: tab.click('a[href="/console/account"]'))
     assert "Last used" in tab.text()
     assert tab.complaints() == []
 
@@ -92,6 +94,7 @@ def test_without_scripts(tab: Tab, installation: Served) -> None:
 
     tab.type("#code", installation.code())
     tab.follow(lambda: tab.press("Enter"))
+    tab.follow(lambda: tab.click('a[href="/console/account"]'))
 
     assert ADA in tab.text()
     assert "Adding a passkey needs scripts" in tab.text()
@@ -113,7 +116,7 @@ def test_by_keyboard(tab: Tab, installation: Served) -> None:
     tab.plug_in_authenticator()
     tab.open(f"{installation.console}/sign-in?workspace=juniper")
     reached: list[str] = []
-    for _ in range(9):
+    for _ in range(6):
         tab.press("Tab")
         reached.append(tab.ask("document.activeElement.innerText || document.activeElement.id"))
         assert tab.ask("getComputedStyle(document.activeElement).outlineStyle") != "none", reached[-1]
@@ -121,13 +124,10 @@ def test_by_keyboard(tab: Tab, installation: Served) -> None:
     assert reached == [
         "Skip to the content",
         "Rollcall",
-        "API",
-        "Sign in",
         "workspace",
         "Sign in with a passkey",
         "code",
         "Sign in with the code",
-        "How is a code made?",
     ]
 
 

@@ -144,6 +144,7 @@ async def a_code(tenant: Tenant, person: dict[str, Any]) -> str:
 async def signed_in(browser: Browser, tenant: Tenant, person: dict[str, Any]) -> Browser:
     """The browser, after somebody signed in with a code; it shows their account."""
     entered = await browser.enter(tenant, await a_code(tenant, person))
-    page = await browser.follow(entered)
+    assert entered.status_code == 303, entered.text
+    page = await browser.open("/console/account")
     assert str(person.get("userName") or person["user_name"]) in page.text
     return browser

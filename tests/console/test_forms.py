@@ -21,10 +21,11 @@ FORMS = (
     "/console/account/sessions/others",
     "/console/sign-in/passkey",
     "/console/sign-in/passkey/begin",
+    "/console/portal",
 )
 Browsers = Callable[[], Browser]
 PUBLIC = {
-    "/console": "the first page",
+    "/console/portal": "the way in by a link from the product",
     "/console/assets/{name:str}": "what pages load",
     "/console/{rest:path}": "where there is nothing",
     "/console/sign-in": "the way in, and where a code is sent",
@@ -132,7 +133,7 @@ async def test_the_cookie_of_forms(browser: Browser) -> None:
 async def test_the_first_page_sets_no_cookie(http: httpx.AsyncClient) -> None:
     """The page that a crowd shares gives nobody a cookie, or all would have the same one."""
     for _ in range(2):
-        assert "set-cookie" not in (await http.get("/console/")).headers
+        assert "set-cookie" not in (await http.get("/status")).headers
 
 
 async def test_other_surfaces_need_none(acme: Tenant) -> None:

@@ -1,14 +1,17 @@
 """What is true of every page of the console."""
 
+import gzip
 import re
+from hashlib import sha256
 
 import httpx
 import pytest
 
 from console.conftest import Browser, signed_in
 from factories import Tenant
+from rollcall.console.assets import BASECOAT, FOLDER, ICONS, INTER, LUCIDE
 
-PAGES = {"/console/": 200, "/console/nothing/here": 404, "/console/sign-in": 200}
+PAGES = {"/status": 200, "/console/nothing/here": 404, "/console/sign-in": 200, "/console/portal?link=x": 200}
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -32,7 +35,7 @@ async def test_needs_nothing_else(http: httpx.AsyncClient, path: str) -> None:
 
     assert not re.search(r"<script|<style|\bstyle=|\bon\w+=|<iframe", page)
     loaded = re.findall(r'<link rel="(?:icon|stylesheet)" href="([^"]+)"', page)
-    assert len(loaded) == 2
+    assert len(loaded) == 3
     assert all(address.startswith(("data:image/svg+xml,", "/console/assets/")) for address in loaded)
 
 
@@ -48,12 +51,13 @@ async def test_for_everybody(http: httpx.AsyncClient, path: str) -> None:
     assert 'id="content"' in page
 
 
-async def test_one_script(browser: Browser, acme: Tenant) -> None:
-    """Pages that use passkeys load one script of ours and let it call us; none is written into a page."""
+async def test_scripts(browser: Browser, acme: Tenant) -> None:
+    """Pages load our scripts where they have some, which may call us alone; none is written into a page."""
     await signed_in(browser, acme, acme.admin)
     account = browser.page
     await browser.send("/console/sign-out")
-    for page in (account, await browser.open("/console/sign-in")):
+    wanted = (account, ["console.js", "passkeys.js"]), (await browser.open("/console/sign-in"), ["passkeys.js"])
+    for page, names in wanted:
         policy = page.headers["content-security-policy"].split("; ")
         assert {"default-src 'none'", "script-src 'self'", "connect-src 'self'", "frame-ancestors 'none'"} <= set(
             policy
@@ -61,13 +65,14 @@ async def test_one_script(browser: Browser, acme: Tenant) -> None:
         assert "unsafe" not in page.headers["content-security-policy"]
         assert page.headers["cache-control"] == "no-store"
         assert page.headers["referrer-policy"] == "no-referrer"
-        (script,) = re.findall(r"<script[^>]*>[^<]*</script>", page.text)
-        address = re.fullmatch(r'<script src="(/console/assets/passkeys\.js\?v=\w+)" defer></script>', script)
-        assert address is not None
+        addresses = re.findall(r'<script src="(/console/assets/[a-z]+\.js\?v=\w+)" defer></script>', page.text)
+        assert page.text.count("<script") == len(addresses)
+        assert [re.split(r"[/?]", address)[3] for address in addresses] == names
         assert not re.search(r"<style|\bstyle=|\bon\w+=|<iframe", page.text)
-        loaded = await browser.http.get(address[1])
-        assert loaded.headers["content-type"].startswith("text/javascript")
-        assert "immutable" in loaded.headers["cache-control"]
+        for address in addresses:
+            loaded = await browser.http.get(address)
+            assert loaded.headers["content-type"].startswith("text/javascript")
+            assert "immutable" in loaded.headers["cache-control"]
 
 
 async def test_forms_are_labelled(browser: Browser, acme: Tenant) -> None:
@@ -86,21 +91,44 @@ async def test_forms_are_labelled(browser: Browser, acme: Tenant) -> None:
     assert re.search(r'Close<span class="unseen"> .+</span></a>', account)
 
 
-async def test_stylesheet(http: httpx.AsyncClient) -> None:
-    """The stylesheet is kept for good under the address that names its content, and asked for anew under any other."""
-    page = (await http.get("/console/")).text
-    address = re.findall(r'rel="stylesheet" href="([^"]+)"', page)[0]
+async def test_stylesheets(http: httpx.AsyncClient) -> None:
+    """A stylesheet is kept for good under the address that names its content, and asked for anew under any other."""
+    page = (await http.get("/status")).text
+    theirs, ours = re.findall(r'rel="stylesheet" href="([^"]+)"', page)
+    for address in (theirs, ours):
+        named, unnamed = await http.get(address), await http.get(address.partition("?")[0] + "?v=older")
+        assert named.headers["content-type"] == "text/css; charset=utf-8"
+        assert named.headers["content-encoding"] == "gzip"
+        assert "immutable" in named.headers["cache-control"]
+        assert unnamed.headers["cache-control"] == "no-cache"
+        assert named.content == unnamed.content == (await http.get(address, headers={"Accept-Encoding": ""})).content
+        assert "@import" not in named.text
+        loaded = re.findall(r"url\([\"']?([^)\"']+)", named.text)
+        assert all(each.startswith(("data:image/svg+xml", "/console/assets/inter-")) for each in loaded)
 
-    named, unnamed = await http.get(address), await http.get("/console/assets/console.css?v=older")
-
-    assert named.headers["content-type"] == "text/css; charset=utf-8"
-    assert "immutable" in named.headers["cache-control"]
-    assert unnamed.headers["cache-control"] == "no-cache"
-    assert named.content == unnamed.content
-    assert "prefers-color-scheme: dark" in named.text
-    assert "url(" not in named.text
-    assert "@import" not in named.text
+    (font,) = re.findall(r'url\("([^"]+)"\)', (await http.get(ours)).text)
+    assert "prefers-color-scheme: dark" in (await http.get(ours)).text
+    assert (await http.get(font)).headers["content-type"] == "font/woff2"
     assert (await http.get("/console/assets/other.css")).status_code == 404
+
+
+@pytest.mark.parametrize("folder", [BASECOAT, INTER, LUCIDE])
+def test_what_others_made(folder: str) -> None:
+    """What is not ours is as its makers published it, with its licence beside it, and all of it is listed."""
+    listed = dict(reversed(line.split()) for line in (FOLDER / folder / "SHA256SUMS").read_text().splitlines())
+    for name, digest in listed.items():
+        packed, plain = FOLDER / folder / f"{name}.gz", FOLDER / folder / name
+        content = gzip.decompress(packed.read_bytes()) if packed.is_file() else plain.read_bytes()
+        assert sha256(content).hexdigest() == digest, name
+    there = {file.name.removesuffix(".gz") for file in (FOLDER / folder).iterdir()}
+    assert there == {*listed, "LICENSE", "README.md", "SHA256SUMS"}
+
+
+def test_icons_are_used() -> None:
+    """Every icon that is kept is on some page."""
+    templates = "\n".join(file.read_text() for file in (FOLDER.parent / "templates").rglob("*.html"))
+    modules = "\n".join(file.read_text() for file in FOLDER.parent.glob("*.py"))
+    assert {name for name in ICONS if f'"{name}"' not in templates + modules} == set()
 
 
 async def test_no_such_page(http: httpx.AsyncClient) -> None:

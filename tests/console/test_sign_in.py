@@ -43,7 +43,7 @@ async def test_a_code_lets_in(browser: Browser, acme: Tenant) -> None:
     """A code opens a session of the console that is bound to the host, and that no script and no other site can use."""
     entered = await browser.enter(acme, await a_code(acme, acme.admin))
 
-    assert (entered.status_code, entered.headers["location"]) == (303, "/console/account")
+    assert (entered.status_code, entered.headers["location"]) == (303, "/console/")
     assert entered.headers["cache-control"] == "no-store"
     cookie = cookies_of(entered)[SESSION]
     assert (cookie["path"], cookie["domain"], cookie["samesite"].lower()) == ("/", "", "lax")
@@ -266,7 +266,7 @@ async def test_a_passkey_lets_in(browsers: Browsers, acme: Tenant) -> None:
 
     entered = await browser.use(acme.slug, device)
 
-    assert (entered.status_code, entered.json()) == (200, {"next": "/console/account"})
+    assert (entered.status_code, entered.json()) == (200, {"next": "/console/"})
     assert cookies_of(entered)[SESSION]["httponly"]
     account = await browser.open("/console/account")
     assert acme.admin["user_name"] in account.text
@@ -428,7 +428,7 @@ async def test_signed_in_already(browser: Browser, acme: Tenant) -> None:
     await signed_in(browser, acme, acme.admin)
 
     answer = await browser.open("/console/sign-in")
-    assert (answer.status_code, answer.headers["location"]) == (303, "/console/account")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/console/")
 
 
 async def test_signing_out(browser: Browser, acme: Tenant) -> None:

@@ -1,4 +1,4 @@
-"""/console/: what is running, for anybody."""
+"""/status: what is running, for anybody."""
 
 import re
 import socket
@@ -52,7 +52,7 @@ def nobody_listens() -> str:
 async def test_all_well(settings: Settings) -> None:
     """With everything running the page is 200 and says so of each part."""
     async with visitor(settings) as client:
-        page = await client.get("/console/")
+        page = await client.get("/status")
 
     assert page.status_code == 200
     assert page.headers["content-type"] == "text/html; charset=utf-8"
@@ -65,12 +65,12 @@ async def test_all_well(settings: Settings) -> None:
 
 async def test_leads_on(http: httpx.AsyncClient) -> None:
     """Every address the page links to answers."""
-    page = await http.get("/console/")
+    page = await http.get("/status")
 
     links = set(re.findall(r'href="(/[^"]*)"', page.text))
     assert {"/v1/docs", "/scim/v2/ServiceProviderConfig"} <= links
     for link in links:
-        assert (await http.get(link)).status_code == 200, link
+        assert (await http.get(link, follow_redirects=True)).status_code == 200, link
     assert "rollcall --help" in page.text
 
 
@@ -78,7 +78,7 @@ async def test_broker_away(settings: Settings) -> None:
     """Without a broker the page is 200, and says that requests go on and deliveries wait."""
     alone = settings.model_copy(update={"redis_url": SecretStr(nobody_listens())})
     async with visitor(alone) as client:
-        page = await client.get("/console/")
+        page = await client.get("/status")
 
     assert page.status_code == 200
     assert (parts(page)["Database"], parts(page)["Broker"], parts(page)["Workers"]) == ("OK", "Away", "Not known")
@@ -102,9 +102,9 @@ async def test_database_behind_then_away(tmp_path: Path) -> None:
     """
     with running(tmp_path, durable=False) as (postgres, valkey):
         async with visitor(settings_of(await prepare(postgres, valkey))) as client:
-            behind, unready = await client.get("/console/"), await client.get("/health/ready")
+            behind, unready = await client.get("/status"), await client.get("/health/ready")
             postgres.stop()
-            away, unable = await client.get("/console/"), await client.get("/health/ready")
+            away, unable = await client.get("/status"), await client.get("/health/ready")
 
     assert (behind.status_code, unready.status_code) == (503, 503)
     well = {"Broker": "OK", "Workers": "Missing", "Deliveries": "Not known", "Housekeeping": "Not known"}
@@ -126,7 +126,7 @@ async def test_deliveries_waiting(settings: Settings, callers: Callers, database
         assert (await outbox.backlog(fleet)).waiting
 
     async with visitor(settings) as client:
-        page = await client.get("/console/")
+        page = await client.get("/status")
 
     assert parts(page)["Deliveries"] in {"On their way", "Late"}
     assert acme.slug not in page.text
@@ -135,7 +135,7 @@ async def test_deliveries_waiting(settings: Settings, callers: Callers, database
 
 async def test_says_no_secret(settings: Settings, http: httpx.AsyncClient) -> None:
     """No address of an engine stands on the page."""
-    page = (await http.get("/console/")).text
+    page = (await http.get("/status")).text
 
     for url in (settings.database_url, settings.redis_url):
         where = url.get_secret_value().rpartition("@")[2]
@@ -168,10 +168,10 @@ async def test_who_is_running(settings: Settings, engines: Engines) -> None:
     redis = broker.connect_blocking(alone)
     say_alive(redis, [RELAY, BEAT, *QUEUES], seconds=60)
     async with visitor(alone) as client:
-        assert parts(await client.get("/console/"))["Workers"] == "Running"
+        assert parts(await client.get("/status"))["Workers"] == "Running"
     redis.delete(broker.heartbeat(RELAY))
     async with visitor(alone) as client:
-        page = await client.get("/console/")
+        page = await client.get("/status")
     redis.delete(*map(broker.heartbeat, [BEAT, *QUEUES]))
     redis.close()
     assert (page.status_code, parts(page)["Workers"]) == (200, "Missing")
@@ -179,8 +179,8 @@ async def test_who_is_running(settings: Settings, engines: Engines) -> None:
 
 async def test_kept_for_a_crowd(app: Litestar, http: httpx.AsyncClient) -> None:
     """Visitors within a moment get the same page, also with a query that makes it look like another."""
-    first = await http.get("/console/")
-    second = await http.get("/console/", params={"anything": "else"})
+    first = await http.get("/status")
+    second = await http.get("/status", params={"anything": "else"})
 
     assert first.text == second.text
     assert await app.stores.get("response_cache").exists("console_status")

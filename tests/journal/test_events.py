@@ -37,7 +37,8 @@ def test_topics_are_names() -> None:
     for topic, kind in TOPICS.items():
         assert re.fullmatch(r"[a-z]+(_[a-z]+)*\.[a-z]+(_[a-z]+)*", topic)
         assert kind.topic == topic
-    named = [kind for kind in vars(events).values() if isinstance(kind, type) and issubclass(kind, Event)]
+    there = {name: value for part in (events, *events.PARTS) for name, value in vars(part).items()}
+    named = [kind for kind in there.values() if isinstance(kind, type) and issubclass(kind, Event)]
     assert len(named) - 1 == len(TOPICS)
 
 

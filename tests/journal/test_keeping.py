@@ -174,7 +174,7 @@ async def test_what_operators_see(house: House) -> None:
     ):
         well = await http.get("/health/ready")
         await house.owner.execute("UPDATE housekeeping SET done_at = now() - interval '4 hours' WHERE part = 'counts'")
-        ready, page = await http.get("/health/ready"), await http.get("/console/")
+        ready, page = await http.get("/health/ready"), await http.get("/status")
     assert well.json()["checks"]["housekeeping"] == "ok"
     assert (ready.status_code, ready.json()["status"]) == (200, "ready")
     assert ready.json()["checks"]["housekeeping"].startswith("degraded: counts not done for hours")

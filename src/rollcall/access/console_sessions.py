@@ -32,6 +32,11 @@ class SignedIn:
     """What the tenant calls the role they have now."""
     opened_at: datetime
     expires_at: datetime
+    is_admin: bool
+    intent: str | None
+    """The one thing they came for, if a portal link let them in; None for a session of the whole console."""
+    return_url: str | None
+    """Where the portal leads back to."""
 
     @property
     def session_id(self) -> UUID:
@@ -79,6 +84,9 @@ async def who(pool: Pool, shown: str | None) -> SignedIn:
         role=row["role"],
         opened_at=row["opened_at"],
         expires_at=row["expires_at"],
+        is_admin=row["is_admin"],
+        intent=row["intent"],
+        return_url=row["return_url"],
     )
 
 

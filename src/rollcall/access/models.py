@@ -101,12 +101,13 @@ class Token(Base):
 
 
 class Session(Base):
-    """A person's session in the product or in the console, or the code that lets them into the console once."""
+    """A person's session in the product, the console or the portal, or the code or link that opens one once."""
 
     __tablename__ = "sessions"
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "account_id"], _ACCOUNT),
-        CheckConstraint("purpose IN ('product', 'console', 'console_code')", name="purpose"),
+        CheckConstraint("purpose IN ('product', 'console', 'console_code', 'portal', 'portal_link')", name="purpose"),
+        CheckConstraint("(intent IS NOT NULL) = (purpose IN ('portal', 'portal_link'))", name="intent"),
         Index("ix_sessions_expiry", "expires_at"),
         Index("ix_sessions_open", "tenant_id", "account_id", postgresql_where=text("closed_at IS NULL")),
         Index("ix_sessions_closed", "tenant_id", "account_id", postgresql_where=text("closed_at IS NOT NULL")),
@@ -119,6 +120,10 @@ class Session(Base):
     digest: Mapped[bytes] = mapped_column(LargeBinary)
     purpose: Mapped[str] = mapped_column(Text, server_default=text("'product'"))
     """What it opens; one of `sessions.Purpose`."""
+    intent: Mapped[str | None] = mapped_column(Text)
+    """The one thing that a session of the portal, or the link that opens it, is for; one of `portal_links.Intent`."""
+    return_url: Mapped[str | None] = mapped_column(Text)
+    """Where the portal leads back to."""
     label: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
     expires_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))

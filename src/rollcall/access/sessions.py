@@ -17,14 +17,15 @@ from rollcall.access.accounts import locked_for_issuing
 from rollcall.access.models import Account, Session
 from rollcall.crypto import TokenKind, digest, new_token
 from rollcall.errors import Forbidden, Invalid, NotFound
-from rollcall.journal.event import Event
-from rollcall.journal.events import (
+from rollcall.journal.console_events import (
     ConsoleCodeWithdrawn,
     ConsoleSignedIn,
     ConsoleSignedOut,
-    SessionClosed,
-    SessionOpened,
+    PortalLeft,
+    PortalLinkWithdrawn,
 )
+from rollcall.journal.event import Event
+from rollcall.journal.events import SessionClosed, SessionOpened
 from rollcall.journal.record import record
 from rollcall.paging import Page
 from rollcall.tenancy import tenants
@@ -33,15 +34,19 @@ from rollcall.work import Actor, ActorKind, Work
 LONGEST = timedelta(days=90)
 
 MOST_OF_CONSOLE = 20
-"""Open sessions of the console that a person may have; with one more the oldest is closed."""
+"""Open sessions of the console, and of the portal, that a person may have; with one more the oldest is closed."""
 
 
 class Purpose(StrEnum):
-    """What a session opens. Only a product's is known to introspection, only a console's to the console."""
+    """What a session opens. Only a product's is known to introspection, only the others to the console."""
 
     PRODUCT = "product"
     CONSOLE = "console"
     CONSOLE_CODE = "console_code"
+    PORTAL = "portal"
+    """The console, for one intent, opened by a link of the product's."""
+    PORTAL_LINK = "portal_link"
+    """That link."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +84,7 @@ async def open_session(
     session_id = uuid4()
     opened_by = new_token(TokenKind.SESSION, work.tenant.id, session_id)
     if purpose is Purpose.CONSOLE:
-        await _make_room(work, account)
+        await make_room(work, account, Purpose.CONSOLE)
     row = keep(work, account, session_id, opened_by, lifetime=lifetime, label=label, purpose=purpose)
     if purpose is Purpose.CONSOLE:
         event: Event = ConsoleSignedIn(session_id=session_id, code_id=code_id)
@@ -224,15 +229,19 @@ def _closing(session: Session) -> Event:
             return ConsoleSignedOut(session_id=session.id)
         case Purpose.CONSOLE_CODE:
             return ConsoleCodeWithdrawn(code_id=session.id)
+        case Purpose.PORTAL:
+            return PortalLeft(session_id=session.id)
+        case Purpose.PORTAL_LINK:
+            return PortalLinkWithdrawn(link_id=session.id)
 
 
-async def _make_room(work: Work, account: Account) -> None:
-    """Close the console's oldest sessions of a person until one more is not too many."""
-    of_console = (*_open(work, account.id), Session.purpose == Purpose.CONSOLE)
-    newest_first = select(Session.id).where(*of_console).order_by(Session.created_at.desc(), Session.id)
+async def make_room(work: Work, account: Account, purpose: Purpose) -> None:
+    """Close a person's oldest sessions of the console, or of the portal, until one more is not too many."""
+    alike = (*_open(work, account.id), Session.purpose == purpose)
+    newest_first = select(Session.id).where(*alike).order_by(Session.created_at.desc(), Session.id)
     too_many = (await work.db.scalars(newest_first.offset(MOST_OF_CONSOLE - 1))).all()
     if too_many:
-        await _close_all(work, (*of_console, Session.id.in_(too_many)))
+        await _close_all(work, (*alike, Session.id.in_(too_many)))
 
 
 async def _close_all(work: Work, wanted: tuple[ColumnElement[bool], ...]) -> int:

@@ -19,7 +19,7 @@ from rollcall.access.models import Session
 from rollcall.access.sessions import NewSession, Purpose
 from rollcall.crypto import digest
 from rollcall.errors import Forbidden, NotFound, PersonInactive, Refusal
-from rollcall.journal.events import ConsoleCodeIssued
+from rollcall.journal.console_events import ConsoleCodeIssued
 from rollcall.journal.record import record
 from rollcall.work import Work
 

@@ -23,6 +23,7 @@ SELECT i.* FROM unnest($4::text[], $5::uuid[], $6::uuid[], $7::bytea[]) WITH ORD
 """)
 OF_INSTALLATION = frozenset({TokenKind.APPLICATION, TokenKind.OPERATOR})
 """Keys that are no tenant's."""
+_STILL_ADMIN = text(qualified("SELECT fn.still_admin(:tenant, :account)"))
 _LEAVE = text(qualified("SELECT fn.leave(:tenant, :account, :reason, :request_id, :arrived)"))
 
 
@@ -58,3 +59,9 @@ async def leave(work: Work, account_id: UUID, reason: str) -> dict[str, Any] | N
     who = {"tenant": work.tenant.id, "account": account_id, "reason": reason}
     closed = await work.db.scalar(_LEAVE, who | {"request_id": work.origin.request_id, "arrived": work.now})
     return json.loads(closed) if isinstance(closed, str) else closed
+
+
+async def still_admin(work: Work, account_id: UUID) -> bool:
+    """Whether somebody is an active admin, but for what this work itself has done to them."""
+    await work.db.flush()
+    return bool(await work.db.scalar(_STILL_ADMIN, {"tenant": work.tenant.id, "account": account_id}))

@@ -8,7 +8,22 @@ from litestar.params import FromPath
 from litestar.response import Redirect
 
 from rollcall.access.console_sessions import NotSignedIn
-from rollcall.console import account, errors, own_passkeys, own_sessions, own_tokens, sign_in
+from rollcall.console import (
+    account,
+    activity,
+    departures,
+    errors,
+    overview,
+    own_passkeys,
+    own_sessions,
+    own_tokens,
+    people,
+    portal,
+    roles,
+    setup,
+    sign_in,
+    tokens,
+)
 from rollcall.console.assets import asset
 from rollcall.console.cookies import csrf_config
 from rollcall.console.requests import LARGEST_BODY
@@ -31,10 +46,32 @@ async def front_door() -> Redirect:
 
 
 def make_router(settings: Settings) -> Router:
-    """The pages; those with forms are held against a cookie under a key of this installation's."""
+    """The pages of the console; those with forms are held against a cookie under a key of this installation's."""
     with_forms = Router(
         "/",
         route_handlers=[
+            overview.home,
+            portal.ask_to_enter,
+            portal.enter_portal,
+            setup.setup_page,
+            setup.make_token,
+            setup.setup_live,
+            tokens.tokens_page,
+            tokens.issue_token,
+            tokens.ask_to_rotate,
+            tokens.rotate_token,
+            tokens.ask_to_revoke,
+            tokens.revoke_token,
+            people.people_page,
+            people.person_page,
+            people.ask_to_deactivate,
+            people.deactivate,
+            people.reactivate,
+            roles.roles_page,
+            activity.activity_page,
+            activity.request_page,
+            departures.departures_page,
+            departures.receipt_file,
             sign_in.sign_in,
             sign_in.enter_code,
             sign_in.begin_sign_in,
@@ -56,9 +93,9 @@ def make_router(settings: Settings) -> Router:
         before_request=by_name,
         request_max_body_size=LARGEST_BODY,
     )
-    return Router(
+    console = Router(
         "/console",
-        route_handlers=[status_page, asset, nothing, with_forms],
+        route_handlers=[asset, nothing, with_forms],
         exception_handlers={
             NotSignedIn: errors.answer_not_signed_in,
             KeyEnded: errors.answer_ended,
@@ -67,3 +104,4 @@ def make_router(settings: Settings) -> Router:
         },
         include_in_schema=False,
     )
+    return Router("/", route_handlers=[front_door, status_page, console])

@@ -25,6 +25,8 @@ OPENS = {
     Purpose.PRODUCT: "the product",
     Purpose.CONSOLE: "this console",
     Purpose.CONSOLE_CODE: "this console, once; nobody has entered it yet",
+    Purpose.PORTAL: "one part of this console, by a link from the product",
+    Purpose.PORTAL_LINK: "one part of this console, once; nobody has opened it yet",
 }
 
 
@@ -44,7 +46,7 @@ async def account_page(
     return page_for(
         request,
         "account/page.html",
-        scripted=party is not None,
+        with_passkeys=party is not None,
         origin=None if party is None else party.origins[0],
         passkeys=await passkeys.of_person(work, person),
         most_passkeys=passkeys.MOST_LIVE,

@@ -3,6 +3,7 @@
 Where the installation is reached by https they are bound to its very host: no page of a neighbouring host can set them.
 """
 
+from datetime import timedelta
 from hashlib import sha256
 from hmac import digest
 
@@ -28,9 +29,9 @@ def forms_shown(request: AnyRequest) -> str | None:
     return request.cookies.get(_bound("rollcall-csrf", secure=_secure(request)))
 
 
-def session_cookie(request: AnyRequest, new: NewSession) -> Cookie:
+def session_cookie(request: AnyRequest, new: NewSession, *, lifetime: timedelta = LIFETIME) -> Cookie:
     """Hands somebody their session. A script can't read it, and another site's form does not send it."""
-    return _cookie(request, "rollcall-session", new.text, int(LIFETIME.total_seconds()))
+    return _cookie(request, "rollcall-session", new.text, int(lifetime.total_seconds()))
 
 
 def no_session(request: AnyRequest) -> Cookie:

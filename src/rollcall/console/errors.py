@@ -8,8 +8,9 @@ from litestar import Response
 from litestar.exceptions import HTTPException, NotFoundException, PermissionDeniedException
 
 from rollcall import db
-from rollcall.access.console_sessions import NotSignedIn
+from rollcall.access.console_sessions import NotSignedIn, SignedIn
 from rollcall.console.cookies import no_csrf, no_session
+from rollcall.console.frame import HOME, first_page, sections_of
 from rollcall.console.requests import AnyRequest, asks_for_json, json_answer, see, source_of
 from rollcall.console.sign_in import PAGE, sign_in_page
 from rollcall.console.visitors import page_for
@@ -26,14 +27,14 @@ class Message:
     code: str
     title: str
     said: str
-    next: str = "/console/"
-    next_label: str = "To the first page"
+    next: str = HOME
+    next_label: str = "Go to the console"
 
 
 def answer_refusal(request: AnyRequest, refusal: Refusal) -> Response[Any]:
     """A refusal of ours."""
     _log(request, status=refusal.status, code=refusal.code, detail=refusal.detail)
-    where = ("/console/account", "Back to your account") if "visitor" in request.scope["state"] else ("/console/",)
+    where = _way_on(request)
     match refusal:
         case NotFound():
             said = f"{refusal.detail} It may have been removed meanwhile."
@@ -105,7 +106,7 @@ def _answer_forged(request: AnyRequest) -> Response[Any]:
         "Nothing was changed. The page it was on was open for too long, or cookies are off in this browser, or another "
         "site sent it in your name. Open the page again and send it once more."
     )
-    message = Message(403, "csrf", "This form is not good any more", said, "/console/account", "Open the page again")
+    message = Message(403, "csrf", "This form is not good any more", said, _page_again(request), "Open the page again")
     answer = _answer(request, message)
     # A cookie made under a key that is no longer ours would be refused for ever.
     answer.cookies.append(no_csrf(request))
@@ -124,3 +125,18 @@ def _answer(request: AnyRequest, message: Message) -> Response[Any]:
         body = {"code": message.code, "detail": message.said, "request_id": request_id}
         return json_answer(body, status_code=message.status)
     return page_for(request, "errors/page.html", status_code=message.status, message=message, request_id=request_id)
+
+
+def _way_on(request: AnyRequest) -> tuple[str, str]:
+    """Where a page leads on that says why something did not happen."""
+    somebody: SignedIn | None = request.scope["state"].get("visitor")
+    if somebody is None:
+        return HOME, "Go to the console"
+    section = sections_of(somebody)[0]
+    return section.address, f"Go to {section.label}"
+
+
+def _page_again(request: AnyRequest) -> str:
+    """The page whose form was refused."""
+    somebody: SignedIn | None = request.scope["state"].get("visitor")
+    return "/console/account" if somebody is None or somebody.intent is None else first_page(somebody)

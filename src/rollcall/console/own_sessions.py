@@ -90,7 +90,9 @@ def _what_closing_does(session: Session, this_one: UUID) -> str:
     match Purpose(session.purpose):
         case Purpose.PRODUCT:
             return "Whoever uses it is signed out of the product at their next request."
-        case Purpose.CONSOLE:
+        case Purpose.CONSOLE | Purpose.PORTAL:
             return "Whoever uses it is signed out of this console at their next request."
         case Purpose.CONSOLE_CODE:
             return "The code opens nothing any more."
+        case Purpose.PORTAL_LINK:
+            return "The link opens nothing any more."

@@ -1,6 +1,7 @@
 """How every page is made: its template, and what its headers let a browser do with it."""
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
@@ -9,10 +10,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import MediaType, Response
 from markupsafe import Markup
 
-from rollcall.console.assets import SCRIPT, STYLESHEET
+from rollcall.console.assets import COMPONENTS, PASSKEYS, SCRIPT, STYLESHEET, Asset, icon
+from rollcall.console.branding import Brand
 
 _POLICY = (
-    "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    "default-src 'none'; style-src 'self'; img-src 'self' data:; font-src 'self'; base-uri 'none'; "
+    "form-action 'self'; frame-ancestors 'none'"
 )
 HEADERS = {
     "Cache-Control": "no-store",
@@ -23,13 +26,41 @@ HEADERS = {
 """Nothing from elsewhere, no script, no frame; a form leads back to us."""
 
 SCRIPTED_HEADERS = HEADERS | {"Content-Security-Policy": f"{_POLICY}; script-src 'self'; connect-src 'self'"}
-"""The same for a page that uses passkeys, which needs our own script and lets it call us."""
+"""The same for a page that has scripts of ours, and lets them call us."""
+
+_STEPS = ((60, 1, "second"), (3600, 60, "minute"), (86400, 3600, "hour"), (100 * 86400, 86400, "day"))
+
+
+def _exactly(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%-d %B %Y, %H:%M UTC")
 
 
 def _moment(moment: datetime) -> Markup:
-    """A point in time, for people and for programs."""
-    said = moment.strftime("%-d %B %Y, %H:%M UTC")
-    return Markup('<time datetime="{}">{}</time>').format(moment.isoformat(timespec="seconds"), said)
+    """A point in time, for people and for programs; a script says it by the reader's clock."""
+    return Markup('<time datetime="{}">{}</time>').format(moment.isoformat(timespec="seconds"), _exactly(moment))
+
+
+def _ago(moment: datetime | None) -> Markup:
+    """A point in time as seen from now, the exact one beside it for who points at it; “never” where there is none."""
+    if moment is None:
+        return Markup('<span class="quiet">never</span>')
+    return Markup('<time datetime="{}" data-relative title="{}">{}</time>').format(
+        moment.isoformat(timespec="seconds"), _exactly(moment), relative(moment, datetime.now(UTC))
+    )
+
+
+def relative(moment: datetime, now: datetime) -> str:
+    """How long ago something was, or how long it will be, as people say it."""
+    seconds = int((now - moment).total_seconds())
+    away = abs(seconds)
+    if away < 5:
+        return "just now"
+    for most, size, unit in _STEPS:
+        if away < most:
+            count = away // size
+            said = f"{count} {unit}" if count == 1 else f"{count} {unit}s"
+            return f"{said} ago" if seconds > 0 else f"in {said}"
+    return moment.astimezone(UTC).strftime("%-d %b %Y")
 
 
 _templates = Environment(
@@ -40,15 +71,17 @@ _templates = Environment(
     lstrip_blocks=True,
     auto_reload=False,
 )
-cast("dict[str, Any]", _templates.filters)["moment"] = _moment  # pyright: ignore[reportUnknownMemberType]  # untyped there
+cast("dict[str, Any]", _templates.filters).update(moment=_moment, ago=_ago)  # pyright: ignore[reportUnknownMemberType]  # untyped there
+cast("dict[str, Any]", _templates.globals).update(icon=icon)
 _VERSION = version("rollcall")
 
 
 def page(
     template: str,
     *,
+    brand: Brand,
     status_code: int = 200,
-    scripted: bool = False,
+    scripts: Sequence[Asset] = (),
     csrf_token: str = "",
     visitor: object = None,
     **facts: object,
@@ -56,14 +89,20 @@ def page(
     """A page from *template* with *facts*; *visitor* is who is signed in, *csrf_token* what its forms send back."""
     return Response(
         _templates.get_template(template).render(
-            stylesheet=STYLESHEET.address,
-            script=SCRIPT.address if scripted else None,
+            stylesheets=(COMPONENTS.address, STYLESHEET.address),
+            scripts=[each.address for each in scripts],
             version=_VERSION,
             csrf_token=csrf_token,
             visitor=visitor,
-            **facts,
+            brand=brand,
+            **{"sections": (), "current": None, **facts},
         ),
         status_code=status_code,
-        headers=SCRIPTED_HEADERS if scripted else HEADERS,
+        headers=SCRIPTED_HEADERS if scripts else HEADERS,
         media_type=MediaType.HTML,
     )
+
+
+def scripts_for(*, framed: bool, passkeys: bool) -> tuple[Asset, ...]:
+    """The scripts of a page: ours for whoever is signed in, and the one for passkeys where they are used."""
+    return (*((SCRIPT,) if framed else ()), *((PASSKEYS,) if passkeys else ()))

@@ -18,9 +18,17 @@ from rollcall.access.passkey_sign_in import SignInRefused
 from rollcall.access.sessions import NewSession
 from rollcall.console.browsers import browser_named
 from rollcall.console.cookies import WORKSPACE, no_session, session_cookie, workspace_cookie
-from rollcall.console.own import ACCOUNT
+from rollcall.console.frame import HOME
 from rollcall.console.requests import AnyRequest, form_field, json_answer, origin, see, source_of
-from rollcall.console.visitors import STRANGER, page_for, signed_in, strangers_work, visitor, visitor_if_any, work_of
+from rollcall.console.visitors import (
+    STRANGER,
+    anybody_signed_in,
+    page_for,
+    strangers_work,
+    visitor,
+    visitor_if_any,
+    work_of,
+)
 from rollcall.errors import Forbidden, NotFound, PersonInactive, Refusal, TooManyRequests
 from rollcall.tenancy import tenants
 from rollcall.work import TenantRef, Work, open_fleet
@@ -60,7 +68,7 @@ def sign_in_page(
         request,
         "sign_in/page.html",
         status_code=status_code,
-        scripted=party is not None,
+        with_passkeys=party is not None,
         workspace=request.cookies.get(WORKSPACE, "")[:63] if workspace is None else workspace[:63],
         origin=None if party is None else party.origins[0],
         minutes=int(sign_in_codes.PATIENCE.total_seconds() // 60),
@@ -75,7 +83,7 @@ async def sign_in(
 ) -> Response[Any]:
     """Choose a workspace and a way to sign in; whoever is signed in already is led on."""
     if await visitor_if_any(request) is not None:
-        return see(ACCOUNT)
+        return see(HOME)
     return sign_in_page(request, workspace=workspace, notice=SAID.get(done or ""))
 
 
@@ -94,7 +102,7 @@ async def enter_code(request: Request[Any, Any, Any]) -> Response[Any]:
         if isinstance(refusal, TooManyRequests):
             page.headers["Retry-After"] = str(refusal.retry_after)
         return page
-    return see(ACCOUNT, *_cookies(request, tenant, new))
+    return see(HOME, *_cookies(request, tenant, new))
 
 
 @post("/sign-in/passkey/begin", status_code=200, name="console_begin_sign_in")
@@ -125,10 +133,10 @@ async def finish_sign_in(request: Request[Any, Any, Any], data: JSONBody[SignInA
     except (SignInRefused, Forbidden, NotFound, PersonInactive):
         _count(request)
         raise SignInRefused from None
-    return json_answer({"next": ACCOUNT}, *_cookies(request, tenant, new))
+    return json_answer({"next": HOME}, *_cookies(request, tenant, new))
 
 
-@post("/sign-out", status_code=200, guards=[signed_in], name="console_sign_out")
+@post("/sign-out", status_code=200, guards=[anybody_signed_in], name="console_sign_out")
 async def sign_out(request: Request[Any, Any, Any]) -> Response[Any]:
     """Close this session."""
     somebody = visitor(request)

@@ -1,4 +1,4 @@
-"""The first page: what is running, and how to get on.
+"""The status page: what is running, and where to go from there.
 
 Anybody can open it, so it names no tenant, shows no address but the public one, and counts nothing.
 """
@@ -52,9 +52,9 @@ def _one_for_all(_request: AnyRequest) -> str:
     return "console_status"
 
 
-@get("/", name="console_status", cache=SECONDS_KEPT, cache_key_builder=_one_for_all)
+@get("/status", name="console_status", include_in_schema=False, cache=SECONDS_KEPT, cache_key_builder=_one_for_all)
 async def status_page(request: AnyRequest) -> Response[str]:
-    """What is running, and how to get on; 503 when requests can't be served."""
+    """What is running, and where to go from there; 503 when requests can't be served."""
     state = request.app.state
     found = await health.look(state.database.pool, state.redis, state.revisions)
     waiting = await _progress(state.database) if found.able else None
@@ -68,6 +68,7 @@ async def status_page(request: AnyRequest) -> Response[str]:
     ]
     return page(
         "status/page.html",
+        brand=state.brand,
         status_code=200 if found.able else 503,
         verdict=verdict(parts),
         parts=parts,

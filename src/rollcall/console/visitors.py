@@ -18,8 +18,11 @@ from litestar.utils.scope.state import ScopeState
 
 from rollcall.access.authenticators import is_this_machine, pages_address
 from rollcall.access.console_sessions import NotSignedIn, SignedIn, hold, who
+from rollcall.access.portal_links import Intent
+from rollcall.access.statements import still_admin
 from rollcall.console.cookies import forms_shown, session_shown
-from rollcall.console.pages import page
+from rollcall.console.frame import is_current, sections_of
+from rollcall.console.pages import page, scripts_for
 from rollcall.console.requests import AnyRequest, origin, source_of
 from rollcall.errors import Refusal
 from rollcall.work import Actor, ActorKind, TenantRef, Work, open_work
@@ -30,13 +33,61 @@ PersonWork = NamedDependency[Work]
 STRANGER = Actor(ActorKind.SYSTEM, "sign-in page")
 """Somebody of whom nothing is known yet."""
 
+Guard = Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], Awaitable[None]]
 RefusalHook = Callable[[Work, Refusal], Awaitable[None]]
 
 
 async def signed_in(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
-    """A guard that lets those through who are signed in at this moment."""
-    if "visitor" in connection.scope["state"]:  # judged already, before the body
-        return
+    """A guard that lets those through who are signed in to the whole console at this moment."""
+    somebody = await _find_out(connection)
+    if somebody.intent is not None:
+        raise OutOfReach
+
+
+async def anybody_signed_in(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
+    """A guard that lets everybody through who is signed in, those whom a portal link let in too."""
+    await _find_out(connection)
+
+
+def admins(*intents: Intent) -> Guard:
+    """A guard that lets admins through, and those whom a portal link let in if it is for one of these *intents*."""
+
+    async def guard(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
+        somebody = await _find_out(connection)
+        if somebody.intent is not None and somebody.intent not in intents:
+            raise OutOfReach
+        if not somebody.is_admin:
+            raise ForAdmins
+
+    return guard
+
+
+class OutOfReach(Refusal):
+    """A page of the console that the portal link somebody came by does not open."""
+
+    status = 403
+    code = "out_of_reach"
+    advice = "Open the console itself, or ask the product for a link with that intent."
+
+    def __init__(self) -> None:
+        super().__init__("The link you came by opens another part of the console. Go back, and open the one you want.")
+
+
+class ForAdmins(Refusal):
+    """A page of the console for a tenant's admins."""
+
+    status = 403
+    code = "for_admins"
+    advice = "Have an admin of the tenant do it, or make this person one."
+
+    def __init__(self) -> None:
+        super().__init__("This page is for your company's admins. Ask one of them.")
+
+
+async def _find_out(connection: ASGIConnection[Any, Any, Any, Any]) -> SignedIn:
+    """Who is signed in; asked once for each request."""
+    if (known := connection.scope["state"].get("visitor")) is not None:  # judged already, before the body
+        return known
     request: AnyRequest = Request(connection.scope)
     try:
         somebody = await who(request.app.state.database.access_pool, session_shown(request))
@@ -45,6 +96,7 @@ async def signed_in(connection: ASGIConnection[Any, Any, Any, Any], _handler: Ba
             request.app.state.context.batched_entries.refused(source_of(request))
         raise
     connection.scope["state"]["visitor"] = somebody
+    return somebody
 
 
 class BeforeForms(ASGIMiddleware):
@@ -61,8 +113,8 @@ class BeforeForms(ASGIMiddleware):
                 raise PermissionDeniedException
             ScopeState.from_scope(scope).csrf_token = shown
             handler: BaseRouteHandler = request.route_handler
-            if signed_in in cast("list[object]", handler.resolve_guards()):  # pyright: ignore[reportUnknownMemberType]
-                await signed_in(request, handler)
+            for guard in cast("list[Guard]", handler.resolve_guards()):  # pyright: ignore[reportUnknownMemberType]
+                await guard(request, handler)
         await next_app(scope, receive, send)
 
 
@@ -85,6 +137,14 @@ async def person_work(request: Request[Any, Any, Any]) -> AsyncGenerator[Work]:
         if request.method != "GET":
             await hold(work, visitor(request))
         yield work
+
+
+async def admin_work(request: Request[Any, Any, Any]) -> AsyncGenerator[Work]:
+    """The work of an admin on their tenant. If it changes anything they are still one when it is committed."""
+    async with work_of(request) as work:
+        yield work
+        if request.method != "GET" and not await still_admin(work, visitor(request).account_id):
+            raise ForAdmins
 
 
 def work_of(request: AnyRequest, also: RefusalHook | None = None) -> AbstractAsyncContextManager[Work]:
@@ -116,15 +176,21 @@ def strangers_work(
 
 
 def page_for(
-    request: AnyRequest, template: str, *, status_code: int = 200, scripted: bool = False, **facts: object
+    request: AnyRequest, template: str, *, status_code: int = 200, with_passkeys: bool = False, **facts: object
 ) -> Response[str]:
     """A page with forms, for whoever looks at it."""
+    somebody: SignedIn | None = request.scope["state"].get("visitor")
+    sections = () if somebody is None else sections_of(somebody)
+    path = request.scope["path"]
     return page(
         template,
+        brand=request.app.state.brand,
         status_code=status_code,
-        scripted=scripted,
+        scripts=scripts_for(framed=somebody is not None, passkeys=with_passkeys),
         csrf_token=csrf_token(request),
-        visitor=request.scope["state"].get("visitor"),
+        visitor=somebody,
+        sections=sections,
+        current=next((each.address for each in sections if is_current(each, path)), None),
         **facts,
     )
 

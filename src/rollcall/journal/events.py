@@ -8,31 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from rollcall.journal.destination_events import (
-    DeliveriesReplayed,
-    DestinationChanged,
-    DestinationCreated,
-    DestinationDisabled,
-    DestinationEnabled,
-    DestinationRemoved,
-    DestinationSecretRotated,
-    DestinationTested,
-)
+from rollcall.journal import console_events, destination_events, plan_events
 from rollcall.journal.event import Event
-from rollcall.journal.plan_events import TenantOverSeats, TenantWithinSeats
 
-OF_DESTINATIONS = (
-    DeliveriesReplayed,
-    DestinationChanged,
-    DestinationCreated,
-    DestinationDisabled,
-    DestinationEnabled,
-    DestinationRemoved,
-    DestinationSecretRotated,
-    DestinationTested,
-)
-OF_PLANS = (TenantOverSeats, TenantWithinSeats)
-"""What can happen to destinations and to plans, in files of their own."""
+PARTS = (console_events, destination_events, plan_events)
+"""Where more events stand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,39 +321,6 @@ class SessionOpened(Event):
 @dataclass(frozen=True, slots=True)
 class SessionClosed(Event):
     topic = "session.closed"
-    session_id: UUID
-
-
-@dataclass(frozen=True, slots=True)
-class ConsoleCodeIssued(Event):
-    """Ops made a code that lets somebody into the console once."""
-
-    topic = "console.code_issued"
-    announced = False
-    code_id: UUID
-
-
-@dataclass(frozen=True, slots=True)
-class ConsoleCodeWithdrawn(Event):
-    topic = "console.code_withdrawn"
-    announced = False
-    code_id: UUID
-
-
-@dataclass(frozen=True, slots=True)
-class ConsoleSignedIn(Event):
-    """Somebody signed in to the console: with this code, or else with a passkey."""
-
-    topic = "console.signed_in"
-    announced = False
-    session_id: UUID
-    code_id: UUID | None
-
-
-@dataclass(frozen=True, slots=True)
-class ConsoleSignedOut(Event):
-    topic = "console.signed_out"
-    announced = False
     session_id: UUID
 
 

@@ -5,19 +5,27 @@
 CREATE FUNCTION fn.is_good(s public.sessions, a public.accounts, n public.tenants, p_before text) RETURNS boolean
 LANGUAGE sql VOLATILE PARALLEL SAFE AS
 $$ SELECT fn.good_before(p_before, s.id, s.closed_at IS NULL) AND s.expires_at > clock_timestamp()
-      AND a.active AND a.epoch = s.epoch AND n.status = 'active' $$;
+      AND (a.active AND a.epoch = s.epoch OR fn.noted(p_before, a.id) = '+') AND n.status = 'active' $$;
 
--- Who is signed in to the console by this session; no row if nobody is any more.
+-- Who is signed in to the console by this session; no row if nobody is any more. One that a portal link opened, which is
+-- for one intent, is good for an active admin alone; p_before as for good_before.
 CREATE FUNCTION fn.console_session(p_tenant uuid, p_id uuid, p_digest bytea, p_before text)
 RETURNS TABLE (account_id uuid, slug text, tenant_name text, user_name text, role text, opened_at timestamptz,
-               expires_at timestamptz) LANGUAGE plpgsql AS $$
+               expires_at timestamptz, is_admin boolean, intent text, return_url text) LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM set_config('rollcall.tenant', p_tenant::text, true);
     RETURN QUERY SELECT s.account_id, n.slug, n.name, a.user_name,
-                        coalesce(n.role_rule #>> ARRAY['roles', a.role, 'label'], a.role), s.created_at, s.expires_at
+                        coalesce(n.role_rule #>> ARRAY['roles', a.role, 'label'], a.role), s.created_at, s.expires_at,
+                        a.is_admin, s.intent, s.return_url
       FROM public.sessions s
       JOIN public.accounts a ON a.tenant_id = s.tenant_id AND a.id = s.account_id
       JOIN public.tenants n ON n.id = s.tenant_id
-     WHERE s.tenant_id = p_tenant AND s.id = p_id AND s.purpose = 'console' AND fn.same_digest(s.digest, p_digest)
-       AND fn.is_good(s, a, n, p_before);
+     WHERE s.tenant_id = p_tenant AND s.id = p_id AND s.purpose IN ('console', 'portal')
+       AND fn.same_digest(s.digest, p_digest) AND fn.is_good(s, a, n, p_before)
+       AND (s.purpose = 'console' OR fn.good_before(p_before, a.id, a.is_admin));
 END $$;
+
+-- Whether somebody is an admin, but for what this transaction has done to them; p_before as for good_before.
+CREATE FUNCTION fn.still_admin(p_tenant uuid, p_account uuid) RETURNS boolean LANGUAGE sql STABLE AS
+$$ SELECT fn.good_before(coalesce(current_setting('rollcall.before', true), ''), a.id, a.active AND a.is_admin)
+     FROM public.accounts a WHERE a.tenant_id = p_tenant AND a.id = p_account $$;

@@ -1,0 +1,64 @@
+"""What an entry of the audit says, in words for an admin."""
+
+from collections.abc import Mapping
+from uuid import UUID
+
+from rollcall.journal.models import AuditEntry
+
+_HAPPENED = {
+    "user.deactivated": "{whom} lost access",
+    "user.removed": "{whom} was removed",
+    "user.provisioned": "{whom} got access",
+    "user.reactivated": "{whom} got access again",
+    "user.linked": "{whom} was linked to their former account",
+    "conflict.opened": "{whom} has contradicting role names",
+    "user.role_changed": "{whom} got another role",
+    "user.updated": "{whom} was changed",
+    "group.created": "A group came",
+    "group.removed": "A group was removed",
+    "group.changed": "A group changed",
+    "role_rule.changed": "The role rule was changed",
+    "token.issued": "A token was issued",
+    "token.rotated": "A token was replaced",
+    "token.revoked": "A token was revoked",
+    "session.opened": "{whom} signed in to the product",
+    "session.closed": "A session of {whom} was closed",
+    "console.signed_in": "{whom} signed in to this console",
+    "console.signed_out": "{whom} signed out of this console",
+    "console.code_issued": "A sign-in code was made for {whom}",
+    "console.portal_link_issued": "A link to this console was made for {whom}",
+    "console.portal_entered": "{whom} came to this console by a link",
+    "console.portal_left": "{whom} left this console",
+    "passkey.registered": "{whom} added a passkey",
+    "passkey.closed": "{whom} removed a passkey",
+}
+"""By what happened; the first that an entry names counts, in this order."""
+
+_ASKED = {
+    "scim.users.list": "Looked people up",
+    "scim.users.search": "Looked people up",
+    "scim.search": "Looked people and groups up",
+    "scim.users.read": "Read {whom}",
+    "scim.groups.list": "Looked groups up",
+    "scim.groups.read": "Read a group",
+    "scim.discovery": "Asked what is supported",
+    "scim.users.create": "Create a person",
+    "scim.users.patch": "Change {whom}",
+    "scim.users.replace": "Replace {whom}",
+    "scim.users.delete": "Remove {whom}",
+    "scim.groups.create": "Create a group",
+    "scim.groups.patch": "Change a group",
+    "scim.groups.replace": "Replace a group",
+    "scim.groups.delete": "Remove a group",
+    "scim.bulk": "Several changes at once",
+}
+"""By what was asked for, where nothing happened."""
+
+
+def worded(entry: AuditEntry, names: Mapping[UUID, str]) -> str:
+    """An entry in words; its action as it is written down where there are none."""
+    whom = names.get(entry.account_id, "Somebody") if entry.account_id is not None else "Somebody"
+    events = set(entry.events) or {entry.action}
+    happened = next((said for event, said in _HAPPENED.items() if event in events), None)
+    said = happened or _ASKED.get(entry.action, entry.action)
+    return said.format(whom=whom)

@@ -1,0 +1,46 @@
+"""Departures: who left, how soon everything was closed, and the signed receipt that proves it."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from litestar import Request, Response, get
+from litestar.params import FromPath, FromQuery
+
+from rollcall.access import accounts
+from rollcall.access.portal_links import Intent
+from rollcall.console.own import id_of
+from rollcall.console.visitors import PersonWork, admin_work, admins, page_for
+from rollcall.errors import NotFound
+from rollcall.proof import receipts
+
+PAGE = "/console/departures"
+_ADMINS = [admins(Intent.DEPARTURES)]
+_WORK = {"work": admin_work}
+
+
+@get("/departures", guards=_ADMINS, dependencies=_WORK, name="console_departures")
+async def departures_page(
+    request: Request[Any, Any, Any], work: PersonWork, cursor: FromQuery[str | None] = None
+) -> Response[str]:
+    """Everybody who left, newest first, with what was closed and how soon."""
+    found = await receipts.page(work, cursor=cursor)
+    return page_for(
+        request,
+        "departures/page.html",
+        rows=found.rows,
+        names=await accounts.names(work, [row.account_id for row in found.rows]),
+        took={row.id: int((row.closed_at - row.arrived_at).total_seconds() * 1000) for row in found.rows},
+        more=None if found.next_cursor is None else f"{PAGE}?{urlencode({'cursor': found.next_cursor})}",
+        first=None if cursor is None else PAGE,
+    )
+
+
+@get("/departures/{receipt:str}/receipt", guards=_ADMINS, dependencies=_WORK, name="console_receipt")
+async def receipt_file(work: PersonWork, receipt: FromPath[str]) -> Response[str]:
+    """The signed receipt as a file, for whoever wants to verify it."""
+    found = await receipts.find(work, id_of(receipt, "receipt"))
+    if found.statement is None:
+        raise NotFound("signed receipt")
+    name = f'attachment; filename="receipt-{found.id}.jws"'
+    headers = {"Content-Disposition": name, "Cache-Control": "no-store"}
+    return Response(found.statement, media_type="application/jose", headers=headers)

@@ -1,0 +1,48 @@
+"""The frame around the pages: where somebody can go, by who they are and what they came for."""
+
+from dataclasses import dataclass
+
+from rollcall.access.console_sessions import SignedIn
+from rollcall.access.portal_links import Intent
+
+HOME = "/console/"
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of the console, in the navigation."""
+
+    label: str
+    address: str
+    icon: str
+    intent: Intent | None = None
+    """The intent of a portal link that opens it; None where none does."""
+
+
+SECTIONS = (
+    Section("Overview", HOME, "layout-dashboard"),
+    Section("Set-up", "/console/setup", "plug", Intent.SETUP),
+    Section("Tokens", "/console/tokens", "key-round", Intent.TOKENS),
+    Section("People", "/console/people", "users"),
+    Section("Roles", "/console/roles", "workflow", Intent.ROLES),
+    Section("Activity", "/console/activity", "activity", Intent.ACTIVITY),
+    Section("Departures", "/console/departures", "user-minus", Intent.DEPARTURES),
+)
+ACCOUNT = Section("Account", "/console/account", "user")
+
+
+def sections_of(visitor: SignedIn) -> tuple[Section, ...]:
+    """Where this visitor can go; what they can't open is not shown."""
+    if visitor.intent is not None:
+        return tuple(each for each in SECTIONS if each.intent == visitor.intent)
+    return (*SECTIONS, ACCOUNT) if visitor.is_admin else (ACCOUNT,)
+
+
+def first_page(visitor: SignedIn) -> str:
+    """Where this visitor begins."""
+    return sections_of(visitor)[0].address
+
+
+def is_current(section: Section, path: str) -> bool:
+    """Whether a page belongs to a section."""
+    return path.rstrip("/") == "/console" if section.address == HOME else path.startswith(section.address)

@@ -1,0 +1,120 @@
+"""The first page: how the connection stands in a sentence, and what needs an admin's attention."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from litestar import Request, Response, get
+
+from rollcall.access.models import Token
+from rollcall.console.frame import HOME, first_page
+from rollcall.console.requests import see
+from rollcall.console.visitors import PersonWork, admin_work, anybody_signed_in, page_for, visitor
+from rollcall.provisioning import connection, provider_state
+from rollcall.provisioning.connection import Day, Standing
+
+_WORK = {"work": admin_work}
+SOON = timedelta(days=30)
+"""How long before a token ends it is said on the first page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Concern:
+    """Something that an admin should see to, and where."""
+
+    tone: str
+    said: str
+    address: str
+    action: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One day of the chart, in the units of its picture."""
+
+    day: datetime
+    x: float
+    y: float
+    height: float
+    refused_y: float
+    refused_height: float
+    said: str
+
+
+@get("/", guards=[anybody_signed_in], dependencies=_WORK, name="console_home")
+async def home(request: Request[Any, Any, Any], work: PersonWork) -> Response[Any]:
+    """How the connection stands; whoever sees only a part of the console is led there."""
+    if (first := first_page(visitor(request))) != HOME:
+        return see(first)
+    stands, token = await connection.standing(work), await connection.newest_token(work)
+    state = await provider_state.of_tenant(work)
+    found = await connection.days(work)
+    return page_for(
+        request,
+        "overview/page.html",
+        stands=stands,
+        token=token,
+        ends=None if token is None else token.expires_at,
+        provider=state.recognised.label or "Your identity provider",
+        concerns=concerns(stands, token, work.now),
+        bars=bars(found),
+        most=max((each.calls for each in found), default=0),
+        calls=sum(each.calls for each in found),
+        refused=sum(each.refused for each in found),
+    )
+
+
+def concerns(stands: Standing, token: Token | None, now: datetime) -> list[Concern]:
+    """What needs attention, the worst first."""
+    found: list[Concern] = []
+    if token is not None and token.revoked_at is not None:
+        found.append(
+            Concern("bad", "No token is live, so your provider is refused.", "/console/tokens", "Issue a token")
+        )
+    elif token is not None and token.expires_at is not None and token.expires_at < now + SOON:
+        said = (
+            "The token has ended."
+            if token.expires_at <= now
+            else f"The token ends in {(token.expires_at - now).days} days."
+        )
+        found.append(Concern("bad" if token.expires_at <= now else "notice", said, "/console/tokens", "Rotate it"))
+    if stands.conflicts:
+        said = f"{_count(stands.conflicts, 'person has', 'people have')} role names that contradict each other."
+        found.append(Concern("bad", said, "/console/roles", "See who"))
+    if stands.unknown_roles:
+        said = f"{_count(stands.unknown_roles, 'person has', 'people have')} a role name that means nothing here."
+        found.append(Concern("notice", said, "/console/roles", "See which"))
+    if stands.last_refusal is not None and (stands.last_call is None or stands.last_refusal.at >= stands.last_call):
+        said = f"The latest call was refused: {stands.last_refusal.detail}"
+        found.append(Concern("bad", said, "/console/activity?outcome=refused", "See refused calls"))
+    return found
+
+
+_WIDTH, _HEIGHT, _GAP = 720.0, 120.0, 4.0
+
+
+def bars(found: Sequence[Day]) -> list[Bar]:
+    """The chart of these days; each bar says its day and numbers to those who point at it."""
+    most = max((each.calls for each in found), default=0) or 1
+    step = _WIDTH / max(1, len(found))
+    told: list[Bar] = []
+    for place, each in enumerate(found):
+        height, refused = _HEIGHT * each.calls / most, _HEIGHT * each.refused / most
+        said = f"{each.day:%-d %B}: {_count(each.calls, 'call', 'calls')}, {each.refused} refused"
+        told.append(
+            Bar(
+                each.day,
+                round(place * step + _GAP / 2, 1),
+                round(_HEIGHT - height, 1),
+                round(height, 1),
+                round(_HEIGHT - refused, 1),
+                round(refused, 1),
+                said,
+            )
+        )
+    return told
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"

@@ -1,0 +1,132 @@
+"""People: who has access and in which role; and one person: why that role, what they have open, what happened."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from litestar import Request, Response, get, post
+from litestar.params import FromPath, FromQuery
+
+from rollcall.access import sessions
+from rollcall.console.activity_words import worded
+from rollcall.console.confirming import Confirmation, confirmation_page
+from rollcall.console.own import id_of, number_of
+from rollcall.console.requests import see
+from rollcall.console.visitors import PersonWork, admin_work, admins, page_for
+from rollcall.directory import people, roles
+from rollcall.directory.people import Person
+from rollcall.errors import NotFound
+from rollcall.journal.queries import AuditQuestion, read
+from rollcall.proof import receipts
+from rollcall.work import Work
+
+PAGE = "/console/people"
+_ADMINS = [admins()]
+_WORK = {"work": admin_work}
+MOST_FOUND = 20
+ORIGINS = {"provider": "Provider", "default": "Default", "hand": "By hand", "override": "Override"}
+SAID = {
+    "deactivated": "They are out: everything they had open is closed.",
+    "reactivated": "They may come in again. Nothing that was closed came back.",
+}
+
+
+@get("/people", guards=_ADMINS, dependencies=_WORK, name="console_people")
+async def people_page(
+    request: Request[Any, Any, Any], work: PersonWork, q: FromQuery[str] = "", cursor: FromQuery[str | None] = None
+) -> Response[str]:
+    """The tenant's people in the order they came, or those whose userName begins with what was looked for."""
+    wanted = q.strip()[:320].replace("\x00", "")
+    if wanted:
+        rows, more = await _beginning(work, wanted), None
+    else:
+        found = await people.page(work, cursor=cursor)
+        rows, more = list(found.rows), found.next_cursor
+    return page_for(
+        request,
+        "people/page.html",
+        rows=rows,
+        labels=await _labels(work),
+        origins=ORIGINS,
+        total=await people.count(work),
+        wanted=wanted,
+        more=None if more is None else f"{PAGE}?{urlencode({'cursor': more})}",
+        first=None if cursor is None or wanted else PAGE,
+        most=MOST_FOUND,
+    )
+
+
+@get("/people/{person:str}", guards=_ADMINS, dependencies=_WORK, name="console_person")
+async def person_page(
+    request: Request[Any, Any, Any], work: PersonWork, person: FromPath[str], done: FromQuery[str] = ""
+) -> Response[str]:
+    """One person: their role and why, their ways in, their receipts, and what happened."""
+    found = await people.find(work, id_of(person, "person"))
+    account_id = found.account.id
+    entries = [entry for entry, _ in (await read(work, AuditQuestion(account_id=account_id), limit=20)).rows]
+    names = {account_id: found.account.user_name}
+    return page_for(
+        request,
+        "people/person.html",
+        person=found,
+        why=await people.explain(work, account_id),
+        origins=ORIGINS,
+        sessions=await sessions.of_person(work, account_id, limit=10),
+        sessions_total=await sessions.count(work, account_id),
+        receipts=(await receipts.page(work, account_id=account_id, limit=5)).rows,
+        entries=entries,
+        words={entry.id: worded(entry, names) for entry in entries},
+        done=SAID.get(done),
+        back=PAGE,
+    )
+
+
+@get("/people/{person:str}/deactivate", guards=_ADMINS, dependencies=_WORK, name="console_ask_deactivate")
+async def ask_to_deactivate(request: Request[Any, Any, Any], work: PersonWork, person: FromPath[str]) -> Response[str]:
+    """Say what a deactivation ends."""
+    found = await people.find(work, id_of(person, "person"))
+    opened = await sessions.count(work, found.account.id)
+    return confirmation_page(
+        request,
+        Confirmation(
+            title=f"End the access of {found.account.user_name}?",
+            said=[
+                (
+                    f"This closes {number_of(opened, 'session')} of 1 person, and all tokens, passkeys and registered "
+                    "credentials of theirs, from the next request on."
+                ),
+                "Their account and history stay. If your identity provider still has them, it may let them in again.",
+            ],
+            facts=[("Role", found.account.role), ("Here since", found.account.created_at)],
+            button="End their access",
+            back=f"{PAGE}/{found.account.id}",
+        ),
+    )
+
+
+@post("/people/{person:str}/deactivate", status_code=200, guards=_ADMINS, dependencies=_WORK, name="console_deactivate")
+async def deactivate(work: PersonWork, person: FromPath[str]) -> Response[Any]:
+    """End what a person can do, now."""
+    found = await people.deactivate(work, id_of(person, "person"), reason="deactivated by an admin")
+    return see(f"{PAGE}/{found.account.id}?done=deactivated")
+
+
+@post("/people/{person:str}/reactivate", status_code=200, guards=_ADMINS, dependencies=_WORK, name="console_reactivate")
+async def reactivate(work: PersonWork, person: FromPath[str]) -> Response[Any]:
+    """Let a person in again."""
+    found = await people.reactivate(work, id_of(person, "person"))
+    return see(f"{PAGE}/{found.account.id}?done=reactivated")
+
+
+async def _beginning(work: Work, wanted: str) -> list[Person]:
+    found: list[Person] = []
+    for name in await people.user_names_beginning(work, wanted, limit=MOST_FOUND):
+        try:
+            found.append(await people.find_by_user_name(work, name))
+        except NotFound:  # renamed meanwhile
+            continue
+    return found
+
+
+async def _labels(work: Work) -> dict[str, str]:
+    rule, _ = await roles.current(work)
+    return {key: role.label for key, role in rule.roles.items()}

@@ -1,0 +1,135 @@
+"""Set-up: what to paste where at one's identity provider, and a list that ticks itself as the provider calls in."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from litestar import Request, Response, get, post
+from litestar.params import FromQuery
+
+from rollcall.access import accounts, tokens
+from rollcall.access.portal_links import Intent
+from rollcall.access.tokens import NewToken, Scope
+from rollcall.console.requests import AnyRequest, form_field
+from rollcall.console.setup_guides import BY_KEY, GUIDES, marked
+from rollcall.console.visitors import PersonWork, admin_work, admins, page_for, visitor
+from rollcall.directory import roles
+from rollcall.provisioning import connection, provider_state
+from rollcall.provisioning.connection import Check, Progress, Seen
+from rollcall.tenancy import tenants
+from rollcall.work import Work
+
+_ADMINS = [admins(Intent.SETUP)]
+_WORK = {"work": admin_work}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the list: what is to be seen, whether it was, and when and of whom."""
+
+    title: str
+    state: str
+    said: str
+    at: datetime | None = None
+
+
+@get("/setup", guards=_ADMINS, dependencies=_WORK, name="console_setup")
+async def setup_page(
+    request: Request[Any, Any, Any], work: PersonWork, provider: FromQuery[str | None] = None
+) -> Response[str]:
+    """The providers, and for the one that was chosen or recognised what to do there."""
+    return await _page(request, work, provider)
+
+
+@post("/setup/token", status_code=200, guards=_ADMINS, dependencies=_WORK, name="console_setup_token")
+async def make_token(request: Request[Any, Any, Any], work: PersonWork) -> Response[str]:
+    """Issue a token, owned by whoever asks, and show it where it is to be pasted.
+
+    It is shown once, so this answers with the page itself instead of leading to one.
+    """
+    chosen = await form_field(request, "provider")
+    guide = BY_KEY.get(chosen, BY_KEY["other"])
+    new = await tokens.issue(work, label=guide.name, scopes=[Scope.SCIM], owner_id=visitor(request).account_id)
+    return await _page(request, work, guide.key, new)
+
+
+@get("/setup/live", guards=_ADMINS, dependencies=_WORK, name="console_setup_live")
+async def setup_live(request: Request[Any, Any, Any], work: PersonWork) -> Response[str]:
+    """The list alone, as it stands now; the page asks for it every few seconds."""
+    return page_for(request, "setup/checks.html", lines=await lines(work))
+
+
+async def _page(request: AnyRequest, work: Work, chosen: str | None, new: NewToken | None = None) -> Response[str]:
+    state = await provider_state.of_tenant(work)
+    included, plan = await connection.includes_scim(work)
+    recognised = state.recognised.provider
+    guide = BY_KEY.get(chosen or recognised or "")
+    return page_for(
+        request,
+        "setup/page.html",
+        guides=GUIDES,
+        guide=guide,
+        marked=marked,
+        recognised=recognised,
+        included=included or state.tenant.lapsed_at is not None,
+        plan=plan,
+        by_ops=(await tenants.own(work)).token_issuing == "ops",  # noqa: S105  # a policy's name
+        address=request.app.state.context.base_url,
+        token=None if new is None else new.text,
+        has_token=await connection.newest_token(work) is not None,
+        lines=await lines(work),
+    )
+
+
+async def lines(work: Work) -> list[Line]:
+    """The list, in the order in which things happen."""
+    found = await connection.progress(work)
+    who = await accounts.names(work, [each.account_id for each in found.seen.values()])
+    rule, _ = await roles.current(work)
+    labels = {key: role.label for key, role in rule.roles.items()}
+    told = [_line(found, check, who, labels) for check in Check]
+    return _with_refusal(told, found)
+
+
+_TITLES = {
+    Check.CALLED: ("First call seen", "Waiting for the provider to call. Test the connection there."),
+    Check.AUTHENTICATED: ("Token accepted", "Waiting for a call with a good token."),
+    Check.LOOKED_UP: ("Looked somebody up", "Providers look whether a person is there before they create them."),
+    Check.CREATED: ("Test person created", "Assign one person at the provider."),
+    Check.ROLE: ("Role read", "Give them a group or role that means one here."),
+    Check.DEACTIVATED: ("Person deactivated", "Take the assignment away again."),
+    Check.RECEIPT: ("Receipt made", "Follows by itself within seconds of a departure."),
+}
+
+
+def _line(found: Progress, check: Check, who: dict[UUID, str], labels: dict[str, str]) -> Line:
+    title, waits = _TITLES[check]
+    seen = found.seen.get(check)
+    if seen is None:
+        return Line(title, "waiting", waits)
+    return Line(title, "done", _said(check, seen, who, labels), seen.at)
+
+
+def _said(check: Check, seen: Seen, who: dict[UUID, str], labels: dict[str, str]) -> str:
+    name = "Somebody" if seen.account_id is None else who.get(seen.account_id, "Somebody")
+    role = labels.get(seen.said or "", seen.said or "")
+    told = {
+        Check.CALLED: f"From {seen.said}." if seen.said else "A call has come in.",
+        Check.AUTHENTICATED: f"With the token “{seen.said}”.",
+        Check.LOOKED_UP: "The provider has asked who is here.",
+        Check.CREATED: f"{name} has come in.",
+        Check.ROLE: f"{name} is {role} by what the provider says.",
+        Check.DEACTIVATED: f"{name} is out, and so is all they had open.",
+        Check.RECEIPT: f"It says what was closed for {name}, and when.",
+    }
+    return told[check]
+
+
+def _with_refusal(told: list[Line], found: Progress) -> list[Line]:
+    """The list with the latest refusal, before what is still waited for."""
+    if found.refused is None:
+        return told
+    at = next((place for place, line in enumerate(told) if line.state == "waiting"), len(told))
+    said = found.refused.said or "It says nothing more."
+    return [*told[:at], Line("The latest call was refused", "failed", said, found.refused.at), *told[at:]]

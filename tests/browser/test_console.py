@@ -1,0 +1,249 @@
+"""The console in a real browser: from a link in the product to the first person provisioned, and all pages."""
+
+import gzip
+import json
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from browser.chromium import Tab
+from browser.served import Served
+from factories import DART_RULE, USER, deactivation
+
+_NUMBERS = count(1)
+AXE = Path(__file__).parent / "axe"
+NAMES = ("tokens", "people", "roles", "activity", "departures")
+PAGES = ("/", "/setup?provider=none", "/setup?provider=okta", *(f"/{name}" for name in NAMES))
+CONTINUE = 'form[action="/console/portal"] button'
+
+
+@dataclass
+class Company:
+    """A tenant with an admin, and who calls for it."""
+
+    served: Served
+    slug: str
+    admin: dict[str, Any]
+    product: httpx.Client
+
+    def link(self, intent: str) -> str:
+        """A portal link for its admin, as the product's settings page has one."""
+        body = {"intent": intent, "person": self.admin["id"]}
+        answer = self.product.post(f"/v1/tenants/{self.slug}/portal-links", json=body)
+        assert answer.status_code == 201, answer.text
+        return answer.json()["url"]
+
+    def provider(self, token: str) -> httpx.Client:
+        """Its identity provider."""
+        headers = {"Authorization": f"Bearer {token}", "User-Agent": "Okta SCIM Client 1.0.0"}
+        return httpx.Client(base_url=f"{self.served.ready['base_url']}/scim/v2", headers=headers)
+
+
+@pytest.fixture
+def company(installation: Served) -> Generator[Company]:
+    """A new tenant of the installation."""
+    slug = f"harbour-{next(_NUMBERS)}"
+    with installation.operator() as operator:
+        made = operator.post("/v1/tenants", json={"slug": slug, "name": "Harbour Rail", "plan": "enterprise"})
+        assert made.status_code == 201, made.text
+        assert operator.put(f"/v1/tenants/{slug}/role-rule", json=DART_RULE).status_code == 200
+        person = {"user_name": f"ada@{slug}.example", "display_name": "Ada Okafor", "role": "admin"}
+        admin = operator.post(f"/v1/tenants/{slug}/people", json=person).json()
+    key = {"Authorization": f"Bearer {installation.ready['application_key']}"}
+    with httpx.Client(base_url=installation.ready["base_url"], headers=key) as product:
+        yield Company(installation, slug, admin, product)
+
+
+def come_in(tab: Tab, company: Company, intent: str) -> None:
+    """Follow a link, and go on."""
+    tab.open(company.link(intent))
+    tab.follow(lambda: tab.click(CONTINUE))
+
+
+def done(tab: Tab) -> int:
+    """How many lines of the list are ticked."""
+    return tab.ask("document.querySelectorAll('.checks .done').length")
+
+
+@contextmanager
+def quiet(tab: Tab) -> Generator[None]:
+    """Neither policy nor browser have anything to say meanwhile."""
+    yield
+    assert tab.violations() == []
+    assert tab.complaints() == []
+
+
+def test_from_link_to_first_person(tab: Tab, company: Company) -> None:
+    """Four clicks from the product to a token; the list ticks itself as the provider calls, and the page stays."""
+    with quiet(tab):
+        come_in(tab, company, "setup")
+        tab.follow(lambda: tab.click('a[href="/console/setup?provider=okta"]'))
+        assert "SCIM connector base URL" in tab.text()
+        tab.follow(lambda: tab.click('form[action="/console/setup/token"] button'))
+        token = tab.ask("document.querySelector('#token').textContent")
+        tab.ask("window.here = true")
+        assert done(tab) == 0
+
+        with company.provider(token) as okta:
+            okta.get("/Users", params={"filter": 'userName eq "nobody@harbour.example"'}).raise_for_status()
+            tab.until("document.querySelectorAll('.checks .done').length === 3", within=60)
+            person = {"schemas": [USER], "userName": f"noor@{company.slug}.example", "roles": ["dart-guests"]}
+            noor = okta.post("/Users", json=person).raise_for_status().json()
+            tab.until("document.querySelectorAll('.checks .done').length === 5", within=60)
+            okta.patch(f"/Users/{noor['id']}", json=deactivation()).raise_for_status()
+            tab.until("document.querySelectorAll('.checks .done').length === 7", within=120)
+
+        assert "is Guest by what the provider says" in tab.text()
+        assert tab.ask("window.here")
+        assert tab.ask("document.querySelector('#token').textContent") == token
+
+
+def test_the_same_without_scripts(tab: Tab, company: Company) -> None:
+    """With scripts off the same is done by buttons and links, and the list is brought up to date by one."""
+    tab.open(company.link("setup"))
+    tab.scripts(on=False)
+    tab.follow(lambda: tab.click(CONTINUE))
+    tab.follow(lambda: tab.click('a[href="/console/setup?provider=entra"]'))
+    assert "Secret Token" in tab.text()
+    tab.follow(lambda: tab.click('form[action="/console/setup/token"] button'))
+    token = tab.ask("document.querySelector('#token').textContent")
+    assert tab.ask("document.querySelector('[data-copy]').hidden")
+
+    with company.provider(token) as entra:
+        person = {"schemas": [USER], "userName": f"noor@{company.slug}.example", "roles": ["dart-guests"]}
+        entra.post("/Users", json=person).raise_for_status()
+    tab.follow(lambda: tab.click('noscript a[href="/console/setup?provider=entra"]'))
+
+    assert "Test person created" in tab.text()
+    assert done(tab) >= 4
+
+
+def test_a_link_used_twice(tab: Tab, company: Company) -> None:
+    """A link opens its part of the console once; the second time the page says what to do."""
+    link = company.link("activity")
+    tab.open(link)
+    tab.follow(lambda: tab.click(CONTINUE))
+    assert tab.ask("location.pathname") == "/console/activity"
+    assert "link=" not in tab.ask("document.referrer")
+
+    tab.open(link)
+    tab.follow(lambda: tab.click(CONTINUE))
+
+    assert "This link opens nothing any more" in tab.text()
+
+
+def test_by_keyboard_alone(tab: Tab, company: Company) -> None:
+    """From the link to the issued token nobody needs a mouse."""
+
+    def go(words: str) -> None:
+        reached = f"document.activeElement.textContent.includes({json.dumps(words)})"
+        for _ in range(60):
+            tab.press("Tab")
+            if tab.ask(reached):
+                break
+        assert tab.ask(f"document.activeElement.matches('a, button') && {reached}"), words
+        assert tab.ask("document.activeElement.matches(':focus-visible')")
+        tab.follow(lambda: tab.press("Enter"))
+
+    tab.open(company.link("setup"))
+    go("Continue")
+    go("Okta")
+    go("Create a token")
+
+    assert tab.ask("document.querySelector('#token').textContent").startswith("rc_scim_")
+
+
+def test_leaving_counts_at_the_next_click(tab: Tab, company: Company, installation: Served) -> None:
+    """An admin who is deactivated elsewhere is out of the console at their next click."""
+    come_in(tab, company, "tokens")
+    with installation.operator() as operator:
+        operator.post(f"/v1/tenants/{company.slug}/people/{company.admin['id']}/deactivate").raise_for_status()
+
+    tab.follow(lambda: tab.click('nav.main a[href="/console/tokens"]'))
+
+    assert "Your session has ended" in tab.text()
+
+
+def test_every_page_for_everybody(tab: Tab, company: Company, installation: Served) -> None:
+    """axe finds nothing on any page, light or dark, and no page scrolls sideways at 390 pixels."""
+    axe = gzip.decompress((AXE / "axe.min.js.gz").read_bytes())
+    assert sha256(axe).hexdigest() == (AXE / "SHA256SUMS").read_text().split()[0]
+    lived_in(company, installation)
+    tab.open(company.link("setup"))
+    found = {"portal": looked_over(tab, axe.decode())}
+    sign_in(tab, company, installation)
+    for page in PAGES:
+        tab.open(f"{installation.console}{page}")
+        found[page] = looked_over(tab, axe.decode())
+    for page in more(tab):
+        tab.open(page)
+        found[page] = looked_over(tab, axe.decode())
+    tab.open(f"{installation.console}/account")
+    found["account"] = looked_over(tab, axe.decode())
+    tab.open(f"{installation.console.removesuffix('/console')}/status")
+    found["status"] = looked_over(tab, axe.decode())
+
+    assert {page: wrong for page, wrong in found.items() if wrong} == {}
+    assert len(found) >= len(PAGES) + 6
+
+
+def lived_in(company: Company, installation: Served) -> None:
+    """Have people, a departure, a conflict and a refusal in the company."""
+    with installation.operator() as operator:
+        wanted = {"label": "Okta", "owner": company.admin["id"]}
+        made = operator.post(f"/v1/tenants/{company.slug}/tokens", json=wanted).raise_for_status()
+    with company.provider(made.json()["token"]) as okta:
+        people = [
+            okta.post("/Users", json={"schemas": [USER], "userName": f"p{place}@{company.slug}.example"}).json()
+            for place in range(3)
+        ]
+        okta.patch(f"/Users/{people[0]['id']}", json=deactivation()).raise_for_status()
+        both = {**people[1], "roles": ["dart-guests", "dart-members"]}
+        assert okta.put(f"/Users/{people[1]['id']}", json=both).status_code == 400
+
+
+def sign_in(tab: Tab, company: Company, installation: Served) -> None:
+    """Sign in to the whole console with a code."""
+    tab.open(f"{installation.console}/sign-in")
+    tab.type("#workspace", company.slug)
+    tab.type("#code", installation.code(company.slug, company.admin["user_name"]))
+    tab.follow(lambda: tab.ask("document.querySelector('#code').form.requestSubmit()"))
+
+
+def more(tab: Tab) -> list[str]:
+    """A page of each kind that others lead to."""
+    found: list[str] = []
+    for page, selector in (
+        ("/console/people", "main td a"),
+        ("/console/activity?outcome=refused", "main td a"),
+        ("/console/tokens", "a[href$='/rotate']"),
+        ("/console/tokens", "a[href$='/revoke']"),
+    ):
+        tab.ask(f"location.assign({json.dumps(page)})")
+        tab.until(f"location.href.endsWith({json.dumps(page)}) && document.readyState === 'complete'")
+        found.append(tab.until(f"document.querySelector({json.dumps(selector)})?.href"))
+    return found
+
+
+def looked_over(tab: Tab, axe: str) -> list[str]:
+    """What is wrong with the open page, in both schemes."""
+    wrong: list[str] = []
+    for dark in (False, True):
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        motion = {"name": "prefers-reduced-motion", "value": "reduce"}
+        tab.call("Emulation.setEmulatedMedia", features=[scheme, motion])
+        tab.ask(axe + "; 0")
+        found = tab.ask("axe.run().then((it) => it.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.html)}`))")
+        wrong += [f"{scheme['value']}: {each}" for each in found]
+    tab.call("Emulation.setDeviceMetricsOverride", width=390, height=800, deviceScaleFactor=1, mobile=False)
+    if tab.ask("document.documentElement.scrollWidth > 390"):
+        wrong.append("it scrolls sideways at 390 pixels")
+    tab.call("Emulation.clearDeviceMetricsOverride")
+    return wrong + tab.violations()
