@@ -145,6 +145,7 @@ COMMANDS: dict[str, Entry] = {
     "tenants suspend": plainly("typed-for-commands"),
     "tenants resume": plainly("TENANT"),
     "plans list": plainly(),
+    "plans usage": plainly(),
     "tokens list": plainly("TENANT"),
     "tokens issue": plainly("TENANT", "--label", "with the defaults"),
     "tokens rotate": of_token,

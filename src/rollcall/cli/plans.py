@@ -5,6 +5,7 @@ import click
 from rollcall.api.v1.tenants import plan_view
 from rollcall.cli.reaching import across_tenants
 from rollcall.cli.showing import json_option, print_list
+from rollcall.cli.usage import show_usage
 from rollcall.tenancy import plans as doors
 from rollcall.work import Fleet
 
@@ -12,6 +13,9 @@ from rollcall.work import Fleet
 @click.group()
 def plans() -> None:
     """See the plans; they are defined in tenants.toml."""
+
+
+plans.add_command(show_usage)
 
 
 @plans.command("list")

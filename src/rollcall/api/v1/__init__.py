@@ -21,6 +21,7 @@ from rollcall.api.v1 import (
     sessions,
     tenants,
     tokens,
+    usage,
 )
 from rollcall.api.v1.lists import LISTED
 from rollcall.api.v1.queries import check_query
@@ -32,6 +33,7 @@ router = Router(
         lapse.router,
         pauses.router,
         seats.router,
+        usage.router,
         providers.router,
         people.router,
         tokens.router,
