@@ -3,6 +3,7 @@
 import click
 
 from rollcall.api.v1.tenants import plan_view
+from rollcall.cli.overrides import end_override, set_override
 from rollcall.cli.reaching import across_tenants
 from rollcall.cli.showing import json_option, print_list
 from rollcall.cli.usage import show_usage
@@ -16,6 +17,8 @@ def plans() -> None:
 
 
 plans.add_command(show_usage)
+plans.add_command(set_override)
+plans.add_command(end_override)
 
 
 @plans.command("list")

@@ -9,6 +9,8 @@ from typing import Any
 from uuid import UUID
 
 from rollcall.journal.event import Event as Event  # noqa: PLC0414  # whoever knows the events finds it here
+from rollcall.journal.plan_events import TenantOverrideEnded as TenantOverrideEnded  # noqa: PLC0414  # as above
+from rollcall.journal.plan_events import TenantOverrideSet as TenantOverrideSet  # noqa: PLC0414  # as above
 from rollcall.journal.plan_events import TenantOverSeats as TenantOverSeats  # noqa: PLC0414  # as above
 from rollcall.journal.plan_events import TenantWithinSeats as TenantWithinSeats  # noqa: PLC0414  # as above
 

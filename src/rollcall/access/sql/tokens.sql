@@ -41,7 +41,7 @@ $$ SELECT CASE
     WHEN t.owner_id IS NOT NULL AND NOT fn.good_before(p_before, t.owner_id, o.is_admin)
          AND t.scopes && ARRAY['scim', 'scim:read', 'admin'] THEN 'owner_not_admin'
     WHEN n.status <> 'active' THEN 'suspended'
-    WHEN t.scopes && ARRAY['scim', 'scim:read'] AND NOT 'scim' = ANY (p.features)
+    WHEN t.scopes && ARRAY['scim', 'scim:read'] AND NOT fn.has_feature(n, p, 'scim')
          AND fn.after_loss(n.lapsed_at, n.offboarding_from, n.closes_at) <> 'grace'
         THEN CASE fn.after_loss(n.lapsed_at, n.offboarding_from, n.closes_at)
                  WHEN 'offboarding_only' THEN 'takes_only' ELSE 'plan' END
