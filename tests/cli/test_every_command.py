@@ -151,6 +151,8 @@ COMMANDS: dict[str, Entry] = {
     "tenants resume": plainly("TENANT"),
     "plans list": plainly(),
     "plans usage": plainly(),
+    "plans explain": plainly("TENANT"),
+    "plans preview": plainly("TENANT", "free"),
     "plans override": plainly("TENANT", "seats", "100000", "--reason", "a trial"),
     "plans end-override": of_override,
     "tokens list": plainly("TENANT"),

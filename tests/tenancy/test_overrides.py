@@ -145,4 +145,5 @@ async def test_events_of_departures_need_no_feature(callers: Callers, database: 
     more = await callers.operator.patch(address, json={"topics": ["user.provisioned"]})
     assert (more.status_code, more.json()["code"]) == (403, "feature_missing")
     asked = "SELECT fn.may_hear($1::uuid, topic) FROM unnest(ARRAY['user.deactivated', 'user.provisioned']) AS topic"
-    assert [row[0] for row in await owner.fetch(qualified(asked), tenant.id)] == [True, False]
+    heard = await owner.fetch(qualified(asked), tenant.id)
+    assert [row["may_hear"] for row in heard] == [True, False]
