@@ -183,9 +183,11 @@ async def whole(client: httpx.AsyncClient, address: str, **parameters: Any) -> l
 async def make_callers(app: Litestar, database: Database, base_url: str) -> AsyncGenerator[Callers]:
     """Make the plans ``free``, ``business`` and ``enterprise``, an operator key and an application key."""
     async with open_fleet(database, SYSTEM, ORIGIN) as fleet:
-        await plans.define(fleet, "free", PlanTerms(name="Free"))
-        await plans.define(fleet, "business", PlanTerms(name="Business", features=("scim",), rate_per_second=0))
-        await plans.define(fleet, "enterprise", PlanTerms(name="Enterprise", features=("scim", "sso")))
+        await plans.define(fleet, "free", PlanTerms(name="Free", features=("events",)))
+        await plans.define(
+            fleet, "business", PlanTerms(name="Business", features=("scim", "events"), rate_per_second=0)
+        )
+        await plans.define(fleet, "enterprise", PlanTerms(name="Enterprise", features=("scim", "events")))
         operator_key = await operators.issue_key(fleet, TokenKind.OPERATOR, label="ops under test")
         application_key = await operators.issue_key(fleet, TokenKind.APPLICATION, label="product under test")
 

@@ -6,7 +6,7 @@ Revision: 2026_11_30_refused_departures
 from alembic import op
 
 revision = "2026_11_30_refused_departures"
-down_revision = "2026_11_30_seats"
+down_revision = "2026_11_30_features"
 branch_labels = None
 depends_on = None
 

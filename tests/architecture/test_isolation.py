@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from authenticator import begun, registered
-from factories import USER, Callers, Tenant, a_tenant, deactivation
+from factories import ORIGIN, USER, Callers, Tenant, a_tenant, deactivation
 from rollcall import tables
 from rollcall.alerts import judging
 from rollcall.cli.embedded import Engines
@@ -18,7 +18,8 @@ from rollcall.db import FLEET_ROLE, RUNTIME_ROLE, Connection, Database
 from rollcall.directory import statements, twins
 from rollcall.functions import qualified
 from rollcall.proof import receipts
-from rollcall.tenancy import retention
+from rollcall.tenancy import retention, usage
+from rollcall.work import SYSTEM, open_fleet
 from rows import connected
 
 GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
@@ -72,6 +73,8 @@ async def full(callers: Callers, owner: Connection) -> Tenant:
     await judging.judge(callers.database)
     await retention.judge(callers.database)
     await owner.execute("INSERT INTO seat_marks (tenant_id) VALUES ($1)", UUID(tenant.id))
+    async with open_fleet(callers.database, SYSTEM, ORIGIN) as fleet:
+        await usage.note(fleet, fleet.now)
     return tenant
 
 

@@ -118,6 +118,11 @@ async def of_namesakes(world: World) -> Words:
     return (world.slug, "namesake", account)
 
 
+async def of_override(world: World) -> Words:
+    await world.made("plans", "override", world.slug, "seat_policy", "overage", "--reason", "a courtesy week")
+    return (world.slug, "seat_policy")
+
+
 async def of_signing_key(world: World) -> Words:
     made = await world.made("signing-keys", "rotate", "--now")
     return (made["kid"],)
@@ -153,6 +158,11 @@ COMMANDS: dict[str, Entry] = {
     "tenants suspend": plainly("typed-for-commands"),
     "tenants resume": plainly("TENANT"),
     "plans list": plainly(),
+    "plans usage": plainly(),
+    "plans explain": plainly("TENANT"),
+    "plans preview": plainly("TENANT", "free"),
+    "plans override": plainly("TENANT", "seats", "100000", "--reason", "a trial"),
+    "plans end-override": of_override,
     "tokens list": plainly("TENANT"),
     "tokens issue": plainly("TENANT", "--label", "with the defaults"),
     "tokens rotate": of_token,

@@ -23,6 +23,7 @@ SAMPLES: dict[Any, Any] = {
     UUID | None: None,
     str | None: None,
     int | None: None,
+    bool | int | str: True,
 }
 
 

@@ -181,3 +181,23 @@ async def test_a_file_that_cuts_somebody_off(shell: TenantsShell) -> None:
     done, shown = await shell.run("apply smaller.toml --yes", "show cut --json")
     assert "1 change made." in done.well
     assert json.loads(shown.well)["plan"] == "cli-small"
+
+
+async def test_a_plans_edit_beforehand(shell: TenantsShell) -> None:
+    """The dry run says of each tenant of an edited plan what that means for it, and changes nothing."""
+    plan = '[plans.edited]\nname = "Edited"\nfeatures = ["scim"]\nseats = 9\n'
+    admin = '[[tenants.of-edited.admins]]\nuser_name = "ada@edited.test"\n'
+    whole = plan + '[tenants.of-edited]\nname = "T"\nplan = "edited"\n' + admin
+    shell.write("before.toml", whole)
+    shell.write("after.toml", whole.replace('"scim"', "").replace("9", "1"))
+    applied, tried, as_json, again = await shell.run(
+        "apply before.toml",
+        "apply after.toml --dry-run",
+        "apply after.toml --dry-run --json",
+        "apply before.toml",
+    )
+    assert "made" in applied.well
+    assert "of-edited: loses SCIM (Edited does not include it): 1 active people" in tried.well
+    assert "of-edited: seats 9 -> 1, 1 used: full, newcomers are refused" in tried.well
+    assert len(json.loads(as_json.well)["affected"]) == 2
+    assert "Nothing to change" in again.well

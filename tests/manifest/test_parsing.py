@@ -34,14 +34,14 @@ def test_plan_in_full() -> None:
     plan = parse_manifest("""
 [plans.team]
 name = "Team"
-features = ["scim", "sso"]
+features = ["scim", "events"]
 seats = 9
 rate_per_second = 0
 rate_burst = 7
 retention_days = 30
 """).plans["team"]
     assert plan.terms() == PlanTerms(
-        name="Team", features=("scim", "sso"), seats=9, rate_per_second=0, rate_burst=7, retention_days=30
+        name="Team", features=("scim", "events"), seats=9, rate_per_second=0, rate_burst=7, retention_days=30
     )
 
 
@@ -139,9 +139,13 @@ MISTAKES = {
     ),
     "a feature that is none": (
         '[plans.team]\nname = "T"\nfeatures = [\n  "scim",\n  "SSO",\n]\n',
+        ('tenants.toml, lines 3-6, [plans.team] features, entry 2: "SSO" is no feature; there are: scim, events'),
+    ),
+    "a feature that is not built": (
+        '[plans.team]\nname = "T"\nfeatures = ["scim", "sso"]\n',
         (
-            'tenants.toml, lines 3-6, [plans.team] features, entry 2: "SSO" can\'t be a feature: use lower-case '
-            "letters, digits, - and _, e.g. scim"
+            'tenants.toml, line 3, [plans.team] features, entry 2: "sso": single sign-on is not built yet, so nobody '
+            "can be given it; take it out. There are: scim, events"
         ),
     ),
     "a feature twice": (

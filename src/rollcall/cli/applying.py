@@ -14,6 +14,7 @@ from rollcall.cli.stopping import by_losing_scim, by_suspension
 from rollcall.manifest.applying import apply, compare
 from rollcall.manifest.changes import Change, PlanAdded, PlanChanged, StatusChanged, TenantChanged
 from rollcall.manifest.parsing import Manifest, ManifestInvalid, read_manifest
+from rollcall.manifest.previewing import preview
 from rollcall.tenancy import plans, tenants
 from rollcall.work import Fleet
 
@@ -43,12 +44,15 @@ def apply_file(file: Path, dry_run: bool, yes: bool, as_json: bool) -> None:
     if not dry_run and not yes:
         confirm(across_tenants(effects), yes=yes)
     changes = across_tenants(partial(run, only_compare=dry_run))
+    said = across_tenants(partial(_affected, changes=changes)) if dry_run else []
     if as_json:
         listed = [{"mark": change.mark, "change": str(change)} for change in changes]
-        print_json({"applied": not dry_run, "changes": listed})
+        print_json({"applied": not dry_run, "changes": listed} | ({"affected": said} if dry_run else {}))
         return
     for change in changes:
         click.secho(visible(str(change)), fg=_COLOURS[change.mark])
+    for line in _cut(said):
+        click.echo(visible(f"  {line}"))
     made = sum(change.mark != "!" for change in changes)
     click.echo(_summary(made, dry_run=dry_run))
 
@@ -79,6 +83,25 @@ async def _cut_off(fleet: Fleet, changes: Sequence[Change]) -> list[str]:
             else:
                 said = await by_losing_scim(work, plan, terms[tenant.plan].lapse)
         found += [f"{tenant.slug}: {line}" for line in said]
+    return _cut(found)
+
+
+async def _affected(fleet: Fleet, *, changes: Sequence[Change]) -> list[str]:
+    """What the changes mean for tenants, each by its name: those of an edited plan, and those that get another one."""
+    before = {plan.key: plans.terms_of(plan) for plan in await plans.every(fleet)}
+    edited = {change.key: change.after for change in changes if isinstance(change, PlanChanged)}
+    after = before | {change.key: change.terms for change in changes if isinstance(change, PlanAdded)} | edited
+    to_be = {change.slug: change.after.plan for change in changes if isinstance(change, TenantChanged)}
+    found: list[str] = []
+    for tenant in await tenants.every(fleet):
+        plan = to_be.get(tenant.slug, tenant.plan)
+        if plan != tenant.plan or plan in edited:
+            shown = await preview(fleet, tenant, before[tenant.plan], after[plan])
+            found += [f"{tenant.slug}: {line}" for line in shown.sentences]
+    return found
+
+
+def _cut(found: list[str]) -> list[str]:
     rest = len(found) - MOST_SAID
     return found if rest <= 0 else [*found[:MOST_SAID], f"… and {rest} more such lines."]
 

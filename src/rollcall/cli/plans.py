@@ -3,8 +3,11 @@
 import click
 
 from rollcall.api.v1.tenants import plan_view
+from rollcall.cli.overrides import end_override, set_override
+from rollcall.cli.plan_questions import explain_plan, preview_plan
 from rollcall.cli.reaching import across_tenants
 from rollcall.cli.showing import json_option, print_list
+from rollcall.cli.usage import show_usage
 from rollcall.tenancy import plans as doors
 from rollcall.work import Fleet
 
@@ -12,6 +15,13 @@ from rollcall.work import Fleet
 @click.group()
 def plans() -> None:
     """See the plans; they are defined in tenants.toml."""
+
+
+plans.add_command(explain_plan)
+plans.add_command(preview_plan)
+plans.add_command(show_usage)
+plans.add_command(set_override)
+plans.add_command(end_override)
 
 
 @plans.command("list")

@@ -29,9 +29,12 @@ from rollcall.journal.destination_events import (
 from rollcall.journal.events import TOPICS
 from rollcall.journal.record import INSTALLATION, record
 from rollcall.paging import Page
+from rollcall.tenancy import features
 from rollcall.work import TenantRef, Work
 
 MOST_DESTINATIONS = 20
+UNGATED = frozenset({"user.deactivated", "user.removed", "session.closed"})
+"""Topics that are gated by no plan (in the database `may_hear`)."""
 GIVE_UP_AFTER = timedelta(days=3)
 WHOLE_INSTALLATION = TenantRef(INSTALLATION, "installation")
 """What stands in a tenant's place for the destinations that subscribe to every tenant."""
@@ -93,9 +96,11 @@ async def create(work: Work, wanted: Wanted, rules: AddressRules, sealer: Sealer
     Raises:
         DestinationRefused: the URL is none that we would call.
         Invalid: a topic that nobody announces, or an audience missing or out of place.
+        FeatureMissing: it hears of more than who is out, and the plan does not include that.
         TooManyDestinations: there are as many as there may be.
     """
     topics = _topics(wanted.kind, wanted.topics)
+    await _check_feature(work, topics)
     _check_audience(wanted.kind, wanted.audience)
     await rules.judge(wanted.url)
     await _check_number(work)
@@ -156,7 +161,9 @@ async def change(work: Work, destination_id: UUID, wanted: Change, rules: Addres
     if wanted.url is not None and wanted.url != row.url:
         row.url, row.failures, row.failing_since, row.next_try_at = wanted.url, 0, None, None
     row.label = row.label if wanted.label is None else wanted.label
-    row.topics = row.topics if wanted.topics is None else _topics(row.kind, wanted.topics)
+    if wanted.topics is not None:
+        row.topics = _topics(row.kind, wanted.topics)
+        await _check_feature(work, row.topics)
     if wanted.audience is not None:
         _check_audience(row.kind, wanted.audience)
         row.audience = wanted.audience
@@ -247,6 +254,12 @@ def _topics(kind: str, given: Sequence[str]) -> list[str]:
         msg = f"No destination of this kind hears of {', '.join(unknown)}; there are: {', '.join(sorted(sayable))}."
         raise Invalid(msg, param="topics")
     return list(dict.fromkeys(given or kinds.TOPICS.get(kind, ())))
+
+
+async def _check_feature(work: Work, topics: Sequence[str]) -> None:
+    """See that a tenant's own destination hears of no more than its plan includes; of whoever is out it always does."""
+    if work.tenant.id != INSTALLATION and not (topics and UNGATED.issuperset(topics)):
+        await features.insist(work, "events", f"A destination that hears of more than {', '.join(sorted(UNGATED))}")
 
 
 def _check_audience(kind: str, audience: str | None) -> None:

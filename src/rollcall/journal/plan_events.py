@@ -21,3 +21,22 @@ class TenantWithinSeats(Event):
     topic = "tenant.within_seats"
     used: int
     seats: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class TenantOverrideSet(Event):
+    """The tenant has something otherwise than its plan says, until *ends_at* (null: until somebody ends it)."""
+
+    topic = "tenant.override_set"
+    key: str
+    value: bool | int | str
+    reason: str
+    ends_at: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TenantOverrideEnded(Event):
+    """Somebody took an override away before its end; one that runs out ends without an event."""
+
+    topic = "tenant.override_ended"
+    key: str

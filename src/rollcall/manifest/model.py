@@ -10,12 +10,12 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from rollcall.directory.people import Draft
 from rollcall.directory.rules import Name, RoleRule
 from rollcall.manifest.problems import Source
+from rollcall.tenancy import features
 from rollcall.tenancy.lapse import LapseTerms
 from rollcall.tenancy.plans import PlanTerms
 from rollcall.tenancy.tenants import SLUG, TenantTerms, external_id_fault, metadata_fault
 
 _PLAN_KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-_FEATURE = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
 _UUID = re.compile(r"(?:[0-9a-f]-*){32}")
 _SLOWEST = 25
@@ -36,8 +36,8 @@ def _plan_key(text: str) -> str:
 
 
 def _feature(text: str) -> str:
-    if not _FEATURE.fullmatch(text):
-        raise ValueError(f'"{text}" can\'t be a feature: use lower-case letters, digits, - and _, e.g. scim')
+    if (fault := features.fault(text)) is not None:
+        raise ValueError(fault)
     return text
 
 

@@ -1,16 +1,20 @@
 """The customers' tables: plans, tenants, and the installation's own keys."""
 
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     CheckConstraint,
+    Date,
     DateTime,
     ForeignKey,
     Integer,
     LargeBinary,
+    Numeric,
     SmallInteger,
     Text,
     Uuid,
@@ -137,6 +141,23 @@ class SeatMark(Base):
     tenant_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     full_since: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     over_since: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class SeatUsage(Base):
+    """How many people of a tenant were active in a month; a month without a row is as the one before it ended."""
+
+    __tablename__ = "seat_usage"
+
+    tenant_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    month: Mapped[date] = mapped_column(Date, primary_key=True)
+    """Its first day, in UTC."""
+    counted_from: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    counted_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    """When `active` last became another number."""
+    active: Mapped[int] = mapped_column(BigInteger)
+    peak: Mapped[int] = mapped_column(BigInteger)
+    person_seconds: Mapped[Decimal] = mapped_column(Numeric)
+    """The sum of the seconds that all were active, until `counted_at`."""
 
 
 class InstallationKey(Base):

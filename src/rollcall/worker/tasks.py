@@ -17,7 +17,7 @@ from rollcall.events import delivering, departure_receipts
 from rollcall.journal import keeping, outbox
 from rollcall.journal.keeping import Part
 from rollcall.provisioning import profile_taking
-from rollcall.tenancy import seats
+from rollcall.tenancy import seats, usage
 from rollcall.work import SYSTEM, RequestOrigin, TenantRef, open_fleet
 from rollcall.worker import housekeeping
 from rollcall.worker.base import Task, TryAgain
@@ -154,7 +154,7 @@ async def take_profiles(task: Task) -> None:
 
 
 async def look_at_seats(task: Task) -> None:
-    """Note who has no seat left or more people than seats, and who has room again.
+    """Note who has no seat left or more people than seats, who has room again, and how many are active.
 
     Raises:
         TryAgain: the database is away; nothing is lost, for what is noted is what is so then.
@@ -164,10 +164,12 @@ async def look_at_seats(task: Task) -> None:
             await task.runtime.database(), SYSTEM, RequestOrigin(request_id="look at seats")
         ) as fleet:
             changed = await seats.look(fleet)
+            counted = await usage.note(fleet, fleet.now)
     except _AWAY as error:
         msg = "seats were not looked at"
         raise TryAgain(msg) from error
-    log.info("seats looked at", tenants_changed=changed)
+    log.info("seats looked at", tenants_changed=changed, numbers_changed=counted)
+
 
 
 async def judge_alerts(task: Task) -> None:

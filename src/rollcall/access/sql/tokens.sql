@@ -68,7 +68,7 @@ $$ SELECT CASE
          AND t.scopes && ARRAY['scim', 'scim:read', 'admin']
         THEN fn.without_owner('owner_not_admin', t.tenant_id, t.id, n.status, p_before)
     WHEN n.status <> 'active' THEN 'suspended'
-    WHEN t.scopes && ARRAY['scim', 'scim:read'] AND NOT 'scim' = ANY (p.features)
+    WHEN t.scopes && ARRAY['scim', 'scim:read'] AND NOT fn.has_feature(n, p, 'scim')
          AND fn.after_loss(n.lapsed_at, n.offboarding_from, n.closes_at) <> 'grace'
         THEN CASE fn.after_loss(n.lapsed_at, n.offboarding_from, n.closes_at)
                  WHEN 'offboarding_only' THEN 'takes_only' ELSE 'plan' END

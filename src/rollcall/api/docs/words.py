@@ -74,6 +74,7 @@ OF = {"installation": "\n\nFor the installation's own destinations, which hear o
 
 PARAMETERS = {
     "tenant": "The tenant's id or slug.",
+    "key": "What is overridden: a feature, `seats` or `seat_policy`.",
     "person": "The person's id in your product, or the one SCIM has for them.",
     "token": "The token's id.",
     "session": "The session's id.",
@@ -181,6 +182,7 @@ EXAMPLES: dict[str, Any] = {
     "NewTenant": {"slug": "acme", "name": "Acme", "plan": "business"},
     "TenantChange": {"plan": "enterprise"},
     "Pause": {"seconds": 3600},
+    "NewOverride": {"value": 300, "reason": "until the new contract is signed", "ends_at": "2127-01-31T00:00:00Z"},
     "LapseDates": {"closes_at": "2027-03-31T00:00:00Z"},
     "NewPerson": {"user_name": "maria@acme.example", "display_name": "Maria Silva", "role": "member"},
     "RoleGiven": {"role": "admin"},

@@ -10,10 +10,12 @@ from rollcall.api.v1 import (
     destinations,
     external,
     lapse,
+    overrides,
     passkeys,
     pauses,
     people,
     personal_tokens,
+    plan_questions,
     portal_links,
     providers,
     receipts,
@@ -22,6 +24,7 @@ from rollcall.api.v1 import (
     sessions,
     tenants,
     tokens,
+    usage,
 )
 from rollcall.api.v1.lists import LISTED
 from rollcall.api.v1.queries import check_query
@@ -33,6 +36,9 @@ router = Router(
         lapse.router,
         pauses.router,
         seats.router,
+        overrides.router,
+        plan_questions.router,
+        usage.router,
         providers.router,
         people.router,
         tokens.router,

@@ -41,6 +41,7 @@ BEGIN
           FROM new n
           JOIN public.destinations d ON d.tenant_id IN (n.tenant_id, '00000000-0000-0000-0000-000000000000')
          WHERE d.disabled_at IS NULL AND d.deleted_at IS NULL AND (d.topics = '{}' OR n.topic = ANY (d.topics))
+           AND (d.tenant_id <> n.tenant_id OR fn.may_hear(n.tenant_id, n.topic))
          ORDER BY n.id
         ON CONFLICT DO NOTHING)
     UPDATE public.outbox o

@@ -8,7 +8,7 @@
 --   closed            lost, and over
 -- A single expression, volatile as the clock is, so that it becomes part of the query that asks.
 CREATE FUNCTION fn.lapse_state(n public.tenants, p public.plans) RETURNS text LANGUAGE sql VOLATILE PARALLEL SAFE AS
-$$ SELECT CASE WHEN 'scim' = ANY (p.features) THEN 'active'
+$$ SELECT CASE WHEN fn.has_feature(n, p, 'scim') THEN 'active'
                ELSE fn.after_loss(n.lapsed_at, n.offboarding_from, n.closes_at) END $$;
 
 -- The same where the plan does not include SCIM. No single expression, so that whoever has SCIM does not pay for it.
@@ -42,13 +42,16 @@ CREATE FUNCTION fn.begin_lapse(p_tenants uuid[], p_terms public.plans) RETURNS S
 LANGUAGE plpgsql AS $$
 DECLARE
     v_now timestamptz := clock_timestamp();
-    v_from timestamptz := v_now + make_interval(days => p_terms.lapse_grace_days);
+    v_grace interval := make_interval(days => p_terms.lapse_grace_days);
 BEGIN
     PERFORM FROM public.tenants WHERE id = ANY (p_tenants) ORDER BY id FOR NO KEY UPDATE;
-    RETURN QUERY UPDATE public.tenants
-       SET lapsed_at = v_now, offboarding_from = v_from,
-           closes_at = v_from + make_interval(days => p_terms.lapse_offboarding_days)
-     WHERE id = ANY (p_tenants) RETURNING *;
+    -- Who has SCIM by an override loses it as that ends.
+    RETURN QUERY UPDATE public.tenants n
+       SET lapsed_at = l.at, offboarding_from = l.at + v_grace,
+           closes_at = l.at + v_grace + make_interval(days => p_terms.lapse_offboarding_days)
+      FROM (SELECT t.id, coalesce((fn.override(t.overrides, 'scim') ->> 'ends_at')::timestamptz, v_now) AS at
+              FROM public.tenants t WHERE t.id = ANY (p_tenants)) AS l
+     WHERE n.id = l.id RETURNING n.*;
 END $$;
 
 CREATE FUNCTION fn.end_lapse(p_tenants uuid[]) RETURNS SETOF public.tenants LANGUAGE plpgsql AS $$

@@ -1,0 +1,128 @@
+"""Overrides: what one tenant has otherwise than its plan says, each with a reason, an author and mostly an end."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import text
+
+from rollcall.errors import Invalid, NotFound
+from rollcall.functions import qualified
+from rollcall.journal.plan_events import TenantOverrideEnded, TenantOverrideSet
+from rollcall.journal.record import record
+from rollcall.scim.reader import unholdable
+from rollcall.tenancy.features import FEATURES
+from rollcall.tenancy.models import Tenant
+from rollcall.work import Fleet, TenantRef, Work
+
+KEYS: Final = (*FEATURES, "seats", "seat_policy")
+"""What can be overridden: a feature is given, seats are another number, and the seat policy another one."""
+
+LONGEST_REASON: Final = 500
+
+_SET = text(qualified("SELECT fn.set_override(:tenant, :key, CAST(:override AS jsonb))"))
+
+Value = bool | int | str
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """One thing that a tenant has otherwise."""
+
+    key: str
+    value: Value
+    reason: str
+    by: str
+    """Who set it: the label of their key, or ``rollcall``."""
+    at: datetime
+    ends_at: datetime | None
+    """When it ends by itself; None is never."""
+
+    def holds(self, now: datetime) -> bool:
+        """Whether it has not ended."""
+        return self.ends_at is None or self.ends_at > now
+
+
+def of(tenant: Tenant) -> Sequence[Override]:
+    """What a tenant has otherwise, by key; those that have ended too."""
+    return [_read(key, said) for key, said in sorted((tenant.overrides or {}).items())]
+
+
+async def put(  # an override is as much
+    fleet: Fleet, tenant: Tenant, key: str, value: Value, *, reason: str, ends_at: datetime | None
+) -> Override:
+    """Give a tenant something otherwise than its plan says, from its next call on, in the place of what it had so.
+
+    Raises:
+        Invalid: there is no such key, the value does not fit it, or reason or end are missing or can't be.
+    """
+    _check(key, value, reason, ends_at, fleet.now)
+    said = {"value": value, "reason": reason, "by": fleet.actor.label, "at": fleet.now.isoformat()}
+    if ends_at is not None:
+        said["ends_at"] = ends_at.isoformat()
+    await fleet.db.execute(_SET, {"tenant": tenant.id, "key": key, "override": json.dumps(said)})
+    await fleet.db.refresh(tenant)
+    event = TenantOverrideSet(key, value, reason, None if ends_at is None else ends_at.isoformat())
+    await _record(fleet, tenant, event)
+    return _read(key, said)
+
+
+async def end(fleet: Fleet, tenant: Tenant, key: str) -> None:
+    """Take an override away; what the plan says counts from the tenant's next call on.
+
+    Raises:
+        NotFound: the tenant has none of that key.
+    """
+    if key not in (tenant.overrides or {}):
+        raise NotFound("override")
+    await fleet.db.execute(_SET, {"tenant": tenant.id, "key": key, "override": None})
+    await fleet.db.refresh(tenant)
+    await _record(fleet, tenant, TenantOverrideEnded(key))
+
+
+def _check(key: str, value: Value, reason: str, ends_at: datetime | None, now: datetime) -> None:
+    if key not in KEYS:
+        msg = f"key: “{key}” can't be overridden; there are: {', '.join(KEYS)}"
+        raise Invalid(msg, param="key")
+    if not _fits(key, value):
+        wanted = {"seats": "a whole number from 1 on", "seat_policy": "refuse or overage"}.get(key, "true")
+        msg = f"value: of {key} has to be {wanted}"
+        raise Invalid(msg, param="value")
+    if not reason.strip() or len(reason) > LONGEST_REASON or unholdable(reason) is not None:
+        msg = f"reason: say why, in at most {LONGEST_REASON} characters of text"
+        raise Invalid(msg, param="reason")
+    if ends_at is None and key in FEATURES:
+        msg = f"ends_at: say until when; for good a tenant has {key} by a plan that includes it"
+        raise Invalid(msg, param="ends_at")
+    if ends_at is not None and ends_at <= now:
+        msg = "ends_at: has passed already; choose a later moment"
+        raise Invalid(msg, param="ends_at")
+
+
+def _fits(key: str, value: Value) -> bool:
+    match key:
+        case "seats":
+            return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 100_000_000
+        case "seat_policy":
+            return value in ("refuse", "overage")
+        case _:
+            return value is True
+
+
+def _read(key: str, said: dict[str, Any]) -> Override:
+    ends = said.get("ends_at")
+    return Override(
+        key=key,
+        value=said["value"],
+        reason=said["reason"],
+        by=said["by"],
+        at=datetime.fromisoformat(said["at"]),
+        ends_at=None if ends is None else datetime.fromisoformat(ends),
+    )
+
+
+async def _record(fleet: Fleet, tenant: Tenant, event: TenantOverrideSet | TenantOverrideEnded) -> None:
+    work = Work(fleet.db, TenantRef(tenant.id, tenant.slug), fleet.actor, fleet.origin, fleet.now)
+    await record(work, event, target=str(tenant.id))
