@@ -61,6 +61,11 @@ def make_celery(settings: Settings, *, publishing: bool = False) -> Any:
                 "options": {"queue": HOUSEKEEPING, "expires": EVERY_SECONDS},
             },
             "take profiles": {"task": tasks.TAKE_PROFILES, "schedule": 300.0, "options": {"queue": HOUSEKEEPING}},
+            "send mail": {
+                "task": tasks.SEND_MAIL,
+                "schedule": 30.0,
+                "options": {"queue": DELIVERY_SLOW, "expires": 30.0},
+            },
             "judge alerts": {
                 "task": tasks.JUDGE_ALERTS,
                 "schedule": 300.0,

@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from rollcall import metrics
-from rollcall.alerts import judging
+from rollcall.alerts import judging, mailing
 from rollcall.db import DatabaseError
 from rollcall.directory import role_changes
 from rollcall.events import delivering, departure_receipts
@@ -32,6 +32,7 @@ BRING_ROLES = "rollcall.bring_roles"
 KEEP_HOUSE = "rollcall.keep_house"
 TAKE_PROFILES = "rollcall.take_profiles"
 JUDGE_ALERTS = "rollcall.judge_alerts"
+SEND_MAIL = "rollcall.send_mail"
 
 LISTENERS = {"user.deactivated": SETTLE_DEPARTURES}
 """Which task hears of which event; what nobody listens to is done as soon as it has been fanned out."""
@@ -44,6 +45,7 @@ def register(app: Any) -> None:
     app.task(base=Task, bind=True, name=BRING_ROLES)(bring_roles)
     app.task(base=Task, bind=True, name=KEEP_HOUSE, seconds=1800.0, time_limit=1860.0)(keep_house)
     app.task(base=Task, bind=True, name=TAKE_PROFILES)(take_profiles)
+    app.task(base=Task, bind=True, name=SEND_MAIL, seconds=120.0, time_limit=150.0)(send_mail)
     app.task(base=Task, bind=True, name=JUDGE_ALERTS, seconds=300.0, time_limit=330.0)(judge_alerts)
 
 
@@ -156,3 +158,11 @@ async def judge_alerts(task: Task) -> None:
     did = await keeping.keep(database, Part.ALERTS, partial(judging.judge, database))
     if did is not None:
         log.info("alerts judged", **did)
+
+
+async def send_mail(task: Task) -> None:
+    """Write to admins what is due, where this installation has a mail server."""
+    post = mailing.Post.of(task.runtime.settings)
+    if post is not None:
+        sent = await mailing.send(await task.runtime.database(), post)
+        log.info("mail sent", mails=sent)
