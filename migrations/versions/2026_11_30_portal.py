@@ -6,7 +6,7 @@ Revision: 2026_11_30_portal
 from alembic import op
 
 revision = "2026_11_30_portal"
-down_revision = "2026_11_30_alerts"
+down_revision = "2026_11_30_mail"
 branch_labels = None
 depends_on = None
 

@@ -26,6 +26,7 @@ from rollcall.api.receiving import CarefulRequest, Pace, in_good_time
 from rollcall.api.requests import LARGEST_BODY, AnyRequest, head_and_options, request_ids
 from rollcall.api.scim import errors as scim_errors
 from rollcall.api.scim import router as scim
+from rollcall.api.unsubscribing import router as unsubscribing
 from rollcall.api.v1 import refusals
 from rollcall.api.v1 import router as v1
 from rollcall.api.v1.limits import ManagementLimit
@@ -36,6 +37,12 @@ from rollcall.provisioning.batched_entries import BatchedEntries
 from rollcall.provisioning.context import GateContext
 from rollcall.provisioning.limits import RateLimiter
 from rollcall.settings import Settings
+
+_WITHOUT_A_KEY = (
+    *(openapi_document, errors_page, scim_openapi_document),
+    *(live, ready, jwks, receipt_keys, unsubscribing),
+)
+"""What answers anybody."""
 
 
 def create_app(settings: Settings, *, lingers: bool = False) -> Litestar:
@@ -78,14 +85,8 @@ def create_app(settings: Settings, *, lingers: bool = False) -> Litestar:
             scim,
             v1,
             oauth,
-            openapi_document,
-            errors_page,
-            scim_openapi_document,
-            live,
-            ready,
+            *_WITHOUT_A_KEY,
             figures,
-            jwks,
-            receipt_keys,
             console.make_router(settings),
         ],
         lifespan=[engines],

@@ -192,6 +192,16 @@ class Settings(BaseModel):
     """A folder into which a worker writes each month of the audit before it is dropped, past every plan's retention; if
     it is not set, none is written."""
 
+    smtp_url: SecretStr | None = Field(
+        default=None, title="the address of a mail server, such as smtp://user:password@host:587 or smtps://host:465"
+    )
+    """The mail server by which a worker writes to tenants' admins; no mail is sent if it is not set. A password is sent
+    only over TLS."""
+
+    mail_from: str | None = Field(default=None, pattern=r"^[^\r\n]*@[^\r\n@]+$", title="an address, or Name <address>")
+    """Who mail is from, such as ``Acme People <people@acme.example>``; rollcall@ the host of the public address if not
+    set."""
+
     passkey_rp_id: str | None = None
     """The domain that passkeys are bound to, and can't be moved from; the host of the public address if not set."""
 
@@ -210,6 +220,17 @@ class Settings(BaseModel):
     portal_return_origins: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
     """Addresses, comma separated, of your product to which a portal link may lead back, such as
     ``https://app.example.com``; a ``return_url`` anywhere else is refused."""
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _mail_server(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and (
+            urlsplit(value.get_secret_value()).scheme not in ("smtp", "smtps")
+            or not urlsplit(value.get_secret_value()).hostname
+        ):
+            msg = "is no address of a mail server: write smtp://user:password@host:587 or smtps://host:465"
+            raise ValueError(msg)
+        return value
 
     @field_validator("database_url", "migration_database_url", mode="before")
     @classmethod

@@ -12,7 +12,8 @@ import pytest_asyncio
 from authenticator import begun, registered
 from factories import ORIGIN, USER, Callers, Tenant, a_tenant, deactivation
 from rollcall import tables
-from rollcall.alerts import judging
+from rollcall.alerts import judging, refusing_mail
+from rollcall.alerts.refusing_mail import MailKey
 from rollcall.cli.embedded import Engines
 from rollcall.db import FLEET_ROLE, RUNTIME_ROLE, Connection, Database
 from rollcall.directory import statements, twins
@@ -70,7 +71,9 @@ async def full(callers: Callers, owner: Connection) -> Tenant:
     await owner.execute(
         "UPDATE tokens SET expires_at = now() + interval '5 days' WHERE id = $1", UUID(tenant.token["id"])
     )
-    await judging.judge(callers.database)
+    await judging.judge(callers.database)  # and with the alert a notice
+    async with tenant.work() as work:
+        await refusing_mail.refuse(work, MailKey(UUID(tenant.id), UUID(tenant.admin["id"]), "tokens"))
     await retention.judge(callers.database)
     await owner.execute("INSERT INTO seat_marks (tenant_id) VALUES ($1)", UUID(tenant.id))
     async with open_fleet(callers.database, SYSTEM, ORIGIN) as fleet:

@@ -18,6 +18,7 @@ PUBLIC = {
     "/oauth/introspect",  # asks for an application key itself, in the statement that looks the credential up
     "/oauth/introspect/batch",  # as above
     "/oauth/revoke",  # asks for an application key itself, and refuses in OAuth's way: 401 for every other key
+    "/mail/unsubscribe",  # asks for the sealed key that stands in a mail
     "/v1/errors",  # what the codes of refusals mean
     "/v1/openapi.json",
     "/v1/openapi-scim.json",

@@ -78,6 +78,18 @@ async def test_the_last_admin(shell: Shell, callers: Callers, act: str) -> None:
     assert (await acme.scim.get("/Users")).status_code == 401
 
 
+async def test_an_owner_whose_connection_goes_on(shell: Shell, callers: Callers) -> None:
+    """Where a connection outlives its owner it is said that it only takes away, and what else they own stops."""
+    acme = await a_tenant(callers, owner_leaves="offboarding_only")
+    await acme.issue_token(label="theirs", scopes=["admin"], owner=acme.admin["id"])
+    asked = await shell("people", "deactivate", acme.slug, acme.admin["user_name"])
+    assert "1 live token of 1 owner (“theirs” of" in asked.misuse
+    assert "(“identity provider” of ada" in asked.err
+    assert "only takes away until another admin takes it over." in asked.err
+    assert (await shell("people", "deactivate", acme.slug, acme.admin["user_name"], "--yes")).code == 0
+    assert (await acme.scim.get("/Users")).status_code == 200
+
+
 async def test_a_token(shell: Shell, callers: Callers) -> None:
     """Ending a token that works asks, with what it was used for; one that has ended is revoked without a word."""
     acme = await a_tenant(callers)

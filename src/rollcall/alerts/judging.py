@@ -20,8 +20,18 @@ AT_ONCE: Final = 100
 KEEP_FOR: Final = timedelta(days=90)
 """How long an alert is shown that is over."""
 
+KEEP_NOTICES_FOR: Final = timedelta(days=3)
+"""How long admins may be mailed what has happened; nobody is where no mail is sent."""
+
 _FIRST: Final = UUID(int=0)
 _JUDGE = text(qualified("SELECT * FROM fn.judge_alerts(:after, :limit, CAST(:quiet AS jsonb))"))
+_FORGET_NOTICES = text("""
+    WITH gone AS (
+        DELETE FROM notices WHERE (tenant_id, id) IN (
+            SELECT tenant_id, id FROM notices WHERE created_at < :before LIMIT :limit FOR UPDATE SKIP LOCKED)
+        RETURNING id)
+    SELECT count(*) FROM gone
+""")
 _FORGET = text(qualified("SELECT fn.forget_alerts(:before, :limit)"))
 
 
@@ -36,8 +46,10 @@ async def judge(database: Database) -> Did:
         if row.listed < AT_ONCE:
             break
         after = row.last_tenant
-    before = datetime.now(UTC) - KEEP_FOR
-    return {**done, "forgotten": await in_batches(database, _FORGET, {"before": before})}
+    now = datetime.now(UTC)
+    forgotten = await in_batches(database, _FORGET, {"before": now - KEEP_FOR})
+    notices = await in_batches(database, _FORGET_NOTICES, {"before": now - KEEP_NOTICES_FOR})
+    return {**done, "forgotten": forgotten, "notices_forgotten": notices}
 
 
 def _quiet() -> str:

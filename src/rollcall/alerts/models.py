@@ -1,4 +1,4 @@
-"""The table of alerts."""
+"""The tables of alerts, and of who wants no mail about them."""
 
 from datetime import datetime
 from typing import Any
@@ -41,3 +41,15 @@ class AlertRow(Base):
     """What was so as it opened."""
     opened_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
     closed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class MailRefusal(Base):
+    """Somebody who wants no more mail of a kind. No foreign key to the account: each row would lock it."""
+
+    __tablename__ = "mail_refusals"
+
+    tenant_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    account_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    kind: Mapped[str] = mapped_column(Text, primary_key=True)
+    """The kind of an alert, ``tokens`` or ``vendor``."""
+    refused_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)

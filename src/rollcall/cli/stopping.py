@@ -10,6 +10,7 @@ from rollcall.access.token_states import TokenState
 from rollcall.access.tokens import Scope
 from rollcall.cli.showing import ago, counted
 from rollcall.paging import MOST
+from rollcall.tenancy import tenants
 from rollcall.tenancy.lapse import LapseTerms
 from rollcall.work import Work
 
@@ -52,10 +53,14 @@ async def by_losing_admin(work: Work, account: Account) -> list[str]:
         return []
     found = [token for token in await _working(work) if token.owner_id == account.id]
     said = [await _no_admin(work, account)] if await accounts.admins(work) == 1 else []
-    if found:
-        stops = "stops" if len(found) == 1 else "stop"
-        said += [f"{await _tokens(work, found)} {stops}.", await _last_use(work, found)]
-    return said
+    outlives = (await tenants.own(work)).owner_leaves == "offboarding_only"
+    restricted = [token for token in found if outlives and Scope.SCIM in token.scopes]
+    if ending := [token for token in found if token not in restricted]:
+        said.append(f"{await _tokens(work, ending)} {'stops' if len(ending) == 1 else 'stop'}.")
+    if restricted:
+        takes = "takes" if len(restricted) == 1 else "take"
+        said.append(f"{await _tokens(work, restricted)} only {takes} away until another admin takes it over.")
+    return [*said, await _last_use(work, found)] if found else said
 
 
 async def by_leaving(work: Work, account: Account) -> list[str]:

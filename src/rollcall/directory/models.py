@@ -285,10 +285,7 @@ class RoleChangePerson(Base):
 
 
 class RefusedDeparture(Base):
-    """Somebody who left while their tenant was suspended: refused then, and taken out as it is resumed.
-
-    No foreign key to the account: each row would lock it, and whoever leaves would wait for that.
-    """
+    """Who left while their tenant was suspended, and is taken out as it is resumed. No foreign key, as above."""
 
     __tablename__ = "refused_departures"
 

@@ -11,6 +11,8 @@ class Event:
 
     topic: ClassVar[str]
     announced: ClassVar[bool] = True
+    mailed: ClassVar[bool] = False
+    """Whether the tenant's admins are written to, where this installation sends mail."""
 
     def payload(self) -> dict[str, Any]:
         """The event's facts as JSON can carry them."""

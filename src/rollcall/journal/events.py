@@ -48,6 +48,7 @@ class TenantProfileTaken(Event):
 @dataclass(frozen=True, slots=True)
 class TenantPlanChanged(Event):
     topic = "tenant.plan_changed"
+    mailed = True
     before: str
     after: str
 
@@ -78,11 +79,13 @@ class TenantLapseEnded(Event):
 @dataclass(frozen=True, slots=True)
 class TenantSuspended(Event):
     topic = "tenant.suspended"
+    mailed = True
 
 
 @dataclass(frozen=True, slots=True)
 class TenantResumed(Event):
     topic = "tenant.resumed"
+    mailed = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +253,7 @@ class UnknownRoleClosed(Event):
 @dataclass(frozen=True, slots=True)
 class TokenIssued(Event):
     topic = "token.issued"
+    mailed = True
     token_id: UUID
     label: str
     scopes: list[str]
@@ -259,6 +263,7 @@ class TokenIssued(Event):
 @dataclass(frozen=True, slots=True)
 class TokenRotated(Event):
     topic = "token.rotated"
+    mailed = True
     token_id: UUID
     replaced_by: UUID
     overlap_seconds: int
@@ -269,6 +274,7 @@ class TokenHandedOver(Event):
     """Another admin has taken a connection over, with the same secret; it ends at *rotate_by* unless it is rotated."""
 
     topic = "token.handed_over"
+    mailed = True
     token_id: UUID
     label: str
     former_owner_id: UUID | None

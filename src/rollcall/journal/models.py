@@ -10,6 +10,7 @@ from sqlalchemy import (
     CheckConstraint,
     Date,
     DateTime,
+    ForeignKey,
     Index,
     Integer,
     LargeBinary,
@@ -89,6 +90,27 @@ class AuditPayload(Base):
     at: Mapped[datetime] = mapped_column(DateTime(timezone=True), primary_key=True)
     entry_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     payload: Mapped[dict[str, Any]] = mapped_column(JSONB)
+
+
+class Notice(Base):
+    """What a tenant's admins are to be mailed, if this installation sends mail; forgotten after three days."""
+
+    __tablename__ = "notices"
+    __table_args__ = (
+        Index("ix_notices_due", "due_at", postgresql_where=text("sent_at IS NULL")),
+        Index("ix_notices_age", "created_at"),
+    )
+
+    tenant_id: Mapped[UUID] = mapped_column(Uuid, ForeignKey("tenants.id"), primary_key=True)
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True, server_default=_UUID7)
+    topic: Mapped[str] = mapped_column(Text)
+    payload: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
+    due_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
+    attempts: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    told: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid), server_default=text("'{}'"))
+    """The accounts that have been written to."""
+    sent_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
 
 class RefusedCalls(Base):

@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from rollcall.functions import qualified
 from rollcall.journal.event import Event
-from rollcall.journal.models import OutboxMessage
+from rollcall.journal.models import Notice, OutboxMessage
 from rollcall.work import Actor, Fleet, RequestOrigin, Work, storable
 
 INSTALLATION = UUID(int=0)
@@ -23,7 +23,7 @@ _WRITE = text(
 
 
 async def record(work: Work, event: Event, *, account_id: UUID | None = None, target: str | None = None) -> None:
-    """Enter *event* into the tenant's audit and, if it is announced, into the outbox."""
+    """Enter *event* into the tenant's audit and, if it is announced, into the outbox; admins are mailed some."""
     await enter(work, event, account_id=account_id, target=target)
     if event.announced:
         work.db.add(
@@ -35,6 +35,8 @@ async def record(work: Work, event: Event, *, account_id: UUID | None = None, ta
                 request_id=work.origin.request_id,
             )
         )
+    if event.mailed:
+        work.db.add(Notice(tenant_id=work.tenant.id, topic=event.topic, payload=event.payload()))
 
 
 async def enter(work: Work, event: Event, *, account_id: UUID | None = None, target: str | None = None) -> None:

@@ -186,10 +186,8 @@ async def refuse_verdict(call: Call, row: Row, *, has_permit: bool = True) -> No
 
 
 async def ended(call: Call) -> SCIMException | None:
-    """Why a call that is still sending its body need not go on: its token is not good any more. None while it is.
-
-    While its tenant is suspended it goes on, for it may say that somebody leaves (`refused_departures`).
-    """
+    """Why a call that is still sending its body need not go on: its token is not good any more. None while it is, or
+    while only its tenant is suspended, for it may say that somebody leaves (`refused_departures`)."""
     row = await statements.gate(call, "read")
     return None if row["verdict"] in LETS or row["verdict"] == "suspended" else await _meaning(call, row)
 
@@ -266,9 +264,7 @@ async def not_given(call: Call, *, done: str | None = None, left: str | None = N
     return Forbidden(detail=wording.without_scim(facts, names, done=done, left=left))
 
 
-async def _meaning(  # noqa: PLR0911  # one for each verdict
-    call: Call, row: Row, *, has_permit: bool = True
-) -> SCIMException:
+async def _meaning(call: Call, row: Row, *, has_permit: bool = True) -> SCIMException:  # noqa: PLR0911  # one for each
     match row["verdict"]:
         case "revoked":
             return Unauthorized(

@@ -66,6 +66,11 @@ def make_celery(settings: Settings, *, publishing: bool = False) -> Any:
                 "schedule": 60.0,
                 "options": {"queue": HOUSEKEEPING, "expires": 60.0},
             },
+            "send mail": {
+                "task": tasks.SEND_MAIL,
+                "schedule": 30.0,
+                "options": {"queue": DELIVERY_SLOW, "expires": 30.0},
+            },
             "judge alerts": {
                 "task": tasks.JUDGE_ALERTS,
                 "schedule": 300.0,

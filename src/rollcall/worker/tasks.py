@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from rollcall import metrics
-from rollcall.alerts import judging
+from rollcall.alerts import judging, mailing
 from rollcall.db import DatabaseError
 from rollcall.directory import role_changes
 from rollcall.events import delivering, departure_receipts
@@ -34,6 +34,7 @@ KEEP_HOUSE = "rollcall.keep_house"
 TAKE_PROFILES = "rollcall.take_profiles"
 LOOK_AT_SEATS = "rollcall.look_at_seats"
 JUDGE_ALERTS = "rollcall.judge_alerts"
+SEND_MAIL = "rollcall.send_mail"
 
 LISTENERS = {"user.deactivated": SETTLE_DEPARTURES}
 """Which task hears of which event; what nobody listens to is done as soon as it has been fanned out."""
@@ -47,6 +48,7 @@ def register(app: Any) -> None:
     app.task(base=Task, bind=True, name=KEEP_HOUSE, seconds=1800.0, time_limit=1860.0)(keep_house)
     app.task(base=Task, bind=True, name=TAKE_PROFILES)(take_profiles)
     app.task(base=Task, bind=True, name=LOOK_AT_SEATS)(look_at_seats)
+    app.task(base=Task, bind=True, name=SEND_MAIL, seconds=120.0, time_limit=150.0)(send_mail)
     app.task(base=Task, bind=True, name=JUDGE_ALERTS, seconds=300.0, time_limit=330.0)(judge_alerts)
 
 
@@ -171,10 +173,17 @@ async def look_at_seats(task: Task) -> None:
     log.info("seats looked at", tenants_changed=changed, numbers_changed=counted)
 
 
-
 async def judge_alerts(task: Task) -> None:
     """Open the alerts that are due and close those that are over, unless somebody else does it."""
     database = await task.runtime.database()
     did = await keeping.keep(database, Part.ALERTS, partial(judging.judge, database))
     if did is not None:
         log.info("alerts judged", **did)
+
+
+async def send_mail(task: Task) -> None:
+    """Write to admins what is due, where this installation has a mail server."""
+    post = mailing.Post.of(task.runtime.settings)
+    if post is not None:
+        sent = await mailing.send(await task.runtime.database(), post)
+        log.info("mail sent", mails=sent)

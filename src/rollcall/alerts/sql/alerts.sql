@@ -46,7 +46,7 @@ END $$;
 REVOKE ALL ON FUNCTION fn.judge_alerts(uuid, integer, jsonb) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION fn.judge_alerts(uuid, integer, jsonb) TO rollcall_fleet;
 
--- Enters that an alert was opened or closed, and hands it to the outbox.
+-- Enters that an alert was opened or closed, hands it to the outbox, and has admins mailed what was opened.
 CREATE FUNCTION fn.tell_alert(
     p_topic text, p_tenant uuid, p_id uuid, p_kind text, p_subject text, p_stage text, p_facts jsonb
 ) RETURNS void LANGUAGE plpgsql AS $$
@@ -54,6 +54,9 @@ DECLARE
     v_event jsonb := jsonb_build_object(
         'alert_id', p_id, 'kind', p_kind, 'subject', p_subject, 'stage', p_stage, 'facts', p_facts);
 BEGIN
+    IF p_topic = 'alert.opened' THEN
+        INSERT INTO public.notices (tenant_id, topic, payload) VALUES (p_tenant, p_topic, v_event);
+    END IF;
     PERFORM fn.announce(p_tenant, NULL, 'alerts', jsonb_build_array(v_event || jsonb_build_object('topic', p_topic)));
     PERFORM fn.audit_write(
         p_tenant, jsonb_build_object('request_id', 'alerts', 'action', p_topic, 'actor_kind', 'system',
