@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from rollcall.journal import console_events
-from rollcall.journal.event import Event
+from rollcall.journal.event import Event as Event  # noqa: PLC0414  # who records one imports it from here
 
 
 @dataclass(frozen=True, slots=True)
