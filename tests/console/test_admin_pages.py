@@ -5,10 +5,13 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import text
 
 from console.conftest import Browser, signed_in
 from console.test_portal import a_link, entered
 from factories import Tenant, deactivation
+from rollcall.proof import receipts
+from rollcall.work import Work
 
 PAGES = ("/", "/setup", "/tokens", "/people", "/roles", "/activity", "/departures")
 INTENTS = {
@@ -229,3 +232,27 @@ async def test_the_first_page(browser: Browser, acme: Tenant) -> None:
 
     await acme.callers.operator.post(f"{acme.v1}/tokens/{acme.token['id']}/revoke")
     assert "No token is live" in (await browser.open("/console/")).text
+
+
+async def test_departures(browser: Browser, acme: Tenant) -> None:
+    """Who left is listed with what was closed in numbers; another tenant's receipt is not there."""
+    maria = await acme.person("maria@acme.test")
+    await acme.session(maria)
+    await acme.scim.patch(f"/Users/{maria['id']}", json=deactivation())
+    async with acme.work() as work:
+        await settled(work)
+    await signed_in(browser, acme, acme.admin)
+
+    page = (await browser.open("/console/departures")).text
+
+    assert "maria@acme.test" in page
+    assert "1 session<" in page
+    assert "Being signed" in page
+    assert (await browser.open(f"/console/departures/{uuid4()}/receipt")).status_code == 404
+    assert (await browser.open("/console/departures/x/receipt")).status_code == 404
+
+
+async def settled(work: Work) -> None:
+    """Have the worker's part of departures done that makes receipts."""
+    question = text("SELECT id FROM outbox WHERE topic = 'user.deactivated' AND done_at IS NULL")
+    await receipts.settle(work, *(await work.db.scalars(question)).all())

@@ -115,7 +115,8 @@ async def test_stylesheets(http: httpx.AsyncClient) -> None:
 @pytest.mark.parametrize("folder", [BASECOAT, INTER, LUCIDE])
 def test_what_others_made(folder: str) -> None:
     """What is not ours is as its makers published it, with its licence beside it, and all of it is listed."""
-    listed = dict(reversed(line.split()) for line in (FOLDER / folder / "SHA256SUMS").read_text().splitlines())
+    lines = (FOLDER / folder / "SHA256SUMS").read_text().splitlines()
+    listed = {name: digest for digest, name in (line.split() for line in lines)}
     for name, digest in listed.items():
         packed, plain = FOLDER / folder / f"{name}.gz", FOLDER / folder / name
         content = gzip.decompress(packed.read_bytes()) if packed.is_file() else plain.read_bytes()

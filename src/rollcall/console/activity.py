@@ -18,7 +18,7 @@ PAGE = "/console/activity"
 _ADMINS = [admins(Intent.ACTIVITY)]
 _WORK = {"work": admin_work}
 
-CHIPS = (
+CHIPS: tuple[tuple[str, dict[str, str]], ...] = (
     ("Everything", {}),
     ("Refused", {"outcome": "refused"}),
     ("Provider", {"action": "scim"}),

@@ -1,5 +1,6 @@
 """Departures: who left, how soon everything was closed, and the signed receipt that proves it."""
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -8,7 +9,7 @@ from litestar.params import FromPath, FromQuery
 
 from rollcall.access import accounts
 from rollcall.access.portal_links import Intent
-from rollcall.console.own import id_of
+from rollcall.console.own import id_of, number_of
 from rollcall.console.visitors import PersonWork, admin_work, admins, page_for
 from rollcall.errors import NotFound
 from rollcall.proof import receipts
@@ -30,6 +31,7 @@ async def departures_page(
         rows=found.rows,
         names=await accounts.names(work, [row.account_id for row in found.rows]),
         took={row.id: int((row.closed_at - row.arrived_at).total_seconds() * 1000) for row in found.rows},
+        closed={row.id: _said(row.closed) for row in found.rows},
         more=None if found.next_cursor is None else f"{PAGE}?{urlencode({'cursor': found.next_cursor})}",
         first=None if cursor is None else PAGE,
     )
@@ -44,3 +46,12 @@ async def receipt_file(work: PersonWork, receipt: FromPath[str]) -> Response[str
     name = f'attachment; filename="receipt-{found.id}.jws"'
     headers = {"Content-Disposition": name, "Cache-Control": "no-store"}
     return Response(found.statement, media_type="application/jose", headers=headers)
+
+
+_WHAT = {"sessions": "session", "tokens": "token", "passkeys": "passkey", "external": "other credential"}
+
+
+def _said(closed: Mapping[str, Any]) -> str:
+    """What was closed, in numbers; classes of which nothing was open are left out."""
+    parts = [number_of(int(closed.get(kind, 0)), what) for kind, what in _WHAT.items() if closed.get(kind)]
+    return ", ".join(parts) or "Nothing was open"

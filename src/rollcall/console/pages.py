@@ -72,7 +72,7 @@ _templates = Environment(
     auto_reload=False,
 )
 cast("dict[str, Any]", _templates.filters).update(moment=_moment, ago=_ago)  # pyright: ignore[reportUnknownMemberType]  # untyped there
-cast("dict[str, Any]", _templates.globals).update(icon=icon)
+cast("dict[str, Any]", _templates.globals).update(icon=icon)  # pyright: ignore[reportUnknownMemberType]  # as above
 _VERSION = version("rollcall")
 
 

@@ -1,6 +1,6 @@
 """Tokens: what opens Rollcall for the tenant's provider and its admins; issued, rotated and revoked here."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from litestar import Request, Response, get, post
@@ -148,14 +148,14 @@ async def _page(
     )
 
 
-def _shown_once(request: AnyRequest, new: NewToken, title: str, **facts: object) -> Response[str]:
+def _shown_once(request: AnyRequest, new: NewToken, title: str, *, until: datetime | None = None) -> Response[str]:
     return page_for(
         request,
         "tokens/shown.html",
         title=title,
         token=new.text,
         address=None if Scope.ADMIN in new.row.scopes else request.app.state.context.base_url,
-        **{"until": None, **facts},
+        until=until,
     )
 
 
