@@ -100,8 +100,7 @@ DECLARE
     v_key text;
     v_rule_version integer;
     v_active boolean := (p_change ->> 'active')::boolean;
-    v_left jsonb;
-    v_seat text := 'any';
+    v_left jsonb; v_seat text := 'any';
 BEGIN
     SELECT o.* INTO a FROM public.users s JOIN public.accounts o ON o.tenant_id = s.tenant_id AND o.id = s.account_id
      WHERE s.tenant_id = p_tenant AND s.id = p_user FOR UPDATE OF o;
