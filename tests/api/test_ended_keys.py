@@ -9,7 +9,7 @@ from uuid import UUID
 import httpx
 import pytest
 
-from api.v1.rights import ADMINS, ANYBODY, NOBODY, OPS, PERSON, PRODUCT, ROUTES, TENANT, Route, ids
+from api.v1.rights import ADMINS, ANYBODY, NOBODY, OPS, PERSON, PRODUCT, ROUTES, TENANT, Route, body_of, ids
 from factories import Callers, Tenant, a_tenant, deactivation, patch_op
 from rollcall.crypto import TokenKind, read_token
 from rollcall.db import Connection
@@ -332,7 +332,7 @@ async def while_waiting(
 ) -> httpx.Response:
     """Call a route, have it wait where it enters into the audit what it did, end its key, and let it go on."""
     known = await ids(tenant, route)
-    body = {**route.body, "tenant": tenant.slug} if route.address == "/v1/sessions" else route.body
+    body = body_of(route, tenant.slug)
     if route.address == "/v1/tenants":  # its own slug may be taken by another test
         body = {**route.body, "slug": f"made-{tenant.slug}"}
     address = route.address.format_map(dict.fromkeys(route.names, NOBODY) | known)

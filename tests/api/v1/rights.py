@@ -34,6 +34,8 @@ class Route:
     address: str
     body: Any = None
     refused: str | None = None
+    shape: str | None = None
+    """The address as it is declared, where something in it is named that is no id."""
 
     def __str__(self) -> str:
         return re.sub(r"/v1|/tenants/\{tenant\}", "", f"{self.method} {self.address}")
@@ -64,6 +66,8 @@ def _destination_routes(who: str, base: str, one: str, delivery: str) -> list[Ro
     ]
 
 
+_OVERRIDE = f"{TENANT}/overrides/{{key}}"
+
 ROUTES = [
     Route(OPS, "GET", "/v1/plans"),
     Route(OPS, "GET", "/v1/audit"),
@@ -77,10 +81,18 @@ ROUTES = [
     Route(OPS, "POST", f"{TENANT}/unpause"),
     Route(OPS, "POST", f"{TENANT}/suspend"),
     Route(OPS, "POST", f"{TENANT}/resume"),
+    Route(OPS, "GET", "/v1/usage"),
+    Route(OPS, "GET", f"{TENANT}/plan/explain"),
+    Route(OPS, "GET", f"{TENANT}/plan/preview?plan=free"),
+    Route(OPS, "GET", f"{TENANT}/overrides"),
+    Route(OPS, "PUT", f"{TENANT}/overrides/seats", {"value": 500, "reason": "trial"}, shape=_OVERRIDE),
+    Route(OPS, "DELETE", f"{TENANT}/overrides/seats", refused="not_found", shape=_OVERRIDE),
     Route(OPS, "POST", "/v1/destinations", {**HOOK, "url": "http://127.0.0.1/"}, refused="destination_refused"),
     *_destination_routes(OPS, "/v1/destinations", "/v1/destinations/{own_destination}", "{own_delivery}"),
     Route(ADMINS, "GET", TENANT),
     Route(ADMINS, "GET", f"{TENANT}/provider"),
+    Route(ADMINS, "GET", f"{TENANT}/seats"),
+    Route(ADMINS, "GET", f"{TENANT}/usage"),
     Route(ANYBODY, "GET", f"{TENANT}/people"),
     Route(ADMINS, "POST", f"{TENANT}/people", {"user_name": "new"}),
     Route(ANYBODY, "GET", PERSON),
@@ -125,14 +137,22 @@ ROUTES = [
     Route(ADMINS, "POST", f"{TENANT}/alerts/{{alert}}/release"),
     Route(ADMINS, "GET", f"{TENANT}/audit"),
     Route(ADMINS, "GET", f"{TENANT}/deviations"),
+    Route(PRODUCT, "POST", f"{TENANT}/portal-links", {"intent": "setup"}),
     Route(PRODUCT, "DELETE", f"{TENANT}/sessions/{{session}}"),
     Route(PRODUCT, "POST", "/v1/sessions", {"user_name": "maria"}),
 ]
 
 
+def body_of(route: Route, tenant: str) -> Any:
+    """What a call sends; some bodies name the tenant, or its admin."""
+    if route.address == "/v1/sessions":
+        return {**route.body, "tenant": tenant}
+    return {**route.body, "person": f"ada@{tenant}.test"} if route.address.endswith("/portal-links") else route.body
+
+
 async def call(client: httpx.AsyncClient, route: Route, known: dict[str, str]) -> httpx.Response:
     """Call a route with these ids; whatever else it names is nobody's."""
-    body = {**route.body, "tenant": known["tenant"]} if route.address == "/v1/sessions" else route.body
+    body = body_of(route, known["tenant"])
     address = route.address.format_map(dict.fromkeys(route.names, NOBODY) | known)
     return await client.request(route.method, address, json=body)
 

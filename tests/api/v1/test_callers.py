@@ -28,7 +28,9 @@ def let_in(answer: httpx.Response, route: Route) -> None:
 
 def test_every_route_is_here(app: Litestar) -> None:
     """Of each address of the management API it is said, and tested, who may call it."""
-    said = {(route.method, re.sub(r"\{\w+\}", "{}", route.address.partition("?")[0])) for route in ROUTES}
+    said = {
+        (route.method, re.sub(r"\{\w+\}", "{}", (route.shape or route.address).partition("?")[0])) for route in ROUTES
+    }
     there = {
         (method, re.sub(r"\{[^}]+\}", "{}", route.path))
         for route in app.routes
