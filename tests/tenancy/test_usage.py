@@ -33,7 +33,11 @@ async def in_month(database: Database, tenant: Tenant, month: str, now: datetime
     async with open_fleet(database, SYSTEM, ORIGIN) as fleet:
         moved = Fleet(fleet.db, fleet.actor, fleet.origin, now)
         page = await usage.of_month(moved, usage.month_of(month), limit=500)
-    return next((each for each in page.rows if each.tenant == tenant.slug), None)
+        found = list(page.rows)
+        while page.next_cursor is not None:
+            page = await usage.of_month(moved, usage.month_of(month), limit=500, cursor=page.next_cursor)
+            found += page.rows
+    return next((each for each in found if each.tenant == tenant.slug), None)
 
 
 async def test_peak_and_average(callers: Callers, database: Database) -> None:

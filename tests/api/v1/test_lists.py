@@ -5,7 +5,7 @@ import pytest
 
 from api.expect import turned_down
 from api.v1.described import document_of, known_in, operations
-from factories import Callers, Tenant, whole
+from factories import Callers, Tenant, a_tenant, whole
 from rollcall.api.v1.lists import LONGEST_CURSOR
 from rollcall.paging import MOST, USUAL
 
@@ -32,12 +32,21 @@ async def test_one_shape(http: httpx.AsyncClient, operator: httpx.AsyncClient, a
     assert lists >= 18
 
 
+async def test_part_of_a_short_list(callers: Callers, acme: Tenant) -> None:
+    """A list that is there as a whole is shown a page at a time as well, each row once."""
+    address = f"{acme.v1}/plan/explain"
+    before = await whole(callers.operator, address, limit=MOST)
+    assert len(before) >= 2
+    assert await whole(callers.operator, address, limit=1) == before
+
+
 async def test_walked_to_its_end(callers: Callers, acme: Tenant) -> None:
     """A page at a time shows each row once and in order, whatever the list is sorted by."""
     operator = callers.operator
     for _ in range(4):
         await acme.person()
         await acme.issue_token()
+        await a_tenant(callers)
     for address in ("/v1/tenants", "/v1/plans", f"{acme.v1}/people", f"{acme.v1}/tokens", f"{acme.v1}/audit"):
         before = await whole(operator, address, limit=MOST)
         by_twos = await whole(operator, address, limit=2)

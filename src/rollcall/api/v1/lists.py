@@ -4,7 +4,7 @@ A cursor is the position where a page ended, sealed for the list and the filters
 make one, or go on with it elsewhere. It does not expire, and is as good in any other process.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Annotated, Any, Generic, TypeVar
@@ -53,6 +53,12 @@ class PartWanted:
     def listing(self, page: Page[R], view: Callable[[R], V]) -> Listing[V]:
         """The answer: what *view* shows of each row, and where the next page begins."""
         return Listing(data=[view(row) for row in page.rows], next_cursor=self.seal(page.next_cursor))
+
+    def listing_of_all(self, rows: Sequence[R], view: Callable[[R], V]) -> Listing[V]:
+        """The same of a short list that is there as a whole; its cursors say how many rows came before."""
+        begins = int(self.cursor or 0)
+        ends = begins + self.limit
+        return self.listing(Page(rows[begins:ends], str(ends) if ends < len(rows) else None), view)
 
 
 Part = NamedDependency[PartWanted]

@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, BaseModel, Field, StrictBool, StrictInt, Str
 
 from rollcall.api.v1.bodies import Body
 from rollcall.api.v1.callers import OPS, FleetWork, fleet_work
-from rollcall.api.v1.lists import Listing
+from rollcall.api.v1.lists import Listing, Part
 from rollcall.tenancy import overrides, tenants
 from rollcall.tenancy.overrides import Override
 
@@ -40,10 +40,10 @@ def override_view(found: Override, now: datetime) -> OverrideView:
 
 
 @get("/tenants/{tenant:str}/overrides", guards=[OPS], dependencies={"fleet": fleet_work})
-async def list_overrides(fleet: FleetWork, tenant: FromPath[str]) -> Listing[OverrideView]:
+async def list_overrides(fleet: FleetWork, part: Part, tenant: FromPath[str]) -> Listing[OverrideView]:
     """All that the tenant has otherwise, by key; what has ended too, until somebody takes it away."""
     found = overrides.of(await tenants.find(fleet, tenant))
-    return Listing(data=[override_view(each, fleet.now) for each in found], next_cursor=None)
+    return part.listing_of_all(found, lambda each: override_view(each, fleet.now))
 
 
 @put("/tenants/{tenant:str}/overrides/{key:str}", guards=[OPS], dependencies={"fleet": fleet_work})

@@ -7,7 +7,7 @@ from litestar.params import FromPath, QueryParameter
 from pydantic import BaseModel, Field
 
 from rollcall.api.v1.callers import OPS, FleetWork, fleet_work
-from rollcall.api.v1.lists import Listing
+from rollcall.api.v1.lists import Listing, Part
 from rollcall.manifest import previewing
 from rollcall.manifest.previewing import Preview
 from rollcall.tenancy import explaining, tenants
@@ -48,10 +48,10 @@ def preview_view(found: Preview) -> PlanPreviewView:
 
 
 @get("/tenants/{tenant:str}/plan/explain", guards=[OPS], dependencies={"fleet": fleet_work})
-async def explain_plan(fleet: FleetWork, tenant: FromPath[str]) -> Listing[ExplainedView]:
+async def explain_plan(fleet: FleetWork, part: Part, tenant: FromPath[str]) -> Listing[ExplainedView]:
     """What the tenant may do at this moment, and what decides: plan, override, lapse, seats, a pause."""
     found = await explaining.explain(fleet, await tenants.find(fleet, tenant))
-    return Listing(data=[explained_view(each) for each in found], next_cursor=None)
+    return part.listing_of_all(found, explained_view)
 
 
 Plan = Annotated[str, QueryParameter(max_length=63, description="the key of the plan it would have")]

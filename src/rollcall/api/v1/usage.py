@@ -44,9 +44,9 @@ async def list_usage(fleet: FleetWork, part: Part, month: Month = None) -> Listi
 
 
 @get("/tenants/{tenant:str}/usage", guards=[ADMINS], dependencies={"work": tenant_work})
-async def list_usage_of_tenant(work: TenantWork) -> Listing[UsageView]:
+async def list_usage_of_tenant(work: TenantWork, part: Part) -> Listing[UsageView]:
     """What one tenant used, month by month, the newest first."""
-    return Listing(data=[usage_view(each) for each in await usage.of_tenant(work)], next_cursor=None)
+    return part.listing_of_all(await usage.of_tenant(work), usage_view)
 
 
 router = Router("/", route_handlers=[list_usage, list_usage_of_tenant], tags=["tenants"])
