@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -48,6 +48,10 @@ def chromium() -> str | None:
     return next((found for name in NAMES if (found := shutil.which(name))), None)
 
 
+class PageLeft(Exception):
+    """The page went away before it had answered."""
+
+
 class Tab:
     """One page that is looked at."""
 
@@ -73,6 +77,8 @@ class Tab:
         self._write.write(json.dumps(message).encode() + b"\0")
         while (answer := self._next()).get("id") != self._last:
             pass
+        if "navigated or closed" in str(answer.get("error")):
+            raise PageLeft
         assert "error" not in answer, f"{method}: {answer['error']}"
         return answer["result"]
 
@@ -127,7 +133,8 @@ class Tab:
 
     def click(self, selector: str) -> None:
         """Click on something."""
-        self.ask(f"document.querySelector({json.dumps(selector)}).click()")
+        with suppress(PageLeft):  # by the click
+            self.ask(f"document.querySelector({json.dumps(selector)}).click()")
 
     def scripts(self, *, on: bool) -> None:
         """Let pages run scripts, or not."""
@@ -172,7 +179,10 @@ class Tab:
 
     def _tried(self, condition: str) -> Any:
         """The condition's value; false while one page goes and the next one comes."""
-        found = self.call("Runtime.evaluate", expression=condition, returnByValue=True)
+        try:
+            found = self.call("Runtime.evaluate", expression=condition, returnByValue=True)
+        except PageLeft:
+            return False
         return "exceptionDetails" not in found and found["result"].get("value")
 
     def _next(self) -> dict[str, Any]:

@@ -117,7 +117,7 @@ def test_a_second_start_leaves_what_was_changed(home: Path) -> None:
         assert httpx.get(f"{ready['scim_url']}/Users", headers=bearer(kettle)).status_code == 200
         free = httpx.get(f"{ready['scim_url']}/Users", headers=bearer(free_tenant(ready)))
         assert free.status_code == 403
-        assert httpx.get(ready["console_url"]).status_code == 200
+        assert httpx.get(ready["console_url"], follow_redirects=True).status_code == 200
         assert httpx.get(f"{ready['base_url']}/v1/docs").status_code == 200
 
         second = subprocess.run(command(home), cwd=home, capture_output=True, text=True, timeout=60, check=False)

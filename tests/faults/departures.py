@@ -326,7 +326,7 @@ class Company:
 def a_company(installation: Installation, *receivers: Receiver) -> Company:
     """A customer without a rate limit, and those who want to hear of its departures."""
     slug = f"company-{next(_NUMBERS)}"
-    terms = {"slug": slug, "name": slug, "plan": "business", "rate_per_second": 0, "role_rule": DART_RULE}
+    terms = {"slug": slug, "name": slug, "plan": "enterprise", "rate_per_second": 0, "role_rule": DART_RULE}
     operator = installation.operator
     made = operator.post("/v1/tenants", json=terms)
     assert made.status_code == 201, made.text
