@@ -10,6 +10,8 @@ from sqlalchemy import text
 from console.conftest import Browser, signed_in
 from console.test_portal import a_link, entered
 from factories import Tenant, deactivation
+from rollcall.access.token_states import TokenState
+from rollcall.console.tokens import TONES
 from rollcall.proof import receipts
 from rollcall.work import Work
 
@@ -256,3 +258,8 @@ async def settled(work: Work) -> None:
     """Have the worker's part of departures done that makes receipts."""
     question = text("SELECT id FROM outbox WHERE topic = 'user.deactivated' AND done_at IS NULL")
     await receipts.settle(work, *(await work.db.scalars(question)).all())
+
+
+def test_every_state_of_a_token_has_words() -> None:
+    """Whatever the gate says of a token, its page has a word for it."""
+    assert set(TONES) == set(TokenState)

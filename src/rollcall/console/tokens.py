@@ -43,6 +43,8 @@ TONES = {
     TokenState.PLAN: ("bad", "Not in the plan"),
     TokenState.TAKES_ONLY: ("notice", "Takes away only"),
     TokenState.PAUSED: ("notice", "Paused"),
+    TokenState.RESTRICTED: ("bad", "Owner left: takes away only"),
+    TokenState.HANDED_OVER: ("notice", "Taken over: replace it"),
 }
 
 
