@@ -24,6 +24,7 @@ SECTIONS = (
     Section("Set-up", "/console/setup", "plug", Intent.SETUP),
     Section("Tokens", "/console/tokens", "key-round", Intent.TOKENS),
     Section("People", "/console/people", "users"),
+    Section("Groups", "/console/groups", "users-round"),
     Section("Roles", "/console/roles", "workflow", Intent.ROLES),
     Section("Activity", "/console/activity", "activity", Intent.ACTIVITY),
     Section("Departures", "/console/departures", "user-minus", Intent.DEPARTURES),

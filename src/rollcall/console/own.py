@@ -24,6 +24,6 @@ def section(name: str, done: str | None = None) -> str:
     return f"{ACCOUNT}#{name}" if done is None else f"{ACCOUNT}?done={done}#{name}"
 
 
-def number_of(count: int, what: str) -> str:
-    """So many of something, in words."""
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+def number_of(count: int, what: str, several: str = "") -> str:
+    """So many of something, in words; *several* where the plural is no mere s."""
+    return f"1 {what}" if count == 1 else f"{count:,} {several or what + 's'}"

@@ -7,37 +7,57 @@ from litestar import Request, Response, get
 from litestar.params import FromQuery
 
 from rollcall.access.portal_links import Intent
-from rollcall.console.visitors import PersonWork, admin_work, admins, page_for
-from rollcall.directory import people, roles
+from rollcall.console.role_cases import told
+from rollcall.console.role_edit import PAGE, progress_said
+from rollcall.console.role_forms import CONFLICTS
+from rollcall.console.setup_guides import marked
+from rollcall.console.visitors import PersonWork, admin_work, admins, page_for, visitor
+from rollcall.directory import group_overview, people, roles
 from rollcall.directory.rules import Reading, Seen
+from rollcall.provisioning import provider_state
 
-PAGE = "/console/roles"
+FEW_GROUPS = 12
+SAID = {"edited": "The rule is saved, and people have the roles that it gives them."}
 
 
 @get("/roles", guards=[admins(Intent.ROLES)], dependencies={"work": admin_work}, name="console_roles")
 async def roles_page(
-    request: Request[Any, Any, Any], work: PersonWork, name: FromQuery[str] = "", cursor: FromQuery[str | None] = None
+    request: Request[Any, Any, Any],
+    work: PersonWork,
+    name: FromQuery[str] = "",
+    cursor: FromQuery[str | None] = None,
+    done: FromQuery[str] = "",
 ) -> Response[str]:
-    """The rule in force; with a *name*, how it would be read; and the open cases."""
+    """The rule in force; with a *name*, how it would be read; the groups that were pushed; and the open cases."""
     rule, _ = await roles.current(work)
     found = await people.cases(work, cursor=cursor)
-    tried = name.strip()[:200]
+    groups = await group_overview.page(work, limit=FEW_GROUPS)
+    provider = (await provider_state.of_tenant(work)).recognised.provider
+    tried = name.strip()[:200].replace("\x00", "")
+    labels = {key: role.label for key, role in rule.roles.items()}
+    reading = rule.read([Seen(tried, "roles")]) if tried else None
     return page_for(
         request,
         "roles/page.html",
         rule=rule,
+        labels=labels,
+        on_conflict=CONFLICTS[rule.on_conflict],
         tried=tried,
-        reading=_said(rule.read([Seen(tried, "roles")]), {key: role.label for key, role in rule.roles.items()})
-        if tried
-        else None,
-        cases=found.rows,
-        more=None if found.next_cursor is None else f"{PAGE}?{urlencode({'cursor': found.next_cursor})}",
-        first=None if cursor is None else PAGE,
-        links=request.scope["state"]["visitor"].intent is None,
+        tried_role=None if reading is None else reading.role,
+        reading=None if reading is None else read_so(reading, labels),
+        groups=groups.rows,
+        more_groups=groups.next_cursor is not None,
+        cases=[told(case, provider, PAGE) for case in found.rows],
+        marked=marked,
+        more=None if found.next_cursor is None else f"{PAGE}?{urlencode({'cursor': found.next_cursor})}#cases",
+        first=None if cursor is None else f"{PAGE}#cases",
+        links=visitor(request).intent is None,
+        progress=await progress_said(work),
+        done=SAID.get(done),
     )
 
 
-def _said(reading: Reading, labels: dict[str, str]) -> tuple[str, str]:
+def read_so(reading: Reading, labels: dict[str, str]) -> tuple[str, str]:
     """What a name means, as a tone and a sentence."""
     if reading.role is not None:
         return "good", f"It means {labels.get(reading.role, reading.role)}."

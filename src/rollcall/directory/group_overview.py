@@ -2,17 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Uuid, any_, func, select
+from sqlalchemy import ColumnElement, Select, Text, Uuid, any_, func, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from rollcall import paging
 from rollcall.access.models import Account
 from rollcall.db import fn
-from rollcall.directory import roles
+from rollcall.directory import mapping, role_states, roles
 from rollcall.directory.models import GroupChild, GroupRow, GroupUnknownMember, GroupUser, UserRow
-from rollcall.directory.rules import ReadName, Seen
+from rollcall.directory.rules import ReadName, RoleRule, Seen
 from rollcall.errors import Invalid, NotFound
+from rollcall.paging import Page
 from rollcall.scim.name_keys import name_key
 from rollcall.scim.resources import first_key
 from rollcall.work import Work
@@ -40,6 +43,31 @@ async def every(work: Work, *, limit: int, offset: int = 0) -> tuple[int, Sequen
     mine = GroupRow.tenant_id == work.tenant.id
     total = int(await work.db.scalar(select(func.count()).select_from(GroupRow).where(mine)) or 0)
     return total, await _read(work, _counted(mine).order_by(GroupRow.id).limit(limit).offset(offset))
+
+
+async def page(work: Work, *, limit: int = paging.USUAL, cursor: str | None = None) -> Page[Group]:
+    """Some of the groups, by name.
+
+    Raises:
+        NoSuchCursor: the cursor is none of ours.
+    """
+    rule, _ = await roles.current(work)
+    rows = select(GroupRow, *_members()).where(GroupRow.tenant_id == work.tenant.id)
+    by = (GroupRow.display_name_key, GroupRow.id)
+    found = await paging.page_of_several(work.db, rows, *by, limit=limit, cursor=cursor)
+    return found.of(lambda row: _group(rule, *row))
+
+
+async def of_id(work: Work, group_id: UUID) -> Group:
+    """The group with this id.
+
+    Raises:
+        NotFound: there is none.
+    """
+    found = await _read(work, _counted(GroupRow.tenant_id == work.tenant.id, GroupRow.id == group_id))
+    if not found:
+        raise NotFound("group")
+    return found[0]
 
 
 async def find(work: Work, name: str) -> Group:
@@ -86,12 +114,84 @@ async def groups_in(work: Work, group_id: UUID, *, limit: int) -> Sequence[str]:
     return (await work.db.scalars(question)).all()
 
 
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A person directly in a group."""
+
+    account_id: UUID
+    user_name: str
+    active: bool
+    role: str
+
+
+async def members(work: Work, group_id: UUID, *, limit: int = paging.USUAL, cursor: str | None = None) -> Page[Member]:
+    """Some of the people directly in a group, by userName.
+
+    Raises:
+        NoSuchCursor: the cursor is none of ours.
+    """
+    rows = (
+        select(Account.id, Account.user_name, Account.active, Account.role)
+        .select_from(GroupUser)
+        .join(UserRow, (UserRow.tenant_id == GroupUser.tenant_id) & (UserRow.id == GroupUser.user_id))
+        .join(Account, (Account.tenant_id == UserRow.tenant_id) & (Account.id == UserRow.account_id))
+        .where(GroupUser.tenant_id == work.tenant.id, GroupUser.group_id == group_id)
+    )
+    by = (UserRow.user_name_key, UserRow.id)
+    found = await paging.page_of_several(work.db, rows, *by, limit=limit, cursor=cursor)
+    return found.of(lambda row: Member(*row))
+
+
+MOST_LOOKED_AT = 1000
+"""People of a group who are judged to find out what its removal would do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What would become of people if a group were taken away."""
+
+    looked_at: int
+    """Of how many it was worked out: everybody in it, directly or through others, or the first `MOST_LOOKED_AT`."""
+    role_changes: int
+    """Who would get another role."""
+    cases: int
+    """Who would keep the role they have, with a case that says so: a removal gives nobody another one."""
+
+
+async def removal(work: Work, group_id: UUID) -> Removal:
+    """What taking a group away would change, by what is stored now; nothing is changed."""
+    rule, _ = await roles.current(work)
+    everybody = fn.everybody_in(work.tenant.id, literal([group_id], ARRAY(Uuid))).column_valued("user_id")
+    in_it = select(everybody).order_by(everybody).limit(MOST_LOOKED_AT)
+    rows = await work.db.execute(
+        select(
+            Account.role_state,
+            UserRow.document["roles"].label("roles"),
+            fn.group_names_without(UserRow.tenant_id, UserRow.id, group_id, type_=ARRAY(Text)).label("groups"),
+        )
+        .join(Account, (Account.tenant_id == UserRow.tenant_id) & (Account.id == UserRow.account_id))
+        .where(UserRow.tenant_id == work.tenant.id, UserRow.id.in_(in_it))
+    )
+    judged = [_without(rule, row) for row in rows.mappings()]
+    return Removal(len(judged), sum(changes for changes, _ in judged), sum(case for _, case in judged))
+
+
+def _without(rule: RoleRule, person: Any) -> tuple[bool, bool]:
+    """Whether somebody gets another role by losing a group, and whether they get a case."""
+    before = mapping.read_role_state(person["role_state"])
+    after = role_states.removed(rule, before, mapping.read_roles(rule, {"roles": person["roles"]}, person["groups"]))
+    return after.role != before.role, after.withheld is not None and before.withheld is None
+
+
 Counted = Select[GroupRow, int, int, int]
 
 
 def _counted(*which: ColumnElement[bool]) -> Counted:
-    members = (_count(GroupUser), _count(GroupChild), _count(GroupUnknownMember))
-    return select(GroupRow, *members).where(*which).order_by(GroupRow.display_name_key)
+    return select(GroupRow, *_members()).where(*which).order_by(GroupRow.display_name_key)
+
+
+def _members() -> tuple[ColumnElement[int], ColumnElement[int], ColumnElement[int]]:
+    return _count(GroupUser), _count(GroupChild), _count(GroupUnknownMember)
 
 
 def _count(table: type[GroupUser] | type[GroupChild] | type[GroupUnknownMember]) -> ColumnElement[int]:
@@ -107,10 +207,11 @@ def _count(table: type[GroupUser] | type[GroupChild] | type[GroupUnknownMember])
 async def _read(work: Work, question: Counted) -> Sequence[Group]:
     rule, _ = await roles.current(work)
     rows = (await work.db.execute(question)).all()
-    return [
-        Group(row, people, groups, unknown_members, rule.read([Seen.in_group(row.display_name)]).names[0])
-        for row, people, groups, unknown_members in rows
-    ]
+    return [_group(rule, *row) for row in rows]
+
+
+def _group(rule: RoleRule, row: GroupRow, people: int, groups: int, unknown_members: int) -> Group:
+    return Group(row, people, groups, unknown_members, rule.read([Seen.in_group(row.display_name)]).names[0])
 
 
 def _uuid(name: str) -> UUID | None:

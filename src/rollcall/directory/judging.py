@@ -7,6 +7,7 @@ names mean. So the rule is written once, and a hundred thousand people take one 
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from uuid import UUID
 
 from sqlalchemy import select
@@ -150,6 +151,20 @@ async def judge(work: Work, rule: RoleRule) -> Sequence[Alike]:
     )
     found = said(rule, await statements.values_of_roles(work), [(row.id, row.display_name) for row in named])
     return kinds(rule, found, await statements.people_alike(work, found))
+
+
+def fingerprint(kinds: Iterable[Alike], *beside: str) -> str:
+    """One text for whose role becomes which, and whose names contradict each other; *beside* is what else counts."""
+    found = sha256("\n".join(beside).encode())
+    people = sorted(
+        (kind.accounts[at : at + _ID], f"{kind.before.role} {kind.after.role} {kind.reading.conflict}")
+        for kind in kinds
+        if kind.before.role != kind.after.role or kind.reading.conflict
+        for at in range(0, len(kind.accounts), _ID)
+    )
+    for account, becomes in people:
+        found.update(account + becomes.encode())
+    return found.hexdigest()
 
 
 def _alike(rule: RoleRule, row: Row, reading: Reading, judged: Judge) -> Alike:

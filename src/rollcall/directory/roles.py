@@ -1,7 +1,8 @@
 """The tenant's role rule as it is stored: read, edited, and previewed."""
 
 import json
-from collections.abc import AsyncGenerator, Sequence
+from collections import Counter
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -16,7 +17,7 @@ from rollcall.directory import judging, mapping, role_changes, role_states, stat
 from rollcall.directory.judging import Alike
 from rollcall.directory.models import ConflictCase, UserRow
 from rollcall.directory.rules import RoleRule, Seen
-from rollcall.errors import Invalid
+from rollcall.errors import Conflict, Invalid
 from rollcall.journal.events import RoleRuleChanged
 from rollcall.journal.record import record
 from rollcall.tenancy import tenants
@@ -53,12 +54,27 @@ def explain_errors(error: ValidationError) -> str:
     return "; ".join(lines)
 
 
-async def edit(work: Work, rule: RoleRule) -> bool:
+class PreviewOutdated(Conflict):
+    """The rule, or people's names, changed since it was looked whom an edit would change."""
+
+    code = "preview_outdated"
+    advice = "Preview the edit again, and apply what it shows then."
+
+    def __init__(self) -> None:
+        super().__init__("Something changed since the preview, so nothing was done; preview the edit again.")
+
+
+async def edit(work: Work, rule: RoleRule, *, foreseen: str | None = None) -> bool:
     """Put *rule* in force. Returns whether it differs from the one before.
+
+    With *foreseen*, the fingerprint of what `foresee` found, it does exactly that or nothing.
 
     Whoever conflicts under the new rule keeps the role they had, and a case is opened for them. Changes that were
     worked out from the old rule and are not committed yet are worked out again. Where it changes many, what it takes
     from somebody is taken with this transaction, and a worker brings the rest to them (`role_changes.begin`).
+
+    Raises:
+        PreviewOutdated: something else than was *foreseen* would come of it.
     """
     await take_long(work.db)
     tenant = (
@@ -74,10 +90,12 @@ async def edit(work: Work, rule: RoleRule) -> bool:
     rule = rule.following(before)
     if before == rule:
         return False
+    kinds = await judging.judge(work, rule)
+    if foreseen is not None and foreseen != _fingerprint(rule, tenant.role_rule_version, kinds):
+        raise PreviewOutdated
     version = tenant.role_rule_version + 1
     stored = {"role_rule": rule.model_dump(mode="json", exclude={"comparison"}), "name_comparison": rule.comparison}
     await work.db.execute(update(Tenant).where(Tenant.id == work.tenant.id).values(**stored, role_rule_version=version))
-    kinds = await judging.judge(work, rule)
     await role_changes.begin(work, rule, kinds)
     conflicting = await _close_cases(work, rule, kinds)
     changed = sum(kind.number for kind in kinds if kind.changes)
@@ -121,6 +139,69 @@ async def preview(work: Work, rule: RoleRule) -> AsyncGenerator[Previewed]:
         for person in await _read(work, rule, concerned[first : first + role_changes.AT_ONCE]):
             if (would := _previewed(present, rule, person)) is not None:
                 yield would
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What an edit of the rule would change, in numbers, and whom first."""
+
+    fingerprint: str
+    """Names exactly this; `edit` takes it."""
+    moves: Mapping[tuple[str, str], int]
+    """How many people would get which role instead of which."""
+    conflicts: int
+    """Whose names would contradict each other: they keep their role, and a case is open."""
+    more_admins: int
+    no_more_admins: Sequence[UUID]
+    people: Sequence[Previewed]
+    """The first of those who would get another role, or a case."""
+
+    @property
+    def changed(self) -> int:
+        """How many people would get another role."""
+        return sum(self.moves.values())
+
+
+async def foresee(work: Work, rule: RoleRule, *, most: int = 100) -> Foreseen:
+    """What putting *rule* in force would change; the first *most* people are named. Nothing is locked or changed."""
+    present, version = await current(work)
+    rule = rule.following(present)
+    kinds = await judging.judge(work, rule)
+    moves: Counter[tuple[str, str]] = Counter()
+    for kind in kinds:
+        if kind.before.role != kind.after.role:
+            moves[kind.before.role, kind.after.role] += kind.number
+    concerned = judging.unpacked(judging.packed(kind for kind in kinds if kind.before.role != kind.after.role))[:most]
+    concerned += judging.unpacked(judging.packed(kind for kind in kinds if kind.reading.conflict))[:most]
+    named = (_previewed(present, rule, person) for person in await _read(work, rule, concerned))
+    return Foreseen(
+        fingerprint=_fingerprint(rule, version, kinds),
+        moves=moves,
+        conflicts=sum(kind.number for kind in kinds if kind.reading.conflict),
+        more_admins=sum(kind.number for kind in kinds if kind.is_admin and not kind.was_admin),
+        no_more_admins=judging.unpacked(judging.packed(kind for kind in kinds if kind.was_admin and not kind.is_admin)),
+        people=[each for each in named if each is not None][:most],
+    )
+
+
+def _fingerprint(rule: RoleRule, version: int, kinds: Sequence[Alike]) -> str:
+    return judging.fingerprint(kinds, str(version), rule.model_dump_json())
+
+
+def mapped(rule: RoleRule, name: str, role: str | None) -> RoleRule:
+    """The rule by which a whole *name* means *role*; with None, by which nobody has it as their exact name.
+
+    Raises:
+        Invalid: there is no such role, or the name is another role's by the prefix.
+    """
+    given = rule.model_dump(mode="json")
+    meant = rule.spelling(name)
+    for key, definition in given["roles"].items():
+        definition["aliases"] = [each for each in definition["aliases"] if rule.spelling(each) != meant]
+        definition["aliases"] += [name] if key == role else []
+    if role is not None and role not in rule.roles:
+        raise Invalid(f"There is no role “{role}”; choose one of {', '.join(rule.roles)}.", param="role")
+    return read_rule(given)
 
 
 async def _read(work: Work, rule: RoleRule, account_ids: Sequence[UUID]) -> Sequence[RowMapping]:

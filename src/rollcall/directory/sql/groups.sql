@@ -66,6 +66,18 @@ CREATE FUNCTION fn.group_names_of(p_tenant uuid, p_user uuid) RETURNS text[] LAN
                 WHERE m.tenant_id = p_tenant AND m.user_id = p_user)
 $$;
 
+-- The names of the groups a person would be in without one of them, directly or through others; no lock.
+CREATE FUNCTION fn.group_names_without(p_tenant uuid, p_user uuid, p_group uuid) RETURNS text[] LANGUAGE sql STABLE AS $$
+    WITH RECURSIVE reached (id) AS (
+        SELECT m.group_id FROM public.group_users m
+         WHERE m.tenant_id = p_tenant AND m.user_id = p_user AND m.group_id <> p_group
+        UNION
+        SELECT c.group_id FROM reached r
+          JOIN public.group_children c ON c.tenant_id = p_tenant AND c.child_id = r.id AND c.group_id <> p_group)
+    SELECT coalesce(array_agg(g.display_name ORDER BY g.id), '{}')
+      FROM reached r JOIN public.groups g ON g.tenant_id = p_tenant AND g.id = r.id
+$$;
+
 -- The names of the groups above a group.
 CREATE FUNCTION fn.names_above(p_tenant uuid, p_group uuid) RETURNS text[] LANGUAGE sql STABLE AS $$
     SELECT coalesce(array_agg(a.display_name), '{}')
