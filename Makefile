@@ -5,7 +5,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up test slow faults locks fuzz browser fresh check figures wheels clients bench neighbours leaving first-person lock clean sound embedded dev
+.PHONY: help up test slow faults locks fuzz browser screenshots fresh check figures wheels clients bench neighbours leaving first-person lock clean sound embedded dev
 
 ARGS ?=
 VENV ?= .venv
@@ -39,6 +39,9 @@ fuzz: dev ## calls and filters that nobody thought of: slow, not part of "test"
 
 browser: dev ## the console in a real Chromium, which has to be installed, with passkeys; not part of "test"
 	@$(VENV)/bin/python -m pytest --show-capture=no --tb=short $(or $(ARGS),tests/browser)
+
+screenshots: dev ## pictures of every page of the console, light and dark, on a phone and a desk, in build/screenshots
+	@PYTHONPATH=tests $(VENV)/bin/python -m browser.screenshots build/screenshots $(ARGS)
 
 fresh: dev ## install anew beside an index that offers newer versions of everything; not part of "test"
 	@$(VENV)/bin/python -m pytest --tb=short $(or $(ARGS),tests/install)

@@ -168,11 +168,14 @@ class Tab:
         return self.call("WebAuthn.addVirtualAuthenticator", options=device)["authenticatorId"]
 
     def picture(self, path: Path, *, width: int, dark: bool = False) -> None:
-        """Take a picture of the whole page."""
+        """Take a picture of the whole page, as somebody sees it who wants nothing to move."""
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=False)
         self.call(
             "Emulation.setEmulatedMedia",
-            features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}],
+            features=[
+                {"name": "prefers-color-scheme", "value": "dark" if dark else "light"},
+                {"name": "prefers-reduced-motion", "value": "reduce"},
+            ],
         )
         taken = self.call("Page.captureScreenshot", captureBeyondViewport=True)
         path.write_bytes(base64.b64decode(taken["data"]))

@@ -43,8 +43,8 @@ class Served:
 
 
 @contextmanager
-def served(home: Path) -> Generator[Served]:
-    """An installation that ends with the block."""
+def served(home: Path, **environment: str) -> Generator[Served]:
+    """An installation that ends with the block; *environment* are settings that it has beside the usual ones."""
     options = ("--port", str(free_port(None)), "--ready-file", str(home / "ready.json"))
-    with rollcall_up(home / "data", *options) as process:
+    with rollcall_up(home / "data", *options, **environment) as process:
         yield Served(home, wait_for_ready_file(process, home / "ready.json", home / "data.out"))

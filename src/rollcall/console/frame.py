@@ -28,6 +28,7 @@ SECTIONS = (
     Section("Roles", "/console/roles", "workflow", Intent.ROLES),
     Section("Activity", "/console/activity", "activity", Intent.ACTIVITY),
     Section("Departures", "/console/departures", "user-minus", Intent.DEPARTURES),
+    Section("Webhooks", "/console/webhooks", "webhook"),
 )
 ACCOUNT = Section("Account", "/console/account", "user")
 

@@ -1,7 +1,7 @@
 """Who looks at the console: anybody, or somebody who is signed in; and the work opened for them."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -141,6 +141,13 @@ async def person_work(request: Request[Any, Any, Any]) -> AsyncGenerator[Work]:
 
 async def admin_work(request: Request[Any, Any, Any]) -> AsyncGenerator[Work]:
     """The work of an admin on their tenant. If it changes anything they are still one when it is committed."""
+    async with work_of_admin(request) as work:
+        yield work
+
+
+@asynccontextmanager
+async def work_of_admin(request: AnyRequest) -> AsyncGenerator[Work]:
+    """The same, for whoever has to do something before it is opened."""
     async with work_of(request) as work:
         yield work
         if request.method != "GET" and not await still_admin(work, visitor(request).account_id):

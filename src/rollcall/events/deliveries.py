@@ -148,13 +148,30 @@ async def replay_dead(work: Work | Fleet, destination_id: UUID) -> int:
         NotFound: there is no such destination.
         DestinationClosed: it is disabled.
     """
+    return await _replay_all(work, destination_id, Delivery.state == DeliveryState.DEAD.value)
+
+
+async def replay_since(work: Work | Fleet, destination_id: UUID, since: datetime) -> int:
+    """Make every delivery that has ended and is not older than *since* once more, delivered ones too, oldest first.
+
+    Returns how many, 10,000 at most.
+
+    Raises:
+        NotFound: there is no such destination.
+        DestinationClosed: it is disabled.
+    """
+    ended = (Delivery.state != DeliveryState.PENDING.value) & (Delivery.created_at >= since)
+    return await _replay_all(work, destination_id, ended)
+
+
+async def _replay_all(work: Work | Fleet, destination_id: UUID, which: ColumnElement[bool]) -> int:
     if not await _check(work, destination_id):
         raise DestinationClosed
-    await _hold_messages(work, destination_id, Delivery.state == DeliveryState.DEAD.value)
-    dead = (
+    await _hold_messages(work, destination_id, which)
+    ended = (
         select(Delivery.tenant_id, Delivery.id)
         .where(Delivery.destination_tenant_id == owner_of(work), Delivery.destination_id == destination_id)
-        .where(Delivery.state == DeliveryState.DEAD.value)
+        .where(which)
         .order_by(Delivery.id)
         .limit(REPLAY_AT_MOST)
         .with_for_update()
@@ -162,7 +179,7 @@ async def replay_dead(work: Work | Fleet, destination_id: UUID) -> int:
     )
     revived: Any = await work.db.execute(
         update(Delivery)
-        .where(Delivery.tenant_id == dead.c.tenant_id, Delivery.id == dead.c.id)
+        .where(Delivery.tenant_id == ended.c.tenant_id, Delivery.id == ended.c.id)
         .values(
             state=DeliveryState.PENDING.value,
             ended_at=None,
@@ -176,6 +193,30 @@ async def replay_dead(work: Work | Fleet, destination_id: UUID) -> int:
     if number:
         await _enter(work, DeliveriesReplayed(destination_id, number), destination_id)
     return number
+
+
+async def of_destination(work: Work, destination_id: UUID) -> tuple[int, int]:
+    """How many deliveries of a destination still wait, and how many were given up."""
+    waiting, dead = (
+        func.count().filter(Delivery.state == state.value) for state in (DeliveryState.PENDING, DeliveryState.DEAD)
+    )
+    mine = (Delivery.destination_tenant_id == work.tenant.id, Delivery.destination_id == destination_id)
+    unsettled = Delivery.state.in_([DeliveryState.PENDING.value, DeliveryState.DEAD.value])
+    row = (await work.db.execute(select(waiting, dead).where(*mine, unsettled))).one()
+    return int(row[0]), int(row[1])
+
+
+async def find(work: Work, destination_id: UUID, delivery_id: UUID) -> Delivery:
+    """One delivery of a tenant's own destination.
+
+    Raises:
+        NotFound: there is no such destination or delivery.
+    """
+    await _check(work, destination_id)
+    row: Delivery | None = await work.db.scalar(_of(work, destination_id).where(Delivery.id == delivery_id))
+    if row is None:
+        raise NotFound("delivery")
+    return row
 
 
 async def backlog(fleet: Fleet) -> DeliveryBacklog:

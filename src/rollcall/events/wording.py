@@ -34,7 +34,7 @@ async def word(database: Database, destination: Destination, due: Sequence[Claim
     worded: Worded = {}
     for tenant, those in by_tenant(due, lambda claimed: claimed).items():
         async with open_work(database, tenant, SYSTEM, ORIGIN) as work:
-            messages = await _messages(work, [each.message_id for each in those])
+            messages = await messages_of(work, [each.message_id for each in those])
             for each in those:
                 try:
                     worded[each.message_id] = await KINDS[destination.kind].outgoing(
@@ -48,7 +48,8 @@ async def word(database: Database, destination: Destination, due: Sequence[Claim
     return worded
 
 
-async def _messages(work: Work, ids: Sequence[UUID]) -> dict[UUID, Message]:
+async def messages_of(work: Work, ids: Sequence[UUID]) -> dict[UUID, Message]:
+    """These messages of a tenant's, with what their people are called today."""
     rows = await work.db.execute(
         select(OutboxMessage, Account.user_name)
         .outerjoin(Account, (Account.tenant_id == OutboxMessage.tenant_id) & (Account.id == OutboxMessage.account_id))

@@ -1,0 +1,146 @@
+"""One destination: what it was sent, each attempt with body and answer, and sending things once more."""
+
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from litestar import Request, Response, get, post
+from litestar.params import FromPath, FromQuery
+
+from rollcall.console import webhook_forms
+from rollcall.console.confirming import Confirmation, confirmation_page
+from rollcall.console.own import id_of, number_of
+from rollcall.console.requests import form_field, see
+from rollcall.console.visitors import PersonWork, admin_work, admins, page_for
+from rollcall.console.webhook_forms import KINDS, STATES
+from rollcall.console.webhook_topics import WORDS
+from rollcall.console.webhooks import PAGE, SAID
+from rollcall.events import attempts, deliveries, destination_secrets, destinations
+from rollcall.events.deliveries import DeliveryState
+
+_ADMINS = [admins()]
+_WORK = {"work": admin_work}
+SINCE = {"1": "the last hour", "24": "the last day", "72": "the last 3 days", "168": "the last 7 days"}
+"""Since how many hours ago everything may be sent once more."""
+
+
+@get("/webhooks/{destination:str}", guards=_ADMINS, dependencies=_WORK, name="console_webhook")
+async def webhook_page(
+    request: Request[Any, Any, Any],
+    work: PersonWork,
+    destination: FromPath[str],
+    only: FromQuery[str] = "",
+    cursor: FromQuery[str | None] = None,
+    done: FromQuery[str] = "",
+) -> Response[str]:
+    """One destination, how it stands, and what it was sent, newest first."""
+    row = await destinations.find(work, id_of(destination, "destination"))
+    chosen = DeliveryState(only) if only in set(DeliveryState) else None
+    found = await deliveries.page(work, row.id, state=chosen, limit=25, cursor=cursor)
+    waiting, dead = await deliveries.of_destination(work, row.id)
+    here = f"{PAGE}/{row.id}"
+    kept = {} if chosen is None else {"only": chosen.value}
+    return page_for(
+        request,
+        "webhooks/webhook.html",
+        row=row,
+        kind=KINDS[row.kind],
+        stands=webhook_forms.stands(row),
+        live_secrets=destination_secrets.live_number(row, work.now),
+        waiting=waiting,
+        dead=dead,
+        rows=found.rows,
+        states=STATES,
+        words=WORDS,
+        chips=[
+            ("Everything", here, chosen is None),
+            *(
+                (word, f"{here}?{urlencode({'only': each.value})}", each == chosen)
+                for each, (_, word) in STATES.items()
+            ),
+        ],
+        since=SINCE.items(),
+        more=None if found.next_cursor is None else f"{here}?{urlencode({**kept, 'cursor': found.next_cursor})}",
+        first=None if cursor is None else f"{here}?{urlencode(kept)}",
+        done=_said(done),
+        back=PAGE,
+    )
+
+
+@get(
+    "/webhooks/{destination:str}/deliveries/{delivery:str}",
+    guards=_ADMINS,
+    dependencies=_WORK,
+    name="console_delivery",
+)
+async def attempt_page(
+    request: Request[Any, Any, Any], work: PersonWork, destination: FromPath[str], delivery: FromPath[str]
+) -> Response[str]:
+    """One delivery: what was sent and what was answered."""
+    row = await destinations.find(work, id_of(destination, "destination"))
+    shown = await attempts.shown(work, row.id, id_of(delivery, "delivery"))
+    return page_for(
+        request,
+        "webhooks/attempt.html",
+        destination=row,
+        shown=shown,
+        state=STATES[DeliveryState(shown.row.state)],
+        said=WORDS.get(shown.row.topic, shown.row.topic),
+        back=f"{PAGE}/{row.id}",
+    )
+
+
+@post(
+    "/webhooks/{destination:str}/deliveries/{delivery:str}/replay",
+    status_code=200,
+    guards=_ADMINS,
+    dependencies=_WORK,
+    name="console_replay_delivery",
+)
+async def replay(work: PersonWork, destination: FromPath[str], delivery: FromPath[str]) -> Response[Any]:
+    """Send one thing once more, with the same id."""
+    which = id_of(destination, "destination")
+    await deliveries.replay(work, which, id_of(delivery, "delivery"))
+    return see(f"{PAGE}/{which}?done=one")
+
+
+@get("/webhooks/{destination:str}/replay", guards=_ADMINS, dependencies=_WORK, name="console_ask_replay")
+async def ask_to_replay(request: Request[Any, Any, Any], work: PersonWork, destination: FromPath[str]) -> Response[str]:
+    """Say what sending once more what was given up does."""
+    row = await destinations.find(work, id_of(destination, "destination"))
+    _, dead = await deliveries.of_destination(work, row.id)
+    said = f"This sends {number_of(dead, 'event')} once more, oldest first, each with the id it had."
+    return confirmation_page(
+        request,
+        Confirmation(
+            title=f"Send “{row.label}” what was given up?",
+            said=[said, "A receiver that remembers ids is not confused by what it has already."],
+            facts=[("Address", row.url)],
+            button=f"Send {number_of(dead, 'event')}",
+            back=f"{PAGE}/{row.id}",
+        ),
+    )
+
+
+@post(
+    "/webhooks/{destination:str}/replay",
+    status_code=200,
+    guards=_ADMINS,
+    dependencies=_WORK,
+    name="console_replay",
+)
+async def replay_all(request: Request[Any, Any, Any], work: PersonWork, destination: FromPath[str]) -> Response[Any]:
+    """Send once more what was given up, or with a time everything since then."""
+    which, hours = id_of(destination, "destination"), await form_field(request, "hours")
+    if hours in SINCE:
+        number = await deliveries.replay_since(work, which, work.now - timedelta(hours=int(hours)))
+    else:
+        number = await deliveries.replay_dead(work, which)
+    return see(f"{PAGE}/{which}?done=replayed-{number}")
+
+
+def _said(done: str) -> str | None:
+    what, _, number = done.partition("-")
+    if what == "replayed" and number.isascii() and number.isdecimal():
+        return f"{number_of(int(number[:9]), 'event')} will be sent once more."
+    return SAID.get(done)

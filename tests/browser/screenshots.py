@@ -1,0 +1,107 @@
+"""Pictures of every page, light and dark, narrow and wide, of a company with a past: browser.screenshots FOLDER."""
+
+import argparse
+import re
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from browser.chromium import Tab, browsing, chromium
+from browser.lived_in import SLUG, PastCompany
+from browser.served import Served, served
+
+WIDTHS = (390, 1440)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Take them all, or those whose name holds --only; says which page did not open."""
+    parser = argparse.ArgumentParser(prog="browser.screenshots", description="Pictures of every page of the console.")
+    parser.add_argument("folder", type=Path, help="where the pictures go")
+    parser.add_argument("--only", default="", help="take those whose name holds this")
+    wanted = parser.parse_args(arguments)
+    program = chromium()
+    if program is None:
+        say("Chromium is missing; on Debian and Ubuntu: apt-get install chromium")
+        return 1
+    wanted.folder.mkdir(parents=True, exist_ok=True)
+    settings = {"ROLLCALL_PRODUCT_NAME": "Dart", "ROLLCALL_UPGRADE_URL": "https://dart.example/upgrade"}
+    with tempfile.TemporaryDirectory() as home, served(Path(home), **settings) as installation:
+        company = PastCompany(installation)
+        with browsing(program) as tab:
+            taken = sum(_take(tab, wanted.folder, name) for name in walk(tab, company, installation, wanted.only))
+    say(f"{taken} pictures are in {wanted.folder}")
+    return 0
+
+
+def say(line: str) -> None:
+    """Print a line."""
+    sys.stdout.write(f"{line}\n")
+
+
+def walk(tab: Tab, company: PastCompany, installation: Served, only: str) -> Iterator[str]:
+    """Go to each page, and say what it is called."""
+    console = installation.console
+    tab.open(f"{console.removesuffix('/console')}/status")
+    yield "status"
+    tab.open(f"{console}/sign-in")
+    yield "sign-in"
+    tab.type("#workspace", SLUG)
+    tab.type("#code", installation.code(SLUG, company.admin["user_name"]))
+    tab.follow(lambda: tab.ask("document.querySelector('#code').form.requestSubmit()"))
+    for name, address in pages(company):
+        if only in name:
+            tab.open(f"{console}{address}")
+            yield name
+    for name, address, selector in FORMS:
+        if only in name:
+            tab.open(f"{console}{address}")
+            tab.ask("(document.querySelector('#role') ?? {}).value = 'guest'")
+            tab.follow(lambda selector=selector: tab.click(selector))
+            yield name
+
+
+FORMS = (
+    ("roles-preview", "/roles?name=Engineering+Leads", 'form[action="/console/roles/map"] button'),
+    ("token-shown", "/setup?provider=okta", 'form[action="/console/setup/token"] button'),
+)
+"""Pages that answer a form: a name, the page with the form, and the button to press."""
+
+
+def pages(company: PastCompany) -> list[tuple[str, str]]:
+    """Every page that has an address, by a name."""
+    person, group = company.people[5]["id"], company.groups["dart-guests"]["id"]
+    return [
+        ("overview", "/"),
+        ("setup", "/setup?provider=none"),
+        ("setup-okta", "/setup?provider=okta"),
+        ("tokens", "/tokens"),
+        ("people", "/people"),
+        ("person", f"/people/{person}"),
+        ("person-left", f"/people/{company.people[455]['id']}"),
+        ("person-end", f"/people/{person}/deactivate"),
+        ("groups", "/groups"),
+        ("group", f"/groups/{group}"),
+        ("roles", "/roles"),
+        ("roles-try", "/roles?name=Engineering+Leads"),
+        ("roles-edit", "/roles/edit"),
+        ("activity", "/activity"),
+        ("activity-refused", "/activity?outcome=refused"),
+        ("departures", "/departures"),
+        ("account", "/account"),
+        ("nothing", "/nothing/here"),
+    ]
+
+
+def _take(tab: Tab, folder: Path, name: str) -> int:
+    for width in WIDTHS:
+        for dark in (False, True):
+            file = folder / f"{re.sub('[^a-z-]', '', name)}-{width}-{'dark' if dark else 'light'}.png"
+            tab.picture(file, width=width, dark=dark)
+        if tab.ask(f"document.documentElement.scrollWidth > {width}"):
+            say(f"{name} scrolls sideways at {width} pixels")
+    return 2 * len(WIDTHS)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
