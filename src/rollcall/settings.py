@@ -221,6 +221,10 @@ class Settings(BaseModel):
     """Addresses, comma separated, of your product to which a portal link may lead back, such as
     ``https://app.example.com``; a ``return_url`` anywhere else is refused."""
 
+    upgrade_url: str | None = None
+    """Where your customers' admins ask for another plan, such as ``https://acme.example/plans`` or
+    ``mailto:sales@acme.example``: the console links to it where a plan lacks something."""
+
     @field_validator("smtp_url")
     @classmethod
     def _mail_server(cls, value: SecretStr | None) -> SecretStr | None:
@@ -304,6 +308,14 @@ class Settings(BaseModel):
                 msg = f"holds “{value}”, which is no web address: write https://app.example.com, without a path"
                 raise ValueError(msg)
         return tuple(_origin(value).lower() for value in values)
+
+    @field_validator("upgrade_url")
+    @classmethod
+    def _followed(cls, value: str | None) -> str | None:
+        if value is not None and not value.lower().startswith(("https://", "http://", "mailto:")):
+            msg = "is nothing a browser follows: write https://acme.example/plans or mailto:sales@acme.example"
+            raise ValueError(msg)
+        return value
 
     @field_validator("product_logo")
     @classmethod

@@ -112,7 +112,8 @@ class PastCompany:
         self.admin = self._ask("POST", f"{self.at}/people", **ada)
         leaver = {"user_name": "ines.vogel@harbour-rail.example", "display_name": "Ines Vogel", "role": "admin"}
         self.leaver = self._ask("POST", f"{self.at}/people", **leaver)
-        self._ask("POST", f"{self.at}/tokens", label="Okta before the move", owner=self.leaver["id"])
+        old = {"label": "Okta before the move", "owner": self.leaver["id"]}
+        self.left_behind = self._ask("POST", f"{self.at}/tokens", **old)
         wanted = {"label": "Okta production", "owner": self.admin["id"], "scopes": ["scim"]}
         self.token = self._ask("POST", f"{self.at}/tokens", **wanted)
         self._ask("POST", f"{self.at}/people/{self.leaver['id']}/deactivate")
@@ -160,8 +161,15 @@ class PastCompany:
         other = {"url": "http://127.0.0.1:9/siem", "label": "SIEM", "topics": []}
         siem = self._ask("POST", f"{self.at}/destinations", **other)
         self._ask("POST", f"{self.at}/destinations/{siem['id']}/disable")
-        self._ask("POST", f"{self.at}/destinations/{self.destination['id']}/test")
+        tested = self._ask("POST", f"{self.at}/destinations/{self.destination['id']}/test")
+        self.delivery = tested["delivery_id"]
         self._ask("POST", f"{self.at}/people/{self.people[5]['id']}/role", role="financial-admin")
+
+    def lapse(self) -> None:
+        """Put the company on a plan without SCIM."""
+        with self.installation.operator() as operator:
+            answer = operator.patch(self.at, json={"plan": "free"})
+            assert answer.status_code == 200, answer.text
 
     async def _aged(self, told: dict[str, Any]) -> None:
         """Spread calls over a month, as the owner of the tables, whom nothing keeps from rewriting the past."""

@@ -53,6 +53,15 @@ def walk(tab: Tab, company: PastCompany, installation: Served, only: str) -> Ite
         if only in name:
             tab.open(f"{console}{address}")
             yield name
+    yield from _forms(tab, console, only)
+    if only in "lapsed":
+        company.lapse()
+        for name, address in (("lapsed-plan", "/plan"), ("lapsed-overview", "/"), ("lapsed-tokens", "/tokens")):
+            tab.open(f"{console}{address}")
+            yield name
+
+
+def _forms(tab: Tab, console: str, only: str) -> Iterator[str]:
     for name, address, selector in FORMS:
         if only in name:
             tab.open(f"{console}{address}")
@@ -89,6 +98,16 @@ def pages(company: PastCompany) -> list[tuple[str, str]]:
         ("activity-refused", "/activity?outcome=refused"),
         ("departures", "/departures"),
         ("account", "/account"),
+        ("webhooks", "/webhooks"),
+        ("webhook", f"/webhooks/{company.destination['id']}"),
+        ("webhook-attempt", f"/webhooks/{company.destination['id']}/deliveries/{company.delivery}"),
+        ("webhook-new", "/webhooks/new"),
+        ("webhook-delete", f"/webhooks/{company.destination['id']}/delete"),
+        ("plan", "/plan"),
+        ("team", "/team"),
+        ("person-new", "/people/new"),
+        ("person-role", f"/people/{person}/role?role=guest"),
+        ("token-take-over", f"/tokens/{company.left_behind['id']}/take-over"),
         ("nothing", "/nothing/here"),
     ]
 

@@ -338,7 +338,7 @@ def test_explanation():
                 "source": "group Visitors",
                 "kind": "role",
                 "role": "guest",
-                "why": 'Signing the role "Guest".',
+                "why": 'Means the role "Guest".',
             },
             {
                 "name": "dart-bosses",

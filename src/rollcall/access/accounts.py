@@ -1,6 +1,6 @@
 """Accounts: whether a person may come in at all."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from sqlalchemy import func, select, text
@@ -80,6 +80,17 @@ async def admins(work: Work) -> int:
         )
         or 0
     )
+
+
+async def every_admin(work: Work, *, limit: int = 200) -> Sequence[Account]:
+    """The tenant's active admins, by userName."""
+    rows = await work.db.scalars(
+        select(Account)
+        .where(Account.tenant_id == work.tenant.id, Account.active, Account.is_admin)
+        .order_by(Account.user_name, Account.id)
+        .limit(limit)
+    )
+    return rows.all()
 
 
 async def active(work: Work) -> int:

@@ -184,6 +184,20 @@ async def page(work: Work, account_id: UUID, *, limit: int = paging.USUAL, curso
     return await paging.page(work.db, rows, *by, limit=limit, cursor=cursor, descending=True)
 
 
+async def of_console(work: Work, *, limit: int = 50) -> Sequence[Session]:
+    """The open sessions of the console that the tenant's people have, those by a portal link too, newest first."""
+    purposes = (Purpose.CONSOLE.value, Purpose.PORTAL.value)
+    return (
+        await work.db.scalars(
+            select(Session)
+            .where(Session.tenant_id == work.tenant.id, Session.purpose.in_(purposes))
+            .where(Session.closed_at.is_(None), Session.expires_at > work.now)
+            .order_by(Session.created_at.desc(), Session.id)
+            .limit(limit)
+        )
+    ).all()
+
+
 async def count(work: Work, account_id: UUID) -> int:
     """How many sessions a person has open."""
     return int(await work.db.scalar(select(func.count()).select_from(Session).where(*_open(work, account_id))) or 0)

@@ -248,6 +248,19 @@ async def every(work: Work) -> Sequence[Token]:
     ).all()
 
 
+async def owned(work: Work, account_id: UUID) -> int:
+    """How many open tokens for Rollcall itself hang on a person being an active admin."""
+    return int(
+        await work.db.scalar(
+            select(func.count())
+            .select_from(Token)
+            .where(Token.tenant_id == work.tenant.id, Token.owner_id == account_id, OPENS_ROLLCALL)
+            .where(Token.revoked_at.is_(None), or_(Token.expires_at.is_(None), Token.expires_at > work.now))
+        )
+        or 0
+    )
+
+
 async def page(work: Work, *, limit: int = paging.USUAL, cursor: str | None = None) -> Page[Token]:
     """Some of the tenant's tokens, newest first, ended ones too.
 

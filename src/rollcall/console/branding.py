@@ -13,6 +13,8 @@ class Brand:
 
     name: str
     logo: Asset | None
+    upgrade_url: str | None = None
+    """Where another plan is asked for."""
 
     @property
     def logo_address(self) -> str | None:
@@ -23,7 +25,7 @@ class Brand:
 def of_settings(settings: Settings) -> Brand:
     """The brand that an operator has set."""
     name = settings.product_name or settings.passkey_rp_name
-    return Brand(name, _logo(settings.product_logo))
+    return Brand(name, _logo(settings.product_logo), settings.upgrade_url)
 
 
 def _logo(file: Path | None) -> Asset | None:

@@ -20,6 +20,8 @@ class Confirmation:
     """What helps to recognise it; nothing is said as “never”."""
     button: str
     back: str
+    fields: Sequence[tuple[str, str]] = ()
+    """What the form hands on, by name."""
 
 
 def confirmation_page(request: AnyRequest, confirmation: Confirmation) -> Response[str]:

@@ -29,6 +29,8 @@ SECTIONS = (
     Section("Activity", "/console/activity", "activity", Intent.ACTIVITY),
     Section("Departures", "/console/departures", "user-minus", Intent.DEPARTURES),
     Section("Webhooks", "/console/webhooks", "webhook"),
+    Section("Plan", "/console/plan", "credit-card"),
+    Section("Team and security", "/console/team", "shield-check"),
 )
 ACCOUNT = Section("Account", "/console/account", "user")
 

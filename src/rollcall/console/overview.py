@@ -2,31 +2,26 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from litestar import Request, Response, get
+from litestar.params import FromQuery
 
+from rollcall.access import tokens
 from rollcall.access.models import Token
+from rollcall.console import alerts
+from rollcall.console.alerts import Concern
 from rollcall.console.frame import HOME, first_page
 from rollcall.console.requests import see
 from rollcall.console.visitors import PersonWork, admin_work, anybody_signed_in, page_for, visitor
+from rollcall.events import destinations
 from rollcall.provisioning import connection, provider_state
 from rollcall.provisioning.connection import Day, Standing
+from rollcall.work import Work
 
 _WORK = {"work": admin_work}
-SOON = timedelta(days=30)
-"""How long before a token ends it is said on the first page."""
-
-
-@dataclass(frozen=True, slots=True)
-class Concern:
-    """Something that an admin should see to, and where."""
-
-    tone: str
-    said: str
-    address: str
-    action: str
+SAID = {"released": "It is released, and counting begins anew."}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +38,7 @@ class Bar:
 
 
 @get("/", guards=[anybody_signed_in], dependencies=_WORK, name="console_home")
-async def home(request: Request[Any, Any, Any], work: PersonWork) -> Response[Any]:
+async def home(request: Request[Any, Any, Any], work: PersonWork, done: FromQuery[str] = "") -> Response[Any]:
     """How the connection stands; whoever sees only a part of the console is led there."""
     if (first := first_page(visitor(request))) != HOME:
         return see(first)
@@ -57,7 +52,8 @@ async def home(request: Request[Any, Any, Any], work: PersonWork) -> Response[An
         token=token,
         ends=None if token is None else token.expires_at,
         provider=state.recognised.label or "Your identity provider",
-        concerns=concerns(stands, token, work.now),
+        concerns=await concerns(work, stands, token),
+        done=SAID.get(done),
         bars=bars(found),
         most=max((each.calls for each in found), default=0),
         calls=sum(each.calls for each in found),
@@ -65,30 +61,28 @@ async def home(request: Request[Any, Any, Any], work: PersonWork) -> Response[An
     )
 
 
-def concerns(stands: Standing, token: Token | None, now: datetime) -> list[Concern]:
-    """What needs attention, the worst first."""
+async def concerns(work: Work, stands: Standing, token: Token | None) -> list[Concern]:
+    """What needs attention, the worst first: what stands still now, and the open alerts."""
     found: list[Concern] = []
-    if token is not None and token.revoked_at is not None:
-        found.append(
-            Concern("bad", "No token is live, so your provider is refused.", "/console/tokens", "Issue a token")
-        )
-    elif token is not None and token.expires_at is not None and token.expires_at < now + SOON:
-        said = (
-            "The token has ended."
-            if token.expires_at <= now
-            else f"The token ends in {(token.expires_at - now).days} days."
-        )
-        found.append(Concern("bad" if token.expires_at <= now else "notice", said, "/console/tokens", "Rotate it"))
+    if token is not None and not tokens.is_open(token, work.now):
+        said = "No token is live, so your provider is refused."
+        found.append(Concern("bad", said, "/console/tokens", "Issue a token"))
+    found += await alerts.concerns(work)
     if stands.conflicts:
         said = f"{_count(stands.conflicts, 'person has', 'people have')} role names that contradict each other."
-        found.append(Concern("bad", said, "/console/roles", "See who"))
+        found.append(Concern("bad", said, "/console/roles#cases", "See who"))
     if stands.unknown_roles:
         said = f"{_count(stands.unknown_roles, 'person has', 'people have')} a role name that means nothing here."
-        found.append(Concern("notice", said, "/console/roles", "See which"))
+        found.append(Concern("notice", said, "/console/roles#cases", "See which"))
+    found += [
+        Concern("bad", f"The destination “{row.label}” takes nothing.", f"/console/webhooks/{row.id}", "See why")
+        for row in await destinations.every(work)
+        if row.failing_since is not None and row.disabled_at is None
+    ]
     if stands.last_refusal is not None and (stands.last_call is None or stands.last_refusal.at >= stands.last_call):
         said = f"The latest call was refused: {stands.last_refusal.detail}"
         found.append(Concern("bad", said, "/console/activity?outcome=refused", "See refused calls"))
-    return found
+    return sorted(found, key=lambda each: each.tone != "bad")
 
 
 _WIDTH, _HEIGHT, _GAP = 720.0, 120.0, 4.0

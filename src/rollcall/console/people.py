@@ -12,7 +12,7 @@ from rollcall.console.confirming import Confirmation, confirmation_page
 from rollcall.console.own import id_of, number_of
 from rollcall.console.requests import see
 from rollcall.console.visitors import PersonWork, admin_work, admins, page_for
-from rollcall.directory import people, roles
+from rollcall.directory import linking, people, roles
 from rollcall.directory.people import Person
 from rollcall.errors import NotFound
 from rollcall.journal.queries import AuditQuestion, read
@@ -27,6 +27,11 @@ ORIGINS = {"provider": "Provider", "default": "Default", "hand": "By hand", "ove
 SAID = {
     "deactivated": "They are out: everything they had open is closed.",
     "reactivated": "They may come in again. Nothing that was closed came back.",
+    "added": "They are here now, and may come in.",
+    "role": "They have that role now.",
+    "lifted": "The override is lifted: your provider decides their role.",
+    "linked": "They have their former account back.",
+    "appointed": "They are an admin now.",
 }
 
 
@@ -70,6 +75,8 @@ async def person_page(
         person=found,
         why=await people.explain(work, account_id),
         origins=ORIGINS,
+        choices=[(key, label) for key, label in (await _labels(work)).items() if key != found.account.role],
+        formers=await linking.formers(work, found.account) if found.user is not None else [],
         sessions=await sessions.of_person(work, account_id, limit=10),
         sessions_total=await sessions.count(work, account_id),
         receipts=(await receipts.page(work, account_id=account_id, limit=5)).rows,

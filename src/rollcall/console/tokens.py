@@ -10,7 +10,7 @@ from rollcall.access import accounts, tokens
 from rollcall.access.models import Token
 from rollcall.access.portal_links import Intent
 from rollcall.access.token_states import TokenState, judgement
-from rollcall.access.tokens import NewToken, Scope
+from rollcall.access.tokens import ROTATED_WITHIN, NewToken, NothingToTakeOver, Scope
 from rollcall.console.confirming import Confirmation, confirmation_page
 from rollcall.console.own import id_of
 from rollcall.console.requests import AnyRequest, form_field, see
@@ -30,7 +30,18 @@ USES = {
 }
 LIVES = {"90": "90 days", "365": "1 year", "": "Never"}
 OVERLAPS = {"0": "At once", "3600": "In 1 hour", "86400": "In 1 day", "604800": "In 7 days"}
-SAID = {"revoked": "The token is revoked. Whatever used it is refused from now on."}
+SAID = {
+    "revoked": "The token is revoked. Whatever used it is refused from now on.",
+    "taken-over": "The token is yours, and works. Rotate it within seven days.",
+}
+REMEDIES = {
+    TokenState.RESTRICTED: "Take it over, and rotate it then.",
+    TokenState.PAUSED: "It works again when the pause is over.",
+    TokenState.PLAN: "With a plan that includes SCIM it works again.",
+    TokenState.TAKES_ONLY: "With a plan that includes SCIM it works as before.",
+    TokenState.SUSPENDED: "Ask the support; it works again when your company is resumed.",
+}
+"""What to do, where the judgement's own words are for operators."""
 
 TONES = {
     TokenState.LIVE: ("good", "Live"),
@@ -92,6 +103,45 @@ async def rotate_token(request: Request[Any, Any, Any], work: PersonWork, token:
     return _shown_once(request, new, f"The new token for “{new.row.label}”", until=until)
 
 
+@get("/tokens/{token:str}/take-over", guards=_ADMINS, dependencies=_WORK, name="console_ask_take_over")
+async def ask_to_take_over(request: Request[Any, Any, Any], work: PersonWork, token: FromPath[str]) -> Response[str]:
+    """Say what taking a connection over does."""
+    wanted = await _of_rollcall(work, token)
+    if wanted.state != TokenState.RESTRICTED:
+        raise NothingToTakeOver
+    owners = await accounts.names(work, [wanted.owner_id])
+    return confirmation_page(
+        request,
+        Confirmation(
+            title=f"Take the token “{wanted.label}” over?",
+            said=[
+                "It works again at once, with the same secret, in your name; it ends when you are no longer an admin.",
+                (
+                    f"Its former owner may know the secret, so it ends within {ROTATED_WITHIN.days} days: rotate it, "
+                    "and put the new one into your identity provider before then."
+                ),
+            ],
+            facts=[
+                ("Former owner", owners.get(wanted.owner_id, "nobody") if wanted.owner_id else "nobody"),
+                ("Last used", wanted.last_used_at),
+                ("From", wanted.last_used_from or "nowhere yet"),
+            ],
+            button="Take it over",
+            back=PAGE,
+        ),
+    )
+
+
+@post(
+    "/tokens/{token:str}/take-over", status_code=200, guards=_ADMINS, dependencies=_WORK, name="console_take_over_token"
+)
+async def take_over(request: Request[Any, Any, Any], work: PersonWork, token: FromPath[str]) -> Response[Any]:
+    """Have whoever asks own a token whose owner is no longer an active admin."""
+    wanted = await _of_rollcall(work, token)
+    await tokens.hand_over(work, wanted.id, visitor(request).account_id)
+    return see(f"{PAGE}?done=taken-over")
+
+
 @get("/tokens/{token:str}/revoke", guards=_ADMINS, dependencies=_WORK, name="console_ask_revoke_token")
 async def ask_to_revoke(request: Request[Any, Any, Any], work: PersonWork, token: FromPath[str]) -> Response[str]:
     """Say what revoking a token breaks."""
@@ -138,6 +188,7 @@ async def _page(
         rows=found.rows,
         stands={row.id: judgement(row) for row in found.rows},
         tones=TONES,
+        remedies=REMEDIES,
         owners=await accounts.names(work, [row.owner_id for row in found.rows]),
         more=None if found.next_cursor is None else f"{PAGE}?cursor={found.next_cursor}",
         first=None if cursor is None else PAGE,

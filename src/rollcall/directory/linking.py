@@ -5,6 +5,7 @@ moves to the former account. What the account made for the namesake had opened e
 one ever had comes back.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
 
@@ -34,6 +35,18 @@ class NotLinkable(Conflict):
     code = "not_linkable"
     param = "former"
     advice = "Name a present person in the address and one without a scim_id as the former account."
+
+
+async def formers(work: Work, account: Account, *, limit: int = 5) -> Sequence[Account]:
+    """Former accounts by the same userName, whose person may be this one: nobody's now, the latest first."""
+    rows = await work.db.scalars(
+        select(Account)
+        .where(Account.tenant_id == work.tenant.id, Account.detached_at.is_not(None), Account.linked_to.is_(None))
+        .where(func.lower(Account.user_name) == func.lower(account.user_name), Account.id != account.id)
+        .order_by(Account.detached_at.desc())
+        .limit(limit)
+    )
+    return rows.all()
 
 
 async def link(work: Work, person_id: UUID, former_id: UUID) -> Person:

@@ -276,7 +276,7 @@ def _explained(rule: RoleRule, name: ReadName) -> ExplainedName:
 
 def _why_read_so(rule: RoleRule, name: ReadName) -> str:
     if name.role is not None:
-        return f'Signing the role "{rule.roles[name.role].label}".'
+        return f'Means the role "{rule.roles[name.role].label}".'
     if name.kind == "ungrantable":
         return f'Begins with "{rule.prefix}", but is no role here.'
     if not rule.reads(name.source):

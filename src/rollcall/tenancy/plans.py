@@ -13,9 +13,9 @@ from rollcall.journal.record import record_for_installation
 from rollcall.paging import Page
 from rollcall.tenancy import lapse
 from rollcall.tenancy.lapse import LapseTerms
-from rollcall.tenancy.models import Plan
+from rollcall.tenancy.models import Plan, Tenant
 from rollcall.tenancy.seats import SeatPolicy
-from rollcall.work import Fleet
+from rollcall.work import Fleet, Work
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +87,12 @@ async def page(fleet: Fleet, *, limit: int = paging.USUAL, cursor: str | None = 
         NoSuchCursor: the cursor is none of ours.
     """
     return await paging.page(fleet.db, select(Plan), Plan.key, limit=limit, cursor=cursor)
+
+
+async def own(work: Work) -> Plan:
+    """The plan of the tenant this work is for."""
+    rows = await work.db.scalars(select(Plan).join(Tenant, Tenant.plan == Plan.key).where(Tenant.id == work.tenant.id))
+    return rows.one()
 
 
 async def find(fleet: Fleet, key: str) -> Plan:

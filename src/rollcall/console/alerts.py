@@ -1,0 +1,101 @@
+"""Alerts on the first page: each in a sentence, with where it is seen to; and the release of a mass change."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from litestar import Request, Response, get, post
+from litestar.params import FromPath
+
+from rollcall.alerts import reading
+from rollcall.alerts.kinds import Kind
+from rollcall.alerts.reading import Alert
+from rollcall.console.confirming import Confirmation, confirmation_page
+from rollcall.console.frame import HOME
+from rollcall.console.own import id_of, number_of
+from rollcall.console.requests import see
+from rollcall.console.visitors import PersonWork, admin_work, admins
+from rollcall.errors import NotFound
+from rollcall.proof import mass_changes
+from rollcall.work import Work
+
+_ADMINS = [admins()]
+_WORK = {"work": admin_work}
+MOST_SHOWN = 100
+
+WHERE = {
+    Kind.TOKEN_ENDS: ("notice", "/console/tokens", "Rotate it"),
+    Kind.TOKEN_ROTATION: ("notice", "/console/tokens", "Rotate it"),
+    Kind.OWNER_GONE: ("bad", "/console/tokens", "Take it over"),
+    Kind.ONLY_ADMIN: ("notice", "/console/team", "Appoint a second"),
+    Kind.WITHOUT_ADMIN: ("bad", "/console/team", "Appoint one"),
+    Kind.PROVIDER_QUIET: ("bad", "/console/setup", "Check the set-up"),
+    Kind.FAILURES: ("bad", "/console/activity?outcome=refused", "See refused calls"),
+    Kind.LAPSE: ("notice", "/console/plan", "See until when"),
+    Kind.MASS_CHANGE: ("bad", "", "Look at it"),
+}
+"""How grave each kind is, and where it is seen to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Concern:
+    """Something that an admin should see to, and where."""
+
+    tone: str
+    said: str
+    address: str
+    action: str
+
+
+async def concerns(work: Work) -> Sequence[Concern]:
+    """The open alerts, newest first; of one that has come nearer only the nearest."""
+    found = (await reading.page(work, limit=MOST_SHOWN, only_open=True)).rows
+    nearest: dict[tuple[Kind, str], Alert] = {}
+    for alert in found:
+        nearest.setdefault((alert.kind, alert.subject), alert)
+    return [_concern(alert) for alert in nearest.values()]
+
+
+def _concern(alert: Alert) -> Concern:
+    tone, address, action = WHERE[alert.kind]
+    said = alert.says
+    if alert.kind is Kind.MASS_CHANGE:
+        said = f"{said} Until an admin has looked at it, nothing that can't be undone is done."
+    return Concern(tone, said, address or f"/console/alerts/{alert.id}/release", action)
+
+
+@get("/alerts/{alert:str}/release", guards=_ADMINS, dependencies=_WORK, name="console_ask_release")
+async def ask_to_release(request: Request[Any, Any, Any], work: PersonWork, alert: FromPath[str]) -> Response[str]:
+    """Say what releasing a mass change does."""
+    which = id_of(alert, "alert")
+    found = await mass_changes.of_ids(work, [which])
+    if not found:
+        raise NotFound("alert")
+    held = reading.of_mass_change(found[0])
+    left = number_of(held.departures or 0, "person", "people")
+    return confirmation_page(
+        request,
+        Confirmation(
+            title="Are these people meant to leave?",
+            said=[
+                f"{left} have left since it began. Their access has ended already; releasing brings nobody back.",
+                "Once you release it, people may be erased and linked to former accounts again; counting begins anew.",
+                "If they are not meant to leave, stop provisioning at your identity provider first.",
+            ],
+            facts=[
+                ("It began", found[0].row.began_at),
+                ("Noticed", found[0].row.noticed_at),
+                ("Usual within an hour", f"up to {found[0].row.threshold:,}"),
+                ("Released", found[0].row.released_at or "not yet"),
+            ],
+            button="Release it",
+            back=HOME,
+        ),
+    )
+
+
+@post("/alerts/{alert:str}/release", status_code=200, guards=_ADMINS, dependencies=_WORK, name="console_release")
+async def release(work: PersonWork, alert: FromPath[str]) -> Response[Any]:
+    """Say that somebody has looked at a mass change."""
+    await mass_changes.release(work, id_of(alert, "alert"))
+    return see(f"{HOME}?done=released")
