@@ -8,7 +8,7 @@ import asyncpg  # pyright: ignore[reportMissingTypeStubs]  # it ships no types
 import httpx
 
 from browser.served import Served
-from factories import USER, deactivation
+from factories import USER, deactivation, patch_op
 from rollcall.cli.embedded import DATABASE
 
 GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
@@ -90,6 +90,7 @@ class PastCompany:
             self._founded()
             with self._provider() as provider:
                 self._provision(provider)
+                self._everyday(provider)
             self._events()
         (file,) = installation.home.rglob("postgres.json")
         asyncio.run(self._aged(json.loads(file.read_text())))
@@ -154,11 +155,20 @@ class PastCompany:
         provider.get("/Users", params={"filter": 'userName eq "nobody@harbour-rail.example"'}).raise_for_status()
         provider.post("/Users", json={"userName": ""})
 
+    def _everyday(self, provider: httpx.Client) -> None:
+        """What a provider does on a day on which little happens."""
+        for place, person in enumerate(self.people[40:140]):
+            found = {"filter": f'userName eq "{person["userName"]}"'}
+            provider.get("/Users", params=found).raise_for_status()
+            if place % 3 == 0:
+                title = {"op": "replace", "path": "title", "value": f"Shift lead {place}"}
+                provider.patch(f"/Users/{person['id']}", json=patch_op(title)).raise_for_status()
+
     def _events(self) -> None:
         topics = ["user.deactivated", "user.provisioned", "token.rotated"]
         taken = {"url": "http://127.0.0.1:9/hooks/rollcall", "label": "People data warehouse", "topics": topics}
         self.destination = self._ask("POST", f"{self.at}/destinations", **taken)
-        other = {"url": "http://127.0.0.1:9/siem", "label": "SIEM", "topics": []}
+        other: dict[str, Any] = {"url": "http://127.0.0.1:9/siem", "label": "SIEM", "topics": []}
         siem = self._ask("POST", f"{self.at}/destinations", **other)
         self._ask("POST", f"{self.at}/destinations/{siem['id']}/disable")
         tested = self._ask("POST", f"{self.at}/destinations/{self.destination['id']}/test")
@@ -177,10 +187,22 @@ class PastCompany:
         address = {"host": "127.0.0.1", "port": told["port"], "user": "postgres", "password": told["password"]}
         connection = await driver.connect(database=DATABASE, **address)
         await connection.execute("SET session_replication_role = replica")
-        await connection.execute(_CALLS, SLUG)
+        for statement in (_JOINED, _SINCE, _CALLS):
+            await connection.execute(statement, SLUG)
         await connection.execute(_LAST_MONTHS, SLUG)
         await connection.close()
 
+
+_JOINED = """
+UPDATE audit_entries e SET at = at - interval '31 days' - random() * interval '200 days'
+  FROM tenants t WHERE t.slug = $1 AND e.tenant_id = t.id AND e.action = 'scim.users.create' AND e.outcome = 'done'
+"""
+_SINCE = """
+UPDATE accounts a SET created_at = e.at FROM audit_entries e, tenants t
+ WHERE t.slug = $1 AND a.tenant_id = t.id AND e.tenant_id = t.id AND e.account_id = a.id
+   AND e.action = 'scim.users.create' AND e.outcome = 'done'
+"""
+"""People came over the months before."""
 
 _CALLS = """
 INSERT INTO audit_entries (tenant_id, at, request_id, action, actor_kind, actor_id, actor_label, account_id, outcome,
@@ -190,7 +212,8 @@ SELECT e.tenant_id, day + make_interval(mins => (random() * 1200)::int), md5(ran
   FROM generate_series(now() - interval '29 days', now() - interval '1 day', interval '1 day') AS day
  CROSS JOIN LATERAL (
        SELECT x.* FROM audit_entries x JOIN tenants t ON t.id = x.tenant_id AND t.slug = $1
-        WHERE x.actor_kind = 'scim_token'
+        WHERE x.actor_kind = 'scim_token' AND x.action NOT IN ('scim.users.create', 'scim.groups.create')
+          AND NOT 'user.deactivated' = ANY (x.events)
         ORDER BY md5(x.id::text || day::text)
         LIMIT CASE WHEN extract(isodow FROM day) > 5 THEN 18 ELSE 60 + (random() * 90)::int END) AS e
 """

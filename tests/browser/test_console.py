@@ -19,8 +19,10 @@ from factories import DART_RULE, USER, deactivation
 
 _NUMBERS = count(1)
 AXE = Path(__file__).parent / "axe"
-NAMES = ("tokens", "people", "roles", "activity", "departures")
-PAGES = ("/", "/setup?provider=none", "/setup?provider=okta", *(f"/{name}" for name in NAMES))
+NAMES = ("tokens", "people", "people/new", "groups", "roles", "roles/edit", "roles?name=Players", "activity")
+MORE_NAMES = ("departures", "webhooks", "webhooks/new", "plan", "team")
+PAGES = ("/", "/setup?provider=none", "/setup?provider=okta", *(f"/{name}" for name in (*NAMES, *MORE_NAMES)))
+GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
 CONTINUE = 'form[action="/console/portal"] button'
 
 
@@ -125,6 +127,116 @@ def test_the_same_without_scripts(tab: Tab, company: Company) -> None:
     assert done(tab) >= 4
 
 
+@dataclass
+class Outsider:
+    """Somebody who has never seen the console: they click on what a page says, by its words, and copy what it shows."""
+
+    tab: Tab
+    clicks: int = 0
+
+    def click(self, words: str) -> None:
+        """Click on the link or button that says this, and wait for the page it leads to."""
+        self.clicks += 1
+        said = json.dumps(words)
+        found = f"[...document.querySelectorAll('main a, main button')].find((it) => it.innerText.includes({said}))"
+        assert self.tab.ask(f"!!({found})"), f"nothing says {words}; the page says: {self.tab.text()}"
+        self.tab.follow(lambda: self.tab.ask(f"({found}).click()"))
+
+    def copy(self, field: str) -> str:
+        """Copy what is to be pasted into a field of the provider that is called so."""
+        self.clicks += 1
+        said = json.dumps(field)
+        labels = "[...document.querySelectorAll('.copy-label')]"
+        return self.tab.ask(
+            f"{labels}.find((it) => it.innerText === {said}).closest('.copy').querySelector('code').textContent"
+        )
+
+
+def test_an_outsider(tab: Tab, company: Company) -> None:
+    """From the link to the first person provisioned it takes twelve clicks at most, those to copy among them."""
+    outsider = Outsider(tab)
+    tab.open(company.link("setup"))
+    outsider.click("Continue")
+    outsider.click("Okta")
+    outsider.click("Create a token")
+    address, token = outsider.copy("SCIM connector base URL"), outsider.copy("Authorization")
+
+    headers = {"Authorization": f"Bearer {token}", "User-Agent": "Okta SCIM Client 1.0.0"}
+    with httpx.Client(base_url=address, headers=headers) as okta:
+        okta.get("/Users", params={"filter": 'userName eq "noor@harbour.example"'}).raise_for_status()
+        person = {"schemas": [USER], "userName": f"noor@{company.slug}.example", "roles": ["dart-guests"]}
+        okta.post("/Users", json=person).raise_for_status()
+    tab.until("document.querySelectorAll('.checks .done').length >= 5", within=60)
+
+    assert f"noor@{company.slug}.example has come in" in tab.text()
+    assert outsider.clicks <= 12
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_rule_is_previewed_and_applied(tab: Tab, company: Company, installation: Served, *, scripts: bool) -> None:
+    """A group is given a role: the preview says who gets it, and that comes true; with scripts off it is the same."""
+    lived_in(company, installation)
+    tab.open(company.link("roles"))
+    tab.scripts(on=scripts)
+    tab.follow(lambda: tab.click(CONTINUE))
+    tab.type("#name", "Players")
+    tab.follow(lambda: tab.ask("document.querySelector('#name').form.requestSubmit()"))
+    assert "It does not concern roles here" in tab.text()
+    choose(tab, "#role", "guest")
+    tab.follow(lambda: tab.click('form[action="/console/roles/map"] button'))
+    assert "1 person gets another role" in tab.text()
+    assert f"p2@{company.slug}.example" in tab.text()
+
+    tab.follow(lambda: tab.click(".btn.danger"))
+
+    assert "Players" in tab.ask("document.querySelector('main table').innerText")
+    with installation.operator() as operator:
+        found = operator.get(f"/v1/tenants/{company.slug}/people", params={"user_name": f"p2@{company.slug}.example"})
+        assert found.json()["data"][0]["role"] == "guest"
+
+
+def test_a_rule_by_keyboard(tab: Tab, company: Company) -> None:
+    """The form of the rule is filled in and previewed without a mouse."""
+    come_in(tab, company, "roles")
+    tabbed_to(tab, "Edit the rule")
+    tab.follow(lambda: tab.press("Enter"))
+    tab.type("#prefix", "crew-")
+    tabbed_to(tab, "Preview the changes")
+    tab.follow(lambda: tab.press("Enter"))
+    assert "Nothing has been saved yet" in tab.text()
+    tabbed_to(tab, "Back to the form")
+    tab.follow(lambda: tab.press("Enter"))
+    assert tab.ask("document.querySelector('#prefix').value") == "crew-"
+
+
+def test_a_webhook_is_made_and_tried(tab: Tab, company: Company, installation: Served) -> None:
+    """A destination is registered, its secret shown once, and a test sent to it, as its page says."""
+    sign_in(tab, company, installation)
+    with quiet(tab):
+        tab.open(f"{installation.console}/webhooks")
+        tab.follow(lambda: tab.click('main a[href="/console/webhooks/new"]'))
+        tab.type("#label", "Warehouse")
+        tab.type("#url", "http://127.0.0.1:9/hook")
+        tab.follow(lambda: tab.ask("document.querySelector('#url').form.requestSubmit()"))
+        assert tab.ask("document.querySelector('#secret').textContent").startswith("whsec_")
+        tab.follow(lambda: tab.click("main a.btn"))
+        assert "whsec_" not in tab.text()
+        tab.follow(lambda: tab.click("form[action$='/test'] button"))
+    assert "A test is on its way" in tab.ask("document.body.innerText")
+    assert "destination.tested" in tab.text()
+
+
+def tabbed_to(tab: Tab, words: str) -> None:
+    """Go by the keyboard to the link or button that says this."""
+    reached = f"document.activeElement.textContent.includes({json.dumps(words)})"
+    for _ in range(90):
+        tab.press("Tab")
+        if tab.ask(reached):
+            break
+    assert tab.ask(f"document.activeElement.matches('a, button') && {reached}"), words
+    assert tab.ask("document.activeElement.matches(':focus-visible')")
+
+
 def test_a_link_used_twice(tab: Tab, company: Company) -> None:
     """A link opens its part of the console once; the second time the page says what to do."""
     link = company.link("activity")
@@ -143,13 +255,7 @@ def test_by_keyboard_alone(tab: Tab, company: Company) -> None:
     """From the link to the issued token nobody needs a mouse."""
 
     def go(words: str) -> None:
-        reached = f"document.activeElement.textContent.includes({json.dumps(words)})"
-        for _ in range(60):
-            tab.press("Tab")
-            if tab.ask(reached):
-                break
-        assert tab.ask(f"document.activeElement.matches('a, button') && {reached}"), words
-        assert tab.ask("document.activeElement.matches(':focus-visible')")
+        tabbed_to(tab, words)
         tab.follow(lambda: tab.press("Enter"))
 
     tab.open(company.link("setup"))
@@ -185,6 +291,10 @@ def test_every_page_for_everybody(tab: Tab, company: Company, installation: Serv
     for page in more(tab):
         tab.open(page)
         found[page] = looked_over(tab, axe.decode())
+    tab.open(f"{installation.console}/roles?name=Players")
+    choose(tab, "#role", "guest")
+    tab.follow(lambda: tab.click('form[action="/console/roles/map"] button'))
+    found["preview"] = looked_over(tab, axe.decode())
     tab.open(f"{installation.console}/account")
     found["account"] = looked_over(tab, axe.decode())
     tab.open(f"{installation.console.removesuffix('/console')}/status")
@@ -207,6 +317,18 @@ def lived_in(company: Company, installation: Served) -> None:
         okta.patch(f"/Users/{people[0]['id']}", json=deactivation()).raise_for_status()
         both = {**people[1], "roles": ["dart-guests", "dart-members"]}
         assert okta.put(f"/Users/{people[1]['id']}", json=both).status_code == 400
+        group = {"schemas": [GROUP], "displayName": "Players", "members": [{"value": people[2]["id"]}]}
+        okta.post("/Groups", json=group).raise_for_status()
+    with installation.operator() as operator:
+        wanted: dict[str, Any] = {"label": "Warehouse", "url": "http://127.0.0.1:9/hook", "topics": []}
+        made = operator.post(f"/v1/tenants/{company.slug}/destinations", json=wanted).raise_for_status()
+        tested = f"/v1/tenants/{company.slug}/destinations/{made.json()['id']}/test"
+        operator.post(tested).raise_for_status()
+
+
+def choose(tab: Tab, selector: str, value: str) -> None:
+    """Choose something of a list."""
+    tab.ask(f"document.querySelector({json.dumps(selector)}).value = {json.dumps(value)}")
 
 
 def sign_in(tab: Tab, company: Company, installation: Served) -> None:
@@ -220,15 +342,23 @@ def sign_in(tab: Tab, company: Company, installation: Served) -> None:
 def more(tab: Tab) -> list[str]:
     """A page of each kind that others lead to."""
     found: list[str] = []
-    for page, selector in (
+    for page, *selectors in (
         ("/console/people", "main td a"),
         ("/console/activity?outcome=refused", "main td a"),
         ("/console/tokens", "a[href$='/rotate']"),
         ("/console/tokens", "a[href$='/revoke']"),
+        ("/console/groups", "main td a"),
+        ("/console/team", "a[href*='/role?']"),
+        ("/console/webhooks", "main td a"),
+        ("/console/webhooks", "main td a", "a[href*='/deliveries/']"),
+        ("/console/webhooks", "main td a", "a[href$='/secret']"),
+        ("/console/webhooks", "main td a", "a[href$='/delete']"),
     ):
         tab.ask(f"location.assign({json.dumps(page)})")
         tab.until(f"location.href.endsWith({json.dumps(page)}) && document.readyState === 'complete'")
-        found.append(tab.until(f"document.querySelector({json.dumps(selector)})?.href"))
+        for selector in selectors[:-1]:
+            tab.follow(lambda selector=selector: tab.click(selector))
+        found.append(tab.until(f"document.querySelector({json.dumps(selectors[-1])})?.href"))
     return found
 
 

@@ -17,7 +17,7 @@ from rollcall.tenancy import plans
 from rollcall.tenancy.features import FEATURES
 from rollcall.tenancy.lapse import LapseTerms
 from rollcall.tenancy.plans import PlanTerms
-from rollcall.tenancy.seats import Seats
+from rollcall.tenancy.seats import SeatPolicy, Seats
 from rollcall.work import SYSTEM, open_fleet
 
 
@@ -80,16 +80,14 @@ async def test_a_plan_without_scim(browser: Browser, callers: Callers) -> None:
 
 def test_how_seats_are_told() -> None:
     """Each state of the seats has its sentence."""
-    told = [
-        plan.said_of_seats(Seats("x", allowed, policy, used, None, None))
-        for allowed, policy, used in (
-            (None, "refuse", 5),
-            (100, "refuse", 50),
-            (100, "refuse", 97),
-            (100, "refuse", 100),
-            (100, "overage", 103),
-        )
-    ]
+    stands: tuple[tuple[int | None, SeatPolicy, int], ...] = (
+        (None, "refuse", 5),
+        (100, "refuse", 50),
+        (100, "refuse", 97),
+        (100, "refuse", 100),
+        (100, "overage", 103),
+    )
+    told = [plan.said_of_seats(Seats("x", *each, None, None)) for each in stands]
     assert [tone for tone, _ in told] == ["good", "good", "notice", "bad", "notice"]
     assert "3 more than your plan has" in told[-1][1]
     assert set(INCLUDES) == set(FEATURES)

@@ -25,6 +25,7 @@ CHIPS: tuple[tuple[str, dict[str, str]], ...] = (
     ("People", {"action": "user"}),
     ("Tokens", {"action": "token"}),
     ("Roles", {"action": "role_rule"}),
+    ("Webhooks", {"action": "destination"}),
     ("Console", {"action": "console"}),
 )
 """Filters, as the address has them."""

@@ -76,7 +76,7 @@ def without(found: Removal) -> str:
     if not found.role_changes and not found.cases:
         said = "Nobody would get another role."
     else:
-        parts = []
+        parts: list[str] = []
         if found.role_changes:
             parts.append(f"{number_of(found.role_changes, 'person', 'people')} would get another role")
         if found.cases:

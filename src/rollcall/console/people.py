@@ -75,7 +75,10 @@ async def person_page(
         person=found,
         why=await people.explain(work, account_id),
         origins=ORIGINS,
-        choices=[(key, label) for key, label in (await _labels(work)).items() if key != found.account.role],
+        choices=[
+            ("", "Choose a role"),
+            *((key, label) for key, label in (await _labels(work)).items() if key != found.account.role),
+        ],
         formers=await linking.formers(work, found.account) if found.user is not None else [],
         sessions=await sessions.of_person(work, account_id, limit=10),
         sessions_total=await sessions.count(work, account_id),

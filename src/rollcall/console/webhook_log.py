@@ -1,6 +1,6 @@
 """One destination: what it was sent, each attempt with body and answer, and sending things once more."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -17,6 +17,7 @@ from rollcall.console.webhook_topics import WORDS
 from rollcall.console.webhooks import PAGE, SAID
 from rollcall.events import attempts, deliveries, destination_secrets, destinations
 from rollcall.events.deliveries import DeliveryState
+from rollcall.work import Work
 
 _ADMINS = [admins()]
 _WORK = {"work": admin_work}
@@ -47,6 +48,7 @@ async def webhook_page(
         kind=KINDS[row.kind],
         stands=webhook_forms.stands(row),
         live_secrets=destination_secrets.live_number(row, work.now),
+        tries_at=_ahead(row.next_try_at, work),
         waiting=waiting,
         dead=dead,
         rows=found.rows,
@@ -85,6 +87,7 @@ async def attempt_page(
         destination=row,
         shown=shown,
         state=STATES[DeliveryState(shown.row.state)],
+        tries_at=_ahead(max(shown.row.next_try_at, row.next_try_at or shown.row.next_try_at), work),
         said=WORDS.get(shown.row.topic, shown.row.topic),
         back=f"{PAGE}/{row.id}",
     )
@@ -137,6 +140,11 @@ async def replay_all(request: Request[Any, Any, Any], work: PersonWork, destinat
     else:
         number = await deliveries.replay_dead(work, which)
     return see(f"{PAGE}/{which}?done=replayed-{number}")
+
+
+def _ahead(moment: datetime | None, work: Work) -> datetime | None:
+    """A moment that is still to come; None for one that is past."""
+    return moment if moment is not None and moment > work.now else None
 
 
 def _said(done: str) -> str | None:

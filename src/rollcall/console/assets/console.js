@@ -75,8 +75,13 @@
   offerCopying();
   letToastsGo();
   document.querySelectorAll("[data-live]").forEach(keepLive);
-  const current = document.querySelector("nav.main [aria-current]");
-  if (current) current.scrollIntoView({ block: "nearest", inline: "center" });
+  const showWhereOneIs = () => {
+    const strip = document.querySelector("nav.main");
+    const current = strip && strip.querySelector("[aria-current]");
+    if (current) strip.scrollLeft = current.offsetLeft - (strip.clientWidth - current.offsetWidth) / 2;
+  };
+  showWhereOneIs();
+  addEventListener("resize", showWhereOneIs);
   addEventListener("keydown", (event) => {
     const field = document.querySelector("[data-search]");
     if (event.key !== "/" || !field || /^(INPUT|TEXTAREA|SELECT)$/.test(document.activeElement.tagName)) return;
