@@ -173,7 +173,16 @@ class PastCompany:
         self._ask("POST", f"{self.at}/destinations/{siem['id']}/disable")
         tested = self._ask("POST", f"{self.at}/destinations/{self.destination['id']}/test")
         self.delivery = tested["delivery_id"]
-        self._ask("POST", f"{self.at}/people/{self.people[5]['id']}/role", role="financial-admin")
+        person = self.people[5]["id"]
+        self._ask("POST", f"{self.at}/people/{person}/role", role="financial-admin")
+        key = {"Authorization": f"Bearer {self.installation.ready['application_key']}"}
+        with httpx.Client(base_url=self.installation.ready["base_url"], headers=key) as product:
+            opened = {"tenant": SLUG, "person": person, "label": "Firefox on Linux"}
+            product.post("/v1/sessions", json=opened).raise_for_status()
+            wanted = {"label": "deploy script", "scopes": ["repo:read"]}
+            product.post(f"{self.at}/people/{person}/tokens", json=wanted).raise_for_status()
+            wanted = {"kind": "ssh_key", "name": "SHA256:4ZxvMQZ3h2f0", "label": "laptop"}
+            product.post(f"{self.at}/people/{person}/external-credentials", json=wanted).raise_for_status()
 
     def lapse(self) -> None:
         """Put the company on a plan without SCIM."""
@@ -187,11 +196,25 @@ class PastCompany:
         address = {"host": "127.0.0.1", "port": told["port"], "user": "postgres", "password": told["password"]}
         connection = await driver.connect(database=DATABASE, **address)
         await connection.execute("SET session_replication_role = replica")
-        for statement in (_JOINED, _SINCE, _CALLS):
+        for statement in (_ALERTS, _JOINED, _SINCE, _CALLS):
             await connection.execute(statement, SLUG)
         await connection.execute(_LAST_MONTHS, SLUG)
         await connection.close()
 
+
+_ALERTS = """
+WITH ends AS (
+    UPDATE tokens k SET expires_at = now() + interval '6 days 4 hours' FROM tenants t
+     WHERE t.slug = $1 AND k.tenant_id = t.id AND k.label = 'Okta production'
+    RETURNING k.tenant_id, k.id, k.label, k.expires_at),
+told AS (
+    INSERT INTO alerts (tenant_id, kind, subject, stage, facts)
+    SELECT tenant_id, 'token_ends', id::text, '7', jsonb_build_object('label', label, 'expires_at', expires_at)
+      FROM ends)
+INSERT INTO mass_changes (tenant_id, began_at, noticed_at, count, threshold)
+SELECT t.id, now() - interval '20 minutes', now() - interval '15 minutes', 7, 6 FROM tenants t WHERE t.slug = $1
+"""
+"""What the worker would notice within minutes, so that the pictures have it."""
 
 _JOINED = """
 UPDATE audit_entries e SET at = at - interval '31 days' - random() * interval '200 days'

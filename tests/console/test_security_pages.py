@@ -58,6 +58,8 @@ async def test_a_plan_that_lost_scim(browser: Browser, callers: Callers) -> None
     assert "It can add nobody and change no role" in page
     assert "Your provider is refused" in page
     assert page.count('aria-current="step"') == 1
+    first = (await browser.open("/console/")).text
+    assert first.count("Your plan no longer includes SCIM; everything works for a while yet") == 1
 
 
 async def test_a_plan_without_scim(browser: Browser, callers: Callers) -> None:
@@ -154,6 +156,34 @@ async def test_roles_by_hand(browser: Browser, acme: Tenant) -> None:
     assert "They are Guest then" in lifted.text
     assert "The override is lifted" in (await browser.follow(await browser.send(f"{address}/lift"))).text
     assert await role_of(acme, maria) == "guest"
+
+
+async def test_closing_a_way_in(browser: Browser, acme: Tenant, other: Tenant) -> None:
+    """A person's page lists what they have open; one token or credential is closed, and nobody else's is known."""
+    maria = await acme.person("maria@acme.test")
+    token, session = await acme.personal_token(maria), await acme.session(maria)
+    credential = await acme.external(maria, "SHA256:abc")
+    noor = await other.person()
+    theirs = await other.external(noor, "SHA256:def")
+    await signed_in(browser, acme, acme.admin)
+    page = (await browser.open(f"/console/people/{maria['id']}")).text
+    assert "laptop" in page
+    assert "1 open session" in page
+    addresses = browser.addresses("/close")
+    assert len(addresses) == 2
+
+    for address in addresses:
+        assert "end their access" in (await browser.open(address)).text
+        done = await browser.follow(await browser.send(address))
+        assert "lets nobody in any more" in done.text
+        assert (await browser.open(address)).status_code == 404
+
+    assert not await acme.callers.is_live(token)
+    assert not await acme.is_good(credential)
+    assert await acme.callers.is_live(session)
+    for path in (f"credential/{theirs['id']}", f"session/{theirs['id']}", "credential/x", "nonsense/x"):
+        assert (await browser.send(f"/console/people/{maria['id']}/ways-in/{path}/close")).status_code == 404
+    assert await other.is_good(theirs)
 
 
 async def test_a_person_by_hand(browser: Browser, acme: Tenant) -> None:

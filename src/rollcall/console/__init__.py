@@ -29,6 +29,7 @@ from rollcall.console import (
     sign_in,
     team,
     tokens,
+    ways_in,
     webhook_log,
     webhooks,
 )
@@ -83,6 +84,8 @@ _WITH_FORMS = (
     people_acts.lift,
     people_acts.ask_to_link,
     people_acts.link,
+    ways_in.ask_to_close,
+    ways_in.close,
     groups.groups_page,
     groups.group_page,
     roles.roles_page,

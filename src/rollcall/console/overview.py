@@ -18,6 +18,7 @@ from rollcall.console.visitors import PersonWork, admin_work, anybody_signed_in,
 from rollcall.events import destinations
 from rollcall.provisioning import connection, provider_state
 from rollcall.provisioning.connection import Day, Standing
+from rollcall.tenancy.lapse import LapseState
 from rollcall.work import Work
 
 _WORK = {"work": admin_work}
@@ -52,7 +53,7 @@ async def home(request: Request[Any, Any, Any], work: PersonWork, done: FromQuer
         token=token,
         ends=None if token is None else token.expires_at,
         provider=state.recognised.label or "Your identity provider",
-        concerns=await concerns(work, stands, token),
+        concerns=await concerns(work, stands, token, lapse=LapseState(state.tenant.lapse_state)),
         done=SAID.get(done),
         bars=bars(found),
         most=max((each.calls for each in found), default=0),
@@ -61,13 +62,25 @@ async def home(request: Request[Any, Any, Any], work: PersonWork, done: FromQuer
     )
 
 
-async def concerns(work: Work, stands: Standing, token: Token | None) -> list[Concern]:
+_LAPSED = {
+    LapseState.GRACE: ("notice", "Your plan no longer includes SCIM; everything works for a while yet."),
+    LapseState.OFFBOARDING_ONLY: ("bad", "Your plan no longer includes SCIM: your provider can only take away."),
+    LapseState.CLOSED: ("bad", "Your plan no longer includes SCIM: your provider is refused."),
+}
+
+
+async def concerns(
+    work: Work, stands: Standing, token: Token | None, *, lapse: LapseState = LapseState.ACTIVE
+) -> list[Concern]:
     """What needs attention, the worst first: what stands still now, and the open alerts."""
     found: list[Concern] = []
     if token is not None and not tokens.is_open(token, work.now):
         said = "No token is live, so your provider is refused."
         found.append(Concern("bad", said, "/console/tokens", "Issue a token"))
-    found += await alerts.concerns(work)
+    told = await alerts.concerns(work)
+    found += told
+    if lapse in _LAPSED and all(each.address != "/console/plan" for each in told):  # no alert of it is open yet
+        found.append(Concern(*_LAPSED[lapse], "/console/plan", "See until when"))
     if stands.conflicts:
         said = f"{_count(stands.conflicts, 'person has', 'people have')} role names that contradict each other."
         found.append(Concern("bad", said, "/console/roles#cases", "See who"))

@@ -7,6 +7,7 @@ from litestar import Request, Response, get, post
 from litestar.params import FromPath, FromQuery
 
 from rollcall.access import sessions
+from rollcall.console import ways_in
 from rollcall.console.activity_words import worded
 from rollcall.console.confirming import Confirmation, confirmation_page
 from rollcall.console.own import id_of, number_of
@@ -31,6 +32,7 @@ SAID = {
     "role": "They have that role now.",
     "lifted": "The override is lifted: your provider decides their role.",
     "linked": "They have their former account back.",
+    "closed": "It is closed, and lets nobody in any more.",
     "appointed": "They are an admin now.",
 }
 
@@ -80,7 +82,7 @@ async def person_page(
             *((key, label) for key, label in (await _labels(work)).items() if key != found.account.role),
         ],
         formers=await linking.formers(work, found.account) if found.user is not None else [],
-        sessions=await sessions.of_person(work, account_id, limit=10),
+        ways=await ways_in.of_person(work, account_id),
         sessions_total=await sessions.count(work, account_id),
         receipts=(await receipts.page(work, account_id=account_id, limit=5)).rows,
         entries=entries,
