@@ -4,7 +4,7 @@ These open Rollcall itself, for a provider (SCIM) or an admin. What people use w
 `personal_tokens`; both are rows of one table and end alike.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -248,17 +248,17 @@ async def every(work: Work) -> Sequence[Token]:
     ).all()
 
 
-async def owned(work: Work, account_id: UUID) -> int:
-    """How many open tokens for Rollcall itself hang on a person being an active admin."""
-    return int(
-        await work.db.scalar(
-            select(func.count())
-            .select_from(Token)
-            .where(Token.tenant_id == work.tenant.id, Token.owner_id == account_id, OPENS_ROLLCALL)
-            .where(Token.revoked_at.is_(None), or_(Token.expires_at.is_(None), Token.expires_at > work.now))
-        )
-        or 0
+async def owned(work: Work, account_ids: Iterable[UUID]) -> Mapping[UUID, int]:
+    """How many open tokens for Rollcall itself hang on each of these people being an active admin."""
+    wanted = [*account_ids]
+    rows = await work.db.execute(
+        select(Token.owner_id, func.count())
+        .where(Token.tenant_id == work.tenant.id, Token.owner_id.in_(wanted), OPENS_ROLLCALL)
+        .where(Token.revoked_at.is_(None), or_(Token.expires_at.is_(None), Token.expires_at > work.now))
+        .group_by(Token.owner_id)
     )
+    counted = {row[0]: int(row[1]) for row in rows}
+    return {each: counted.get(each, 0) for each in wanted}
 
 
 async def page(work: Work, *, limit: int = paging.USUAL, cursor: str | None = None) -> Page[Token]:

@@ -181,7 +181,7 @@ async def _what_a_role_does(
     elif by_hand:
         said.append("It holds until your provider first names a role for them.")
     if account.is_admin and role not in rule.admin_roles:
-        owned = await tokens.owned(work, account.id)
+        owned = (await tokens.owned(work, [account.id]))[account.id]
         said.append(
             f"They are no longer an admin: {number_of(owned, 'token')} they own {_stops(owned)} at the next call."
         )

@@ -76,6 +76,7 @@ async def appoint(work: PersonWork, person: FromPath[str]) -> Response[Any]:
 
 async def _page(request: AnyRequest, work: Work, *, wanted: str = "", wrong: str = "") -> Response[str]:
     found = await accounts.every_admin(work)
+    owned = await tokens.owned(work, [each.id for each in found])
     opened = await sessions.of_console(work, limit=MOST_SESSIONS)
     entries = [entry for entry, _ in (await read(work, AuditQuestion(action="console"), limit=LATEST)).rows]
     names = await accounts.names(work, [*(each.account_id for each in opened), *(each.account_id for each in entries)])
@@ -85,7 +86,7 @@ async def _page(request: AnyRequest, work: Work, *, wanted: str = "", wrong: str
         "team/page.html",
         status_code=400 if wrong else 200,
         admins=found,
-        owned={each.id: number_of(await tokens.owned(work, each.id), "token") for each in found[:50]},
+        owned={each: number_of(number, "token") for each, number in owned.items()},
         labels={key: role.label for key, role in rule.roles.items()},
         demote={each.id: to_role(each.id, rule.default) for each in found},
         sessions=opened,

@@ -1,17 +1,17 @@
 """Groups as ops and admins look at them: how many members each has, and which role its name makes."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Text, Uuid, any_, func, literal, select
+from sqlalchemy import ColumnElement, Select, Uuid, any_, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from rollcall import paging
 from rollcall.access.models import Account
 from rollcall.db import fn
-from rollcall.directory import mapping, role_states, roles
+from rollcall.directory import mapping, role_states, roles, statements
 from rollcall.directory.models import GroupChild, GroupRow, GroupUnknownMember, GroupUser, UserRow
 from rollcall.directory.rules import ReadName, RoleRule, Seen
 from rollcall.errors import Invalid, NotFound
@@ -161,25 +161,22 @@ class Removal:
 async def removal(work: Work, group_id: UUID) -> Removal:
     """What taking a group away would change, by what is stored now; nothing is changed."""
     rule, _ = await roles.current(work)
-    everybody = fn.everybody_in(work.tenant.id, literal([group_id], ARRAY(Uuid))).column_valued("user_id")
-    in_it = select(everybody).order_by(everybody).limit(MOST_LOOKED_AT)
-    rows = await work.db.execute(
-        select(
-            Account.role_state,
-            UserRow.document["roles"].label("roles"),
-            fn.group_names_without(UserRow.tenant_id, UserRow.id, group_id, type_=ARRAY(Text)).label("groups"),
-        )
-        .join(Account, (Account.tenant_id == UserRow.tenant_id) & (Account.id == UserRow.account_id))
-        .where(UserRow.tenant_id == work.tenant.id, UserRow.id.in_(in_it))
+    people = Counter(
+        (row["role_state"], row["roles"], tuple(row["groups"]))
+        for row in await statements.people_without(work, group_id, most=MOST_LOOKED_AT)
     )
-    judged = [_without(rule, row) for row in rows.mappings()]
-    return Removal(len(judged), sum(changes for changes, _ in judged), sum(case for _, case in judged))
+    judged = [(*_without(rule, *alike), number) for alike, number in people.items()]
+    return Removal(
+        people.total(),
+        sum(number for changes, _, number in judged if changes),
+        sum(number for _, case, number in judged if case),
+    )
 
 
-def _without(rule: RoleRule, person: Any) -> tuple[bool, bool]:
-    """Whether somebody gets another role by losing a group, and whether they get a case."""
-    before = mapping.read_role_state(person["role_state"])
-    after = role_states.removed(rule, before, mapping.read_roles(rule, {"roles": person["roles"]}, person["groups"]))
+def _without(rule: RoleRule, stored: str, said: str | None, groups: Sequence[str]) -> tuple[bool, bool]:
+    """Whether people get another role by losing a group, and whether they get a case."""
+    before = mapping.read_role_state(stored)
+    after = role_states.removed(rule, before, mapping.read_roles(rule, {"roles": mapping.from_json(said)}, groups))
     return after.role != before.role, after.withheld is not None and before.withheld is None
 
 

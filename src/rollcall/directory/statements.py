@@ -22,6 +22,7 @@ _SETTLE = text(qualified("SELECT fn.settle_cases(:tenant, :user, :account, :requ
 _HOLD_EXTERNAL_ID = text(qualified("SELECT fn.hold_external_id(:tenant, :external_id)"))
 _HOLD_RULE = text(qualified("SELECT fn.hold_rule(:tenant)"))
 _BRING_RULE = text(qualified("SELECT fn.bring_rule(:tenant, :request_id, CAST(:people AS jsonb))"))
+_PEOPLE_WITHOUT = text(qualified("SELECT * FROM fn.people_without(:tenant, :group, :most)"))
 _VALUES_OF_ROLES = text(qualified("SELECT fn.values_of_roles(:tenant)"))
 _ALIKE = text(
     qualified(
@@ -101,6 +102,12 @@ async def bring_rule(work: Work, people: Sequence[Mapping[str, Any]]) -> None:
     """Give people what an edited rule makes of their names; each as the function's comment says."""
     given = {"tenant": work.tenant.id, "request_id": work.origin.request_id}
     await work.db.execute(_BRING_RULE, given | {"people": _json(people)})
+
+
+async def people_without(work: Work, group: UUID, *, most: int) -> Sequence[RowMapping]:
+    """What would decide the roles of the first *most* people in a group if it went; nobody is locked."""
+    rows = await work.db.execute(_PEOPLE_WITHOUT, {"tenant": work.tenant.id, "group": group, "most": most})
+    return rows.mappings().all()
 
 
 async def values_of_roles(work: Work) -> Sequence[str]:

@@ -66,16 +66,26 @@ CREATE FUNCTION fn.group_names_of(p_tenant uuid, p_user uuid) RETURNS text[] LAN
                 WHERE m.tenant_id = p_tenant AND m.user_id = p_user)
 $$;
 
--- The names of the groups a person would be in without one of them, directly or through others; no lock.
-CREATE FUNCTION fn.group_names_without(p_tenant uuid, p_user uuid, p_group uuid) RETURNS text[] LANGUAGE sql STABLE AS $$
-    WITH RECURSIVE reached (id) AS (
-        SELECT m.group_id FROM public.group_users m
-         WHERE m.tenant_id = p_tenant AND m.user_id = p_user AND m.group_id <> p_group
+-- What decides the roles of those in a group, or of the first of them, with the groups they would be in without it: role
+-- state, the attribute roles, and names of groups. No lock.
+CREATE FUNCTION fn.people_without(p_tenant uuid, p_group uuid, p_most integer) RETURNS TABLE (
+    role_state text, roles text, groups text[]
+) LANGUAGE sql STABLE AS $$
+    WITH RECURSIVE people AS MATERIALIZED (
+        SELECT e AS user_id FROM fn.everybody_in(p_tenant, ARRAY[p_group]) e ORDER BY e LIMIT p_most),
+    reached (user_id, group_id) AS (
+        SELECT p.user_id, m.group_id FROM people p
+          JOIN public.group_users m ON m.tenant_id = p_tenant AND m.user_id = p.user_id AND m.group_id <> p_group
         UNION
-        SELECT c.group_id FROM reached r
-          JOIN public.group_children c ON c.tenant_id = p_tenant AND c.child_id = r.id AND c.group_id <> p_group)
-    SELECT coalesce(array_agg(g.display_name ORDER BY g.id), '{}')
-      FROM reached r JOIN public.groups g ON g.tenant_id = p_tenant AND g.id = r.id
+        SELECT r.user_id, c.group_id FROM reached r
+          JOIN public.group_children c ON c.tenant_id = p_tenant AND c.child_id = r.group_id AND c.group_id <> p_group),
+    named AS (
+        SELECT r.user_id, array_agg(g.display_name ORDER BY g.id) AS names FROM reached r
+          JOIN public.groups g ON g.tenant_id = p_tenant AND g.id = r.group_id GROUP BY r.user_id)
+    SELECT a.role_state::text, (u.document -> 'roles')::text, coalesce(n.names, '{}') FROM people p
+      JOIN public.users u ON u.tenant_id = p_tenant AND u.id = p.user_id
+      JOIN public.accounts a ON a.tenant_id = p_tenant AND a.id = u.account_id
+      LEFT JOIN named n ON n.user_id = p.user_id
 $$;
 
 -- The names of the groups above a group.
