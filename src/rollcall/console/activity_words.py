@@ -57,6 +57,9 @@ _HAPPENED = {
     "console.portal_left": "{whom} left this console",
     "passkey.registered": "{whom} added a passkey",
     "passkey.closed": "{whom} removed a passkey",
+    "passkey.copy_suspected": "A passkey of {whom} seems to have been copied",
+    "external_credential.registered": "A credential of {whom} was registered",
+    "external_credential.closed": "A credential of {whom} was closed",
 }
 """By what happened; the first that an entry names counts, in this order."""
 
