@@ -3,10 +3,13 @@
 import re
 from html.parser import HTMLParser
 from typing import Any
+from uuid import uuid4
 
 from console.conftest import Browser, signed_in
 from console.test_portal import a_link, entered
 from factories import DART_RULE, Tenant, patch_op
+from rollcall.console.role_edit import consequences
+from rollcall.directory.roles import Foreseen
 
 GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
 
@@ -223,6 +226,18 @@ async def test_taking_ones_own_rights(browser: Browser, acme: Tenant) -> None:
     sent = await browser.send("/console/roles/apply", rule=hidden(shown, "rule"), shown=hidden(shown, "shown"))
     assert sent.status_code == 303
     assert (await browser.open("/console/roles")).status_code == 403
+
+
+def test_consequences_in_numbers() -> None:
+    """The preview says how many lose and gain the rights of an admin, have a case, and follow later."""
+    ids = [uuid4(), uuid4()]
+    many = Foreseen("x", {("guest", "member"): 12_000}, 3, 1, ids, [])
+    said = [sentence for _, sentence in consequences(many)]
+    assert said[0].startswith("2 people are no longer an admin")
+    assert said[1] == "1 person becomes an admin."
+    assert said[2].startswith("3 people have names that contradict each other")
+    assert said[3].startswith("They are many")
+    assert consequences(Foreseen("x", {("guest", "member"): 12}, 0, 0, [], [])) == []
 
 
 async def test_cases_say_what_to_do(browser: Browser, acme: Tenant) -> None:

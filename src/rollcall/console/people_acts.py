@@ -35,7 +35,8 @@ async def new_page(request: Request[Any, Any, Any], work: PersonWork) -> Respons
 @post("/people/new", status_code=200, guards=_ADMINS, dependencies=_WORK, name="console_add_person")
 async def add(request: Request[Any, Any, Any], work: PersonWork) -> Response[Any]:
     """Take a person in by hand; their provider finds them by userName later."""
-    fields = {name: await form_field(request, name) for name in ("user_name", "display_name", "email", "role")}
+    names = ("user_name", "display_name", "email", "role")
+    fields = {name: (await form_field(request, name)).replace("\x00", "") for name in names}
     if not fields["user_name"] or len(fields["user_name"]) > 320:
         return await _form_page(request, work, fields, wrong=("user_name", "Enter a userName of up to 320 characters."))
     draft = Draft(

@@ -60,7 +60,14 @@ async def of_person(work: Work, account_id: UUID, *, limit: int = MOST_SHOWN) ->
         for row in (await personal_tokens.live_of_person(work, account_id))[:limit]
     ]
     found += [
-        WayIn("credential", row.id, row.kind.replace("_", " ").capitalize(), row.label or row.name, row.created_at, row.expires_at)
+        WayIn(
+            "credential",
+            row.id,
+            row.kind.replace("_", " ").capitalize(),
+            row.label or row.name,
+            row.created_at,
+            row.expires_at,
+        )
         for row in (await external.page(work, account_id, limit=limit)).rows
     ]
     return found
