@@ -94,7 +94,7 @@ class Tab:
         self.call("Page.navigate", url=address)
         self.until("!window.left && document.readyState === 'complete'")
 
-    def until(self, condition: str, *, within: float = 10) -> Any:
+    def until(self, condition: str, *, within: float = 60) -> Any:
         """Wait until a condition holds on the page."""
         deadline = time.monotonic() + within
         while not (found := self._tried(condition)):
