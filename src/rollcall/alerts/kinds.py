@@ -19,6 +19,7 @@ class Kind(StrEnum):
     PROVIDER_QUIET = "provider_quiet"
     FAILURES = "failures"
     LAPSE = "lapse"
+    SEATS = "seats"
     MASS_CHANGE = "mass_change"
     """More departures within an hour than a tenant is used to; the only one that somebody has to release."""
 
@@ -32,6 +33,7 @@ _REMEDIES: Final[Mapping[Kind, str]] = {
     Kind.PROVIDER_QUIET: "See at the identity provider whether provisioning runs and whether its token is this one.",
     Kind.FAILURES: "See 'rollcall audit' for what was refused and why; a provider may stop by itself after too many.",
     Kind.LAPSE: "Put the tenant on a plan that includes SCIM, or set other dates ('rollcall tenants lapse').",
+    Kind.SEATS: "Deactivate whoever has left, or have the plan's seats raised; nobody who is in is cut off by it.",
     Kind.MASS_CHANGE: "Look at it; if these people are meant to leave, release it ('rollcall alerts release').",
 }
 
@@ -58,6 +60,8 @@ def says(kind: Kind, stage: str, facts: Mapping[str, Any]) -> str:  # noqa: PLR0
             return f"{_up_to(facts['refused'])} calls of the identity provider were refused within an hour."
         case Kind.LAPSE:
             return _of_lapse(stage, facts)
+        case Kind.SEATS:
+            return _of_seats(stage, facts)
         case Kind.MASS_CHANGE:
             return f"{facts['count']} people left within an hour; more than {facts['threshold']} are an alert."
 
@@ -76,6 +80,17 @@ def _of_lapse(stage: str, facts: Mapping[str, Any]) -> str:
         return f"The plan {plan} does not include SCIM; everything works until {_said(facts['offboarding_from'])}."
     end = "" if facts["closes_at"] is None else f", until {_said(facts['closes_at'])}"
     return f"The plan {plan} does not include SCIM; only reads work, and what takes away{end}."
+
+
+def _of_seats(stage: str, facts: Mapping[str, Any]) -> str:
+    plan, allowed, used = facts["plan"], f"{facts['allowed']:,}", f"{facts['used']:,}"
+    if stage == "nearly":
+        return f"{used} of the {allowed} seats of the plan {plan} are taken."
+    is_refused = facts["policy"] == "refuse"
+    then = "nobody more is let in" if is_refused else "whoever else joins is let in, and counts as overage"
+    if stage == "full":
+        return f"All {allowed} seats of the plan {plan} are taken: {then}."
+    return f"{used} people are active, and the plan {plan} has {allowed} seats: {then}."
 
 
 def _up_to(number: int) -> str:

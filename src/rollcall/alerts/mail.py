@@ -69,6 +69,7 @@ _SUBJECTS: Final[Mapping[Kind, str]] = {
     Kind.PROVIDER_QUIET: "the identity provider is quiet",
     Kind.FAILURES: "calls of the identity provider are refused",
     Kind.LAPSE: "the plan does not include SCIM",
+    Kind.SEATS: "seats run out",
     Kind.MASS_CHANGE: "many people have left",
 }
 

@@ -71,6 +71,7 @@ CREATE FUNCTION fn.due_alerts(p_tenants uuid[], p_quiet jsonb) RETURNS SETOF fn.
     UNION ALL SELECT * FROM fn.due_of_quiet(p_tenants, p_quiet)
     UNION ALL SELECT * FROM fn.due_of_failures(p_tenants)
     UNION ALL SELECT * FROM fn.due_of_lapses(p_tenants)
+    UNION ALL SELECT * FROM fn.due_of_seats(p_tenants)
 $$;
 
 -- token_ends: a token of Rollcall's own ends within 30, 20, 7 days or one, and has not been replaced; the stage is the nearest.
@@ -156,6 +157,24 @@ CREATE FUNCTION fn.due_of_lapses(p_tenants uuid[]) RETURNS SETOF fn.due_alert LA
            jsonb_build_object('plan', n.plan, 'offboarding_from', n.offboarding_from, 'closes_at', n.closes_at)
       FROM (SELECT t.*, fn.lapse_of(t.id) AS state FROM public.tenants t WHERE t.id = ANY (p_tenants)) n
      WHERE n.state IN ('grace', 'offboarding_only')
+$$;
+
+-- seats: nine tenths of the seats are taken (nearly), all are (full), or more (over). What is nearest opens; a stage that is open
+-- stays so as long as it holds, and nearly until fewer than 85 % are taken, so that a tenant at its limit is not told each day.
+CREATE FUNCTION fn.due_of_seats(p_tenants uuid[]) RETURNS SETOF fn.due_alert LANGUAGE sql STABLE AS $$
+    SELECT s.id, 'seats', '', g.stage,
+           jsonb_build_object('plan', s.plan, 'allowed', s.allowed, 'used', s.used, 'policy', s.policy)
+      FROM (SELECT n.id, p.name AS plan, fn.seats_allowed(n, p) AS allowed, fn.seat_policy(n, p) AS policy,
+                   fn.seats_used(n.id) AS used
+              FROM public.tenants n JOIN public.plans p ON p.key = n.plan WHERE n.id = ANY (p_tenants)) s
+     CROSS JOIN LATERAL (VALUES
+           ('nearly', s.used < s.allowed AND s.used * 10 >= s.allowed::bigint * 9, s.used * 20 >= s.allowed::bigint * 17),
+           ('full', s.used = s.allowed AND s.allowed > 0, s.used >= s.allowed AND s.allowed > 0),
+           ('over', s.used > s.allowed, s.used > s.allowed)) g (stage, nearest, holds)
+     WHERE g.nearest
+        OR g.holds AND EXISTS (
+            SELECT FROM public.alerts o WHERE o.tenant_id = s.id AND o.kind = 'seats' AND o.subject = '' AND o.stage = g.stage
+               AND o.closed_at IS NULL)
 $$;
 
 -- Deletes up to p_limit alerts that were closed before p_before; returns how many.
