@@ -140,6 +140,8 @@ COMMANDS: dict[str, Entry] = {
     "receipts show": of_receipt,
     "receipts keys": plainly(),
     "receipts verify": of_statement,
+    "tenants last-admin": plainly("TENANT", "keep_one"),
+    "tenants deputy": of_person,
     "alerts list": plainly("TENANT"),
     "alerts release": of_alert,
     "tenants apply": plainly("FILE"),

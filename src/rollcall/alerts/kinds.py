@@ -16,6 +16,8 @@ class Kind(StrEnum):
     OWNER_GONE = "owner_gone"
     ONLY_ADMIN = "only_admin"
     WITHOUT_ADMIN = "without_admin"
+    OWNER_AT_RISK = "owner_at_risk"
+    NO_DEPUTY = "no_deputy"
     PROVIDER_QUIET = "provider_quiet"
     FAILURES = "failures"
     LAPSE = "lapse"
@@ -30,6 +32,8 @@ _REMEDIES: Final[Mapping[Kind, str]] = {
     Kind.OWNER_GONE: "Have an active admin take it over ('rollcall tokens hand-over'), and rotate it then.",
     Kind.ONLY_ADMIN: "Appoint a second admin, who can take the connection over.",
     Kind.WITHOUT_ADMIN: "Appoint one: 'rollcall people appoint'.",
+    Kind.OWNER_AT_RISK: "Have another admin issue a token, and put that into the identity provider before.",
+    Kind.NO_DEPUTY: "Name one ('rollcall tenants deputy'), or appoint a second admin.",
     Kind.PROVIDER_QUIET: "See at the identity provider whether provisioning runs and whether its token is this one.",
     Kind.FAILURES: "See 'rollcall audit' for what was refused and why; a provider may stop by itself after too many.",
     Kind.LAPSE: "Put the tenant on a plan that includes SCIM, or set other dates ('rollcall tenants lapse').",
@@ -54,6 +58,8 @@ def says(kind: Kind, stage: str, facts: Mapping[str, Any]) -> str:  # noqa: PLR0
             return f"The token “{facts['label']}” was handed over; its former owner may know it. It ends at {ends}."
         case Kind.OWNER_GONE | Kind.ONLY_ADMIN | Kind.WITHOUT_ADMIN:
             return _of_owners(kind, facts)
+        case Kind.OWNER_AT_RISK | Kind.NO_DEPUTY:
+            return _of_what_may_come(stage, facts)
         case Kind.PROVIDER_QUIET:
             return f"{PROFILES[facts['profile']].label} has not called since {_said(facts['last_call_at'])}."
         case Kind.FAILURES:
@@ -72,6 +78,20 @@ def _of_owners(kind: Kind, facts: Mapping[str, Any]) -> str:
     if kind is Kind.ONLY_ADMIN:
         return f"{facts['user_name']} is the only active admin, and the connection hangs on them."
     return "Nobody is an active admin any more: nobody can own a token, issue one or edit roles."
+
+
+def _of_what_may_come(stage: str, facts: Mapping[str, Any]) -> str:
+    who = facts["user_name"]
+    if stage == "said_to_leave":
+        return (
+            f"{who} owns the token “{facts['label']}”, and left while the tenant was suspended: resumed, they are out."
+        )
+    if stage == "role_contested":
+        return (
+            f"{who} owns the token “{facts['label']}”, and is an admin only until it is settled which role their names "
+            "at the identity provider mean."
+        )
+    return f"{who} is the only active admin, and there is no deputy who would become one as they leave."
 
 
 def _of_lapse(stage: str, facts: Mapping[str, Any]) -> str:

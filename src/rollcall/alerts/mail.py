@@ -13,7 +13,8 @@ from rollcall.journal.models import Notice
 
 TOKENS: Final = "tokens"
 VENDOR: Final = "vendor"
-"""Beside the kinds of alerts: what became of tokens, and what the vendor did with the tenant."""
+ADMINS: Final = "admins"
+"""Beside the kinds of alerts: what became of tokens, what the vendor did with the tenant, and who became an admin."""
 
 _TOKENS: Final[Mapping[str, str]] = {
     "token.issued": "A new token was made: “{label}”.",
@@ -26,9 +27,17 @@ _VENDOR: Final[Mapping[str, str]] = {
     "tenant.resumed": "The vendor has resumed your organisation: everything works again.",
     "tenant.plan_changed": "The vendor has changed your plan from {before} to {after}.",
 }
-TOPICS: Final = frozenset({"alert.opened", *_TOKENS, *_VENDOR})
+_ADMINS: Final[Mapping[str, str]] = {
+    "tenant.deputy_appointed": "Nobody was an active admin any more, so the deputy {user_name} has become one.",
+}
+TOPICS: Final = frozenset({"alert.opened", *_TOKENS, *_VENDOR, *_ADMINS})
 """What is mailed."""
 
+_CHANGES: Final = (
+    (TOKENS, "a token has changed", _TOKENS),
+    (VENDOR, "a change by the vendor", _VENDOR),
+    (ADMINS, "there is another admin", _ADMINS),
+)
 _WHAT_TO_DO: Final = "If you did not expect this, look at your tokens and at the audit, or ask the vendor's support."
 
 
@@ -56,8 +65,8 @@ def wording(topic: str, payload: Mapping[str, Any], tenant: str) -> Wording:
         kind = Kind(payload["kind"])
         what = says(kind, payload["stage"], payload["facts"])
         return Wording(kind.value, f"{tenant}: {_SUBJECTS[kind]}", what, remedy(kind))
-    kind, subject = (TOKENS, "a token has changed") if topic in _TOKENS else (VENDOR, "a change by the vendor")
-    return Wording(kind, f"{tenant}: {subject}", {**_TOKENS, **_VENDOR}[topic].format_map(payload), _WHAT_TO_DO)
+    kind, subject, said = next(each for each in _CHANGES if topic in each[2])
+    return Wording(kind, f"{tenant}: {subject}", said[topic].format_map(payload), _WHAT_TO_DO)
 
 
 _SUBJECTS: Final[Mapping[Kind, str]] = {
@@ -66,6 +75,8 @@ _SUBJECTS: Final[Mapping[Kind, str]] = {
     Kind.OWNER_GONE: "the connection has no owner",
     Kind.ONLY_ADMIN: "the connection hangs on one admin",
     Kind.WITHOUT_ADMIN: "there is no admin",
+    Kind.OWNER_AT_RISK: "the owner of the connection may leave",
+    Kind.NO_DEPUTY: "there is no deputy",
     Kind.PROVIDER_QUIET: "the identity provider is quiet",
     Kind.FAILURES: "calls of the identity provider are refused",
     Kind.LAPSE: "the plan does not include SCIM",

@@ -46,6 +46,8 @@ class TenantTerms:
     token_issuing: str = "self_service"  # noqa: S105  # a policy's name
     owner_leaves: str = "stop"
     """What becomes of a SCIM token whose owner is no longer an active admin: ``stop``, or ``offboarding_only``."""
+    last_admin: str = "obey"
+    """What becomes of the admin role as the last one stops: ``obey``, or ``keep_one``, by which a deputy has it."""
     profile: str = AUTO
     """How the identity provider is read and answered: a key of `scim.providers.PROFILES`, or `AUTO`."""
     rate_per_second: int | None = None

@@ -90,6 +90,8 @@ ROUTES = [
     Route(OPS, "POST", "/v1/destinations", {**HOOK, "url": "http://127.0.0.1/"}, refused="destination_refused"),
     *_destination_routes(OPS, "/v1/destinations", "/v1/destinations/{own_destination}", "{own_delivery}"),
     Route(ADMINS, "GET", TENANT),
+    Route(ADMINS, "PUT", f"{TENANT}/deputy", {"person": NOBODY}, refused="not_found"),
+    Route(ADMINS, "DELETE", f"{TENANT}/deputy"),
     Route(ADMINS, "GET", f"{TENANT}/provider"),
     Route(ADMINS, "GET", f"{TENANT}/seats"),
     Route(ADMINS, "GET", f"{TENANT}/usage"),

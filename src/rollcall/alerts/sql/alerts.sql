@@ -68,6 +68,8 @@ END $$;
 CREATE FUNCTION fn.due_alerts(p_tenants uuid[], p_quiet jsonb) RETURNS SETOF fn.due_alert LANGUAGE sql STABLE AS $$
     SELECT * FROM fn.due_of_tokens(p_tenants)
     UNION ALL SELECT * FROM fn.due_of_owners(p_tenants)
+    UNION ALL SELECT * FROM fn.due_of_departing_owners(p_tenants)
+    UNION ALL SELECT * FROM fn.due_of_deputies(p_tenants)
     UNION ALL SELECT * FROM fn.due_of_quiet(p_tenants, p_quiet)
     UNION ALL SELECT * FROM fn.due_of_failures(p_tenants)
     UNION ALL SELECT * FROM fn.due_of_lapses(p_tenants)
@@ -115,6 +117,42 @@ CREATE FUNCTION fn.due_of_owners(p_tenants uuid[]) RETURNS SETOF fn.due_alert LA
     SELECT a.tenant_id, 'without_admin', '', '', '{}'::jsonb
       FROM admins a
      WHERE a.number = 0 AND EXISTS (SELECT FROM public.accounts g WHERE g.tenant_id = a.tenant_id AND g.is_admin)
+$$;
+
+-- owner_at_risk: what is known beforehand of the owner of a connection that is used. Either the provider has said that they left,
+-- while the tenant is suspended (said_to_leave: a resume takes them out), or what it says of their role contradicts itself, or
+-- means another one (role_contested: they keep the admin role until that is settled). More a provider does not tell.
+CREATE FUNCTION fn.due_of_departing_owners(p_tenants uuid[]) RETURNS SETOF fn.due_alert LANGUAGE sql STABLE AS $$
+    WITH owners AS MATERIALIZED (
+        SELECT t.tenant_id, t.owner_id, min(t.label) AS label, count(*) AS tokens
+          FROM public.tokens t
+         WHERE t.tenant_id = ANY (p_tenants) AND t.revoked_at IS NULL AND t.owner_id IS NOT NULL
+           AND t.last_used_at IS NOT NULL AND 'scim' = ANY (t.scopes) AND t.replaced_by IS NULL
+           AND (t.expires_at IS NULL OR t.expires_at > clock_timestamp())
+         GROUP BY t.tenant_id, t.owner_id)
+    SELECT o.tenant_id, 'owner_at_risk', o.owner_id::text, s.stage,
+           jsonb_build_object('person_id', o.owner_id, 'user_name', a.user_name, 'label', o.label, 'tokens', o.tokens)
+      FROM owners o
+      JOIN public.accounts a ON a.tenant_id = o.tenant_id AND a.id = o.owner_id AND a.active AND a.is_admin
+      JOIN public.users u ON u.tenant_id = a.tenant_id AND u.account_id = a.id
+     CROSS JOIN LATERAL (
+        SELECT 'said_to_leave' AS stage
+          FROM public.refused_departures d WHERE d.tenant_id = a.tenant_id AND d.account_id = a.id AND d.epoch = a.epoch
+        UNION ALL
+        SELECT 'role_contested' WHERE a.role_state ? 'withheld' OR EXISTS (
+            SELECT FROM public.conflict_cases c
+             WHERE c.tenant_id = u.tenant_id AND c.user_id = u.id AND c.kind = 'conflict' AND c.closed_at IS NULL)) s
+$$;
+
+-- no_deputy: the tenant keeps an admin, has one alone, and nobody who would become one as they leave.
+CREATE FUNCTION fn.due_of_deputies(p_tenants uuid[]) RETURNS SETOF fn.due_alert LANGUAGE sql STABLE AS $$
+    SELECT n.id, 'no_deputy', '', '', jsonb_build_object('user_name', (
+               SELECT min(a.user_name) FROM public.accounts a WHERE a.tenant_id = n.id AND a.active AND a.is_admin))
+      FROM public.tenants n
+     WHERE n.id = ANY (p_tenants) AND n.last_admin = 'keep_one'
+       AND (SELECT count(*) FROM public.accounts a WHERE a.tenant_id = n.id AND a.active AND a.is_admin) = 1
+       AND NOT EXISTS (SELECT FROM public.accounts d
+                        WHERE d.tenant_id = n.id AND d.id = n.deputy_id AND d.active AND NOT d.is_admin)
 $$;
 
 -- provider_quiet: a connection that should be in use was not, for as long as says something in the profile in effect.

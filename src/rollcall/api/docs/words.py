@@ -191,6 +191,7 @@ EXAMPLES: dict[str, Any] = {
     "TokenWanted": {"label": "Okta", "scopes": ["scim"]},
     "Rotation": {"overlap_seconds": 86400},
     "HandOver": {"owner": "0192e7a4-5c1b-7d3e-8f60-1a2b3c4d5e6f"},
+    "DeputyNamed": {"person": "0192e7a4-5c1b-7d3e-8f60-1a2b3c4d5e6f"},
     "SessionWanted": {"tenant": "acme", "user_name": "maria@acme.example", "lifetime_seconds": 28800},
     "PortalLinkWanted": {"intent": "setup", "person": "maria@acme.example"},
     "RoleRule": _RULE,

@@ -7,6 +7,7 @@ from rollcall.api.requests import LARGEST_BODY
 from rollcall.api.v1 import (
     alerts,
     audit,
+    deputies,
     destinations,
     external,
     lapse,
@@ -33,6 +34,7 @@ router = Router(
     "/v1",
     route_handlers=[
         tenants.router,
+        deputies.router,
         lapse.router,
         pauses.router,
         seats.router,
