@@ -86,7 +86,7 @@ CREATE FUNCTION fn.due_of_tokens(p_tenants uuid[]) RETURNS SETOF fn.due_alert LA
                 WHEN t.expires_at <= clock_timestamp() + interval '20 days' THEN '20' ELSE '30' END,
            jsonb_build_object('token_id', t.id, 'label', t.label, 'expires_at', t.expires_at)
       FROM public.tokens t
-     WHERE t.tenant_id = ANY (p_tenants) AND t.scopes && ARRAY['scim', 'scim:read', 'admin'] AND t.revoked_at IS NULL
+     WHERE t.tenant_id = ANY (p_tenants) AND t.scopes && ARRAY['scim', 'scim:read', 'admin', 'auditor'] AND t.revoked_at IS NULL
        AND t.replaced_by IS NULL AND t.expires_at > clock_timestamp()
        AND t.expires_at <= clock_timestamp() + interval '30 days'
 $$;
