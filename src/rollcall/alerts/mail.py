@@ -8,37 +8,16 @@ from html import escape
 from typing import Any, Final
 from urllib.parse import urlencode
 
+from rollcall.alerts import changes
 from rollcall.alerts.kinds import Kind, remedy, says
 from rollcall.journal.models import Notice
 
-TOKENS: Final = "tokens"
-VENDOR: Final = "vendor"
-ADMINS: Final = "admins"
-"""Beside the kinds of alerts: what became of tokens, what the vendor did with the tenant, and who became an admin."""
-
-_TOKENS: Final[Mapping[str, str]] = {
-    "token.issued": "A new token was made: “{label}”.",
-    "token.rotated": "A token was replaced; the old one works for {overlap_seconds} seconds more.",
-    "token.handed_over": "The token “{label}” was handed over to another admin. It ends at {rotate_by} unless it is "
-    "rotated before.",
+_OF_ALERTS: Final[Mapping[str, Kind]] = {
+    "tenant.mass_change": Kind.MASS_CHANGE,
+    "tenant.mass_change_released": Kind.MASS_CHANGE,
 }
-_VENDOR: Final[Mapping[str, str]] = {
-    "tenant.suspended": "The vendor has suspended your organisation: everything is refused until it is resumed.",
-    "tenant.resumed": "The vendor has resumed your organisation: everything works again.",
-    "tenant.plan_changed": "The vendor has changed your plan from {before} to {after}.",
-}
-_ADMINS: Final[Mapping[str, str]] = {
-    "tenant.deputy_appointed": "Nobody was an active admin any more, so the deputy {user_name} has become one.",
-}
-TOPICS: Final = frozenset({"alert.opened", *_TOKENS, *_VENDOR, *_ADMINS})
+TOPICS: Final = frozenset({"alert.opened", *_OF_ALERTS, *changes.TOPICS})
 """What is mailed."""
-
-_CHANGES: Final = (
-    (TOKENS, "a token has changed", _TOKENS),
-    (VENDOR, "a change by the vendor", _VENDOR),
-    (ADMINS, "there is another admin", _ADMINS),
-)
-_WHAT_TO_DO: Final = "If you did not expect this, look at your tokens and at the audit, or ask the vendor's support."
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +44,20 @@ def wording(topic: str, payload: Mapping[str, Any], tenant: str) -> Wording:
         kind = Kind(payload["kind"])
         what = says(kind, payload["stage"], payload["facts"])
         return Wording(kind.value, f"{tenant}: {_SUBJECTS[kind]}", what, remedy(kind))
-    kind, subject, said = next(each for each in _CHANGES if topic in each[2])
-    return Wording(kind, f"{tenant}: {subject}", said[topic].format_map(payload), _WHAT_TO_DO)
+    if topic in _OF_ALERTS:
+        return _of_mass_change(topic, payload, tenant)
+    mailed_as, subject, what = changes.said(topic, payload)
+    return Wording(mailed_as, f"{tenant}: {subject}", what, changes.WHAT_TO_DO)
+
+
+def _of_mass_change(topic: str, payload: Mapping[str, Any], tenant: str) -> Wording:
+    kind = _OF_ALERTS[topic]
+    if topic == "tenant.mass_change":
+        what = says(kind, "", {"count": payload["departures"], **payload})
+        what += " Whoever left is out; what can't be undone waits until it is released."
+        return Wording(kind.value, f"{tenant}: {_SUBJECTS[kind]}", what, remedy(kind))
+    what = "The alert that many people had left was released: what can't be undone may be done again."
+    return Wording(kind.value, f"{tenant}: the departures were released", what, changes.WHAT_TO_DO)
 
 
 _SUBJECTS: Final[Mapping[Kind, str]] = {
