@@ -86,7 +86,8 @@ async def test_the_role_is_what_a_hand_gives(
     callers: Callers, owner: Connection, database: Database, managed: bool
 ) -> None:
     """What the database makes of the deputy's role state is what appointing them by hand makes of it."""
-    acme, deputy = await with_deputy(callers, **({"roles": ["dart-guests"]} if managed else {}))
+    attributes: dict[str, Any] = {"roles": ["dart-guests"]} if managed else {}
+    acme, deputy = await with_deputy(callers, **attributes)
     state = "SELECT role_state::text FROM accounts WHERE tenant_id = $1 AND id = $2"
     before = mapping.read_role_state(await owner.fetchval(state, UUID(acme.id), UUID(deputy["id"])))
     async with open_fleet(database, SYSTEM, ORIGIN) as fleet:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Boolean, Text, Uuid, any_, column, select, text
+from sqlalchemy import ARRAY, Boolean, Text, Uuid, any_, column, literal, select, text
 
 from rollcall import paging
 from rollcall.db import fn
@@ -98,7 +98,7 @@ async def people_on(
     if not everybody:
         rows = rows.where(said.c.active)
     if role is not None:
-        rows = rows.where(role == any_(said.c.roles))
+        rows = rows.where(literal(role) == any_(said.c.roles))
     found = await paging.page_of_several(work.db, rows, said.c.account_id, limit=limit, cursor=cursor)
     return Day(begins, ends, known_since, found.of(lambda row: Presence(*row)))
 

@@ -33,6 +33,7 @@ _ISSUED_BY = {"ops": "issued by ops only", "self_service": "issued by the tenant
 
 
 _OWNER_LEAVES = {"stop": "their SCIM tokens end", "offboarding_only": "their SCIM tokens still take away"}
+_LAST_ADMIN = {"obey": "may leave the tenant without one", "keep_one": "is followed by the deputy"}
 
 
 @click.group()
@@ -118,6 +119,7 @@ def _facts(tenant: Tenant, plan: Plan, more: dict[str, Any]) -> Row:
         "provider": profile_of(tenant),
         "tokens": _ISSUED_BY[tenant.token_issuing],
         "owner leaves": _OWNER_LEAVES[tenant.owner_leaves],
+        "last admin": _LAST_ADMIN[tenant.last_admin],
         "people": f"{more['people']:,}, {more['active']:,} active, {more['admins']:,} of them admins",
         "roles": f"{', '.join(rule['roles'])} (see 'rollcall roles show {tenant.slug}')",
         **({"left meanwhile": f"{left:,}; 'rollcall tenants resume' takes them out"} if left else {}),
