@@ -15,15 +15,13 @@ _Words = str | Callable[[Facts], str]
 
 def _of_override(facts: Facts) -> str:
     until = "until somebody ends it" if facts["ends_at"] is None else f"until {moment(facts['ends_at'])}"
-    return (
-        f"The vendor has set {facts['key']} to {_value(facts['value'])}, beside your plan, {until}: {facts['reason']}"
-    )
+    return f"The vendor has set {facts['key']} to {_value(facts['value'])}, otherwise than your plan says, {until}."
 
 
 def _of_end(facts: Facts) -> str:
     return (
-        f"What you had beside your plan has ended at {moment(facts['ends_at'])}: {facts['key']}, "
-        f"{_value(facts['value'])}. From then on the plan says what holds."
+        f"What you had otherwise than your plan says has ended at {moment(facts['ends_at'])}: {facts['key']}, "
+        f"{_value(facts['value'])}. Since then the plan says what holds."
     )
 
 
@@ -38,7 +36,7 @@ def _of_dates(facts: Facts) -> str:
     closes = facts["closes_at"]
     end = "without an end" if closes is None else f"until {moment(closes)}"
     begins = moment(facts["offboarding_from"])
-    return f"The vendor has set other dates: everything works until {begins}, then what takes away {end}."
+    return f"The vendor has set other dates: everything works until {begins}, after that only what takes away, {end}."
 
 
 _TOKENS: Final[Mapping[str, _Words]] = {
@@ -56,7 +54,7 @@ _VENDOR: Final[Mapping[str, _Words]] = {
     "tenant.paused": _of_pause,
     "tenant.unpaused": "The vendor has ended the pause of your identity provider: everything works again.",
     "tenant.override_set": _of_override,
-    "tenant.override_ended": "The vendor has taken away what you had beside your plan: {key}.",
+    "tenant.override_ended": "The vendor has taken away what you had otherwise than your plan says: {key}.",
     "tenant.override_ran_out": _of_end,
     "tenant.lapse_changed": _of_dates,
 }

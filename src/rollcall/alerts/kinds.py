@@ -32,7 +32,7 @@ _REMEDIES: Final[Mapping[Kind, str]] = {
     Kind.OWNER_GONE: "Have an active admin take it over ('rollcall tokens hand-over'), and rotate it then.",
     Kind.ONLY_ADMIN: "Appoint a second admin, who can take the connection over.",
     Kind.WITHOUT_ADMIN: "Appoint one: 'rollcall people appoint'.",
-    Kind.OWNER_AT_RISK: "Have another admin issue a token, and put that into the identity provider before.",
+    Kind.OWNER_AT_RISK: "Have another admin issue a token, and put that into the identity provider before then.",
     Kind.NO_DEPUTY: "Name one ('rollcall tenants deputy'), or appoint a second admin.",
     Kind.PROVIDER_QUIET: "See at the identity provider whether provisioning runs and whether its token is this one.",
     Kind.FAILURES: "See 'rollcall audit' for what was refused and why; a provider may stop by itself after too many.",
