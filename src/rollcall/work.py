@@ -22,6 +22,7 @@ class ActorKind(StrEnum):
 
     SCIM_TOKEN = "scim_token"  # noqa: S105  # the name of a kind
     PERSON = "person"
+    AUDITOR = "auditor"
     OPERATOR = "operator"
     APPLICATION = "application"
     SYSTEM = "system"

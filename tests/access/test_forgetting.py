@@ -151,6 +151,7 @@ async def test_credentials(house: House) -> None:
         "tokens_forgotten": 3,
         "passkeys_forgotten": 1,
         "external_forgotten": 3,
+        "history_forgotten": 0,
         "challenges_forgotten": 1,
     }
     tables = ("tokens", "external_credentials", "passkeys", "passkey_challenges")

@@ -194,6 +194,35 @@ async def test_grace(callers: Callers, owner: Connection) -> None:
     assert (alert["stage"], "everything works until" in alert["says"]) == ("grace", True)
 
 
+async def test_seats(callers: Callers) -> None:
+    """Nearly full, full and over are told as they come, once each; what was told is not told again on the way back."""
+    acme = await a_tenant(callers)
+
+    async def seats(allowed: int, stages: set[str]) -> dict[str, dict[str, Any]]:
+        override = {"value": allowed, "reason": "a test of seats"}
+        assert (await callers.operator.put(f"{acme.v1}/overrides/seats", json=override)).status_code == 200
+        for _ in range(2):
+            await judge(callers)
+        found = {each["stage"]: each for each in await alerts(acme, "seats")}
+        assert set(found) == stages, allowed
+        return found
+
+    people = [await acme.person() for _ in range(8)]  # nine with the admin
+    await seats(11, set())
+    assert (await seats(10, {"nearly"}))["nearly"]["says"] == "9 of the 10 seats of the plan Business are taken."
+    full = (await seats(9, {"nearly", "full"}))["full"]
+    assert full["says"] == "All 9 seats of the plan Business are taken: nobody more is let in."
+    assert full["remedy"].startswith("Deactivate whoever has left")
+    over = (await seats(5, {"nearly", "full", "over"}))["over"]
+    assert "9 people are active, and the plan Business has 5 seats" in over["says"]
+    assert (await seats(9, {"nearly", "full"}))["full"]["id"] == full["id"]
+    await acme.scim.patch(f"/Users/{people[0]['id']}", json=deactivation())
+    await seats(9, {"nearly"})  # 89 %
+    await seats(10, set())
+    assert len(await alerts(acme, "seats", only_open=False)) == 3
+    assert len(await acme.audit(action="alert.opened")) == len(await alerts(acme, only_open=False))
+
+
 async def test_mass_changes_stand_beside_them(callers: Callers, owner: Connection) -> None:
     """A mass change is in the same lists, and the only one that is released."""
     acme = await a_tenant(callers, mass_change_threshold=1)

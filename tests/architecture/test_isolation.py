@@ -76,6 +76,9 @@ async def full(callers: Callers, owner: Connection) -> Tenant:
         await refusing_mail.refuse(work, MailKey(UUID(tenant.id), UUID(tenant.admin["id"]), "tokens"))
     await retention.judge(callers.database)
     await owner.execute("INSERT INTO seat_marks (tenant_id) VALUES ($1)", UUID(tenant.id))
+    await owner.execute("INSERT INTO account_history_marks VALUES ($1, now())", UUID(tenant.id))
+    was = "SELECT tenant_id, id, now(), true, NULL, role, false FROM accounts WHERE tenant_id = $1"
+    await owner.execute(f"INSERT INTO account_history {was}", UUID(tenant.id))
     async with open_fleet(callers.database, SYSTEM, ORIGIN) as fleet:
         await usage.note(fleet, fleet.now)
     return tenant

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from os import environ
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,10 @@ async def of_namesakes(world: World) -> Words:
     return (world.slug, "namesake", account)
 
 
+async def of_today(world: World) -> Words:
+    return (world.slug, f"{datetime.now(UTC):%Y-%m-%d}")
+
+
 async def of_override(world: World) -> Words:
     await world.made("plans", "override", world.slug, "seat_policy", "overage", "--reason", "a courtesy week")
     return (world.slug, "seat_policy")
@@ -140,6 +145,9 @@ COMMANDS: dict[str, Entry] = {
     "receipts show": of_receipt,
     "receipts keys": plainly(),
     "receipts verify": of_statement,
+    "people on": of_today,
+    "tenants last-admin": plainly("TENANT", "keep_one"),
+    "tenants deputy": of_person,
     "alerts list": plainly("TENANT"),
     "alerts release": of_alert,
     "tenants apply": plainly("FILE"),

@@ -167,3 +167,13 @@ async def test_at_a_terminal(settings: Settings, callers: Callers) -> None:
     code, shown = await asyncio.to_thread(at_terminal, settings, "y\n", *revoke)
     assert (code, "Revoked" in shown) == (0, True), shown
     assert (await acme.scim.get("/Users")).status_code == 401
+
+
+async def test_a_deputy_is_named(callers: Callers, shell: Shell) -> None:
+    """Whoever lets the last admin go is told who becomes one then."""
+    acme = await a_tenant(callers, last_admin="keep_one")
+    deputy = await acme.person()
+    await callers.operator.put(f"{acme.v1}/deputy", json={"person": deputy["id"]})
+    asked = await shell("people", "deactivate", acme.slug, acme.admin["user_name"])
+    assert asked.code == 2
+    assert f"the deputy, {deputy['userName']}, becomes one at that moment" in asked.err

@@ -438,3 +438,18 @@ async def test_within_keeps_the_fleets_rights_out(callers: Callers) -> None:
         with pytest.raises(ProgrammingError, match="permission denied for table tenants"):
             async with fleet.within(tenants.ref(row)):
                 row.name = "Sneaked"
+
+
+async def test_the_last_admin(callers: Callers, ops: Ops) -> None:
+    """The file says what becomes of the admin role; an edit of a rule that leaves no admin makes the deputy one."""
+    acme = await a_tenant(callers)
+    deputy = await acme.person()
+    await callers.operator.put(f"{acme.v1}/deputy", json={"person": deputy["id"]})
+    chosen = _tenant(acme.slug, RULE, more='last_admin = "keep_one"')
+    assert await ops.apply(chosen) == [f"~ tenant {acme.slug}: last_admin obey -> keep_one"]
+    assert await ops.apply(chosen) == await ops.apply(_tenant(acme.slug, RULE)) == []
+    other = RULE.replace("admin = true, ", "").replace('"Guest"', '"Guest", admin = true')
+    await ops.apply(_tenant(acme.slug, other))
+    found = await ops.person(acme.slug, deputy["userName"])
+    assert (found["is_admin"], found["role"]) == (True, "guest")
+    assert len(await acme.audit(action="tenant.deputy_appointed")) == 1

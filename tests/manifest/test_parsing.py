@@ -78,8 +78,8 @@ MISTAKES = {
         TENANT + "colour = 1\n",
         (
             "tenants.toml, line 4, [tenants.acme] colour: there is no such key; the keys here are name, plan, status, "
-            "tokens, owner_leaves, profile, rate_per_second, rate_burst, mass_change_threshold, external_id, "
-            "metadata, roles, admins"
+            "tokens, owner_leaves, last_admin, profile, rate_per_second, rate_burst, mass_change_threshold, "
+            "external_id, metadata, roles, admins"
         ),
     ),
     "a secret": (

@@ -27,6 +27,7 @@ _FORGET_SESSIONS = text(qualified("SELECT fn.forget_sessions(:before, :left, :li
 _FORGET_TOKENS = text(qualified("SELECT fn.forget_tokens(:before, :limit)"))
 _FORGET_PASSKEYS = text(qualified("SELECT fn.forget_passkeys(:before, :limit)"))
 _FORGET_EXTERNAL = text(qualified("SELECT fn.forget_external(:before, :limit)"))
+_FORGET_HISTORY = text(qualified("SELECT fn.forget_account_history(:limit)"))
 _FORGET_CHALLENGES = text(qualified("SELECT fn.forget_challenges(:before, :limit)"))
 
 
@@ -38,12 +39,13 @@ async def forget_sessions(database: Database, *, now: datetime | None = None) ->
 
 
 async def forget_credentials(database: Database, *, now: datetime | None = None) -> Did:
-    """Delete what else was a way in and ended long ago."""
+    """Delete what else was a way in and ended long ago, and who was active longer ago than audits are kept."""
     now = now or datetime.now(UTC)
     ended, expired = {"before": now - KEEP_CREDENTIALS_FOR}, {"before": now - KEEP_CHALLENGES_FOR}
     return {
         "tokens_forgotten": await in_batches(database, _FORGET_TOKENS, ended),
         "passkeys_forgotten": await in_batches(database, _FORGET_PASSKEYS, ended),
         "external_forgotten": await in_batches(database, _FORGET_EXTERNAL, ended),
+        "history_forgotten": await in_batches(database, _FORGET_HISTORY, {}),
         "challenges_forgotten": await in_batches(database, _FORGET_CHALLENGES, expired),
     }

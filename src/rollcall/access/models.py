@@ -68,6 +68,31 @@ class Account(Base):
     """Counts changes of the group names that decide the role, so that no change is worked out from older ones."""
 
 
+class AccountHistory(Base):
+    """What an account was until a moment; a trigger writes it. No foreign key, as for the tenant above."""
+
+    __tablename__ = "account_history"
+    __table_args__ = (Index("ix_account_history_age", "until_at", postgresql_using="brin"),)
+
+    tenant_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    account_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    until_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), primary_key=True)
+    active: Mapped[bool]
+    deactivated_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """If it was not active then, since when; before that it was. None: it never had been."""
+    role: Mapped[str] = mapped_column(Text)
+    is_admin: Mapped[bool]
+
+
+class AccountHistoryMark(Base):
+    """From when on that is known of a tenant, where it is not from the beginning."""
+
+    __tablename__ = "account_history_marks"
+
+    tenant_id: Mapped[UUID] = mapped_column(Uuid, ForeignKey("tenants.id"), primary_key=True)
+    known_since: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
 class Token(Base):
     """A personal access token; a SCIM token is one with a SCIM scope. Without an owner it is ops-issued."""
 

@@ -54,7 +54,7 @@ async def issue(
         work, label=label, scopes=[*dict.fromkeys(scopes)], owner_id=owner.id, epoch=owner.epoch, expires_at=expires_at
     )
     event = TokenIssued(token_id=new.row.id, label=label, scopes=new.row.scopes, owner_id=owner.id)
-    await record(work, event, account_id=owner.id, target=str(new.row.id))
+    await record(work, event, account_id=owner.id, target=str(new.row.id), mailed=False)  # there may be thousands
     return await judged(work, new)
 
 

@@ -54,6 +54,8 @@ class Scope(StrEnum):
     SCIM = "scim"
     SCIM_READ = "scim:read"
     ADMIN = "admin"
+    AUDITOR = "auditor"
+    """Reads the audit, receipts, alerts, and who was there when; nothing else."""
 
 
 OPENS_ROLLCALL = Token.scopes.overlap([*Scope])
@@ -275,14 +277,14 @@ def _check(work: Work, scopes: Sequence[Scope], owner_id: UUID | None, expires_a
     if not scopes:
         msg = f"scopes: at least one of {', '.join(Scope)}"
         raise Invalid(msg, param="scopes")
-    if Scope.ADMIN in scopes and len(scopes) > 1:
-        msg = "scopes: a token for the management API (admin) and one for SCIM are two tokens"
+    if {Scope.ADMIN, Scope.AUDITOR} & {*scopes} and len(scopes) > 1:
+        msg = "scopes: a token for the management API (admin), one for auditors and one for SCIM are different tokens"
         raise Invalid(msg, param="scopes")
     if expires_at is not None and expires_at <= work.now:
         msg = "expires_at: lies in the past"
         raise Invalid(msg, param="expires_at")
     if owner_id is None and (Scope.ADMIN in scopes or work.actor.kind is ActorKind.PERSON):
-        msg = "owner: an active admin of the tenant is needed; only ops may issue SCIM tokens without one"
+        msg = "owner: an active admin of the tenant is needed; only ops may issue one without, for SCIM or auditors"
         raise Invalid(msg, param="owner")
 
 

@@ -12,6 +12,7 @@ from rollcall.db import Database
 from rollcall.functions import qualified
 from rollcall.journal.keeping import ORIGIN, Did, in_batches
 from rollcall.scim.providers import PROFILES
+from rollcall.tenancy import overrides
 from rollcall.work import SYSTEM, open_fleet
 
 AT_ONCE: Final = 100
@@ -36,8 +37,11 @@ _FORGET = text(qualified("SELECT fn.forget_alerts(:before, :limit)"))
 
 
 async def judge(database: Database) -> Did:
-    """Open and close the alerts of all tenants, some of them in each transaction, and forget what was over long ago."""
-    done = Counter({"opened": 0, "closed": 0})
+    """Open and close the alerts of all tenants, some of them in each transaction, and forget what was over long ago.
+
+    With the same look it is told which overrides have run out.
+    """
+    done = Counter({"opened": 0, "closed": 0, "overrides_ended": 0})
     after = _FIRST
     while True:
         async with open_fleet(database, SYSTEM, ORIGIN) as fleet:
@@ -46,6 +50,8 @@ async def judge(database: Database) -> Did:
         if row.listed < AT_ONCE:
             break
         after = row.last_tenant
+    async with open_fleet(database, SYSTEM, ORIGIN) as fleet:
+        done.update(overrides_ended=await overrides.tell_ended(fleet))
     now = datetime.now(UTC)
     forgotten = await in_batches(database, _FORGET, {"before": now - KEEP_FOR})
     notices = await in_batches(database, _FORGET_NOTICES, {"before": now - KEEP_NOTICES_FOR})

@@ -8,28 +8,16 @@ from html import escape
 from typing import Any, Final
 from urllib.parse import urlencode
 
+from rollcall.alerts import changes
 from rollcall.alerts.kinds import Kind, remedy, says
 from rollcall.journal.models import Notice
 
-TOKENS: Final = "tokens"
-VENDOR: Final = "vendor"
-"""Beside the kinds of alerts: what became of tokens, and what the vendor did with the tenant."""
-
-_TOKENS: Final[Mapping[str, str]] = {
-    "token.issued": "A new token was made: “{label}”.",
-    "token.rotated": "A token was replaced; the old one works for {overlap_seconds} seconds more.",
-    "token.handed_over": "The token “{label}” was handed over to another admin. It ends at {rotate_by} unless it is "
-    "rotated before.",
+_OF_ALERTS: Final[Mapping[str, Kind]] = {
+    "tenant.mass_change": Kind.MASS_CHANGE,
+    "tenant.mass_change_released": Kind.MASS_CHANGE,
 }
-_VENDOR: Final[Mapping[str, str]] = {
-    "tenant.suspended": "The vendor has suspended your organisation: everything is refused until it is resumed.",
-    "tenant.resumed": "The vendor has resumed your organisation: everything works again.",
-    "tenant.plan_changed": "The vendor has changed your plan from {before} to {after}.",
-}
-TOPICS: Final = frozenset({"alert.opened", *_TOKENS, *_VENDOR})
+TOPICS: Final = frozenset({"alert.opened", *_OF_ALERTS, *changes.TOPICS})
 """What is mailed."""
-
-_WHAT_TO_DO: Final = "If you did not expect this, look at your tokens and at the audit, or ask the vendor's support."
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +44,20 @@ def wording(topic: str, payload: Mapping[str, Any], tenant: str) -> Wording:
         kind = Kind(payload["kind"])
         what = says(kind, payload["stage"], payload["facts"])
         return Wording(kind.value, f"{tenant}: {_SUBJECTS[kind]}", what, remedy(kind))
-    kind, subject = (TOKENS, "a token has changed") if topic in _TOKENS else (VENDOR, "a change by the vendor")
-    return Wording(kind, f"{tenant}: {subject}", {**_TOKENS, **_VENDOR}[topic].format_map(payload), _WHAT_TO_DO)
+    if topic in _OF_ALERTS:
+        return _of_mass_change(topic, payload, tenant)
+    mailed_as, subject, what = changes.said(topic, payload)
+    return Wording(mailed_as, f"{tenant}: {subject}", what, changes.WHAT_TO_DO)
+
+
+def _of_mass_change(topic: str, payload: Mapping[str, Any], tenant: str) -> Wording:
+    kind = _OF_ALERTS[topic]
+    if topic == "tenant.mass_change":
+        what = says(kind, "", {"count": payload["departures"], **payload})
+        what += " Whoever left is out; what can't be undone waits until it is released."
+        return Wording(kind.value, f"{tenant}: {_SUBJECTS[kind]}", what, remedy(kind))
+    what = "The alert that many people had left was released: what can't be undone may be done again."
+    return Wording(kind.value, f"{tenant}: the departures were released", what, changes.WHAT_TO_DO)
 
 
 _SUBJECTS: Final[Mapping[Kind, str]] = {
@@ -66,9 +66,12 @@ _SUBJECTS: Final[Mapping[Kind, str]] = {
     Kind.OWNER_GONE: "the connection has no owner",
     Kind.ONLY_ADMIN: "the connection hangs on one admin",
     Kind.WITHOUT_ADMIN: "there is no admin",
+    Kind.OWNER_AT_RISK: "the owner of the connection may leave",
+    Kind.NO_DEPUTY: "there is no deputy",
     Kind.PROVIDER_QUIET: "the identity provider is quiet",
     Kind.FAILURES: "calls of the identity provider are refused",
     Kind.LAPSE: "the plan does not include SCIM",
+    Kind.SEATS: "seats run out",
     Kind.MASS_CHANGE: "many people have left",
 }
 

@@ -11,6 +11,7 @@ from rollcall.access.token_states import TokenState
 from rollcall.api.v1.people import person_view
 from rollcall.cli import stopping
 from rollcall.cli.confirming import confirm, yes_option
+from rollcall.cli.history import people_on_day
 from rollcall.cli.reaching import find_person, in_tenant
 from rollcall.cli.showing import Row, counted, json_option, print_facts, print_json, print_list, visible
 from rollcall.directory import linking, twins
@@ -25,6 +26,9 @@ from rollcall.work import Work
 @click.group()
 def people() -> None:
     """See a tenant's people; appoint, demote, deactivate, reactivate, link."""
+
+
+people.add_command(people_on_day)
 
 
 @people.command("list")

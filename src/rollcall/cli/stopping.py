@@ -9,6 +9,7 @@ from rollcall.access.models import Account, Token
 from rollcall.access.token_states import TokenState
 from rollcall.access.tokens import Scope
 from rollcall.cli.showing import ago, counted
+from rollcall.directory import deputies
 from rollcall.paging import MOST
 from rollcall.tenancy import tenants
 from rollcall.tenancy.lapse import LapseTerms
@@ -120,6 +121,13 @@ async def _last_use(work: Work, found: Sequence[Token]) -> str:
 
 
 async def _no_admin(work: Work, account: Account) -> str:
+    deputy = await deputies.of(work)
+    keeps = (await tenants.own(work)).last_admin == "keep_one"
+    if keeps and deputy is not None and deputy.account.active and deputy.account.id != account.id:
+        return (
+            f"{account.user_name} is the last active admin of {work.tenant.slug}: the deputy, "
+            f"{deputy.account.user_name}, becomes one at that moment."
+        )
     return (
         f"{account.user_name} is the last active admin of {work.tenant.slug}: nobody is left who can own a token, "
         "issue one or edit roles, until ops appoint another."

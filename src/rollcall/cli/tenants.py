@@ -11,6 +11,7 @@ from rollcall.api.v1.tenants import tenant_view
 from rollcall.cli import stopping
 from rollcall.cli.applying import apply_file
 from rollcall.cli.confirming import confirm, yes_option
+from rollcall.cli.deputies import change_last_admin, name_deputy
 from rollcall.cli.lapse import lapse_in_words, lapse_tenant
 from rollcall.cli.pausing import pause_tenant, unpause_tenant
 from rollcall.cli.providers import profile_of, show_provider
@@ -32,6 +33,7 @@ _ISSUED_BY = {"ops": "issued by ops only", "self_service": "issued by the tenant
 
 
 _OWNER_LEAVES = {"stop": "their SCIM tokens end", "offboarding_only": "their SCIM tokens still take away"}
+_LAST_ADMIN = {"obey": "may leave the tenant without one", "keep_one": "is followed by the deputy"}
 
 
 @click.group()
@@ -42,6 +44,8 @@ def tenants() -> None:
 tenants.add_command(apply_file)
 tenants.add_command(show_provider)
 tenants.add_command(lapse_tenant)
+tenants.add_command(change_last_admin)
+tenants.add_command(name_deputy)
 tenants.add_command(show_seats)
 tenants.add_command(pause_tenant)
 tenants.add_command(unpause_tenant)
@@ -115,6 +119,7 @@ def _facts(tenant: Tenant, plan: Plan, more: dict[str, Any]) -> Row:
         "provider": profile_of(tenant),
         "tokens": _ISSUED_BY[tenant.token_issuing],
         "owner leaves": _OWNER_LEAVES[tenant.owner_leaves],
+        "last admin": _LAST_ADMIN[tenant.last_admin],
         "people": f"{more['people']:,}, {more['active']:,} active, {more['admins']:,} of them admins",
         "roles": f"{', '.join(rule['roles'])} (see 'rollcall roles show {tenant.slug}')",
         **({"left meanwhile": f"{left:,}; 'rollcall tenants resume' takes them out"} if left else {}),

@@ -12,6 +12,8 @@ _HAPPENED = {
     "user.reactivated": "{whom} got access again",
     "user.linked": "{whom} was linked to their former account",
     "conflict.opened": "{whom} has contradicting role names",
+    "tenant.deputy_appointed": "The deputy, {whom}, became an admin",
+    "tenant.deputy_named": "Another deputy was named, or none",
     "user.role_changed": "{whom} got another role",
     "user.updated": "{whom} was changed",
     "group.created": "A group came",

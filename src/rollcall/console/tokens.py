@@ -27,6 +27,7 @@ USES = {
     "scim": "Provisioning: read and write over SCIM",
     "scim:read": "Reading alone, over SCIM",
     "admin": "Management API, as yourself",
+    "auditor": "For auditors: read the audit, receipts, alerts and who was there when",
 }
 LIVES = {"90": "90 days", "365": "1 year", "": "Never"}
 OVERLAPS = {"0": "At once", "3600": "In 1 hour", "86400": "In 1 day", "604800": "In 7 days"}

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from rollcall import paging
 from rollcall.access import accounts, revocation, ways_in
 from rollcall.access.models import Account
-from rollcall.directory import mapping, role_states, statements
+from rollcall.directory import appointing, mapping, role_states, statements
 from rollcall.directory.mapping import Cause, Stored
 from rollcall.directory.models import ConflictCase, UserRow
 from rollcall.directory.role_states import ConflictingRoles, Explanation, RoleState
@@ -194,6 +194,8 @@ async def take_in(work: Work, draft: Draft, *, role: str | None = None) -> Perso
     )
     row = await _insert(work, change, draft.user_name)
     await enter(work, UserProvisioned(role=state_now.role), account_id=row["account_id"], target=str(row["id"]))
+    if state_now.role in rule.admin_roles:
+        await appointing.tell(work, row["account_id"], draft.user_name)
     return await find(work, row["account_id"])
 
 
@@ -437,6 +439,8 @@ async def _change_role_state(
         UserRoleChanged(before=before.role, after=after.role, origin=after.origin.value),
         account_id=account.id,
     )
+    if account.active and {before.role, after.role} & rule.admin_roles == {after.role}:
+        await appointing.tell(work, account.id, account.user_name)
     return await _again(work, account.id)
 
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from rollcall.journal import console_events, destination_events, plan_events
+from rollcall.journal import admin_events, console_events, destination_events, plan_events
 from rollcall.journal.event import Event
 
-PARTS = (console_events, destination_events, plan_events)
+PARTS = (admin_events, console_events, destination_events, plan_events)
 """Where more events stand."""
 
 
@@ -66,6 +66,7 @@ class TenantLapsed(Event):
 @dataclass(frozen=True, slots=True)
 class TenantLapseChanged(Event):
     topic = "tenant.lapse_changed"
+    mailed = True
     offboarding_from: str
     closes_at: str | None
 
@@ -100,6 +101,7 @@ class TenantMassChange(Event):
     """More people left within an hour than the tenant's threshold: an alert. What can't be undone waits."""
 
     topic = "tenant.mass_change"
+    mailed = True
     mass_change_id: UUID
     began_at: str
     departures: int
@@ -111,6 +113,7 @@ class TenantMassChangeReleased(Event):
     """Somebody has looked at a mass change: what can't be undone may be done again."""
 
     topic = "tenant.mass_change_released"
+    mailed = True
     mass_change_id: UUID
 
 

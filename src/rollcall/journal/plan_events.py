@@ -28,6 +28,7 @@ class TenantOverrideSet(Event):
     """The tenant has something otherwise than its plan says, until *ends_at* (null: until somebody ends it)."""
 
     topic = "tenant.override_set"
+    mailed = True
     key: str
     value: bool | int | str
     reason: str
@@ -36,7 +37,19 @@ class TenantOverrideSet(Event):
 
 @dataclass(frozen=True, slots=True)
 class TenantOverrideEnded(Event):
-    """Somebody took an override away before its end; one that runs out ends without an event."""
+    """Somebody took an override away; one that runs out is `TenantOverrideRanOut`."""
 
     topic = "tenant.override_ended"
+    mailed = True
     key: str
+
+
+@dataclass(frozen=True, slots=True)
+class TenantOverrideRanOut(Event):
+    """An override came to its end: since *ends_at* the plan says again what holds. It is told within minutes."""
+
+    topic = "tenant.override_ran_out"
+    mailed = True
+    key: str
+    value: bool | int | str
+    ends_at: str

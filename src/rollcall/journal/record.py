@@ -1,6 +1,7 @@
 """Writing down what happened: the audit entry and the outbox message, from one value, in one transaction."""
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -22,8 +23,13 @@ _WRITE = text(
 )
 
 
-async def record(work: Work, event: Event, *, account_id: UUID | None = None, target: str | None = None) -> None:
-    """Enter *event* into the tenant's audit and, if it is announced, into the outbox; admins are mailed some."""
+async def record(
+    work: Work, event: Event, *, account_id: UUID | None = None, target: str | None = None, mailed: bool = True
+) -> None:
+    """Enter *event* into the tenant's audit and, if it is announced, into the outbox.
+
+    Admins are mailed some kinds of events, unless *mailed* says that this one is not theirs.
+    """
     await enter(work, event, account_id=account_id, target=target)
     if event.announced:
         work.db.add(
@@ -35,8 +41,13 @@ async def record(work: Work, event: Event, *, account_id: UUID | None = None, ta
                 request_id=work.origin.request_id,
             )
         )
-    if event.mailed:
+    if event.mailed and mailed:
         work.db.add(Notice(tenant_id=work.tenant.id, topic=event.topic, payload=event.payload()))
+
+
+def have_mailed(work: Work, topic: str, facts: Mapping[str, Any], *, but: Sequence[UUID] = ()) -> None:
+    """Have the tenant's admins written to about what is no event of its own, all *but* those who know."""
+    work.db.add(Notice(tenant_id=work.tenant.id, topic=topic, payload=dict(facts), told=[*but]))
 
 
 async def enter(work: Work, event: Event, *, account_id: UUID | None = None, target: str | None = None) -> None:

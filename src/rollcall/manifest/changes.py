@@ -83,6 +83,7 @@ class TenantChanged:
             ("plan", before.plan, after.plan),
             ("tokens", before.token_issuing, after.token_issuing),
             ("owner_leaves", before.owner_leaves, after.owner_leaves),
+            ("last_admin", before.last_admin, after.last_admin),
             ("profile", before.profile, after.profile),
             ("rate_per_second", _or_plans(before.rate_per_second), _or_plans(after.rate_per_second)),
             ("rate_burst", _or_plans(before.rate_burst), _or_plans(after.rate_burst)),

@@ -142,6 +142,7 @@ class TenantTable(_Table):
     status: Literal["active", "suspended"] | None = None
     tokens: Literal["self_service", "ops"] | None = None
     owner_leaves: Literal["stop", "offboarding_only"] | None = None
+    last_admin: Literal["obey", "keep_one"] | None = None
     profile: Literal["auto", "default", "entra", "okta", "onelogin", "jumpcloud", "strict"] | None = None
     """As it is chosen: where ``auto`` has taken a provider's profile, saying ``auto`` again changes nothing."""
     rate_per_second: OwnRate = None
@@ -160,6 +161,8 @@ class TenantTable(_Table):
             terms = replace(terms, token_issuing=self.tokens)
         if self.owner_leaves is not None:
             terms = replace(terms, owner_leaves=self.owner_leaves)
+        if self.last_admin is not None:
+            terms = replace(terms, last_admin=self.last_admin)
         if self.profile is not None:
             terms = replace(terms, profile=self.profile)
         if self.mass_change_threshold is not None:

@@ -67,6 +67,7 @@ class Tenant(Base):
         CheckConstraint("status IN ('active', 'suspended')", name="status"),
         CheckConstraint("token_issuing IN ('self_service', 'ops')", name="token_issuing"),
         CheckConstraint("owner_leaves IN ('stop', 'offboarding_only')", name="owner_leaves"),
+        CheckConstraint("last_admin IN ('obey', 'keep_one')", name="last_admin"),
         CheckConstraint("rate_per_second = 0 OR rate_per_second >= 25", name="rate"),
         CheckConstraint("mass_change_threshold >= 1", name="mass_change_threshold"),
         CheckConstraint("char_length(external_id) BETWEEN 1 AND 255", name="external_id"),
@@ -92,6 +93,10 @@ class Tenant(Base):
     token_issuing: Mapped[str] = mapped_column(Text, server_default=text("'self_service'"))
     owner_leaves: Mapped[str] = mapped_column(Text, server_default=text("'stop'"))
     """What becomes of a SCIM token whose owner is no longer an active admin: it ends, or goes on taking away."""
+    last_admin: Mapped[str] = mapped_column(Text, server_default=text("'obey'"))
+    """What becomes of the admin role as the last one stops: nothing, or the deputy has it at that moment."""
+    deputy_id: Mapped[UUID | None] = mapped_column(Uuid)
+    """The account that becomes an admin then; no foreign key, or each change of an account would look for it."""
     profile: Mapped[str] = mapped_column(Text, server_default=text("'default'"))
     """The profile in effect."""
     profile_auto: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))

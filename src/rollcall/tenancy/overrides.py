@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import text
+from sqlalchemy import Integer, bindparam, select, text
 
 from rollcall.errors import Invalid, NotFound
 from rollcall.functions import qualified
-from rollcall.journal.plan_events import TenantOverrideEnded, TenantOverrideSet
+from rollcall.journal.event import Event
+from rollcall.journal.plan_events import TenantOverrideEnded, TenantOverrideRanOut, TenantOverrideSet
 from rollcall.journal.record import record
 from rollcall.scim.reader import unholdable
 from rollcall.tenancy.features import FEATURES
@@ -23,6 +24,21 @@ KEYS: Final = (*FEATURES, "seats", "seat_policy")
 LONGEST_REASON: Final = 500
 
 _SET = text(qualified("SELECT fn.set_override(:tenant, :key, CAST(:override AS jsonb))"))
+
+_HAVE_ENDED = (
+    select(Tenant)
+    .where(
+        text(
+            "overrides IS NOT NULL AND EXISTS (SELECT FROM jsonb_each(overrides) o"
+            " WHERE (o.value ->> 'ends_at')::timestamptz <= :now AND NOT o.value ? 'told_at')"
+        )
+    )
+    .order_by(Tenant.id)
+    .limit(bindparam("limit", type_=Integer))
+    .with_for_update(key_share=True, skip_locked=True, of=Tenant)
+    .execution_options(populate_existing=True)
+)
+"""Tenants of whose overrides one has run out, and nobody has told; those that somebody else has come next time."""
 
 Value = bool | int | str
 
@@ -82,6 +98,26 @@ async def end(fleet: Fleet, tenant: Tenant, key: str) -> None:
     await _record(fleet, tenant, TenantOverrideEnded(key))
 
 
+async def tell_ended(fleet: Fleet, *, limit: int = 500) -> int:
+    """Tell of up to *limit* overrides that have run out, each once; returns of how many.
+
+    What holds has changed by itself at that moment, and waits for nobody to tell of it.
+    """
+    rows = (await fleet.db.scalars(_HAVE_ENDED, {"now": fleet.now, "limit": limit})).all()
+    told = 0
+    for tenant in rows:
+        overrides = {**(tenant.overrides or {})}
+        for key, said in overrides.items():
+            if _read(key, said).holds(fleet.now) or "told_at" in said:
+                continue
+            overrides[key] = {**said, "told_at": fleet.now.isoformat()}
+            await _record(fleet, tenant, TenantOverrideRanOut(key, said["value"], said["ends_at"]))
+            told += 1
+        tenant.overrides = overrides
+    await fleet.db.flush()
+    return told
+
+
 def _check(key: str, value: Value, reason: str, ends_at: datetime | None, now: datetime) -> None:
     if key not in KEYS:
         msg = f"key: “{key}” can't be overridden; there are: {', '.join(KEYS)}"
@@ -123,6 +159,6 @@ def _read(key: str, said: dict[str, Any]) -> Override:
     )
 
 
-async def _record(fleet: Fleet, tenant: Tenant, event: TenantOverrideSet | TenantOverrideEnded) -> None:
+async def _record(fleet: Fleet, tenant: Tenant, event: Event) -> None:
     work = Work(fleet.db, TenantRef(tenant.id, tenant.slug), fleet.actor, fleet.origin, fleet.now)
     await record(work, event, target=str(tenant.id))

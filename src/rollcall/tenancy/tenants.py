@@ -16,7 +16,7 @@ from rollcall.errors import Invalid, NotFound, Taken
 from rollcall.functions import qualified
 from rollcall.journal.event import Event
 from rollcall.journal.events import TenantChanged, TenantCreated, TenantPlanChanged, TenantResumed, TenantSuspended
-from rollcall.journal.record import record
+from rollcall.journal.record import have_mailed, record
 from rollcall.paging import Page
 from rollcall.scim.reader import unholdable
 from rollcall.tenancy import lapse, plans
@@ -46,6 +46,8 @@ class TenantTerms:
     token_issuing: str = "self_service"  # noqa: S105  # a policy's name
     owner_leaves: str = "stop"
     """What becomes of a SCIM token whose owner is no longer an active admin: ``stop``, or ``offboarding_only``."""
+    last_admin: str = "obey"
+    """What becomes of the admin role as the last one stops: ``obey``, or ``keep_one``, by which a deputy has it."""
     profile: str = AUTO
     """How the identity provider is read and answered: a key of `scim.providers.PROFILES`, or `AUTO`."""
     rate_per_second: int | None = None
@@ -161,6 +163,7 @@ async def pause(fleet: Fleet, tenant: Tenant, seconds: int) -> None:
     await fleet.db.refresh(tenant)
     said = None if tenant.paused_until is None else tenant.paused_until.isoformat()
     await _record(fleet, tenant, TenantChanged(changes={"paused_until": said}))
+    have_mailed(_work(fleet, tenant), "tenant.paused" if seconds else "tenant.unpaused", {"until": said})
 
 
 def terms_of(tenant: Tenant) -> TenantTerms:
@@ -300,4 +303,9 @@ async def _judge_lapse(fleet: Fleet, tenant: Tenant) -> None:
 
 async def _record(fleet: Fleet, tenant: Tenant, event: Event) -> None:
     """Enter an event into the tenant's own audit. The fleet role may write there for any tenant."""
-    await record(Work(fleet.db, ref(tenant), fleet.actor, fleet.origin, fleet.now), event, target=str(tenant.id))
+    await record(_work(fleet, tenant), event, target=str(tenant.id))
+
+
+def _work(fleet: Fleet, tenant: Tenant) -> Work:
+    """The fleet's work, for one tenant."""
+    return Work(fleet.db, ref(tenant), fleet.actor, fleet.origin, fleet.now)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, cast
 from uuid import uuid4
 
@@ -90,4 +91,4 @@ def types(document: Json, schema: Json) -> set[str]:
 async def known_in(tenant: Tenant) -> dict[str, str]:
     """Path parameters that lead somewhere."""
     person = await tenant.person()
-    return {"tenant": tenant.slug, "person": person["id"]}
+    return {"tenant": tenant.slug, "person": person["id"], "day": f"{datetime.now(UTC):%Y-%m-%d}"}

@@ -21,8 +21,9 @@ PERSON = f"{TENANT}/people/{{person}}"
 NOBODY = "00000000-0000-7000-8000-000000000000"
 HOOK = {"url": "https://8.8.8.8/hook", "label": "hook", "topics": ["tenant.resumed"]}
 
-OPS, ADMINS, PRODUCT, ANYBODY = "ops", "admins", "product", "anybody"
-"""Operators may call all; ADMINS also a tenant's admins, PRODUCT also the application, ANYBODY both of them."""
+OPS, ADMINS, AUDITORS, PRODUCT, ANYBODY = "ops", "admins", "auditors", "product", "anybody"
+"""Operators may call all; ADMINS also a tenant's admins, AUDITORS these and a key for auditors, PRODUCT also the
+application, ANYBODY that and a tenant's admins."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,8 @@ ROUTES = [
     Route(OPS, "POST", "/v1/destinations", {**HOOK, "url": "http://127.0.0.1/"}, refused="destination_refused"),
     *_destination_routes(OPS, "/v1/destinations", "/v1/destinations/{own_destination}", "{own_delivery}"),
     Route(ADMINS, "GET", TENANT),
+    Route(ADMINS, "PUT", f"{TENANT}/deputy", {"person": NOBODY}, refused="not_found"),
+    Route(ADMINS, "DELETE", f"{TENANT}/deputy"),
     Route(ADMINS, "GET", f"{TENANT}/provider"),
     Route(ADMINS, "GET", f"{TENANT}/seats"),
     Route(ADMINS, "GET", f"{TENANT}/usage"),
@@ -105,7 +108,7 @@ ROUTES = [
     Route(ADMINS, "POST", f"{PERSON}/link", {"former": NOBODY}, refused="not_found"),
     Route(ADMINS, "GET", f"{PERSON}/explain"),
     Route(ANYBODY, "GET", f"{PERSON}/sessions"),
-    Route(ADMINS, "GET", f"{PERSON}/receipts"),
+    Route(AUDITORS, "GET", f"{PERSON}/receipts"),
     Route(ANYBODY, "GET", f"{PERSON}/passkeys"),
     Route(PRODUCT, "POST", f"{PERSON}/passkeys/begin"),
     Route(PRODUCT, "POST", f"{PERSON}/passkeys", _HALF, refused="challenge_spent"),
@@ -130,12 +133,15 @@ ROUTES = [
     Route(ADMINS, "POST", f"{TENANT}/tokens/{{token}}/revoke"),
     Route(ADMINS, "POST", f"{TENANT}/destinations", HOOK),
     *_destination_routes(ADMINS, f"{TENANT}/destinations", f"{TENANT}/destinations/{{destination}}", "{delivery}"),
-    Route(ADMINS, "GET", f"{TENANT}/receipts"),
-    Route(ADMINS, "GET", f"{TENANT}/receipts/{{receipt}}"),
-    Route(ADMINS, "GET", f"{TENANT}/receipts/{{receipt}}/statement"),
-    Route(ADMINS, "GET", f"{TENANT}/alerts"),
+    Route(AUDITORS, "GET", f"{TENANT}/receipts"),
+    Route(AUDITORS, "GET", f"{TENANT}/receipts/{{receipt}}"),
+    Route(AUDITORS, "GET", f"{TENANT}/receipts/{{receipt}}/statement"),
+    Route(AUDITORS, "GET", f"{TENANT}/alerts"),
     Route(ADMINS, "POST", f"{TENANT}/alerts/{{alert}}/release"),
-    Route(ADMINS, "GET", f"{TENANT}/audit"),
+    Route(AUDITORS, "GET", f"{TENANT}/audit"),
+    Route(
+        AUDITORS, "GET", f"{TENANT}/people-on/2020-02-02", refused="day_not_known", shape=f"{TENANT}/people-on/{{day}}"
+    ),
     Route(ADMINS, "GET", f"{TENANT}/deviations"),
     Route(PRODUCT, "POST", f"{TENANT}/portal-links", {"intent": "setup"}),
     Route(PRODUCT, "DELETE", f"{TENANT}/sessions/{{session}}"),

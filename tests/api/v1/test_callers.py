@@ -9,7 +9,7 @@ from litestar import Litestar
 from litestar.routes import HTTPRoute
 
 from api.expect import turned_down
-from api.v1.rights import ADMINS, ANYBODY, NOBODY, OPS, PERSON, PRODUCT, ROUTES, Route, call, ids
+from api.v1.rights import ADMINS, ANYBODY, AUDITORS, NOBODY, OPS, PERSON, PRODUCT, ROUTES, Route, call, ids
 from factories import Callers, Tenant
 
 
@@ -69,10 +69,38 @@ async def test_admin_reaches_their_own_tenant(acme: Tenant, route: Route) -> Non
     async with acme.callers.bearer(await admins_key(acme)) as ada:
         answer = await call(ada, route, await ids(acme, route if route.who != OPS else None))
 
-    if route.who in (ADMINS, ANYBODY):
+    if route.who in (ADMINS, AUDITORS, ANYBODY):
         let_in(answer, route)
     else:
         turned_down(answer, 403, "forbidden")
+
+
+@pytest.mark.parametrize("owned", [True, False], ids=["an admin's", "the tenant's"])
+@pytest.mark.parametrize("route", ROUTES, ids=str)
+async def test_auditor_reads_what_is_for_auditors(acme: Tenant, route: Route, owned: bool) -> None:
+    """A token for auditors reads the audit, receipts, alerts and who was there when; it opens nothing else at all."""
+    token = await acme.issue_token(scopes=["auditor"], **({"owner": acme.admin["id"]} if owned else {}))
+    async with acme.callers.bearer(token["token"]) as auditor:
+        answer = await call(auditor, route, await ids(acme, route if route.who == AUDITORS else None))
+
+    if route.who == AUDITORS:
+        assert route.method == "GET"
+        let_in(answer, route)
+    else:
+        turned_down(answer, 403, "forbidden", "a token for auditors")
+
+
+async def test_auditor_of_another_tenant(acme: Tenant, other: Tenant) -> None:
+    """Of another tenant an auditor finds nothing, and over SCIM not even their own; what ends any token ends theirs."""
+    token = await acme.issue_token(scopes=["auditor"], owner=acme.admin["id"])
+    async with acme.callers.bearer(token["token"]) as auditor:
+        assert (await auditor.get(f"{acme.v1}/audit")).status_code == 200
+        turned_down(await auditor.get(f"{other.v1}/audit"), 404, "not_found")
+        assert (await auditor.get("/scim/v2/Users")).status_code == 401
+        await acme.callers.operator.post(f"{acme.v1}/people/{acme.admin['id']}/demote")
+        turned_down(await auditor.get(f"{acme.v1}/audit"), 401, "unauthenticated")
+    mixed = {"label": "x", "scopes": ["auditor", "scim"]}
+    turned_down(await acme.callers.operator.post(f"{acme.v1}/tokens", json=mixed), 400, "invalid", "different tokens")
 
 
 @pytest.mark.parametrize("route", [route for route in ROUTES if "tenant" in route.names], ids=str)

@@ -65,7 +65,7 @@ $$ SELECT CASE
     WHEN t.owner_id IS NOT NULL AND (o.active AND o.epoch = t.epoch) IS NOT TRUE AND fn.noted(p_before, t.owner_id) <> '+'
         THEN fn.without_owner('owner_inactive', t.tenant_id, t.id, n.status, p_before)
     WHEN t.owner_id IS NOT NULL AND NOT fn.good_before(p_before, t.owner_id, o.is_admin)
-         AND t.scopes && ARRAY['scim', 'scim:read', 'admin']
+         AND t.scopes && ARRAY['scim', 'scim:read', 'admin', 'auditor']
         THEN fn.without_owner('owner_not_admin', t.tenant_id, t.id, n.status, p_before)
     WHEN n.status <> 'active' THEN 'suspended'
     WHEN t.scopes && ARRAY['scim', 'scim:read'] AND NOT fn.has_feature(n, p, 'scim')
@@ -93,19 +93,20 @@ $$ SELECT 'scim' = ANY (p_scopes) OR (p_needs = 'read' AND 'scim:read' = ANY (p_
 
 -- The key of an operator, the product or a tenant's admin, judged for the management API; p_before as for good_before.
 CREATE FUNCTION fn.authenticate(p_kind text, p_tenant uuid, p_id uuid, p_digest bytea, p_before text)
-RETURNS TABLE (label text, owner_id uuid, slug text) LANGUAGE plpgsql AS $$
+RETURNS TABLE (label text, owner_id uuid, slug text, is_auditor boolean) LANGUAGE plpgsql AS $$
 BEGIN
     IF p_kind IN ('op', 'app') THEN
-        RETURN QUERY SELECT k.label, NULL::uuid, NULL::text FROM public.installation_keys k
+        RETURN QUERY SELECT k.label, NULL::uuid, NULL::text, false FROM public.installation_keys k
           WHERE k.id = p_id AND k.kind = p_kind AND k.revoked_at IS NULL AND fn.same_digest(k.digest, p_digest);
         RETURN;
     END IF;
     PERFORM set_config('rollcall.tenant', p_tenant::text, true);
-    RETURN QUERY SELECT t.label, t.owner_id, n.slug
+    RETURN QUERY SELECT t.label, t.owner_id, n.slug, NOT 'admin' = ANY (t.scopes)
       FROM public.tokens t
       JOIN public.tenants n ON n.id = t.tenant_id
       JOIN public.plans p ON p.key = n.plan
-      JOIN public.accounts o ON o.tenant_id = t.tenant_id AND o.id = t.owner_id
-     WHERE t.tenant_id = p_tenant AND t.id = p_id AND 'admin' = ANY (t.scopes)
+      LEFT JOIN public.accounts o ON o.tenant_id = t.tenant_id AND o.id = t.owner_id
+     WHERE t.tenant_id = p_tenant AND t.id = p_id
+       AND ('admin' = ANY (t.scopes) AND o.id IS NOT NULL OR t.scopes = ARRAY['auditor'])
        AND fn.judge_token(t, n, p, o, p_before) IN ('live', 'rotated') AND fn.same_digest(t.digest, p_digest);  -- what is an admin's own is never handed over
 END $$;

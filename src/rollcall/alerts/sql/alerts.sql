@@ -68,9 +68,12 @@ END $$;
 CREATE FUNCTION fn.due_alerts(p_tenants uuid[], p_quiet jsonb) RETURNS SETOF fn.due_alert LANGUAGE sql STABLE AS $$
     SELECT * FROM fn.due_of_tokens(p_tenants)
     UNION ALL SELECT * FROM fn.due_of_owners(p_tenants)
+    UNION ALL SELECT * FROM fn.due_of_departing_owners(p_tenants)
+    UNION ALL SELECT * FROM fn.due_of_deputies(p_tenants)
     UNION ALL SELECT * FROM fn.due_of_quiet(p_tenants, p_quiet)
     UNION ALL SELECT * FROM fn.due_of_failures(p_tenants)
     UNION ALL SELECT * FROM fn.due_of_lapses(p_tenants)
+    UNION ALL SELECT * FROM fn.due_of_seats(p_tenants)
 $$;
 
 -- token_ends: a token of Rollcall's own ends within 30, 20, 7 days or one, and has not been replaced; the stage is the nearest.
@@ -83,7 +86,7 @@ CREATE FUNCTION fn.due_of_tokens(p_tenants uuid[]) RETURNS SETOF fn.due_alert LA
                 WHEN t.expires_at <= clock_timestamp() + interval '20 days' THEN '20' ELSE '30' END,
            jsonb_build_object('token_id', t.id, 'label', t.label, 'expires_at', t.expires_at)
       FROM public.tokens t
-     WHERE t.tenant_id = ANY (p_tenants) AND t.scopes && ARRAY['scim', 'scim:read', 'admin'] AND t.revoked_at IS NULL
+     WHERE t.tenant_id = ANY (p_tenants) AND t.scopes && ARRAY['scim', 'scim:read', 'admin', 'auditor'] AND t.revoked_at IS NULL
        AND t.replaced_by IS NULL AND t.expires_at > clock_timestamp()
        AND t.expires_at <= clock_timestamp() + interval '30 days'
 $$;
@@ -114,6 +117,42 @@ CREATE FUNCTION fn.due_of_owners(p_tenants uuid[]) RETURNS SETOF fn.due_alert LA
     SELECT a.tenant_id, 'without_admin', '', '', '{}'::jsonb
       FROM admins a
      WHERE a.number = 0 AND EXISTS (SELECT FROM public.accounts g WHERE g.tenant_id = a.tenant_id AND g.is_admin)
+$$;
+
+-- owner_at_risk: what is known beforehand of the owner of a connection that is used. Either the provider has said that they left,
+-- while the tenant is suspended (said_to_leave: a resume takes them out), or what it says of their role contradicts itself, or
+-- means another one (role_contested: they keep the admin role until that is settled). More a provider does not tell.
+CREATE FUNCTION fn.due_of_departing_owners(p_tenants uuid[]) RETURNS SETOF fn.due_alert LANGUAGE sql STABLE AS $$
+    WITH owners AS MATERIALIZED (
+        SELECT t.tenant_id, t.owner_id, min(t.label) AS label, count(*) AS tokens
+          FROM public.tokens t
+         WHERE t.tenant_id = ANY (p_tenants) AND t.revoked_at IS NULL AND t.owner_id IS NOT NULL
+           AND t.last_used_at IS NOT NULL AND 'scim' = ANY (t.scopes) AND t.replaced_by IS NULL
+           AND (t.expires_at IS NULL OR t.expires_at > clock_timestamp())
+         GROUP BY t.tenant_id, t.owner_id)
+    SELECT o.tenant_id, 'owner_at_risk', o.owner_id::text, s.stage,
+           jsonb_build_object('person_id', o.owner_id, 'user_name', a.user_name, 'label', o.label, 'tokens', o.tokens)
+      FROM owners o
+      JOIN public.accounts a ON a.tenant_id = o.tenant_id AND a.id = o.owner_id AND a.active AND a.is_admin
+      JOIN public.users u ON u.tenant_id = a.tenant_id AND u.account_id = a.id
+     CROSS JOIN LATERAL (
+        SELECT 'said_to_leave' AS stage
+          FROM public.refused_departures d WHERE d.tenant_id = a.tenant_id AND d.account_id = a.id AND d.epoch = a.epoch
+        UNION ALL
+        SELECT 'role_contested' WHERE a.role_state ? 'withheld' OR EXISTS (
+            SELECT FROM public.conflict_cases c
+             WHERE c.tenant_id = u.tenant_id AND c.user_id = u.id AND c.kind = 'conflict' AND c.closed_at IS NULL)) s
+$$;
+
+-- no_deputy: the tenant keeps an admin, has one alone, and nobody who would become one as they leave.
+CREATE FUNCTION fn.due_of_deputies(p_tenants uuid[]) RETURNS SETOF fn.due_alert LANGUAGE sql STABLE AS $$
+    SELECT n.id, 'no_deputy', '', '', jsonb_build_object('user_name', (
+               SELECT min(a.user_name) FROM public.accounts a WHERE a.tenant_id = n.id AND a.active AND a.is_admin))
+      FROM public.tenants n
+     WHERE n.id = ANY (p_tenants) AND n.last_admin = 'keep_one'
+       AND (SELECT count(*) FROM public.accounts a WHERE a.tenant_id = n.id AND a.active AND a.is_admin) = 1
+       AND NOT EXISTS (SELECT FROM public.accounts d
+                        WHERE d.tenant_id = n.id AND d.id = n.deputy_id AND d.active AND NOT d.is_admin)
 $$;
 
 -- provider_quiet: a connection that should be in use was not, for as long as says something in the profile in effect.
@@ -156,6 +195,24 @@ CREATE FUNCTION fn.due_of_lapses(p_tenants uuid[]) RETURNS SETOF fn.due_alert LA
            jsonb_build_object('plan', n.plan, 'offboarding_from', n.offboarding_from, 'closes_at', n.closes_at)
       FROM (SELECT t.*, fn.lapse_of(t.id) AS state FROM public.tenants t WHERE t.id = ANY (p_tenants)) n
      WHERE n.state IN ('grace', 'offboarding_only')
+$$;
+
+-- seats: nine tenths of the seats are taken (nearly), all are (full), or more (over). What is nearest opens; a stage that is open
+-- stays so as long as it holds, and nearly until fewer than 85 % are taken, so that a tenant at its limit is not told each day.
+CREATE FUNCTION fn.due_of_seats(p_tenants uuid[]) RETURNS SETOF fn.due_alert LANGUAGE sql STABLE AS $$
+    SELECT s.id, 'seats', '', g.stage,
+           jsonb_build_object('plan', s.plan, 'allowed', s.allowed, 'used', s.used, 'policy', s.policy)
+      FROM (SELECT n.id, p.name AS plan, fn.seats_allowed(n, p) AS allowed, fn.seat_policy(n, p) AS policy,
+                   fn.seats_used(n.id) AS used
+              FROM public.tenants n JOIN public.plans p ON p.key = n.plan WHERE n.id = ANY (p_tenants)) s
+     CROSS JOIN LATERAL (VALUES
+           ('nearly', s.used < s.allowed AND s.used * 10 >= s.allowed::bigint * 9, s.used * 20 >= s.allowed::bigint * 17),
+           ('full', s.used = s.allowed AND s.allowed > 0, s.used >= s.allowed AND s.allowed > 0),
+           ('over', s.used > s.allowed, s.used > s.allowed)) g (stage, nearest, holds)
+     WHERE g.nearest
+        OR g.holds AND EXISTS (
+            SELECT FROM public.alerts o WHERE o.tenant_id = s.id AND o.kind = 'seats' AND o.subject = '' AND o.stage = g.stage
+               AND o.closed_at IS NULL)
 $$;
 
 -- Deletes up to p_limit alerts that were closed before p_before; returns how many.

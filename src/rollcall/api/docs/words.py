@@ -4,7 +4,7 @@ from typing import Any
 
 from litestar.openapi.spec import SecurityScheme, Tag
 
-from rollcall.api.v1.callers import ADMINS, ANYBODY, OPS, PRODUCT
+from rollcall.api.v1.callers import ADMINS, ANYBODY, AUDITORS, OPS, PRODUCT
 
 TITLE = "Rollcall management API"
 
@@ -43,8 +43,14 @@ TAGS = [
         "person, tried for three days. A tenant's own, and ops' that hear of every tenant.",
     ),
     Tag("receipts", description="The signed proof of each departure: what was closed when, and who was told when."),
-    Tag("alerts", description="Unusually many departures at once; what can't be undone waits for their release."),
-    Tag("audit", description="What happened: who did what to whom, when, and how it ended. Nothing can be taken out."),
+    Tag(
+        "alerts", description="What somebody should look at before it hurts, such as unusually many departures at once."
+    ),
+    Tag(
+        "audit",
+        description="What happened: who did what to whom, when, and how it ended; nothing can be taken out. Who was "
+        "active on a day, in which role.",
+    ),
     Tag(
         "introspection",
         description="Whether sessions and tokens are good at this moment (RFC 7662); ending one (RFC 7009).",
@@ -58,12 +64,18 @@ KEYS = {
     "admin": SecurityScheme(
         type="http", scheme="bearer", description="A tenant admin's own token with the scope `admin`; for their tenant."
     ),
+    "auditor": SecurityScheme(
+        type="http",
+        scheme="bearer",
+        description="A tenant's token with the scope `auditor`: it reads, and reads no more.",
+    ),
 }
 """The kinds of keys there are."""
 
 KEYS_BEHIND = {
     OPS: ("operator",),
     ADMINS: ("operator", "admin"),
+    AUDITORS: ("operator", "admin", "auditor"),
     PRODUCT: ("operator", "application"),
     ANYBODY: ("operator", "application", "admin"),
 }
@@ -85,6 +97,9 @@ PARAMETERS = {
     "state": "Only those that stand so.",
     "receipt": "The receipt's id.",
     "alert": "The alert's id.",
+    "role": "Only who had this role at any moment of that day.",
+    "everybody": "Those too who were not active.",
+    "day": "A day of UTC, such as 2026-11-01.",
     "only_open": "Leave out those that are over.",
     "incomplete": "Only those that wait for a destination.",
     "limit": "How many to answer at most.",
@@ -191,6 +206,7 @@ EXAMPLES: dict[str, Any] = {
     "TokenWanted": {"label": "Okta", "scopes": ["scim"]},
     "Rotation": {"overlap_seconds": 86400},
     "HandOver": {"owner": "0192e7a4-5c1b-7d3e-8f60-1a2b3c4d5e6f"},
+    "DeputyNamed": {"person": "0192e7a4-5c1b-7d3e-8f60-1a2b3c4d5e6f"},
     "SessionWanted": {"tenant": "acme", "user_name": "maria@acme.example", "lifetime_seconds": 28800},
     "PortalLinkWanted": {"intent": "setup", "person": "maria@acme.example"},
     "RoleRule": _RULE,

@@ -7,8 +7,10 @@ from rollcall.api.requests import LARGEST_BODY
 from rollcall.api.v1 import (
     alerts,
     audit,
+    deputies,
     destinations,
     external,
+    history,
     lapse,
     overrides,
     passkeys,
@@ -33,6 +35,7 @@ router = Router(
     "/v1",
     route_handlers=[
         tenants.router,
+        deputies.router,
         lapse.router,
         pauses.router,
         seats.router,
@@ -41,6 +44,7 @@ router = Router(
         usage.router,
         providers.router,
         people.router,
+        history.router,
         tokens.router,
         external.router,
         passkeys.router,

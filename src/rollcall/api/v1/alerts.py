@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from rollcall.alerts import reading
 from rollcall.alerts.kinds import Kind
 from rollcall.alerts.reading import Alert
-from rollcall.api.v1.callers import ADMINS, OPS, FleetWork, TenantWork, fleet_work, tenant_work, uuid_of
+from rollcall.api.v1.callers import ADMINS, AUDITORS, OPS, FleetWork, TenantWork, fleet_work, tenant_work, uuid_of
 from rollcall.api.v1.lists import Listing, Part
 from rollcall.proof import mass_changes
 
@@ -89,7 +89,7 @@ async def list_all_alerts(fleet: FleetWork, part: Part) -> Listing[TenantAlertVi
     return part.listing(await reading.every_open(fleet, limit=part.limit, cursor=part.cursor), tenant_alert_view)
 
 
-@get("/tenants/{tenant:str}/alerts", guards=[ADMINS], dependencies={"work": tenant_work})
+@get("/tenants/{tenant:str}/alerts", guards=[AUDITORS], dependencies={"work": tenant_work})
 async def list_alerts(work: TenantWork, part: Part, only_open: FromQuery[bool] = False) -> Listing[AlertView]:
     """The tenant's alerts, newest first, those that are over too."""
     page = await reading.page(work, limit=part.limit, cursor=part.cursor, only_open=only_open)

@@ -9,7 +9,7 @@ from litestar.params import FromQuery, QueryParameter
 from pydantic import BaseModel, Field
 
 from rollcall.api.v1.bodies import storable_moment
-from rollcall.api.v1.callers import ADMINS, OPS, FleetWork, TenantWork, fleet_work, tenant_work
+from rollcall.api.v1.callers import ADMINS, AUDITORS, OPS, FleetWork, TenantWork, fleet_work, tenant_work
 from rollcall.api.v1.lists import Listing, Part
 from rollcall.errors import Invalid
 from rollcall.journal import queries
@@ -67,7 +67,7 @@ def entry_view(found: Entry) -> AuditView:
     )
 
 
-@get("/tenants/{tenant:str}/audit", guards=[ADMINS], dependencies={"work": tenant_work})
+@get("/tenants/{tenant:str}/audit", guards=[AUDITORS], dependencies={"work": tenant_work})
 async def read_audit(
     work: TenantWork,
     part: Part,

@@ -43,7 +43,10 @@ _NAMES = {
     ActorKind.OPERATOR: "an operator key",
     ActorKind.APPLICATION: "an application key",
     ActorKind.PERSON: "a token of a tenant admin (scope admin)",
+    ActorKind.AUDITOR: "a token for auditors (scope auditor)",
 }
+_OF_TENANT = frozenset({ActorKind.PERSON, ActorKind.AUDITOR})
+"""Whose keys are a tenant's own."""
 _ANY_KEY = "an operator key (rc_op_…), an application key (rc_app_…) or an admin's token (rc_pat_…)"
 
 
@@ -98,6 +101,7 @@ async def identify_key(connection: Connection, key: str) -> Actor:
         )
         raise Unauthenticated(msg)
     caller = caller_of(connection)
+    kind = ActorKind.AUDITOR if row["is_auditor"] else kind
     caller.actor = Actor(kind, row["label"], token.id, row["owner_id"], token)
     caller.home = None if row["slug"] is None else TenantRef(token.tenant_id, row["slug"])
     if caller.home is not None:
@@ -126,7 +130,7 @@ def only(*kinds: ActorKind) -> Guard:
             msg = f"This needs {' or '.join(_NAMES[kind] for kind in kinds)}; the key you sent is {_NAMES[actor.kind]}."
             raise Forbidden(msg)
         _check_address(connection)
-        if actor.kind is ActorKind.PERSON and actor.key is not None:
+        if actor.kind in _OF_TENANT and actor.key is not None:
             limit: ManagementLimit = connection.app.state.management_limit
             await limit.take(actor.key.tenant_id, cost(connection.query_params))
         named, home = connection.path_params.get("tenant"), caller_of(connection).home
@@ -138,6 +142,7 @@ def only(*kinds: ActorKind) -> Guard:
 
 OPS = only(ActorKind.OPERATOR)
 ADMINS = only(ActorKind.OPERATOR, ActorKind.PERSON)
+AUDITORS = only(ActorKind.OPERATOR, ActorKind.PERSON, ActorKind.AUDITOR)
 PRODUCT = only(ActorKind.OPERATOR, ActorKind.APPLICATION)
 ANYBODY = only(ActorKind.OPERATOR, ActorKind.APPLICATION, ActorKind.PERSON)
 

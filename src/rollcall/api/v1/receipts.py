@@ -8,7 +8,7 @@ from litestar import Response, Router, get
 from litestar.params import FromPath, FromQuery
 from pydantic import BaseModel, Field
 
-from rollcall.api.v1.callers import ADMINS, TenantWork, tenant_work, uuid_of
+from rollcall.api.v1.callers import AUDITORS, TenantWork, tenant_work, uuid_of
 from rollcall.api.v1.lists import Listing, Part
 from rollcall.directory import people
 from rollcall.errors import Conflict
@@ -74,7 +74,7 @@ _OF_TENANT = {"work": tenant_work}
 _ONE = "/tenants/{tenant:str}/receipts/{receipt:str}"
 
 
-@get("/tenants/{tenant:str}/people/{person:str}/receipts", guards=[ADMINS], dependencies=_OF_TENANT)
+@get("/tenants/{tenant:str}/people/{person:str}/receipts", guards=[AUDITORS], dependencies=_OF_TENANT)
 async def list_receipts(
     work: TenantWork, part: Part, person: FromPath[str], incomplete: FromQuery[bool] = False
 ) -> Listing[ReceiptView]:
@@ -86,7 +86,7 @@ async def list_receipts(
     return part.listing(page, receipt_view)
 
 
-@get("/tenants/{tenant:str}/receipts", guards=[ADMINS], dependencies=_OF_TENANT)
+@get("/tenants/{tenant:str}/receipts", guards=[AUDITORS], dependencies=_OF_TENANT)
 async def list_tenant_receipts(
     work: TenantWork, part: Part, incomplete: FromQuery[bool] = False
 ) -> Listing[ReceiptView]:
@@ -95,13 +95,13 @@ async def list_tenant_receipts(
     return part.listing(page, receipt_view)
 
 
-@get(_ONE, guards=[ADMINS], dependencies=_OF_TENANT)
+@get(_ONE, guards=[AUDITORS], dependencies=_OF_TENANT)
 async def get_receipt(work: TenantWork, receipt: FromPath[str]) -> ReceiptView:
     """One receipt; ``rollcall receipts verify`` reads this answer."""
     return receipt_view(await receipts.find(work, uuid_of(receipt, "receipt")))
 
 
-@get(f"{_ONE}/statement", guards=[ADMINS], dependencies=_OF_TENANT, media_type="application/jose")
+@get(f"{_ONE}/statement", guards=[AUDITORS], dependencies=_OF_TENANT, media_type="application/jose")
 async def download_statement(work: TenantWork, receipt: FromPath[str]) -> Response[bytes]:
     """The signed statement alone, a compact JWS, as a file to keep."""
     found = await receipts.find(work, uuid_of(receipt, "receipt"))

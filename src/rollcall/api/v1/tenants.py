@@ -58,6 +58,9 @@ ProfileName = Literal["auto", "default", "entra", "okta", "onelogin", "jumpcloud
 OwnerLeaves = Literal["stop", "offboarding_only"]
 """What becomes of a SCIM token whose owner is no longer an active admin."""
 
+LastAdmin = Literal["obey", "keep_one"]
+"""What becomes of the admin role as the last one stops."""
+
 MetadataValue = Annotated[str, Field(max_length=tenants.LONGEST_METADATA_VALUE)]
 
 
@@ -129,6 +132,11 @@ class TenantView(BaseModel):
         description="a SCIM token whose owner is no longer an active admin: `stop` ends it; with `offboarding_only` it "
         "reads and takes away, until another admin takes it over"
     )
+    last_admin: LastAdmin = Field(
+        description="as nobody is an active admin any more: `obey`: so it is, and an alert says it; `keep_one`: the "
+        "deputy becomes one at that moment"
+    )
+    deputy_id: UUID | None = Field(description="the person who becomes an admin then")
     profile: ProfileName = Field(description="as it was chosen; `auto` takes the provider's once it is recognised")
     profile_in_effect: ProfileKey
     profile_taken_at: datetime | None = Field(description="when `auto` took a provider's profile; null until it has")
@@ -157,6 +165,7 @@ class NewTenant(Body):
     plan: str
     token_issuing: Literal["self_service", "ops"] = "self_service"  # noqa: S105  # a policy's name
     owner_leaves: OwnerLeaves = "stop"
+    last_admin: LastAdmin = "obey"
     profile: ProfileName = "auto"
     rate_per_second: Rate | None = None
     rate_burst: int | None = Field(default=None, ge=1, le=1_000_000)
@@ -178,12 +187,15 @@ class TenantChange(Body):
     plan: str | Left = None
     token_issuing: Literal["self_service", "ops"] | Left = None
     owner_leaves: OwnerLeaves | Left = None
+    last_admin: LastAdmin | Left = None
     profile: ProfileName | Left = None
     rate_per_second: Rate | None = None
     rate_burst: int | None = Field(default=None, ge=1, le=1_000_000)
     mass_change_threshold: Threshold | Left = None
 
-    @field_validator("metadata", "name", "plan", "token_issuing", "owner_leaves", "profile", "mass_change_threshold")
+    @field_validator(
+        "metadata", "name", "plan", "token_issuing", "owner_leaves", "last_admin", "profile", "mass_change_threshold"
+    )
     @classmethod
     def _always_there(cls, value: object) -> object:
         if value is None:
@@ -246,6 +258,7 @@ async def create_tenant(fleet: FleetWork, data: JSONBody[NewTenant]) -> TenantVi
         plan=data.plan,
         token_issuing=data.token_issuing,
         owner_leaves=data.owner_leaves,
+        last_admin=data.last_admin,
         profile=data.profile,
         rate_per_second=data.rate_per_second,
         rate_burst=data.rate_burst,

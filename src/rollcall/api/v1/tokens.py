@@ -19,7 +19,7 @@ from rollcall.api.v1.lists import Listing, Part
 from rollcall.directory import people
 from rollcall.work import ActorKind
 
-ScopeName = Literal["scim", "scim:read", "admin"]
+ScopeName = Literal["scim", "scim:read", "admin", "auditor"]
 
 
 class TokenView(BaseModel):
@@ -57,7 +57,13 @@ class TokenWanted(Body):
     """A token to issue. An admin issues their own; ops name an owner, or none for one that the tenant owns."""
 
     label: str = Field(min_length=1, max_length=200)
-    scopes: list[ScopeName] = Field(default=["scim"], min_length=1, max_length=3)
+    scopes: list[ScopeName] = Field(
+        default=["scim"],
+        min_length=1,
+        max_length=3,
+        description="`auditor` reads the audit, receipts, alerts and who was there on a day, and nothing else; it "
+        "stands alone, as `admin` does",
+    )
     owner: UUID | None = Field(default=None, description="the person who answers for it; an active admin")
     expires_at: Moment | None = None
 
