@@ -102,8 +102,9 @@ DECLARE
     v_active boolean := (p_change ->> 'active')::boolean;
     v_left jsonb; v_seat text := 'any';
 BEGIN
-    SELECT o.* INTO a FROM public.users s JOIN public.accounts o ON o.tenant_id = s.tenant_id AND o.id = s.account_id
-     WHERE s.tenant_id = p_tenant AND s.id = p_user FOR UPDATE OF o;
+    SELECT o.* INTO a FROM public.accounts o
+     WHERE o.tenant_id = p_tenant
+       AND o.id = (SELECT s.account_id FROM public.users s WHERE s.tenant_id = p_tenant AND s.id = p_user) FOR UPDATE;
     c.account_id := a.id;
     SELECT s.version, s.user_name_key, s.created_at, n.role_rule_version
       INTO v_version, v_key, c.created_at, v_rule_version
@@ -178,9 +179,10 @@ CREATE FUNCTION fn.write_departure(p_tenant uuid, p_user uuid, p_change jsonb) R
 LANGUAGE plpgsql AS $$
 DECLARE c fn.user_change;
 BEGIN
-    SELECT a.id INTO c.account_id
-      FROM public.users s JOIN public.accounts a ON a.tenant_id = s.tenant_id AND a.id = s.account_id
-     WHERE s.tenant_id = p_tenant AND s.id = p_user AND a.active FOR UPDATE OF a;
+    -- No join, for one that is planned while a table is nearly empty reads all accounts, until statistics are gathered.
+    SELECT a.id INTO c.account_id FROM public.accounts a
+     WHERE a.tenant_id = p_tenant AND a.active
+       AND a.id = (SELECT s.account_id FROM public.users s WHERE s.tenant_id = p_tenant AND s.id = p_user) FOR UPDATE;
     IF NOT FOUND THEN
         c.outcome := 'judge';
         RETURN c;

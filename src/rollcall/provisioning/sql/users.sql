@@ -8,8 +8,9 @@ CREATE FUNCTION fn.bring_user(
 BEGIN
     IF p_judged THEN
         SELECT a.role_state::text, a.group_revision INTO u.role_state, u.group_revision
-          FROM public.users s JOIN public.accounts a ON a.tenant_id = s.tenant_id AND a.id = s.account_id
-         WHERE s.tenant_id = p_tenant AND s.id = p_user;
+          FROM public.accounts a
+         WHERE a.tenant_id = p_tenant
+           AND a.id = (SELECT s.account_id FROM public.users s WHERE s.tenant_id = p_tenant AND s.id = p_user);
     END IF;
     SELECT s.id, s.account_id, s.document::text, s.version, s.created_at, s.last_modified, s.active
       INTO u.id, u.account_id, u.document, u.version, u.created_at, u.last_modified, u.active
