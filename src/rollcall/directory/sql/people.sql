@@ -57,9 +57,10 @@ BEGIN
     RETURNING version, created_at, last_modified INTO c.version, c.created_at, c.last_modified;
     INSERT INTO public.user_emails (tenant_id, user_id, value_key)
     SELECT p_tenant, c.id, e FROM jsonb_array_elements_text(p_change -> 'emails') e ON CONFLICT DO NOTHING;
-    PERFORM fn.announce(p_tenant, c.account_id, p_change ->> 'request_id', p_change -> 'events');
-    c.events := fn.event_names(p_change) || CASE WHEN v_seat = 'any' THEN '{}'
-                ELSE fn.seat_taken(p_tenant, v_seat, p_change ->> 'request_id') END;
+    c.events := fn.announce(p_tenant, c.account_id, p_change ->> 'request_id', p_change -> 'events');
+    IF v_seat <> 'any' THEN
+        c.events := c.events || fn.seat_taken(p_tenant, v_seat, p_change ->> 'request_id');
+    END IF;
     c.outcome := 'done';
     RETURN c;
 END $$;
@@ -142,8 +143,8 @@ BEGIN
     IF p_change -> 'emails' IS NOT NULL THEN
         PERFORM fn.write_emails(p_tenant, p_user, p_change -> 'emails');
     END IF;
-    PERFORM fn.announce(p_tenant, a.id, p_change ->> 'request_id', p_change -> 'events');
-    c.events := fn.event_names(p_change) || CASE WHEN v_left IS NULL THEN '{}' ELSE ARRAY['user.deactivated'] END
+    c.events := fn.announce(p_tenant, a.id, p_change ->> 'request_id', p_change -> 'events')
+                || CASE WHEN v_left IS NULL THEN '{}' ELSE ARRAY['user.deactivated'] END
                 || fn.seat_taken(p_tenant, v_seat, p_change ->> 'request_id');
     c.id := p_user;
     c.outcome := 'done';
@@ -198,8 +199,8 @@ BEGIN
      WHERE s.tenant_id = p_tenant AND s.id = p_user
     RETURNING s.id, s.document::text, s.version, s.created_at, s.last_modified
          INTO STRICT c.id, c.document, c.version, c.created_at, c.last_modified;
-    PERFORM fn.announce(p_tenant, c.account_id, p_change ->> 'request_id', p_change -> 'events');
-    c.events := fn.event_names(p_change) || ARRAY['user.deactivated'];
+    c.events := fn.announce(p_tenant, c.account_id, p_change ->> 'request_id', p_change -> 'events')
+                || ARRAY['user.deactivated'];
     c.outcome := 'done';
     RETURN c;
 END $$;
@@ -236,8 +237,7 @@ BEGIN
     IF s.document -> 'emails' IS DISTINCT FROM v_document -> 'emails' THEN
         PERFORM fn.write_emails(p_tenant, p_user, p_change -> 'emails');
     END IF;
-    PERFORM fn.announce(p_tenant, c.account_id, p_change ->> 'request_id', p_change -> 'events');
-    c.events := fn.event_names(p_change);
+    c.events := fn.announce(p_tenant, c.account_id, p_change ->> 'request_id', p_change -> 'events');
     c.outcome := 'done';
     RETURN c;
 END $$;

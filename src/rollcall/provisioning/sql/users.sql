@@ -55,7 +55,8 @@ CREATE FUNCTION fn.create_user(
 DECLARE
     u fn.user_result;
     c fn.user_change;
-    f public.accounts;
+    v_former uuid;
+    v_former_state jsonb;
     v_external text := p_change ->> 'external_id';
 BEGIN
     u.gate := fn.gate(p_tenant, p_token, p_digest, 'write');
@@ -68,12 +69,12 @@ BEGIN
     END IF;
     IF v_external IS NOT NULL THEN
         PERFORM fn.hold_external_id(p_tenant, v_external);
-        SELECT * INTO f FROM public.accounts
+        SELECT id, role_state INTO v_former, v_former_state FROM public.accounts
          WHERE tenant_id = p_tenant AND external_id = v_external AND detached_at IS NOT NULL
          ORDER BY detached_at DESC LIMIT 1 FOR UPDATE;
-        IF f.id IS DISTINCT FROM (p_change ->> 'account_id')::uuid
-           OR (f.id IS NOT NULL AND f.role_state <> p_change -> 'former_role_state') THEN
-            u.outcome := 'former'; u.account_id := f.id; u.role_state := f.role_state::text;
+        IF v_former IS DISTINCT FROM (p_change ->> 'account_id')::uuid
+           OR (v_former IS NOT NULL AND v_former_state <> p_change -> 'former_role_state') THEN
+            u.outcome := 'former'; u.account_id := v_former; u.role_state := v_former_state::text;
             RETURN u;
         END IF;
     END IF;
