@@ -1,22 +1,21 @@
 """How a token stands is one judgement: the gate's own, shown with its reason in every list."""
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-import rollcall
 from factories import Callers, Tenant, a_tenant
 from rollcall.access.models import Token
 from rollcall.access.token_states import TokenState, judgement
 from rollcall.db import Connection
 from rollcall.functions import qualified
-from rollcall.settings import Settings, migrations_folder
+from rollcall.settings import migrations_folder
 
 SCRIPTS = migrations_folder() / "versions" / "2026_11_29_token_state"
-GATE = Path(rollcall.__file__).parent / "provisioning" / "sql" / "gate.sql"
-VERDICT = re.compile(r"FUNCTION (?:fn\.)?gate\(.*?SELECT (CASE.*?END),\n\s+t\.label", re.DOTALL)
+BEFORE = re.compile(r"FUNCTION gate\(.*?SELECT (CASE.*?END),\n\s+t\.label", re.DOTALL)
+STATE = "fn.judge_rows(t, n, p, o, '')"
+NOW = f"fn.verdict_on(CASE WHEN fn.may_use((t).scopes, p_needs) THEN {STATE} ELSE fn.without_scope({STATE}) END, p_needs)"
 
 COMBINATIONS = """
 WITH given AS (
@@ -25,13 +24,15 @@ WITH given AS (
                'revoked_because', nullif(nullif(because, 'not'), 'unsaid'),
                'expires_at', now() + nullif(expires, 'never')::interval, 'scopes', scopes, 'epoch', 1,
                'replaced_by', CASE WHEN replaced THEN gen_random_uuid() END,
+               'handed_over_at', CASE WHEN handed_over THEN now() END,
                'owner_id', CASE WHEN owner <> 'nobody' THEN gen_random_uuid() END)) AS t,
-           jsonb_populate_record(NULL::tenants, jsonb_build_object('status', status)) AS n,
+           jsonb_populate_record(NULL::tenants, jsonb_build_object(
+               'status', status, 'paused_until', now() + nullif(paused, 'never')::interval)) AS n,
            jsonb_populate_record(NULL::plans, jsonb_build_object('features', features)) AS p,
            CASE WHEN owner NOT IN ('nobody', 'gone') THEN jsonb_populate_record(NULL::accounts, jsonb_build_object(
                'active', owner <> 'inactive', 'is_admin', owner <> 'demoted',
                'epoch', CASE WHEN owner = 'back' THEN 3 ELSE 1 END)) END AS o,
-           p_needs
+           p_needs, paused
       FROM unnest(ARRAY['not', 'revoked', 'owner_left', 'unsaid']) because,
            unnest(ARRAY['never', '-1 s', '1 h']) expires,
            unnest(ARRAY['nobody', 'gone', 'admin', 'inactive', 'demoted', 'back']) owner,
@@ -39,26 +40,33 @@ WITH given AS (
            (VALUES ('["scim"]'::jsonb), ('["sso"]')) f(features),
            (VALUES ('["scim"]'::jsonb), ('["scim:read"]'), ('["scim", "scim:read"]')) s(scopes),
            unnest(ARRAY[true, false]) replaced,
+           unnest(ARRAY[true, false]) handed_over,
+           unnest(ARRAY['never', '-1 s', '1 h']) paused,
            unnest(ARRAY['read', 'write']) p_needs)
 SELECT count(*) AS combinations, count(DISTINCT before) AS verdicts,
-       count(*) FILTER (WHERE before IS DISTINCT FROM after) AS differ
-  FROM (SELECT {before} AS before, {after} AS after FROM given) judged
+       count(*) FILTER (WHERE before IS DISTINCT FROM now AND paused IS DISTINCT FROM '1 h') AS differ,
+       count(*) FILTER (WHERE plainly AND state <> 'live') AS falsely,
+       count(*) FILTER (WHERE plainly) AS plainly, count(*) FILTER (WHERE state = 'live') AS live
+  FROM (SELECT {before} AS before, {now} AS now, {state} AS state, paused, fn.is_plainly_live(t, n, p, o) AS plainly
+          FROM given) judged
 """
 
 
-def verdict_in(script: Path) -> str:
-    """The expression of the gate's verdict, with its rows as columns of a query."""
-    found = VERDICT.search(script.read_text())
+def verdict_before() -> str:
+    """The expression of the gate's verdict as it once was written out, with its rows as columns of a query."""
+    found = BEFORE.search((SCRIPTS / "undo.sql").read_text())
     assert found is not None
     return re.sub(r"\b([tnpo])\.(?=[a-z_])", r"(\1).", found[1])
 
 
-async def test_the_gate_judges_as_before(settings: Settings, owner: Connection) -> None:
-    """The gate's verdict is what it was when it was written out, in every combination of facts it looks at."""
-    asked = COMBINATIONS.format(before=verdict_in(SCRIPTS / "undo.sql"), after=qualified(verdict_in(GATE)))
-    row = await owner.fetchrow(asked)
+async def test_the_gate_judges_as_before(owner: Connection) -> None:
+    """The gate's verdict is what it was when it was written out, in every combination of facts it looks at; and whoever is
+    plainly live is live."""
+    row = await owner.fetchrow(qualified(COMBINATIONS.format(before=verdict_before(), now=NOW, state=STATE)))
     assert row is not None
-    assert (row["combinations"], row["verdicts"], row["differ"]) == (3456, 7, 0)
+    assert (row["combinations"], row["verdicts"], row["differ"]) == (20736, 7, 0)
+    assert row["falsely"] == 0
+    assert 0 < row["plainly"] <= row["live"]
 
 
 async def listed(acme: Tenant, token_id: str) -> dict[str, Any]:

@@ -57,9 +57,10 @@ BEGIN
     RETURNING version, created_at, last_modified INTO c.version, c.created_at, c.last_modified;
     INSERT INTO public.user_emails (tenant_id, user_id, value_key)
     SELECT p_tenant, c.id, e FROM jsonb_array_elements_text(p_change -> 'emails') e ON CONFLICT DO NOTHING;
-    PERFORM fn.announce(p_tenant, c.account_id, p_change ->> 'request_id', p_change -> 'events');
-    c.events := fn.event_names(p_change) || CASE WHEN v_seat = 'any' THEN '{}'
-                ELSE fn.seat_taken(p_tenant, v_seat, p_change ->> 'request_id') END;
+    c.events := fn.announce(p_tenant, c.account_id, p_change ->> 'request_id', p_change -> 'events');
+    IF v_seat <> 'any' THEN
+        c.events := c.events || fn.seat_taken(p_tenant, v_seat, p_change ->> 'request_id');
+    END IF;
     c.outcome := 'done';
     RETURN c;
 END $$;
@@ -102,8 +103,9 @@ DECLARE
     v_active boolean := (p_change ->> 'active')::boolean;
     v_left jsonb; v_seat text := 'any';
 BEGIN
-    SELECT o.* INTO a FROM public.users s JOIN public.accounts o ON o.tenant_id = s.tenant_id AND o.id = s.account_id
-     WHERE s.tenant_id = p_tenant AND s.id = p_user FOR UPDATE OF o;
+    SELECT o.* INTO a FROM public.accounts o
+     WHERE o.tenant_id = p_tenant
+       AND o.id = (SELECT s.account_id FROM public.users s WHERE s.tenant_id = p_tenant AND s.id = p_user) FOR UPDATE;
     c.account_id := a.id;
     SELECT s.version, s.user_name_key, s.created_at, n.role_rule_version
       INTO v_version, v_key, c.created_at, v_rule_version
@@ -141,8 +143,8 @@ BEGIN
     IF p_change -> 'emails' IS NOT NULL THEN
         PERFORM fn.write_emails(p_tenant, p_user, p_change -> 'emails');
     END IF;
-    PERFORM fn.announce(p_tenant, a.id, p_change ->> 'request_id', p_change -> 'events');
-    c.events := fn.event_names(p_change) || CASE WHEN v_left IS NULL THEN '{}' ELSE ARRAY['user.deactivated'] END
+    c.events := fn.announce(p_tenant, a.id, p_change ->> 'request_id', p_change -> 'events')
+                || CASE WHEN v_left IS NULL THEN '{}' ELSE ARRAY['user.deactivated'] END
                 || fn.seat_taken(p_tenant, v_seat, p_change ->> 'request_id');
     c.id := p_user;
     c.outcome := 'done';
@@ -178,9 +180,10 @@ CREATE FUNCTION fn.write_departure(p_tenant uuid, p_user uuid, p_change jsonb) R
 LANGUAGE plpgsql AS $$
 DECLARE c fn.user_change;
 BEGIN
-    SELECT a.id INTO c.account_id
-      FROM public.users s JOIN public.accounts a ON a.tenant_id = s.tenant_id AND a.id = s.account_id
-     WHERE s.tenant_id = p_tenant AND s.id = p_user AND a.active FOR UPDATE OF a;
+    -- No join, for one that is planned while a table is nearly empty reads all accounts, until statistics are gathered.
+    SELECT a.id INTO c.account_id FROM public.accounts a
+     WHERE a.tenant_id = p_tenant AND a.active
+       AND a.id = (SELECT s.account_id FROM public.users s WHERE s.tenant_id = p_tenant AND s.id = p_user) FOR UPDATE;
     IF NOT FOUND THEN
         c.outcome := 'judge';
         RETURN c;
@@ -196,8 +199,8 @@ BEGIN
      WHERE s.tenant_id = p_tenant AND s.id = p_user
     RETURNING s.id, s.document::text, s.version, s.created_at, s.last_modified
          INTO STRICT c.id, c.document, c.version, c.created_at, c.last_modified;
-    PERFORM fn.announce(p_tenant, c.account_id, p_change ->> 'request_id', p_change -> 'events');
-    c.events := fn.event_names(p_change) || ARRAY['user.deactivated'];
+    c.events := fn.announce(p_tenant, c.account_id, p_change ->> 'request_id', p_change -> 'events')
+                || ARRAY['user.deactivated'];
     c.outcome := 'done';
     RETURN c;
 END $$;
@@ -234,8 +237,7 @@ BEGIN
     IF s.document -> 'emails' IS DISTINCT FROM v_document -> 'emails' THEN
         PERFORM fn.write_emails(p_tenant, p_user, p_change -> 'emails');
     END IF;
-    PERFORM fn.announce(p_tenant, c.account_id, p_change ->> 'request_id', p_change -> 'events');
-    c.events := fn.event_names(p_change);
+    c.events := fn.announce(p_tenant, c.account_id, p_change ->> 'request_id', p_change -> 'events');
     c.outcome := 'done';
     RETURN c;
 END $$;

@@ -8,6 +8,17 @@ CREATE FUNCTION fn.audit_write(
     p_tenant uuid, p_call jsonb, p_outcome text, p_status integer, p_detail text, p_events text[],
     p_account uuid, p_target text
 ) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM fn.audit_by(
+        p_tenant, p_call ->> 'actor_kind', (p_call ->> 'actor_id')::uuid, p_call ->> 'actor_label',
+        (p_call ->> 'owner_id')::uuid, p_call, p_outcome, p_status, p_detail, p_events, p_account, p_target);
+END $$;
+
+-- The same where the caller knows whose call it is.
+CREATE FUNCTION fn.audit_by(
+    p_tenant uuid, p_kind text, p_actor uuid, p_label text, p_owner uuid, p_call jsonb, p_outcome text, p_status integer,
+    p_detail text, p_events text[], p_account uuid, p_target text
+) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     v_at timestamptz := clock_timestamp();
     v_id uuid := uuidv7();
@@ -28,9 +39,7 @@ BEGIN
     INSERT INTO public.audit_entries (tenant_id, at, id, request_id, action, actor_kind, actor_id, actor_label, owner_id,
                                account_id, target, outcome, status, detail, events, method, path, source,
                                payload_digest)
-    VALUES (p_tenant, v_at, v_id, p_call ->> 'request_id', p_call ->> 'action', p_call ->> 'actor_kind',
-            (p_call ->> 'actor_id')::uuid, p_call ->> 'actor_label', (p_call ->> 'owner_id')::uuid,
-            p_account, p_target, p_outcome, p_status, p_detail, p_events, p_call ->> 'method', p_call ->> 'path',
+    VALUES (p_tenant, v_at, v_id, p_call ->> 'request_id', p_call ->> 'action', p_kind, p_actor, p_label, p_owner, p_account, p_target, p_outcome, p_status, p_detail, p_events, p_call ->> 'method', p_call ->> 'path',
             p_call ->> 'source', sha256(convert_to(v_text, 'UTF8')));
     IF v_payload IS NOT NULL THEN
         INSERT INTO public.audit_payloads (tenant_id, at, entry_id, payload) VALUES (p_tenant, v_at, v_id, v_payload);

@@ -1,15 +1,17 @@
 -- The outbox: what happened, for those who are to hear of it.
 
--- Hands events to the outbox.
-CREATE FUNCTION fn.announce(p_tenant uuid, p_account uuid, p_request_id text, p_events jsonb) RETURNS void
+-- Hands events to the outbox; returns their topics.
+CREATE FUNCTION fn.announce(p_tenant uuid, p_account uuid, p_request_id text, p_events jsonb) RETURNS text[]
 LANGUAGE plpgsql AS $$
+DECLARE v_topics text[];
 BEGIN
-    INSERT INTO public.outbox (tenant_id, topic, account_id, request_id, payload)
-    SELECT p_tenant, e ->> 'topic', p_account, p_request_id, e - 'topic' FROM jsonb_array_elements(p_events) e;
+    WITH told AS (
+        INSERT INTO public.outbox (tenant_id, topic, account_id, request_id, payload)
+        SELECT p_tenant, e ->> 'topic', p_account, p_request_id, e - 'topic' FROM jsonb_array_elements(p_events) e
+        RETURNING topic)
+    SELECT coalesce(array_agg(topic), '{}') INTO v_topics FROM told;
+    RETURN v_topics;
 END $$;
-
-CREATE FUNCTION fn.event_names(p_change jsonb) RETURNS text[] LANGUAGE sql STABLE AS
-$$ SELECT coalesce(array_agg(e ->> 'topic'), '{}') FROM jsonb_array_elements(p_change -> 'events') e $$;
 
 -- Deletes up to p_limit messages that were dealt with before p_before, with their deliveries; returns how many.
 -- Whoever replays one locks it: so messages are locked first and looked at then, by a statement that sees every replay

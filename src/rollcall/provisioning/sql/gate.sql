@@ -8,20 +8,8 @@ LANGUAGE plpgsql AS $$
 DECLARE g fn.gate_result;
 BEGIN
     PERFORM set_config('rollcall.tenant', p_tenant::text, true);
-    SELECT CASE fn.judge_token(t, n, p, o, '')
-               WHEN 'live' THEN CASE WHEN fn.may_use(t.scopes, p_needs) THEN 'ok' ELSE 'scope' END
-               WHEN 'rotated' THEN CASE WHEN fn.may_use(t.scopes, p_needs) THEN 'ok' ELSE 'scope' END
-               WHEN 'handed_over' THEN CASE WHEN fn.may_use(t.scopes, p_needs) THEN 'ok' ELSE 'scope' END
-               WHEN 'takes_only' THEN fn.restricted('takes_only', t.scopes, p_needs)
-               WHEN 'paused' THEN fn.restricted('paused', t.scopes, p_needs)
-               WHEN 'restricted' THEN fn.restricted('restricted', t.scopes, p_needs)
-               WHEN 'plan' THEN 'plan'
-               WHEN 'suspended' THEN 'suspended'
-               WHEN 'expired' THEN 'expired'
-               WHEN 'revoked' THEN 'revoked'
-               ELSE 'owner'
-           END,
-           t.label, t.owner_id, n.plan, coalesce(n.rate_per_second, p.rate_per_second),
+    SELECT CASE WHEN fn.may_use(t.scopes, p_needs) THEN fn.judge_token(t, n, p, o, '')
+                ELSE fn.without_scope(fn.judge_closely(t.tenant_id, t.id, n.status, '')) END, t.label, t.owner_id, n.plan, coalesce(n.rate_per_second, p.rate_per_second),
            coalesce(n.rate_burst, p.rate_burst),
            CASE n.name_comparison WHEN 1 THEN n.role_rule || '{"comparison": 1}' ELSE n.role_rule END,
            n.role_rule_version, n.profile
@@ -31,17 +19,30 @@ BEGIN
       JOIN public.plans p ON p.key = n.plan
       LEFT JOIN public.accounts o ON o.tenant_id = t.tenant_id AND o.id = t.owner_id
      WHERE t.tenant_id = p_tenant AND t.id = p_token AND fn.same_digest(t.digest, p_digest);
-    IF NOT FOUND THEN
-        g.verdict := 'unknown';
+    IF g.verdict = 'live' THEN
+        g.verdict := 'ok';
+    ELSE
+        g.verdict := fn.verdict_on(g.verdict, p_needs);
     END IF;
     RETURN g;
 END $$;
 
--- The verdict on a token that may read, and of writes only take away. No single expression, so that others don't pay for it.
-CREATE FUNCTION fn.restricted(p_verdict text, p_scopes text[], p_needs text) RETURNS text
+-- The state of a token whose scopes do not let it do what it is used for: that, unless it would not work at all.
+CREATE FUNCTION fn.without_scope(p_state text) RETURNS text LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+    RETURN CASE WHEN p_state IN ('live', 'rotated', 'handed_over', 'takes_only', 'paused', 'restricted') THEN 'scope'
+                ELSE p_state END;
+END $$;
+
+-- What the gate says of a token in p_state, NULL if there is none.
+CREATE FUNCTION fn.verdict_on(p_state text, p_needs text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 BEGIN
-    RETURN CASE WHEN NOT fn.may_use(p_scopes, p_needs) THEN 'scope' WHEN p_needs = 'read' THEN 'ok' ELSE p_verdict END;
+    RETURN CASE WHEN p_state IS NULL THEN 'unknown'
+                WHEN p_state IN ('owner_inactive', 'owner_not_admin') THEN 'owner'
+                WHEN p_state IN ('plan', 'suspended', 'expired', 'revoked', 'scope') THEN p_state
+                WHEN p_state IN ('takes_only', 'paused', 'restricted') AND p_needs = 'write' THEN p_state
+                ELSE 'ok' END;
 END $$;
 
 -- Whether the gate's verdict lets a change go on; p_takes is whether it only takes away, which has to be certain.
@@ -60,21 +61,22 @@ CREATE FUNCTION fn.still_good(
 ) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     v_before text;
+    v_state text;
     v_good boolean;
 BEGIN
     SET CONSTRAINTS ALL IMMEDIATE;  -- what is left for the commit may wait for others as well
     SET CONSTRAINTS ALL DEFERRED;
     v_before := coalesce(current_setting('rollcall.before', true), '');
     IF p_kind = 'scim' THEN
-        SELECT fn.judge_token(t, n, p, o, v_before) = ANY (
-                   CASE WHEN p_takes THEN '{live,rotated,handed_over,takes_only,paused,restricted}'::text[]
-                        ELSE '{live,rotated,handed_over}' END) AND fn.may_use(t.scopes, 'write')
-               AND n.profile = coalesce(p_profile, n.profile) INTO v_good
+        -- The digest was compared by the gate; whoever is here knows it.
+        SELECT CASE WHEN fn.may_use(t.scopes, 'write') AND n.profile = coalesce(p_profile, n.profile)
+                    THEN fn.judge_token(t, n, p, o, v_before) END INTO v_state
           FROM public.tokens t
           JOIN public.tenants n ON n.id = t.tenant_id
           JOIN public.plans p ON p.key = n.plan
           LEFT JOIN public.accounts o ON o.tenant_id = t.tenant_id AND o.id = t.owner_id
-         WHERE t.tenant_id = p_tenant AND t.id = p_id AND fn.same_digest(t.digest, p_digest);
+         WHERE t.tenant_id = p_tenant AND t.id = p_id AND t.digest = p_digest;
+        v_good := v_state = 'live' OR fn.lets_stand(v_state, p_takes);
     ELSIF p_kind = 'ses' THEN
         v_good := EXISTS (SELECT FROM fn.console_session(p_tenant, p_id, p_digest, v_before));
     ELSE
@@ -85,16 +87,20 @@ BEGIN
     END IF;
 END $$;
 
+-- Whether what a token has done may stand that is in p_state, which is not `live`.
+CREATE FUNCTION fn.lets_stand(p_state text, p_takes boolean) RETURNS boolean LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+    RETURN p_state IN ('rotated', 'handed_over') OR (p_takes AND p_state IN ('takes_only', 'paused', 'restricted'));
+END $$;
+
 -- Writes the audit entry of a SCIM call: what the call says of itself, and what the gate found out about its token.
 CREATE FUNCTION fn.audit_call(
     p_tenant uuid, g fn.gate_result, p_token uuid, p_call jsonb, p_outcome text, p_status integer, p_detail text,
     p_events text[], p_account uuid, p_target text
 ) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM fn.audit_write(
-        p_tenant, p_call || jsonb_build_object('actor_kind', 'scim_token', 'actor_id', p_token,
-                                               'actor_label', g.token_label, 'owner_id', g.owner_id),
-        p_outcome, p_status, p_detail, p_events, p_account, p_target);
+    PERFORM fn.audit_by(p_tenant, 'scim_token', p_token, g.token_label, g.owner_id, p_call, p_outcome, p_status, p_detail,
+                        p_events, p_account, p_target);
 END $$;
 
 -- Writes down a call that changed nothing: refused, or asking for what is so already. p_case is a case to open, or

@@ -189,8 +189,8 @@ BEGIN
            SET role = p ->> 'role', is_admin = (p ->> 'is_admin')::boolean, role_state = p -> 'role_state',
                group_revision = group_revision + 1
          WHERE tenant_id = p_tenant AND id = (p ->> 'account_id')::uuid;
-        PERFORM fn.announce(p_tenant, (p ->> 'account_id')::uuid, p_call ->> 'request_id', p -> 'events');
-        v_events := v_events || fn.event_names(p)
+        v_events := v_events
+            || fn.announce(p_tenant, (p ->> 'account_id')::uuid, p_call ->> 'request_id', p -> 'events')
             || fn.settle_cases(p_tenant, (p ->> 'user_id')::uuid, (p ->> 'account_id')::uuid, p_call ->> 'request_id', p);
     END LOOP;
     g.token_label := p_label;

@@ -8,8 +8,9 @@ CREATE FUNCTION fn.bring_user(
 BEGIN
     IF p_judged THEN
         SELECT a.role_state::text, a.group_revision INTO u.role_state, u.group_revision
-          FROM public.users s JOIN public.accounts a ON a.tenant_id = s.tenant_id AND a.id = s.account_id
-         WHERE s.tenant_id = p_tenant AND s.id = p_user;
+          FROM public.accounts a
+         WHERE a.tenant_id = p_tenant
+           AND a.id = (SELECT s.account_id FROM public.users s WHERE s.tenant_id = p_tenant AND s.id = p_user);
     END IF;
     SELECT s.id, s.account_id, s.document::text, s.version, s.created_at, s.last_modified, s.active
       INTO u.id, u.account_id, u.document, u.version, u.created_at, u.last_modified, u.active
@@ -54,7 +55,8 @@ CREATE FUNCTION fn.create_user(
 DECLARE
     u fn.user_result;
     c fn.user_change;
-    f public.accounts;
+    v_former uuid;
+    v_former_state jsonb;
     v_external text := p_change ->> 'external_id';
 BEGIN
     u.gate := fn.gate(p_tenant, p_token, p_digest, 'write');
@@ -67,12 +69,12 @@ BEGIN
     END IF;
     IF v_external IS NOT NULL THEN
         PERFORM fn.hold_external_id(p_tenant, v_external);
-        SELECT * INTO f FROM public.accounts
+        SELECT id, role_state INTO v_former, v_former_state FROM public.accounts
          WHERE tenant_id = p_tenant AND external_id = v_external AND detached_at IS NOT NULL
          ORDER BY detached_at DESC LIMIT 1 FOR UPDATE;
-        IF f.id IS DISTINCT FROM (p_change ->> 'account_id')::uuid
-           OR (f.id IS NOT NULL AND f.role_state <> p_change -> 'former_role_state') THEN
-            u.outcome := 'former'; u.account_id := f.id; u.role_state := f.role_state::text;
+        IF v_former IS DISTINCT FROM (p_change ->> 'account_id')::uuid
+           OR (v_former IS NOT NULL AND v_former_state <> p_change -> 'former_role_state') THEN
+            u.outcome := 'former'; u.account_id := v_former; u.role_state := v_former_state::text;
             RETURN u;
         END IF;
     END IF;
