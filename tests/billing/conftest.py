@@ -1,7 +1,7 @@
-"""An installation to which payment providers speak, and a billing system of one's own that does."""
+"""An installation to which payment providers speak: a stand-in of Stripe, and a billing system of one's own."""
 
 import base64
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Generator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
@@ -15,11 +15,16 @@ from litestar import Litestar
 from pydantic import SecretStr
 from standardwebhooks import Webhook
 
-from factories import Callers, alive, in_process, make_callers
+import stripe_stand_in
+from factories import ORIGIN, Callers, Tenant, a_tenant, alive, in_process, make_callers
 from rollcall.app import create_app
 from rollcall.billing import asking
 from rollcall.db import Database
 from rollcall.settings import Settings
+from rollcall.tenancy import prices
+from rollcall.tenancy.prices import PriceTerms
+from rollcall.work import SYSTEM, open_fleet
+from stripe_stand_in import Stripe, stripe_api
 
 SECRET = "whsec_" + base64.b64encode(b"a billing system of one's own....").decode()
 OLD_SECRET = "whsec_" + base64.b64encode(b"the secret that it had before....").decode()
@@ -28,9 +33,22 @@ _NUMBERS = count(1)
 
 
 @pytest.fixture(scope="session")
-def paid_settings(settings: Settings) -> Settings:
-    """The settings with secrets of a billing system of one's own, two while one is being replaced."""
-    return settings.model_copy(update={"billing_webhook_secrets": (SecretStr(SECRET), SecretStr(OLD_SECRET))})
+def stripe() -> Generator[Stripe]:
+    """Stripe's API."""
+    with stripe_api() as there:
+        yield there
+
+
+@pytest.fixture(scope="session")
+def paid_settings(settings: Settings, stripe: Stripe) -> Settings:
+    """The settings with both providers; of one's own billing system there are two secrets, as one is being replaced."""
+    more = {
+        "billing_webhook_secrets": (SecretStr(SECRET), SecretStr(OLD_SECRET)),
+        "stripe_webhook_secrets": (SecretStr(stripe_stand_in.SECRET),),
+        "stripe_api_key": SecretStr(stripe_stand_in.API_KEY),
+        "stripe_api_url": stripe.url,
+    }
+    return settings.model_copy(update=more)
 
 
 @pytest_asyncio.fixture(scope="session")
@@ -85,3 +103,53 @@ async def own_billing(paid_app: Litestar, paid_settings: Settings) -> AsyncGener
     database = paid_app.state.database
     async with httpx.AsyncClient(transport=in_process(paid_app), base_url=PUBLIC_URL) as client:
         yield OwnBilling(client, asking.providers(paid_settings, database), database)
+
+
+@dataclass(frozen=True)
+class Payment:
+    """Stripe, with an installation that hears of it."""
+
+    stripe: Stripe
+    client: httpx.AsyncClient
+    providers: asking.Providers
+    callers: Callers
+
+    async def post(self, headers: dict[str, str], body: bytes) -> httpx.Response:
+        """Send exactly this."""
+        return await self.client.post("/billing/stripe", headers=headers, content=body)
+
+    async def tell(self, kind: str, about: dict[str, Any]) -> None:
+        """Have Stripe send an event."""
+        answer = await self.post(*stripe_stand_in.event(kind, about))
+        assert answer.status_code == 200, answer.text
+
+    async def settle(self) -> None:
+        """Have a worker ask about everybody who is due."""
+        await asking.ask_due(self.callers.database, self.providers)
+
+    async def a_customer(self, *, plan: str = "free") -> tuple[Tenant, str]:
+        """A tenant that is a customer of Stripe's."""
+        customer = self.stripe.customer()
+        return await a_tenant(self.callers, plan=plan, customer=customer), customer
+
+
+@pytest_asyncio.fixture(scope="session")
+async def payment(
+    paid_app: Litestar, paid_settings: Settings, paid_callers: Callers, stripe: Stripe
+) -> AsyncGenerator[Payment]:
+    """Both."""
+    async with httpx.AsyncClient(transport=in_process(paid_app), base_url=PUBLIC_URL) as client:
+        yield Payment(stripe, client, asking.providers(paid_settings, paid_callers.database), paid_callers)
+
+
+async def has(tenant: Tenant) -> tuple[str, str]:
+    """The plan that a tenant has, and what is left of SCIM to it."""
+    answer = await tenant.callers.operator.get(tenant.v1)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["plan"], answer.json()["lapse"]["state"]
+
+
+async def define(callers: Callers, bought: dict[str, PriceTerms]) -> None:
+    """Say what prices stand for, beside those there are; tests share a database."""
+    async with open_fleet(callers.database, SYSTEM, ORIGIN) as fleet:
+        await prices.define(fleet, {**await prices.every(fleet), **bought})

@@ -55,6 +55,13 @@ async def ask_due(database: Database, those: Providers, *, rounds: int = 50) -> 
     return done
 
 
+async def ask_everybody(database: Database, those: Providers) -> Counter[str]:
+    """Ask about all customers now, each once; returns the same."""
+    async with open_fleet(database, SYSTEM, ORIGIN) as fleet:
+        number = await customers.expect_all(fleet)
+    return await ask_due(database, those, rounds=number // AT_ONCE + 1)
+
+
 async def ask_one(database: Database, those: Providers, customer: str, actor: Actor = SYSTEM) -> Counter[str]:
     """Ask about one customer now, due or not.
 

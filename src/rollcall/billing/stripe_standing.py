@@ -49,10 +49,12 @@ def standing_of(found: Found) -> Standing:
     unpaid = [invoice.get("due_date") or invoice["created"] for invoice in found.invoices]
     attempts = [invoice["next_payment_attempt"] for invoice in found.invoices if invoice.get("next_payment_attempt")]
     again = _moment(max(attempts)) if attempts and ended["status"] == "past_due" else None
+    # An invoice that is owed says since when, also in the middle of a period; who cancels owes nothing after that.
+    ends = [*unpaid, _end(ended)] if ended["status"] == "canceled" or not unpaid else unpaid
     return Standing(
         features=tuple(sorted(set(found.features))),
         prices=_bought([ended]),
-        ends_at=_moment(min([_end(ended), *unpaid])),
+        ends_at=_moment(min(ends)),
         grace_until=None if again is None else again + SLACK,
         ask_again_at=again,
     )

@@ -11,7 +11,7 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 import orjson
-from sqlalchemy import Row, Text, cast, func, or_, select, text
+from sqlalchemy import Row, Text, cast, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import aliased
 
@@ -122,6 +122,12 @@ async def expect(fleet: Fleet, customer: str) -> None:
     provider = STRIPE if customer.startswith("cus_") else OWN
     row = insert(BillingCustomer).values(customer=customer, provider=provider, due_at=now)
     await fleet.db.execute(row.on_conflict_do_update(index_elements=["customer"], set_={"due_at": now}))
+
+
+async def expect_all(fleet: Fleet) -> int:
+    """Have everybody asked about soon; returns how many they are."""
+    everybody = update(BillingCustomer).values(due_at=func.clock_timestamp()).returning(BillingCustomer.customer)
+    return len((await fleet.db.scalars(everybody)).all())
 
 
 async def lease(fleet: Fleet, *, limit: int, seconds: float) -> Sequence[Leased]:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -42,6 +42,8 @@ class Override:
     at: datetime
     ends_at: datetime | None
     """When it ends by itself; None is never."""
+    is_paid: bool = False
+    """Whether it is not set by hand: it is paid for."""
 
     def holds(self, now: datetime) -> bool:
         """Whether it has not ended."""
@@ -57,7 +59,7 @@ def paid_for(tenant: Tenant) -> Sequence[Override]:
     """What a tenant has otherwise because it is paid for, by key; what has ended too."""
     layer: dict[str, Any] = (tenant.overrides or {}).get(PAID, {})
     about = {"reason": f"{layer.get('customer')} pays for it", "by": layer.get("by"), "at": layer.get("at")}
-    return [_read(key, {**about, **layer[key]}) for key in sorted(KEYS) if key in layer]
+    return [replace(_read(key, {**about, **layer[key]}), is_paid=True) for key in sorted(KEYS) if key in layer]
 
 
 def in_effect(tenant: Tenant, now: datetime) -> Mapping[str, Override]:

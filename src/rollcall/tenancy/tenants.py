@@ -70,7 +70,7 @@ _PLAIN = tuple(each.name for each in fields(TenantTerms) if each.name != "plan")
 """The terms that are simply set; a plan change is an event of its own."""
 _UNIQUE = {
     "external_id": "GET /v1/tenants?external_id=… or 'rollcall tenants list --json' says which",
-    "customer": "'rollcall billing show' says which",
+    "customer": "'rollcall tenants list --json' says which",
 }
 """The terms that no two tenants share, and what says whose one is."""
 

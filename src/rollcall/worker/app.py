@@ -73,8 +73,8 @@ def make_celery(settings: Settings, *, publishing: bool = False) -> Any:
             },
             "ask about payment": {
                 "task": tasks.ASK_ABOUT_PAYMENT,
-                "schedule": 10.0,
-                "options": {"queue": DELIVERY_SLOW, "expires": 10.0},
+                "schedule": 5.0,
+                "options": {"queue": DELIVERY_SLOW, "expires": 5.0},
             },
             "judge alerts": {
                 "task": tasks.JUDGE_ALERTS,

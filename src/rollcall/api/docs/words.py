@@ -44,6 +44,7 @@ TAGS = [
     ),
     Tag("receipts", description="The signed proof of each departure: what was closed when, and who was told when."),
     Tag("alerts", description="Unusually many departures at once; what can't be undone waits for their release."),
+    Tag("billing", description="What payment providers say of customers, and asking them again."),
     Tag("audit", description="What happened: who did what to whom, when, and how it ended. Nothing can be taken out."),
     Tag(
         "introspection",
