@@ -50,12 +50,14 @@ async def every(fleet: Fleet) -> Mapping[str, PriceTerms]:
     return {row.price: PriceTerms(row.plan, row.seats_by_quantity) for row in rows}
 
 
-async def define(fleet: Fleet, prices: Mapping[str, PriceTerms]) -> None:
-    """Have these prices and no others; everybody who is known to have bought something is asked about anew.
+async def define(fleet: Fleet, prices: Mapping[str, PriceTerms]) -> bool:
+    """Have these prices and no others; everybody is asked about anew then. Returns whether anything changed.
 
     Raises:
         Invalid: a plan is none.
     """
+    if prices == await every(fleet):
+        return False
     known = set(await fleet.db.scalars(select(Plan.key)))
     for price, terms in prices.items():
         if terms.plan is not None and terms.plan not in known:
@@ -67,6 +69,7 @@ async def define(fleet: Fleet, prices: Mapping[str, PriceTerms]) -> None:
     await fleet.db.execute(update(BillingCustomer).values(due_at=func.clock_timestamp()))
     said = {price: str(terms) for price, terms in sorted(prices.items())}
     await record_for_installation(fleet, PricesDefined(said))
+    return True
 
 
 async def offer_of(fleet: Fleet, standing: Standing) -> Offer:
