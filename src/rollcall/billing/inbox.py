@@ -8,8 +8,9 @@ from sqlalchemy.dialects.postgresql import insert
 from rollcall.billing.models import BillingEvent
 from rollcall.billing.provider import Hint
 from rollcall.db import Database
+from rollcall.errors import Invalid
 from rollcall.journal.keeping import Did, in_batches
-from rollcall.tenancy import customers, tenants
+from rollcall.tenancy import customers, plans, tenants
 from rollcall.tenancy.standing import Standing
 from rollcall.work import Fleet
 
@@ -34,10 +35,13 @@ async def take(fleet: Fleet, provider: str, hint: Hint) -> bool:
     """Store an event, and have its customer asked about; returns whether it is new.
 
     Raises:
+        Invalid: it names a plan that is none.
         NotFound: it names a tenant, and there is none of that name.
         OthersCustomer: another provider speaks for the customer.
     """
     customer = hint.customer
+    if hint.said is not None and hint.said.plan is not None:
+        await _check_plan(fleet, hint.said.plan)
     if hint.tenant is not None:
         customer = customers.named_by(await tenants.find(fleet, hint.tenant))
     row = insert(BillingEvent).values(
@@ -54,6 +58,13 @@ async def take(fleet: Fleet, provider: str, hint: Hint) -> bool:
     if customer is not None:
         await customers.hear(fleet, customer, provider)
     return True
+
+
+async def _check_plan(fleet: Fleet, plan: str) -> None:
+    known = [each.key for each in await plans.every(fleet)]
+    if plan not in known:
+        msg = f"plan: there is no plan “{plan}”; the plans are: {', '.join(known) or 'none yet'}"
+        raise Invalid(msg, param="plan")
 
 
 async def newest_said(fleet: Fleet, customer: str) -> Standing | None:
