@@ -144,7 +144,8 @@ def event(kind: str, about: Thing, *, at: datetime | None = None, identifier: st
             "data": {"object": about},
         }
     )
-    header = stripe.WebhookSignature.generate_signature_header(body, SECRET, seconds(at))
+    signature: Any = stripe.WebhookSignature
+    header = signature.generate_signature_header(body, SECRET, seconds(at))
     return {"stripe-signature": header, "content-type": "application/json"}, body.encode()
 
 

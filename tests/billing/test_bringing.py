@@ -48,7 +48,7 @@ async def test_dates_by_hand_stay(payment: Payment) -> None:
     """Dates that ops have set stay through later answers of the same, until the provider's own become others."""
     tenant, customer = await payment.a_customer()
     payment.stripe.features["prod_dates"] = ["scim"]
-    canceled = {"status": "canceled", "ended_at": seconds(NOW - 3 * DAY)}
+    canceled: dict[str, Any] = {"status": "canceled", "ended_at": seconds(NOW - 3 * DAY)}
     subscription = payment.stripe.subscribe(customer, ("price_dates", 1), **canceled)
     await payment.settle()
     assert await has(tenant) == ("free", "offboarding_only")

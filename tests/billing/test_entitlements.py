@@ -112,6 +112,7 @@ async def test_forged(tenant: Tenant, own_billing: OwnBilling, owner: Connection
     before = await owner.fetchval(stored)
     headers, body = signed({"tenant": tenant.slug, "plan": "business"})
     moment = str(int(headers["webhook-timestamp"]) + 1)
+    nothing: dict[str, str] = {}
     for forged in (
         signed({"tenant": tenant.slug, "plan": "business"}, secret=ANOTHER_SECRET),
         (headers, body + b" "),
@@ -122,7 +123,7 @@ async def test_forged(tenant: Tenant, own_billing: OwnBilling, owner: Connection
         (headers | {"webhook-timestamp": "9" * 30}, body),
         (headers | {"webhook-signature": "v1,"}, body),
         (headers | {"webhook-signature": "nonsense"}, body),
-        ({}, body),
+        (nothing, body),
     ):
         answer = await own_billing.post(*forged)
         assert (answer.status_code, answer.json()["code"]) == (400, "signature_refused"), answer.text

@@ -155,12 +155,13 @@ async def test_signed_at_another_time(payment: Payment, away: timedelta) -> None
 async def test_forged(payment: Payment) -> None:
     """Another secret, another body, no signature: refused."""
     headers, body = event("customer.updated", {"object": "customer", "id": payment.stripe.customer()})
+    nothing: dict[str, str] = {}
     for forged in (
         (headers, body.replace(b"cus_", b"cus-")),
         ({"stripe-signature": headers["stripe-signature"][:-1] + "0"}, body),
         ({"stripe-signature": "nonsense"}, body),
         ({"stripe-signature": "t=,v1="}, body),
-        ({}, body),
+        (nothing, body),
     ):
         answer = await payment.post(*forged)
         if forged[0].get("stripe-signature") == headers["stripe-signature"] and forged[1] == body:

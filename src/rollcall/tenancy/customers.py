@@ -11,7 +11,7 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 import orjson
-from sqlalchemy import Row, Text, cast, func, or_, select, text, update
+from sqlalchemy import Text, cast, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import aliased
 
@@ -209,7 +209,7 @@ async def find(fleet: Fleet, customer: str) -> Known:
     row = (await fleet.db.execute(_KNOWN.where(BillingCustomer.customer == customer))).one_or_none()
     if row is None:
         raise NotFound("customer of a payment provider")
-    return _known(row)
+    return _known(tuple(row))
 
 
 async def parked(fleet: Fleet, *, limit: int = paging.USUAL, cursor: str | None = None) -> Page[Known]:
@@ -249,7 +249,7 @@ async def _tenant_of(fleet: Fleet, customer: str) -> Tenant | None:
     return await fleet.db.scalar(select(Tenant).where(Tenant.id == by_id, Tenant.customer.is_(None)))
 
 
-def _known(row: Row[Any] | tuple[Any, ...]) -> Known:
+def _known(row: Sequence[Any]) -> Known:
     customer, slug = row[0], row[1]
     return Known(
         customer=customer.customer,
