@@ -133,19 +133,25 @@ class Stripe:
 
 
 def event(kind: str, about: Thing, *, at: datetime | None = None, identifier: str = "") -> tuple[dict[str, str], bytes]:
-    """An event with its signature, as the package makes it: the headers and the body of a call."""
+    """An event with its signature: the headers and the body of a call."""
     at = at or datetime.now(UTC)
-    body = json.dumps(
+    return signed_body(
         {
             "id": identifier or f"evt_{next(_NUMBERS)}x{seconds(datetime.now(UTC))}",
             "object": "event",
             "type": kind,
             "created": seconds(at),
             "data": {"object": about},
-        }
+        },
+        at=at,
     )
+
+
+def signed_body(said: Thing, *, at: datetime | None = None) -> tuple[dict[str, str], bytes]:
+    """A body with its signature, as the package makes it."""
+    body = json.dumps(said)
     signature: Any = stripe.WebhookSignature
-    header = signature.generate_signature_header(body, SECRET, seconds(at))
+    header = signature.generate_signature_header(body, SECRET, seconds(at or datetime.now(UTC)))
     return {"stripe-signature": header, "content-type": "application/json"}, body.encode()
 
 

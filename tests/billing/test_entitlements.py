@@ -1,12 +1,17 @@
 """A billing system of one's own: what it says is believed if it is signed, and brought to the tenant it is about."""
 
+import asyncio
+import os
+import shutil
+import subprocess
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from billing.conftest import OLD_SECRET, OwnBilling, has, signed
+from billing.conftest import OLD_SECRET, SECRET, OwnBilling, has, signed
 from factories import Callers, Tenant, a_tenant
 from rollcall.api.requests import LARGEST_BODY
 from rollcall.db import Connection
@@ -180,3 +185,24 @@ async def test_closed(http: httpx.AsyncClient, name: str) -> None:
     nowhere = await http.post("/billing/nothing", headers=headers, content=body)
     assert answer.status_code == nowhere.status_code == 404
     assert answer.json()["code"] == nowhere.json()["code"]
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="the example is for a shell with OpenSSL")
+async def test_the_example_of_the_docs(paid_callers: Callers, own_billing: OwnBilling) -> None:
+    """The example for a shell signs as it has to; curl alone is another one here, which says what it would send."""
+    page = (Path(__file__).parents[2] / "docs" / "billing.md").read_text()
+    script = page.partition("```sh\n")[2].partition("```")[0]
+    tenant = await a_tenant(paid_callers, plan="free")
+    script = script.replace('"tenant":"acme"', f'"tenant":"{tenant.slug}"')
+    spoken = 'curl() { for each in "$@"; do printf "%s\\n" "$each"; done; }\n' + script
+    surroundings = {"PATH": os.environ["PATH"], "SECRET": SECRET, "ROLLCALL_URL": "http://x"}
+    done = await asyncio.to_thread(
+        subprocess.run, ["sh", "-c", spoken], env=surroundings, capture_output=True, text=True, timeout=60, check=True
+    )
+    words = done.stdout.splitlines()
+    sent = [words[place + 1] for place, word in enumerate(words) if word == "-H"]
+    headers = dict(each.split(": ", 1) for each in sent)
+    answer = await own_billing.post(headers, words[words.index("-d") + 1].encode())
+    assert answer.json() == {"received": True, "new": True}, answer.text
+    await own_billing.settle()
+    assert await has(tenant) == ("business", "active")

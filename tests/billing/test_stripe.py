@@ -1,13 +1,18 @@
 """Stripe: signed events are hints, and what it answers, all pages of it, is brought to the tenant."""
 
+import json
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from billing.conftest import Payment, define, has
 from factories import a_tenant
+from rollcall.billing import stripe_api
+from rollcall.billing.provider import CanNotAsk
 from rollcall.tenancy.prices import PriceTerms
-from stripe_stand_in import DAY, event, seconds, summary
+from stripe_stand_in import DAY, event, seconds, signed_body, summary
 
 NOW = datetime.now(UTC)
 
@@ -188,3 +193,67 @@ async def test_stripe_is_away(payment: Payment) -> None:
     await payment.callers.operator.post(f"{tenant.v1}/billing/reconcile")
     await payment.settle()
     assert await has(tenant) == ("free", "offboarding_only")
+
+
+async def test_more_than_a_page_of_everything(payment: Payment) -> None:
+    """Items, subscriptions, invoices and features that do not fit on a page all count."""
+    await define(payment.callers, {"price_seat": PriceTerms(seats_by_quantity=True)})
+    tenant, customer = await payment.a_customer()
+    for _ in range(4):
+        payment.stripe.subscribe(customer, ("price_seat", 100), status="incomplete_expired")
+    subscription = payment.stripe.subscribe(customer, *[("price_seat", 1)] * 5)
+    items = subscription["items"]
+    subscription["all_items"] = items["data"]
+    subscription["items"] = {"object": "list", "has_more": True, "data": items["data"][:2]}
+    await payment.settle()
+    shown = (await payment.callers.operator.get(f"{tenant.v1}/billing")).json()
+    assert [each["quantity"] for each in shown["prices"]] == [1] * 5
+    assert (await payment.callers.operator.get(f"{tenant.v1}/seats")).json()["allowed"] == 5
+
+    subscription["status"] = "past_due"
+    payment.stripe.features["prod_seat"] = ["a", "b", "c", "d", "scim"]
+    for number in range(5):
+        payment.stripe.owe(subscription, NOW - (number + 1) * DAY, None)
+    await payment.tell("invoice.payment_failed", {"object": "invoice", "customer": customer})
+    await payment.settle()
+    shown = (await payment.callers.operator.get(f"{tenant.v1}/billing")).json()
+    assert "scim" in shown["features"]
+    assert datetime.fromisoformat(shown["ends_at"]) == (NOW - 5 * DAY).replace(microsecond=0)
+
+
+async def test_no_event_of_stripes(payment: Payment) -> None:
+    """What is signed and no event is refused; an event about nobody is taken, and has nobody asked about."""
+    for wrong in (
+        {"object": "v2.core.event"},
+        {"data": {}},
+        {"data": {"object": []}},
+        {"created": "now"},
+        {"id": None},
+    ):
+        answer = await payment.post(*signed_body({**json.loads(event("ping", {})[1]), **wrong}))
+        assert (answer.status_code, answer.json()["code"]) == (400, "invalid"), (wrong, answer.text)
+    answer = await payment.post(*event("balance.available", {"object": "balance"}))
+    assert answer.status_code == 200, answer.text
+
+
+async def test_an_event_comes_twice(payment: Payment) -> None:
+    """An event that comes again is answered 200 and changes nothing."""
+    sent = event("customer.updated", {"object": "customer", "id": payment.stripe.customer()})
+    assert (await payment.post(*sent)).json() == {"received": True, "new": True}
+    assert (await payment.post(*sent)).json() == {"received": True, "new": False}
+
+
+async def test_the_package_is_missing(payment: Payment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the extra events are 503, which Stripe sends again, and the answer says what to install."""
+    monkeypatch.setattr(stripe_api, "is_installed", lambda: False)
+    answer = await payment.post(*event("customer.updated", {"object": "customer", "id": payment.stripe.customer()}))
+    assert (answer.status_code, "pip install 'rollcall[stripe]'" in answer.text) == (503, True), answer.text
+    with pytest.raises(CanNotAsk, match="is not installed for the workers"):
+        await payment.providers["stripe"].ask("cus_1")
+
+
+def test_the_package_is_imported_late() -> None:
+    """Whoever has nobody pay through Stripe does not load its package."""
+    program = "import sys, rollcall.app, rollcall.worker.tasks; print('stripe' in sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True)
+    assert ran.stdout == "False\n"

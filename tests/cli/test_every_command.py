@@ -77,6 +77,10 @@ async def of_paid_tenant(world: World) -> Words:
     return (tenant.slug,)
 
 
+async def of_customer(world: World) -> Words:
+    return (world.slug, str(uuid4()))
+
+
 async def of_token_to_hand_over(world: World) -> Words:
     other = await a_tenant(world.acme.callers, owner_leaves="offboarding_only")
     await world.shell("people", "appoint", other.slug, (await other.person("zoe"))["userName"])
@@ -171,6 +175,7 @@ COMMANDS: dict[str, Entry] = {
     "plans end-override": of_override,
     "billing show": of_paid_tenant,
     "billing parked": plainly(),
+    "billing assign": of_customer,
     "billing prices": plainly(),
     "billing reconcile": of_paid_tenant,
     "billing secret": plainly(),

@@ -76,5 +76,6 @@ async def newest_said(fleet: Fleet, customer: str) -> Standing | None:
 
 
 async def forget(database: Database) -> Did:
-    """Forget events that nobody repeats any more; of what was said of a customer the newest stays."""
-    return {"forgotten": await in_batches(database, _FORGET, {"days": KEPT_DAYS})}
+    """Forget events that nobody repeats any more, but of what was said the newest; and customers that are nobody's."""
+    events = await in_batches(database, _FORGET, {"days": KEPT_DAYS})
+    return {"events_forgotten": events, "customers_forgotten": await customers.forget_parked(database)}

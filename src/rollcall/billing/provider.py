@@ -85,13 +85,13 @@ def check_moment(signed_at: datetime, now: datetime) -> None:
         raise SignatureRefused(msg)
 
 
-def storable(said: str, name: str) -> str:
+def storable(said: object, name: str) -> str:
     """A name that somebody sent, if it can be kept.
 
     Raises:
         Invalid: it can't.
     """
-    if not 1 <= len(said) <= LONGEST_ID or (unholdable(said) is not None):
+    if not isinstance(said, str) or not 1 <= len(said) <= LONGEST_ID or unholdable(said) is not None:
         msg = f"{name}: has to be 1 to {LONGEST_ID} characters of text"
         raise Invalid(msg, param=name)
     return said

@@ -3,6 +3,7 @@
 An address whose secret is not set is closed: it is answered as one that does not exist.
 """
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
@@ -34,7 +35,8 @@ async def _take(request: Request[Any, Any, Any], name: str) -> dict[str, bool]:
         raise NotFoundException
     body = await request.body()
     headers = {key.lower(): value for key, value in request.headers.items()}
-    hint = provider.read(headers, body, datetime.now(UTC))
+    # Beside the loop: the first event has Stripe's package imported, which takes most of a second.
+    hint = await asyncio.to_thread(provider.read, headers, body, datetime.now(UTC))
     origin = origins.origin_of(request.scope, request.app.state.trusted_proxies)
     async with open_fleet(request.app.state.database, SYSTEM, origin) as fleet:
         is_new = await inbox.take(fleet, name, hint)

@@ -156,7 +156,7 @@ def _hint(body: bytes) -> Hint:
         if event.get("object") != "event":
             raise ValueError
         happened_at = datetime.fromtimestamp(int(event["created"]), UTC)
-        identifier, kind = storable(str(event["id"]), "id"), storable(str(event["type"]), "type")
+        identifier, kind = storable(event["id"], "id"), storable(event["type"], "type")
     except (ValueError, KeyError, TypeError, OverflowError, OSError):
         msg = "body: it is no event of Stripe's; have the endpoint send events as snapshots, not thin ones"
         raise Invalid(msg, param="body") from None

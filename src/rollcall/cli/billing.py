@@ -1,19 +1,22 @@
 """``rollcall billing``: what payment providers say of customers, whom no tenant is, and asking them again."""
 
 from collections import Counter
+from dataclasses import replace
 
 import click
 
 from rollcall.api.v1.billing import customer_view
+from rollcall.api.v1.tenants import tenant_view
 from rollcall.billing import asking
+from rollcall.cli.lapse import lapse_in_words
 from rollcall.cli.reaching import Unknown, across_tenants, find_tenant
-from rollcall.cli.running import give_up, run_with_database, settings_or_give_up
+from rollcall.cli.running import actor, give_up, run_with_database, settings_or_give_up
 from rollcall.cli.showing import counted, json_option, print_facts, print_json, print_list, rfc3339
 from rollcall.db import Database
 from rollcall.errors import NotFound
 from rollcall.events.webhooks import new_secret
 from rollcall.paging import MOST
-from rollcall.tenancy import customers, overrides, prices
+from rollcall.tenancy import customers, overrides, prices, tenants
 from rollcall.tenancy.customers import Known
 from rollcall.tenancy.features import FEATURES
 from rollcall.tenancy.models import Tenant
@@ -60,7 +63,7 @@ def show_billing(tenant: str, as_json: bool) -> None:
 def list_parked(limit: int, cursor: str | None, as_json: bool) -> None:
     """List customers that are no tenant's.
 
-    Put 'customer = "ID"' to a tenant in tenants.toml, and it has what is paid for from its next call on.
+    'rollcall billing assign', or 'customer = "ID"' in tenants.toml, gives a tenant what is paid for at once.
     """
 
     async def run(fleet: Fleet) -> None:
@@ -79,6 +82,30 @@ def list_parked(limit: int, cursor: str | None, as_json: bool) -> None:
         print_list(rows, data, as_json=as_json, next_cursor=page.next_cursor)
 
     across_tenants(run)
+
+
+@billing.command("assign")
+@click.argument("tenant")
+@click.argument("customer", required=False)
+@click.option("--nobody", is_flag=True, help="Have nobody pay for TENANT any more.")
+@json_option
+def assign_customer(tenant: str, customer: str | None, nobody: bool, as_json: bool) -> None:
+    """Say that TENANT is CUSTOMER at the payment provider; it has at once what is known to be paid for."""
+    if (customer is None) != nobody:
+        msg = "Name the CUSTOMER, or say --nobody."
+        raise click.UsageError(msg)
+
+    async def run(fleet: Fleet) -> Tenant:
+        row = await find_tenant(fleet, tenant)
+        await tenants.change(fleet, row, replace(tenants.terms_of(row), customer=customer))
+        return row
+
+    after = across_tenants(run)
+    if as_json:
+        print_json(tenant_view(after, to=actor()))
+    else:
+        who = "nobody pays for it" if customer is None else f"is {customer} at the payment provider"
+        click.echo(f"{after.slug}: {who}; it is on {after.plan}, and SCIM is {lapse_in_words(after)}.")
 
 
 @billing.command("prices")
@@ -118,8 +145,8 @@ def reconcile_billing(tenant: str | None, as_json: bool) -> None:
     if as_json:
         print_json({name: done[name] for name in ("asked", "failed", "changed")})
     else:
-        tenants = counted(done["changed"], "tenant has", "tenants have")
-        click.echo(f"Asked about {counted(done['asked'], 'customer')}; {tenants} something else by it.")
+        changed = counted(done["changed"], "tenant has", "tenants have")
+        click.echo(f"Asked about {counted(done['asked'], 'customer')}; {changed} something else by it.")
     if done["failed"]:
         whom = "'rollcall billing show' and 'rollcall billing parked' say why"
         give_up(f"{counted(done['failed'], 'customer')} could not be asked about: {whom}.")

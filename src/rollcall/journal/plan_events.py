@@ -48,7 +48,6 @@ class TenantPaymentChanged(Event):
     """What is paid for the tenant beside its plan is something else, until *ends_at* (null: no end is known)."""
 
     topic = "tenant.payment_changed"
-    customer: str | None
     features: list[str]
     seats: int | None
     ends_at: str | None

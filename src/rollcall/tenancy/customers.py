@@ -16,7 +16,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import aliased
 
 from rollcall import paging
+from rollcall.db import Database
 from rollcall.errors import Conflict, NotFound
+from rollcall.journal.keeping import in_batches
 from rollcall.paging import Page
 from rollcall.tenancy import payment
 from rollcall.tenancy.models import BillingCustomer, Tenant
@@ -29,6 +31,12 @@ OWN: Final = "entitlements"
 
 EVERY: Final = timedelta(hours=20)
 """After so long each customer is asked about again, whatever was heard: what got lost is found within a day."""
+
+EVERY_PARKED: Final = timedelta(days=30)
+"""The same for a customer that is no tenant's; the tenant that is given its id has it asked about at once."""
+
+FORGET_PARKED_DAYS: Final = 90
+"""Days without a word about a customer that is no tenant's, after which it is forgotten."""
 
 SLOWEST_RETRY: Final = timedelta(hours=1)
 
@@ -59,6 +67,19 @@ _FAILED = text("""
                                                         interval '5 seconds' * 2 ^ least(attempts, 12))
                          ELSE due_at END
      WHERE customer = :customer AND lease = :lease
+""")
+
+
+_FORGET_PARKED = text("""
+    WITH gone AS (
+        DELETE FROM billing_customers WHERE customer IN (
+            SELECT c.customer FROM billing_customers c
+             WHERE coalesce(c.heard_at, c.asked_at, '-infinity') < clock_timestamp() - make_interval(days => :days)
+               AND NOT EXISTS (SELECT FROM tenants n WHERE n.customer = c.customer)
+               AND NOT EXISTS (SELECT FROM tenants n WHERE n.id::text = c.customer)
+             LIMIT :limit FOR UPDATE SKIP LOCKED)
+        RETURNING customer)
+    SELECT count(*) FROM gone
 """)
 
 
@@ -166,7 +187,7 @@ async def answered(fleet: Fleet, leased: Leased, standing: Standing) -> bool:
     facts: dict[str, Any] = {
         "said": _json(standing),
         "applied": now is not None,
-        "next": next_at(standing, fleet.now),
+        "next": fleet.now + EVERY_PARKED if now is None else next_at(standing, fleet.now),
         **_of(leased),
     }
     if await fleet.db.scalar(_ANSWERED, facts) is None:
@@ -221,6 +242,11 @@ async def parked(fleet: Fleet, *, limit: int = paging.USUAL, cursor: str | None 
     rows = _KNOWN.where(_SLUG.is_(None))
     page = await paging.page_of_several(fleet.db, rows, BillingCustomer.customer, limit=limit, cursor=cursor)
     return page.of(_known)
+
+
+async def forget_parked(database: Database) -> int:
+    """Forget customers that are no tenant's and of whom nothing was heard for long; returns how many they were."""
+    return await in_batches(database, _FORGET_PARKED, {"days": FORGET_PARKED_DAYS})
 
 
 def named_by(tenant: Tenant) -> str:

@@ -85,6 +85,7 @@ async def apply(fleet: Fleet, tenant: Tenant, standing: Standing | None, *, prov
     provider's own dates become others.
     """
     await hold(fleet)
+    await fleet.db.flush()
     await fleet.db.refresh(tenant, with_for_update={"key_share": True})
     had: Layer = (tenant.overrides or {}).get(PAID, {})
     plan, dates = tenant.plan, Dates.of(tenant)
@@ -181,7 +182,7 @@ async def _announce(fleet: Fleet, tenant: Tenant, plan: str, dates: Dates, *, pa
         seats = next((int(each.value) for each in held if each.key == "seats"), None)
         ends = next((each.ends_at for each in held if each.ends_at is not None), None)
         said = None if ends is None else ends.isoformat()
-        await _record(fleet, tenant, TenantPaymentChanged(tenant.customer, features, seats, said))
+        await _record(fleet, tenant, TenantPaymentChanged(features, seats, said))
     now = Dates.of(tenant)
     if now != dates:
         await _record(fleet, tenant, _of_lapse(tenant.plan, dates, now))

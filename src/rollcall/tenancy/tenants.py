@@ -68,6 +68,7 @@ _COLUMNS = {"metadata": "metadata_", "profile": "chosen_profile"}
 row's ``profile`` is the one in effect."""
 _PLAIN = tuple(each.name for each in fields(TenantTerms) if each.name != "plan")
 """The terms that are simply set; a plan change is an event of its own."""
+_VENDORS = {"metadata", "customer"}
 _UNIQUE = {
     "external_id": "GET /v1/tenants?external_id=… or 'rollcall tenants list --json' says which",
     "customer": "'rollcall tenants list --json' says which",
@@ -130,8 +131,8 @@ async def change(fleet: Fleet, tenant: Tenant, terms: TenantTerms) -> bool:
             for name, value in changes.items():
                 setattr(tenant, _COLUMNS.get(name, name), value)
             await fleet.db.flush()  # the database says whether the external id is free
-        if "metadata" in changes:
-            changes["metadata"] = "changed"  # the tenant reads its audit, and this is the vendor's
+        for name in _VENDORS & changes.keys():
+            changes[name] = "changed"  # the tenant reads its audit, and these are the vendor's
         await _record(fleet, tenant, TenantChanged(changes=changes))
     if before.plan != terms.plan:
         await _choose_plan(fleet, tenant, terms.plan)
