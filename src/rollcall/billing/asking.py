@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 import structlog
+from sqlalchemy.exc import DBAPIError
 
 from rollcall.billing.entitlements import OwnBilling
 from rollcall.billing.provider import CanNotAsk, Provider
@@ -97,11 +98,16 @@ async def _ask(database: Database, those: Providers, leased: Leased) -> Counter[
         log.info("a payment provider's answer was overtaken; it is asked again", customer=leased.customer)
         return Counter(overtaken=1)
     except (CanNotAsk, Refusal) as error:
-        log.warning(
-            "a payment provider could not be asked; it is tried again", customer=leased.customer, error=str(error)
-        )
-        async with open_fleet(database, SYSTEM, ORIGIN) as fleet:
-            await customers.failed(fleet, leased, str(error))
-        return Counter(failed=1)
+        return await _failed(database, leased, str(error))
+    except DBAPIError as error:  # the lock of a tenant that is busy is not to be had
+        log.warning("what a payment provider answered was not stored", customer=leased.customer, exc_info=error)
+        return await _failed(database, leased, "the database was too busy to bring it to the tenant; see the log")
     log.info("a payment provider was asked", customer=leased.customer, tenant_changed=changed)
     return Counter(asked=1, changed=int(changed))
+
+
+async def _failed(database: Database, leased: Leased, why: str) -> Counter[str]:
+    log.warning("a payment provider could not be asked; it is tried again", customer=leased.customer, because=why)
+    async with open_fleet(database, SYSTEM, ORIGIN) as fleet:
+        await customers.failed(fleet, leased, why)
+    return Counter(failed=1)
