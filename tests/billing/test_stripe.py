@@ -11,6 +11,7 @@ from billing.conftest import Payment, define, has
 from factories import a_tenant
 from rollcall.billing import stripe_api
 from rollcall.billing.provider import CanNotAsk
+from rollcall.db import Connection
 from rollcall.tenancy.prices import PriceTerms
 from stripe_stand_in import DAY, event, seconds, signed_body, summary
 
@@ -257,3 +258,13 @@ def test_the_package_is_imported_late() -> None:
     program = "import sys, rollcall.app, rollcall.worker.tasks; print('stripe' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True)
     assert ran.stdout == "False\n"
+
+
+async def test_answered_once_it_is_stored(payment: Payment, rival: Connection) -> None:
+    """What can't be stored now is answered 503, and sent again it is new: 200 says that it is committed."""
+    sent = event("customer.updated", {"object": "customer", "id": payment.stripe.customer()})
+    async with rival.transaction():
+        await rival.execute("LOCK TABLE billing_customers IN ACCESS EXCLUSIVE MODE")
+        answer = await payment.post(*sent)
+        assert (answer.status_code, "retry-after" in answer.headers) == (503, True), answer.text
+    assert (await payment.post(*sent)).json() == {"received": True, "new": True}

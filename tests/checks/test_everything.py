@@ -54,6 +54,24 @@ async def test_stripe_by_half(installation: Installation, monkeypatch: pytest.Mo
     assert "pip install 'rollcall[stripe]'" in (found.remedy or "")
 
 
+async def test_payment_stands_still(installation: Installation) -> None:
+    """A customer that nobody asks about, or that can't be asked about, is seen; one that is nobody's is no matter."""
+    made = "INSERT INTO billing_customers (customer, provider, due_at, error) VALUES ($1, 'stripe', now() + $2, $3)"
+    day = timedelta(days=1)
+    await installation.owner.execute(made, "cus_parked", -day, "whatever")
+    found = (await installation.ask())["payment"]
+    assert (found.state, "1 are no tenant's" in found.said) == (State.OK, True), found
+    await installation.owner.execute("INSERT INTO plans (key, name, features) VALUES ('p', 'P', '{}')")
+    await installation.owner.execute(
+        "INSERT INTO tenants (slug, name, plan, role_rule, customer) VALUES ('a', 'A', 'p', '{}', 'cus_1')"
+    )
+    await installation.owner.execute(made, "cus_1", day, "the moon is away")
+    found = (await installation.ask())["payment"]
+    assert (found.state, "the moon is away" in found.said) == (State.WARNING, True), found
+    await installation.owner.execute("UPDATE billing_customers SET due_at = now() - interval '2 hours'")
+    assert (await installation.ask())["payment"].state is State.FAILED
+
+
 async def test_advice_is_for_what_is_wrong(installation: Installation) -> None:
     """Whatever is not well says what to do, or hangs on something that does."""
     installation.alive()

@@ -83,6 +83,18 @@ _FORGET_PARKED = text("""
 """)
 
 
+_COUNTS = text("""
+    SELECT count(*) AS all, count(*) FILTER (WHERE NOT has_tenant) AS parked,
+           count(*) FILTER (WHERE has_tenant AND due_at < clock_timestamp() - CAST(:overdue_by AS interval)) AS overdue,
+           count(*) FILTER (WHERE has_tenant AND error IS NOT NULL) AS failing,
+           min(error) FILTER (WHERE has_tenant) AS error
+      FROM (SELECT c.due_at, c.error,
+                   EXISTS (SELECT FROM tenants n WHERE n.customer = c.customer)
+                   OR EXISTS (SELECT FROM tenants n WHERE n.id::text = c.customer) AS has_tenant
+              FROM billing_customers c) AS each
+""")
+
+
 class OthersCustomer(Conflict):
     """Another payment provider speaks for this customer."""
 
@@ -119,6 +131,21 @@ class Known:
     error: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many customers there are."""
+
+    all: int
+    parked: int
+    """Those that are no tenant's."""
+    overdue: int
+    """Those of tenants that should have been asked about long ago."""
+    failing: int
+    """Those of tenants that could not be asked about."""
+    error: str | None
+    """Why one of them could not."""
+
+
 async def hear(fleet: Fleet, customer: str, provider: str) -> None:
     """Have a customer asked about soon, because its provider spoke of it.
 
@@ -143,6 +170,12 @@ async def expect(fleet: Fleet, customer: str) -> None:
     provider = STRIPE if customer.startswith("cus_") else OWN
     row = insert(BillingCustomer).values(customer=customer, provider=provider, due_at=now)
     await fleet.db.execute(row.on_conflict_do_update(index_elements=["customer"], set_={"due_at": now}))
+
+
+async def counts(fleet: Fleet, *, overdue_by: timedelta) -> Counts:
+    """How many customers there are, in which state."""
+    row = (await fleet.db.execute(_COUNTS, {"overdue_by": overdue_by})).mappings().one()
+    return Counts(**row)
 
 
 async def expect_all(fleet: Fleet) -> int:
