@@ -16,10 +16,11 @@ from litestar import Litestar
 from sqlalchemy.exc import DBAPIError
 
 from factories import DART_RULE, ORIGIN, USER, Callers, Tenant, a_tenant, deactivation, in_process, patch_op
+from rollcall.billing import leases
+from rollcall.billing.leases import AnswerOverdue
 from rollcall.db import Connection
 from rollcall.provisioning import profile_taking
 from rollcall.tenancy import customers
-from rollcall.tenancy.customers import AnswerOverdue
 from rollcall.tenancy.standing import Standing
 from rollcall.work import SYSTEM, open_fleet
 
@@ -216,10 +217,10 @@ async def pay_and_not(company: Company) -> httpx.Response:
         async with open_fleet(database, SYSTEM, ORIGIN) as fleet:
             await customers.hear(fleet, customer, customers.OWN)
         async with open_fleet(database, SYSTEM, ORIGIN) as fleet:
-            leased = await customers.lease_one(fleet, customer, seconds=60)
+            leased = await leases.lease_one(fleet, customer, seconds=60)
         with suppress(AnswerOverdue, DBAPIError):  # as a lock is not to be had; a worker tries again
             async with open_fleet(database, SYSTEM, ORIGIN) as fleet:
-                await customers.answered(fleet, leased, standing)
+                await leases.answered(fleet, leased, standing)
     return await company.management("GET", "/billing")
 
 

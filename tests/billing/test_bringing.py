@@ -9,10 +9,10 @@ import pytest
 
 from billing.conftest import Payment, define, has
 from factories import ORIGIN, Callers
-from rollcall.billing import asking
+from rollcall.billing import asking, leases
+from rollcall.billing.leases import AnswerOverdue, next_at
 from rollcall.db import Connection
-from rollcall.tenancy import customers, plans
-from rollcall.tenancy.customers import AnswerOverdue, next_at
+from rollcall.tenancy import plans
 from rollcall.tenancy.lapse import LapseTerms
 from rollcall.tenancy.plans import PlanTerms
 from rollcall.tenancy.prices import PriceTerms
@@ -123,14 +123,14 @@ async def test_an_answer_that_was_overtaken(payment: Payment) -> None:
     tenant, customer = await payment.a_customer()
     database = payment.callers.database
     async with open_fleet(database, SYSTEM, ORIGIN) as fleet:
-        first = await customers.lease_one(fleet, customer, seconds=60)
+        first = await leases.lease_one(fleet, customer, seconds=60)
     async with open_fleet(database, SYSTEM, ORIGIN) as fleet:
-        second = await customers.lease_one(fleet, customer, seconds=60)
+        second = await leases.lease_one(fleet, customer, seconds=60)
     async with open_fleet(database, SYSTEM, ORIGIN) as fleet:
-        assert await customers.answered(fleet, second, Standing(features=("scim",)))
+        assert await leases.answered(fleet, second, Standing(features=("scim",)))
     with pytest.raises(AnswerOverdue):
         async with open_fleet(database, SYSTEM, ORIGIN) as fleet:
-            await customers.answered(fleet, first, Standing())
+            await leases.answered(fleet, first, Standing())
     assert await has(tenant) == ("free", "active")
 
 
@@ -138,10 +138,10 @@ async def test_heard_while_it_is_asked(payment: Payment, owner: Connection) -> N
     """What is heard while somebody asks has the customer asked about once more."""
     _, customer = await payment.a_customer()
     async with open_fleet(payment.callers.database, SYSTEM, ORIGIN) as fleet:
-        leased = await customers.lease_one(fleet, customer, seconds=600)
+        leased = await leases.lease_one(fleet, customer, seconds=600)
     await payment.tell("customer.updated", {"object": "customer", "id": customer})
     async with open_fleet(payment.callers.database, SYSTEM, ORIGIN) as fleet:
-        await customers.answered(fleet, leased, Standing())
+        await leases.answered(fleet, leased, Standing())
     due = "SELECT due_at <= clock_timestamp() FROM billing_customers WHERE customer = $1"
     assert await owner.fetchval(due, customer)
 

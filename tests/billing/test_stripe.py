@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -224,13 +225,14 @@ async def test_more_than_a_page_of_everything(payment: Payment) -> None:
 
 async def test_no_event_of_stripes(payment: Payment) -> None:
     """What is signed and no event is refused; an event about nobody is taken, and has nobody asked about."""
-    for wrong in (
+    mistakes: list[dict[str, Any]] = [
         {"object": "v2.core.event"},
         {"data": {}},
         {"data": {"object": []}},
         {"created": "now"},
         {"id": None},
-    ):
+    ]
+    for wrong in mistakes:
         answer = await payment.post(*signed_body({**json.loads(event("ping", {})[1]), **wrong}))
         assert (answer.status_code, answer.json()["code"]) == (400, "invalid"), (wrong, answer.text)
     answer = await payment.post(*event("balance.available", {"object": "balance"}))

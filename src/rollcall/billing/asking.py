@@ -11,14 +11,16 @@ from typing import Final
 import structlog
 from sqlalchemy.exc import DBAPIError
 
+from rollcall.billing import leases
 from rollcall.billing.entitlements import OwnBilling
+from rollcall.billing.leases import AnswerOverdue, Leased
 from rollcall.billing.provider import CanNotAsk, Provider
 from rollcall.billing.stripe_api import StripeBilling
 from rollcall.db import Database
 from rollcall.errors import Refusal
 from rollcall.settings import Settings
 from rollcall.tenancy import customers
-from rollcall.tenancy.customers import OWN, STRIPE, AnswerOverdue, Leased
+from rollcall.tenancy.customers import OWN, STRIPE
 from rollcall.tenancy.standing import Standing
 from rollcall.work import SYSTEM, Actor, RequestOrigin, open_fleet
 
@@ -48,7 +50,7 @@ async def ask_due(database: Database, those: Providers, *, rounds: int = 50) -> 
     done = Counter[str](asked=0, failed=0, changed=0)
     for _ in range(rounds):
         async with open_fleet(database, SYSTEM, ORIGIN) as fleet:
-            leased = await customers.lease(fleet, limit=AT_ONCE, seconds=LEASE_SECONDS)
+            leased = await leases.lease(fleet, limit=AT_ONCE, seconds=LEASE_SECONDS)
         for each in await _ask_all(database, those, leased):
             done.update(each)
         if len(leased) < AT_ONCE:
@@ -70,7 +72,7 @@ async def ask_one(database: Database, those: Providers, customer: str, actor: Ac
         NotFound: nobody has heard of it.
     """
     async with open_fleet(database, actor, ORIGIN) as fleet:
-        leased = await customers.lease_one(fleet, customer, seconds=LEASE_SECONDS)
+        leased = await leases.lease_one(fleet, customer, seconds=LEASE_SECONDS)
     return await _ask(database, those, leased)
 
 
@@ -93,7 +95,7 @@ async def _ask(database: Database, those: Providers, leased: Leased) -> Counter[
     try:
         standing = await those[leased.provider].ask(leased.customer)
         async with open_fleet(database, SYSTEM, ORIGIN) as fleet:
-            changed = await customers.answered(fleet, leased, standing or Standing())
+            changed = await leases.answered(fleet, leased, standing or Standing())
     except AnswerOverdue:
         log.info("a payment provider's answer was overtaken; it is asked again", customer=leased.customer)
         return Counter(overtaken=1)
@@ -109,5 +111,5 @@ async def _ask(database: Database, those: Providers, leased: Leased) -> Counter[
 async def _failed(database: Database, leased: Leased, why: str) -> Counter[str]:
     log.warning("a payment provider could not be asked; it is tried again", customer=leased.customer, because=why)
     async with open_fleet(database, SYSTEM, ORIGIN) as fleet:
-        await customers.failed(fleet, leased, why)
+        await leases.failed(fleet, leased, why)
     return Counter(failed=1)

@@ -5,6 +5,7 @@ from typing import Final
 from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert
 
+from rollcall.billing import leases
 from rollcall.billing.models import BillingEvent
 from rollcall.billing.provider import Hint
 from rollcall.db import Database
@@ -78,4 +79,4 @@ async def newest_said(fleet: Fleet, customer: str) -> Standing | None:
 async def forget(database: Database) -> Did:
     """Forget events that nobody repeats any more, but of what was said the newest; and customers that are nobody's."""
     events = await in_batches(database, _FORGET, {"days": KEPT_DAYS})
-    return {"events_forgotten": events, "customers_forgotten": await customers.forget_parked(database)}
+    return {"events_forgotten": events, "customers_forgotten": await leases.forget_parked(database)}
