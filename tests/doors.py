@@ -13,10 +13,16 @@ from uuid import UUID
 
 import httpx
 from litestar import Litestar
+from sqlalchemy.exc import DBAPIError
 
-from factories import DART_RULE, USER, Callers, Tenant, a_tenant, deactivation, in_process, patch_op
+from factories import DART_RULE, ORIGIN, USER, Callers, Tenant, a_tenant, deactivation, in_process, patch_op
+from rollcall.billing import leases
+from rollcall.billing.leases import AnswerOverdue
 from rollcall.db import Connection
 from rollcall.provisioning import profile_taking
+from rollcall.tenancy import customers
+from rollcall.tenancy.standing import Standing
+from rollcall.work import SYSTEM, open_fleet
 
 GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
 SWAPPED: dict[str, Any] = {**DART_RULE, "default": "guest"}
@@ -204,6 +210,20 @@ async def take_a_profile(company: Company) -> httpx.Response:
     return answer
 
 
+async def pay_and_not(company: Company) -> httpx.Response:
+    """A billing system says what is paid for, and then nothing; each is brought to the tenant, unless overtaken."""
+    database, customer = company.tenant.callers.database, company.tenant.id
+    for standing in (Standing(plan="enterprise", seats=5000), Standing(features=("events",), seats=4000), Standing()):
+        async with open_fleet(database, SYSTEM, ORIGIN) as fleet:
+            await customers.hear(fleet, customer, customers.OWN)
+        async with open_fleet(database, SYSTEM, ORIGIN) as fleet:
+            leased = await leases.lease_one(fleet, customer, seconds=60)
+        with suppress(AnswerOverdue, DBAPIError):  # as a lock is not to be had; a worker tries again
+            async with open_fleet(database, SYSTEM, ORIGIN) as fleet:
+                await leases.answered(fleet, leased, standing)
+    return await company.management("GET", "/billing")
+
+
 DOORS: Sequence[Door] = (
     create_and_remove,
     remove_a_member,
@@ -221,6 +241,7 @@ DOORS: Sequence[Door] = (
     issue_and_revoke,
     change_the_tenant,
     take_a_profile,
+    pay_and_not,
 )
 
 

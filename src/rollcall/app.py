@@ -30,6 +30,8 @@ from rollcall.api.unsubscribing import router as unsubscribing
 from rollcall.api.v1 import refusals
 from rollcall.api.v1 import router as v1
 from rollcall.api.v1.limits import ManagementLimit
+from rollcall.billing import asking
+from rollcall.billing.routes import router as billing
 from rollcall.console import branding
 from rollcall.crypto import Sealer
 from rollcall.events.addresses import AddressRules
@@ -62,6 +64,7 @@ def create_app(settings: Settings, *, lingers: bool = False) -> Litestar:
         app.state.address_rules = AddressRules.of(settings)
         app.state.public_url = settings.public_url
         app.state.portal_return_origins = frozenset(settings.portal_return_origins)
+        app.state.payment_providers = asking.providers(settings)
         app.state.brand = branding.of_settings(settings)
         app.state.announces_cursors = settings.announce_cursors
         app.state.clients = Clients(database.access_pool)
@@ -85,6 +88,7 @@ def create_app(settings: Settings, *, lingers: bool = False) -> Litestar:
             scim,
             v1,
             oauth,
+            billing,
             *_WITHOUT_A_KEY,
             figures,
             console.make_router(settings),

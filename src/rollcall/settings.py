@@ -2,6 +2,7 @@
 
 import json
 import os
+from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -202,6 +203,22 @@ class Settings(BaseModel):
     """Who mail is from, such as ``Acme People <people@acme.example>``; rollcall@ the host of the public address if not
     set."""
 
+    stripe_webhook_secrets: Annotated[tuple[SecretStr, ...], BeforeValidator(_listed)] = ()
+    """Signing secrets of Stripe's webhook, comma separated, two while one is rolled; ``POST /billing/stripe`` is closed
+    if none is set. Needs the extra ``rollcall[stripe]``."""
+
+    stripe_api_key: SecretStr | None = None
+    """The key, a restricted one that reads, with which a worker asks Stripe what a customer pays for."""
+
+    stripe_api_url: str = "https://api.stripe.com"
+    """Where Stripe's API is."""
+
+    billing_webhook_secrets: Annotated[tuple[SecretStr, ...], BeforeValidator(_listed)] = Field(
+        default=(), title="a secret such as whsec_ with 32 random bytes in base 64"
+    )
+    """Secrets, comma separated, with which a billing system of your own signs (Standard Webhooks); ``POST
+    /billing/entitlements`` is closed if none is set."""
+
     passkey_rp_id: str | None = None
     """The domain that passkeys are bound to, and can't be moved from; the host of the public address if not set."""
 
@@ -235,6 +252,27 @@ class Settings(BaseModel):
             msg = "is no address of a mail server: write smtp://user:password@host:587 or smtps://host:465"
             raise ValueError(msg)
         return value
+
+    @field_validator("billing_webhook_secrets")
+    @classmethod
+    def _standard_secrets(cls, secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for position, secret in enumerate(secrets, 1):
+            text = secret.get_secret_value()
+            if not text.startswith("whsec_") or not _is_key(text.removeprefix("whsec_")):
+                msg = (
+                    f"holds no secret at number {position}: write whsec_ and at least 24 random bytes in base 64; "
+                    "'rollcall billing secret' prints one"
+                )
+                raise ValueError(msg)
+        return secrets
+
+    @field_validator("stripe_api_url")
+    @classmethod
+    def _web_address(cls, value: str) -> str:
+        if not value.startswith(("http://", "https://")) or not _address(value).hostname:
+            msg = "must start with https:// and a host; leave it out to ask Stripe itself"
+            raise ValueError(msg)
+        return value.rstrip("/")
 
     @field_validator("database_url", "migration_database_url", mode="before")
     @classmethod
@@ -340,6 +378,14 @@ def _origin(value: str) -> str:
         msg = f"holds “{value}”, which is no page's origin: write https://app.example.com, without a path"
         raise ValueError(msg)
     return value.rstrip("/")
+
+
+def _is_key(text: str) -> bool:
+    """Whether a text is 24 bytes or more in base 64."""
+    try:
+        return len(b64decode(text, validate=True)) >= 24
+    except ValueError:
+        return False
 
 
 def _address(text: str) -> SplitResult:

@@ -15,6 +15,7 @@ from sqlalchemy.util import await_only
 from rollcall import catalogue, installing
 from rollcall.access import models as access
 from rollcall.alerts import models as alerts
+from rollcall.billing import models as billing
 from rollcall.crypto import Sealer
 from rollcall.db import BOUNDS, FLEET_ROLE, RUNTIME_ROLE, Base, Connection, alchemy_config, connect
 from rollcall.directory import models as directory
@@ -31,6 +32,7 @@ from rollcall.work import SYSTEM, RequestOrigin, open_fleet
 __all__ = [
     "access",
     "alerts",
+    "billing",
     "directory",
     "events",
     "journal",

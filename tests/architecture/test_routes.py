@@ -19,6 +19,8 @@ PUBLIC = {
     "/oauth/introspect/batch",  # as above
     "/oauth/revoke",  # asks for an application key itself, and refuses in OAuth's way: 401 for every other key
     "/mail/unsubscribe",  # asks for the sealed key that stands in a mail
+    "/billing/stripe",  # asks for Stripe's signature; closed while its secret is not set
+    "/billing/entitlements",  # asks for a signature by Standard Webhooks; closed as well
     "/v1/errors",  # what the codes of refusals mean
     "/v1/openapi.json",
     "/v1/openapi-scim.json",

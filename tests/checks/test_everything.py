@@ -10,7 +10,7 @@ from architecture.databases import scratch
 from installations import EVERYBODY, Installation
 from rollcall import catalogue, functions, tables
 from rollcall.broker import BEAT, DELIVERY, DELIVERY_SLOW, QUEUES, RELAY, UNBELIEVED
-from rollcall.checks import database, everything
+from rollcall.checks import configuration, database, everything
 from rollcall.checks.asking import Grounds
 from rollcall.checks.model import Check, State, exit_code
 from rollcall.cli.embedded import Engines
@@ -34,6 +34,43 @@ async def test_all_well(installation: Installation) -> None:
     assert states(found) == {}
     assert all(each.remedy is None and each.said for each in found.values())
     assert exit_code(found.values()) == 0
+
+
+async def test_stripe_by_half(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of what Stripe takes - package, secret and key - each that is missing while others are there is named."""
+    secrets, key = (SecretStr("whsec_1"),), SecretStr("rk_1")
+    for given, state, remedy in (
+        ({}, State.OK, None),
+        ({"stripe_webhook_secrets": secrets, "stripe_api_key": key}, State.OK, None),
+        ({"stripe_webhook_secrets": secrets}, State.FAILED, "ROLLCALL_STRIPE_API_KEY"),
+        ({"stripe_api_key": key}, State.WARNING, "ROLLCALL_STRIPE_WEBHOOK_SECRETS"),
+    ):
+        found = (await installation.ask(**given))["stripe"]
+        assert (found.state, remedy is None or remedy in (found.remedy or "")) == (state, True), found
+    nothing: dict[str, object] = {}
+    monkeypatch.setattr(configuration, "find_spec", nothing.get)
+    assert (await installation.ask())["stripe"].state is State.OK
+    found = (await installation.ask(stripe_webhook_secrets=secrets))["stripe"]
+    assert found.state is State.FAILED
+    assert "pip install 'rollcall[stripe]'" in (found.remedy or "")
+
+
+async def test_payment_stands_still(installation: Installation) -> None:
+    """A customer that nobody asks about, or that can't be asked about, is seen; one that is nobody's is no matter."""
+    made = "INSERT INTO billing_customers (customer, provider, due_at, error) VALUES ($1, 'stripe', now() + $2, $3)"
+    day = timedelta(days=1)
+    await installation.owner.execute(made, "cus_parked", -day, "whatever")
+    found = (await installation.ask())["payment"]
+    assert (found.state, "1 are no tenant's" in found.said) == (State.OK, True), found
+    await installation.owner.execute("INSERT INTO plans (key, name, features) VALUES ('p', 'P', '{}')")
+    await installation.owner.execute(
+        "INSERT INTO tenants (slug, name, plan, role_rule, customer) VALUES ('a', 'A', 'p', '{}', 'cus_1')"
+    )
+    await installation.owner.execute(made, "cus_1", day, "the moon is away")
+    found = (await installation.ask())["payment"]
+    assert (found.state, "the moon is away" in found.said) == (State.WARNING, True), found
+    await installation.owner.execute("UPDATE billing_customers SET due_at = now() - interval '2 hours'")
+    assert (await installation.ask())["payment"].state is State.FAILED
 
 
 async def test_advice_is_for_what_is_wrong(installation: Installation) -> None:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from os import environ
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import click
 import pytest
@@ -70,6 +71,15 @@ def plainly(*words: str) -> Entry:
 async def of_token(world: World) -> Words:
     token = await world.made("tokens", "issue", world.slug, "--label", "for a command")
     return (world.slug, token["id"])
+
+
+async def of_paid_tenant(world: World) -> Words:
+    tenant = await a_tenant(world.acme.callers, customer=str(uuid4()))
+    return (tenant.slug,)
+
+
+async def of_customer(world: World) -> Words:
+    return (world.slug, str(uuid4()))
 
 
 async def of_token_to_hand_over(world: World) -> Words:
@@ -171,6 +181,12 @@ COMMANDS: dict[str, Entry] = {
     "plans preview": plainly("TENANT", "free"),
     "plans override": plainly("TENANT", "seats", "100000", "--reason", "a trial"),
     "plans end-override": of_override,
+    "billing show": of_paid_tenant,
+    "billing parked": plainly(),
+    "billing assign": of_customer,
+    "billing prices": plainly(),
+    "billing reconcile": of_paid_tenant,
+    "billing secret": plainly(),
     "tokens list": plainly("TENANT"),
     "tokens issue": plainly("TENANT", "--label", "with the defaults"),
     "tokens rotate": of_token,

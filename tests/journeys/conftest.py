@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -18,9 +19,11 @@ import httpx
 import psutil
 import pytest
 
+import stripe_stand_in
 from factories import DART_RULE
 from rollcall.cli.embedded import Engines, prepare, running
 from rollcall.engines.processes import free_port
+from stripe_stand_in import Stripe, stripe_api
 
 _NUMBERS = count(1)
 
@@ -82,11 +85,20 @@ class Product:
     operator: httpx.Client
     application: httpx.Client
     clients: ExitStack
+    stripe: Stripe
+    """The payment provider."""
 
-    def customer(self, *, plan: str = "business") -> Customer:
+    def command(self, *words: str) -> str:
+        """What a command prints that ops type on this machine."""
+        line = f". {self.data_dir / 'ops.sh'} && exec {sys.executable} -m rollcall {shlex.join(words)}"
+        typed = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=120, check=False)
+        assert typed.returncode == 0, typed.stderr
+        return typed.stdout
+
+    def customer(self, *, plan: str = "business", **more: Any) -> Customer:
         """Take on a customer with the dart- rule, an admin, and a SCIM token that the admin owns."""
         slug = f"customer-{next(_NUMBERS)}"
-        terms = {"slug": slug, "name": slug, "plan": plan, "rate_per_second": 0, "role_rule": DART_RULE}
+        terms = {"slug": slug, "name": slug, "plan": plan, "rate_per_second": 0, "role_rule": DART_RULE, **more}
         made = self.operator.post("/v1/tenants", json=terms)
         assert made.status_code == 201, made.text
         base = f"/v1/tenants/{slug}"
@@ -155,7 +167,14 @@ def wait_for_ready_file(process: subprocess.Popen[bytes], path: Path, output: Pa
 
 
 @pytest.fixture(scope="session")
-def product(tmp_path_factory: pytest.TempPathFactory) -> Generator[Product]:
+def stripe() -> Generator[Stripe]:
+    """Stripe's API, as far as it is asked."""
+    with stripe_api() as there:
+        yield there
+
+
+@pytest.fixture(scope="session")
+def product(tmp_path_factory: pytest.TempPathFactory, stripe: Stripe) -> Generator[Product]:
     """The product on two web processes, using servers it was given; leases are short, so that stories are."""
     base = tmp_path_factory.mktemp("journeys")
     data_dir, ready_file = base / "data", base / "ready.json"
@@ -166,6 +185,9 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Generator[Product]:
             "ROLLCALL_OUTBOX_LEASE_SECONDS": "3",
             "ROLLCALL_OUTBOX_POLL_SECONDS": "0.1",
             "ROLLCALL_ENVIRONMENT": "production",
+            "ROLLCALL_STRIPE_WEBHOOK_SECRETS": stripe_stand_in.SECRET,
+            "ROLLCALL_STRIPE_API_KEY": stripe_stand_in.API_KEY,
+            "ROLLCALL_STRIPE_API_URL": stripe.url,
         }
         options = ("--port", str(port), "--ready-file", str(ready_file), "--web-processes", "2")
         with rollcall_up(data_dir, *options, **environment) as process:
@@ -173,7 +195,7 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Generator[Product]:
             with ExitStack() as clients:
                 operator = clients.enter_context(client(ready["base_url"], ready["operator_key"]))
                 application = clients.enter_context(client(ready["base_url"], ready["application_key"]))
-                yield Product(process, engines, data_dir, ready, operator, application, clients)
+                yield Product(process, engines, data_dir, ready, operator, application, clients, stripe)
 
 
 @pytest.fixture

@@ -99,6 +99,36 @@ async def test_an_external_id_that_is_taken(ops: Ops, slug: str) -> None:
     assert len(await ops.apply(file)) == 1
 
 
+async def test_a_customer_and_prices(ops: Ops, slug: str) -> None:
+    """Who pays, and what prices stand for, are set and changed, said before, and stay where the file is silent."""
+    prices = f'[billing.prices]\nprice_{slug} = {{ plan = "business", seats = "quantity" }}\n'
+    await ops.apply(f'[billing.prices]\n"old {slug}" = {{ plan = "free" }}\n')
+    file = _tenant(slug, more=f'customer = "cus_{slug}"') + prices
+    said = [
+        f"~ prices: + price price_{slug}, - price old {slug}",
+        f"+ tenant {slug} (plan business, roles admin, member)",
+    ]
+    assert await ops.compare(file) == await ops.apply(file) == said
+    assert (await ops.callers.operator.get(f"/v1/tenants/{slug}")).json()["customer"] == f"cus_{slug}"
+    assert await ops.apply(file) == await ops.apply(_tenant(slug)) == []
+    other = _tenant(slug, more=f'customer = "new_{slug}"') + f'[billing.prices]\nprice_{slug} = {{ plan = "free" }}\n'
+    assert await ops.apply(other) == [
+        f"~ prices: price price_{slug} plan business and seats by quantity -> plan free",
+        f"~ tenant {slug}: customer cus_{slug} -> new_{slug}",
+    ]
+
+
+async def test_what_prices_can_not_be(ops: Ops, slug: str) -> None:
+    """A price for a plan that is nowhere, and another tenant's customer, are named with their lines; all or nothing."""
+    await ops.apply(_tenant(f"{slug}-a", more=f'customer = "cus_{slug}"'))
+    file = _tenant(f"{slug}-b", more=f'customer = "cus_{slug}"') + '[billing.prices]\nprice_1 = { plan = "golden" }\n'
+    with pytest.raises(ManifestInvalid) as refused:
+        await ops.apply(file)
+    assert f'[tenants.{slug}-b] customer: "cus_{slug}" is the customer of {slug}-a' in refused.value.detail
+    assert '[billing.prices] price_1.plan: there is no plan "golden"; the plans are: ' in refused.value.detail
+    assert (await ops.callers.operator.get(f"/v1/tenants/{slug}-b")).status_code == 404
+
+
 async def test_provider_sees_admins(ops: Ops, slug: str) -> None:
     """The identity provider finds an admin of the file by userName, and can't make a double of them."""
     await ops.apply(_tenant(slug, RULE, ADMIN))

@@ -79,7 +79,7 @@ MISTAKES = {
         (
             "tenants.toml, line 4, [tenants.acme] colour: there is no such key; the keys here are name, plan, status, "
             "tokens, owner_leaves, last_admin, profile, rate_per_second, rate_burst, mass_change_threshold, "
-            "external_id, metadata, roles, admins"
+            "external_id, customer, metadata, roles, admins"
         ),
     ),
     "a secret": (
@@ -108,6 +108,22 @@ MISTAKES = {
     "an external id that is too long": (
         TENANT + f'external_id = "{"x" * 256}"\n',
         "tenants.toml, line 4, [tenants.acme] external_id: has to have 1 to 255 characters",
+    ),
+    "a customer twice": (
+        TENANT + 'customer = "cus_1"\n[tenants.b]\nname = "B"\nplan = "free"\ncustomer = "cus_1"\n',
+        'tenants.toml, line 8, [tenants.b] customer: "cus_1" is the customer of acme already',
+    ),
+    "a price that stands for nothing": (
+        "[billing.prices]\nprice_1 = {}\n",
+        'tenants.toml, line 2, [billing.prices] price_1: should have a plan, or seats = "quantity"',
+    ),
+    "a price's key misspelt": (
+        '[billing.prices]\nprice_1 = { plann = "team" }\n',
+        'tenants.toml, line 2, [billing.prices] price_1.plann: there is no such key; did you mean "plan"?',
+    ),
+    "seats of a price that are a number": (
+        "[billing.prices]\nprice_1 = { seats = 5 }\n",
+        'tenants.toml, line 2, [billing.prices] price_1.seats: should be "quantity"',
     ),
     "metadata that is no text": (
         TENANT + "metadata = { crm = 42 }\n",

@@ -6,7 +6,17 @@ from collections.abc import Awaitable, Callable, Mapping
 from redis.asyncio import Redis
 
 from rollcall import broker, db
-from rollcall.checks import backlog, configuration, database, housekeeping, keys, lapses, processes, role_changes
+from rollcall.checks import (
+    backlog,
+    configuration,
+    database,
+    housekeeping,
+    keys,
+    lapses,
+    payment,
+    processes,
+    role_changes,
+)
 from rollcall.checks.asking import AWAY, SECONDS, Grounds, ask, reason, unasked
 from rollcall.checks.model import Check, State, failed, ok
 from rollcall.journal.health import Revisions
@@ -35,6 +45,7 @@ OF_THE_TABLES: Mapping[str, Callable[[Grounds], Awaitable[Check]]] = {
     keys.KEYS: keys.keys,
     lapses.LAPSES: lapses.lapses,
     role_changes.ROLE_CHANGES: role_changes.role_changes,
+    payment.PAYMENT: payment.payment,
 }
 
 

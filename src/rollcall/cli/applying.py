@@ -1,6 +1,6 @@
 """``rollcall tenants apply``: plans, tenants and admins brought to what a file says."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from rollcall.manifest.changes import Change, PlanAdded, PlanChanged, StatusChan
 from rollcall.manifest.parsing import Manifest, ManifestInvalid, read_manifest
 from rollcall.manifest.previewing import preview
 from rollcall.tenancy import plans, tenants
+from rollcall.tenancy.models import Tenant
 from rollcall.work import Fleet
 
 MOST_SAID = 20
@@ -73,7 +74,7 @@ async def _cut_off(fleet: Fleet, changes: Sequence[Change]) -> list[str]:
     suspended = {change.slug for change in changes if isinstance(change, StatusChanged) and change.after == "suspended"}
     found: list[str] = []
     for tenant in await tenants.every(fleet):
-        plan = to_be.get(tenant.slug, tenant.plan)
+        plan = _plan_after(tenant, to_be)
         loses = tenant.plan in had_scim and plan not in have_scim
         if tenant.slug not in suspended and not loses:
             continue
@@ -94,11 +95,16 @@ async def _affected(fleet: Fleet, *, changes: Sequence[Change]) -> list[str]:
     to_be = {change.slug: change.after.plan for change in changes if isinstance(change, TenantChanged)}
     found: list[str] = []
     for tenant in await tenants.every(fleet):
-        plan = to_be.get(tenant.slug, tenant.plan)
+        plan = _plan_after(tenant, to_be)
         if plan != tenant.plan or plan in edited:
             shown = await preview(fleet, tenant, before[tenant.plan], after[plan])
             found += [f"{tenant.slug}: {line}" for line in shown.sentences]
     return found
+
+
+def _plan_after(tenant: Tenant, to_be: Mapping[str, str]) -> str:
+    """The plan in effect afterwards: while one that is paid for stands in, another choice changes nothing yet."""
+    return tenant.plan if tenant.plan_without_payment is not None else to_be.get(tenant.slug, tenant.plan)
 
 
 def _cut(found: list[str]) -> list[str]:

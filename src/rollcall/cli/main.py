@@ -27,6 +27,7 @@ COMMANDS = {
     "alerts": "alerts",
     "tenants": "tenants",
     "plans": "plans",
+    "billing": "billing",
     "tokens": "tokens",
     "people": "people",
     "groups": "groups",

@@ -111,7 +111,9 @@ def _facts(tenant: Tenant, plan: Plan, more: dict[str, Any]) -> Row:
         "taken on": tenant.created_at,
         "id": tenant.id,
         "external id": tenant.external_id or "none",
+        "customer": tenant.customer,
         "plan": f"{tenant.plan} (features: {' '.join(plan.features) or 'none'})",
+        "plan without payment": tenant.plan_without_payment,
         "SCIM": lapse_in_words(tenant),
         "seats": more["seats"] or "any",
         "calls/s": "the plan's" if rate is None else rate or "unlimited",
@@ -193,7 +195,7 @@ def change_plan(tenant: str, plan: str, yes: bool, as_json: bool) -> None:
     async def effects(fleet: Fleet) -> list[str]:
         row, wanted = await find_tenant(fleet, tenant), await plans.find(fleet, plan)
         had = await plans.find(fleet, row.plan)
-        if "scim" in wanted.features or "scim" not in had.features:
+        if "scim" in wanted.features or "scim" not in had.features or row.plan_without_payment is not None:
             return []
         async with fleet.within(doors.ref(row)) as work:
             return await stopping.by_losing_scim(work, wanted.name, plans.terms_of(had).lapse)
@@ -202,6 +204,8 @@ def change_plan(tenant: str, plan: str, yes: bool, as_json: bool) -> None:
     before, after = _changed(tenant, plan=plan)
     if before.plan == plan:
         said = f"{after.slug} is on {plan} already."
+    elif after.plan_without_payment is not None:
+        said = f"{after.slug}: {plan} from when {after.plan}, which is paid for, is over."
     else:
         said = f"{after.slug}: {before.plan} -> {plan}, from the next call on."
     _show(said, after, as_json=as_json)

@@ -51,6 +51,7 @@ class Part(StrEnum):
     COUNTS = "counts"
     MESSAGES = "messages"
     DESTINATIONS = "destinations"
+    PAYMENT = "payment"
     MARKS = "marks"
     SESSIONS = "sessions"
     CREDENTIALS = "credentials"

@@ -1,6 +1,7 @@
 """What can happen to what a tenant has of its plan: seats, features, overrides. `events.TOPICS` lists all."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from rollcall.journal.event import Event
 
@@ -53,3 +54,22 @@ class TenantOverrideRanOut(Event):
     key: str
     value: bool | int | str
     ends_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class TenantPaymentChanged(Event):
+    """What is paid for the tenant beside its plan is something else, until *ends_at* (null: no end is known)."""
+
+    topic = "tenant.payment_changed"
+    features: list[str]
+    seats: int | None
+    ends_at: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PricesDefined(Event):
+    """What prices at the payment provider stand for is something else."""
+
+    topic = "prices.defined"
+    announced = False
+    prices: dict[str, Any]

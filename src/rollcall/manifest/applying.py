@@ -17,6 +17,7 @@ from rollcall.manifest.changes import (
     PeopleChange,
     PlanAdded,
     PlanChanged,
+    PricesChanged,
     RuleChanged,
     StatusChanged,
     TenantAdded,
@@ -26,7 +27,7 @@ from rollcall.manifest.changes import (
 )
 from rollcall.manifest.comparing import Progress, compare, report
 from rollcall.manifest.model import Manifest
-from rollcall.tenancy import plans, seats, tenants
+from rollcall.tenancy import plans, prices, seats, tenants
 from rollcall.tenancy.models import Tenant
 from rollcall.work import Fleet, Work
 
@@ -50,6 +51,8 @@ async def apply(fleet: Fleet, manifest: Manifest, *, progress: Progress | None =
             await plans.define(fleet, change.key, change.terms)
         elif isinstance(change, PlanChanged):
             await plans.define(fleet, change.key, change.after)
+        elif isinstance(change, PricesChanged):
+            await prices.define(fleet, change.after)
         else:
             tenant_changes.append(change)
     total = len({change.slug for change in tenant_changes})

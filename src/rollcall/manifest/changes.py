@@ -11,6 +11,7 @@ from uuid import UUID
 from rollcall.directory.people import Draft
 from rollcall.directory.rules import RoleDefinition, RoleRule
 from rollcall.tenancy.plans import PlanTerms
+from rollcall.tenancy.prices import PriceTerms
 from rollcall.tenancy.tenants import TenantTerms
 
 Mark = Literal["+", "~", "!"]
@@ -54,6 +55,23 @@ class PlanChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class PricesChanged:
+    """Other prices at the payment provider, or prices that stand for something else."""
+
+    mark: ClassVar[Mark] = "~"
+    before: Mapping[str, PriceTerms]
+    after: Mapping[str, PriceTerms]
+
+    def __str__(self) -> str:
+        kept = [price for price in self.after if price in self.before]
+        parts = [
+            *_gained("price", self.before, self.after),
+            *_became(*((f"price {price}", self.before[price], self.after[price]) for price in kept)),
+        ]
+        return f"~ prices: {', '.join(parts)}"
+
+
+@dataclass(frozen=True, slots=True)
 class TenantAdded:
     """A tenant that the database does not have."""
 
@@ -80,6 +98,7 @@ class TenantChanged:
         parts = _became(
             ("name", before.name, after.name),
             ("external_id", before.external_id or "none", after.external_id or "none"),
+            ("customer", before.customer or "none", after.customer or "none"),
             ("plan", before.plan, after.plan),
             ("tokens", before.token_issuing, after.token_issuing),
             ("owner_leaves", before.owner_leaves, after.owner_leaves),
@@ -187,7 +206,7 @@ TermsChange = TenantChanged | StatusChanged
 PeopleChange = RuleChanged | AdminAdded | AdminAppointed
 Warned = AdminInactive | AdminRemoved
 TenantChange = TenantAdded | TermsChange | PeopleChange | Warned
-Change = PlanChange | TenantChange
+Change = PlanChange | PricesChanged | TenantChange
 
 
 def _became(*facts: tuple[str, object, object]) -> Iterator[str]:

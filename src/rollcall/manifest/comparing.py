@@ -1,6 +1,6 @@
 """Comparing a manifest with the database: what differs, in the order in which it would be changed."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Self
 
 from rollcall.directory import mapping, role_states
@@ -17,17 +17,20 @@ from rollcall.manifest.changes import (
     PlanAdded,
     PlanChange,
     PlanChanged,
+    PricesChanged,
     RuleChanged,
     StatusChanged,
     TenantAdded,
     TenantChange,
     TenantChanged,
 )
-from rollcall.manifest.model import AdminTable, Manifest, PlanTable, TenantTable
+from rollcall.manifest.model import AdminTable, Manifest, PlanTable, PriceTable, TenantTable
 from rollcall.manifest.parsing import admin_problems, first_admin_role
 from rollcall.manifest.present import PresentPerson, PresentTenant
 from rollcall.manifest.problems import ManifestInvalid, Problem
+from rollcall.tenancy import prices
 from rollcall.tenancy.plans import PlanTerms
+from rollcall.tenancy.prices import PriceTerms
 from rollcall.work import Fleet
 
 
@@ -60,11 +63,15 @@ async def compare(fleet: Fleet, manifest: Manifest, *, progress: Progress | None
     """
     stored_plans = await present.terms_of_plans(fleet)
     stored_tenants = await present.tenants_called(fleet, manifest.tenants)
-    ids = [table.external_id for table in manifest.tenants.values() if table.external_id is not None]
-    owners = await present.slugs_by_external_id(fleet, ids)
-    if problems := [*_problems(manifest, stored_plans, stored_tenants), *_others_ids(manifest, owners)]:
+    problems = [*_problems(manifest, stored_plans, stored_tenants)]
+    for key, slugs in (("external_id", present.slugs_by_external_id), ("customer", present.slugs_by_customer)):
+        said: list[str | None] = [getattr(table, key) for table in manifest.tenants.values()]
+        problems += _others_ids(manifest, key, await slugs(fleet, [each for each in said if each is not None]))
+    if problems:
         raise ManifestInvalid(problems)
     changes: list[Change] = [*_plan_changes(manifest.plans, stored_plans)]
+    if manifest.prices is not None:
+        changes += _price_changes(manifest.prices, await prices.every(fleet))
     for number, (slug, table) in enumerate(manifest.tenants.items(), start=1):
         stored = stored_tenants.get(slug)
         if stored is None:
@@ -87,20 +94,33 @@ def _problems(
 ) -> Iterator[Problem]:
     """What is wrong with the manifest in this database."""
     known = manifest.plans.keys() | stored_plans.keys()
+    for price, bought in (manifest.prices or {}).items():
+        if bought.plan is not None and bought.plan not in known:
+            yield manifest.source.problem(("billing", "prices", price, "plan"), _no_plan(bought.plan, known))
     for slug, table in manifest.tenants.items():
         if table.plan not in known:
-            said = f'there is no plan "{table.plan}"; the plans are: {", ".join(sorted(known)) or "none yet"}'
-            yield manifest.source.problem(("tenants", slug, "plan"), said)
+            yield manifest.source.problem(("tenants", slug, "plan"), _no_plan(table.plan, known))
         if table.roles is None:
             yield from admin_problems(manifest, slug, _rule_after(table, stored_tenants.get(slug)))
 
 
-def _others_ids(manifest: Manifest, owners: Mapping[str, str]) -> Iterator[Problem]:
-    """External ids that other tenants have; one that is given on needs two files, applied one after the other."""
+def _no_plan(plan: str, known: Iterable[str]) -> str:
+    return f'there is no plan "{plan}"; the plans are: {", ".join(sorted(known)) or "none yet"}'
+
+
+def _others_ids(manifest: Manifest, key: str, owners: Mapping[str, str]) -> Iterator[Problem]:
+    """Ids that other tenants have; one that is given on needs two files, applied one after the other."""
     for slug, table in manifest.tenants.items():
-        if table.external_id is not None and (owner := owners.get(table.external_id, slug)) != slug:
-            said = f'"{table.external_id}" is the external_id of {owner}; give {owner} another one first'
-            yield manifest.source.problem(("tenants", slug, "external_id"), said)
+        own: str | None = getattr(table, key)
+        if own is not None and (owner := owners.get(own, slug)) != slug:
+            said = f'"{own}" is the {key} of {owner}; give {owner} another one first'
+            yield manifest.source.problem(("tenants", slug, key), said)
+
+
+def _price_changes(tables: Mapping[str, PriceTable], before: Mapping[str, PriceTerms]) -> Iterator[PricesChanged]:
+    after = {price: table.terms() for price, table in tables.items()}
+    if after != before:
+        yield PricesChanged(before, after)
 
 
 def _plan_changes(tables: Mapping[str, PlanTable], stored: dict[str, PlanTerms]) -> Iterator[PlanChange]:

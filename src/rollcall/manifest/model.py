@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictInt
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, model_validator
 
 from rollcall.directory.people import Draft
 from rollcall.directory.rules import Name, RoleRule
@@ -13,6 +13,7 @@ from rollcall.manifest.problems import Source
 from rollcall.tenancy import features
 from rollcall.tenancy.lapse import LapseTerms
 from rollcall.tenancy.plans import PlanTerms
+from rollcall.tenancy.prices import PriceTerms
 from rollcall.tenancy.tenants import SLUG, TenantTerms, external_id_fault, metadata_fault
 
 _PLAN_KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
@@ -149,6 +150,8 @@ class TenantTable(_Table):
     rate_burst: OwnBurst = None
     mass_change_threshold: Annotated[StrictInt, Field(ge=1, le=100_000_000)] | None = None
     external_id: Annotated[str, AfterValidator(_external_id)] | None = None
+    customer: Annotated[str, AfterValidator(_external_id)] | None = None
+    """What the payment provider calls it; then *plan* is the one it has without payment."""
     metadata: Annotated[dict[str, str], AfterValidator(_metadata)] | None = None
     """All of it: a key that is left out is taken away."""
     roles: RoleRule | None = None
@@ -169,15 +172,43 @@ class TenantTable(_Table):
             terms = replace(terms, mass_change_threshold=self.mass_change_threshold)
         if self.external_id is not None:
             terms = replace(terms, external_id=self.external_id)
+        if self.customer is not None:
+            terms = replace(terms, customer=self.customer)
         if self.metadata is not None:
             terms = replace(terms, metadata=self.metadata)
         own = self.model_dump(include={"rate_per_second", "rate_burst"}, exclude_unset=True)
         return replace(terms, **own)
 
 
+class PriceTable(_Table):
+    """One line of ``[billing.prices]``: what a price at the payment provider stands for."""
+
+    plan: str | None = None
+    seats: Literal["quantity"] | None = None
+    """``quantity``: so many as are bought; else those of the plan."""
+
+    @model_validator(mode="after")
+    def _stands_for_something(self) -> "PriceTable":
+        if self.plan is None and self.seats is None:
+            raise ValueError('should have a plan, or seats = "quantity"')
+        return self
+
+    def terms(self) -> PriceTerms:
+        """The same as it is kept."""
+        return PriceTerms(self.plan, self.seats == "quantity")
+
+
+class BillingTable(_Table):
+    """``[billing]``: what is bought, in our words."""
+
+    prices: dict[Annotated[str, AfterValidator(_external_id)], PriceTable] | None = None
+    """All of them, by id or lookup key: a price that is left out is taken away. Without the table they stay."""
+
+
 class Contents(_Table):
     """The whole file."""
 
+    billing: BillingTable = BillingTable()
     plans: dict[Annotated[str, AfterValidator(_plan_key)], PlanTable] = {}
     tenants: dict[Annotated[str, AfterValidator(_slug)], TenantTable] = {}
 
@@ -189,3 +220,5 @@ class Manifest:
     plans: Mapping[str, PlanTable]
     tenants: Mapping[str, TenantTable]
     source: Source
+    prices: Mapping[str, PriceTable] | None = None
+    """All prices; None where the file says nothing of them."""

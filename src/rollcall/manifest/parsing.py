@@ -11,7 +11,16 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from rollcall.directory.rules import RoleDefinition, RoleRule
-from rollcall.manifest.model import AdminTable, Contents, LapseTable, Manifest, PlanTable, TenantTable
+from rollcall.manifest.model import (
+    AdminTable,
+    BillingTable,
+    Contents,
+    LapseTable,
+    Manifest,
+    PlanTable,
+    PriceTable,
+    TenantTable,
+)
 from rollcall.manifest.places import KeyPath, Lines
 from rollcall.manifest.problems import ManifestInvalid, Problem, Source
 from rollcall.scim.name_keys import name_key
@@ -22,6 +31,8 @@ _SYNTAX_PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\
 _SECRET = re.compile(r"secret|passw|token|api_?key|bearer|credential", re.IGNORECASE)
 _TABLES: dict[tuple[str, ...], type[BaseModel]] = {
     (): Contents,
+    ("billing",): BillingTable,
+    ("billing", "prices", "*"): PriceTable,
     ("plans", "*"): PlanTable,
     ("plans", "*", "lapse"): LapseTable,
     ("tenants", "*"): TenantTable,
@@ -75,9 +86,10 @@ def parse_manifest(text: str, *, file: str = "tenants.toml") -> Manifest:
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False)
         raise ManifestInvalid([_problem(source, details) for details in found]) from error
-    manifest = Manifest(contents.plans, contents.tenants, source)
+    manifest = Manifest(contents.plans, contents.tenants, source, contents.billing.prices)
     problems = [problem for slug in manifest.tenants for problem in _tenant_problems(manifest, slug)]
-    problems += _doubled_external_ids(manifest)
+    for key in ("external_id", "customer"):
+        problems += _doubled_ids(manifest, key)
     if problems:
         raise ManifestInvalid(problems)
     return manifest
@@ -118,12 +130,13 @@ def _tenant_problems(manifest: Manifest, slug: str) -> Iterator[Problem]:
             yield manifest.source.problem(path, said)
 
 
-def _doubled_external_ids(manifest: Manifest) -> Iterator[Problem]:
+def _doubled_ids(manifest: Manifest, key: str) -> Iterator[Problem]:
+    """Tenants for whom a key says what it says for another one."""
     owners: dict[str, str] = {}
     for slug, table in manifest.tenants.items():
-        if table.external_id is not None and (first := owners.setdefault(table.external_id, slug)) != slug:
-            said = f'"{table.external_id}" is the external_id of {first} already'
-            yield manifest.source.problem(("tenants", slug, "external_id"), said)
+        own: str | None = getattr(table, key)
+        if own is not None and (first := owners.setdefault(own, slug)) != slug:
+            yield manifest.source.problem(("tenants", slug, key), f'"{own}" is the {key} of {first} already')
 
 
 def _syntax_problem(file: str, said: str) -> Problem:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import or_, select, text
+from sqlalchemy.orm import InstrumentedAttribute
 
 from rollcall.access.models import Account
 from rollcall.directory import mapping
@@ -73,10 +74,17 @@ async def tenants_called(fleet: Fleet, slugs: Iterable[str]) -> dict[str, Presen
 
 async def slugs_by_external_id(fleet: Fleet, external_ids: Iterable[str]) -> dict[str, str]:
     """Which tenants have these external ids already."""
-    rows = await fleet.db.execute(
-        select(Tenant.external_id, Tenant.slug).where(Tenant.external_id.in_(list(external_ids)))
-    )
-    return {external_id: slug for external_id, slug in rows if external_id is not None}
+    return await _slugs_by(fleet, Tenant.external_id, external_ids)
+
+
+async def slugs_by_customer(fleet: Fleet, customers: Iterable[str]) -> dict[str, str]:
+    """Which tenants are these customers of the payment provider already."""
+    return await _slugs_by(fleet, Tenant.customer, customers)
+
+
+async def _slugs_by(fleet: Fleet, column: InstrumentedAttribute[str | None], ids: Iterable[str]) -> dict[str, str]:
+    rows = await fleet.db.execute(select(column, Tenant.slug).where(column.in_(list(ids))))
+    return {own: slug for own, slug in rows if own is not None}
 
 
 async def tenant_row(fleet: Fleet, slug: str) -> Tenant:

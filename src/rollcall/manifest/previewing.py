@@ -36,7 +36,7 @@ class Preview:
 
 async def preview(fleet: Fleet, tenant: Tenant, before: PlanTerms, after: PlanTerms) -> Preview:
     """What changes for a tenant that has *before* when it has *after* instead."""
-    held = {each.key: each.value for each in overrides.of(tenant) if each.holds(fleet.now)}
+    held = {key: each.value for key, each in overrides.in_effect(tenant, fleet.now).items()}
     had, has = ({*terms.features} | {key for key in held if held[key] is True} for terms in (before, after))
     lost = sorted(had - has)
     async with fleet.within(tenants.ref(tenant)) as work:

@@ -66,6 +66,8 @@ def _where(path: KeyPath) -> str:
             table = f"[[{dotted(('tenants', slug, 'admins'))}]] number {position + 1}"
         case ("tenants", str(slug), "roles", *rest):
             table = f"[{dotted(('tenants', slug, 'roles'))}]"
+        case ("billing", "prices", *rest):
+            table = "[billing.prices]"
         case ("plans" | "tenants" as top, str(name), *rest):
             table = f"[{dotted((top, name))}]"
         case _:

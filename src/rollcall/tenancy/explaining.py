@@ -11,7 +11,7 @@ from rollcall.tenancy.models import Plan, Tenant
 from rollcall.tenancy.overrides import Override
 from rollcall.work import Fleet
 
-Because = Literal["plan", "override", "lapse", "seats", "suspended", "paused"]
+Because = Literal["plan", "override", "payment", "lapse", "seats", "suspended", "paused"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Explained:
 async def explain(fleet: Fleet, tenant: Tenant) -> Sequence[Explained]:
     """What a tenant may do at this moment, and what decides about it."""
     plan = await plans.find(fleet, tenant.plan)
-    held = {each.key: each for each in overrides.of(tenant) if each.holds(fleet.now)}
+    held = overrides.in_effect(tenant, fleet.now)
     if tenant.status != "active":
         said = f"the tenant is suspended; 'rollcall tenants resume {tenant.slug}' lets it in again"
         return [Explained(what, False, "suspended", said) for what in (*FEATURES, "newcomers")]
@@ -40,10 +40,14 @@ async def explain(fleet: Fleet, tenant: Tenant) -> Sequence[Explained]:
 
 
 def _feature(tenant: Tenant, plan: Plan, feature: str, given: Override | None) -> Explained:
+    if feature in plan.features and tenant.plan_without_payment is not None:
+        return Explained(feature, True, "payment", f"the plan {plan.name}, which is paid for, includes it")
     if feature in plan.features:
         return Explained(feature, True, "plan", f"the plan {plan.name} includes it")
     if given is not None:
         until = "" if given.ends_at is None else f" until {given.ends_at:%Y-%m-%d %H:%M} UTC"
+        if given.is_paid:
+            return Explained(feature, True, "payment", f"it is paid for{until}: {given.reason}")
         return Explained(feature, True, "override", f"{given.by} gave it{until}: {given.reason}")
     remedy = f"put {tenant.slug} on a plan with it, or set an override"
     if feature == "scim" and tenant.lapse_state != LapseState.NEVER:
@@ -51,9 +55,15 @@ def _feature(tenant: Tenant, plan: Plan, feature: str, given: Override | None) -
             feature,
             tenant.lapse_state == LapseState.GRACE,
             "lapse",
-            f"the plan {plan.name} does not include it, and the tenant is {tenant.lapse_state}; {remedy}",
+            f"the plan {plan.name} does not include it{_unpaid(tenant)}, "
+            f"and the tenant is {tenant.lapse_state}; {remedy}",
         )
     return Explained(feature, False, "plan", f"the plan {plan.name} does not include it; {remedy}")
+
+
+def _unpaid(tenant: Tenant) -> str:
+    layer = (tenant.overrides or {}).get(overrides.PAID, {})
+    return f", {layer['customer']} does not pay for it any more" if "lapse" in layer else ""
 
 
 def _newcomers(tenant: Tenant, scim: Explained, where: seats.Seats, fleet: Fleet) -> Explained:

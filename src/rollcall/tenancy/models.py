@@ -12,6 +12,7 @@ from sqlalchemy import (
     Date,
     DateTime,
     ForeignKey,
+    Index,
     Integer,
     LargeBinary,
     Numeric,
@@ -74,6 +75,7 @@ class Tenant(Base):
         CheckConstraint("jsonb_typeof(metadata) = 'object'", name="metadata"),
         CheckConstraint("name_comparison IN (1, 2)", name="name_comparison"),
         CheckConstraint("jsonb_typeof(overrides) = 'object'", name="overrides"),
+        CheckConstraint("char_length(customer) BETWEEN 1 AND 255", name="customer"),
         CheckConstraint(
             "(lapsed_at IS NULL) = (offboarding_from IS NULL) "
             "AND (closes_at IS NULL OR closes_at >= offboarding_from AND lapsed_at IS NOT NULL)",
@@ -89,6 +91,11 @@ class Tenant(Base):
     """What else the vendor wants to remember of it."""
     name: Mapped[str] = mapped_column(Text)
     plan: Mapped[str] = mapped_column(ForeignKey("plans.key"))
+    """The plan in effect."""
+    plan_without_payment: Mapped[str | None] = mapped_column(ForeignKey("plans.key"))
+    """The plan that was chosen for it, while one that is paid for stands in its place; None while none does."""
+    customer: Mapped[str | None] = mapped_column(Text(collation="C"), unique=True)
+    """What the payment provider calls it; None where nobody is asked about its payment."""
     status: Mapped[str] = mapped_column(Text, server_default=text("'active'"))
     token_issuing: Mapped[str] = mapped_column(Text, server_default=text("'self_service'"))
     owner_leaves: Mapped[str] = mapped_column(Text, server_default=text("'stop'"))
@@ -125,6 +132,11 @@ class Tenant(Base):
     """What held when it was read, by the gate's own judgement; one of `lapse.LapseState`."""
 
     @property
+    def chosen_plan(self) -> str:
+        """The plan that was chosen for it, whatever is paid for."""
+        return self.plan_without_payment or self.plan
+
+    @property
     def chosen_profile(self) -> str:
         """The profile that was chosen for it: a provider's, or `AUTO`."""
         return AUTO if self.profile_auto else self.profile
@@ -136,6 +148,44 @@ class Tenant(Base):
         self.profile_taken_at = None
         for name in ("profile", "profile_auto", "profile_taken_at"):
             flag_modified(self, name)  # written though it looks the same: one may have been taken since this was read
+
+
+class BillingCustomer(Base):
+    """A customer of whom a payment provider has spoken, or is to be asked; whichever tenant has its id is it."""
+
+    __tablename__ = "billing_customers"
+    __table_args__ = (Index("ix_billing_customers_due", "due_at"),)
+
+    customer: Mapped[str] = mapped_column(Text(collation="C"), primary_key=True)
+    provider: Mapped[str] = mapped_column(Text)
+    """Who is asked: ``stripe``, or ``entitlements`` for a billing system of one's own."""
+    said: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    """A `payment.Standing`, as the provider answered last; None until it has."""
+    asked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """When it answered last."""
+    heard_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """When an event about it came last."""
+    applied_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """When that was brought to its tenant last."""
+    due_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
+    """When it is asked about next; while somebody asks, when their lease runs out."""
+    lease: Mapped[UUID | None] = mapped_column(Uuid)
+    """Whose answer counts."""
+    attempts: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    """How often asking has failed since it last went well."""
+    error: Mapped[str | None] = mapped_column(Text)
+
+
+class BillingPrice(Base):
+    """What a price at the payment provider stands for."""
+
+    __tablename__ = "billing_prices"
+
+    price: Mapped[str] = mapped_column(Text(collation="C"), primary_key=True)
+    """Its id or its lookup key there."""
+    plan: Mapped[str | None] = mapped_column(ForeignKey("plans.key"))
+    seats_by_quantity: Mapped[bool] = mapped_column(Boolean)
+    """Whether the quantity that is bought is a number of seats."""
 
 
 class SeatMark(Base):

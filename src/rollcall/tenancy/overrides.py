@@ -1,8 +1,8 @@
 """Overrides: what one tenant has otherwise than its plan says, each with a reason, an author and mostly an end."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -20,6 +20,9 @@ from rollcall.work import Fleet, TenantRef, Work
 
 KEYS: Final = (*FEATURES, "seats", "seat_policy")
 """What can be overridden: a feature is given, seats are another number, and the seat policy another one."""
+
+PAID: Final = "paid"
+"""The key under which stands what is paid for, which `payment` writes; what somebody set by hand goes before it."""
 
 LONGEST_REASON: Final = 500
 
@@ -55,6 +58,8 @@ class Override:
     at: datetime
     ends_at: datetime | None
     """When it ends by itself; None is never."""
+    is_paid: bool = False
+    """Whether it is not set by hand: it is paid for."""
 
     def holds(self, now: datetime) -> bool:
         """Whether it has not ended."""
@@ -62,8 +67,20 @@ class Override:
 
 
 def of(tenant: Tenant) -> Sequence[Override]:
-    """What a tenant has otherwise, by key; those that have ended too."""
-    return [_read(key, said) for key, said in sorted((tenant.overrides or {}).items())]
+    """What somebody gave a tenant otherwise, by key; those that have ended too."""
+    return [_read(key, said) for key, said in sorted((tenant.overrides or {}).items()) if key != PAID]
+
+
+def paid_for(tenant: Tenant) -> Sequence[Override]:
+    """What a tenant has otherwise because it is paid for, by key; what has ended too."""
+    layer: dict[str, Any] = (tenant.overrides or {}).get(PAID, {})
+    about = {"reason": f"{layer.get('customer')} pays for it", "by": layer.get("by"), "at": layer.get("at")}
+    return [replace(_read(key, {**about, **layer[key]}), is_paid=True) for key in sorted(KEYS) if key in layer]
+
+
+def in_effect(tenant: Tenant, now: datetime) -> Mapping[str, Override]:
+    """What holds for a tenant otherwise than its plan says, by key: set by hand, or else paid for."""
+    return {each.key: each for each in (*paid_for(tenant), *of(tenant)) if each.holds(now)}
 
 
 async def put(  # an override is as much
@@ -91,7 +108,7 @@ async def end(fleet: Fleet, tenant: Tenant, key: str) -> None:
     Raises:
         NotFound: the tenant has none of that key.
     """
-    if key not in (tenant.overrides or {}):
+    if key == PAID or key not in (tenant.overrides or {}):
         raise NotFound("override")
     await fleet.db.execute(_SET, {"tenant": tenant.id, "key": key, "override": None})
     await fleet.db.refresh(tenant)

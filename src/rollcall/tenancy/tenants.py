@@ -19,7 +19,7 @@ from rollcall.journal.events import TenantChanged, TenantCreated, TenantPlanChan
 from rollcall.journal.record import have_mailed, record
 from rollcall.paging import Page
 from rollcall.scim.reader import unholdable
-from rollcall.tenancy import lapse, plans
+from rollcall.tenancy import customers, lapse, payment, plans
 from rollcall.tenancy.models import AUTO, Tenant
 from rollcall.work import Fleet, TenantRef, Work
 
@@ -56,6 +56,8 @@ class TenantTerms:
     """How many may leave within an hour before it is an alert, and what can't be undone waits."""
     external_id: str | None = None
     """The vendor's own id for the customer; no two tenants have the same."""
+    customer: str | None = None
+    """What the payment provider calls the customer; no two tenants have the same. Then *plan* is what it has unpaid."""
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
     """What else the vendor keeps with it: shown to ops, and never to the customer."""
 
@@ -68,6 +70,12 @@ _COLUMNS = {"metadata": "metadata_", "profile": "chosen_profile"}
 row's ``profile`` is the one in effect."""
 _PLAIN = tuple(each.name for each in fields(TenantTerms) if each.name != "plan")
 """The terms that are simply set; a plan change is an event of its own."""
+_VENDORS = {"metadata", "customer"}
+_UNIQUE = {
+    "external_id": "GET /v1/tenants?external_id=… or 'rollcall tenants list --json' says which",
+    "customer": "'rollcall tenants list --json' says which",
+}
+"""The terms that no two tenants share, and what says whose one is."""
 
 
 async def create(fleet: Fleet, slug: str, terms: TenantTerms, *, role_rule: dict[str, Any]) -> Tenant:
@@ -86,6 +94,8 @@ async def create(fleet: Fleet, slug: str, terms: TenantTerms, *, role_rule: dict
     rule = {name: value for name, value in role_rule.items() if name != "comparison"}
     comparison = role_rule.get("comparison") or NEWEST_COMPARISON
     tenant = Tenant(slug=slug, role_rule=rule, name_comparison=comparison, plan=terms.plan)
+    if terms.customer is not None:
+        await payment.hold(fleet)
     async with _names_free(fleet, slug, terms):
         for name in _PLAIN:
             setattr(tenant, _COLUMNS.get(name, name), getattr(terms, name))
@@ -93,11 +103,15 @@ async def create(fleet: Fleet, slug: str, terms: TenantTerms, *, role_rule: dict
         await fleet.db.flush()  # the database gives the id
     await _judge_lapse(fleet, tenant)
     await _record(fleet, tenant, TenantCreated(slug=slug, plan=terms.plan))
+    if terms.customer is not None:
+        await customers.assign(fleet, tenant)
     return tenant
 
 
 async def change(fleet: Fleet, tenant: Tenant, terms: TenantTerms) -> bool:
     """Change a tenant to *terms*; its next call is judged by them. Returns whether anything changed.
+
+    While a plan that is paid for stands in the place of the chosen one, another choice counts once that is over.
 
     Raises:
         Invalid: *terms* are beyond what can be set.
@@ -109,7 +123,9 @@ async def change(fleet: Fleet, tenant: Tenant, terms: TenantTerms) -> bool:
     if before == terms:
         return False
     await plans.find(fleet, terms.plan)
-    if before.plan != terms.plan:
+    if before.customer != terms.customer:
+        await payment.hold(fleet)
+    elif before.plan != terms.plan:
         await lapse.hold_plans(fleet, before.plan, terms.plan)  # before the tenant's row, as an edit of a plan does
     changes = {name: getattr(terms, name) for name in _PLAIN if getattr(before, name) != getattr(terms, name)}
     if changes:
@@ -117,14 +133,25 @@ async def change(fleet: Fleet, tenant: Tenant, terms: TenantTerms) -> bool:
             for name, value in changes.items():
                 setattr(tenant, _COLUMNS.get(name, name), value)
             await fleet.db.flush()  # the database says whether the external id is free
-        if "metadata" in changes:
-            changes["metadata"] = "changed"  # the tenant reads its audit, and this is the vendor's
+        for name in _VENDORS & changes.keys():
+            changes[name] = "changed"  # the tenant reads its audit, and these are the vendor's
         await _record(fleet, tenant, TenantChanged(changes=changes))
     if before.plan != terms.plan:
-        await _record(fleet, tenant, TenantPlanChanged(before=before.plan, after=terms.plan))
-        await lapse.change_plan(fleet, tenant, terms.plan)
+        await _choose_plan(fleet, tenant, terms.plan)
+    if before.customer != terms.customer:
+        await customers.assign(fleet, tenant)
     await _judge_lapse(fleet, tenant)
     return True
+
+
+async def _choose_plan(fleet: Fleet, tenant: Tenant, plan: str) -> None:
+    await fleet.db.refresh(tenant, with_for_update={"key_share": True})
+    if tenant.plan_without_payment is not None:
+        tenant.plan_without_payment = plan
+        await _record(fleet, tenant, TenantChanged(changes={"plan_without_payment": plan}))
+        return
+    await _record(fleet, tenant, TenantPlanChanged(before=tenant.plan, after=plan))
+    await lapse.change_plan(fleet, tenant, plan)
 
 
 async def suspend(fleet: Fleet, tenant: Tenant) -> None:
@@ -168,7 +195,7 @@ async def pause(fleet: Fleet, tenant: Tenant, seconds: int) -> None:
 
 def terms_of(tenant: Tenant) -> TenantTerms:
     """The terms a stored tenant has."""
-    return TenantTerms(plan=tenant.plan, **{name: getattr(tenant, _COLUMNS.get(name, name)) for name in _PLAIN})
+    return TenantTerms(plan=tenant.chosen_plan, **{name: getattr(tenant, _COLUMNS.get(name, name)) for name in _PLAIN})
 
 
 async def find(fleet: Fleet, name: str) -> Tenant:
@@ -233,7 +260,7 @@ def ref(tenant: Tenant) -> TenantRef:
 
 
 def external_id_fault(external_id: str) -> str | None:
-    """Why this can't be a tenant's external id; None if it can."""
+    """Why this can't be a tenant's external id, nor its customer; None if it can."""
     if (found := unholdable(external_id)) is not None:
         return f"holds {found}; leave it out"
     if not 1 <= len(external_id) <= LONGEST_EXTERNAL_ID:
@@ -265,11 +292,8 @@ async def _names_free(fleet: Fleet, slug: str, terms: TenantTerms) -> AsyncGener
         said = str(error.orig)
         if "uq_tenants_slug" in said:
             msg = f"There is a tenant “{slug}” already; choose another slug or change that tenant."
-        elif "uq_tenants_external_id" in said:
-            msg = (
-                f"Another tenant has the external_id “{terms.external_id}”: GET /v1/tenants?external_id=… or "
-                "'rollcall tenants list --json' says which."
-            )
+        elif name := next((each for each in _UNIQUE if f"uq_tenants_{each}" in said), None):
+            msg = f"Another tenant has the {name} “{getattr(terms, name)}”: {_UNIQUE[name]}."
         else:
             raise
         raise Taken(msg) from error
@@ -278,6 +302,7 @@ async def _names_free(fleet: Fleet, slug: str, terms: TenantTerms) -> AsyncGener
 def _check(terms: TenantTerms) -> None:
     for name, fault in (
         ("external_id", None if terms.external_id is None else external_id_fault(terms.external_id)),
+        ("customer", None if terms.customer is None else external_id_fault(terms.customer)),
         ("metadata", metadata_fault(terms.metadata)),
     ):
         if fault is not None:

@@ -71,6 +71,11 @@ def make_celery(settings: Settings, *, publishing: bool = False) -> Any:
                 "schedule": 30.0,
                 "options": {"queue": DELIVERY_SLOW, "expires": 30.0},
             },
+            "ask about payment": {
+                "task": tasks.ASK_ABOUT_PAYMENT,
+                "schedule": 5.0,
+                "options": {"queue": DELIVERY_SLOW, "expires": 5.0},
+            },
             "judge alerts": {
                 "task": tasks.JUDGE_ALERTS,
                 "schedule": 300.0,

@@ -8,6 +8,7 @@ import structlog
 
 from rollcall.access import housekeeping as access
 from rollcall.alerts import judging
+from rollcall.billing import inbox
 from rollcall.db import Database
 from rollcall.directory import housekeeping as directory
 from rollcall.events import housekeeping as events
@@ -32,6 +33,7 @@ def parts(
         Part.COUNTS: partial(journal.forget_counts, database),
         Part.MESSAGES: partial(journal.forget_messages, database),
         Part.DESTINATIONS: partial(events.forget_destinations, database),
+        Part.PAYMENT: partial(inbox.forget, database),
         Part.MARKS: partial(profile_taking.forget_marks, database),
         Part.SESSIONS: partial(access.forget_sessions, database),
         Part.CREDENTIALS: partial(access.forget_credentials, database),

@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from rollcall import metrics
 from rollcall.alerts import judging, mailing
+from rollcall.billing import asking
 from rollcall.db import DatabaseError
 from rollcall.directory import role_changes
 from rollcall.events import delivering, departure_receipts
@@ -35,6 +36,7 @@ TAKE_PROFILES = "rollcall.take_profiles"
 LOOK_AT_SEATS = "rollcall.look_at_seats"
 JUDGE_ALERTS = "rollcall.judge_alerts"
 SEND_MAIL = "rollcall.send_mail"
+ASK_ABOUT_PAYMENT = "rollcall.ask_about_payment"
 
 LISTENERS = {"user.deactivated": SETTLE_DEPARTURES}
 """Which task hears of which event; what nobody listens to is done as soon as it has been fanned out."""
@@ -49,6 +51,7 @@ def register(app: Any) -> None:
     app.task(base=Task, bind=True, name=TAKE_PROFILES)(take_profiles)
     app.task(base=Task, bind=True, name=LOOK_AT_SEATS)(look_at_seats)
     app.task(base=Task, bind=True, name=SEND_MAIL, seconds=120.0, time_limit=150.0)(send_mail)
+    app.task(base=Task, bind=True, name=ASK_ABOUT_PAYMENT)(ask_about_payment)
     app.task(base=Task, bind=True, name=JUDGE_ALERTS, seconds=300.0, time_limit=330.0)(judge_alerts)
 
 
@@ -187,3 +190,18 @@ async def send_mail(task: Task) -> None:
     if post is not None:
         sent = await mailing.send(await task.runtime.database(), post)
         log.info("mail sent", mails=sent)
+
+
+async def ask_about_payment(task: Task) -> None:
+    """Ask payment providers about customers that are due, and bring their answers to tenants.
+
+    Raises:
+        TryAgain: the database is away; who was leased is due again when the lease runs out.
+    """
+    try:
+        database = await task.runtime.database()
+        done = await asking.ask_due(database, asking.providers(task.runtime.settings, database))
+    except _AWAY as error:
+        msg = "payment providers were not asked"
+        raise TryAgain(msg) from error
+    log.info("payment looked after", **done)

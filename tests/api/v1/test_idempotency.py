@@ -42,6 +42,8 @@ WITHOUT_A_KEY = {
     "close_lapse": NATURALLY,
     "pause_tenant": "said again, it begins anew and is as long",
     "unpause_tenant": NATURALLY,
+    "reconcile_billing": NATURALLY,
+    "reconcile_tenant_billing": NATURALLY,
 }
 """POSTs that take no key, each with its reason."""
 

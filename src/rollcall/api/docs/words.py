@@ -46,6 +46,7 @@ TAGS = [
     Tag(
         "alerts", description="What somebody should look at before it hurts, such as unusually many departures at once."
     ),
+    Tag("billing", description="What payment providers say of customers, and asking them again."),
     Tag(
         "audit",
         description="What happened: who did what to whom, when, and how it ended; nothing can be taken out. Who was "

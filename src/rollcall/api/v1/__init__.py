@@ -7,6 +7,7 @@ from rollcall.api.requests import LARGEST_BODY
 from rollcall.api.v1 import (
     alerts,
     audit,
+    billing,
     deputies,
     destinations,
     external,
@@ -56,6 +57,7 @@ router = Router(
         audit.router,
         receipts.router,
         alerts.router,
+        billing.router,
     ],
     before_request=check_query,
     dependencies=LISTED,

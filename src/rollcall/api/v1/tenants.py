@@ -78,6 +78,14 @@ Metadata = Annotated[
         f"{tenants.LONGEST_METADATA_KEY} characters; not for secrets",
     ),
 ]
+Customer = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=tenants.LONGEST_EXTERNAL_ID,
+        description="what the payment provider calls it; what is paid for stands in the place of `plan` then",
+    ),
+]
 Left = SkipJsonSchema[None]
 """Left out; as a value null is refused, so the description does not offer it."""
 
@@ -125,7 +133,13 @@ class TenantView(BaseModel):
     external_id: str | None = Field(description="your own id for the customer")
     metadata: dict[str, str] | None = Field(description="yours to use; null for a tenant's admin, who is not shown it")
     name: str
-    plan: str
+    plan: str = Field(description="the plan in effect")
+    plan_without_payment: str | None = Field(
+        description="the plan that was chosen, while one that is paid for stands in its place; null while none does"
+    )
+    customer: str | None = Field(
+        description="what the payment provider calls it; null for a tenant's admin, who is not shown it"
+    )
     status: Literal["active", "suspended"]
     token_issuing: Literal["self_service", "ops"]
     owner_leaves: OwnerLeaves = Field(
@@ -161,6 +175,7 @@ class NewTenant(Body):
         description="your own id for the customer; no two have the same",
     )
     metadata: Metadata = Field(default={})
+    customer: Customer | None = None
     name: str = Field(min_length=1, max_length=200)
     plan: str
     token_issuing: Literal["self_service", "ops"] = "self_service"  # noqa: S105  # a policy's name
@@ -182,6 +197,7 @@ class TenantChange(Body):
         max_length=tenants.LONGEST_EXTERNAL_ID,
         description="your own id for the customer; no two have the same",
     )
+    customer: Customer | None = None
     metadata: Annotated[Metadata, Field(description="all of it: what is left out is taken away")] | Left = None
     name: Annotated[str, Field(min_length=1, max_length=200)] | Left = None
     plan: str | Left = None
@@ -217,6 +233,7 @@ def tenant_view(tenant: Tenant, *, to: Actor) -> TenantView:
     own = to.kind is ActorKind.PERSON
     facts = {
         "metadata": None if own else tenant.metadata_,
+        "customer": None if own else tenant.customer,
         "profile": tenant.chosen_profile,
         "profile_in_effect": tenant.profile,
         "lapse": {
@@ -264,6 +281,7 @@ async def create_tenant(fleet: FleetWork, data: JSONBody[NewTenant]) -> TenantVi
         rate_burst=data.rate_burst,
         mass_change_threshold=data.mass_change_threshold,
         external_id=data.external_id,
+        customer=data.customer,
         metadata=data.metadata,
     )
     row = await tenants.create(fleet, data.slug, terms, role_rule=rule.model_dump(mode="json"))

@@ -50,7 +50,10 @@ BEGIN
        SET lapsed_at = l.at, offboarding_from = l.at + v_grace,
            closes_at = l.at + v_grace + make_interval(days => p_terms.lapse_offboarding_days)
       FROM (SELECT t.id, coalesce((fn.override(t.overrides, 'scim') ->> 'ends_at')::timestamptz, v_now) AS at
-              FROM public.tenants t WHERE t.id = ANY (p_tenants)) AS l
+              FROM public.tenants t WHERE t.id = ANY (p_tenants)
+               -- Who has it paid for, without an end, does not lose it.
+               AND NOT coalesce(fn.override(t.overrides, 'scim') -> 'ends_at' IS NULL
+                                AND fn.override(t.overrides, 'scim') ->> 'value' = 'true', false)) AS l
      WHERE n.id = l.id RETURNING n.*;
 END $$;
 

@@ -1,11 +1,14 @@
 -- Seats: how many active people a tenant may have, and the turns that newcomers take as the last seats go.
 
--- An override of a tenant by its key, unless its end has come; NULL if there is none. No single expression, so that
--- tenants without one do not pay for it.
+-- An override of a tenant by its key, unless its end has come; else what is paid for under that key (tenancy/payment.py);
+-- NULL if there is neither. No single expression, so that tenants without one do not pay for it.
 CREATE FUNCTION fn.override(p_overrides jsonb, p_key text) RETURNS jsonb LANGUAGE plpgsql VOLATILE PARALLEL SAFE AS $$
+DECLARE v_paid jsonb := p_overrides -> 'paid' -> p_key;
 BEGIN
-    RETURN CASE WHEN (p_overrides -> p_key ->> 'ends_at')::timestamptz <= clock_timestamp() THEN NULL
-                ELSE p_overrides -> p_key END;
+    RETURN CASE WHEN p_overrides ? p_key
+                     AND ((p_overrides -> p_key ->> 'ends_at')::timestamptz <= clock_timestamp()) IS NOT TRUE
+                THEN p_overrides -> p_key
+                WHEN ((v_paid ->> 'ends_at')::timestamptz <= clock_timestamp()) IS NOT TRUE THEN v_paid END;
 END $$;
 
 -- How many active people a tenant may have; NULL is any number.

@@ -1,0 +1,202 @@
+"""Payment: bringing to a tenant what its payment provider says of it, by the doors that everybody uses.
+
+A plan that is paid for stands in the place of the chosen one (`Tenant.plan_without_payment`); features and seats stand
+among the tenant's overrides, under ``paid``, where the gate reads them as it reads all others. What is no longer paid
+for lapses by the provider's dates. All follows from what the provider says now, and nothing from what it said before.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select
+
+from rollcall.journal.event import Event
+from rollcall.journal.events import TenantLapseChanged, TenantLapsed, TenantLapseEnded, TenantPlanChanged
+from rollcall.journal.plan_events import TenantPaymentChanged
+from rollcall.journal.record import record
+from rollcall.tenancy import overrides, plans, prices
+from rollcall.tenancy.features import FEATURES
+from rollcall.tenancy.lapse import LapseTerms
+from rollcall.tenancy.models import Plan, Tenant
+from rollcall.tenancy.overrides import PAID
+from rollcall.tenancy.plans import PlanTerms
+from rollcall.tenancy.prices import Offer
+from rollcall.tenancy.standing import Standing
+from rollcall.work import Fleet, TenantRef, Work
+
+Layer = dict[str, Any]
+"""What is kept under ``paid``: an override for each thing that is paid for, and the dates of the lapse that it made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dates:
+    """The dates of a lapse; all None for whoever has not lapsed."""
+
+    lapsed_at: datetime | None = None
+    offboarding_from: datetime | None = None
+    closes_at: datetime | None = None
+
+    @classmethod
+    def by(cls, terms: LapseTerms, at: datetime, until: datetime | None = None) -> "Dates":
+        """Those of a loss at a moment; everything works until *until* at least."""
+        begins = at + timedelta(days=terms.grace_days)
+        if until is not None:
+            begins = max(begins, until)
+        days = terms.offboarding_only_days
+        return cls(at, begins, None if days is None else begins + timedelta(days=days))
+
+    @classmethod
+    def of(cls, tenant: Tenant) -> "Dates":
+        """Those that a tenant has."""
+        return cls(tenant.lapsed_at, tenant.offboarding_from, tenant.closes_at)
+
+    def put(self, tenant: Tenant) -> None:
+        """Give them to a tenant."""
+        tenant.lapsed_at, tenant.offboarding_from = self.lapsed_at, self.offboarding_from
+        tenant.closes_at = self.closes_at
+
+    def as_json(self) -> list[str | None]:
+        """The same as it is kept."""
+        each = (self.lapsed_at, self.offboarding_from, self.closes_at)
+        return [None if moment is None else moment.isoformat() for moment in each]
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """What a tenant is to have: the plan in effect, whether payment put it there, and what is paid for beside it."""
+
+    plan: str
+    stands_in: bool
+    layer: Layer
+    dates: Dates | None
+    """None: they stay as they are."""
+
+
+async def hold(fleet: Fleet) -> None:
+    """Keep all plans from being edited until the transaction ends; whoever also locks tenants takes this first."""
+    await fleet.db.execute(select(Plan.key).order_by(Plan.key).with_for_update(read=True))
+
+
+async def apply(fleet: Fleet, tenant: Tenant, standing: Standing | None, *, provider: str) -> bool:
+    """Bring to a tenant what is paid for; None is nothing. Its next call is judged by it. Returns whether it changed.
+
+    Doing it twice is the same as doing it once. Dates of a lapse that somebody has set by hand since stay, until the
+    provider's own dates become others.
+    """
+    await hold(fleet)
+    await fleet.db.flush()
+    await fleet.db.refresh(tenant, with_for_update={"key_share": True})
+    had: Layer = (tenant.overrides or {}).get(PAID, {})
+    plan, dates = tenant.plan, Dates.of(tenant)
+    before = (plan, tenant.plan_without_payment, dates, had)
+    decided = await _decide(fleet, tenant, standing or Standing())
+    layer = _signed(decided.layer, had, provider=provider, customer=tenant.customer or str(tenant.id), now=fleet.now)
+    after = (decided.plan, tenant.chosen_plan if decided.stands_in else None, decided.dates or dates, layer)
+    if after == before:
+        return False
+    tenant.plan, tenant.plan_without_payment = after[0], after[1]
+    rest = {key: said for key, said in (tenant.overrides or {}).items() if key != PAID}
+    tenant.overrides = {**rest, PAID: layer} if layer else rest or None
+    after[2].put(tenant)
+    await fleet.db.flush()
+    await fleet.db.refresh(tenant)
+    await _announce(fleet, tenant, plan, dates, paid_changed=layer != had)
+    return True
+
+
+async def _decide(fleet: Fleet, tenant: Tenant, standing: Standing) -> _Decided:
+    offer = await prices.offer_of(fleet, standing)
+    present = plans.terms_of(await plans.find(fleet, tenant.plan))
+    chosen = plans.terms_of(await plans.find(fleet, tenant.chosen_plan))
+    has_scim = "scim" in present.features and tenant.plan_without_payment is not None
+    has_scim = has_scim or any(each.key == "scim" for each in overrides.paid_for(tenant))
+    lost_now = Dates.by(present.lapse, fleet.now) if has_scim and tenant.lapsed_at is None else None
+    if standing.is_paid(fleet.now):
+        return _paid(tenant, offer, chosen, standing.ends_at, lost_now)
+    return _ended(tenant, offer, chosen, standing, lost_now, fleet.now)
+
+
+def _paid(
+    tenant: Tenant, offer: Offer, chosen: PlanTerms, ends_at: datetime | None, lost_now: Dates | None
+) -> _Decided:
+    """What is paid for; *lost_now* is what becomes of SCIM if it was and is not any more."""
+    terms = offer.terms or chosen
+    layer: Layer = {key: _entry(True, ends_at) for key in offer.features - set(terms.features) if key in FEATURES}
+    if offer.seats is not None:
+        layer["seats"] = _entry(offer.seats, ends_at)
+    dates: Dates | None = Dates()
+    if "scim" not in terms.features:
+        dates = lost_now if "scim" not in layer else Dates()
+        if "scim" in layer and ends_at is not None:
+            dates = _unless_set_since(tenant, layer, Dates.by(terms.lapse, ends_at))
+    return _Decided(offer.plan or tenant.chosen_plan, offer.plan is not None, layer, dates)
+
+
+def _ended(
+    tenant: Tenant, offer: Offer, chosen: PlanTerms, standing: Standing, lost_now: Dates | None, now: datetime
+) -> _Decided:
+    """What is left of what was paid for: the chosen plan and, during the grace, all but SCIM, which lapses."""
+    if "scim" in chosen.features:
+        return _Decided(tenant.chosen_plan, False, {}, Dates())
+    if standing.ends_at is None or "scim" not in offer.all_features:
+        return _Decided(tenant.chosen_plan, False, {}, lost_now)
+    dates = Dates.by((offer.terms or chosen).lapse, standing.ends_at, standing.grace_until)
+    until = dates.offboarding_from
+    assert until is not None, "a loss has the date"
+    layer: Layer = {}
+    if until > now:
+        left = offer.all_features - set(chosen.features) - {"scim"}
+        layer |= {key: _entry(True, until) for key in left if key in FEATURES}
+        seats = offer.seats or (None if offer.terms is None else offer.terms.seats)
+        layer |= {"seat_policy": _entry("overage", until)} if seats is None else {"seats": _entry(seats, until)}
+    return _Decided(tenant.chosen_plan, False, layer, _unless_set_since(tenant, layer, dates))
+
+
+def _unless_set_since(tenant: Tenant, layer: Layer, dates: Dates) -> Dates | None:
+    """The dates, noted in *layer*; None if they were brought to the tenant before: it may have others by hand since."""
+    layer["lapse"] = dates.as_json()
+    known: Layer = (tenant.overrides or {}).get(PAID, {})
+    return None if tenant.lapsed_at is not None and known.get("lapse") == layer["lapse"] else dates
+
+
+def _entry(value: bool | int | str, ends_at: datetime | None) -> dict[str, Any]:
+    return {"value": value} if ends_at is None else {"value": value, "ends_at": ends_at.isoformat()}
+
+
+def _signed(layer: Layer, had: Layer, *, provider: str, customer: str, now: datetime) -> Layer:
+    """A layer that says whose word it is and since when; one that says the same as before stays as it was."""
+    if not layer:
+        return {}
+    signed = {**layer, "by": provider, "customer": customer}
+    at = had.get("at") if {key: said for key, said in had.items() if key != "at"} == signed else now.isoformat()
+    return {**signed, "at": at}
+
+
+async def _announce(fleet: Fleet, tenant: Tenant, plan: str, dates: Dates, *, paid_changed: bool) -> None:
+    if plan != tenant.plan:
+        await _record(fleet, tenant, TenantPlanChanged(before=plan, after=tenant.plan))
+    if paid_changed:
+        held = overrides.paid_for(tenant)
+        features = [each.key for each in held if each.key in FEATURES]
+        seats = next((int(each.value) for each in held if each.key == "seats"), None)
+        ends = next((each.ends_at for each in held if each.ends_at is not None), None)
+        said = None if ends is None else ends.isoformat()
+        await _record(fleet, tenant, TenantPaymentChanged(features, seats, said))
+    now = Dates.of(tenant)
+    if now != dates:
+        await _record(fleet, tenant, _of_lapse(tenant.plan, dates, now))
+
+
+def _of_lapse(plan: str, before: Dates, now: Dates) -> Event:
+    if now.offboarding_from is None:
+        return TenantLapseEnded(plan)
+    closes = None if now.closes_at is None else now.closes_at.isoformat()
+    if before.lapsed_at is None:
+        return TenantLapsed(plan, now.offboarding_from.isoformat(), closes)
+    return TenantLapseChanged(now.offboarding_from.isoformat(), closes)
+
+
+async def _record(fleet: Fleet, tenant: Tenant, event: Event) -> None:
+    work = Work(fleet.db, TenantRef(tenant.id, tenant.slug), fleet.actor, fleet.origin, fleet.now)
+    await record(work, event, target=str(tenant.id))
