@@ -15,7 +15,8 @@ from rollcall.settings import migrations_folder
 SCRIPTS = migrations_folder() / "versions" / "2026_11_29_token_state"
 BEFORE = re.compile(r"FUNCTION gate\(.*?SELECT (CASE.*?END),\n\s+t\.label", re.DOTALL)
 STATE = "fn.judge_rows(t, n, p, o, '')"
-NOW = f"fn.verdict_on(CASE WHEN fn.may_use((t).scopes, p_needs) THEN {STATE} ELSE fn.without_scope({STATE}) END, p_needs)"
+SCOPED = f"CASE WHEN fn.may_use((t).scopes, p_needs) THEN {STATE} ELSE fn.without_scope({STATE}) END"
+NOW = f"fn.verdict_on({SCOPED}, p_needs)"
 
 COMBINATIONS = """
 WITH given AS (
@@ -60,8 +61,10 @@ def verdict_before() -> str:
 
 
 async def test_the_gate_judges_as_before(owner: Connection) -> None:
-    """The gate's verdict is what it was when it was written out, in every combination of facts it looks at; and whoever is
-    plainly live is live."""
+    """The gate's verdict is what it was when it was written out, in every combination of facts it looks at.
+
+    Whoever is plainly live is live.
+    """
     row = await owner.fetchrow(qualified(COMBINATIONS.format(before=verdict_before(), now=NOW, state=STATE)))
     assert row is not None
     assert (row["combinations"], row["verdicts"], row["differ"]) == (20736, 7, 0)
