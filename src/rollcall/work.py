@@ -37,6 +37,8 @@ class Actor:
     owner_id: UUID | None = None
     key: TokenText | None = None
     """What they presented to act; it is judged once more as what they did is committed."""
+    role: str | None = None
+    """What an operator's key may do, one of `tenancy.operators.OperatorRole`; None for everybody else."""
 
 
 SYSTEM = Actor(kind=ActorKind.SYSTEM, label="rollcall")
