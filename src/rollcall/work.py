@@ -108,6 +108,19 @@ class Fleet:
         await _leave_tenant(self.db)
         await self.db.execute(_STEP)
 
+    @asynccontextmanager
+    async def within_each(self) -> AsyncGenerator[AsyncSession]:
+        """Give up the fleet's rights for functions that turn to one tenant after the other by themselves.
+
+        In each they have the rights of any work there. As with `within` nothing is left but to roll back after an
+        exception.
+        """
+        await self.db.flush()
+        await self.db.execute(text("SET LOCAL ROLE NONE"))
+        yield self.db
+        await _leave_tenant(self.db)
+        await self.db.execute(_STEP)
+
 
 _ENTER = text("SELECT set_config('rollcall.tenant', :id, true)")
 _ENTER_LONG = text(f"{SET_LONG_WORK}, set_config('rollcall.tenant', :id, true)")

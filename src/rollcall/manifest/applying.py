@@ -14,6 +14,8 @@ from rollcall.manifest.changes import (
     AdminInactive,
     AdminRemoved,
     Change,
+    OverrideEnded,
+    OverrideSet,
     PeopleChange,
     PlanAdded,
     PlanChanged,
@@ -26,7 +28,7 @@ from rollcall.manifest.changes import (
 )
 from rollcall.manifest.comparing import Progress, compare, report
 from rollcall.manifest.model import Manifest
-from rollcall.tenancy import plans, seats, tenants
+from rollcall.tenancy import overrides, plans, seats, tenants
 from rollcall.tenancy.models import Tenant
 from rollcall.work import Fleet, Work
 
@@ -68,7 +70,7 @@ async def _change_tenant(fleet: Fleet, slug: str, changes: list[TenantChange]) -
             case TenantAdded():
                 rule = change.rule.model_dump(mode="json")
                 row = await tenants.create(fleet, slug, change.terms, role_rule=rule)
-            case TenantChanged() | StatusChanged():
+            case TenantChanged() | StatusChanged() | OverrideSet() | OverrideEnded():
                 row = row or await present.tenant_row(fleet, slug)
                 await _change_terms(fleet, row, change)
             case RuleChanged() | AdminAdded() | AdminAppointed():
@@ -91,6 +93,10 @@ async def _change_terms(fleet: Fleet, row: Tenant, change: TermsChange) -> None:
     match change:
         case TenantChanged():
             await tenants.change(fleet, row, change.after)
+        case OverrideSet(key=key, after=new):
+            await overrides.put(fleet, row, key, new.value, reason=new.reason, ends_at=new.ends_at, by=new.by)
+        case OverrideEnded(key=key):
+            await overrides.end(fleet, row, key)
         case StatusChanged(after="suspended"):
             await tenants.suspend(fleet, row)
         case StatusChanged():

@@ -1,6 +1,7 @@
 """Comparing a manifest with the database: what differs, in the order in which it would be changed."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Self
 
 from rollcall.directory import mapping, role_states
@@ -14,6 +15,8 @@ from rollcall.manifest.changes import (
     AdminInactive,
     AdminRemoved,
     Change,
+    OverrideEnded,
+    OverrideSet,
     PlanAdded,
     PlanChange,
     PlanChanged,
@@ -23,12 +26,13 @@ from rollcall.manifest.changes import (
     TenantChange,
     TenantChanged,
 )
-from rollcall.manifest.model import AdminTable, Manifest, PlanTable, TenantTable
+from rollcall.manifest.model import AdminTable, Manifest, OverrideTable, PlanTable, TenantTable
 from rollcall.manifest.parsing import admin_problems, first_admin_role
 from rollcall.manifest.present import PresentPerson, PresentTenant
 from rollcall.manifest.problems import ManifestInvalid, Problem
+from rollcall.tenancy.overrides import Override
 from rollcall.tenancy.plans import PlanTerms
-from rollcall.work import Fleet
+from rollcall.work import Fleet, TenantRef
 
 
 class Step(str):
@@ -65,15 +69,27 @@ async def compare(fleet: Fleet, manifest: Manifest, *, progress: Progress | None
     if problems := [*_problems(manifest, stored_plans, stored_tenants), *_others_ids(manifest, owners)]:
         raise ManifestInvalid(problems)
     changes: list[Change] = [*_plan_changes(manifest.plans, stored_plans)]
-    for number, (slug, table) in enumerate(manifest.tenants.items(), start=1):
-        stored = stored_tenants.get(slug)
-        if stored is None:
-            changes += _new_tenant(slug, table)
-        else:
-            changes += _terms_changes(slug, table, stored)
-            changes += await _people_changes(fleet, slug, table, stored)
-        report(progress, "compared", number, len(manifest.tenants))
+    tables = list(manifest.tenants.items())
+    for begin in range(0, len(tables), STEP):
+        some = tables[begin : begin + STEP]
+        present_admins = await _present_admins(fleet, some, stored_tenants)
+        for slug, table in some:
+            stored = stored_tenants.get(slug)
+            if stored is None:
+                changes += _new_tenant(slug, table, fleet.now)
+            else:
+                changes += _terms_changes(slug, table, stored, fleet.now)
+                changes += _people_changes(slug, table, stored, present_admins.get(stored.ref, {}))
+        report(progress, "compared", begin + len(some), len(tables))
     return changes
+
+
+async def _present_admins(
+    fleet: Fleet, tables: Sequence[tuple[str, TenantTable]], stored: Mapping[str, PresentTenant]
+) -> Mapping[TenantRef, Mapping[AdminTable, PresentPerson]]:
+    """Whom tenants that are there have already of the admins that the file names, asked once for all of them."""
+    asked = {stored[slug].ref: table.admins for slug, table in tables if slug in stored and table.admins}
+    return await present.people_like(fleet, asked) if asked else {}
 
 
 def report(progress: Progress | None, done: str, number: int, total: int) -> None:
@@ -118,30 +134,48 @@ def _unordered(terms: PlanTerms) -> tuple[object, ...]:
     return (terms.name, frozenset(terms.features), *rest, terms.lapse)
 
 
-def _new_tenant(slug: str, table: TenantTable) -> Iterator[TenantChange]:
+def _new_tenant(slug: str, table: TenantTable, now: datetime) -> Iterator[TenantChange]:
     rule = _rule_after(table, None)
     yield TenantAdded(slug, table.terms(None), rule)
+    yield from _override_changes(slug, table, {}, now)
     if table.status == "suspended":
         yield StatusChanged(slug, "suspended")
     for admin in table.admins:
         yield AdminAdded(slug, admin.draft(), admin.role or first_admin_role(rule))
 
 
-def _terms_changes(slug: str, table: TenantTable, stored: PresentTenant) -> Iterator[TenantChange]:
+def _terms_changes(slug: str, table: TenantTable, stored: PresentTenant, now: datetime) -> Iterator[TenantChange]:
     after = table.terms(stored.terms)
     if after != stored.terms:
         yield TenantChanged(slug, stored.terms, after)
+    if table.overrides is not None:
+        yield from _override_changes(slug, table, stored.overrides, now)
     if table.status is not None and table.status != stored.status:
         yield StatusChanged(slug, table.status)
     if (rule := _rule_after(table, stored)) != stored.rule:
         yield RuleChanged(slug, stored.rule, rule)
 
 
-async def _people_changes(fleet: Fleet, slug: str, table: TenantTable, stored: PresentTenant) -> list[TenantChange]:
-    if not table.admins:
-        return []
-    async with fleet.within(stored.ref) as work:
-        people = await present.people_like(work, table.admins)
+def _override_changes(
+    slug: str, table: TenantTable, held: Mapping[str, Override], now: datetime
+) -> Iterator[OverrideSet | OverrideEnded]:
+    tables = (table.overrides or {}).items()
+    wanted = {key: after for key, after in tables if after.ends_at is None or after.ends_at > now}
+    for key, after in wanted.items():
+        before = held.get(key)
+        if before is None or not _is_same(before, after):
+            yield OverrideSet(slug, key, before, after)
+    yield from (OverrideEnded(slug, key) for key in held if key not in wanted)
+
+
+def _is_same(before: Override, after: OverrideTable) -> bool:
+    facts = (before.value, before.reason, before.ends_at)
+    return facts == (after.value, after.reason, after.ends_at) and after.by in (None, before.by)
+
+
+def _people_changes(
+    slug: str, table: TenantTable, stored: PresentTenant, people: Mapping[AdminTable, PresentPerson]
+) -> list[TenantChange]:
     rule = _rule_after(table, stored)
     judged = (_admin_change(slug, admin, people.get(admin), rule, is_new=rule != stored.rule) for admin in table.admins)
     return [change for change in judged if change is not None]
