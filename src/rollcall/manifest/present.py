@@ -1,6 +1,6 @@
 """What the database holds at present of what a manifest names."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -50,13 +50,21 @@ class PresentPerson:
     document: mapping.Document | None
 
 
-async def lock_manifest(fleet: Fleet, slugs: Iterable[str]) -> None:
-    """Wait until no other manifest is being applied, and keep the tenants called *slugs* from being changed.
-
-    Until the transaction ends their terms and role rules stay as they are read after this. People come and go.
-    """
+async def lock_manifest(fleet: Fleet) -> None:
+    """Wait until no other manifest is being applied, and keep the next one waiting until the transaction ends."""
     await fleet.db.execute(_LOCK_MANIFEST)
-    await fleet.db.execute(select(Plan.key).order_by(Plan.key).with_for_update(key_share=True))
+
+
+async def hold(fleet: Fleet, edited: Collection[str], slugs: Collection[str]) -> None:
+    """Keep plans that are to be *edited*, and the tenants called *slugs*, from being changed by anybody else.
+
+    Until the transaction ends their terms and role rules stay as they are read after this. People come and go. The
+    other plans are kept from being edited, if tenants are to be changed, which may move from or to them.
+    """
+    for plan in (await fleet.db.scalars(select(Plan.key).order_by(Plan.key))).all():
+        if slugs or plan in edited:
+            one = select(Plan.key).where(Plan.key == plan)
+            await fleet.db.execute(one.with_for_update(read=plan not in edited, key_share=plan in edited))
     chosen = select(Tenant.id).where(Tenant.slug.in_(list(slugs))).order_by(Tenant.id)
     await fleet.db.execute(chosen.with_for_update(key_share=True))
 
