@@ -1,6 +1,7 @@
 """Applying a manifest: what differs is changed through the doors everybody uses, all in one transaction."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import assert_never
 
@@ -9,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from rollcall.directory import founders as directory_founders
 from rollcall.directory import people, refused_departures, roles
 from rollcall.directory.founders import Founder
-from rollcall.errors import Taken
+from rollcall.errors import Conflict, Taken
 from rollcall.manifest import present
 from rollcall.manifest.changes import (
     AdminAdded,
@@ -28,20 +29,39 @@ from rollcall.manifest.changes import (
     TenantAdded,
     TenantChange,
     TenantChanged,
+    TenantClosed,
     TermsChange,
 )
-from rollcall.manifest.comparing import STEP, Progress, compare, report
+from rollcall.manifest.comparing import STEP, Progress, closings, compare, report
 from rollcall.manifest.model import Manifest
 from rollcall.tenancy import overrides, plans, seats, tenants
 from rollcall.tenancy.models import Tenant
 from rollcall.tenancy.tenants import NewTenant
 from rollcall.work import Fleet, TenantRef, Work
 
-__all__ = ["apply", "compare"]
+__all__ = ["apply", "closings", "compare"]
 
 
-async def apply(fleet: Fleet, manifest: Manifest, *, progress: Progress | None = None) -> list[Change]:
+class ClosesOthers(Conflict):
+    """Pruning would close another number of tenants and plans than was confirmed."""
+
+    code = "closes_others"
+    advice = "Look with --dry-run what would be closed, and confirm that number."
+
+    def __init__(self, found: int, confirmed: int) -> None:
+        super().__init__(
+            f"{found} tenants and plans would be closed, and {confirmed} were confirmed; nothing was changed. "
+            f"'--prune --dry-run' names them; confirm with --yes-close {found} if that is meant."
+        )
+
+
+async def apply(
+    fleet: Fleet, manifest: Manifest, *, prune: int | None = None, progress: Progress | None = None
+) -> list[Change]:
     """Bring plans, tenants and their admins to what *manifest* says; returns what was changed, and warnings (``!``).
+
+    With *prune*, tenants and plans that the file does not name are closed: a tenant is suspended, and no tenant is put
+    on a plan any more. It is how many that are, as somebody has confirmed.
 
     It is all or nothing: an exception leaves the transaction to be rolled back. Doing it twice is the same as doing it
     once, and two at the same moment run one after the other, by an advisory lock. Nobody is kept from changing what
@@ -49,23 +69,31 @@ async def apply(fleet: Fleet, manifest: Manifest, *, progress: Progress | None =
 
     Raises:
         ManifestInvalid: it does not fit this database; see `compare`.
+        ClosesOthers: another number would be closed than *prune*.
     """
     await present.lock_manifest(fleet)
-    changes = await _held(fleet, manifest, await compare(fleet, manifest, progress=progress))
-    tenant_changes: list[TenantChange] = []
-    for change in changes:
-        if isinstance(change, PlanAdded):
-            await plans.define(fleet, change.key, change.terms)
-        elif isinstance(change, PlanChanged):
-            await plans.define(fleet, change.key, change.after)
-        else:
-            tenant_changes.append(change)
+    found = await compare(fleet, manifest, prune=prune is not None, progress=progress)
+    if prune is not None and (number := len(closings(found))) != prune:
+        raise ClosesOthers(number, prune)
+    changes = await _held(fleet, manifest, found)
+    plan_changes = [change for change in changes if isinstance(change, PlanChange)]
+    tenant_changes = [change for change in changes if not isinstance(change, PlanChange)]
+    for change in plan_changes:
+        await _define(fleet, change, closed=isinstance(change, PlanChanged) and change.before.closed)
     groups = [list(group) for _, group in groupby(tenant_changes, key=lambda change: change.slug)]
     for begin in range(0, len(groups), STEP):
         some = groups[begin : begin + STEP]
         await _change_tenants(fleet, some)
         report(progress, "applied", begin + len(some), len(groups))
+    for change in plan_changes:
+        await _define(fleet, change)
     return changes
+
+
+async def _define(fleet: Fleet, change: PlanChange, *, closed: bool | None = None) -> None:
+    """Define a plan as a change says it; *closed* is otherwise while tenants of the file are put on it."""
+    terms = change.terms if isinstance(change, PlanAdded) else change.after
+    await plans.define(fleet, change.key, terms if closed is None else replace(terms, closed=closed and terms.closed))
 
 
 async def _held(fleet: Fleet, manifest: Manifest, changes: list[Change]) -> list[Change]:
@@ -77,8 +105,12 @@ async def _held(fleet: Fleet, manifest: Manifest, changes: list[Change]) -> list
         return changes
     await present.hold(fleet, edited, concerned - new)
     tables = {slug: table for slug, table in manifest.tenants.items() if slug in concerned - new}
-    again = Manifest({key: manifest.plans[key] for key in edited}, tables, manifest.source)
-    kept = [change for change in changes if isinstance(change, PlanAdded) or not _is_about(change, edited, tables)]
+    again = Manifest({key: manifest.plans[key] for key in edited & manifest.plans.keys()}, tables, manifest.source)
+    kept = [
+        change
+        for change in changes
+        if not _is_about(change, again.plans, again.tenants) or isinstance(change, PlanAdded)
+    ]
     return sorted([*kept, *await compare(fleet, again)], key=lambda change: not isinstance(change, PlanChange))
 
 
@@ -115,7 +147,7 @@ async def _change_tenant(fleet: Fleet, slug: str, changes: Sequence[TenantChange
     inside: list[PeopleChange] = []
     for change in changes:
         match change:
-            case TenantChanged() | StatusChanged() | OverrideSet() | OverrideEnded():
+            case TenantChanged() | StatusChanged() | TenantClosed() | OverrideSet() | OverrideEnded():
                 row = row or await present.tenant_row(fleet, slug)
                 await _change_terms(fleet, row, change)
             case RuleChanged() | AdminAdded() | AdminAppointed():
@@ -144,7 +176,7 @@ async def _change_terms(fleet: Fleet, row: Tenant, change: TermsChange) -> None:
             await overrides.put(fleet, row, key, new.value, reason=new.reason, ends_at=new.ends_at, by=new.by)
         case OverrideEnded(key=key):
             await overrides.end(fleet, row, key)
-        case StatusChanged(after="suspended"):
+        case StatusChanged(after="suspended") | TenantClosed():
             await tenants.suspend(fleet, row)
         case StatusChanged():
             await refused_departures.resume(fleet, row)

@@ -53,6 +53,8 @@ class PlanChanged:
             ),
             *_gained("feature", self.before.features, self.after.features),
         ]
+        if self.before.closed != self.after.closed:
+            parts.append("closed: no tenant is put on it any more" if self.after.closed else "open again")
         return f"~ plan {self.key}: {', '.join(parts)}"
 
 
@@ -105,6 +107,17 @@ class StatusChanged:
 
     def __str__(self) -> str:
         return f"~ tenant {self.slug}: {'suspended' if self.after == 'suspended' else 'active again'}"
+
+
+@dataclass(frozen=True, slots=True)
+class TenantClosed:
+    """A tenant that the file does not name, and that is suspended for it."""
+
+    mark: ClassVar[Mark] = "~"
+    slug: str
+
+    def __str__(self) -> str:
+        return f"~ tenant {self.slug}: closed, for the file does not name it: suspended"
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +234,7 @@ class AdminRemoved:
 
 
 PlanChange = PlanAdded | PlanChanged
-TermsChange = TenantChanged | StatusChanged | OverrideSet | OverrideEnded
+TermsChange = TenantChanged | StatusChanged | TenantClosed | OverrideSet | OverrideEnded
 PeopleChange = RuleChanged | AdminAdded | AdminAppointed
 Warned = AdminInactive | AdminRemoved
 TenantChange = TenantAdded | TermsChange | PeopleChange | Warned

@@ -1,6 +1,7 @@
 """Comparing a manifest with the database: what differs, in the order in which it would be changed."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Self
 
@@ -25,6 +26,7 @@ from rollcall.manifest.changes import (
     TenantAdded,
     TenantChange,
     TenantChanged,
+    TenantClosed,
 )
 from rollcall.manifest.model import AdminTable, Manifest, OverrideTable, PlanTable, TenantTable
 from rollcall.manifest.parsing import admin_problems, first_admin_role
@@ -55,8 +57,10 @@ STEP = 50
 """Tenants between two words on progress."""
 
 
-async def compare(fleet: Fleet, manifest: Manifest, *, progress: Progress | None = None) -> list[Change]:
-    """What applying *manifest* would change. What the file does not mention is not looked at.
+async def compare(
+    fleet: Fleet, manifest: Manifest, *, prune: bool = False, progress: Progress | None = None
+) -> list[Change]:
+    """What applying *manifest* would change. What the file does not mention is not looked at, or with *prune* closed.
 
     Raises:
         ManifestInvalid: a tenant's plan is neither in the file nor in the database, or an admin's role is no admin
@@ -69,6 +73,8 @@ async def compare(fleet: Fleet, manifest: Manifest, *, progress: Progress | None
     if problems := [*_problems(manifest, stored_plans, stored_tenants), *_others_ids(manifest, owners)]:
         raise ManifestInvalid(problems)
     changes: list[Change] = [*_plan_changes(manifest.plans, stored_plans)]
+    if prune:
+        changes += _plans_to_close(manifest, stored_plans)
     tables = list(manifest.tenants.items())
     for begin in range(0, len(tables), STEP):
         some = tables[begin : begin + STEP]
@@ -81,7 +87,26 @@ async def compare(fleet: Fleet, manifest: Manifest, *, progress: Progress | None
                 changes += _terms_changes(slug, table, stored, fleet.now)
                 changes += _people_changes(slug, table, stored, present_admins.get(stored.ref, {}))
         report(progress, "compared", begin + len(some), len(tables))
+    if prune:
+        open_now = await present.slugs_of_open(fleet)
+        changes += [TenantClosed(slug) for slug in open_now if slug not in manifest.tenants]
     return changes
+
+
+def closings(changes: Iterable[Change]) -> list[TenantClosed | PlanChanged]:
+    """Those of *changes* that close a tenant, or a plan."""
+    return [
+        change
+        for change in changes
+        if isinstance(change, TenantClosed)
+        or (isinstance(change, PlanChanged) and change.after.closed and not change.before.closed)
+    ]
+
+
+def _plans_to_close(manifest: Manifest, stored: Mapping[str, PlanTerms]) -> Iterator[PlanChanged]:
+    for key, before in stored.items():
+        if key not in manifest.plans and not before.closed:
+            yield PlanChanged(key, before, replace(before, closed=True))
 
 
 async def _present_admins(
@@ -131,7 +156,7 @@ def _plan_changes(tables: Mapping[str, PlanTable], stored: dict[str, PlanTerms])
 def _unordered(terms: PlanTerms) -> tuple[object, ...]:
     """Features are a set, in whichever order they are written."""
     rest = (terms.seats, terms.seat_policy, terms.rate_per_second, terms.rate_burst, terms.retention_days)
-    return (terms.name, frozenset(terms.features), *rest, terms.lapse)
+    return (terms.name, frozenset(terms.features), *rest, terms.lapse, terms.closed)
 
 
 def _new_tenant(slug: str, table: TenantTable, now: datetime) -> Iterator[TenantChange]:

@@ -130,10 +130,12 @@ class PlanTable(_Table):
     rate_burst: Burst | None = None
     retention_days: Annotated[StrictInt, Field(ge=1, le=36_500)] | None = None
     lapse: LapseTable | None = None
+    closed: StrictBool | None = None
+    """Whether no tenant is put on it any more."""
 
     def terms(self) -> PlanTerms:
         """The plan's terms."""
-        terms = PlanTerms(**self.model_dump(exclude_unset=True, exclude={"lapse"}))
+        terms = PlanTerms(**self.model_dump(exclude_unset=True, exclude_none=True, exclude={"lapse"}))
         return terms if self.lapse is None else replace(terms, lapse=self.lapse.terms())
 
 

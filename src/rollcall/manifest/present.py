@@ -87,6 +87,11 @@ def present_tenant(row: Tenant, now: datetime) -> PresentTenant:
     return PresentTenant(tenants.ref(row), tenants.terms_of(row), row.status, mapping.rule_of(row), held)
 
 
+async def slugs_of_open(fleet: Fleet) -> Sequence[str]:
+    """The tenants that are not suspended, in alphabetical order."""
+    return (await fleet.db.scalars(select(Tenant.slug).where(Tenant.status == "active").order_by(Tenant.slug))).all()
+
+
 async def slugs_by_external_id(fleet: Fleet, external_ids: Iterable[str]) -> dict[str, str]:
     """Which tenants have these external ids already."""
     rows = await fleet.db.execute(

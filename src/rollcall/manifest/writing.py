@@ -72,6 +72,7 @@ def _plan(key: str, terms: PlanTerms) -> Iterator[str]:
             "rate_burst": terms.rate_burst,
             "retention_days": terms.retention_days,
             "lapse": lapse,
+            "closed": terms.closed or None,
         }
     )
 

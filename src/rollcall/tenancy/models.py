@@ -57,6 +57,8 @@ class Plan(Base):
     """Days for which everything still works, once a tenant that had this plan has lost SCIM."""
     lapse_offboarding_days: Mapped[int | None] = mapped_column(Integer)
     """Days for which what only takes away works after that; None is without an end."""
+    closed: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
+    """Whether no tenant is put on it any more; those that are on it stay."""
 
 
 class Tenant(Base):

@@ -101,7 +101,7 @@ async def create_all(fleet: Fleet, new: Sequence[NewTenant]) -> Mapping[str, Ten
 
     Raises:
         Invalid: a slug can't be one, or terms are beyond what can be set.
-        NotFound: there is no such plan.
+        NotFound, PlanClosed: there is no such plan, or no tenant is put on it any more.
         Taken: another tenant has this slug or external id.
     """
     for each in new:
@@ -113,7 +113,7 @@ async def create_all(fleet: Fleet, new: Sequence[NewTenant]) -> Mapping[str, Ten
             )
             raise Invalid(msg, param="slug")
     for plan in {each.terms.plan for each in new}:
-        await plans.find(fleet, plan)
+        await plans.choose(fleet, plan)
     call = call_of(fleet.actor, fleet.origin, TenantCreated.topic)
     given = {"new": json.dumps([_row_of(each) for each in new]), "call": json.dumps(call)}
     async with _names_free(fleet, [each.slug for each in new], [each.terms.external_id for each in new]):
@@ -141,15 +141,15 @@ async def change(fleet: Fleet, tenant: Tenant, terms: TenantTerms) -> bool:
 
     Raises:
         Invalid: *terms* are beyond what can be set.
-        NotFound: there is no such plan.
+        NotFound, PlanClosed: there is no such plan, or no tenant is put on it any more.
         Taken: another tenant has this external id.
     """
     _check(terms)
     before = terms_of(tenant)
     if before == terms:
         return False
-    await plans.find(fleet, terms.plan)
     if before.plan != terms.plan:
+        await plans.choose(fleet, terms.plan)
         await lapse.hold_plans(fleet, before.plan, terms.plan)  # before the tenant's row, as an edit of a plan does
     changes = {name: getattr(terms, name) for name in _PLAIN if getattr(before, name) != getattr(terms, name)}
     if changes:

@@ -114,6 +114,7 @@ class PlanView(BaseModel):
     rate_burst: int
     retention_days: int
     lapse: LapseTermsView
+    closed: bool = Field(description="whether no tenant is put on it any more; those that are on it stay")
 
 
 class TenantView(BaseModel):
