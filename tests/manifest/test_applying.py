@@ -168,46 +168,6 @@ async def test_tenant_changed(callers: Callers, ops: Ops) -> None:
     assert await ops.apply(back) == []
 
 
-OVERRIDES = """
-[tenants.{slug}.overrides.seats]
-value = 7
-reason = "until the new contract"
-by = "maria"
-[tenants.{slug}.overrides.scim]
-value = true
-reason = "a trial"
-ends_at = 2099-01-31
-"""
-
-
-async def test_overrides(ops: Ops, slug: str) -> None:
-    """Overrides are set, changed and ended by the file, all of them or none; one whose end has come is left out."""
-    free = _tenant(slug, OVERRIDES, plan="free")
-    new = [
-        f"~ tenant {slug}: override seats 7, until somebody ends it (until the new contract)",
-        f"~ tenant {slug}: override scim true, until 2099-01-31T00:00:00+00:00 (a trial)",
-    ]
-    assert (await ops.apply(free))[1:] == new
-    assert await ops.apply(free) == await ops.apply(_tenant(slug, plan="free")) == []
-    v1 = f"/v1/tenants/{slug}"
-    listed = {each["key"]: each for each in (await ops.callers.operator.get(f"{v1}/overrides")).json()["data"]}
-    assert (listed["seats"]["value"], listed["seats"]["by"]) == (7, "maria")
-    assert (listed["scim"]["by"], listed["scim"]["ends_at"]) == ("rollcall", "2099-01-31T00:00:00Z")
-    assert (await ops.callers.operator.get(v1)).json()["lapse"]["state"] == "active"
-
-    edited = free.replace("value = 7", "value = 9").replace('"maria"', '"ben"').replace("2099-01-31", "2020-01-31")
-    said = [
-        f"~ tenant {slug}: override seats: value 7 -> 9, by maria -> ben",
-        f"~ tenant {slug}: override scim ends",
-    ]
-    assert await ops.compare(edited) == said
-    assert await ops.apply(edited) == said
-    assert await ops.apply(edited) == []
-    assert await ops.apply(_tenant(slug, plan="free", more="overrides = {}")) == [
-        f"~ tenant {slug}: override seats ends"
-    ]
-
-
 async def test_auto_applied_again(callers: Callers, ops: Ops) -> None:
     """Once `auto` has taken a profile, a file that says `auto`, or nothing, changes nothing; another word does."""
     tenant = await a_tenant(callers, profile="auto")
