@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -33,6 +33,18 @@ NEIGHBOURS = 2_000
 GROUPS = {10: 400, 1_000: 20, 100_000: 1}
 """How many members the groups have that somebody is added to, and how many such groups take turns: a group of ten must
 not become one of thousands. Where there are not so many people the groups are smaller."""
+
+GATED = 16
+"""Tenants of each kind whose creations are asked about more; so many take turns, since at the last seats those of one
+tenant come one after the other."""
+
+GATES = {
+    "free": "('bench', NULL, 'refuse', '{scim}')",
+    "seats": "('bench-seats', 100000000, 'refuse', '{scim}')",
+    "last": "('bench-last', 1, 'overage', '{scim}')",
+    "grace": "('bench-grace', NULL, 'refuse', '{}')",
+}
+"""Their plans: key, seats, seat policy, features."""
 
 BATCH = 50_000
 THINGS = 20_000
@@ -178,6 +190,8 @@ class Dataset:
     groups: tuple[Groups, ...]
     """The club's, from the smallest to the largest."""
     neighbours_groups: Groups
+    gated: Mapping[str, tuple[Tenant, ...]]
+    """Small tenants by what is asked of their creations: those of `GATES`."""
     things: tuple[UUID, ...]
 
     @property
@@ -284,7 +298,8 @@ async def _fill(engines: Engines, people: int, tenants: int) -> Dataset:
     things = await _fill_floor(engines)
     async with superuser(engines) as connection:
         await connection.execute(
-            "INSERT INTO plans (key, name, features, rate_per_second) VALUES ('bench', 'Bench', '{scim}', 0)"
+            "INSERT INTO plans (key, name, seats, seat_policy, features, rate_per_second) SELECT key, key, seats, "
+            f"policy, features::text[], 0 FROM (VALUES {', '.join(GATES.values())}) AS p (key, seats, policy, features)"
         )
         application_key = await _application_key(connection)
         lot = random.Random(7034)
@@ -296,9 +311,24 @@ async def _fill(engines: Engines, people: int, tenants: int) -> Dataset:
         club = await _tenant(connection, "club", people // tenants, SAMPLE, lot)
         groups = [await _groups(connection, club, size) for size in GROUPS]
         neighbours_groups = await _groups(connection, neighbour, 1_000)
+        gated = {kind: await _gated(connection, kind, lot) for kind in GATES}
         await connection.execute("VACUUM (ANALYZE)")
         await connection.execute("CHECKPOINT")
-    return Dataset(engines, application_key, tuple(full), neighbour, club, tuple(groups), neighbours_groups, things)
+    of_groups = tuple(groups), neighbours_groups
+    return Dataset(engines, application_key, tuple(full), neighbour, club, *of_groups, gated, things)
+
+
+async def _gated(connection: Connection, kind: str, lot: random.Random) -> tuple[Tenant, ...]:
+    """Small tenants of one of `GATES`."""
+    made = [await _tenant(connection, f"{kind}-{number}", 10, 10, lot) for number in range(GATED)]
+    await connection.execute(
+        "UPDATE tenants SET plan = $2, lapsed_at = $3, offboarding_from = $3::timestamptz + interval '1 year' "
+        "WHERE id = ANY ($1)",
+        [each.id for each in made],
+        GATES[kind].split("'")[1],
+        datetime.now(UTC) if kind == "grace" else None,
+    )
+    return tuple(made)
 
 
 async def _fill_floor(engines: Engines) -> tuple[UUID, ...]:

@@ -29,6 +29,9 @@ AT_MOST_GROWN = 1 / 1.3
 OF_WRITING = 0.42
 """The least share of floor W's rate for a change of one person."""
 
+OF_UNGATED = 1 / 1.1
+"""The least share of its rate that a creation keeps where seats or a lapse are asked about."""
+
 BULK_GOAL = 2_000
 """People a second that one Bulk request after the other creates on two cores."""
 
@@ -38,7 +41,7 @@ DEPARTURE_GOAL = 2.5
 
 def comparisons(dataset: Dataset) -> list[Comparison]:
     """Everything that is measured on *dataset* beside floors."""
-    return [*_reading(dataset), *_writing(dataset), *_groups(dataset)]
+    return [*_reading(dataset), *_writing(dataset), *_gates(dataset), *_groups(dataset)]
 
 
 def _reading(dataset: Dataset) -> list[Comparison]:
@@ -85,6 +88,16 @@ def _writing(dataset: Dataset) -> list[Comparison]:
         Comparison(changes.bulk(tenants, 100), floor),
         Comparison(changes.bulk(tenants, 1_000), floor, rate_goal=BULK_GOAL),
         Comparison(changes.sign_in(dataset), floor),
+    ]
+
+
+def _gates(dataset: Dataset) -> list[Comparison]:
+    """Creations that are asked about seats, or whose tenant has lapsed, beside those of tenants without a number."""
+    gated, free = dataset.gated, changes.create("creation without seats", dataset.gated["free"])
+    return [
+        Comparison(changes.create("creation with seats", gated["seats"]), free, OF_UNGATED),
+        Comparison(changes.create("creation at the last seats", gated["last"]), free, OF_UNGATED),
+        Comparison(changes.create("creation in grace", gated["grace"]), free, OF_UNGATED),
     ]
 
 

@@ -38,6 +38,8 @@ class Actor:
     owner_id: UUID | None = None
     key: TokenText | None = None
     """What they presented to act; it is judged once more as what they did is committed."""
+    role: str | None = None
+    """What an operator's key may do, one of `tenancy.operators.OperatorRole`; None for everybody else."""
 
 
 SYSTEM = Actor(kind=ActorKind.SYSTEM, label="rollcall")
@@ -104,6 +106,19 @@ class Fleet:
         await enter_tenant(self.db, tenant.id)
         yield Work(self.db, tenant, self.actor, self.origin, self.now)
         await self.db.flush()
+        await _leave_tenant(self.db)
+        await self.db.execute(_STEP)
+
+    @asynccontextmanager
+    async def within_each(self) -> AsyncGenerator[AsyncSession]:
+        """Give up the fleet's rights for functions that turn to one tenant after the other by themselves.
+
+        In each they have the rights of any work there. As with `within` nothing is left but to roll back after an
+        exception.
+        """
+        await self.db.flush()
+        await self.db.execute(text("SET LOCAL ROLE NONE"))
+        yield self.db
         await _leave_tenant(self.db)
         await self.db.execute(_STEP)
 

@@ -13,7 +13,9 @@ import pytest
 def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, Any]]:
     """What a run of a moment prints, and the figures it writes."""
     figures = tmp_path_factory.mktemp("bench") / "figures.json"
-    options = "--people 200 --tenants 2 --seconds 0.1 --rounds 1 --connections 4 --only introspection --only create,"
+    options = "--people 200 --tenants 2 --seconds 0.1 --rounds 1 --connections 4"
+    for name in ("introspection", "create,", "creation"):
+        options += f" --only {name}"
     process = subprocess.run(
         [sys.executable, "-m", "benchmarks", *options.split(), "--json", str(figures)],
         cwd=Path(__file__).parents[2],
@@ -32,6 +34,9 @@ def test_every_operation_is_measured_beside_its_floor(run: tuple[str, dict[str, 
     assert [(each["operation"], each["against"]) for each in findings] == [
         ("introspection", "floor R"),
         ("create, two tenants at once", "floor W"),
+        ("creation with seats", "creation without seats"),
+        ("creation at the last seats", "creation without seats"),
+        ("creation in grace", "creation without seats"),
     ]
     for finding in findings:
         for turn in (finding["rounds"][0]["operation"], finding["rounds"][0]["against"]):

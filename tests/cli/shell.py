@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import pty
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -98,3 +99,26 @@ def rollcall(settings: Settings, *words: str, **environment: str) -> "subprocess
     )
     assert "Traceback" not in done.stdout + done.stderr, done.stderr
     return done
+
+
+def at_terminal(settings: Settings, answer: str, *words: str, **environment: str) -> tuple[int, str]:
+    """Type a command at a terminal, and answer what it asks; returns its exit code and all that was shown."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rollcall", *words],
+        env=os.environ | environment_of(settings) | {"TERM": "xterm", "COLUMNS": "100"} | environment,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    os.write(ours, answer.encode())
+    shown = b""
+    try:
+        while chunk := os.read(ours, 4096):
+            shown += chunk
+    except OSError:
+        pass  # that is how a terminal ends
+    finally:
+        os.close(ours)
+    return process.wait(60), shown.decode()

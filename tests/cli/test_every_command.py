@@ -161,6 +161,7 @@ COMMANDS: dict[str, Entry] = {
     "alerts list": plainly("TENANT"),
     "alerts release": of_alert,
     "tenants apply": plainly("FILE"),
+    "tenants export": plainly(),
     "tenants list": plainly(),
     "tenants show": plainly("TENANT"),
     "tenants create": plainly("NEW", "--name", "New", "--plan", "business"),

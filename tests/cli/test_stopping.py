@@ -1,15 +1,11 @@
 """Acts that cut somebody off say who and what in numbers and names, ask, and in scripts need --yes."""
 
 import asyncio
-import os
-import pty
 import re
-import subprocess
-import sys
 
 import pytest
 
-from cli.shell import Shell, environment_of
+from cli.shell import Shell, at_terminal
 from factories import Callers, Tenant, a_tenant
 from rollcall.settings import Settings
 
@@ -126,29 +122,6 @@ async def test_a_key(shell: Shell) -> None:
     asked = await shell("keys", "revoke", key)
     assert "A key of the product, “web”, stops; " in asked.misuse
     assert (await shell("keys", "revoke", key, "--yes")).code == 0
-
-
-def at_terminal(settings: Settings, answer: str, *words: str, **environment: str) -> tuple[int, str]:
-    """Type a command at a terminal, and answer what it asks; returns its exit code and all that was shown."""
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "rollcall", *words],
-        env=os.environ | environment_of(settings) | {"TERM": "xterm", "COLUMNS": "100"} | environment,
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-    )
-    os.close(theirs)
-    os.write(ours, answer.encode())
-    shown = b""
-    try:
-        while chunk := os.read(ours, 4096):
-            shown += chunk
-    except OSError:
-        pass  # that is how a terminal ends
-    finally:
-        os.close(ours)
-    return process.wait(60), shown.decode()
 
 
 @pytest.mark.slow

@@ -74,12 +74,37 @@ MISTAKES = {
         '[plans.team]\nname = "T"\nfeature = []\n',
         'tenants.toml, line 3, [plans.team] feature: there is no such key; did you mean "features"?',
     ),
+    "an override of nothing": (
+        TENANT + '[tenants.acme.overrides.sets]\nvalue = 1\nreason = "x"\n',
+        (
+            "tenants.toml, line 4, [tenants.acme.overrides.sets]: “sets” can't be overridden; there are: scim, events, "
+            "seats, seat_policy"
+        ),
+    ),
+    "an override that does not fit": (
+        TENANT + '[tenants.acme.overrides.seats]\nvalue = true\nreason = "x"\n',
+        "tenants.toml, line 5, [tenants.acme.overrides.seats] value: of seats has to be a whole number from 1 on",
+    ),
+    "a trial without an end": (
+        TENANT + '[tenants.acme.overrides.scim]\nvalue = true\nreason = "x"\n',
+        (
+            "tenants.toml, line 4, [tenants.acme.overrides.scim] ends_at: say until when; for good a tenant has scim "
+            "by a plan that includes it"
+        ),
+    ),
+    "a moment without its offset": (
+        TENANT + '[tenants.acme.overrides.seats]\nvalue = 1\nreason = "x"\nends_at = 2099-01-31T00:00:00\n',
+        (
+            "tenants.toml, line 7, [tenants.acme.overrides.seats] ends_at: should be a moment with its offset and "
+            "without quotes, e.g. 2027-01-31T00:00:00Z, or a day"
+        ),
+    ),
     "a key like none": (
         TENANT + "colour = 1\n",
         (
             "tenants.toml, line 4, [tenants.acme] colour: there is no such key; the keys here are name, plan, status, "
             "tokens, owner_leaves, last_admin, profile, rate_per_second, rate_burst, mass_change_threshold, "
-            "external_id, customer, metadata, roles, admins"
+            "external_id, customer, metadata, overrides, roles, admins"
         ),
     ),
     "a secret": (

@@ -4,20 +4,38 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factories import USER, Callers, Tenant, a_tenant, patch_op
+from factories import ORIGIN, USER, Callers, Tenant, a_tenant, patch_op
 from fuzz.bounds import bounded
+from rollcall.tenancy import plans
+from rollcall.tenancy.plans import PlanTerms
+from rollcall.work import SYSTEM, open_fleet
 
 GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
+WITH_SCIM = {
+    "business": None,
+    "two-seats": PlanTerms(name="Two seats", features=("scim",), seats=2, rate_per_second=0),
+    "two-and-more": PlanTerms(name="And more", features=("scim",), seats=2, seat_policy="overage", rate_per_second=0),
+}
+WITHOUT = {
+    "bare": PlanTerms(name="Bare", rate_per_second=0),
+    "bare-seats": PlanTerms(name="Bare, one seat", seats=1, rate_per_second=0),
+}
+"""Plans that a tenant is put on, by a number; those that are None are there."""
 STATES = {
-    "active": {"plan": "business"},
+    "active": {},
     "grace": {"offboarding_from": "2099-01-01T00:00:00Z"},
     "offboarding_only": {"offboarding_from": "2026-01-01T00:00:00Z"},
 }
 OF_THE_OWNER = {"the owner is demoted": "demote", "the owner is appointed": "appoint"}
 LEAVING = ("leave by PATCH", "leave by PUT", "leave and be renamed", "be deleted")
+SEATS: dict[str, dict[str, Any]] = {
+    "one seat": {"value": 1, "reason": "tested"},
+    "many seats": {"value": 1_000, "reason": "tested"},
+}
 GIFTS = ("create", "activate", "rename", "put in", "replace members", "make a group", "call a group otherwise")
 
 
@@ -32,7 +50,7 @@ class Step:
 
 steps = st.builds(
     Step,
-    what=st.sampled_from([*STATES, "offboarding_only", *OF_THE_OWNER, *LEAVING, *GIFTS, *GIFTS, "take out"]),
+    what=st.sampled_from([*STATES, "offboarding_only", *OF_THE_OWNER, *SEATS, *LEAVING, *GIFTS, *GIFTS, "take out"]),
     who=st.integers(0, 20),
     which=st.integers(0, 20),
 )
@@ -48,10 +66,11 @@ class World:
     state: str = "active"
     made: int = 0
 
-    async def enter(self, state: str) -> None:
-        """Bring the tenant into a state; with the answer it counts."""
+    async def enter(self, state: str, which: int = 0) -> None:
+        """Bring the tenant into a state, by one of the plans; with the answer it counts."""
         operator, v1 = self.acme.callers.operator, self.acme.v1
-        plan = "business" if state == "active" else "free"
+        those = [*WITH_SCIM] if state == "active" else [*WITHOUT]
+        plan = those[which % len(those)]
         answers = [await operator.patch(v1, json={"plan": plan})]
         if state != "active":
             answers.append(await operator.patch(f"{v1}/lapse", json=STATES[state]))
@@ -64,6 +83,11 @@ class World:
         tokens = (await self.acme.callers.operator.get(f"{self.acme.v1}/tokens")).json()["data"]
         owned = next(token for token in tokens if token["owner_id"] == self.owner["id"])
         return owned["state"] in ("takes_only", "restricted")
+
+    async def is_full(self) -> bool:
+        """Whether nobody more is let in, for no seat is left."""
+        seats = (await self.acme.callers.operator.get(f"{self.acme.v1}/seats")).json()
+        return seats["policy"] == "refuse" and seats["allowed"] is not None and seats["used"] >= seats["allowed"]
 
     async def read(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Everybody, and all groups with their members, by their ids."""
@@ -110,12 +134,16 @@ class World:
     async def happen(self, step: Step) -> None:
         """Carry a step out, and see what came of it."""
         if step.what in STATES:
-            await self.enter(step.what)
+            await self.enter(step.what, step.which)
+            return
+        if step.what in SEATS:
+            set_to = f"{self.acme.v1}/overrides/seats"
+            assert (await self.acme.callers.operator.put(set_to, json=SEATS[step.what])).status_code == 200
             return
         if step.what in OF_THE_OWNER:
             await self.acme.callers.operator.post(f"{self.acme.v1}/people/{self.owner['id']}/{OF_THE_OWNER[step.what]}")
             return
-        takes_only = await self.takes_only()
+        takes_only, full = await self.takes_only(), await self.is_full()
         assert takes_only or self.state != "offboarding_only"
         people, groups = await self.read()
         if not people:
@@ -128,6 +156,10 @@ class World:
             assert after.get(person["id"], {"active": False})["active"] is False, (self.state, step, answer.text)
         if takes_only:
             assert answer.status_code in (200, 204, 403), answer.text
+            nothing_given(people, groups, after, groups_after)
+        elif full and (step.what == "create" or (step.what == "activate" and not person["active"])):
+            assert answer.status_code == 403, answer.text
+            assert " seats, and " in answer.json()["detail"]
             nothing_given(people, groups, after, groups_after)
         else:
             assert answer.is_success, answer.text
@@ -149,10 +181,18 @@ def values(group: dict[str, Any]) -> set[str]:
     return {member["value"] for member in group.get("members", ())}
 
 
+@pytest.mark.bound(300)
 @given(story=st.lists(steps, min_size=15, max_size=25))
-@bounded(6)
+@bounded(8)
 async def test_leavers_leave_and_nothing_is_given(callers: Callers, story: list[Step]) -> None:
-    """Whoever leaves is out, in each state and without the owner; where only taking away is left, nothing is given."""
+    """Leavers are out in each state, by each plan, whatever seats and owner; after a lapse nothing is given.
+
+    A seat is refused to newcomers only, and only when none is left.
+    """
+    async with open_fleet(callers.database, SYSTEM, ORIGIN) as fleet:
+        for key, terms in (WITH_SCIM | WITHOUT).items():
+            if terms is not None:
+                await plans.define(fleet, key, terms)
     acme = await a_tenant(callers, owner_leaves="offboarding_only")
     appointed = await callers.operator.post(f"{acme.v1}/people", json={"user_name": "ola", "role": "admin"})
     token = await acme.issue_token(owner=appointed.json()["id"])

@@ -12,7 +12,7 @@ from rollcall.db import Pool, Row
 from rollcall.functions import qualified
 from rollcall.work import Work
 
-_AUTHENTICATE = qualified("SELECT label, owner_id, slug, is_auditor FROM fn.authenticate($1, $2, $3, $4, '')")
+_AUTHENTICATE = qualified("SELECT label, owner_id, slug, is_auditor, role FROM fn.authenticate($1, $2, $3, $4, '')")
 _CONSOLE_SESSION = qualified("SELECT * FROM fn.console_session($1, $2, $3, '')")
 _INTROSPECT = qualified("SELECT * FROM fn.introspect($1, $2, $3, $4, $5, $6, $7)")
 _INTROSPECT_MANY = qualified("""
@@ -28,7 +28,10 @@ _LEAVE = text(qualified("SELECT fn.leave(:tenant, :account, :reason, :request_id
 
 
 async def authenticate(pool: Pool, key: TokenText) -> Row | None:
-    """Whose key of the management API this is: ``label``, ``owner_id``, ``slug``, ``is_auditor``; None if not live."""
+    """Whose key of the management API this is; None if it is not live.
+
+    The row has ``label``, ``owner_id``, ``slug``, ``is_auditor`` and an operator's ``role``.
+    """
     # A key of the installation is no tenant's: it waits in a line of its own.
     whose = key.id if key.kind in OF_INSTALLATION else key.tenant_id
     return await pool.fetchrow(_AUTHENTICATE, key.kind.value, key.tenant_id, key.id, key.digest, of=whose)

@@ -14,10 +14,12 @@ from rollcall.api.prepared import Prepared
 from rollcall.api.receiving import DEEPEST
 from rollcall.api.requests import AnyRequest, header, origin
 from rollcall.api.v1.callers import identify_key, tenant_named
+from rollcall.api.v1.operator_roles import check_role
 from rollcall.crypto import TokenKind, TokenText, read_token
 from rollcall.errors import Invalid, NotFound, Refusal
 from rollcall.scim.errors import InvalidSyntax
 from rollcall.scim.reader import check_shape
+from rollcall.tenancy.operators import OperatorRole
 from rollcall.work import Actor, open_work
 
 LARGEST_QUESTION = 16_384
@@ -97,6 +99,7 @@ async def revoke_credential(request: Request[Any, Any, Any]) -> Response[bytes]:
     key = _key_of(request) or ""
     client_of(key)
     actor = await identify_key(request, key)
+    check_role(actor, OperatorRole.OPS)
     token = _token_of(await request.body())
     if token is None:
         raise _no_token()

@@ -1,18 +1,21 @@
 """``rollcall tenants apply``: plans, tenants and admins brought to what a file says."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import click
 
 from rollcall.cli.confirming import confirm, yes_option
+from rollcall.cli.pruning import closing, confirm_closing
 from rollcall.cli.reaching import across_tenants
 from rollcall.cli.running import give_up
 from rollcall.cli.showing import counted, json_option, print_json, progress, visible
 from rollcall.cli.stopping import by_losing_scim, by_suspension
-from rollcall.manifest.applying import apply, compare
+from rollcall.manifest.applying import apply, closings, compare
 from rollcall.manifest.changes import Change, PlanAdded, PlanChanged, StatusChanged, TenantChanged
+from rollcall.manifest.comparing import Step
 from rollcall.manifest.parsing import Manifest, ManifestInvalid, read_manifest
 from rollcall.manifest.previewing import preview
 from rollcall.tenancy import plans, tenants
@@ -28,33 +31,83 @@ _COLOURS = {"+": "green", "~": "yellow", "!": "red"}
 @click.command("apply")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
+@click.option(
+    "--prune",
+    is_flag=True,
+    help="Close what FILE does not name: tenants are suspended, plans take no tenant any more; nothing is deleted.",
+)
+@click.option(
+    "--yes-close",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Don't ask about what --prune closes if it is N tenants and plans, and refuse it if it is another number.",
+)
 @yes_option
 @json_option
-def apply_file(file: Path, dry_run: bool, yes: bool, as_json: bool) -> None:
+def apply_file(  # one parameter for each option
+    file: Path, dry_run: bool, prune: bool, yes_close: int | None, yes: bool, as_json: bool
+) -> None:
     """Bring plans, tenants and admins to what FILE (a tenants.toml) says: all of it, or nothing."""
+    if yes_close is not None and not prune:
+        msg = "--yes-close says how many --prune may close; add --prune, or leave it out."
+        raise click.UsageError(msg)
     manifest = _read(file)
 
-    async def run(fleet: Fleet, *, only_compare: bool) -> list[Change]:
-        act = compare if only_compare else apply
+    async def look(fleet: Fleet) -> Planned:
         with progress("tenants") as advance:
-            return await act(fleet, manifest, progress=lambda step: advance(step, step.number, step.total))
+            heard = partial(_say, advance)
+            changes = await compare(fleet, manifest, prune=prune, progress=heard)
+        return Planned(
+            changes,
+            affected=await _affected(fleet, changes) if dry_run else [],
+            cut_off=[] if dry_run or yes else await _cut_off(fleet, changes),
+            closing=await closing(fleet, changes) if prune else [],
+        )
 
-    async def effects(fleet: Fleet) -> list[str]:
-        return await _cut_off(fleet, await run(fleet, only_compare=True))
+    async def act(fleet: Fleet) -> Planned:
+        with progress("tenants") as advance:
+            heard = partial(_say, advance)
+            number = len(closings(planned.changes)) if prune and planned is not None else None
+            return Planned(await apply(fleet, manifest, prune=number, progress=heard))
 
-    if not dry_run and not yes:
-        confirm(across_tenants(effects), yes=yes)
-    changes = across_tenants(partial(run, only_compare=dry_run))
-    said = across_tenants(partial(_affected, changes=changes)) if dry_run else []
+    planned = across_tenants(look) if dry_run or prune or not yes else None
+    if planned is not None and not dry_run:
+        if prune:
+            confirm_closing(planned.closing, len(closings(planned.changes)), given=yes_close)
+        confirm(planned.cut_off, yes=yes)
+    done = planned if planned is not None and dry_run else across_tenants(act)
+    _print(done, dry_run=dry_run, as_json=as_json)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What changes, and what has to be said of it."""
+
+    changes: Sequence[Change]
+    affected: Sequence[str] = ()
+    """What a dry run says of tenants whose plan changes."""
+    cut_off: Sequence[str] = ()
+    """Whom it cuts off."""
+    closing: Sequence[str] = ()
+    """What closes, because the file does not name it."""
+
+
+def _say(advance: Callable[[str, int, int | None], None], step: Step) -> None:
+    advance(step, step.number, step.total)
+
+
+def _print(done: Planned, *, dry_run: bool, as_json: bool) -> None:
     if as_json:
-        listed = [{"mark": change.mark, "change": str(change)} for change in changes]
-        print_json({"applied": not dry_run, "changes": listed} | ({"affected": said} if dry_run else {}))
+        listed = [{"mark": change.mark, "change": str(change)} for change in done.changes]
+        more = {"affected": [*done.affected], "closing": [*done.closing]} if dry_run else {}
+        print_json({"applied": not dry_run, "changes": listed} | more)
         return
-    for change in changes:
+    for change in done.changes:
         click.secho(visible(str(change)), fg=_COLOURS[change.mark])
-    for line in _cut(said):
-        click.echo(visible(f"  {line}"))
-    made = sum(change.mark != "!" for change in changes)
+    if dry_run:
+        for line in (*_cut([*done.affected]), *done.closing):
+            click.echo(visible(f"  {line}"))
+    made = sum(change.mark != "!" for change in done.changes)
     click.echo(_summary(made, dry_run=dry_run))
 
 
@@ -87,7 +140,7 @@ async def _cut_off(fleet: Fleet, changes: Sequence[Change]) -> list[str]:
     return _cut(found)
 
 
-async def _affected(fleet: Fleet, *, changes: Sequence[Change]) -> list[str]:
+async def _affected(fleet: Fleet, changes: Sequence[Change]) -> list[str]:
     """What the changes mean for tenants, each by its name: those of an edited plan, and those that get another one."""
     before = {plan.key: plans.terms_of(plan) for plan in await plans.every(fleet)}
     edited = {change.key: change.after for change in changes if isinstance(change, PlanChanged)}

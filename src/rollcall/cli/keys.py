@@ -12,6 +12,7 @@ from rollcall.cli.showing import Row, counted, json_option, print_json, print_li
 from rollcall.crypto import TokenKind
 from rollcall.tenancy import operators
 from rollcall.tenancy.models import InstallationKey
+from rollcall.tenancy.operators import OperatorRole
 from rollcall.work import Fleet
 
 _KINDS = {"operator": TokenKind.OPERATOR, "application": TokenKind.APPLICATION}
@@ -24,17 +25,27 @@ def keys() -> None:
 
 @keys.command("issue")
 @click.argument("kind", type=click.Choice(list(_KINDS)))
-@click.option("--label", required=True, help="Who or what uses it.")
+@click.option("--label", required=True, help="Who or what uses it; the audit names it so.")
+@click.option(
+    "--role",
+    type=click.Choice([role.value for role in OperatorRole]),
+    help="What an operator's key may do: everything (ops, unless you say otherwise), plans, overrides and usage "
+    "(billing), or read, issue tokens and portal links (support).",
+)
 @json_option
-def issue_key(kind: str, label: str, as_json: bool) -> None:
+def issue_key(kind: str, label: str, role: str | None, as_json: bool) -> None:
     """Issue an operator's or the product's (application) key. It is shown once, here."""
+    if role is not None and kind != "operator":
+        msg = "--role is of operators' keys; the product's has none. Leave it out, or issue a key of the kind operator."
+        raise click.UsageError(msg)
+    given = OperatorRole(role or OperatorRole.OPS) if kind == "operator" else None
 
     async def run(fleet: Fleet) -> str:
-        return await operators.issue_key(fleet, _KINDS[kind], label=label)
+        return await operators.issue_key(fleet, _KINDS[kind], label=label, role=given or OperatorRole.OPS)
 
     text = across_tenants(run)
     if as_json:
-        print_json({"kind": kind, "label": label, "key": text})
+        print_json({"kind": kind, "role": given, "label": label, "key": text})
     else:
         click.echo(text)
     click.echo("Keep it now: it can't be shown again.", err=True)
@@ -90,6 +101,7 @@ def _facts(key: InstallationKey) -> Row:
     return {
         "id": key.id,
         "kind": "operator" if key.kind == TokenKind.OPERATOR else "application",
+        "role": (key.role or OperatorRole.OPS) if key.kind == TokenKind.OPERATOR else None,
         "label": key.label,
         "state": "live" if key.revoked_at is None else "revoked",
         "created_at": key.created_at,

@@ -41,6 +41,7 @@ def list_plans(as_json: bool) -> None:
                 "calls/s": plan.rate_per_second or "unlimited",
                 "burst": plan.rate_burst,
                 "retention": f"{plan.retention_days} days",
+                "open": "no" if plan.closed else "yes",
                 "lapse": doors.terms_of(plan).lapse,
             }
             for plan in found

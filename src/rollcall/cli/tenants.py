@@ -12,6 +12,7 @@ from rollcall.cli import stopping
 from rollcall.cli.applying import apply_file
 from rollcall.cli.confirming import confirm, yes_option
 from rollcall.cli.deputies import change_last_admin, name_deputy
+from rollcall.cli.exporting import export_file
 from rollcall.cli.lapse import lapse_in_words, lapse_tenant
 from rollcall.cli.pausing import pause_tenant, unpause_tenant
 from rollcall.cli.providers import profile_of, show_provider
@@ -42,6 +43,7 @@ def tenants() -> None:
 
 
 tenants.add_command(apply_file)
+tenants.add_command(export_file)
 tenants.add_command(show_provider)
 tenants.add_command(lapse_tenant)
 tenants.add_command(change_last_admin)

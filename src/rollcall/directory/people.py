@@ -188,7 +188,7 @@ async def take_in(work: Work, draft: Draft, *, role: str | None = None) -> Perso
     state_now = role_states.fresh(rule)
     if role is not None:
         state_now = role_states.given_by_hand(rule, state_now, role)
-    document = _document(draft)
+    document = document_of(draft)
     change = mapping.new_user(
         document, rule, tenant.role_rule_version, mapping.Judged(state_now), _cause(work, "added by hand")
     )
@@ -306,7 +306,12 @@ def _payload(draft: Draft) -> dict[str, Any]:
     return payload
 
 
-def _document(draft: Draft) -> dict[str, object]:
+def document_of(draft: Draft) -> dict[str, object]:
+    """The document of somebody who is taken in by hand.
+
+    Raises:
+        Invalid: the draft can't be a person.
+    """
     try:
         return documents.document(read_user(_payload(draft)).user)
     except SCIMException as refusal:

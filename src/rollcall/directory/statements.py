@@ -10,9 +10,10 @@ from sqlalchemy import RowMapping, Uuid, select, text
 from rollcall.db import fn
 from rollcall.directory.user_changes import UserChange
 from rollcall.functions import qualified
-from rollcall.work import Work
+from rollcall.work import Fleet, Work
 
 _NEW = text(qualified("SELECT * FROM fn.write_new_user(:tenant, CAST(:change AS jsonb))"))
+_FOUNDERS = text(qualified("SELECT fn.take_in_founders(CAST(:people AS jsonb), CAST(:call AS jsonb))"))
 _SAVE = text(qualified("SELECT * FROM fn.write_user(:tenant, :user, CAST(:change AS jsonb))"))
 _LEAVE = text(qualified("SELECT * FROM fn.write_departure(:tenant, :user, CAST(:change AS jsonb))"))
 _TAKE_OUT = text(
@@ -57,6 +58,12 @@ async def write_new_user(work: Work, change: UserChange) -> RowMapping:
         IntegrityError: the userName is taken.
     """
     return (await work.db.execute(_NEW, {"tenant": work.tenant.id, "change": change.as_json()})).mappings().one()
+
+
+async def take_in_founders(fleet: Fleet, people: str, call: str) -> UUID | None:
+    """Write the first people of new tenants; the tenant for whom no seat was left, None if everybody is in."""
+    async with fleet.within_each() as db:
+        return await db.scalar(_FOUNDERS, {"people": people, "call": call})
 
 
 async def write_user(work: Work, user_id: UUID, change: UserChange) -> RowMapping:

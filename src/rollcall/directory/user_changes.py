@@ -62,6 +62,9 @@ class UserChange:
     rule_version: int | None = None
     """The version of the role rule that it was judged by."""
 
+    seat: str | None = None
+    """``any``, if a new person needs no turn for one, as nobody else sees the tenant yet."""
+
     version: int | None = None
     was_role_state: RoleState | None = None
     group_revision: int | None = None

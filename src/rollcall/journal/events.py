@@ -299,6 +299,7 @@ class InstallationKeyIssued(Event):
     key_id: UUID
     kind: str
     label: str
+    role: str | None
 
 
 @dataclass(frozen=True, slots=True)

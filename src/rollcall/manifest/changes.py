@@ -5,11 +5,14 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import ClassVar, Literal
 from uuid import UUID
 
 from rollcall.directory.people import Draft
 from rollcall.directory.rules import RoleDefinition, RoleRule
+from rollcall.manifest.model import OverrideTable
+from rollcall.tenancy.overrides import Override
 from rollcall.tenancy.plans import PlanTerms
 from rollcall.tenancy.prices import PriceTerms
 from rollcall.tenancy.tenants import TenantTerms
@@ -51,6 +54,8 @@ class PlanChanged:
             ),
             *_gained("feature", self.before.features, self.after.features),
         ]
+        if self.before.closed != self.after.closed:
+            parts.append("closed: no tenant is put on it any more" if self.after.closed else "open again")
         return f"~ plan {self.key}: {', '.join(parts)}"
 
 
@@ -122,6 +127,53 @@ class StatusChanged:
 
     def __str__(self) -> str:
         return f"~ tenant {self.slug}: {'suspended' if self.after == 'suspended' else 'active again'}"
+
+
+@dataclass(frozen=True, slots=True)
+class TenantClosed:
+    """A tenant that the file does not name, and that is suspended for it."""
+
+    mark: ClassVar[Mark] = "~"
+    slug: str
+
+    def __str__(self) -> str:
+        return f"~ tenant {self.slug}: closed, for the file does not name it: suspended"
+
+
+@dataclass(frozen=True, slots=True)
+class OverrideSet:
+    """Something that a tenant has otherwise than its plan says from now on, in the place of what it had so."""
+
+    mark: ClassVar[Mark] = "~"
+    slug: str
+    key: str
+    before: Override | None
+    after: OverrideTable
+
+    def __str__(self) -> str:
+        old, new = self.before, self.after
+        until = _until(new.ends_at)
+        if old is None:
+            return f"~ tenant {self.slug}: override {self.key} {_plainly(new.value)}, {until} ({new.reason})"
+        parts = _became(
+            ("value", _plainly(old.value), _plainly(new.value)),
+            ("reason", f'"{old.reason}"', f'"{new.reason}"'),
+            ("by", old.by, new.by or old.by),
+            ("ends", _until(old.ends_at), until),
+        )
+        return f"~ tenant {self.slug}: override {self.key}: {', '.join(parts)}"
+
+
+@dataclass(frozen=True, slots=True)
+class OverrideEnded:
+    """Something that a tenant has as its plan says again."""
+
+    mark: ClassVar[Mark] = "~"
+    slug: str
+    key: str
+
+    def __str__(self) -> str:
+        return f"~ tenant {self.slug}: override {self.key} ends"
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +254,7 @@ class AdminRemoved:
 
 
 PlanChange = PlanAdded | PlanChanged
-TermsChange = TenantChanged | StatusChanged
+TermsChange = TenantChanged | StatusChanged | TenantClosed | OverrideSet | OverrideEnded
 PeopleChange = RuleChanged | AdminAdded | AdminAppointed
 Warned = AdminInactive | AdminRemoved
 TenantChange = TenantAdded | TermsChange | PeopleChange | Warned
@@ -246,6 +298,14 @@ def _role_differences(before: RoleDefinition, after: RoleDefinition) -> Iterator
 
 def _listed(names: Iterable[str]) -> str:
     return " ".join(sorted(names)) or "none"
+
+
+def _plainly(value: object) -> str:
+    return "true" if value is True else str(value)
+
+
+def _until(ends_at: datetime | None) -> str:
+    return "until somebody ends it" if ends_at is None else f"until {ends_at.astimezone(UTC).isoformat()}"
 
 
 def _or_plans(own: int | None) -> object:

@@ -1,6 +1,8 @@
 """Comparing a manifest with the database: what differs, in the order in which it would be changed."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Self
 
 from rollcall.directory import mapping, role_states
@@ -14,6 +16,8 @@ from rollcall.manifest.changes import (
     AdminInactive,
     AdminRemoved,
     Change,
+    OverrideEnded,
+    OverrideSet,
     PlanAdded,
     PlanChange,
     PlanChanged,
@@ -23,15 +27,17 @@ from rollcall.manifest.changes import (
     TenantAdded,
     TenantChange,
     TenantChanged,
+    TenantClosed,
 )
-from rollcall.manifest.model import AdminTable, Manifest, PlanTable, PriceTable, TenantTable
+from rollcall.manifest.model import AdminTable, Manifest, OverrideTable, PlanTable, PriceTable, TenantTable
 from rollcall.manifest.parsing import admin_problems, first_admin_role
 from rollcall.manifest.present import PresentPerson, PresentTenant
 from rollcall.manifest.problems import ManifestInvalid, Problem
 from rollcall.tenancy import prices
+from rollcall.tenancy.overrides import Override
 from rollcall.tenancy.plans import PlanTerms
 from rollcall.tenancy.prices import PriceTerms
-from rollcall.work import Fleet
+from rollcall.work import Fleet, TenantRef
 
 
 class Step(str):
@@ -54,8 +60,10 @@ STEP = 50
 """Tenants between two words on progress."""
 
 
-async def compare(fleet: Fleet, manifest: Manifest, *, progress: Progress | None = None) -> list[Change]:
-    """What applying *manifest* would change. What the file does not mention is not looked at.
+async def compare(
+    fleet: Fleet, manifest: Manifest, *, prune: bool = False, progress: Progress | None = None
+) -> list[Change]:
+    """What applying *manifest* would change. What the file does not mention is not looked at, or with *prune* closed.
 
     Raises:
         ManifestInvalid: a tenant's plan is neither in the file nor in the database, or an admin's role is no admin
@@ -72,15 +80,48 @@ async def compare(fleet: Fleet, manifest: Manifest, *, progress: Progress | None
     changes: list[Change] = [*_plan_changes(manifest.plans, stored_plans)]
     if manifest.prices is not None:
         changes += _price_changes(manifest.prices, await prices.every(fleet))
-    for number, (slug, table) in enumerate(manifest.tenants.items(), start=1):
-        stored = stored_tenants.get(slug)
-        if stored is None:
-            changes += _new_tenant(slug, table)
-        else:
-            changes += _terms_changes(slug, table, stored)
-            changes += await _people_changes(fleet, slug, table, stored)
-        report(progress, "compared", number, len(manifest.tenants))
+    if prune:
+        changes += _plans_to_close(manifest, stored_plans)
+    tables = list(manifest.tenants.items())
+    for begin in range(0, len(tables), STEP):
+        some = tables[begin : begin + STEP]
+        present_admins = await _present_admins(fleet, some, stored_tenants)
+        for slug, table in some:
+            stored = stored_tenants.get(slug)
+            if stored is None:
+                changes += _new_tenant(slug, table, fleet.now)
+            else:
+                changes += _terms_changes(slug, table, stored, fleet.now)
+                changes += _people_changes(slug, table, stored, present_admins.get(stored.ref, {}))
+        report(progress, "compared", begin + len(some), len(tables))
+    if prune:
+        open_now = await present.slugs_of_open(fleet)
+        changes += [TenantClosed(slug) for slug in open_now if slug not in manifest.tenants]
     return changes
+
+
+def closings(changes: Iterable[Change]) -> list[TenantClosed | PlanChanged]:
+    """Those of *changes* that close a tenant, or a plan."""
+    return [
+        change
+        for change in changes
+        if isinstance(change, TenantClosed)
+        or (isinstance(change, PlanChanged) and change.after.closed and not change.before.closed)
+    ]
+
+
+def _plans_to_close(manifest: Manifest, stored: Mapping[str, PlanTerms]) -> Iterator[PlanChanged]:
+    for key, before in stored.items():
+        if key not in manifest.plans and not before.closed:
+            yield PlanChanged(key, before, replace(before, closed=True))
+
+
+async def _present_admins(
+    fleet: Fleet, tables: Sequence[tuple[str, TenantTable]], stored: Mapping[str, PresentTenant]
+) -> Mapping[TenantRef, Mapping[AdminTable, PresentPerson]]:
+    """Whom tenants that are there have already of the admins that the file names, asked once for all of them."""
+    asked = {stored[slug].ref: table.admins for slug, table in tables if slug in stored and table.admins}
+    return await present.people_like(fleet, asked) if asked else {}
 
 
 def report(progress: Progress | None, done: str, number: int, total: int) -> None:
@@ -135,33 +176,51 @@ def _plan_changes(tables: Mapping[str, PlanTable], stored: dict[str, PlanTerms])
 def _unordered(terms: PlanTerms) -> tuple[object, ...]:
     """Features are a set, in whichever order they are written."""
     rest = (terms.seats, terms.seat_policy, terms.rate_per_second, terms.rate_burst, terms.retention_days)
-    return (terms.name, frozenset(terms.features), *rest, terms.lapse)
+    return (terms.name, frozenset(terms.features), *rest, terms.lapse, terms.closed)
 
 
-def _new_tenant(slug: str, table: TenantTable) -> Iterator[TenantChange]:
+def _new_tenant(slug: str, table: TenantTable, now: datetime) -> Iterator[TenantChange]:
     rule = _rule_after(table, None)
     yield TenantAdded(slug, table.terms(None), rule)
+    yield from _override_changes(slug, table, {}, now)
     if table.status == "suspended":
         yield StatusChanged(slug, "suspended")
     for admin in table.admins:
         yield AdminAdded(slug, admin.draft(), admin.role or first_admin_role(rule))
 
 
-def _terms_changes(slug: str, table: TenantTable, stored: PresentTenant) -> Iterator[TenantChange]:
+def _terms_changes(slug: str, table: TenantTable, stored: PresentTenant, now: datetime) -> Iterator[TenantChange]:
     after = table.terms(stored.terms)
     if after != stored.terms:
         yield TenantChanged(slug, stored.terms, after)
+    if table.overrides is not None:
+        yield from _override_changes(slug, table, stored.overrides, now)
     if table.status is not None and table.status != stored.status:
         yield StatusChanged(slug, table.status)
     if (rule := _rule_after(table, stored)) != stored.rule:
         yield RuleChanged(slug, stored.rule, rule)
 
 
-async def _people_changes(fleet: Fleet, slug: str, table: TenantTable, stored: PresentTenant) -> list[TenantChange]:
-    if not table.admins:
-        return []
-    async with fleet.within(stored.ref) as work:
-        people = await present.people_like(work, table.admins)
+def _override_changes(
+    slug: str, table: TenantTable, held: Mapping[str, Override], now: datetime
+) -> Iterator[OverrideSet | OverrideEnded]:
+    tables = (table.overrides or {}).items()
+    wanted = {key: after for key, after in tables if after.ends_at is None or after.ends_at > now}
+    for key, after in wanted.items():
+        before = held.get(key)
+        if before is None or not _is_same(before, after):
+            yield OverrideSet(slug, key, before, after)
+    yield from (OverrideEnded(slug, key) for key in held if key not in wanted)
+
+
+def _is_same(before: Override, after: OverrideTable) -> bool:
+    facts = (before.value, before.reason, before.ends_at)
+    return facts == (after.value, after.reason, after.ends_at) and after.by in (None, before.by)
+
+
+def _people_changes(
+    slug: str, table: TenantTable, stored: PresentTenant, people: Mapping[AdminTable, PresentPerson]
+) -> list[TenantChange]:
     rule = _rule_after(table, stored)
     judged = (_admin_change(slug, admin, people.get(admin), rule, is_new=rule != stored.rule) for admin in table.admins)
     return [change for change in judged if change is not None]

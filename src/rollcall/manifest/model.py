@@ -3,13 +3,25 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    model_validator,
+)
 
 from rollcall.directory.people import Draft
 from rollcall.directory.rules import Name, RoleRule
 from rollcall.manifest.problems import Source
+from rollcall.scim.reader import unholdable
 from rollcall.tenancy import features
 from rollcall.tenancy.lapse import LapseTerms
 from rollcall.tenancy.plans import PlanTerms
@@ -20,6 +32,8 @@ _PLAN_KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
 _UUID = re.compile(r"(?:[0-9a-f]-*){32}")
 _SLOWEST = 25
+MOST_ADMINS = 1_000
+"""Admins of a tenant that a file can name."""
 
 
 def _slug(text: str) -> str:
@@ -61,6 +75,12 @@ def _rate(rate: int | None) -> int | None:
     return rate
 
 
+def _storable(text: str) -> str:
+    if (found := unholdable(text)) is not None:
+        raise ValueError(f"holds {found}; leave it out")
+    return text
+
+
 def _external_id(text: str) -> str:
     if (fault := external_id_fault(text)) is not None:
         raise ValueError(fault)
@@ -73,11 +93,21 @@ def _metadata(metadata: dict[str, str]) -> dict[str, str]:
     return metadata
 
 
+def _moment(given: object) -> object:
+    """A moment as TOML has it; a day is its beginning in UTC."""
+    if isinstance(given, datetime) and given.tzinfo is not None:
+        return given.astimezone(UTC)
+    if type(given) is date:
+        return datetime.combine(given, time(), UTC)
+    raise ValueError("should be a moment with its offset and without quotes, e.g. 2027-01-31T00:00:00Z, or a day")
+
+
 def _plans_own(given: object) -> object:
     return None if given == "plan" else given
 
 
 Rate = Annotated[StrictInt, Field(ge=0, le=100_000), AfterValidator(_rate)]
+Moment = Annotated[datetime, BeforeValidator(_moment)]
 Burst = Annotated[StrictInt, Field(ge=1, le=1_000_000)]
 Feature = Annotated[Name, AfterValidator(_feature)]
 OwnRate = Annotated[Rate | None, BeforeValidator(_plans_own)]
@@ -111,11 +141,24 @@ class PlanTable(_Table):
     rate_burst: Burst | None = None
     retention_days: Annotated[StrictInt, Field(ge=1, le=36_500)] | None = None
     lapse: LapseTable | None = None
+    closed: StrictBool | None = None
+    """Whether no tenant is put on it any more."""
 
     def terms(self) -> PlanTerms:
         """The plan's terms."""
-        terms = PlanTerms(**self.model_dump(exclude_unset=True, exclude={"lapse"}))
+        terms = PlanTerms(**self.model_dump(exclude_unset=True, exclude_none=True, exclude={"lapse"}))
         return terms if self.lapse is None else replace(terms, lapse=self.lapse.terms())
+
+
+class OverrideTable(_Table):
+    """``[tenants.<slug>.overrides.<key>]``: what a tenant has otherwise than its plan says."""
+
+    value: StrictBool | StrictInt | StrictStr
+    reason: str
+    by: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    """Who decided it; left out, whoever applies the file."""
+    ends_at: Moment | None = None
+    """Once it has passed, the override is as good as left out."""
 
 
 class AdminTable(_Table):
@@ -138,7 +181,8 @@ class AdminTable(_Table):
 class TenantTable(_Table):
     """``[tenants.<slug>]``: a customer. What is left out stays as it is; a new tenant begins with the defaults."""
 
-    name: Name
+    name: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_storable)]
+    """Any that a tenant can have, so that those of all tenants can be written back."""
     plan: str
     status: Literal["active", "suspended"] | None = None
     tokens: Literal["self_service", "ops"] | None = None
@@ -154,8 +198,10 @@ class TenantTable(_Table):
     """What the payment provider calls it; then *plan* is the one it has without payment."""
     metadata: Annotated[dict[str, str], AfterValidator(_metadata)] | None = None
     """All of it: a key that is left out is taken away."""
+    overrides: dict[str, OverrideTable] | None = None
+    """All of them: one that is left out ends."""
     roles: RoleRule | None = None
-    admins: Annotated[tuple[AdminTable, ...], Field(max_length=1_000)] = ()
+    admins: Annotated[tuple[AdminTable, ...], Field(max_length=MOST_ADMINS)] = ()
 
     def terms(self, before: TenantTerms | None) -> TenantTerms:
         """The tenant's terms, *before* being those it has already."""

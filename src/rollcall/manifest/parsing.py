@@ -17,6 +17,7 @@ from rollcall.manifest.model import (
     Contents,
     LapseTable,
     Manifest,
+    OverrideTable,
     PlanTable,
     PriceTable,
     TenantTable,
@@ -24,6 +25,7 @@ from rollcall.manifest.model import (
 from rollcall.manifest.places import KeyPath, Lines
 from rollcall.manifest.problems import ManifestInvalid, Problem, Source
 from rollcall.scim.name_keys import name_key
+from rollcall.tenancy import overrides
 
 __all__ = ["Manifest", "ManifestInvalid", "admin_problems", "first_admin_role", "parse_manifest", "read_manifest"]
 
@@ -37,6 +39,7 @@ _TABLES: dict[tuple[str, ...], type[BaseModel]] = {
     ("plans", "*", "lapse"): LapseTable,
     ("tenants", "*"): TenantTable,
     ("tenants", "*", "admins", "*"): AdminTable,
+    ("tenants", "*", "overrides", "*"): OverrideTable,
     ("tenants", "*", "roles"): RoleRule,
     ("tenants", "*", "roles", "roles", "*"): RoleDefinition,
 }
@@ -116,6 +119,12 @@ def _tenant_problems(manifest: Manifest, slug: str) -> Iterator[Problem]:
     table = manifest.tenants[slug]
     if table.roles is not None:
         yield from admin_problems(manifest, slug, table.roles)
+    for key, override in (table.overrides or {}).items():
+        found = overrides.fault(key, override.value, override.reason, override.ends_at)
+        if found is not None:
+            part, said = found
+            path = ("tenants", slug, "overrides", key) if part == "key" else ("tenants", slug, "overrides", key, part)
+            yield manifest.source.problem(path, said, missing=part == "ends_at" and override.ends_at is None)
     names: dict[str, int] = {}
     ids: dict[str, int] = {}
     for position, admin in enumerate(table.admins):

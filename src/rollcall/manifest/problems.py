@@ -64,6 +64,8 @@ def _where(path: KeyPath) -> str:
     match path:
         case ("tenants", str(slug), "admins", int(position), *rest):
             table = f"[[{dotted(('tenants', slug, 'admins'))}]] number {position + 1}"
+        case ("tenants", str(slug), "overrides", str(key), *rest):
+            table = f"[{dotted(('tenants', slug, 'overrides', key))}]"
         case ("tenants", str(slug), "roles", *rest):
             table = f"[{dotted(('tenants', slug, 'roles'))}]"
         case ("billing", "prices", *rest):

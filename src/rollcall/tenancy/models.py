@@ -58,6 +58,8 @@ class Plan(Base):
     """Days for which everything still works, once a tenant that had this plan has lost SCIM."""
     lapse_offboarding_days: Mapped[int | None] = mapped_column(Integer)
     """Days for which what only takes away works after that; None is without an end."""
+    closed: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
+    """Whether no tenant is put on it any more; those that are on it stay."""
 
 
 class Tenant(Base):
@@ -219,11 +221,16 @@ class InstallationKey(Base):
     """A key of the installation: an operator's, or the product's own."""
 
     __tablename__ = "installation_keys"
-    __table_args__ = (CheckConstraint("kind IN ('op', 'app')", name="kind"),)
+    __table_args__ = (
+        CheckConstraint("kind IN ('op', 'app')", name="kind"),
+        CheckConstraint("role IS NULL OR kind = 'op' AND role IN ('ops', 'billing', 'support')", name="role"),
+    )
 
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True, server_default=_UUID7)
     kind: Mapped[str] = mapped_column(Text)
     label: Mapped[str] = mapped_column(Text)
+    role: Mapped[str | None] = mapped_column(Text)
+    """What an operator's key may do, one of `operators.OperatorRole`; None for the product's, and is ops for others."""
     digest: Mapped[bytes] = mapped_column(LargeBinary)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
     revoked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from enum import StrEnum
 from uuid import UUID, uuid4
 
 from sqlalchemy import select
@@ -14,13 +15,27 @@ from rollcall.tenancy.models import InstallationKey
 from rollcall.work import Fleet
 
 
-async def issue_key(fleet: Fleet, kind: TokenKind, *, label: str) -> str:
-    """Issue a key of the installation. It is returned in clear here and nowhere else."""
-    key_id = uuid4()
+class OperatorRole(StrEnum):
+    """What an operator's key may do; `rollcall.api.v1.operator_roles` says which calls that are."""
+
+    OPS = "ops"
+    """Everything."""
+    BILLING = "billing"
+    """Plans, overrides, lapses, and what was used."""
+    SUPPORT = "support"
+    """Read, issue tokens for SCIM, and let admins into the console by a link."""
+
+
+async def issue_key(fleet: Fleet, kind: TokenKind, *, label: str, role: OperatorRole = OperatorRole.OPS) -> str:
+    """Issue a key of the installation. It is returned in clear here and nowhere else.
+
+    *role* counts for an operator's; the product's own has none.
+    """
+    key_id, given = uuid4(), role.value if kind is TokenKind.OPERATOR else None
     text = new_token(kind, NOBODY, key_id)
-    fleet.db.add(InstallationKey(id=key_id, kind=kind.value, label=label, digest=digest(text)))
+    fleet.db.add(InstallationKey(id=key_id, kind=kind.value, label=label, role=given, digest=digest(text)))
     await record_for_installation(
-        fleet, InstallationKeyIssued(key_id=key_id, kind=kind.value, label=label), target=str(key_id)
+        fleet, InstallationKeyIssued(key_id=key_id, kind=kind.value, label=label, role=given), target=str(key_id)
     )
     return text
 

@@ -84,15 +84,24 @@ def in_effect(tenant: Tenant, now: datetime) -> Mapping[str, Override]:
 
 
 async def put(  # an override is as much
-    fleet: Fleet, tenant: Tenant, key: str, value: Value, *, reason: str, ends_at: datetime | None
+    fleet: Fleet,
+    tenant: Tenant,
+    key: str,
+    value: Value,
+    *,
+    reason: str,
+    ends_at: datetime | None,
+    by: str | None = None,
 ) -> Override:
     """Give a tenant something otherwise than its plan says, from its next call on, in the place of what it had so.
+
+    Whoever acts is its author, unless *by* names another.
 
     Raises:
         Invalid: there is no such key, the value does not fit it, or reason or end are missing or can't be.
     """
     _check(key, value, reason, ends_at, fleet.now)
-    said = {"value": value, "reason": reason, "by": fleet.actor.label, "at": fleet.now.isoformat()}
+    said = {"value": value, "reason": reason, "by": by or fleet.actor.label, "at": fleet.now.isoformat()}
     if ends_at is not None:
         said["ends_at"] = ends_at.isoformat()
     await fleet.db.execute(_SET, {"tenant": tenant.id, "key": key, "override": json.dumps(said)})
@@ -135,20 +144,25 @@ async def tell_ended(fleet: Fleet, *, limit: int = 500) -> int:
     return told
 
 
-def _check(key: str, value: Value, reason: str, ends_at: datetime | None, now: datetime) -> None:
+def fault(key: str, value: Value, reason: str, ends_at: datetime | None) -> tuple[str, str] | None:
+    """Which part of an override can't be, and why; None if it can, which its end may have come for."""
     if key not in KEYS:
-        msg = f"key: “{key}” can't be overridden; there are: {', '.join(KEYS)}"
-        raise Invalid(msg, param="key")
+        return "key", f"“{key}” can't be overridden; there are: {', '.join(KEYS)}"
     if not _fits(key, value):
         wanted = {"seats": "a whole number from 1 on", "seat_policy": "refuse or overage"}.get(key, "true")
-        msg = f"value: of {key} has to be {wanted}"
-        raise Invalid(msg, param="value")
+        return "value", f"of {key} has to be {wanted}"
     if not reason.strip() or len(reason) > LONGEST_REASON or unholdable(reason) is not None:
-        msg = f"reason: say why, in at most {LONGEST_REASON} characters of text"
-        raise Invalid(msg, param="reason")
+        return "reason", f"say why, in at most {LONGEST_REASON} characters of text"
     if ends_at is None and key in FEATURES:
-        msg = f"ends_at: say until when; for good a tenant has {key} by a plan that includes it"
-        raise Invalid(msg, param="ends_at")
+        return "ends_at", f"say until when; for good a tenant has {key} by a plan that includes it"
+    return None
+
+
+def _check(key: str, value: Value, reason: str, ends_at: datetime | None, now: datetime) -> None:
+    if (found := fault(key, value, reason, ends_at)) is not None:
+        param, said = found
+        msg = f"{param}: {said}"
+        raise Invalid(msg, param=param)
     if ends_at is not None and ends_at <= now:
         msg = "ends_at: has passed already; choose a later moment"
         raise Invalid(msg, param="ends_at")

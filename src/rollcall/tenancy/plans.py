@@ -7,7 +7,7 @@ from typing import cast
 from sqlalchemy import select
 
 from rollcall import paging
-from rollcall.errors import NotFound
+from rollcall.errors import Conflict, NotFound
 from rollcall.journal.events import PlanDefined
 from rollcall.journal.record import record_for_installation
 from rollcall.paging import Page
@@ -31,6 +31,21 @@ class PlanTerms:
     rate_burst: int = 200
     retention_days: int = 400
     lapse: LapseTerms = field(default_factory=LapseTerms)
+    closed: bool = False
+    """Whether no tenant is put on it any more; those that are on it stay."""
+
+
+class PlanClosed(Conflict):
+    """No tenant is put on this plan any more."""
+
+    code = "plan_closed"
+    advice = "Choose a plan that is open, or open this one in tenants.toml; tenants that are on it stay on it."
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(
+            f"The plan {plan.name} ({plan.key}) is closed: tenants that are on it stay, and no other is put on it. "
+            f"Choose another plan, or apply a tenants.toml in which [plans.{plan.key}] does not say closed = true."
+        )
 
 
 async def define(fleet: Fleet, key: str, terms: PlanTerms) -> bool:
@@ -54,6 +69,7 @@ async def define(fleet: Fleet, key: str, terms: PlanTerms) -> bool:
     plan.retention_days = terms.retention_days
     plan.lapse_grace_days = terms.lapse.grace_days
     plan.lapse_offboarding_days = terms.lapse.offboarding_only_days
+    plan.closed = terms.closed
     await fleet.db.flush()  # tenants made in the same transaction point at it
     await record_for_installation(fleet, PlanDefined(key=key, features=list(terms.features)), target=key)
     if had_scim or "scim" in terms.features:
@@ -72,6 +88,7 @@ def terms_of(plan: Plan) -> PlanTerms:
         rate_burst=plan.rate_burst,
         retention_days=plan.retention_days,
         lapse=LapseTerms(plan.lapse_grace_days, plan.lapse_offboarding_days),
+        closed=plan.closed,
     )
 
 
@@ -87,6 +104,19 @@ async def page(fleet: Fleet, *, limit: int = paging.USUAL, cursor: str | None = 
         NoSuchCursor: the cursor is none of ours.
     """
     return await paging.page(fleet.db, select(Plan), Plan.key, limit=limit, cursor=cursor)
+
+
+async def choose(fleet: Fleet, key: str) -> Plan:
+    """The plan called *key*, for a tenant to be put on.
+
+    Raises:
+        NotFound: there is none.
+        PlanClosed: no tenant is put on it any more.
+    """
+    plan = await find(fleet, key)
+    if plan.closed:
+        raise PlanClosed(plan)
+    return plan
 
 
 async def own(work: Work) -> Plan:

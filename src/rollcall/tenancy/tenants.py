@@ -1,5 +1,6 @@
 """Tenants: the product's customers, their plan, and whether they are suspended."""
 
+import json
 import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -10,13 +11,21 @@ from uuid import UUID
 
 from sqlalchemy import func, select, text, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import InstrumentedAttribute
 
 from rollcall import paging
 from rollcall.errors import Invalid, NotFound, Taken
 from rollcall.functions import qualified
 from rollcall.journal.event import Event
-from rollcall.journal.events import TenantChanged, TenantCreated, TenantPlanChanged, TenantResumed, TenantSuspended
-from rollcall.journal.record import have_mailed, record
+from rollcall.journal.events import (
+    TenantChanged,
+    TenantCreated,
+    TenantPlanChanged,
+    TenantResumed,
+    TenantSuspended,
+    message,
+)
+from rollcall.journal.record import call_of, have_mailed, record
 from rollcall.paging import Page
 from rollcall.scim.reader import unholdable
 from rollcall.tenancy import customers, lapse, payment, plans
@@ -25,6 +34,7 @@ from rollcall.work import Fleet, TenantRef, Work
 
 SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
+_CREATE = text(qualified("SELECT * FROM fn.create_tenants(CAST(:new AS jsonb), CAST(:call AS jsonb))"))
 _LOCK_RULE_VERSION = text(qualified("SELECT fn.held_rule_version(:tenant)"))
 
 LONGEST_EXTERNAL_ID = 255
@@ -78,34 +88,69 @@ _UNIQUE = {
 """The terms that no two tenants share, and what says whose one is."""
 
 
+@dataclass(frozen=True, slots=True)
+class NewTenant:
+    """A customer to be taken on. A rule that does not say how it compares names does it by the newest comparison."""
+
+    slug: str
+    terms: TenantTerms
+    role_rule: Mapping[str, Any]
+
+
 async def create(fleet: Fleet, slug: str, terms: TenantTerms, *, role_rule: dict[str, Any]) -> Tenant:
-    """Take on a customer; a *role_rule* that does not say how it compares names does it by the newest comparison.
+    """Take on a customer.
 
     Raises:
-        Invalid: *slug* can't be one, or *terms* are beyond what can be set.
-        NotFound: there is no such plan.
-        Taken: another tenant has this slug or external id.
+        Invalid, NotFound, Taken: as for `create_all`.
     """
-    _check(terms)
-    if not SLUG.fullmatch(slug) or _is_uuid(slug):
-        msg = f"“{slug}” can't be a slug: use at most 63 lower-case letters, digits and -, e.g. acme-corp, but no UUID"
-        raise Invalid(msg, param="slug")
-    await plans.find(fleet, terms.plan)
-    rule = {name: value for name, value in role_rule.items() if name != "comparison"}
-    comparison = role_rule.get("comparison") or NEWEST_COMPARISON
-    tenant = Tenant(slug=slug, role_rule=rule, name_comparison=comparison, plan=terms.plan)
-    if terms.customer is not None:
+    made = await create_all(fleet, [NewTenant(slug, terms, role_rule)])
+    return (await fleet.db.scalars(select(Tenant).where(Tenant.id == made[slug].id))).one()
+
+
+async def create_all(fleet: Fleet, new: Sequence[NewTenant]) -> Mapping[str, TenantRef]:
+    """Take on customers, by one statement; returns them by their slugs.
+
+    Raises:
+        Invalid: a slug can't be one, or terms are beyond what can be set.
+        NotFound, PlanClosed: there is no such plan, or no tenant is put on it any more.
+        Taken: another tenant has this slug, external id or customer.
+    """
+    for each in new:
+        _check(each.terms)
+        if not SLUG.fullmatch(each.slug) or _is_uuid(each.slug):
+            msg = (
+                f"“{each.slug}” can't be a slug: use at most 63 lower-case letters, digits and -, e.g. acme-corp, but "
+                "no UUID"
+            )
+            raise Invalid(msg, param="slug")
+    for plan in {each.terms.plan for each in new}:
+        await plans.choose(fleet, plan)
+    paying = [each.slug for each in new if each.terms.customer is not None]
+    if paying:
         await payment.hold(fleet)
-    async with _names_free(fleet, slug, terms):
-        for name in _PLAIN:
-            setattr(tenant, _COLUMNS.get(name, name), getattr(terms, name))
-        fleet.db.add(tenant)
-        await fleet.db.flush()  # the database gives the id
-    await _judge_lapse(fleet, tenant)
-    await _record(fleet, tenant, TenantCreated(slug=slug, plan=terms.plan))
-    if terms.customer is not None:
-        await customers.assign(fleet, tenant)
-    return tenant
+    call = call_of(fleet.actor, fleet.origin, TenantCreated.topic)
+    given = {"new": json.dumps([_row_of(each) for each in new]), "call": json.dumps(call)}
+    async with _names_free(fleet, [each.slug for each in new], [each.terms for each in new]):
+        rows = (await fleet.db.execute(_CREATE, given)).all()
+    if paying:
+        for tenant in (await fleet.db.scalars(select(Tenant).where(Tenant.slug.in_(paying)))).all():
+            await customers.assign(fleet, tenant)
+    return {row.new_slug: TenantRef(row.new_id, row.new_slug) for row in rows}
+
+
+def _row_of(new: NewTenant) -> dict[str, Any]:
+    """A new tenant as the database takes it."""
+    terms, rule = new.terms, {name: value for name, value in new.role_rule.items() if name != "comparison"}
+    columns = {name: getattr(terms, name) for name in (*_PLAIN, "plan") if name != "profile"}
+    return columns | {
+        "slug": new.slug,
+        "metadata": dict(terms.metadata),
+        "profile": "default" if terms.profile == AUTO else terms.profile,
+        "profile_auto": terms.profile == AUTO,
+        "role_rule": rule,
+        "name_comparison": new.role_rule.get("comparison") or NEWEST_COMPARISON,
+        "told": message(TenantCreated(slug=new.slug, plan=terms.plan)),
+    }
 
 
 async def change(fleet: Fleet, tenant: Tenant, terms: TenantTerms) -> bool:
@@ -115,21 +160,22 @@ async def change(fleet: Fleet, tenant: Tenant, terms: TenantTerms) -> bool:
 
     Raises:
         Invalid: *terms* are beyond what can be set.
-        NotFound: there is no such plan.
+        NotFound, PlanClosed: there is no such plan, or no tenant is put on it any more.
         Taken: another tenant has this external id.
     """
     _check(terms)
     before = terms_of(tenant)
     if before == terms:
         return False
-    await plans.find(fleet, terms.plan)
+    if before.plan != terms.plan:
+        await plans.choose(fleet, terms.plan)
     if before.customer != terms.customer:
         await payment.hold(fleet)
     elif before.plan != terms.plan:
         await lapse.hold_plans(fleet, before.plan, terms.plan)  # before the tenant's row, as an edit of a plan does
     changes = {name: getattr(terms, name) for name in _PLAIN if getattr(before, name) != getattr(terms, name)}
     if changes:
-        async with _names_free(fleet, tenant.slug, terms):
+        async with _names_free(fleet, [tenant.slug], [terms]):
             for name, value in changes.items():
                 setattr(tenant, _COLUMNS.get(name, name), value)
             await fleet.db.flush()  # the database says whether the external id is free
@@ -283,7 +329,7 @@ def metadata_fault(metadata: Mapping[str, str]) -> str | None:
 
 
 @asynccontextmanager
-async def _names_free(fleet: Fleet, slug: str, terms: TenantTerms) -> AsyncGenerator[None]:
+async def _names_free(fleet: Fleet, slugs: Sequence[str], terms: Sequence[TenantTerms]) -> AsyncGenerator[None]:
     """What the block writes stands, or another tenant is called so already."""
     try:
         async with fleet.db.begin_nested():
@@ -291,9 +337,13 @@ async def _names_free(fleet: Fleet, slug: str, terms: TenantTerms) -> AsyncGener
     except IntegrityError as error:
         said = str(error.orig)
         if "uq_tenants_slug" in said:
-            msg = f"There is a tenant “{slug}” already; choose another slug or change that tenant."
+            name = await fleet.db.scalar(select(Tenant.slug).where(Tenant.slug.in_(slugs)).limit(1))
+            msg = f"There is a tenant “{name}” already; choose another slug or change that tenant."
         elif name := next((each for each in _UNIQUE if f"uq_tenants_{each}" in said), None):
-            msg = f"Another tenant has the {name} “{getattr(terms, name)}”: {_UNIQUE[name]}."
+            column: InstrumentedAttribute[str | None] = getattr(Tenant, name)
+            wanted = [getattr(each, name) for each in terms]
+            whose = await fleet.db.scalar(select(column).where(column.in_(wanted)).limit(1))
+            msg = f"Another tenant has the {name} “{whose}”: {_UNIQUE[name]}."
         else:
             raise
         raise Taken(msg) from error

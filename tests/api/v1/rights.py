@@ -26,6 +26,11 @@ OPS, ADMINS, AUDITORS, PRODUCT, ANYBODY = "ops", "admins", "auditors", "product"
 application, ANYBODY that and a tenant's admins."""
 
 
+SUPPORTS = frozenset({"support"})
+BILLS = frozenset({"billing"})
+"""Roles of operators' keys to which a call is open beside ``ops``; what only reads is open to ``support`` anyway."""
+
+
 @dataclass(frozen=True)
 class Route:
     """One way to call the API. What is *refused* for a reason of its own, past the guard, answers with that code."""
@@ -37,9 +42,16 @@ class Route:
     refused: str | None = None
     shape: str | None = None
     """The address as it is declared, where something in it is named that is no id."""
+    also: frozenset[str] = frozenset()
+    """Roles of operators' keys to which it is open beside ``ops``, and ``support`` where it reads."""
 
     def __str__(self) -> str:
         return re.sub(r"/v1|/tenants/\{tenant\}", "", f"{self.method} {self.address}")
+
+    @property
+    def roles(self) -> set[str]:
+        """The roles of operators' keys to which it is open."""
+        return {"ops"} | self.also | (SUPPORTS if self.method == "GET" else set())
 
     @property
     def names(self) -> set[str]:
@@ -70,36 +82,36 @@ def _destination_routes(who: str, base: str, one: str, delivery: str) -> list[Ro
 _OVERRIDE = f"{TENANT}/overrides/{{key}}"
 
 ROUTES = [
-    Route(OPS, "GET", "/v1/plans"),
+    Route(OPS, "GET", "/v1/plans", also=BILLS),
     Route(OPS, "GET", "/v1/audit"),
     Route(OPS, "GET", "/v1/alerts"),
-    Route(OPS, "GET", "/v1/tenants"),
+    Route(OPS, "GET", "/v1/tenants", also=BILLS),
     Route(OPS, "POST", "/v1/tenants", {"slug": "made-here", "name": "Made", "plan": "free"}),
-    Route(OPS, "PATCH", TENANT, {"name": "Renamed"}),
-    Route(OPS, "PATCH", f"{TENANT}/lapse", {"closes_at": None}, refused="nothing_lapses"),
-    Route(OPS, "POST", f"{TENANT}/lapse/close", refused="nothing_lapses"),
+    Route(OPS, "PATCH", TENANT, {"plan": "enterprise"}, also=BILLS),
+    Route(OPS, "PATCH", f"{TENANT}/lapse", {"closes_at": None}, refused="nothing_lapses", also=BILLS),
+    Route(OPS, "POST", f"{TENANT}/lapse/close", refused="nothing_lapses", also=BILLS),
     Route(OPS, "POST", f"{TENANT}/pause", {"seconds": 60}),
     Route(OPS, "POST", f"{TENANT}/unpause"),
     Route(OPS, "POST", f"{TENANT}/suspend"),
     Route(OPS, "POST", f"{TENANT}/resume"),
-    Route(OPS, "GET", "/v1/usage"),
-    Route(OPS, "GET", f"{TENANT}/plan/explain"),
-    Route(OPS, "GET", f"{TENANT}/plan/preview?plan=free"),
-    Route(OPS, "GET", f"{TENANT}/overrides"),
-    Route(OPS, "PUT", f"{TENANT}/overrides/seats", {"value": 500, "reason": "trial"}, shape=_OVERRIDE),
-    Route(OPS, "DELETE", f"{TENANT}/overrides/seats", refused="not_found", shape=_OVERRIDE),
-    Route(OPS, "GET", "/v1/billing/parked"),
-    Route(OPS, "POST", "/v1/billing/reconcile"),
-    Route(OPS, "GET", f"{TENANT}/billing", refused="not_found"),
-    Route(OPS, "POST", f"{TENANT}/billing/reconcile", refused="not_found"),
+    Route(OPS, "GET", "/v1/usage", also=BILLS),
+    Route(OPS, "GET", f"{TENANT}/plan/explain", also=BILLS),
+    Route(OPS, "GET", f"{TENANT}/plan/preview?plan=free", also=BILLS),
+    Route(OPS, "GET", f"{TENANT}/overrides", also=BILLS),
+    Route(OPS, "PUT", f"{TENANT}/overrides/seats", {"value": 500, "reason": "trial"}, shape=_OVERRIDE, also=BILLS),
+    Route(OPS, "DELETE", f"{TENANT}/overrides/seats", refused="not_found", shape=_OVERRIDE, also=BILLS),
+    Route(OPS, "GET", "/v1/billing/parked", also=BILLS),
+    Route(OPS, "POST", "/v1/billing/reconcile", also=BILLS),
+    Route(OPS, "GET", f"{TENANT}/billing", refused="not_found", also=BILLS),
+    Route(OPS, "POST", f"{TENANT}/billing/reconcile", refused="not_found", also=BILLS),
     Route(OPS, "POST", "/v1/destinations", {**HOOK, "url": "http://127.0.0.1/"}, refused="destination_refused"),
     *_destination_routes(OPS, "/v1/destinations", "/v1/destinations/{own_destination}", "{own_delivery}"),
-    Route(ADMINS, "GET", TENANT),
+    Route(ADMINS, "GET", TENANT, also=BILLS),
     Route(ADMINS, "PUT", f"{TENANT}/deputy", {"person": NOBODY}, refused="not_found"),
     Route(ADMINS, "DELETE", f"{TENANT}/deputy"),
     Route(ADMINS, "GET", f"{TENANT}/provider"),
-    Route(ADMINS, "GET", f"{TENANT}/seats"),
-    Route(ADMINS, "GET", f"{TENANT}/usage"),
+    Route(ADMINS, "GET", f"{TENANT}/seats", also=BILLS),
+    Route(ADMINS, "GET", f"{TENANT}/usage", also=BILLS),
     Route(ANYBODY, "GET", f"{TENANT}/people"),
     Route(ADMINS, "POST", f"{TENANT}/people", {"user_name": "new"}),
     Route(ANYBODY, "GET", PERSON),
@@ -129,9 +141,9 @@ ROUTES = [
     Route(ADMINS, "GET", f"{TENANT}/conflict-cases"),
     Route(ADMINS, "GET", f"{TENANT}/role-rule"),
     Route(ADMINS, "PUT", f"{TENANT}/role-rule", _RULE),
-    Route(ADMINS, "POST", f"{TENANT}/role-rule/preview", _RULE),
+    Route(ADMINS, "POST", f"{TENANT}/role-rule/preview", _RULE, also=SUPPORTS),
     Route(ADMINS, "GET", f"{TENANT}/tokens"),
-    Route(ADMINS, "POST", f"{TENANT}/tokens", {"label": "new"}),
+    Route(ADMINS, "POST", f"{TENANT}/tokens", {"label": "new"}, also=SUPPORTS),
     Route(ADMINS, "POST", f"{TENANT}/tokens/{{token}}/rotate", {"overlap_seconds": 60}),
     Route(ADMINS, "POST", f"{TENANT}/tokens/{{token}}/hand-over", refused="nothing_to_take_over"),
     Route(ADMINS, "POST", f"{TENANT}/tokens/{{token}}/revoke"),
@@ -147,7 +159,7 @@ ROUTES = [
         AUDITORS, "GET", f"{TENANT}/people-on/2020-02-02", refused="day_not_known", shape=f"{TENANT}/people-on/{{day}}"
     ),
     Route(ADMINS, "GET", f"{TENANT}/deviations"),
-    Route(PRODUCT, "POST", f"{TENANT}/portal-links", {"intent": "setup"}),
+    Route(PRODUCT, "POST", f"{TENANT}/portal-links", {"intent": "setup"}, also=SUPPORTS),
     Route(PRODUCT, "DELETE", f"{TENANT}/sessions/{{session}}"),
     Route(PRODUCT, "POST", "/v1/sessions", {"user_name": "maria"}),
 ]

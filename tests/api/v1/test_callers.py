@@ -5,12 +5,27 @@ from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 from litestar import Litestar
 from litestar.routes import HTTPRoute
 
 from api.expect import turned_down
 from api.v1.rights import ADMINS, ANYBODY, AUDITORS, NOBODY, OPS, PERSON, PRODUCT, ROUTES, Route, call, ids
-from factories import Callers, Tenant
+from factories import ORIGIN, Callers, Tenant
+from rollcall.crypto import TokenKind
+from rollcall.tenancy import operators
+from rollcall.tenancy.operators import OperatorRole
+from rollcall.work import SYSTEM, open_fleet
+
+
+@pytest_asyncio.fixture(scope="session")
+async def keys(callers: Callers) -> dict[str, str]:
+    """An operator's key of each role that may not do everything."""
+    async with open_fleet(callers.database, SYSTEM, ORIGIN) as fleet:
+        return {
+            role.value: await operators.issue_key(fleet, TokenKind.OPERATOR, label=f"{role} under test", role=role)
+            for role in (OperatorRole.BILLING, OperatorRole.SUPPORT)
+        }
 
 
 async def admins_key(tenant: Tenant) -> str:
@@ -50,6 +65,52 @@ async def test_operator_reaches_everything(operator: httpx.AsyncClient, acme: Te
     finally:
         if "own_destination" in known:
             await operator.delete(f"/v1/destinations/{known['own_destination']}")
+
+
+@pytest.mark.parametrize("role", ["billing", "support"])
+@pytest.mark.parametrize("route", ROUTES, ids=str)
+async def test_role_of_an_operator(acme: Tenant, keys: dict[str, str], route: Route, role: str) -> None:
+    """A key opens what its role does; else it is told which one is needed and how it is made, and nothing is done."""
+    reaches = role in route.roles
+    known = await ids(acme, route if reaches else None)
+    async with acme.callers.bearer(keys[role]) as somebody:
+        answer = await call(somebody, route, known)
+
+    if reaches:
+        let_in(answer, route)
+        return
+    needed = " or ".join(each for each in ("ops", "billing", "support") if each in route.roles)
+    turned_down(answer, 403, "forbidden", f"of the role {needed}")
+    assert f"“{role} under test”, has the role {role}" in answer.json()["detail"]
+    assert "rollcall keys issue operator --role" in answer.json()["detail"]
+    assert (await acme.callers.operator.get(acme.v1)).json()["plan"] == "business"
+
+
+async def test_what_a_role_may_not_do_of_a_call(acme: Tenant, keys: dict[str, str]) -> None:
+    """Of a tenant billing changes the plan alone, and support issues no token that opens the management API."""
+    async with acme.callers.bearer(keys["billing"]) as billing, acme.callers.bearer(keys["support"]) as support:
+        renamed = await billing.patch(acme.v1, json={"plan": "enterprise", "name": "Renamed"})
+        turned_down(renamed, 403, "forbidden", "of the role ops for anything but the plan")
+        wanted = {"label": "x", "scopes": ["admin"], "owner": acme.admin["id"]}
+        turned_down(await support.post(f"{acme.v1}/tokens", json=wanted), 403, "forbidden", "with the scope admin")
+        assert (await billing.patch(acme.v1, json={"plan": "enterprise"})).status_code == 200
+        assert (await support.post(f"{acme.v1}/tokens", json={"label": "x"})).status_code == 201
+        for client in (billing, support):
+            session = await acme.session(acme.admin)
+            assert (await client.post("/oauth/revoke", data={"token": session})).status_code == 403
+            assert await acme.callers.is_live(session)
+
+    tenant = (await acme.callers.operator.get(acme.v1)).json()
+    assert (tenant["name"], tenant["plan"]) == (acme.slug.title(), "enterprise")
+    said = {(entry["action"], entry["actor_label"]) for entry in await acme.audit()}
+    assert {("tenant.plan_changed", "billing under test"), ("token.issued", "support under test")} <= said
+
+
+async def test_figures_by_role(callers: Callers, keys: dict[str, str]) -> None:
+    """Support reads the figures of a process, billing does not."""
+    for role, status in (("support", 200), ("billing", 403)):
+        async with callers.bearer(keys[role]) as somebody:
+            assert (await somebody.get("/metrics")).status_code == status
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=str)

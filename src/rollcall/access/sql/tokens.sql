@@ -126,15 +126,16 @@ $$ SELECT 'scim' = ANY (p_scopes) OR (p_needs = 'read' AND 'scim:read' = ANY (p_
 
 -- The key of an operator, the product or a tenant's admin, judged for the management API; p_before as for good_before.
 CREATE FUNCTION fn.authenticate(p_kind text, p_tenant uuid, p_id uuid, p_digest bytea, p_before text)
-RETURNS TABLE (label text, owner_id uuid, slug text, is_auditor boolean) LANGUAGE plpgsql AS $$
+RETURNS TABLE (label text, owner_id uuid, slug text, is_auditor boolean, role text) LANGUAGE plpgsql AS $$
 BEGIN
     IF p_kind IN ('op', 'app') THEN
-        RETURN QUERY SELECT k.label, NULL::uuid, NULL::text, false FROM public.installation_keys k
+        RETURN QUERY SELECT k.label, NULL::uuid, NULL::text, false, CASE WHEN p_kind = 'op' THEN coalesce(k.role, 'ops') END
+          FROM public.installation_keys k
           WHERE k.id = p_id AND k.kind = p_kind AND k.revoked_at IS NULL AND fn.same_digest(k.digest, p_digest);
         RETURN;
     END IF;
     PERFORM set_config('rollcall.tenant', p_tenant::text, true);
-    RETURN QUERY SELECT t.label, t.owner_id, n.slug, NOT 'admin' = ANY (t.scopes)
+    RETURN QUERY SELECT t.label, t.owner_id, n.slug, NOT 'admin' = ANY (t.scopes), NULL::text
       FROM public.tokens t
       JOIN public.tenants n ON n.id = t.tenant_id
       JOIN public.plans p ON p.key = n.plan

@@ -13,6 +13,7 @@ from rollcall.api.docs.webhooks import webhooks
 from rollcall.api.errors import MEDIA_TYPE
 from rollcall.api.v1.bodies import Body
 from rollcall.api.v1.callers import OF, Guard, call_name
+from rollcall.api.v1.operator_roles import roles_for
 from rollcall.directory.rules import RoleRule
 
 Json = dict[str, Any]
@@ -66,6 +67,9 @@ def _complete(operation: Json, path: str, method: str, handler: HTTPRouteHandler
 
 def _said_of(handler: HTTPRouteHandler) -> str:
     said = (inspect.getdoc(handler.fn) or "").replace("``", "`")
+    if "operator" in _keys(handler):
+        roles = " and ".join(f"`{role}`" for role in roles_for(handler))
+        said += f"\n\nOf operators' keys, those of the role {roles}."
     return said + words.OF.get(handler.opt.get(OF, ""), "")
 
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from rollcall.api.v1.callers import OPS, FleetWork, fleet_work
 from rollcall.api.v1.lists import Listing, Part
+from rollcall.api.v1.operator_roles import BILLING, open_to
 from rollcall.tenancy import customers, tenants
 from rollcall.tenancy.customers import Known
 
@@ -64,27 +65,33 @@ def customer_view(found: Known, now: datetime) -> CustomerView:
     )
 
 
-@get("/billing/parked", guards=[OPS], dependencies={"fleet": fleet_work})
+@get("/billing/parked", guards=[OPS], dependencies={"fleet": fleet_work}, opt=open_to(BILLING))
 async def list_parked_customers(fleet: FleetWork, part: Part) -> Listing[CustomerView]:
     """Customers that are no tenant's, by their ids: give a tenant that `customer`, and it is taken up at once."""
     page = await customers.parked(fleet, limit=part.limit, cursor=part.cursor)
     return part.listing(page, lambda found: customer_view(found, fleet.now))
 
 
-@post("/billing/reconcile", status_code=202, guards=[OPS], dependencies={"fleet": fleet_work})
+@post("/billing/reconcile", status_code=202, guards=[OPS], dependencies={"fleet": fleet_work}, opt=open_to(BILLING))
 async def reconcile_billing(fleet: FleetWork) -> CustomersDue:
     """Have a worker ask about every customer now; each is asked about once a day anyway."""
     return CustomersDue(customers=await customers.expect_all(fleet))
 
 
-@get("/tenants/{tenant:str}/billing", guards=[OPS], dependencies={"fleet": fleet_work})
+@get("/tenants/{tenant:str}/billing", guards=[OPS], dependencies={"fleet": fleet_work}, opt=open_to(BILLING))
 async def get_billing(fleet: FleetWork, tenant: FromPath[str]) -> CustomerView:
     """What the payment provider says of the tenant; not found while it has no `customer` and nobody spoke of it."""
     row = await tenants.find(fleet, tenant)
     return customer_view(await customers.find(fleet, customers.named_by(row)), fleet.now)
 
 
-@post("/tenants/{tenant:str}/billing/reconcile", status_code=202, guards=[OPS], dependencies={"fleet": fleet_work})
+@post(
+    "/tenants/{tenant:str}/billing/reconcile",
+    status_code=202,
+    guards=[OPS],
+    dependencies={"fleet": fleet_work},
+    opt=open_to(BILLING),
+)
 async def reconcile_tenant_billing(fleet: FleetWork, tenant: FromPath[str]) -> CustomerView:
     """Have a worker ask about the tenant's customer now."""
     customer = customers.named_by(await tenants.find(fleet, tenant))

@@ -19,6 +19,7 @@ from litestar.params import FromPath
 from rollcall.access import statements
 from rollcall.api.requests import name_tenant, origin
 from rollcall.api.v1.limits import ManagementLimit, cost
+from rollcall.api.v1.operator_roles import check_role, roles_for
 from rollcall.crypto import TokenKind, read_token
 from rollcall.db import Database
 from rollcall.errors import Forbidden, Invalid, NotFound, Refusal, Unauthenticated
@@ -102,7 +103,7 @@ async def identify_key(connection: Connection, key: str) -> Actor:
         raise Unauthenticated(msg)
     caller = caller_of(connection)
     kind = ActorKind.AUDITOR if row["is_auditor"] else kind
-    caller.actor = Actor(kind, row["label"], token.id, row["owner_id"], token)
+    caller.actor = Actor(kind, row["label"], token.id, row["owner_id"], token, row["role"])
     caller.home = None if row["slug"] is None else TenantRef(token.tenant_id, row["slug"])
     if caller.home is not None:
         name_tenant(connection.scope, caller.home.slug)
@@ -122,13 +123,14 @@ def _check_address(connection: Connection) -> None:
 
 
 def only(*kinds: ActorKind) -> Guard:
-    """A guard that lets these kinds of keys through, and a tenant's admin only to their own tenant."""
+    """A guard that lets these kinds of keys through: operators by role, an admin only to their own tenant."""
 
-    async def guard(connection: Connection, _handler: BaseRouteHandler) -> None:
+    async def guard(connection: Connection, handler: BaseRouteHandler) -> None:
         actor = await identify(connection)
         if actor.kind not in kinds:
             msg = f"This needs {' or '.join(_NAMES[kind] for kind in kinds)}; the key you sent is {_NAMES[actor.kind]}."
             raise Forbidden(msg)
+        check_role(actor, *roles_for(handler))
         _check_address(connection)
         if actor.kind in _OF_TENANT and actor.key is not None:
             limit: ManagementLimit = connection.app.state.management_limit

@@ -6,6 +6,7 @@ from pydantic import AwareDatetime, Field, field_validator
 
 from rollcall.api.v1.bodies import Body
 from rollcall.api.v1.callers import OPS, FleetWork, fleet_work
+from rollcall.api.v1.operator_roles import BILLING, open_to
 from rollcall.api.v1.tenants import Left, TenantView, tenant_view
 from rollcall.tenancy import lapse, tenants
 
@@ -27,7 +28,7 @@ class LapseDates(Body):
         return value
 
 
-@patch("/tenants/{tenant:str}/lapse", guards=[OPS], dependencies={"fleet": fleet_work})
+@patch("/tenants/{tenant:str}/lapse", guards=[OPS], dependencies={"fleet": fleet_work}, opt=open_to(BILLING))
 async def change_lapse(fleet: FleetWork, tenant: FromPath[str], data: JSONBody[LapseDates]) -> TenantView:
     """Set the dates of a tenant whose plan includes SCIM no more; they count from its next call on."""
     row = await tenants.find(fleet, tenant)
@@ -35,7 +36,13 @@ async def change_lapse(fleet: FleetWork, tenant: FromPath[str], data: JSONBody[L
     return tenant_view(row, to=fleet.actor)
 
 
-@post("/tenants/{tenant:str}/lapse/close", status_code=200, guards=[OPS], dependencies={"fleet": fleet_work})
+@post(
+    "/tenants/{tenant:str}/lapse/close",
+    status_code=200,
+    guards=[OPS],
+    dependencies={"fleet": fleet_work},
+    opt=open_to(BILLING),
+)
 async def close_lapse(fleet: FleetWork, tenant: FromPath[str]) -> TenantView:
     """Close SCIM at once for a tenant whose plan includes it no more; its leavers can't be cut off over SCIM then."""
     row = await tenants.find(fleet, tenant)

@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, BaseModel, Field, StrictBool, StrictInt, Str
 from rollcall.api.v1.bodies import Body
 from rollcall.api.v1.callers import OPS, FleetWork, fleet_work
 from rollcall.api.v1.lists import Listing, Part
+from rollcall.api.v1.operator_roles import BILLING, open_to
 from rollcall.tenancy import overrides, tenants
 from rollcall.tenancy.overrides import Override
 
@@ -39,14 +40,16 @@ def override_view(found: Override, now: datetime) -> OverrideView:
     return OverrideView.model_validate({**facts, "holds": found.holds(now)})
 
 
-@get("/tenants/{tenant:str}/overrides", guards=[OPS], dependencies={"fleet": fleet_work})
+@get("/tenants/{tenant:str}/overrides", guards=[OPS], dependencies={"fleet": fleet_work}, opt=open_to(BILLING))
 async def list_overrides(fleet: FleetWork, part: Part, tenant: FromPath[str]) -> Listing[OverrideView]:
     """All that the tenant has otherwise, by key; what has ended too, until somebody takes it away."""
     found = overrides.of(await tenants.find(fleet, tenant))
     return part.listing_of_all(found, lambda each: override_view(each, fleet.now))
 
 
-@put("/tenants/{tenant:str}/overrides/{key:str}", guards=[OPS], dependencies={"fleet": fleet_work})
+@put(
+    "/tenants/{tenant:str}/overrides/{key:str}", guards=[OPS], dependencies={"fleet": fleet_work}, opt=open_to(BILLING)
+)
 async def set_override(
     fleet: FleetWork, tenant: FromPath[str], key: FromPath[str], data: JSONBody[NewOverride]
 ) -> OverrideView:
@@ -56,7 +59,9 @@ async def set_override(
     return override_view(made, fleet.now)
 
 
-@delete("/tenants/{tenant:str}/overrides/{key:str}", guards=[OPS], dependencies={"fleet": fleet_work})
+@delete(
+    "/tenants/{tenant:str}/overrides/{key:str}", guards=[OPS], dependencies={"fleet": fleet_work}, opt=open_to(BILLING)
+)
 async def end_override(fleet: FleetWork, tenant: FromPath[str], key: FromPath[str]) -> None:
     """Take an override away; what the plan says counts from the tenant's next call on."""
     await overrides.end(fleet, await tenants.find(fleet, tenant), key)

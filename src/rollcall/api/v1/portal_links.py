@@ -14,6 +14,7 @@ from rollcall.access.portal_links import Intent
 from rollcall.api.v1.bodies import Body
 from rollcall.api.v1.callers import PRODUCT, TenantWork, tenant_work
 from rollcall.api.v1.idempotency import idempotent
+from rollcall.api.v1.operator_roles import SUPPORT, open_to
 from rollcall.directory import people
 from rollcall.work import Work
 
@@ -47,7 +48,7 @@ class IssuedPortalLink(BaseModel):
     expires_at: datetime
 
 
-@post("/tenants/{tenant:str}/portal-links", guards=[PRODUCT], dependencies={"work": tenant_work})
+@post("/tenants/{tenant:str}/portal-links", guards=[PRODUCT], dependencies={"work": tenant_work}, opt=open_to(SUPPORT))
 @idempotent(shows="url")
 async def create_portal_link(
     request: Request[Any, Any, Any], work: TenantWork, data: JSONBody[PortalLinkWanted]

@@ -8,6 +8,7 @@ from litestar.params import JSONBody
 from pydantic import BaseModel
 
 from rollcall.api.v1.callers import ADMINS, TenantWork, tenant_work
+from rollcall.api.v1.operator_roles import SUPPORT, open_to
 from rollcall.directory import role_changes, roles
 
 MOST_PREVIEWED = 100
@@ -59,7 +60,13 @@ class Preview(BaseModel):
     people: list[Previewed]
 
 
-@post("/tenants/{tenant:str}/role-rule/preview", guards=[ADMINS], dependencies=_OF_TENANT, status_code=200)
+@post(
+    "/tenants/{tenant:str}/role-rule/preview",
+    guards=[ADMINS],
+    dependencies=_OF_TENANT,
+    status_code=200,
+    opt=open_to(SUPPORT),
+)
 async def preview_role_rule(work: TenantWork, data: JSONBody[dict[str, Any]]) -> Preview:
     """Say what putting a rule in force would change, and change nothing."""
     shown = Preview(changed=0, conflicts=0, people=[])

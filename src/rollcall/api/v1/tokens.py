@@ -16,7 +16,9 @@ from rollcall.api.v1.bodies import Body, Moment
 from rollcall.api.v1.callers import ADMINS, TenantWork, tenant_work, uuid_of
 from rollcall.api.v1.idempotency import idempotent
 from rollcall.api.v1.lists import Listing, Part
+from rollcall.api.v1.operator_roles import SUPPORT, check_role, open_to
 from rollcall.directory import people
+from rollcall.tenancy.operators import OperatorRole
 from rollcall.work import ActorKind
 
 ScopeName = Literal["scim", "scim:read", "admin", "auditor"]
@@ -121,10 +123,12 @@ async def list_tokens(work: TenantWork, part: Part) -> Listing[TokenView]:
     return part.listing(page, token_view)
 
 
-@post("/tenants/{tenant:str}/tokens", guards=[ADMINS], dependencies=_OF_TENANT)
+@post("/tenants/{tenant:str}/tokens", guards=[ADMINS], dependencies=_OF_TENANT, opt=open_to(SUPPORT))
 @idempotent(shows="token")
 async def issue_token(work: TenantWork, data: JSONBody[TokenWanted]) -> IssuedToken:
     """Issue a token. It is in this answer and nowhere else."""
+    if Scope.ADMIN in data.scopes:
+        check_role(work.actor, OperatorRole.OPS, to=" for a token with the scope admin")
     owner_id = data.owner
     if owner_id is not None:
         owner_id = (await people.find(work, owner_id)).account.id

@@ -23,13 +23,13 @@ END $$;
 
 -- The rows of a person, written by every surface. p_change is a UserChange of Python (directory/user_changes.py), without
 -- what is None there. `seats`: they would be active, and no seat is left; nothing was written. Whoever calls holds the role
--- rule. Locks: seats, if they are active and the plan has a number of them.
+-- rule. Locks: seats, if they are active, the plan has a number of them and the change does not say which seat they have.
 CREATE FUNCTION fn.write_new_user(p_tenant uuid, p_change jsonb) RETURNS fn.user_change LANGUAGE plpgsql AS $$
 DECLARE
     c fn.user_change;
     v_active boolean := (p_change ->> 'active')::boolean;
     v_external text := p_change ->> 'external_id';
-    v_seat text := CASE WHEN v_active THEN fn.take_seat(p_tenant) ELSE 'any' END;
+    v_seat text := CASE WHEN v_active AND NOT p_change ? 'seat' THEN fn.take_seat(p_tenant) ELSE 'any' END;
 BEGIN
     IF v_seat = 'none' THEN
         c.outcome := 'seats';
