@@ -1,20 +1,18 @@
 """What an operator can set: read once at the edge, from the environment."""
 
-import json
 import os
-from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, cast
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from cryptography.fernet import Fernet
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from rollcall import environment
 from rollcall.environment import Found, Problem, SettingsInvalid, Unknown
+from rollcall.setting_texts import Network, address, is_key, listed, networks, one_of, origin, ports
 
 PREFIX = "ROLLCALL_"
 
@@ -24,8 +22,6 @@ NOT_SETTINGS = ("ROLLCALL_URL", "ROLLCALL_KEY")
 ENVIRONMENTS = ("production", "development")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
-Network = IPv4Network | IPv6Network
-
 LOGO_TYPES = {".svg": "image/svg+xml", ".png": "image/png", ".webp": "image/webp"}
 """What a logo may be, by the ending of its name."""
 
@@ -34,68 +30,6 @@ LARGEST_LOGO = 262_144
 
 DESTINATION_PORTS = (443, 8443)
 """Where destinations may be, unless an operator says otherwise."""
-
-
-def _listed(value: object) -> object:
-    """A text as the list it is: separated by commas, or JSON."""
-    if isinstance(value, SecretStr):
-        value = value.get_secret_value()
-    if not isinstance(value, str):
-        return value
-    if not value.lstrip().startswith("["):
-        return tuple(part for each in value.replace("\n", ",").split(",") if (part := each.strip()))
-    try:
-        parts = json.loads(value)
-    except ValueError:
-        parts = [None]
-    if not all(isinstance(part, str) for part in parts):
-        msg = "begins like a list in JSON and is none: separate the parts by commas, without brackets"
-        raise ValueError(msg)
-    return tuple(parts)
-
-
-def _ports(value: object) -> object:
-    """A text as the ports it names, one or more."""
-    if not isinstance(value, str):
-        return value
-    parts = [part.strip() for part in value.strip("[] ").split(",")]
-    if not all(part.isascii() and part.isdecimal() and len(part) <= 5 and 1 <= int(part) <= 65535 for part in parts):
-        msg = "must be ports from 1 to 65535, separated by commas, such as 443,8443"
-        raise ValueError(msg)
-    return tuple(int(part) for part in parts)
-
-
-def _one_of(*names: str) -> BeforeValidator:
-    """One of these *names*, however it is capitalised."""
-    spelt = {name.lower(): name for name in names}
-
-    def check(value: object) -> object:
-        if str(value).lower() not in spelt:
-            msg = f"must be {', '.join(names[:-1])} or {names[-1]}"
-            raise ValueError(msg)
-        return spelt[str(value).lower()]
-
-    return BeforeValidator(check)
-
-
-def _network(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    try:
-        return ip_network(value)
-    except ValueError:
-        pass
-    try:
-        meant = ip_network(value, strict=False)
-    except ValueError:
-        msg = f"holds “{value}”, which is no address and no network: write 10.0.0.1, 10.0.0.0/8 or 2001:db8::/32"
-    else:
-        msg = f"holds “{value}”, an address with the mask of a network: write {meant}, or {value.partition('/')[0]}"
-    raise ValueError(msg)
-
-
-def _networks(value: object) -> object:
-    return tuple(map(_network, cast("tuple[object, ...]", value))) if isinstance(value, tuple) else value
 
 
 class Settings(BaseModel):
@@ -114,7 +48,7 @@ class Settings(BaseModel):
     redis_url: SecretStr = Field(title="the address of a Redis or Valkey, such as redis://host:6379/0")
     """Redis or Valkey: Celery's broker and the shared part of rate limits."""
 
-    secret_keys: Annotated[tuple[SecretStr, ...], BeforeValidator(_listed)] = Field(
+    secret_keys: Annotated[tuple[SecretStr, ...], BeforeValidator(listed)] = Field(
         min_length=1, title="a key that 'rollcall secret' prints; keep it as you keep a password"
     )
     """Fernet keys, comma separated, that seal what has to be stored and read again; the first seals, all open."""
@@ -123,10 +57,10 @@ class Settings(BaseModel):
     """The address customers reach this installation at: it stands in every ``meta.location``; with ``https`` the
     console's cookies are secure."""
 
-    environment: Annotated[str, _one_of(*ENVIRONMENTS)] = "production"
+    environment: Annotated[str, one_of(*ENVIRONMENTS)] = "production"
     """``development`` logs for people, ``production`` logs JSON."""
 
-    log_level: Annotated[str, _one_of(*LOG_LEVELS)] = "INFO"
+    log_level: Annotated[str, one_of(*LOG_LEVELS)] = "INFO"
     """The least severe level that is logged: ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``."""
 
     access_log: bool = False
@@ -171,7 +105,7 @@ class Settings(BaseModel):
     allow_private_destinations: bool = False
     """For development: destinations may be plain ``http://``, at any port, and inside one's own network."""
 
-    destination_ports: Annotated[tuple[int, ...], BeforeValidator(_ports)] = DESTINATION_PORTS
+    destination_ports: Annotated[tuple[int, ...], BeforeValidator(ports)] = DESTINATION_PORTS
     """Ports, comma separated, at which destinations may be; those at another one are not called."""
 
     body_seconds: float = Field(default=10, ge=1, le=600)
@@ -186,7 +120,7 @@ class Settings(BaseModel):
     connections: int = Field(default=1000, ge=10, le=100_000)
     """Connections of a web process that are served at the same time; further ones wait to be taken."""
 
-    trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_networks), BeforeValidator(_listed)] = ()
+    trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(networks), BeforeValidator(listed)] = ()
     """Addresses and networks of reverse proxies, comma separated, whose ``X-Forwarded-For`` is believed."""
 
     audit_archive: Path | None = None
@@ -203,7 +137,7 @@ class Settings(BaseModel):
     """Who mail is from, such as ``Acme People <people@acme.example>``; rollcall@ the host of the public address if not
     set."""
 
-    stripe_webhook_secrets: Annotated[tuple[SecretStr, ...], BeforeValidator(_listed)] = ()
+    stripe_webhook_secrets: Annotated[tuple[SecretStr, ...], BeforeValidator(listed)] = ()
     """Signing secrets of Stripe's webhook, comma separated, two while one is rolled; ``POST /billing/stripe`` is closed
     if none is set. Needs the extra ``rollcall[stripe]``."""
 
@@ -213,7 +147,7 @@ class Settings(BaseModel):
     stripe_api_url: str = "https://api.stripe.com"
     """Where Stripe's API is."""
 
-    billing_webhook_secrets: Annotated[tuple[SecretStr, ...], BeforeValidator(_listed)] = Field(
+    billing_webhook_secrets: Annotated[tuple[SecretStr, ...], BeforeValidator(listed)] = Field(
         default=(), title="a secret such as whsec_ with 32 random bytes in base 64"
     )
     """Secrets, comma separated, with which a billing system of your own signs (Standard Webhooks); ``POST
@@ -225,7 +159,7 @@ class Settings(BaseModel):
     passkey_rp_name: str = Field(default="Rollcall", min_length=1)
     """What a person reads when their device asks whether to make a passkey: the product's name."""
 
-    passkey_origins: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
+    passkey_origins: Annotated[tuple[str, ...], BeforeValidator(listed)] = ()
     """Addresses, comma separated, of the pages that may use passkeys; the public address if not set."""
 
     product_name: str | None = None
@@ -234,7 +168,7 @@ class Settings(BaseModel):
     product_logo: Path | None = None
     """Your logo, a file that ends in ``.svg``, ``.png`` or ``.webp``, shown beside the name; read at the start."""
 
-    portal_return_origins: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
+    portal_return_origins: Annotated[tuple[str, ...], BeforeValidator(listed)] = ()
     """Addresses, comma separated, of your product to which a portal link may lead back, such as
     ``https://app.example.com``; a ``return_url`` anywhere else is refused."""
 
@@ -258,7 +192,7 @@ class Settings(BaseModel):
     def _standard_secrets(cls, secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         for position, secret in enumerate(secrets, 1):
             text = secret.get_secret_value()
-            if not text.startswith("whsec_") or not _is_key(text.removeprefix("whsec_")):
+            if not text.startswith("whsec_") or not is_key(text.removeprefix("whsec_")):
                 msg = (
                     f"holds no secret at number {position}: write whsec_ and at least 24 random bytes in base 64; "
                     "'rollcall billing secret' prints one"
@@ -269,7 +203,7 @@ class Settings(BaseModel):
     @field_validator("stripe_api_url")
     @classmethod
     def _web_address(cls, value: str) -> str:
-        if not value.startswith(("http://", "https://")) or not _address(value).hostname:
+        if not value.startswith(("http://", "https://")) or not address(value).hostname:
             msg = "must start with https:// and a host; leave it out to ask Stripe itself"
             raise ValueError(msg)
         return value.rstrip("/")
@@ -285,7 +219,7 @@ class Settings(BaseModel):
         if not separator or scheme.split("+")[0] not in {"postgres", "postgresql"}:
             msg = "is no PostgreSQL address: write postgresql://user:password@host:port/database"
             raise ValueError(msg)
-        _address(f"postgresql://{rest}")
+        address(f"postgresql://{rest}")
         return f"postgresql://{rest}"
 
     @field_validator("redis_url", mode="before")
@@ -297,7 +231,7 @@ class Settings(BaseModel):
         if not text.startswith(("redis://", "rediss://", "unix://")):
             msg = "is no Redis address: write redis://user:password@host:port/0 (rediss:// for TLS)"
             raise ValueError(msg)
-        number = _address(text).path.strip("/")
+        number = address(text).path.strip("/")
         if not text.startswith("unix:") and number and not number.isdecimal():
             msg = "must end in the number of a database, as in redis://host:6379/0"
             raise ValueError(msg)
@@ -320,7 +254,7 @@ class Settings(BaseModel):
     @field_validator("public_url")
     @classmethod
     def _no_trailing_slash(cls, value: str) -> str:
-        if not value.startswith(("http://", "https://")) or not _address(value).hostname:
+        if not value.startswith(("http://", "https://")) or not address(value).hostname:
             msg = "must start with https:// (or http:// while developing) and a host"
             raise ValueError(msg)
         return value.rstrip("/")
@@ -336,7 +270,7 @@ class Settings(BaseModel):
     @field_validator("passkey_origins")
     @classmethod
     def _origins(cls, values: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(map(_origin, values))
+        return tuple(map(origin, values))
 
     @field_validator("portal_return_origins")
     @classmethod
@@ -345,7 +279,7 @@ class Settings(BaseModel):
             if not value.lower().startswith(("http://", "https://")):
                 msg = f"holds “{value}”, which is no web address: write https://app.example.com, without a path"
                 raise ValueError(msg)
-        return tuple(_origin(value).lower() for value in values)
+        return tuple(origin(value).lower() for value in values)
 
     @field_validator("upgrade_url")
     @classmethod
@@ -367,43 +301,6 @@ class Settings(BaseModel):
             msg = f"must be a file of {LARGEST_LOGO // 1024} KB at most that this process can read"
             raise ValueError(msg)
         return file
-
-
-def _origin(value: str) -> str:
-    """An address as a browser names the origin of a page; an app on Android is named by its own scheme."""
-    if value.startswith("android:apk-key-hash:"):
-        return value
-    address = _address(value)
-    if address.scheme not in ("http", "https") or not address.hostname or address.path not in ("", "/"):
-        msg = f"holds “{value}”, which is no page's origin: write https://app.example.com, without a path"
-        raise ValueError(msg)
-    return value.rstrip("/")
-
-
-def _is_key(text: str) -> bool:
-    """Whether a text is 24 bytes or more in base 64."""
-    try:
-        return len(b64decode(text, validate=True)) >= 24
-    except ValueError:
-        return False
-
-
-def _address(text: str) -> SplitResult:
-    """The parts of an address, the port among them.
-
-    Raises:
-        ValueError: it has none that could be told apart; the message repeats nothing of it.
-    """
-    try:
-        parts = urlsplit(text)
-        _ = parts.port
-    except ValueError:
-        msg = (
-            "is no address: its host or its port can't be read; a user or password with one of / ? # [ ] @ : % in it "
-            "has to be percent-encoded (/ is %2F)"
-        )
-        raise ValueError(msg) from None
-    return parts
 
 
 def migrations_folder() -> Path:

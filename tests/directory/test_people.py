@@ -8,7 +8,7 @@ import pytest
 from api.expect import done, refused, turned_down
 from factories import DART_RULE, Tenant, patch_op
 from rollcall.db import Connection
-from rollcall.directory import people, roles
+from rollcall.directory import conflict_cases, people, roles
 from rollcall.directory.people import Draft
 from rollcall.errors import Conflict, Invalid, NotFound, Taken
 from rows import until_waiting
@@ -95,7 +95,7 @@ async def test_reactivated_while_the_tenant_holds(acme: Tenant) -> None:
     async with acme.work() as work:
         back = await people.reactivate(work, UUID(person["id"]))
         assert (back.account.active, back.account.role) == (True, "member")
-        (case,) = (await people.cases(work)).rows
+        (case,) = (await conflict_cases.page(work)).rows
         assert case.user_id == UUID(person["id"])
 
 

@@ -10,7 +10,7 @@ import pytest
 from api.expect import done, refused
 from factories import DART_RULE, Tenant, patch_op
 from rollcall.db import Connection
-from rollcall.directory import people, roles
+from rollcall.directory import conflict_cases, people, roles
 from rollcall.directory.models import ConflictCase
 from rows import until_waiting
 
@@ -24,7 +24,7 @@ SAID = (
 
 async def cases(tenant: Tenant, *, closed: bool = False) -> Sequence[ConflictCase]:
     async with tenant.work() as work:
-        return (await people.cases(work, closed=closed)).rows
+        return (await conflict_cases.page(work, closed=closed)).rows
 
 
 async def open_names(tenant: Tenant) -> list[tuple[str, str]]:

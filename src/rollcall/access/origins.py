@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from rollcall.broker import UNBELIEVED
-from rollcall.settings import Network
+from rollcall.setting_texts import Network
 from rollcall.work import RequestOrigin
 
 FORWARDED = b"x-forwarded-for"

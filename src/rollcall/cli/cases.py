@@ -6,7 +6,7 @@ from rollcall.api.v1.audit import DeviationView, deviation_view
 from rollcall.api.v1.people import CaseView
 from rollcall.cli.reaching import in_tenant
 from rollcall.cli.showing import Row, json_option, print_list
-from rollcall.directory import people
+from rollcall.directory import conflict_cases
 from rollcall.journal import queries
 from rollcall.paging import MOST
 from rollcall.provisioning import provider_state
@@ -26,7 +26,7 @@ def list_cases(tenant: str, closed: bool, as_json: bool) -> None:
     """List TENANT's open cases, latest first, with their cause. A case closes itself once its cause is gone."""
 
     async def run(work: Work) -> None:
-        found = (await people.cases(work, closed=closed, limit=MOST)).rows
+        found = (await conflict_cases.page(work, closed=closed, limit=MOST)).rows
         rows = [
             {
                 "person": case.user_name,

@@ -12,7 +12,7 @@ from rollcall.console.role_edit import PAGE, progress_said
 from rollcall.console.role_forms import CONFLICTS
 from rollcall.console.setup_guides import marked
 from rollcall.console.visitors import PersonWork, admin_work, admins, page_for, visitor
-from rollcall.directory import group_overview, people, roles
+from rollcall.directory import conflict_cases, group_overview, roles
 from rollcall.directory.rules import Reading, Seen
 from rollcall.provisioning import provider_state
 
@@ -30,7 +30,7 @@ async def roles_page(
 ) -> Response[str]:
     """The rule in force; with a *name*, how it would be read; the groups that were pushed; and the open cases."""
     rule, _ = await roles.current(work)
-    found = await people.cases(work, cursor=cursor)
+    found = await conflict_cases.page(work, cursor=cursor)
     groups = await group_overview.page(work, limit=FEW_GROUPS)
     provider = (await provider_state.of_tenant(work)).recognised.provider
     tried = name.strip()[:200].replace("\x00", "")

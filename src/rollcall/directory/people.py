@@ -14,7 +14,7 @@ from rollcall.access import accounts, revocation, ways_in
 from rollcall.access.models import Account
 from rollcall.directory import appointing, mapping, role_states, statements
 from rollcall.directory.mapping import Cause, Stored
-from rollcall.directory.models import ConflictCase, UserRow
+from rollcall.directory.models import UserRow
 from rollcall.directory.role_states import ConflictingRoles, Explanation, RoleState
 from rollcall.directory.rules import RoleRule
 from rollcall.directory.user_changes import UserChange
@@ -274,20 +274,6 @@ async def explain(work: Work, person_id: UUID) -> Explanation:
     groups = () if person.user is None else await group_names(work, person.user.id)
     reading = mapping.read_roles(rule, document, groups)
     return role_states.explanation(rule, mapping.read_role_state(person.account.role_state), reading)
-
-
-async def cases(
-    work: Work, *, closed: bool = False, limit: int = paging.USUAL, cursor: str | None = None
-) -> Page[ConflictCase]:
-    """Some of the tenant's cases, of both kinds, newest first: the open ones, or with *closed* those that are over.
-
-    Raises:
-        NoSuchCursor: the cursor is none of ours.
-    """
-    over = ConflictCase.closed_at.is_not(None) if closed else ConflictCase.closed_at.is_(None)
-    rows = select(ConflictCase).where(ConflictCase.tenant_id == work.tenant.id, over)
-    by = (ConflictCase.first_seen, ConflictCase.id)
-    return await paging.page(work.db, rows, *by, limit=limit, cursor=cursor, descending=True)
 
 
 def _payload(draft: Draft) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from rollcall.api.v1.bodies import Body
 from rollcall.api.v1.callers import ADMINS, ANYBODY, TenantWork, tenant_work, uuid_of
 from rollcall.api.v1.idempotency import idempotent
 from rollcall.api.v1.lists import Listing, Part
-from rollcall.directory import linking, people
+from rollcall.directory import conflict_cases, linking, people
 from rollcall.directory.models import ConflictCase
 from rollcall.directory.people import Draft, Person
 from rollcall.errors import NotFound
@@ -232,7 +232,7 @@ async def list_sessions(work: TenantWork, part: Part, person: FromPath[str]) -> 
 @get("/tenants/{tenant:str}/conflict-cases", guards=[ADMINS], dependencies=_OF_TENANT)
 async def list_conflict_cases(work: TenantWork, part: Part, closed: FromQuery[bool] = False) -> Listing[CaseView]:
     """The open role conflicts and unknown role names, newest first, or those that are over."""
-    return part.listing(await people.cases(work, closed=closed, limit=part.limit, cursor=part.cursor), case_view)
+    return part.listing(await conflict_cases.page(work, closed=closed, limit=part.limit, cursor=part.cursor), case_view)
 
 
 router = Router(
