@@ -37,6 +37,7 @@ IDLE = {
     f"DELETE {PERSON}/role-override",  # there is no override
     f"POST {PERSON}/passkeys/begin",  # a challenge opens nothing and is not entered
     f"POST {TENANT}/passkeys/sign-in/begin",
+    f"DELETE {TENANT}/deputy",  # there is none
     "POST /v1/billing/reconcile",  # it asks somebody, and what that changes is entered then
     f"POST {TENANT}/role-rule/preview",  # it only says what an edit would change
 }

@@ -14,7 +14,7 @@ from rollcall.settings import Settings
         ("tokens lst x", "See 'rollcall tokens --help'."),
         ("tokens list", "Missing argument 'TENANT'. See 'rollcall tokens list --help'."),
         ("tokens issue x", "Missing option '--label'. See 'rollcall tokens issue --help'."),
-        ("tokens issue x --label y --scope skim", "'skim' is not one of 'scim', 'scim:read', 'admin'."),
+        ("tokens issue x --label y --scope skim", "'skim' is not one of 'scim', 'scim:read', 'admin', 'auditor'."),
         ("people list x --limt 3", "'--limit'"),
     ],
 )

@@ -29,6 +29,9 @@ DECLARE
 BEGIN
     SELECT * INTO n FROM public.tenants WHERE id = p_tenant;
     SELECT * INTO t FROM public.tokens WHERE tenant_id = p_tenant AND id = p_token;
+    IF NOT FOUND THEN  -- it is forgotten since, long after its end
+        RETURN p_state;
+    END IF;
     IF n.owner_leaves IS DISTINCT FROM 'offboarding_only' OR NOT 'scim' = ANY (t.scopes) THEN
         RETURN p_state;
     END IF;
@@ -87,6 +90,9 @@ DECLARE
     o public.accounts;
 BEGIN
     SELECT * INTO t FROM public.tokens WHERE tenant_id = p_tenant AND id = p_token;
+    IF NOT FOUND THEN  -- it is forgotten since, long after its end
+        RETURN 'revoked';
+    END IF;
     SELECT * INTO n FROM public.tenants WHERE id = p_tenant;
     n.status := p_status;
     SELECT * INTO p FROM public.plans WHERE key = n.plan;

@@ -40,9 +40,9 @@ LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 BEGIN
     RETURN CASE WHEN p_state IS NULL THEN 'unknown'
                 WHEN p_state IN ('owner_inactive', 'owner_not_admin') THEN 'owner'
-                WHEN p_state IN ('plan', 'suspended', 'expired', 'revoked', 'scope') THEN p_state
-                WHEN p_state IN ('takes_only', 'paused', 'restricted') AND p_needs = 'write' THEN p_state
-                ELSE 'ok' END;
+                WHEN p_state IN ('live', 'rotated', 'handed_over') THEN 'ok'
+                WHEN p_state IN ('takes_only', 'paused', 'restricted') AND p_needs = 'read' THEN 'ok'
+                ELSE p_state END;
 END $$;
 
 -- Whether the gate's verdict lets a change go on; p_takes is whether it only takes away, which has to be certain.
