@@ -11,7 +11,10 @@ from console.conftest import Browser, signed_in
 from console.test_portal import a_link, entered
 from factories import Tenant, deactivation
 from rollcall.access.token_states import TokenState
+from rollcall.console.activity_words import worded
 from rollcall.console.tokens import TONES
+from rollcall.journal.events import TOPICS
+from rollcall.journal.models import AuditEntry
 from rollcall.proof import receipts
 from rollcall.work import Work
 
@@ -263,3 +266,12 @@ async def settled(work: Work) -> None:
 def test_every_state_of_a_token_has_words() -> None:
     """Whatever the gate says of a token, its page has a word for it."""
     assert set(TONES) == set(TokenState)
+
+
+def test_every_event_has_words() -> None:
+    """Whatever happens in a tenant is told in words by its activity; what happens to the installation is not shown."""
+    elsewhere = {
+        topic for topic in TOPICS if topic.startswith(("plan.", "prices.", "installation_key.", "signing_key."))
+    }
+    told = {topic: worded(AuditEntry(action=topic, events=[topic], account_id=None), {}) for topic in TOPICS}
+    assert {topic for topic, said in told.items() if said == topic} == elsewhere
