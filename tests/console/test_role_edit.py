@@ -228,6 +228,31 @@ async def test_taking_ones_own_rights(browser: Browser, acme: Tenant) -> None:
     assert (await browser.open("/console/roles")).status_code == 403
 
 
+async def test_a_role_that_becomes_an_admins(browser: Browser, acme: Tenant) -> None:
+    """Who becomes an admin by a tick at their role is named; whoever got the role since the preview is not made one."""
+    await acme.person("maria@acme.test", roles=[{"value": "dart-guests"}])
+    await signed_in(browser, acme, acme.admin)
+    fields = fields_of((await browser.open("/console/roles/edit")).text)
+    place = next(name[6:] for name, value in fields.items() if name.startswith("label-") and value == "Guest")
+    shown = (await browser.send("/console/roles/preview", **{**fields, f"admin-{place}": "on"})).text
+    assert "1 person becomes an admin." in shown
+    assert "maria@acme.test" in shown
+    assert "Becomes an admin" in shown
+    noor = await acme.person("noor@acme.test", roles=[{"value": "dart-guests"}])
+
+    again = await browser.send("/console/roles/apply", rule=hidden(shown, "rule"), shown=hidden(shown, "shown"))
+
+    assert again.status_code == 409
+    assert "2 people become admins." in again.text
+    assert "noor@acme.test" in again.text
+    at_v1 = await acme.callers.operator.get(f"{acme.v1}/people/{noor['id']}")
+    assert at_v1.json()["is_admin"] is False
+    done = await browser.send(
+        "/console/roles/apply", rule=hidden(again.text, "rule"), shown=hidden(again.text, "shown")
+    )
+    assert done.status_code == 303
+
+
 def test_consequences_in_numbers() -> None:
     """The preview says how many lose and gain the rights of an admin, have a case, and follow later."""
     ids = [uuid4(), uuid4()]
