@@ -51,7 +51,7 @@ class Presence:
     role: str
     """The role that they had at its end."""
     roles: list[str]
-    """All that they had during it."""
+    """All that they had during it while they were active."""
     is_admin: bool
     """Whether one of them was an admin's."""
 
@@ -78,18 +78,18 @@ async def people_on(
 ) -> Day:
     """Some of those who were active on a day, in the order they came; with *everybody* those too who were not.
 
-    *role* narrows it to those who had this one at any moment of the day.
+    *role* narrows it to those who were active in this one at any moment of the day.
 
     Raises:
         NotKnown: the day has not begun, or was over before it was kept who is active.
         NoSuchCursor: the cursor is none of ours.
     """
     begins = datetime.combine(day, time(), UTC)
-    ends = min(begins + timedelta(days=1), work.now)
-    known_since = await known(work)
-    if begins >= work.now:
+    if begins >= work.now:  # first: nothing can be said of the end of the last day that there is
         msg = f"{day} has not begun; days are those of UTC"
         raise NotKnown(msg, param="day")
+    ends = min(begins + timedelta(days=1), work.now)
+    known_since = await known(work)
     if ends <= known_since:
         msg = f"Who was active on {day} is not known; it is since {known_since.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
         raise NotKnown(msg, param="day")
