@@ -144,6 +144,27 @@ async def test_revoking_a_token(browser: Browser, acme: Tenant) -> None:
     assert (await acme.scim.get("/Users")).status_code == 401
 
 
+async def test_an_auditors_token(browser: Browser, acme: Tenant) -> None:
+    """A token for auditors is shown without the address for SCIM, and says whom its end concerns: no provider."""
+    await signed_in(browser, acme, acme.admin)
+    address = "SCIM base URL"
+    await browser.open("/console/tokens")
+    assert address in (await browser.send("/console/tokens", label="Reads", use="scim:read")).text
+
+    shown = (await browser.send("/console/tokens", label="Auditor", use="auditor")).text
+
+    assert "rc_pat_" in shown
+    assert address not in shown
+    which = f"/console/tokens/{await token_of(browser, 'Auditor')}"
+    asked = (await browser.open(f"{which}/revoke")).text
+    assert "Whoever reads the audit, receipts and alerts with it is refused" in asked
+    assert "identity provider that uses it" not in asked
+    await browser.open(f"{which}/rotate")
+    rotated = (await browser.send(f"{which}/rotate", overlap="0")).text
+    assert "rc_pat_" in rotated
+    assert address not in rotated
+
+
 async def test_other_tokens(browser: Browser, acme: Tenant) -> None:
     """What a person uses with the product is no token of this page."""
     await acme.personal_token(acme.admin)

@@ -217,7 +217,7 @@ def _shown_once(request: AnyRequest, new: NewToken, title: str, *, until: dateti
         "tokens/shown.html",
         title=title,
         token=new.text,
-        address=None if Scope.ADMIN in new.row.scopes else request.app.state.context.base_url,
+        address=request.app.state.context.base_url if OF_PROVIDERS & {*new.row.scopes} else None,
         until=until,
     )
 
@@ -245,6 +245,8 @@ async def _what_breaks(work: Work, token: Token) -> str:
         return "It does not work as it is, so nothing breaks."
     if Scope.ADMIN in token.scopes:
         return "Whatever calls the management API with it is refused from its next call on."
+    if not OF_PROVIDERS & {*token.scopes}:
+        return "Whoever reads the audit, receipts and alerts with it is refused from their next call on."
     people = await accounts.active(work)
     stay = "1 person stays" if people == 1 else f"{people} people stay"
     return (
