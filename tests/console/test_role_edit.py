@@ -5,6 +5,8 @@ from html.parser import HTMLParser
 from typing import Any
 from uuid import uuid4
 
+import pytest
+
 from console.conftest import Browser, signed_in
 from console.test_portal import a_link, entered
 from factories import DART_RULE, Tenant, patch_op
@@ -185,6 +187,19 @@ async def test_what_is_wrong_is_at_its_field(browser: Browser, acme: Tenant) -> 
     assert "is given to two roles" in twice.text
     assert (await browser.send("/console/roles/apply", rule="{", shown="x")).status_code == 400
     assert (await browser.send("/console/roles/map", name="x", role="wizard")).status_code == 400
+
+
+@pytest.mark.parametrize("address", ["/console/roles/apply", "/console/roles/edit"])
+async def test_a_rule_that_nobody_made(browser: Browser, acme: Tenant, address: str) -> None:
+    """What no page of ours hands on is refused, and not tried: brackets too deep, a number too long."""
+    await signed_in(browser, acme, acme.admin)
+    fields = fields_of((await browser.open("/console/roles/edit")).text)
+    for rule in ("[" * 60_000, '{"a":' * 20_000, "9" * 60_000, "[1]"):
+        refused = await browser.send(address, rule=rule, shown="x")
+        assert refused.status_code == 400, rule[:9]
+        assert "holds no rule any more" in refused.text
+    many = await browser.send("/console/roles/preview", **{**fields, "lines": "9" * 60_000})
+    assert many.status_code == 400
 
 
 async def test_adding_and_removing_a_role(browser: Browser, acme: Tenant) -> None:
