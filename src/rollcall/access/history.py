@@ -5,11 +5,13 @@ What accounts were before they changed is kept by a trigger, for as long as the 
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Boolean, Text, Uuid, any_, column, literal, select, text
+from sqlalchemy import ARRAY, Boolean, CompoundSelect, Text, Uuid, any_, column, literal, select, text, union
 
 from rollcall import paging
+from rollcall.access.models import Account, AccountHistory
 from rollcall.db import fn
 from rollcall.errors import Refusal
 from rollcall.functions import qualified
@@ -98,9 +100,18 @@ async def people_on(
     if not everybody:
         rows = rows.where(said.c.active)
     if role is not None:
-        rows = rows.where(literal(role) == any_(said.c.roles))
+        rows = rows.where(said.c.account_id.in_(_ever_in(work, role)), literal(role) == any_(said.c.roles))
     found = await paging.page_of_several(work.db, rows, said.c.account_id, limit=limit, cursor=cursor)
     return Day(begins, ends, known_since, found.of(lambda row: Presence(*row)))
+
+
+def _ever_in(work: Work, role: str) -> CompoundSelect[Any]:
+    """Who has this role or had it: so few are looked at closely where few ever had it, and nobody where nobody had."""
+    now = select(Account.id).where(Account.tenant_id == work.tenant.id, Account.role == role)
+    was = select(AccountHistory.account_id).where(
+        AccountHistory.tenant_id == work.tenant.id, AccountHistory.role == role
+    )
+    return union(now, was)
 
 
 async def known(work: Work) -> datetime:
