@@ -27,10 +27,12 @@ def _run(connection: Connection) -> None:
 
 
 async def _run_online(engine: AsyncEngine) -> None:
-    async with engine.connect() as connection:
-        await connection.run_sync(_run)
-        await connection.commit()
-    await engine.dispose()
+    try:
+        async with engine.connect() as connection:
+            await connection.run_sync(_run)
+            await connection.commit()
+    finally:  # a revision may refuse
+        await engine.dispose()
 
 
 asyncio.run(_run_online(cast("AsyncEngine", config.engine)))

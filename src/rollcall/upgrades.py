@@ -68,6 +68,12 @@ SELECT count(*) AS entries, count(DISTINCT e.tenant_id) AS tenants, min(e.at) AS
 """
 _KEEP_IT = "to keep it, raise retention_days of the plans before, or export it with 'rollcall audit TENANT --all'"
 
+AUDITORS = "2026_11_30_auditors"
+_OF_THE_PRODUCT = """
+SELECT count(*) FROM tokens
+ WHERE 'auditor' = ANY (scopes) AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
+"""
+
 Question = Callable[[Upgrade], Awaitable[Check]]
 
 
@@ -189,5 +195,16 @@ async def history(upgrade: Upgrade) -> Check:
     return warning("history", said, _KEEP_IT)
 
 
-QUESTIONS: Sequence[Question] = (revision, foundation, roles, functions_of_this_version, names, history)
+async def scopes(upgrade: Upgrade) -> Check:
+    """Whether tokens of the product have the scope that the revision of auditors makes Rollcall's own."""
+    if upgrade.stands_at is None or AUDITORS not in {each.id for each in upgrade.to_come}:
+        return ok("scopes", "no token of the product has a scope of Rollcall's own")
+    number = await upgrade.owner.fetchval(_OF_THE_PRODUCT)
+    if not number:
+        return ok("scopes", "no token of the product has a scope of Rollcall's own")
+    said = f"{number:,} live tokens of the product have the scope auditor, which becomes Rollcall's own"
+    return failed("scopes", said, "give whoever has one a token with another scope, and revoke these")
+
+
+QUESTIONS: Sequence[Question] = (revision, foundation, roles, functions_of_this_version, names, history, scopes)
 """What is asked of a database before it is upgraded, in this order; a new question is a function here."""

@@ -25,6 +25,7 @@ class Was:
     since: datetime
     active: bool
     role: str
+    is_admin: bool
 
 
 async def reactivate(tenant: Tenant, person: str) -> None:
@@ -61,9 +62,9 @@ async def test_as_it_was(callers: Callers, owner: Connection, seed: int) -> None
     for turn in range(14):
         if turn:
             await choose.choice(DOORS)(acme, account)
-        row = await owner.fetchrow("SELECT active, role FROM accounts WHERE id = $1", UUID(account))
+        row = await owner.fetchrow("SELECT active, role, is_admin FROM accounts WHERE id = $1", UUID(account))
         assert row is not None
-        was.append(Was(await owner.fetchval(NOW), row["active"], row["role"]))
+        was.append(Was(await owner.fetchval(NOW), row["active"], row["role"], row["is_admin"]))
     end = await owner.fetchval(NOW)
     asked = "SELECT * FROM fn.people_between($1, $2, $3) WHERE account_id = $4"
     for first in range(len(was)):
@@ -76,7 +77,9 @@ async def test_as_it_was(callers: Callers, owner: Connection, seed: int) -> None
             assert found["active"] == any(each.active for each in there), (first, last, was)
             assert found["active_at_end"] == was[last].active, (first, last, was)
             assert found["role"] == was[last].role, (first, last, was)
-            assert set(found["roles"]) == {each.role for each in there}, (first, last, was)
+            came_in = [each for each in there if each.active]
+            assert set(found["roles"]) == {each.role for each in came_in}, (first, last, was)
+            assert found["is_admin"] == any(each.is_admin for each in came_in), (first, last, was)
 
 
 TODAY = datetime.now(UTC).date()
@@ -150,6 +153,28 @@ async def test_days(callers: Callers, owner: Connection) -> None:
     assert first["known_since"][:10] == f"{ago(20)}"
 
 
+async def test_a_role_while_out(callers: Callers, owner: Connection) -> None:
+    """A role that somebody had only while they were not active is none that they had, and names nobody as an admin."""
+    acme = await a_tenant(callers)
+    maria = (await acme.person("maria", roles=["dart-guests"]))["id"]
+    await moved(owner, acme, 20)
+    await acme.scim.patch(f"/Users/{maria}", json=deactivation())
+    await says(acme, maria, roles=["dart-admins"])
+    await moved(owner, acme, 10)
+    await says(acme, maria, roles=["dart-guests"])
+    await reactivate(acme, maria)
+    await moved(owner, acme, 5)
+    ada = acme.admin["user_name"]
+
+    for days in (10, 8, 5, 4):
+        assert set(await on(acme, ago(days), role="admin")) == {ada}, days
+    assert set(await on(acme, ago(5), role="guest")) == {"maria"}
+    left = (await on(acme, ago(10)))["maria"]
+    assert (left["roles"], left["is_admin"]) == (["guest"], False)
+    out = (await on(acme, ago(8), everybody=True))["maria"]
+    assert (out["role"], out["roles"], out["is_admin"]) == ("admin", [], False)
+
+
 async def test_what_is_not_known(callers: Callers, owner: Connection) -> None:
     """A day before it was kept, or that has not begun, is refused and says since when it is known."""
     acme = await a_tenant(callers)
@@ -159,8 +184,9 @@ async def test_what_is_not_known(callers: Callers, owner: Connection) -> None:
     assert set(await on(acme, ago(8))) == {acme.admin["user_name"]}
     early = await callers.operator.get(f"{acme.v1}/people-on/{ago(10)}")
     turned_down(early, 404, "day_not_known", f"it is since {ago(9)} 12:00 UTC", param="day")
-    later = await callers.operator.get(f"{acme.v1}/people-on/{ago(-2)}")
-    turned_down(later, 404, "day_not_known", "has not begun", param="day")
+    for day in (ago(-2), date.max):
+        later = await callers.operator.get(f"{acme.v1}/people-on/{day}")
+        turned_down(later, 404, "day_not_known", "has not begun", param="day")
     for day in ("2026-13-01", "yesterday", "20261101", "2026-W01-1"):
         turned_down(
             await callers.operator.get(f"{acme.v1}/people-on/{day}"), 404, "day_not_known", "write it as", param="day"

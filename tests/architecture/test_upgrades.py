@@ -136,6 +136,21 @@ async def test_over_its_seats_before_they_counted(engines: Engines, settings: Se
             assert (await clients["scim_token"].post("/scim/v2/Users", json=body)).status_code == 201
 
 
+async def test_the_products_own_auditors(engines: Engines, settings: Settings) -> None:
+    """A token of the product with a scope that becomes Rollcall's is in the way while it is live; the check says so."""
+    async with old_installation(engines, settings) as there:
+        async with connected(owners_url(there)) as owner:
+            await owner.execute("UPDATE tokens SET scopes = '{repo:read,auditor}' WHERE label = 'laptop'")
+        found = {each.name: each for each in (await upgrades.examine(there)).checks}["scopes"]
+        assert (found.state, found.said[:6]) == (State.FAILED, "1 live")
+        with pytest.raises(MigrationRefused, match=r"with the scope “auditor”: 1. .* revoke these"):
+            await tables.migrate(there)
+        async with connected(owners_url(there)) as owner:
+            await owner.execute("UPDATE tokens SET revoked_at = now(), revoked_because = 'x' WHERE label = 'laptop'")
+        await tables.migrate(there)
+        assert (await upgrades.examine(there)).stands_at == tables.newest_revision()
+
+
 async def user_names(provider: httpx.AsyncClient) -> set[str]:
     answer = await provider.get("/scim/v2/Users", params={"filter": 'userName ew "acme.test"'})
     assert answer.status_code == 200, answer.text

@@ -11,7 +11,10 @@ from console.conftest import Browser, signed_in
 from console.test_portal import a_link, entered
 from factories import Tenant, deactivation
 from rollcall.access.token_states import TokenState
+from rollcall.console.activity_words import worded
 from rollcall.console.tokens import TONES
+from rollcall.journal.events import TOPICS
+from rollcall.journal.models import AuditEntry
 from rollcall.proof import receipts
 from rollcall.work import Work
 
@@ -141,6 +144,27 @@ async def test_revoking_a_token(browser: Browser, acme: Tenant) -> None:
     assert (await acme.scim.get("/Users")).status_code == 401
 
 
+async def test_an_auditors_token(browser: Browser, acme: Tenant) -> None:
+    """A token for auditors is shown without the address for SCIM, and says whom its end concerns: no provider."""
+    await signed_in(browser, acme, acme.admin)
+    address = "SCIM base URL"
+    await browser.open("/console/tokens")
+    assert address in (await browser.send("/console/tokens", label="Reads", use="scim:read")).text
+
+    shown = (await browser.send("/console/tokens", label="Auditor", use="auditor")).text
+
+    assert "rc_pat_" in shown
+    assert address not in shown
+    which = f"/console/tokens/{await token_of(browser, 'Auditor')}"
+    asked = (await browser.open(f"{which}/revoke")).text
+    assert "Whoever reads the audit, receipts and alerts with it is refused" in asked
+    assert "identity provider that uses it" not in asked
+    await browser.open(f"{which}/rotate")
+    rotated = (await browser.send(f"{which}/rotate", overlap="0")).text
+    assert "rc_pat_" in rotated
+    assert address not in rotated
+
+
 async def test_other_tokens(browser: Browser, acme: Tenant) -> None:
     """What a person uses with the product is no token of this page."""
     await acme.personal_token(acme.admin)
@@ -263,3 +287,12 @@ async def settled(work: Work) -> None:
 def test_every_state_of_a_token_has_words() -> None:
     """Whatever the gate says of a token, its page has a word for it."""
     assert set(TONES) == set(TokenState)
+
+
+def test_every_event_has_words() -> None:
+    """Whatever happens in a tenant is told in words by its activity; what happens to the installation is not shown."""
+    elsewhere = {
+        topic for topic in TOPICS if topic.startswith(("plan.", "prices.", "installation_key.", "signing_key."))
+    }
+    told = {topic: worded(AuditEntry(action=topic, events=[topic], account_id=None), {}) for topic in TOPICS}
+    assert {topic for topic, said in told.items() if said == topic} == elsewhere

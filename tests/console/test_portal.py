@@ -87,6 +87,28 @@ async def test_two_at_the_same_moment(browsers: Browsers, acme: Tenant) -> None:
     assert sorted(answer.status_code for answer in answers) == [303, 403, 403, 403]
 
 
+@pytest.mark.parametrize("scope", ["admin", "auditor"])
+async def test_no_token_beyond_the_link(browser: Browser, acme: Tenant, scope: str) -> None:
+    """By a link for tokens only a provider's are made and rotated: one for the management API would outlive it."""
+    theirs = await acme.issue_token(scopes=[scope], owner=acme.admin["id"])
+    address = f"/console/tokens/{theirs['id']}/rotate"
+    await entered(browser, await a_link(acme, "tokens"))
+    page = (await browser.open("/console/tokens")).text
+    assert 'value="scim:read"' in page
+    assert f'value="{scope}"' not in page
+    assert address not in page
+
+    made = await browser.send("/console/tokens", label="Theirs", use=scope, lives="90")
+    rotated = await browser.send(address, overlap="0")
+
+    assert (made.status_code, rotated.status_code) == (403, 403)
+    assert (await browser.open(address)).status_code == 403
+    assert "rc_" not in made.text + rotated.text
+    listed = (await acme.callers.operator.get(f"{acme.v1}/tokens")).json()["data"]
+    assert sorted(each["id"] for each in listed) == sorted([acme.token["id"], theirs["id"]])
+    assert f"/console/tokens/{acme.token['id']}/rotate" in page
+
+
 LATE = "UPDATE sessions SET expires_at = clock_timestamp() WHERE purpose = 'portal_link' AND account_id = $1"
 DEMOTED = "UPDATE accounts SET is_admin = false WHERE id = $1"
 OF_AN_OLDER_EPOCH = "UPDATE accounts SET epoch = epoch + 1 WHERE id = $1"

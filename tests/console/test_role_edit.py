@@ -5,6 +5,8 @@ from html.parser import HTMLParser
 from typing import Any
 from uuid import uuid4
 
+import pytest
+
 from console.conftest import Browser, signed_in
 from console.test_portal import a_link, entered
 from factories import DART_RULE, Tenant, patch_op
@@ -187,6 +189,19 @@ async def test_what_is_wrong_is_at_its_field(browser: Browser, acme: Tenant) -> 
     assert (await browser.send("/console/roles/map", name="x", role="wizard")).status_code == 400
 
 
+@pytest.mark.parametrize("address", ["/console/roles/apply", "/console/roles/edit"])
+async def test_a_rule_that_nobody_made(browser: Browser, acme: Tenant, address: str) -> None:
+    """What no page of ours hands on is refused, and not tried: brackets too deep, a number too long."""
+    await signed_in(browser, acme, acme.admin)
+    fields = fields_of((await browser.open("/console/roles/edit")).text)
+    for rule in ("[" * 60_000, '{"a":' * 20_000, "9" * 60_000, "[1]"):
+        refused = await browser.send(address, rule=rule, shown="x")
+        assert refused.status_code == 400, rule[:9]
+        assert "holds no rule any more" in refused.text
+    many = await browser.send("/console/roles/preview", **{**fields, "lines": "9" * 60_000})
+    assert many.status_code == 400
+
+
 async def test_adding_and_removing_a_role(browser: Browser, acme: Tenant) -> None:
     """A new role gets a key of its own; a role that is removed gives those who have it the default one."""
     maria = await acme.person("maria@acme.test", roles=[{"value": "dart-guests"}])
@@ -226,6 +241,31 @@ async def test_taking_ones_own_rights(browser: Browser, acme: Tenant) -> None:
     sent = await browser.send("/console/roles/apply", rule=hidden(shown, "rule"), shown=hidden(shown, "shown"))
     assert sent.status_code == 303
     assert (await browser.open("/console/roles")).status_code == 403
+
+
+async def test_a_role_that_becomes_an_admins(browser: Browser, acme: Tenant) -> None:
+    """Who becomes an admin by a tick at their role is named; whoever got the role since the preview is not made one."""
+    await acme.person("maria@acme.test", roles=[{"value": "dart-guests"}])
+    await signed_in(browser, acme, acme.admin)
+    fields = fields_of((await browser.open("/console/roles/edit")).text)
+    place = next(name[6:] for name, value in fields.items() if name.startswith("label-") and value == "Guest")
+    shown = (await browser.send("/console/roles/preview", **{**fields, f"admin-{place}": "on"})).text
+    assert "1 person becomes an admin." in shown
+    assert "maria@acme.test" in shown
+    assert "Becomes an admin" in shown
+    noor = await acme.person("noor@acme.test", roles=[{"value": "dart-guests"}])
+
+    again = await browser.send("/console/roles/apply", rule=hidden(shown, "rule"), shown=hidden(shown, "shown"))
+
+    assert again.status_code == 409
+    assert "2 people become admins." in again.text
+    assert "noor@acme.test" in again.text
+    at_v1 = await acme.callers.operator.get(f"{acme.v1}/people/{noor['id']}")
+    assert at_v1.json()["is_admin"] is False
+    done = await browser.send(
+        "/console/roles/apply", rule=hidden(again.text, "rule"), shown=hidden(again.text, "shown")
+    )
+    assert done.status_code == 303
 
 
 def test_consequences_in_numbers() -> None:

@@ -1,5 +1,6 @@
 """Webhooks in the console: registered with a secret shown once, looked at, tried, sent again, paused and deleted."""
 
+import json
 import re
 from typing import Any
 
@@ -210,3 +211,31 @@ def test_every_topic_has_a_meaning() -> None:
     """Whatever is announced is offered with what it means, and each state of a delivery has a word."""
     assert {topic for about in MEANINGS.values() for topic in about} == set(announced())
     assert set(STATES) == set(DeliveryState)
+
+
+async def test_what_a_form_is_refused_is_in_the_audit(browser: Browser, acme: Tenant) -> None:
+    """What is refused and said at its field stands in the audit all the same, with its status and why, once."""
+    await signed_in(browser, acme, acme.admin)
+    edit = f"{await registered(browser)}/edit"
+    rule = (await acme.callers.operator.get(f"{acme.v1}/role-rule")).json()["rule"]
+    ada, private = acme.admin["user_name"], "https://private.example.com/"
+    refused = {
+        "console.create": ("/console/webhooks/new", 400, {"label": "x", "url": private}),
+        "console.edit": (edit, 400, {"label": "x", "url": private}),
+        "console.add": ("/console/people/new", 409, {"user_name": ada, "role": "guest"}),
+        "console.preview": ("/console/roles/preview", 400, {"prefix": "-", "default": "member"}),
+        "console.apply": (
+            "/console/roles/apply",
+            409,
+            {"rule": json.dumps({**rule, "default": "guest"}), "shown": "else"},
+        ),
+    }
+    for action, (address, status, fields) in refused.items():
+        assert (await browser.send(address, **fields)).status_code == status, action
+
+    entries = [each for each in await acme.audit() if each["action"] in refused]
+
+    assert {each["action"]: each["status"] for each in entries} == {name: said[1] for name, said in refused.items()}
+    assert len(entries) == len(refused)
+    assert all(each["outcome"] == "refused" and each["detail"] for each in entries)
+    assert {each["actor_id"] for each in entries} != {None}

@@ -5,11 +5,13 @@ What accounts were before they changed is kept by a trigger, for as long as the 
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Boolean, Text, Uuid, any_, column, literal, select, text
+from sqlalchemy import ARRAY, Boolean, CompoundSelect, Text, Uuid, any_, column, literal, select, text, union
 
 from rollcall import paging
+from rollcall.access.models import Account, AccountHistory
 from rollcall.db import fn
 from rollcall.errors import Refusal
 from rollcall.functions import qualified
@@ -51,7 +53,7 @@ class Presence:
     role: str
     """The role that they had at its end."""
     roles: list[str]
-    """All that they had during it."""
+    """All that they had during it while they were active."""
     is_admin: bool
     """Whether one of them was an admin's."""
 
@@ -78,18 +80,18 @@ async def people_on(
 ) -> Day:
     """Some of those who were active on a day, in the order they came; with *everybody* those too who were not.
 
-    *role* narrows it to those who had this one at any moment of the day.
+    *role* narrows it to those who were active in this one at any moment of the day.
 
     Raises:
         NotKnown: the day has not begun, or was over before it was kept who is active.
         NoSuchCursor: the cursor is none of ours.
     """
     begins = datetime.combine(day, time(), UTC)
-    ends = min(begins + timedelta(days=1), work.now)
-    known_since = await known(work)
-    if begins >= work.now:
+    if begins >= work.now:  # first: nothing can be said of the end of the last day that there is
         msg = f"{day} has not begun; days are those of UTC"
         raise NotKnown(msg, param="day")
+    ends = min(begins + timedelta(days=1), work.now)
+    known_since = await known(work)
     if ends <= known_since:
         msg = f"Who was active on {day} is not known; it is since {known_since.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
         raise NotKnown(msg, param="day")
@@ -98,9 +100,18 @@ async def people_on(
     if not everybody:
         rows = rows.where(said.c.active)
     if role is not None:
-        rows = rows.where(literal(role) == any_(said.c.roles))
+        rows = rows.where(said.c.account_id.in_(_ever_in(work, role)), literal(role) == any_(said.c.roles))
     found = await paging.page_of_several(work.db, rows, said.c.account_id, limit=limit, cursor=cursor)
     return Day(begins, ends, known_since, found.of(lambda row: Presence(*row)))
+
+
+def _ever_in(work: Work, role: str) -> CompoundSelect[Any]:
+    """Who has this role or had it: so few are looked at closely where few ever had it, and nobody where nobody had."""
+    now = select(Account.id).where(Account.tenant_id == work.tenant.id, Account.role == role)
+    was = select(AccountHistory.account_id).where(
+        AccountHistory.tenant_id == work.tenant.id, AccountHistory.role == role
+    )
+    return union(now, was)
 
 
 async def known(work: Work) -> datetime:

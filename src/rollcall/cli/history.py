@@ -15,7 +15,7 @@ from rollcall.work import Work
 @click.command("on")
 @click.argument("tenant")
 @click.argument("day", type=click.DateTime(["%Y-%m-%d"]))
-@click.option("--role", help="Only who had this role at any moment of it.")
+@click.option("--role", help="Only who were active in this role during it.")
 @click.option("--everybody", is_flag=True, help="Those too who were not active.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 500), help="People a page.")
 @click.option("--cursor", help="Continue where the page before ended.")

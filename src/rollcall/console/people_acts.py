@@ -12,7 +12,7 @@ from rollcall.access.models import Account
 from rollcall.console.confirming import Confirmation, confirmation_page
 from rollcall.console.own import id_of, number_of
 from rollcall.console.requests import AnyRequest, form_field, see
-from rollcall.console.visitors import PersonWork, admin_work, admins, page_for, visitor
+from rollcall.console.visitors import PersonWork, admin_work, admins, enter_refusal, page_for, visitor
 from rollcall.directory import linking, people, role_states, roles
 from rollcall.directory.people import Draft
 from rollcall.directory.rules import RoleRule
@@ -48,6 +48,7 @@ async def add(request: Request[Any, Any, Any], work: PersonWork) -> Response[Any
         async with work.db.begin_nested():
             person = await people.take_in(work, draft, role=fields["role"] or None)
     except (Invalid, Taken, SeatsExhausted) as fault:
+        await enter_refusal(request, work, fault)
         wrong = (fault.param or "", fault.detail)
         return await _form_page(request, work, fields, wrong=wrong, status_code=fault.status)
     return see(f"{PAGE}/{person.account.id}?done=added")

@@ -10,7 +10,7 @@ from rollcall.console import role_forms
 from rollcall.console.own import number_of
 from rollcall.console.requests import AnyRequest, form_field, see
 from rollcall.console.role_forms import CONFLICTS, LARGEST_FORM, SOURCES, RuleForm
-from rollcall.console.visitors import PersonWork, admin_work, admins, page_for, visitor
+from rollcall.console.visitors import PersonWork, admin_work, admins, enter_refusal, page_for, visitor
 from rollcall.directory import role_changes, roles
 from rollcall.directory.roles import Foreseen, PreviewOutdated
 from rollcall.directory.rules import RoleRule
@@ -59,6 +59,7 @@ async def preview(request: Request[Any, Any, Any], work: PersonWork) -> Response
     try:
         rule = role_forms.rule_in(form)
     except Invalid as fault:
+        await enter_refusal(request, work, fault)
         return _form_page(request, role_forms.with_fault(form, fault), present, status_code=400)
     return await _preview_page(request, work, rule)
 
@@ -84,7 +85,8 @@ async def apply(request: Request[Any, Any, Any], work: PersonWork) -> Response[A
     rule, shown = role_forms.handed_on(await form_field(request, "rule")), await form_field(request, "shown")
     try:
         await roles.edit(work, rule, foreseen=shown)
-    except PreviewOutdated:
+    except PreviewOutdated as refusal:
+        await enter_refusal(request, work, refusal)
         return await _preview_page(request, work, rule, moved=True)
     return see(f"{PAGE}?{urlencode({'done': 'edited'})}")
 

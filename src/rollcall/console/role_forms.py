@@ -74,8 +74,9 @@ def filled(rule: RoleRule) -> RuleForm:
 def entered(fields: Mapping[str, Any], sources: Sequence[str], present: RoleRule) -> RuleForm:
     """The form as somebody has sent it; a role whose box “Remove” is ticked is left out, and so is an empty new one."""
     number = str(fields.get("lines", "0"))
+    places = min(int(number), MOST_ROLES + 1) if re.fullmatch("[0-9]{1,9}", number) else 0
     lines: list[RoleLine] = []
-    for place in range(min(int(number), MOST_ROLES + 1) if number.isascii() and number.isdecimal() else 0):
+    for place in range(places):
         line = RoleLine(
             key=_text(fields, f"key-{place}"),
             label=_text(fields, f"label-{place}"),
@@ -148,7 +149,7 @@ def handed_on(text: str) -> RoleRule:
     """
     try:
         given: Any = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # brackets within brackets, thousands deep
         given = None
     if not isinstance(given, dict):
         msg = "The form holds no rule any more; open the page again."

@@ -1,5 +1,6 @@
 """Tokens: what opens Rollcall for the tenant's provider and its admins; issued, rotated and revoked here."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,7 +15,7 @@ from rollcall.access.tokens import ROTATED_WITHIN, NewToken, NothingToTakeOver, 
 from rollcall.console.confirming import Confirmation, confirmation_page
 from rollcall.console.own import id_of
 from rollcall.console.requests import AnyRequest, form_field, see
-from rollcall.console.visitors import PersonWork, admin_work, admins, page_for, visitor
+from rollcall.console.visitors import OutOfReach, PersonWork, admin_work, admins, page_for, visitor
 from rollcall.errors import NotFound
 from rollcall.tenancy import tenants
 from rollcall.work import Work
@@ -29,6 +30,9 @@ USES = {
     "admin": "Management API, as yourself",
     "auditor": "For auditors: read the audit, receipts, alerts and who was there when",
 }
+OF_PROVIDERS = frozenset({Scope.SCIM, Scope.SCIM_READ})
+"""What a provider calls with. Whoever came by a portal link makes no other: it would outlive and outreach the link."""
+
 LIVES = {"90": "90 days", "365": "1 year", "": "Never"}
 OVERLAPS = {"0": "At once", "3600": "In 1 hour", "86400": "In 1 day", "604800": "In 7 days"}
 SAID = {
@@ -73,13 +77,15 @@ async def issue_token(request: Request[Any, Any, Any], work: PersonWork) -> Resp
     """Issue a token, owned by whoever asks. It is shown once, so this answers with a page instead of leading to one."""
     label, use = await form_field(request, "label"), await form_field(request, "use")
     lives = await form_field(request, "lives")
+    scope = Scope(use if use in USES else "scim")
+    _check_reach(request, [scope])
     if not label or len(label) > 200 or "\x00" in label:
         wrong = "Enter a name by which you will know what uses it, of up to 200 characters."
         return await _page(request, work, label=label[:200], wrong=wrong, status_code=400)
     new = await tokens.issue(
         work,
         label=label,
-        scopes=[Scope(use if use in USES else "scim")],
+        scopes=[scope],
         owner_id=visitor(request).account_id,
         expires_at=work.now + timedelta(days=int(lives)) if lives in LIVES and lives else None,
     )
@@ -90,6 +96,7 @@ async def issue_token(request: Request[Any, Any, Any], work: PersonWork) -> Resp
 async def ask_to_rotate(request: Request[Any, Any, Any], work: PersonWork, token: FromPath[str]) -> Response[str]:
     """Ask for how long the old token is to go on working."""
     wanted = await _of_rollcall(work, token)
+    _check_reach(request, wanted.scopes)
     return page_for(request, "tokens/rotate.html", token=wanted, overlaps=OVERLAPS.items(), back=PAGE)
 
 
@@ -98,6 +105,7 @@ async def rotate_token(request: Request[Any, Any, Any], work: PersonWork, token:
     """Replace a token; the new one is shown once, on the page that answers."""
     overlap = await form_field(request, "overlap")
     wanted = await _of_rollcall(work, token)
+    _check_reach(request, wanted.scopes)
     seconds = int(overlap) if overlap in OVERLAPS else 86400
     new = await tokens.rotate(work, wanted.id, overlap=timedelta(seconds=seconds))
     until = None if not seconds else work.now + timedelta(seconds=seconds)
@@ -194,7 +202,8 @@ async def _page(
         more=None if found.next_cursor is None else f"{PAGE}?cursor={found.next_cursor}",
         first=None if cursor is None else PAGE,
         by_ops=(await tenants.own(work)).token_issuing == "ops",  # noqa: S105  # a policy's name
-        uses=USES.items(),
+        uses=[(use, said) for use, said in USES.items() if _is_within_reach(request, [use])],
+        rotatable={row.id for row in found.rows if _is_within_reach(request, row.scopes)},
         lives=LIVES.items(),
         label=label,
         wrong=wrong,
@@ -208,9 +217,19 @@ def _shown_once(request: AnyRequest, new: NewToken, title: str, *, until: dateti
         "tokens/shown.html",
         title=title,
         token=new.text,
-        address=None if Scope.ADMIN in new.row.scopes else request.app.state.context.base_url,
+        address=request.app.state.context.base_url if OF_PROVIDERS & {*new.row.scopes} else None,
         until=until,
     )
+
+
+def _is_within_reach(request: AnyRequest, scopes: Iterable[str]) -> bool:
+    return visitor(request).intent is None or OF_PROVIDERS.issuperset(scopes)
+
+
+def _check_reach(request: AnyRequest, scopes: Iterable[str]) -> None:
+    """Refuse those who came by a portal link the text of a token that reaches beyond the link."""
+    if not _is_within_reach(request, scopes):
+        raise OutOfReach
 
 
 async def _of_rollcall(work: Work, text: str) -> Token:
@@ -226,6 +245,8 @@ async def _what_breaks(work: Work, token: Token) -> str:
         return "It does not work as it is, so nothing breaks."
     if Scope.ADMIN in token.scopes:
         return "Whatever calls the management API with it is refused from its next call on."
+    if not OF_PROVIDERS & {*token.scopes}:
+        return "Whoever reads the audit, receipts and alerts with it is refused from their next call on."
     people = await accounts.active(work)
     stay = "1 person stays" if people == 1 else f"{people} people stay"
     return (

@@ -159,8 +159,7 @@ def work_of(request: AnyRequest, also: RefusalHook | None = None) -> AbstractAsy
     somebody = visitor(request)
 
     async def on_refusal(work: Work, refusal: Refusal) -> None:
-        action = f"console.{request.route_handler.handler_name}"
-        await request.app.state.context.batched_entries.refusals.enter(work, action, refusal)
+        await enter_refusal(request, work, refusal)
         if also is not None:
             await also(work, refusal)
 
@@ -173,6 +172,12 @@ def work_of(request: AnyRequest, also: RefusalHook | None = None) -> AbstractAsy
         on_refusal=on_refusal,
         judged=request.method != "GET",
     )
+
+
+async def enter_refusal(request: AnyRequest, work: Work, refusal: Refusal) -> None:
+    """Enter a refusal into the audit; for a form that says it at its field, instead of raising it."""
+    action = f"console.{request.route_handler.handler_name}"
+    await request.app.state.context.batched_entries.refusals.enter(work, action, refusal)
 
 
 def strangers_work(

@@ -12,7 +12,7 @@ from rollcall.console import webhook_forms
 from rollcall.console.confirming import Confirmation, confirmation_page
 from rollcall.console.own import id_of, number_of
 from rollcall.console.requests import AnyRequest, form_field, see
-from rollcall.console.visitors import PersonWork, admin_work, admins, page_for, work_of_admin
+from rollcall.console.visitors import PersonWork, admin_work, admins, enter_refusal, page_for, work_of_admin
 from rollcall.console.webhook_forms import KINDS, DestinationForm
 from rollcall.console.webhook_topics import MEANINGS
 from rollcall.errors import Conflict, Invalid, Refusal
@@ -79,13 +79,14 @@ async def new_page(request: Request[Any, Any, Any], work: PersonWork) -> Respons
 async def create(request: Request[Any, Any, Any], work: PersonWork) -> Response[Any]:
     """Register a destination. Its secret is shown once, so this answers with a page instead of leading to one."""
     form = await webhook_forms.entered(request)
-    if wrong := _fault(form, request.state.fault):
+    if wrong := await _fault(request, work, form):
         return await _form_page(request, work, wrong, status_code=400)
     wanted = Wanted(form.kind, form.url, form.label, form.topics, form.audience or None)
     rules, sealer = request.state.address_rules, request.app.state.sealer
     try:
         new = await destinations.create(work, wanted, rules, sealer)
     except (Invalid, FeatureMissing, Conflict) as fault:
+        await enter_refusal(request, work, fault)
         return await _form_page(request, work, _said_at(form, fault), status_code=fault.status)
     if new.secret is None:
         return see(f"{PAGE}/{new.row.id}?done=saved")
@@ -110,13 +111,14 @@ async def edit(request: Request[Any, Any, Any], work: PersonWork, destination: F
     """Change where a destination is, or what it hears from now on."""
     row = await destinations.find(work, id_of(destination, "destination"))
     form = await webhook_forms.entered(request, kind=row.kind)
-    if wrong := _fault(form, request.state.fault):
+    if wrong := await _fault(request, work, form):
         return await _form_page(request, work, wrong, of=str(row.id), status_code=400)
     wanted = Change(form.url, form.label, form.topics, form.audience or None)
     try:
         async with work.db.begin_nested():
             await destinations.change(work, row.id, wanted, request.state.address_rules)
     except (Invalid, FeatureMissing) as fault:
+        await enter_refusal(request, work, fault)
         wrong = _said_at(form, fault)
         return await _form_page(request, work, wrong, of=destination, status_code=fault.status)
     return see(f"{PAGE}/{destination}?done=saved")
@@ -238,8 +240,11 @@ def _is(number: int) -> str:
     return "is" if number == 1 else "are"
 
 
-def _fault(form: DestinationForm, fault: DestinationRefused | None) -> DestinationForm | None:
+async def _fault(request: AnyRequest, work: Work, form: DestinationForm) -> DestinationForm | None:
     """The form with what it lacks, or why its address is refused; None if there is nothing."""
+    fault: DestinationRefused | None = request.state.fault
+    if fault is not None:
+        await enter_refusal(request, work, fault)
     if not form.label or len(form.label) > 200:
         return webhook_forms.with_fault(form, "label", "Enter a name of up to 200 characters.")
     if not form.url:

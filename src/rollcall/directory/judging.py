@@ -57,6 +57,11 @@ class Alike:
         return self.after != self.before or self.is_admin != self.was_admin
 
     @property
+    def shows(self) -> bool:
+        """Whether their role becomes another, or they become admins or are ones no longer."""
+        return self.after.role != self.before.role or self.is_admin != self.was_admin
+
+    @property
     def number(self) -> int:
         """How many they are."""
         return len(self.accounts) // _ID
@@ -154,17 +159,22 @@ async def judge(work: Work, rule: RoleRule) -> Sequence[Alike]:
 
 
 def fingerprint(kinds: Iterable[Alike], *beside: str) -> str:
-    """One text for whose role becomes which, and whose names contradict each other; *beside* is what else counts."""
+    """One text for whose role becomes which, who becomes an admin or is one no longer, and whose names contradict each
+    other; *beside* is what else counts."""
     found = sha256("\n".join(beside).encode())
     people = sorted(
-        (kind.accounts[at : at + _ID], f"{kind.before.role} {kind.after.role} {kind.reading.conflict}")
+        (kind.accounts[at : at + _ID], _becomes(kind))
         for kind in kinds
-        if kind.before.role != kind.after.role or kind.reading.conflict
+        if kind.shows or kind.reading.conflict
         for at in range(0, len(kind.accounts), _ID)
     )
     for account, becomes in people:
         found.update(account + becomes.encode())
     return found.hexdigest()
+
+
+def _becomes(kind: Alike) -> str:
+    return f"{kind.before.role} {kind.after.role} {kind.was_admin} {kind.is_admin} {kind.reading.conflict}"
 
 
 def _alike(rule: RoleRule, row: Row, reading: Reading, judged: Judge) -> Alike:

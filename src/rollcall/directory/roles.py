@@ -122,6 +122,8 @@ class Previewed:
     """What the rule would read, and where."""
     conflict: bool
     """Whether the names would contradict each other: then the role stays, and a case opens."""
+    is_admin: bool | None
+    """Whether they would be an admin; None where that stays as it is."""
 
 
 async def preview(work: Work, rule: RoleRule) -> AsyncGenerator[Previewed]:
@@ -154,7 +156,9 @@ class Foreseen:
     more_admins: int
     no_more_admins: Sequence[UUID]
     people: Sequence[Previewed]
-    """The first of those who would get another role, or a case."""
+    """The first of those who would get another role, become admins or be ones no longer, or have a case."""
+    only_rights: int = 0
+    """How many would keep their role, and become admins or be ones no longer by what becomes of it."""
 
     @property
     def changed(self) -> int:
@@ -171,9 +175,9 @@ async def foresee(work: Work, rule: RoleRule, *, most: int = 100) -> Foreseen:
     for kind in kinds:
         if kind.before.role != kind.after.role:
             moves[kind.before.role, kind.after.role] += kind.number
-    concerned = judging.unpacked(judging.packed(kind for kind in kinds if kind.before.role != kind.after.role))[:most]
+    concerned = judging.unpacked(judging.packed(kind for kind in kinds if kind.shows))[:most]
     concerned += judging.unpacked(judging.packed(kind for kind in kinds if kind.reading.conflict))[:most]
-    named = (_previewed(present, rule, person) for person in await _read(work, rule, concerned))
+    named = (_previewed(present, rule, person, rights=True) for person in await _read(work, rule, concerned))
     return Foreseen(
         fingerprint=_fingerprint(rule, version, kinds),
         moves=moves,
@@ -181,6 +185,7 @@ async def foresee(work: Work, rule: RoleRule, *, most: int = 100) -> Foreseen:
         more_admins=sum(kind.number for kind in kinds if kind.is_admin and not kind.was_admin),
         no_more_admins=judging.unpacked(judging.packed(kind for kind in kinds if kind.was_admin and not kind.is_admin)),
         people=[each for each in named if each is not None][:most],
+        only_rights=sum(kind.number for kind in kinds if kind.shows and kind.before.role == kind.after.role),
     )
 
 
@@ -212,6 +217,7 @@ async def _read(work: Work, rule: RoleRule, account_ids: Sequence[UUID]) -> Sequ
             Account.id.label("account_id"),
             Account.role_state,
             Account.user_name,
+            Account.is_admin,
             UserRow.document["roles"].label("roles"),
             groups.label("groups"),
         )
@@ -222,16 +228,25 @@ async def _read(work: Work, rule: RoleRule, account_ids: Sequence[UUID]) -> Sequ
     return rows.mappings().all()
 
 
-def _previewed(present: RoleRule, rule: RoleRule, person: RowMapping) -> Previewed | None:
+def _previewed(present: RoleRule, rule: RoleRule, person: RowMapping, *, rights: bool = False) -> Previewed | None:
+    """What *rule* would change of a person; with *rights*, also if it is only whether they are an admin."""
     before = mapping.read_role_state(person["role_state"])
     documented = {"roles": person["roles"]}, person["groups"] or ()
     reading = mapping.read_roles(rule, *documented)
     after = role_states.rule_changed(rule, before, reading)
     conflict = reading.conflict and not mapping.read_roles(present, *documented).conflict
-    if after.role == before.role and not conflict:
+    is_admin = after.role in rule.admin_roles
+    stays = is_admin == person["is_admin"]
+    if after.role == before.role and not conflict and (stays or not rights):
         return None
     return Previewed(
-        person["account_id"], person["user_name"], before.role, after.role, reading.describe(), reading.conflict
+        person["account_id"],
+        person["user_name"],
+        before.role,
+        after.role,
+        reading.describe(),
+        reading.conflict,
+        None if stays else is_admin,
     )
 
 

@@ -2,7 +2,7 @@
 -- writes) and what they are.
 
 -- Everybody who was there between p_from and p_to: whether they were active at any moment of it, and at its end; their role at
--- its end, all that they had, and whether one was an admin's. A single query, so that it becomes part of the one that asks.
+-- its end; and all that they had while they were active, and whether one was an admin's. A single query, so that it becomes part of the one that asks.
 CREATE FUNCTION fn.people_between(p_tenant uuid, p_from timestamptz, p_to timestamptz) RETURNS TABLE (
     account_id uuid, user_name text, active boolean, active_at_end boolean, role text, roles text[], is_admin boolean
 ) LANGUAGE sql STABLE AS $$
@@ -11,13 +11,16 @@ CREATE FUNCTION fn.people_between(p_tenant uuid, p_from timestamptz, p_to timest
      CROSS JOIN LATERAL (
         SELECT bool_or(h.active OR coalesce(h.deactivated_at > p_from, false)) AS active,
                (array_agg(h.active OR coalesce(h.deactivated_at >= p_to, false) ORDER BY h.until_at DESC))[1] AS active_at_end,
-               (array_agg(h.role ORDER BY h.until_at DESC))[1] AS role, array_agg(DISTINCT h.role) AS roles,
-               bool_or(h.is_admin) AS is_admin
+               (array_agg(h.role ORDER BY h.until_at DESC))[1] AS role,
+               coalesce(array_agg(DISTINCT h.role) FILTER (WHERE c.came_in), '{}') AS roles,
+               coalesce(bool_or(h.is_admin) FILTER (WHERE c.came_in), false) AS is_admin
           FROM (SELECT e.*, lag(e.until_at) OVER (ORDER BY e.until_at) AS begins
                   FROM (SELECT k.until_at, k.active, k.deactivated_at, k.role, k.is_admin FROM public.account_history k
                          WHERE k.tenant_id = a.tenant_id AND k.account_id = a.id AND k.until_at > p_from
                         UNION ALL
                         SELECT 'infinity', a.active, a.deactivated_at, a.role, a.is_admin) e) h
+         CROSS JOIN LATERAL (  -- of a stretch in which somebody was deactivated, whether that was after it began
+            SELECT h.active OR coalesce(h.deactivated_at > greatest(p_from, h.begins), false) AS came_in) c
          WHERE h.begins IS NULL OR h.begins < p_to) s
      WHERE a.tenant_id = p_tenant AND a.created_at < p_to
 $$;

@@ -25,7 +25,7 @@ class PresenceView(BaseModel):
     active: bool = Field(description="whether they might come in at any moment of that day")
     active_at_end: bool = Field(description="whether they still might as it ended")
     role: str = Field(description="the role they had as it ended")
-    roles: list[str] = Field(description="all that they had during it")
+    roles: list[str] = Field(description="all that they had during it while they were active")
     is_admin: bool = Field(description="whether one of them was an admin's")
 
 
@@ -51,7 +51,7 @@ async def list_people_on_day(
     work: TenantWork,
     part: Part,
     day: FromPath[str],
-    role: Annotated[str | None, QueryParameter(description="only who had this role at any moment of it")] = None,
+    role: Annotated[str | None, QueryParameter(description="only who were active in this role during it")] = None,
     everybody: FromQuery[bool] = False,
 ) -> PeopleOnDay:
     """Who was active on a day, such as `2026-11-01`, in the order they came; with `everybody` who was not, too."""
