@@ -12,7 +12,7 @@ from factories import ORIGIN, Callers
 from rollcall.billing import asking, leases
 from rollcall.billing.leases import AnswerOverdue, next_at
 from rollcall.db import Connection
-from rollcall.tenancy import plans
+from rollcall.tenancy import overrides, plans
 from rollcall.tenancy.lapse import LapseTerms
 from rollcall.tenancy.plans import PlanTerms
 from rollcall.tenancy.prices import PriceTerms
@@ -204,3 +204,23 @@ def test_it_is_kept_whole() -> None:
     )
     assert Standing.of_json(said.as_json()) == said
     assert Standing.of_json(Standing().as_json()) == Standing()
+
+
+async def test_an_override_runs_out_beside_what_is_paid(payment: Payment, owner: Connection) -> None:
+    """The end of what somebody set by hand is told once, also where something is paid for, which stays as it is."""
+    tenant, customer = await payment.a_customer()
+    payment.stripe.subscribe(customer, ("price_beside", 1))
+    payment.stripe.entitled[customer] = ["scim"]
+    await payment.settle()
+    body = {"value": 7, "reason": "a courtesy", "ends_at": (NOW + DAY).isoformat()}
+    assert (await payment.callers.operator.put(f"{tenant.v1}/overrides/seats", json=body)).status_code == 200
+    ended = (
+        "UPDATE tenants SET overrides = jsonb_set(overrides, '{seats,ends_at}', to_jsonb($2::text)) WHERE id = $1::uuid"
+    )
+    await owner.execute(ended, tenant.id, (NOW - DAY).isoformat())
+    for _ in range(2):
+        async with open_fleet(payment.callers.database, SYSTEM, ORIGIN) as fleet:
+            await overrides.tell_ended(fleet)
+    told = [event for entry in await tenant.audit() for event in entry["events"] if event == "tenant.override_ran_out"]
+    assert told == ["tenant.override_ran_out"]
+    assert await has(tenant) == ("free", "active")
