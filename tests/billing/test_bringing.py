@@ -224,3 +224,28 @@ async def test_an_override_runs_out_beside_what_is_paid(payment: Payment, owner:
     told = [event for entry in await tenant.audit() for event in entry["events"] if event == "tenant.override_ran_out"]
     assert told == ["tenant.override_ran_out"]
     assert await has(tenant) == ("free", "active")
+
+
+async def test_a_feature_that_the_plan_has_too(payment: Payment, owner: Connection) -> None:
+    """Who pays for SCIM keeps it when the plan loses it, or ops choose one without, and is asked about soon."""
+    async with open_fleet(payment.callers.database, SYSTEM, ORIGIN) as fleet:
+        await plans.define(fleet, "shrinking", PlanTerms(name="Shrinking", features=("scim",)))
+    due = "SELECT due_at <= clock_timestamp() FROM billing_customers WHERE customer = $1"
+    tenant, customer = await payment.a_customer(plan="shrinking")
+    payment.stripe.subscribe(customer, ("price_too", 1))
+    payment.stripe.entitled[customer] = ["scim"]
+    await payment.settle()
+    assert not await owner.fetchval(due, customer)
+    async with open_fleet(payment.callers.database, SYSTEM, ORIGIN) as fleet:
+        await plans.define(fleet, "shrinking", PlanTerms(name="Shrinking"))
+    assert (await has(tenant), await owner.fetchval(due, customer)) == (("shrinking", "active"), True)
+    await payment.settle()
+    await patched(payment.callers, tenant.v1, plan="business")
+    await payment.settle()
+    await patched(payment.callers, tenant.v1, plan="free")
+    assert (await has(tenant), await owner.fetchval(due, customer)) == (("free", "active"), True)
+    explained = (await payment.callers.operator.get(f"{tenant.v1}/plan/explain")).json()["data"]
+    assert (explained[0]["passes"], explained[0]["because"]) == (True, "payment")
+    payment.stripe.entitled[customer] = []
+    await payment.settle()
+    assert await has(tenant) == ("free", "offboarding_only")

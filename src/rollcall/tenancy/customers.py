@@ -97,6 +97,12 @@ async def expect(fleet: Fleet, customer: str) -> None:
     await fleet.db.execute(row.on_conflict_do_update(index_elements=["customer"], set_={"due_at": now}))
 
 
+async def ask_again(fleet: Fleet, tenant: Tenant) -> None:
+    """Have a tenant's customer asked about soon, because its plan became another; nothing for one of nobody's."""
+    own = update(BillingCustomer).where(BillingCustomer.customer == named_by(tenant))
+    await fleet.db.execute(own.values(due_at=func.clock_timestamp()))
+
+
 async def counts(fleet: Fleet, *, overdue_by: timedelta) -> Counts:
     """How many customers there are, in which state."""
     row = (await fleet.db.execute(_COUNTS, {"overdue_by": overdue_by})).mappings().one()

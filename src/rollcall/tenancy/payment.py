@@ -122,7 +122,8 @@ def _paid(
 ) -> _Decided:
     """What is paid for; *lost_now* is what becomes of SCIM if it was and is not any more."""
     terms = offer.terms or chosen
-    layer: Layer = {key: _entry(True, ends_at) for key in offer.features - set(terms.features) if key in FEATURES}
+    # Also what the plan has: it stays if somebody takes it out of the plan, or chooses another one.
+    layer: Layer = {key: _entry(True, ends_at) for key in offer.features if key in FEATURES}
     if offer.seats is not None:
         layer["seats"] = _entry(offer.seats, ends_at)
     dates: Dates | None = Dates()
@@ -146,7 +147,7 @@ def _ended(
     assert until is not None, "a loss has the date"
     layer: Layer = {}
     if until > now:
-        left = offer.all_features - set(chosen.features) - {"scim"}
+        left = offer.all_features - {"scim"}
         layer |= {key: _entry(True, until) for key in left if key in FEATURES}
         seats = offer.seats or (None if offer.terms is None else offer.terms.seats)
         layer |= {"seat_policy": _entry("overage", until)} if seats is None else {"seats": _entry(seats, until)}

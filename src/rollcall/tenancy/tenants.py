@@ -184,6 +184,7 @@ async def change(fleet: Fleet, tenant: Tenant, terms: TenantTerms) -> bool:
         await _record(fleet, tenant, TenantChanged(changes=changes))
     if before.plan != terms.plan:
         await _choose_plan(fleet, tenant, terms.plan)
+        await customers.ask_again(fleet, tenant)
     if before.customer != terms.customer:
         await customers.assign(fleet, tenant)
     await _judge_lapse(fleet, tenant)
