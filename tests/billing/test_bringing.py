@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from billing.conftest import Payment, define, has
-from factories import ORIGIN, Callers
+from factories import ORIGIN, Callers, a_tenant
 from rollcall.billing import asking, leases
 from rollcall.billing.leases import AnswerOverdue, next_at
 from rollcall.db import Connection
@@ -249,3 +249,29 @@ async def test_a_feature_that_the_plan_has_too(payment: Payment, owner: Connecti
     payment.stripe.entitled[customer] = []
     await payment.settle()
     assert await has(tenant) == ("free", "offboarding_only")
+
+
+async def test_a_customer_and_its_plan_at_once(payment: Payment) -> None:
+    """Who is given a customer and the plan without payment in one call has what they had until the first answer."""
+    for pays, becomes in ((True, ("free", "active")), (False, ("free", "offboarding_only"))):
+        tenant = await a_tenant(payment.callers, plan="business")
+        customer = payment.stripe.customer()
+        if pays:
+            payment.stripe.subscribe(customer, ("price_at_once", 1))
+            payment.stripe.entitled[customer] = ["scim"]
+        shown = await patched(payment.callers, tenant.v1, customer=customer, plan="free")
+        assert (shown["plan"], shown["plan_without_payment"]) == ("business", "free")
+        assert await has(tenant) == ("business", "active")
+        await payment.settle()
+        assert await has(tenant) == becomes
+        lapsed = [event for entry in await tenant.audit() for event in entry["events"] if event == "tenant.lapsed"]
+        assert bool(lapsed) is not pays
+
+
+async def test_a_plan_that_waits_for_a_customer(payment: Payment) -> None:
+    """Without a customer again the choice counts at once."""
+    tenant = await a_tenant(payment.callers, plan="business")
+    await patched(payment.callers, tenant.v1, customer=payment.stripe.customer(), plan="enterprise")
+    assert (await has(tenant))[0] == "business"
+    shown = await patched(payment.callers, tenant.v1, customer=None)
+    assert (shown["plan"], shown["plan_without_payment"]) == ("enterprise", None)
