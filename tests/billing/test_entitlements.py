@@ -12,9 +12,11 @@ import httpx
 import pytest
 
 from billing.conftest import OLD_SECRET, SECRET, OwnBilling, has, signed
-from factories import Callers, Tenant, a_tenant
+from factories import ORIGIN, Callers, Tenant, a_tenant
 from rollcall.api.requests import LARGEST_BODY
 from rollcall.db import Connection
+from rollcall.tenancy import customers
+from rollcall.work import SYSTEM, open_fleet
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 ANOTHER_SECRET = "whsec_c29tZWJvZHkgZWxzZSdzIHNlY3JldCwgbm90IG91cnM="
@@ -206,3 +208,21 @@ async def test_the_example_of_the_docs(paid_callers: Callers, own_billing: OwnBi
     assert answer.json() == {"received": True, "new": True}, answer.text
     await own_billing.settle()
     assert await has(tenant) == ("business", "active")
+
+
+async def test_nothing_was_ever_said(paid_callers: Callers, own_billing: OwnBilling, owner: Connection) -> None:
+    """That nothing was ever said of somebody is not that they pay for nothing: the tenant stays, and anybody may speak."""
+    tenant = await a_tenant(paid_callers, plan="business")
+    unheard = f"unheard-{tenant.slug}"
+    answer = await paid_callers.operator.patch(tenant.v1, json={"customer": unheard, "plan": "free"})
+    assert answer.status_code == 200, answer.text
+    await own_billing.settle()
+    row = await owner.fetchrow(
+        "SELECT said, asked_at, due_at > clock_timestamp() AS later FROM billing_customers WHERE customer = $1", unheard
+    )
+    assert row is not None
+    assert (row["said"], row["asked_at"], row["later"]) == (None, None, True)
+    assert await has(tenant) == ("business", "active")
+    async with open_fleet(own_billing.database, SYSTEM, ORIGIN) as fleet:
+        await customers.hear(fleet, unheard, customers.STRIPE)
+        assert (await customers.find(fleet, unheard)).provider == customers.STRIPE

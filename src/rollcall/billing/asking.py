@@ -21,7 +21,6 @@ from rollcall.errors import Refusal
 from rollcall.settings import Settings
 from rollcall.tenancy import customers
 from rollcall.tenancy.customers import OWN, STRIPE
-from rollcall.tenancy.standing import Standing
 from rollcall.work import SYSTEM, Actor, RequestOrigin, open_fleet
 
 log = structlog.get_logger(__name__)
@@ -95,7 +94,9 @@ async def _ask(database: Database, those: Providers, leased: Leased) -> Counter[
     try:
         standing = await those[leased.provider].ask(leased.customer)
         async with open_fleet(database, SYSTEM, ORIGIN) as fleet:
-            changed = await leases.answered(fleet, leased, standing or Standing())
+            if standing is None:
+                await leases.unheard(fleet, leased)
+            changed = standing is not None and await leases.answered(fleet, leased, standing)
     except AnswerOverdue:
         log.info("a payment provider's answer was overtaken; it is asked again", customer=leased.customer)
         return Counter(overtaken=1)

@@ -50,6 +50,12 @@ _ANSWERED = text("""
            due_at = CASE WHEN due_at = :leased_until THEN CAST(:next AS timestamptz) ELSE due_at END
      WHERE customer = :customer AND lease = :lease RETURNING customer
 """)
+_UNHEARD = text("""
+    UPDATE billing_customers
+       SET attempts = 0, error = NULL,
+           due_at = CASE WHEN due_at = :leased_until THEN CAST(:next AS timestamptz) ELSE due_at END
+     WHERE customer = :customer AND lease = :lease
+""")
 _FAILED = text("""
     UPDATE billing_customers
        SET attempts = attempts + 1, error = :error,
@@ -130,6 +136,14 @@ async def answered(fleet: Fleet, leased: Leased, standing: Standing) -> bool:
     if await fleet.db.scalar(_ANSWERED, facts) is None:
         raise AnswerOverdue(leased.customer)
     return changed
+
+
+async def unheard(fleet: Fleet, leased: Leased) -> None:
+    """Note that nothing has ever been said of a customer, which is not that it pays for nothing: its tenant stays.
+
+    It is asked about again within a day; another provider may speak for it meanwhile.
+    """
+    await fleet.db.execute(_UNHEARD, {"next": fleet.now + EVERY, **_of(leased)})
 
 
 async def failed(fleet: Fleet, leased: Leased, error: str) -> None:
