@@ -211,7 +211,7 @@ async def test_the_example_of_the_docs(paid_callers: Callers, own_billing: OwnBi
 
 
 async def test_nothing_was_ever_said(paid_callers: Callers, own_billing: OwnBilling, owner: Connection) -> None:
-    """That nothing was ever said of somebody is not that they pay for nothing: the tenant stays, and anybody may speak."""
+    """Of whom nothing was ever said it is not known that they pay for nothing: the tenant stays, others may speak."""
     tenant = await a_tenant(paid_callers, plan="business")
     unheard = f"unheard-{tenant.slug}"
     answer = await paid_callers.operator.patch(tenant.v1, json={"customer": unheard, "plan": "free"})

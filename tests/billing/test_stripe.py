@@ -159,6 +159,15 @@ async def test_signed_at_another_time(payment: Payment, away: timedelta) -> None
     assert (answer.status_code, answer.json()["code"]) == (400, "signature_refused"), answer.text
 
 
+async def test_two_moments(payment: Payment) -> None:
+    """What was signed long ago does not become new by a second moment in the header."""
+    about = {"object": "customer", "id": payment.stripe.customer()}
+    headers, body = event("customer.updated", about, at=datetime.now(UTC) - timedelta(hours=1))
+    more = f"{headers['stripe-signature']},t={seconds(datetime.now(UTC))}"
+    answer = await payment.post({**headers, "stripe-signature": more}, body)
+    assert (answer.status_code, answer.json()["code"]) == (400, "signature_refused"), answer.text
+
+
 async def test_forged(payment: Payment) -> None:
     """Another secret, another body, no signature: refused."""
     headers, body = event("customer.updated", {"object": "customer", "id": payment.stripe.customer()})

@@ -140,11 +140,12 @@ def _is_signed(stripe: Any, secret: str, header: str, body: bytes) -> bool:
 
 
 def _signed_at(header: str) -> datetime:
-    parts = dict(part.split("=", 1) for part in header.split(",") if "=" in part)
+    moments = [part[2:] for part in header.split(",") if part.startswith("t=")]
     try:
-        return datetime.fromtimestamp(int(parts["t"]), UTC)
-    except (KeyError, ValueError, OverflowError, OSError):
-        msg = "Stripe-Signature: its t is no number of seconds since 1970. Nothing was done."
+        [moment] = moments  # of several the package signs with one, and another one might be read here
+        return datetime.fromtimestamp(int(moment), UTC)
+    except (ValueError, OverflowError, OSError):
+        msg = "Stripe-Signature: its t is not one number of seconds since 1970. Nothing was done."
         raise SignatureRefused(msg) from None
 
 
