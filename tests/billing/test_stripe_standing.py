@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rollcall.billing.stripe_standing import SLACK, Found, candidate, standing_of
-from rollcall.tenancy.standing import BoughtPrice, Standing
+from rollcall.tenancy.standing import LATEST, BoughtPrice, Standing
 
 Thing = dict[str, Any]
 
@@ -89,6 +89,11 @@ def test_since_when(ended: Thing, invoices: Sequence[Thing], since: int) -> None
     open_ones = [{"due_date": None, "next_payment_attempt": None, **each} for each in invoices]
     found = meant([ended], ["stale"], open_ones, ["scim"])
     assert found == Standing(features=("scim",), prices=BOUGHT, ends_at=moment(since))
+
+
+def test_beyond_all_time() -> None:
+    """A date to which no days could be added is taken as the last one that there is."""
+    assert meant([subscription("active", cancel_at=253_402_300_799)]).ends_at == LATEST
 
 
 def test_while_stripe_tries() -> None:

@@ -105,6 +105,10 @@ async def _ask(database: Database, those: Providers, leased: Leased) -> Counter[
     except DBAPIError as error:  # the lock of a tenant that is busy is not to be had
         log.warning("what a payment provider answered was not stored", customer=leased.customer, exc_info=error)
         return await _failed(database, leased, "the database was too busy to bring it to the tenant; see the log")
+    except Exception as error:  # whatever is wrong with one customer, the others are asked about
+        log.exception("asking a payment provider about a customer failed", customer=leased.customer)
+        said = f"asking about it failed unexpectedly ({type(error).__name__}): see the worker's log, and report it"
+        return await _failed(database, leased, said)
     log.info("a payment provider was asked", customer=leased.customer, tenant_changed=changed)
     return Counter(asked=1, changed=int(changed))
 

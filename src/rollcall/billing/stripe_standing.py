@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from rollcall.tenancy.standing import BoughtPrice, Standing
+from rollcall.tenancy.standing import LATEST, BoughtPrice, Standing
 
 Listed = Mapping[str, Any]
 """One thing of Stripe's, as its API gives it."""
@@ -102,4 +102,4 @@ def _period(subscription: Listed) -> int:
 
 
 def _moment(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
+    return datetime.fromtimestamp(min(seconds, LATEST.timestamp()), UTC)

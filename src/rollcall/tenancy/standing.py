@@ -1,8 +1,11 @@
 """What a payment provider says of a customer at a moment: the same value whoever the provider is."""
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Self
+from datetime import UTC, datetime
+from typing import Any, Final, Self
+
+LATEST: Final = datetime(2200, 12, 31, tzinfo=UTC)
+"""The last moment that a provider may name: days are added to it."""
 
 
 @dataclass(frozen=True, slots=True)
