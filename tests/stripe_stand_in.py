@@ -116,11 +116,12 @@ class Stripe:
             ]
         if path == "/v1/invoices":
             states = [asked["status"]]
-            return [
+            found = [
                 each
                 for each in self.invoices.values()
                 if each["subscription"] == subscription and each["status"] in states
             ]
+            return sorted(found, key=lambda each: each["created"], reverse=True)
         if path == "/v1/subscription_items" and subscription is not None:
             return self.subscriptions[subscription]["all_items"]
         if path.startswith("/v1/products/") and path.endswith("/features"):

@@ -204,6 +204,8 @@ def test_it_is_kept_whole() -> None:
     )
     assert Standing.of_json(said.as_json()) == said
     assert Standing.of_json(Standing().as_json()) == Standing()
+    older = {key: kept for key, kept in said.as_json().items() if key != "stopped_at"}
+    assert Standing.of_json(older) == said
 
 
 async def test_an_override_runs_out_beside_what_is_paid(payment: Payment, owner: Connection) -> None:

@@ -9,11 +9,15 @@ from typing import Any
 import pytest
 
 from billing.conftest import Payment, define, has
-from factories import a_tenant
+from factories import ORIGIN, a_tenant
 from rollcall.billing import stripe_api
 from rollcall.billing.provider import CanNotAsk
 from rollcall.db import Connection
+from rollcall.tenancy import plans
+from rollcall.tenancy.lapse import LapseTerms
+from rollcall.tenancy.plans import PlanTerms
 from rollcall.tenancy.prices import PriceTerms
+from rollcall.work import SYSTEM, open_fleet
 from stripe_stand_in import DAY, event, seconds, signed_body, summary
 
 NOW = datetime.now(UTC)
@@ -279,3 +283,53 @@ async def test_answered_once_it_is_stored(payment: Payment, rival: Connection) -
         answer = await payment.post(*sent)
         assert (answer.status_code, "retry-after" in answer.headers) == (503, True), answer.text
     assert (await payment.post(*sent)).json() == {"received": True, "new": True}
+
+
+@pytest.mark.parametrize("end", ["unpaid", "canceled", "unpaid, and nothing was heard before"])
+async def test_three_weeks_of_retries(payment: Payment, end: str) -> None:
+    """However long Stripe tried, leavers are cut off for all the days of the plan once it gives up."""
+    async with open_fleet(payment.callers.database, SYSTEM, ORIGIN) as fleet:
+        terms = PlanTerms(name="Fortnight", features=("scim",), lapse=LapseTerms(0, 14))
+        await plans.define(fleet, "fortnight", terms)
+    await define(payment.callers, {"price_fortnight": PriceTerms("fortnight")})
+    tenant, customer = await payment.a_customer()
+    subscription = payment.stripe.subscribe(customer, ("price_fortnight", 1))
+    await payment.settle()
+    assert await has(tenant) == ("fortnight", "active")
+
+    subscription["status"] = "past_due"
+    invoice = payment.stripe.owe(subscription, NOW - 21 * DAY, NOW - timedelta(hours=1))
+    announced = (NOW - timedelta(hours=1) + DAY).replace(microsecond=0)
+    if end in ("unpaid", "canceled"):
+        await payment.tell("invoice.payment_failed", invoice)
+        await payment.settle()
+        assert await has(tenant) == ("free", "grace")
+
+    invoice["next_payment_attempt"] = None
+    subscription |= {"status": end.partition(",")[0], "ended_at": seconds(NOW) if end == "canceled" else None}
+    closes: set[datetime] = set()
+    for _ in range(2):
+        await payment.tell("customer.subscription.updated", subscription)
+        await payment.settle()
+        assert await has(tenant) == ("free", "offboarding_only")
+        shown = (await payment.callers.operator.get(tenant.v1)).json()["lapse"]
+        assert datetime.fromisoformat(shown["lapsed_at"]) == (NOW - 21 * DAY).replace(microsecond=0)
+        closes.add(datetime.fromisoformat(shown["closes_at"]))
+    assert len(closes) == 1
+    assert closes.pop() >= NOW + 14 * DAY
+    if end != "unpaid, and nothing was heard before":
+        assert datetime.fromisoformat(shown["closes_at"]) == announced + 14 * DAY
+
+
+async def test_what_was_owed_before(payment: Payment) -> None:
+    """An invoice that stayed open before others that were paid does not say since when it is owed."""
+    tenant, customer = await payment.a_customer()
+    subscription = payment.stripe.subscribe(customer, ("price_before", 1), status="past_due")
+    payment.stripe.features["prod_before"] = ["scim"]
+    payment.stripe.owe(subscription, NOW - 90 * DAY, None)
+    for days in (60, 30):
+        payment.stripe.owe(subscription, NOW - days * DAY, None)["status"] = "paid"
+    payment.stripe.owe(subscription, NOW - 2 * DAY, None)
+    await payment.settle()
+    shown = (await payment.callers.operator.get(f"{tenant.v1}/billing")).json()
+    assert datetime.fromisoformat(shown["ends_at"]) == (NOW - 2 * DAY).replace(microsecond=0)

@@ -88,7 +88,8 @@ def test_since_when(ended: Thing, invoices: Sequence[Thing], since: int) -> None
     """It has ended since Stripe's date; what it gave is what its products give, and no stale entitlement."""
     open_ones = [{"due_date": None, "next_payment_attempt": None, **each} for each in invoices]
     found = meant([ended], ["stale"], open_ones, ["scim"])
-    assert found == Standing(features=("scim",), prices=BOUGHT, ends_at=moment(since))
+    stopped = {"canceled": moment(700), "paused": moment(600)}.get(ended["status"])
+    assert found == Standing(features=("scim",), prices=BOUGHT, ends_at=moment(since), stopped_at=stopped)
 
 
 def test_beyond_all_time() -> None:

@@ -107,7 +107,12 @@ class StripeBilling:
             each for product in products for each in _every(of.products.features.list(product, {"limit": PAGE}))
         ]
         keys = [str(each["entitlement_feature"]["lookup_key"]) for each in features]
-        return Found(subscriptions, (), ended, invoices, keys)
+        return Found(subscriptions, (), ended, invoices, keys, self._paid_at(ended) if invoices else None)
+
+    def _paid_at(self, subscription: Listed) -> int | None:
+        """When the newest invoice of a subscription that is paid was made; Stripe lists the newest first."""
+        wanted = {"subscription": subscription["id"], "status": "paid", "limit": 1}
+        return next((int(each["created"]) for each in self._client.v1.invoices.list(wanted).data), None)
 
     def _with_all_items(self, subscription: Listed) -> Listed:
         items: Any = subscription["items"]

@@ -31,6 +31,8 @@ class Found:
     """Its open invoices."""
     features: Sequence[str]
     """Lookup keys of the features of its products, which the customer had by it."""
+    paid_at: int | None = None
+    """When its newest invoice that was paid was made, in seconds since 1970; what was owed before is forgiven."""
 
 
 def candidate(subscriptions: Sequence[Listed]) -> Listed | None:
@@ -46,8 +48,9 @@ def standing_of(found: Found) -> Standing:
     if found.ended is None:
         return _paid(found)
     ended = found.ended
-    unpaid = [invoice.get("due_date") or invoice["created"] for invoice in found.invoices]
-    attempts = [invoice["next_payment_attempt"] for invoice in found.invoices if invoice.get("next_payment_attempt")]
+    owed = [each for each in found.invoices if found.paid_at is None or each["created"] > found.paid_at]
+    unpaid = [invoice.get("due_date") or invoice["created"] for invoice in owed]
+    attempts = [invoice["next_payment_attempt"] for invoice in owed if invoice.get("next_payment_attempt")]
     again = _moment(max(attempts)) if attempts and ended["status"] == "past_due" else None
     # An invoice that is owed says since when, also in the middle of a period; who cancels owes nothing after that.
     ends = [*unpaid, _end(ended)] if ended["status"] == "canceled" or not unpaid else unpaid
@@ -56,6 +59,7 @@ def standing_of(found: Found) -> Standing:
         prices=_bought([ended]),
         ends_at=_moment(min(ends)),
         grace_until=None if again is None else again + SLACK,
+        stopped_at=_moment(_end(ended)) if ended["status"] in ("canceled", "paused") else None,
         ask_again_at=again,
     )
 

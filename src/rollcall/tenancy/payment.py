@@ -2,7 +2,8 @@
 
 A plan that is paid for stands in the place of the chosen one (`Tenant.plan_without_payment`); features and seats stand
 among the tenant's overrides, under ``paid``, where the gate reads them as it reads all others. What is no longer paid
-for lapses by the provider's dates. All follows from what the provider says now, and nothing from what it said before.
+for lapses by the provider's dates. All follows from what the provider says now, and nothing from what it said before;
+only the day on which a tenant is closed, which may lie later by what was announced to it.
 """
 
 from dataclasses import dataclass
@@ -38,13 +39,19 @@ class Dates:
     closes_at: datetime | None = None
 
     @classmethod
-    def by(cls, terms: LapseTerms, at: datetime, until: datetime | None = None) -> "Dates":
-        """Those of a loss at a moment; everything works until *until* at least."""
+    def by(
+        cls, terms: LapseTerms, at: datetime, until: datetime | None = None, stopped: datetime | None = None
+    ) -> "Dates":
+        """Those of a loss at a moment; everything works until *until* at least.
+
+        The days in which only what takes away passes count from *stopped* on, if that is later.
+        """
         begins = at + timedelta(days=terms.grace_days)
         if until is not None:
             begins = max(begins, until)
         days = terms.offboarding_only_days
-        return cls(at, begins, None if days is None else begins + timedelta(days=days))
+        counted = begins if stopped is None else max(begins, stopped)
+        return cls(at, begins, None if days is None else counted + timedelta(days=days))
 
     @classmethod
     def of(cls, tenant: Tenant) -> "Dates":
@@ -142,16 +149,38 @@ def _ended(
         return _Decided(tenant.chosen_plan, False, {}, Dates())
     if standing.ends_at is None or "scim" not in offer.all_features:
         return _Decided(tenant.chosen_plan, False, {}, lost_now)
-    dates = Dates.by((offer.terms or chosen).lapse, standing.ends_at, standing.grace_until)
-    until = dates.offboarding_from
+    lapse = (offer.terms or chosen).lapse
+    until = Dates.by(lapse, standing.ends_at, standing.grace_until).offboarding_from
     assert until is not None, "a loss has the date"
     layer: Layer = {}
+    stopped = None
+    if lapse.offboarding_only_days is not None:
+        stopped = _stopped(tenant, standing, until, now, had=lost_now is not None)
+        layer["stopped"] = stopped.isoformat()
+    dates = Dates.by(lapse, standing.ends_at, standing.grace_until, stopped)
     if until > now:
         left = offer.all_features - {"scim"}
         layer |= {key: _entry(True, until) for key in left if key in FEATURES}
         seats = offer.seats or (None if offer.terms is None else offer.terms.seats)
         layer |= {"seat_policy": _entry("overage", until)} if seats is None else {"seats": _entry(seats, until)}
     return _Decided(tenant.chosen_plan, False, layer, _unless_set_since(tenant, layer, dates))
+
+
+def _stopped(tenant: Tenant, standing: Standing, begins: datetime, now: datetime, *, had: bool) -> datetime:
+    """When a loss began to be felt: by its provider's word, or else not before what was announced, or is by now.
+
+    So nobody is closed without the days in between, however long a provider tried to be paid. *begins*: from when on
+    only what takes away passes; *had*: the tenant has SCIM up to now.
+    """
+    known: Layer = (tenant.overrides or {}).get(PAID, {})
+    moments = [begins, standing.stopped_at or begins]
+    if "lapse" in known and standing.ends_at is not None and known["lapse"][0] == standing.ends_at.isoformat():
+        moments.append(datetime.fromisoformat(known.get("stopped") or known["lapse"][1]))
+    elif standing.stopped_at is None and (
+        had or (tenant.offboarding_from is not None and tenant.offboarding_from > now)
+    ):
+        moments.append(now)
+    return max(moments)
 
 
 def _unless_set_since(tenant: Tenant, layer: Layer, dates: Dates) -> Dates | None:
