@@ -333,3 +333,22 @@ async def test_what_was_owed_before(payment: Payment) -> None:
     await payment.settle()
     shown = (await payment.callers.operator.get(f"{tenant.v1}/billing")).json()
     assert datetime.fromisoformat(shown["ends_at"]) == (NOW - 2 * DAY).replace(microsecond=0)
+
+
+async def test_past_due_beside_one_that_is_paid(payment: Payment) -> None:
+    """A second subscription does not take away the grace of one that Stripe still tries to have paid."""
+    await define(payment.callers, {"price_small": PriceTerms("free"), "price_large": PriceTerms("business")})
+    tenant, customer = await payment.a_customer()
+    payment.stripe.subscribe(customer, ("price_small", 1))
+    late = payment.stripe.subscribe(customer, ("price_large", 1), status="past_due")
+    payment.stripe.features["prod_large"] = ["events"]
+    invoice = payment.stripe.owe(late, NOW - DAY, NOW + 3 * DAY)
+    await payment.settle()
+    assert await has(tenant) == ("business", "active")
+    shown = (await payment.callers.operator.get(f"{tenant.v1}/billing")).json()
+    assert (shown["features"], [each["id"] for each in shown["prices"]]) == (["events"], ["price_large", "price_small"])
+    invoice["next_payment_attempt"] = None
+    late["status"] = "unpaid"
+    await payment.tell("customer.subscription.updated", late)
+    await payment.settle()
+    assert await has(tenant) == ("free", "offboarding_only")

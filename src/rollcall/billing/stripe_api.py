@@ -13,7 +13,7 @@ from typing import Any, cast
 import orjson
 
 from rollcall.billing.provider import CanNotAsk, Hint, SignatureRefused, check_moment, object_of, storable
-from rollcall.billing.stripe_standing import Found, Listed, candidate, standing_of
+from rollcall.billing.stripe_standing import Found, Listed, candidate, next_attempt, past_due_beside, standing_of
 from rollcall.errors import Invalid, Unavailable
 from rollcall.scim.reader import check_shape
 from rollcall.settings import Settings
@@ -100,14 +100,27 @@ class StripeBilling:
         entitled = _all(of.entitlements.active_entitlements, customer=customer)
         ended = candidate(subscriptions)
         if ended is None:
-            return Found(subscriptions, [str(each["lookup_key"]) for each in entitled], None, (), ())
-        invoices = _all(of.invoices, customer=customer, subscription=ended["id"], status="open")
-        products = sorted({str(item["price"]["product"]) for item in ended["items"]["data"]})
-        features = [
-            each for product in products for each in _every(of.products.features.list(product, {"limit": PAGE}))
+            late = [(each, next_attempt(self._owed(each))) for each in past_due_beside(subscriptions)]
+            retried = [(each, attempt) for each, attempt in late if attempt is not None]
+            features = self._features_of([each for each, _ in retried])
+            return Found(subscriptions, [str(each["lookup_key"]) for each in entitled], None, (), features, retried)
+        invoices = self._owed(ended)
+        paid_at = self._paid_at(ended) if invoices else None
+        return Found(subscriptions, (), ended, invoices, self._features_of([ended]), paid_at=paid_at)
+
+    def _owed(self, subscription: Listed) -> list[Listed]:
+        return _all(self._client.v1.invoices, subscription=subscription["id"], status="open")
+
+    def _features_of(self, subscriptions: Sequence[Listed]) -> list[str]:
+        """Lookup keys of the features of all that was bought."""
+        items = [item for each in subscriptions for item in each["items"]["data"]]
+        of = self._client.v1.products.features
+        found = [
+            each
+            for product in sorted({str(item["price"]["product"]) for item in items})
+            for each in _every(of.list(product, {"limit": PAGE}))
         ]
-        keys = [str(each["entitlement_feature"]["lookup_key"]) for each in features]
-        return Found(subscriptions, (), ended, invoices, keys, self._paid_at(ended) if invoices else None)
+        return [str(each["entitlement_feature"]["lookup_key"]) for each in found]
 
     def _paid_at(self, subscription: Listed) -> int | None:
         """When the newest invoice of a subscription that is paid was made; Stripe lists the newest first."""
