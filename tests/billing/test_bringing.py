@@ -277,3 +277,16 @@ async def test_a_plan_that_waits_for_a_customer(payment: Payment) -> None:
     assert (await has(tenant))[0] == "business"
     shown = await patched(payment.callers, tenant.v1, customer=None)
     assert (shown["plan"], shown["plan_without_payment"]) == ("enterprise", None)
+
+
+async def test_a_preview_of_a_choice_that_waits(payment: Payment) -> None:
+    """While a paid plan stands in, a preview of another choice says that it waits, and that nothing changes yet."""
+    await define(payment.callers, {"price_preview": PriceTerms("enterprise")})
+    tenant, customer = await payment.a_customer(plan="business")
+    payment.stripe.subscribe(customer, ("price_preview", 1))
+    await payment.settle()
+    address = f"{tenant.v1}/plan/preview"
+    shown = (await payment.callers.operator.get(address, params={"plan": "free"})).json()
+    assert (shown["gained"], shown["lost"], shown["tokens"]) == ([], [], [])
+    assert [each.partition(":")[0] for each in shown["sentences"]] == ["the choice waits"]
+    assert (await payment.callers.operator.get(address, params={"plan": "business"})).json()["sentences"] == []
