@@ -352,3 +352,21 @@ async def test_past_due_beside_one_that_is_paid(payment: Payment) -> None:
     await payment.tell("customer.subscription.updated", late)
     await payment.settle()
     assert await has(tenant) == ("free", "offboarding_only")
+
+
+async def test_attempts_are_not_mailed(payment: Payment, owner: Connection) -> None:
+    """Each attempt to be paid has other dates: they are recorded, and admins are mailed none of them."""
+    tenant, customer = await payment.a_customer()
+    payment.stripe.features["prod_tries"] = payment.stripe.entitled[customer] = ["scim"]
+    subscription = payment.stripe.subscribe(customer, ("price_tries", 1))
+    await payment.settle()
+    subscription["status"] = "past_due"
+    invoice = payment.stripe.owe(subscription, NOW - DAY, NOW + DAY)
+    for days in (1, 3, 5):
+        invoice["next_payment_attempt"] = seconds(NOW + days * DAY)
+        await payment.tell("invoice.payment_failed", invoice)
+        await payment.settle()
+    told = [event for entry in await tenant.audit() for event in entry["events"] if event == "tenant.lapse_changed"]
+    assert len(told) == 2
+    mailed = "SELECT count(*) FROM notices WHERE tenant_id = $1::text::uuid AND topic = 'tenant.lapse_changed'"
+    assert await owner.fetchval(mailed, tenant.id) == 0

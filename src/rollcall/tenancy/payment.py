@@ -229,4 +229,5 @@ def _of_lapse(plan: str, before: Dates, now: Dates) -> Event:
 
 async def _record(fleet: Fleet, tenant: Tenant, event: Event) -> None:
     work = Work(fleet.db, TenantRef(tenant.id, tenant.slug), fleet.actor, fleet.origin, fleet.now)
-    await record(work, event, target=str(tenant.id))
+    # Each of a provider's attempts to be paid has other dates: nobody set those, and nobody is mailed each time.
+    await record(work, event, target=str(tenant.id), mailed=not isinstance(event, TenantLapseChanged))
