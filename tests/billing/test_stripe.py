@@ -370,3 +370,18 @@ async def test_attempts_are_not_mailed(payment: Payment, owner: Connection) -> N
     assert len(told) == 2
     mailed = "SELECT count(*) FROM notices WHERE tenant_id = $1::text::uuid AND topic = 'tenant.lapse_changed'"
     assert await owner.fetchval(mailed, tenant.id) == 0
+
+
+async def test_a_customer_is_gone(payment: Payment) -> None:
+    """A customer that was deleted pays for nothing; one whom Stripe does not know keeps what they have."""
+    for deleted, becomes in ((True, "offboarding_only"), (False, "active")):
+        tenant, customer = await payment.a_customer()
+        payment.stripe.subscribe(customer, ("price_gone", 1))
+        payment.stripe.entitled[customer] = ["scim"]
+        await payment.settle()
+        payment.stripe.gone[customer] = deleted
+        await payment.tell("customer.deleted", {"object": "customer", "id": customer})
+        await payment.settle()
+        assert await has(tenant) == ("free", becomes)
+        error = (await payment.callers.operator.get(f"{tenant.v1}/billing")).json()["error"] or ""
+        assert ("ROLLCALL_STRIPE_API_KEY" in error) is not deleted

@@ -89,9 +89,32 @@ class StripeBilling:
         except stripe.AuthenticationError as error:
             msg = f"Stripe refuses ROLLCALL_STRIPE_API_KEY; put a live key of this account there ({error})"
             raise CanNotAsk(msg) from error
+        except stripe.InvalidRequestError as error:
+            if error.code == "resource_missing" and error.param == "customer":
+                return self._without_customer(stripe, customer)
+            msg = f"Stripe did not answer: {error}"
+            raise CanNotAsk(msg) from error
         except stripe.StripeError as error:
             msg = f"Stripe did not answer: {error}"
             raise CanNotAsk(msg) from error
+
+    def _without_customer(self, stripe: Any, customer: str) -> Standing:
+        """What is so of a customer whom Stripe does not list: nothing is paid for, if it says that they were deleted.
+
+        That it knows none of this name says little: the key may be that of another account, or of its test mode.
+        """
+        try:
+            found = self._client.v1.customers.retrieve(customer).to_dict()
+        except stripe.StripeError as error:
+            msg = (
+                "Stripe knows no customer of this name under ROLLCALL_STRIPE_API_KEY; see that the key is a live one "
+                f"of the right account, and that the id is right ({error})"
+            )
+            raise CanNotAsk(msg) from error
+        if found.get("id") == customer and found.get("deleted") is True:
+            return Standing()
+        msg = "Stripe knows this customer and lists nothing of it; it is asked again"
+        raise CanNotAsk(msg)
 
     def _find(self, customer: str) -> Found:
         """All there is to know of a customer, every page of it."""
