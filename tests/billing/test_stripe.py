@@ -385,3 +385,34 @@ async def test_a_customer_is_gone(payment: Payment) -> None:
         assert await has(tenant) == ("free", becomes)
         error = (await payment.callers.operator.get(f"{tenant.v1}/billing")).json()["error"] or ""
         assert ("ROLLCALL_STRIPE_API_KEY" in error) is not deleted
+
+
+async def test_a_grace_while_stripe_is_away(payment: Payment) -> None:
+    """What would end while Stripe can't be asked goes on for a day more, once; then Stripe's own dates count again."""
+    await define(payment.callers, {"price_outage": PriceTerms("business", seats_by_quantity=True)})
+    tenant, customer = await payment.a_customer()
+    subscription = payment.stripe.subscribe(customer, ("price_outage", 5), status="past_due")
+    now = datetime.now(UTC)  # not when the tests began: half an hour is less than all of them may take
+    soon = (now + timedelta(minutes=30)).replace(microsecond=0)
+    invoice = payment.stripe.owe(subscription, now - 2 * DAY, soon - DAY)
+    await payment.settle()
+
+    async def ends() -> datetime:
+        assert await has(tenant) == ("free", "grace")
+        seats = (await payment.callers.operator.get(f"{tenant.v1}/seats")).json()["allowed"]
+        assert seats == 5
+        shown = (await payment.callers.operator.get(tenant.v1)).json()["lapse"]
+        return datetime.fromisoformat(shown["offboarding_from"])
+
+    assert await ends() == soon
+    payment.stripe.broken = True
+    try:
+        for _ in range(2):
+            await payment.tell("invoice.payment_failed", invoice)
+            await payment.settle()
+            assert await ends() == soon + DAY
+    finally:
+        payment.stripe.broken = False
+    await payment.tell("invoice.payment_failed", invoice)
+    await payment.settle()
+    assert await ends() == soon

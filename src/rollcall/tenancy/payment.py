@@ -8,7 +8,7 @@ only the day on which a tenant is closed, which may lie later by what was announ
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import select
 
@@ -25,6 +25,9 @@ from rollcall.tenancy.plans import PlanTerms
 from rollcall.tenancy.prices import Offer
 from rollcall.tenancy.standing import Standing
 from rollcall.work import Fleet, TenantRef, Work
+
+LONGER: Final = timedelta(days=1)
+"""For so long what is about to end goes on while the provider can't be asked; and so again, until it can."""
 
 Layer = dict[str, Any]
 """What is kept under ``paid``: an override for each thing that is paid for, and the dates of the lapse that it made."""
@@ -110,6 +113,39 @@ async def apply(fleet: Fleet, tenant: Tenant, standing: Standing | None, *, prov
     await fleet.db.refresh(tenant)
     await _announce(fleet, tenant, plan, dates, paid_changed=layer != had)
     return True
+
+
+async def put_off(fleet: Fleet, tenant: Tenant, *, before: datetime) -> bool:
+    """Have what ends by a provider's date between now and *before* end a day later, since it can't be asked meanwhile.
+
+    Its next answer has its own dates again. What somebody set by hand stays. Whoever calls holds the tenant. Returns
+    whether anything was put off.
+    """
+    had: Layer = (tenant.overrides or {}).get(PAID, {})
+    layer: Layer = {
+        key: _later(said, fleet.now, before) if key in overrides.KEYS else said for key, said in had.items()
+    }
+    dates = Dates.of(tenant)
+    begins = dates.offboarding_from
+    if begins is not None and dates.as_json() == had.get("lapse") and fleet.now < begins <= before:
+        closes = None if dates.closes_at is None else dates.closes_at + LONGER
+        later = Dates(dates.lapsed_at, begins + LONGER, closes)
+        later.put(tenant)
+        layer["lapse"] = later.as_json()
+    if layer == had:
+        return False
+    tenant.overrides = {**(tenant.overrides or {}), PAID: layer}
+    await fleet.db.flush()
+    await fleet.db.refresh(tenant)
+    await _announce(fleet, tenant, tenant.plan, dates, paid_changed=True)
+    return True
+
+
+def _later(said: dict[str, Any], now: datetime, before: datetime) -> dict[str, Any]:
+    ends = datetime.fromisoformat(said["ends_at"]) if "ends_at" in said else None
+    if ends is None or not now < ends <= before:
+        return said
+    return {**said, "ends_at": (ends + LONGER).isoformat()}
 
 
 async def _decide(fleet: Fleet, tenant: Tenant, standing: Standing) -> _Decided:
