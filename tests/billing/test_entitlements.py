@@ -237,7 +237,8 @@ async def test_nothing_was_ever_said(paid_callers: Callers, own_billing: OwnBill
 @pytest.mark.parametrize("name", ["ends_at", "grace_until"])
 async def test_a_date_beyond_all_time(tenant: Tenant, own_billing: OwnBilling, name: str) -> None:
     """A date to which no days can be added is refused with its field."""
-    answer = await own_billing.say(tenant=tenant.slug, features=["scim"], **{name: "9999-12-31T23:59:59Z"})
+    wrong: dict[str, Any] = {"tenant": tenant.slug, name: "9999-12-31T23:59:59Z"}
+    answer = await own_billing.say(**wrong)
     assert (answer.status_code, answer.json()["param"]) == (400, name), answer.text
     await said(own_billing, tenant=tenant.slug, features=["scim"], ends_at="2200-12-31T00:00:00Z")
     assert await has(tenant) == ("free", "active")

@@ -316,9 +316,9 @@ async def test_three_weeks_of_retries(payment: Payment, end: str) -> None:
         assert datetime.fromisoformat(shown["lapsed_at"]) == (NOW - 21 * DAY).replace(microsecond=0)
         closes.add(datetime.fromisoformat(shown["closes_at"]))
     assert len(closes) == 1
-    assert closes.pop() >= NOW + 14 * DAY
+    assert min(closes) >= NOW + 14 * DAY
     if end != "unpaid, and nothing was heard before":
-        assert datetime.fromisoformat(shown["closes_at"]) == announced + 14 * DAY
+        assert closes == {announced + 14 * DAY}
 
 
 async def test_what_was_owed_before(payment: Payment) -> None:
