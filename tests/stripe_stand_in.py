@@ -41,6 +41,8 @@ class Stripe:
     invoices: dict[str, Thing] = field(default_factory=dict[str, Thing])
     asked: list[str] = field(default_factory=list[str])
     """The paths that were asked for."""
+    gone: dict[str, bool] = field(default_factory=dict[str, bool])
+    """Customers of whom nothing is listed, and whether it is known that they were deleted."""
     broken: bool = False
     """Whether everything is answered by 500."""
 
@@ -116,11 +118,12 @@ class Stripe:
             ]
         if path == "/v1/invoices":
             states = [asked["status"]]
-            return [
+            found = [
                 each
                 for each in self.invoices.values()
                 if each["subscription"] == subscription and each["status"] in states
             ]
+            return sorted(found, key=lambda each: each["created"], reverse=True)
         if path == "/v1/subscription_items" and subscription is not None:
             return self.subscriptions[subscription]["all_items"]
         if path.startswith("/v1/products/") and path.endswith("/features"):
@@ -165,6 +168,11 @@ def summary(customer: str, keys: list[str]) -> Thing:
     }
 
 
+def _missing(param: str) -> Thing:
+    said = {"code": "resource_missing", "param": param, "type": "invalid_request_error"}
+    return {"error": {**said, "message": "No such customer"}}
+
+
 @contextmanager
 def stripe_api() -> Generator[Stripe]:
     """Stripe's API on a port of its own, until the block ends."""
@@ -178,6 +186,11 @@ def stripe_api() -> Generator[Stripe]:
                 self._answer(500, {"error": {"message": "the stand-in is broken", "type": "api_error"}})
             elif self.headers["authorization"] != f"Bearer {API_KEY}":
                 self._answer(401, {"error": {"message": "Invalid API Key", "type": "invalid_request_error"}})
+            elif asked.get("customer") in there.gone:
+                self._answer(400, _missing("customer"))
+            elif (gone := there.gone.get(address.path.removeprefix("/v1/customers/"))) is not None:
+                deleted = {"id": address.path.rpartition("/")[2], "object": "customer", "deleted": True}
+                self._answer(200 if gone else 404, deleted if gone else _missing("id"))
             elif (found := there.listed(address.path, asked)) is None:
                 self._answer(404, {"error": {"message": "no such address", "type": "invalid_request_error"}})
             else:

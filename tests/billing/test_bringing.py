@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from billing.conftest import Payment, define, has
-from factories import ORIGIN, Callers
+from factories import ORIGIN, Callers, a_tenant
 from rollcall.billing import asking, leases
 from rollcall.billing.leases import AnswerOverdue, next_at
 from rollcall.db import Connection
-from rollcall.tenancy import plans
+from rollcall.tenancy import overrides, plans
 from rollcall.tenancy.lapse import LapseTerms
 from rollcall.tenancy.plans import PlanTerms
 from rollcall.tenancy.prices import PriceTerms
@@ -204,3 +204,89 @@ def test_it_is_kept_whole() -> None:
     )
     assert Standing.of_json(said.as_json()) == said
     assert Standing.of_json(Standing().as_json()) == Standing()
+    older = {key: kept for key, kept in said.as_json().items() if key != "stopped_at"}
+    assert Standing.of_json(older) == said
+
+
+async def test_an_override_runs_out_beside_what_is_paid(payment: Payment, owner: Connection) -> None:
+    """The end of what somebody set by hand is told once, also where something is paid for, which stays as it is."""
+    tenant, customer = await payment.a_customer()
+    payment.stripe.subscribe(customer, ("price_beside", 1))
+    payment.stripe.entitled[customer] = ["scim"]
+    await payment.settle()
+    body = {"value": 7, "reason": "a courtesy", "ends_at": (NOW + DAY).isoformat()}
+    assert (await payment.callers.operator.put(f"{tenant.v1}/overrides/seats", json=body)).status_code == 200
+    ended = (
+        "UPDATE tenants SET overrides = jsonb_set(overrides, '{seats,ends_at}', to_jsonb($2::text)) WHERE id = $1::uuid"
+    )
+    await owner.execute(ended, tenant.id, (NOW - DAY).isoformat())
+    for _ in range(2):
+        async with open_fleet(payment.callers.database, SYSTEM, ORIGIN) as fleet:
+            await overrides.tell_ended(fleet)
+    told = [event for entry in await tenant.audit() for event in entry["events"] if event == "tenant.override_ran_out"]
+    assert told == ["tenant.override_ran_out"]
+    assert await has(tenant) == ("free", "active")
+
+
+async def test_a_feature_that_the_plan_has_too(payment: Payment, owner: Connection) -> None:
+    """Who pays for SCIM keeps it when the plan loses it, or ops choose one without, and is asked about soon."""
+    async with open_fleet(payment.callers.database, SYSTEM, ORIGIN) as fleet:
+        await plans.define(fleet, "shrinking", PlanTerms(name="Shrinking", features=("scim",)))
+    due = "SELECT due_at <= clock_timestamp() FROM billing_customers WHERE customer = $1"
+    tenant, customer = await payment.a_customer(plan="shrinking")
+    payment.stripe.subscribe(customer, ("price_too", 1))
+    payment.stripe.entitled[customer] = ["scim"]
+    await payment.settle()
+    assert not await owner.fetchval(due, customer)
+    async with open_fleet(payment.callers.database, SYSTEM, ORIGIN) as fleet:
+        await plans.define(fleet, "shrinking", PlanTerms(name="Shrinking"))
+    assert (await has(tenant), await owner.fetchval(due, customer)) == (("shrinking", "active"), True)
+    await payment.settle()
+    await patched(payment.callers, tenant.v1, plan="business")
+    await payment.settle()
+    await patched(payment.callers, tenant.v1, plan="free")
+    assert (await has(tenant), await owner.fetchval(due, customer)) == (("free", "active"), True)
+    explained = (await payment.callers.operator.get(f"{tenant.v1}/plan/explain")).json()["data"]
+    assert (explained[0]["passes"], explained[0]["because"]) == (True, "payment")
+    payment.stripe.entitled[customer] = []
+    await payment.settle()
+    assert await has(tenant) == ("free", "offboarding_only")
+
+
+async def test_a_customer_and_its_plan_at_once(payment: Payment) -> None:
+    """Who is given a customer and the plan without payment in one call has what they had until the first answer."""
+    for pays, becomes in ((True, ("free", "active")), (False, ("free", "offboarding_only"))):
+        tenant = await a_tenant(payment.callers, plan="business")
+        customer = payment.stripe.customer()
+        if pays:
+            payment.stripe.subscribe(customer, ("price_at_once", 1))
+            payment.stripe.entitled[customer] = ["scim"]
+        shown = await patched(payment.callers, tenant.v1, customer=customer, plan="free")
+        assert (shown["plan"], shown["plan_without_payment"]) == ("business", "free")
+        assert await has(tenant) == ("business", "active")
+        await payment.settle()
+        assert await has(tenant) == becomes
+        lapsed = [event for entry in await tenant.audit() for event in entry["events"] if event == "tenant.lapsed"]
+        assert bool(lapsed) is not pays
+
+
+async def test_a_plan_that_waits_for_a_customer(payment: Payment) -> None:
+    """Without a customer again the choice counts at once."""
+    tenant = await a_tenant(payment.callers, plan="business")
+    await patched(payment.callers, tenant.v1, customer=payment.stripe.customer(), plan="enterprise")
+    assert (await has(tenant))[0] == "business"
+    shown = await patched(payment.callers, tenant.v1, customer=None)
+    assert (shown["plan"], shown["plan_without_payment"]) == ("enterprise", None)
+
+
+async def test_a_preview_of_a_choice_that_waits(payment: Payment) -> None:
+    """While a paid plan stands in, a preview of another choice says that it waits, and that nothing changes yet."""
+    await define(payment.callers, {"price_preview": PriceTerms("enterprise")})
+    tenant, customer = await payment.a_customer(plan="business")
+    payment.stripe.subscribe(customer, ("price_preview", 1))
+    await payment.settle()
+    address = f"{tenant.v1}/plan/preview"
+    shown = (await payment.callers.operator.get(address, params={"plan": "free"})).json()
+    assert (shown["gained"], shown["lost"], shown["tokens"]) == ([], [], [])
+    assert [each.partition(":")[0] for each in shown["sentences"]] == ["the choice waits"]
+    assert (await payment.callers.operator.get(address, params={"plan": "business"})).json()["sentences"] == []

@@ -4,6 +4,8 @@ import asyncio
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,15 @@ import httpx
 import pytest
 
 from billing.conftest import OLD_SECRET, SECRET, OwnBilling, has, signed
-from factories import Callers, Tenant, a_tenant
+from factories import ORIGIN, Callers, Tenant, a_tenant
 from rollcall.api.requests import LARGEST_BODY
+from rollcall.billing import asking
+from rollcall.billing.provider import Hint, Provider
 from rollcall.db import Connection
+from rollcall.tenancy import customers
+from rollcall.tenancy.customers import OWN
+from rollcall.tenancy.standing import Standing
+from rollcall.work import SYSTEM, open_fleet
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 ANOTHER_SECRET = "whsec_c29tZWJvZHkgZWxzZSdzIHNlY3JldCwgbm90IG91cnM="
@@ -206,3 +214,66 @@ async def test_the_example_of_the_docs(paid_callers: Callers, own_billing: OwnBi
     assert answer.json() == {"received": True, "new": True}, answer.text
     await own_billing.settle()
     assert await has(tenant) == ("business", "active")
+
+
+async def test_nothing_was_ever_said(paid_callers: Callers, own_billing: OwnBilling, owner: Connection) -> None:
+    """Of whom nothing was ever said it is not known that they pay for nothing: the tenant stays, others may speak."""
+    tenant = await a_tenant(paid_callers, plan="business")
+    unheard = f"unheard-{tenant.slug}"
+    answer = await paid_callers.operator.patch(tenant.v1, json={"customer": unheard, "plan": "free"})
+    assert answer.status_code == 200, answer.text
+    await own_billing.settle()
+    row = await owner.fetchrow(
+        "SELECT said, asked_at, due_at > clock_timestamp() AS later FROM billing_customers WHERE customer = $1", unheard
+    )
+    assert row is not None
+    assert (row["said"], row["asked_at"], row["later"]) == (None, None, True)
+    assert await has(tenant) == ("business", "active")
+    async with open_fleet(own_billing.database, SYSTEM, ORIGIN) as fleet:
+        await customers.hear(fleet, unheard, customers.STRIPE)
+        assert (await customers.find(fleet, unheard)).provider == customers.STRIPE
+
+
+@pytest.mark.parametrize("name", ["ends_at", "grace_until"])
+async def test_a_date_beyond_all_time(tenant: Tenant, own_billing: OwnBilling, name: str) -> None:
+    """A date to which no days can be added is refused with its field."""
+    wrong: dict[str, Any] = {"tenant": tenant.slug, name: "9999-12-31T23:59:59Z"}
+    answer = await own_billing.say(**wrong)
+    assert (answer.status_code, answer.json()["param"]) == (400, name), answer.text
+    await said(own_billing, tenant=tenant.slug, features=["scim"], ends_at="2200-12-31T00:00:00Z")
+    assert await has(tenant) == ("free", "active")
+
+
+async def test_one_of_whom_asking_fails(paid_callers: Callers, own_billing: OwnBilling, owner: Connection) -> None:
+    """Whatever is wrong with one customer is shown with it, without what might be secret; the others are asked."""
+    others = [await a_tenant(paid_callers, plan="free") for _ in range(3)]
+    broken = await a_tenant(paid_callers, plan="free")
+    for each in (broken, *others):
+        assert (await own_billing.say(tenant=each.slug, features=["scim"])).status_code == 200
+    providers = {**own_billing.providers, OWN: _FailsFor(own_billing.providers[OWN], broken.id)}
+    await asking.ask_due(own_billing.database, providers)
+    for each in others:
+        assert await has(each) == ("free", "active")
+    error = await owner.fetchval("SELECT error FROM billing_customers WHERE customer = $1", broken.id)
+    assert ("unexpectedly (RuntimeError)" in error, "hunter2" in error) == (True, False)
+    assert (await paid_callers.operator.post(f"{broken.v1}/billing/reconcile")).status_code == 202
+    await own_billing.settle()
+    assert await has(broken) == ("free", "active")
+
+
+@dataclass(frozen=True)
+class _FailsFor:
+    """A provider that has a fault which one customer meets."""
+
+    right: Provider
+    customer: str
+    is_open: bool = True
+
+    def read(self, headers: Mapping[str, str], body: bytes, now: datetime) -> Hint:
+        return self.right.read(headers, body, now)
+
+    async def ask(self, customer: str) -> Standing | None:
+        if customer == self.customer:
+            msg = "the password is hunter2"
+            raise RuntimeError(msg)
+        return await self.right.ask(customer)

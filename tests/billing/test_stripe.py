@@ -9,11 +9,15 @@ from typing import Any
 import pytest
 
 from billing.conftest import Payment, define, has
-from factories import a_tenant
+from factories import ORIGIN, a_tenant
 from rollcall.billing import stripe_api
 from rollcall.billing.provider import CanNotAsk
 from rollcall.db import Connection
+from rollcall.tenancy import plans
+from rollcall.tenancy.lapse import LapseTerms
+from rollcall.tenancy.plans import PlanTerms
 from rollcall.tenancy.prices import PriceTerms
+from rollcall.work import SYSTEM, open_fleet
 from stripe_stand_in import DAY, event, seconds, signed_body, summary
 
 NOW = datetime.now(UTC)
@@ -159,6 +163,15 @@ async def test_signed_at_another_time(payment: Payment, away: timedelta) -> None
     assert (answer.status_code, answer.json()["code"]) == (400, "signature_refused"), answer.text
 
 
+async def test_two_moments(payment: Payment) -> None:
+    """What was signed long ago does not become new by a second moment in the header."""
+    about = {"object": "customer", "id": payment.stripe.customer()}
+    headers, body = event("customer.updated", about, at=datetime.now(UTC) - timedelta(hours=1))
+    more = f"{headers['stripe-signature']},t={seconds(datetime.now(UTC))}"
+    answer = await payment.post({**headers, "stripe-signature": more}, body)
+    assert (answer.status_code, answer.json()["code"]) == (400, "signature_refused"), answer.text
+
+
 async def test_forged(payment: Payment) -> None:
     """Another secret, another body, no signature: refused."""
     headers, body = event("customer.updated", {"object": "customer", "id": payment.stripe.customer()})
@@ -270,3 +283,136 @@ async def test_answered_once_it_is_stored(payment: Payment, rival: Connection) -
         answer = await payment.post(*sent)
         assert (answer.status_code, "retry-after" in answer.headers) == (503, True), answer.text
     assert (await payment.post(*sent)).json() == {"received": True, "new": True}
+
+
+@pytest.mark.parametrize("end", ["unpaid", "canceled", "unpaid, and nothing was heard before"])
+async def test_three_weeks_of_retries(payment: Payment, end: str) -> None:
+    """However long Stripe tried, leavers are cut off for all the days of the plan once it gives up."""
+    async with open_fleet(payment.callers.database, SYSTEM, ORIGIN) as fleet:
+        terms = PlanTerms(name="Fortnight", features=("scim",), lapse=LapseTerms(0, 14))
+        await plans.define(fleet, "fortnight", terms)
+    await define(payment.callers, {"price_fortnight": PriceTerms("fortnight")})
+    tenant, customer = await payment.a_customer()
+    subscription = payment.stripe.subscribe(customer, ("price_fortnight", 1))
+    await payment.settle()
+    assert await has(tenant) == ("fortnight", "active")
+
+    subscription["status"] = "past_due"
+    invoice = payment.stripe.owe(subscription, NOW - 21 * DAY, NOW - timedelta(hours=1))
+    announced = (NOW - timedelta(hours=1) + DAY).replace(microsecond=0)
+    if end in ("unpaid", "canceled"):
+        await payment.tell("invoice.payment_failed", invoice)
+        await payment.settle()
+        assert await has(tenant) == ("free", "grace")
+
+    invoice["next_payment_attempt"] = None
+    subscription |= {"status": end.partition(",")[0], "ended_at": seconds(NOW) if end == "canceled" else None}
+    closes: set[datetime] = set()
+    for _ in range(2):
+        await payment.tell("customer.subscription.updated", subscription)
+        await payment.settle()
+        assert await has(tenant) == ("free", "offboarding_only")
+        shown = (await payment.callers.operator.get(tenant.v1)).json()["lapse"]
+        assert datetime.fromisoformat(shown["lapsed_at"]) == (NOW - 21 * DAY).replace(microsecond=0)
+        closes.add(datetime.fromisoformat(shown["closes_at"]))
+    assert len(closes) == 1
+    assert min(closes) >= NOW + 14 * DAY
+    if end != "unpaid, and nothing was heard before":
+        assert closes == {announced + 14 * DAY}
+
+
+async def test_what_was_owed_before(payment: Payment) -> None:
+    """An invoice that stayed open before others that were paid does not say since when it is owed."""
+    tenant, customer = await payment.a_customer()
+    subscription = payment.stripe.subscribe(customer, ("price_before", 1), status="past_due")
+    payment.stripe.features["prod_before"] = ["scim"]
+    payment.stripe.owe(subscription, NOW - 90 * DAY, None)
+    for days in (60, 30):
+        payment.stripe.owe(subscription, NOW - days * DAY, None)["status"] = "paid"
+    payment.stripe.owe(subscription, NOW - 2 * DAY, None)
+    await payment.settle()
+    shown = (await payment.callers.operator.get(f"{tenant.v1}/billing")).json()
+    assert datetime.fromisoformat(shown["ends_at"]) == (NOW - 2 * DAY).replace(microsecond=0)
+
+
+async def test_past_due_beside_one_that_is_paid(payment: Payment) -> None:
+    """A second subscription does not take away the grace of one that Stripe still tries to have paid."""
+    await define(payment.callers, {"price_small": PriceTerms("free"), "price_large": PriceTerms("business")})
+    tenant, customer = await payment.a_customer()
+    payment.stripe.subscribe(customer, ("price_small", 1))
+    late = payment.stripe.subscribe(customer, ("price_large", 1), status="past_due")
+    payment.stripe.features["prod_large"] = ["events"]
+    invoice = payment.stripe.owe(late, NOW - DAY, NOW + 3 * DAY)
+    await payment.settle()
+    assert await has(tenant) == ("business", "active")
+    shown = (await payment.callers.operator.get(f"{tenant.v1}/billing")).json()
+    assert (shown["features"], [each["id"] for each in shown["prices"]]) == (["events"], ["price_large", "price_small"])
+    invoice["next_payment_attempt"] = None
+    late["status"] = "unpaid"
+    await payment.tell("customer.subscription.updated", late)
+    await payment.settle()
+    assert await has(tenant) == ("free", "offboarding_only")
+
+
+async def test_attempts_are_not_mailed(payment: Payment, owner: Connection) -> None:
+    """Each attempt to be paid has other dates: they are recorded, and admins are mailed none of them."""
+    tenant, customer = await payment.a_customer()
+    payment.stripe.features["prod_tries"] = payment.stripe.entitled[customer] = ["scim"]
+    subscription = payment.stripe.subscribe(customer, ("price_tries", 1))
+    await payment.settle()
+    subscription["status"] = "past_due"
+    invoice = payment.stripe.owe(subscription, NOW - DAY, NOW + DAY)
+    for days in (1, 3, 5):
+        invoice["next_payment_attempt"] = seconds(NOW + days * DAY)
+        await payment.tell("invoice.payment_failed", invoice)
+        await payment.settle()
+    told = [event for entry in await tenant.audit() for event in entry["events"] if event == "tenant.lapse_changed"]
+    assert len(told) == 2
+    mailed = "SELECT count(*) FROM notices WHERE tenant_id = $1::text::uuid AND topic = 'tenant.lapse_changed'"
+    assert await owner.fetchval(mailed, tenant.id) == 0
+
+
+async def test_a_customer_is_gone(payment: Payment) -> None:
+    """A customer that was deleted pays for nothing; one whom Stripe does not know keeps what they have."""
+    for deleted, becomes in ((True, "offboarding_only"), (False, "active")):
+        tenant, customer = await payment.a_customer()
+        payment.stripe.subscribe(customer, ("price_gone", 1))
+        payment.stripe.entitled[customer] = ["scim"]
+        await payment.settle()
+        payment.stripe.gone[customer] = deleted
+        await payment.tell("customer.deleted", {"object": "customer", "id": customer})
+        await payment.settle()
+        assert await has(tenant) == ("free", becomes)
+        error = (await payment.callers.operator.get(f"{tenant.v1}/billing")).json()["error"] or ""
+        assert ("ROLLCALL_STRIPE_API_KEY" in error) is not deleted
+
+
+async def test_a_grace_while_stripe_is_away(payment: Payment) -> None:
+    """What would end while Stripe can't be asked goes on for a day more, once; then Stripe's own dates count again."""
+    await define(payment.callers, {"price_outage": PriceTerms("business", seats_by_quantity=True)})
+    tenant, customer = await payment.a_customer()
+    subscription = payment.stripe.subscribe(customer, ("price_outage", 5), status="past_due")
+    now = datetime.now(UTC)  # not when the tests began: half an hour is less than all of them may take
+    soon = (now + timedelta(minutes=30)).replace(microsecond=0)
+    invoice = payment.stripe.owe(subscription, now - 2 * DAY, soon - DAY)
+    await payment.settle()
+
+    async def ends() -> datetime:
+        assert await has(tenant) == ("free", "grace")
+        seats = (await payment.callers.operator.get(f"{tenant.v1}/seats")).json()["allowed"]
+        assert seats == 5
+        shown = (await payment.callers.operator.get(tenant.v1)).json()["lapse"]
+        return datetime.fromisoformat(shown["offboarding_from"])
+
+    assert await ends() == soon
+    payment.stripe.broken = True
+    try:
+        for _ in range(2):
+            await payment.tell("invoice.payment_failed", invoice)
+            await payment.settle()
+            assert await ends() == soon + DAY
+    finally:
+        payment.stripe.broken = False
+    await payment.tell("invoice.payment_failed", invoice)
+    await payment.settle()
+    assert await ends() == soon

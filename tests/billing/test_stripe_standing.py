@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rollcall.billing.stripe_standing import SLACK, Found, candidate, standing_of
-from rollcall.tenancy.standing import BoughtPrice, Standing
+from rollcall.tenancy.standing import LATEST, BoughtPrice, Standing
 
 Thing = dict[str, Any]
 
@@ -88,7 +88,22 @@ def test_since_when(ended: Thing, invoices: Sequence[Thing], since: int) -> None
     """It has ended since Stripe's date; what it gave is what its products give, and no stale entitlement."""
     open_ones = [{"due_date": None, "next_payment_attempt": None, **each} for each in invoices]
     found = meant([ended], ["stale"], open_ones, ["scim"])
-    assert found == Standing(features=("scim",), prices=BOUGHT, ends_at=moment(since))
+    stopped = {"canceled": moment(700), "paused": moment(600)}.get(ended["status"])
+    assert found == Standing(features=("scim",), prices=BOUGHT, ends_at=moment(since), stopped_at=stopped)
+
+
+def test_one_that_is_tried_again_counts() -> None:
+    """Beside one that is paid for one that Stripe tries again to have paid counts too, until the next attempt."""
+    both = [subscription("active", cancel_at=900), late := subscription("past_due", "sub_2", "price_2")]
+    found = standing_of(Found(both, ["events"], None, (), ["scim"], [(late, 700)]))
+    assert found.features == ("events", "scim")
+    assert [each.id for each in found.prices] == ["price_1", "price_2"]
+    assert (found.ends_at, found.ask_again_at) == (None, moment(700))
+
+
+def test_beyond_all_time() -> None:
+    """A date to which no days could be added is taken as the last one that there is."""
+    assert meant([subscription("active", cancel_at=253_402_300_799)]).ends_at == LATEST
 
 
 def test_while_stripe_tries() -> None:

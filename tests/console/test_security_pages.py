@@ -1,5 +1,6 @@
 """Plan, team, acts on one person, alerts on the first page, and taking a token over."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from alerts.test_alerts import alerts, ends_in, judge
@@ -13,11 +14,12 @@ from rollcall.console.alerts import WHERE
 from rollcall.console.plan import INCLUDES
 from rollcall.db import Connection
 from rollcall.settings import Settings
-from rollcall.tenancy import plans
+from rollcall.tenancy import payment, plans, tenants
 from rollcall.tenancy.features import FEATURES
 from rollcall.tenancy.lapse import LapseTerms
 from rollcall.tenancy.plans import PlanTerms
 from rollcall.tenancy.seats import SeatPolicy, Seats
+from rollcall.tenancy.standing import Standing
 from rollcall.work import SYSTEM, open_fleet
 
 
@@ -289,3 +291,18 @@ async def test_what_is_another_tenants(browser: Browser, acme: Tenant, other: Te
         (f"/console/alerts/{noor['id']}/release", {}),
     ):
         assert (await browser.send(address, **fields)).status_code == 404, address
+
+
+async def test_what_is_paid_for_beside_the_plan(browser: Browser, callers: Callers) -> None:
+    """A feature that is paid for beside the plan is said to be so, until its end."""
+    tenant = await a_tenant(callers, plan=await a_plan(callers, "without-events", features=("scim",)))
+    ends = datetime.now(UTC) + timedelta(days=40)
+    async with open_fleet(callers.database, SYSTEM, ORIGIN) as fleet:
+        row = await tenants.find(fleet, tenant.slug)
+        await payment.apply(fleet, row, Standing(features=("events",), ends_at=ends), provider="entitlements")
+    await signed_in(browser, tenant, tenant.admin)
+
+    page = (await browser.open("/console/plan")).text
+
+    assert page.count("Not included") == 0
+    assert "Allowed beside the plan" in page

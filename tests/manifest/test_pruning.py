@@ -15,6 +15,7 @@ from rollcall import tables
 from rollcall.app import create_app
 from rollcall.cli.embedded import Engines
 from rollcall.manifest.applying import ClosesOthers, apply, closings, compare
+from rollcall.manifest.changes import PlanChanged
 from rollcall.manifest.parsing import parse_manifest
 from rollcall.settings import Settings
 from rollcall.tenancy import plans, tenants
@@ -44,7 +45,7 @@ async def alone(engines: Engines, settings: Settings) -> AsyncGenerator[tuple[Ca
 
 
 async def test_a_closed_plan(callers: Callers, ops: Ops, slug: str) -> None:
-    """No tenant is put on a closed plan, by nobody; those that are on it stay and are changed, and it opens again."""
+    """No tenant is put on a closed plan; those that are on it stay and are changed, and it opens again."""
     plan = f'[plans.{slug}]\nname = "Old"\nfeatures = ["scim"]\n'
     tenant = f'[tenants.{slug}]\nname = "{slug.title()}"\nplan = "{slug}"\n'
     made = await ops.apply(plan + "closed = true\n" + tenant)
@@ -82,6 +83,23 @@ async def test_what_closes(callers: Callers, slug: str) -> None:
         assert (await tenants.find(fleet, acme.slug)).status == "active"
         assert (await plans.find(fleet, f"{slug}-old")).closed
         assert await apply(fleet, manifest, prune=0) == []
+
+
+async def test_plans_that_are_named_otherwise(callers: Callers, slug: str) -> None:
+    """A plan stays open that the file names for a tenant, or as what a price stands for."""
+    acme = await a_tenant(callers)
+    async with undone(callers.database) as fleet:
+        for name in ("sold", "chosen", "old"):
+            await plans.define(fleet, f"{slug}-{name}", PlanTerms(name=name, features=("scim",)))
+        text = FILE.format(kept=acme.slug, name="Renamed").replace('plan = "business"', f'plan = "{slug}-chosen"')
+        text += f'[billing.prices."price_{slug}"]\nplan = "{slug}-sold"\n'
+        closing = {
+            each.key
+            for each in closings(await compare(fleet, parse_manifest(text), prune=True))
+            if isinstance(each, PlanChanged)
+        }
+        assert f"{slug}-old" in closing
+        assert not {f"{slug}-sold", f"{slug}-chosen"} & closing
 
 
 async def test_another_number(callers: Callers, slug: str) -> None:

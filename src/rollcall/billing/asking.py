@@ -21,7 +21,6 @@ from rollcall.errors import Refusal
 from rollcall.settings import Settings
 from rollcall.tenancy import customers
 from rollcall.tenancy.customers import OWN, STRIPE
-from rollcall.tenancy.standing import Standing
 from rollcall.work import SYSTEM, Actor, RequestOrigin, open_fleet
 
 log = structlog.get_logger(__name__)
@@ -95,21 +94,36 @@ async def _ask(database: Database, those: Providers, leased: Leased) -> Counter[
     try:
         standing = await those[leased.provider].ask(leased.customer)
         async with open_fleet(database, SYSTEM, ORIGIN) as fleet:
-            changed = await leases.answered(fleet, leased, standing or Standing())
+            if standing is None:
+                await leases.unheard(fleet, leased)
+            changed = standing is not None and await leases.answered(fleet, leased, standing)
     except AnswerOverdue:
         log.info("a payment provider's answer was overtaken; it is asked again", customer=leased.customer)
         return Counter(overtaken=1)
-    except (CanNotAsk, Refusal) as error:
+    except CanNotAsk as error:
+        return await _failed(database, leased, str(error), puts_off=True)
+    except Refusal as error:
         return await _failed(database, leased, str(error))
     except DBAPIError as error:  # the lock of a tenant that is busy is not to be had
         log.warning("what a payment provider answered was not stored", customer=leased.customer, exc_info=error)
         return await _failed(database, leased, "the database was too busy to bring it to the tenant; see the log")
+    except Exception as error:  # whatever is wrong with one customer, the others are asked about
+        log.exception("asking a payment provider about a customer failed", customer=leased.customer)
+        said = f"asking about it failed unexpectedly ({type(error).__name__}): see the worker's log, and report it"
+        return await _failed(database, leased, said)
     log.info("a payment provider was asked", customer=leased.customer, tenant_changed=changed)
     return Counter(asked=1, changed=int(changed))
 
 
-async def _failed(database: Database, leased: Leased, why: str) -> Counter[str]:
+async def _failed(database: Database, leased: Leased, why: str, *, puts_off: bool = False) -> Counter[str]:
+    """Note why nothing was answered; *puts_off*: the provider is away, so the tenant keeps what would end meanwhile."""
     log.warning("a payment provider could not be asked; it is tried again", customer=leased.customer, because=why)
     async with open_fleet(database, SYSTEM, ORIGIN) as fleet:
-        await leases.failed(fleet, leased, why)
+        next_try = await leases.failed(fleet, leased, why)
+    if puts_off and next_try is not None:
+        try:
+            async with open_fleet(database, SYSTEM, ORIGIN) as fleet:
+                await leases.put_off(fleet, leased, next_try)
+        except DBAPIError as error:  # a tenant that is busy: the next try does it
+            log.warning("what ends meanwhile was not put off", customer=leased.customer, exc_info=error)
     return Counter(failed=1)

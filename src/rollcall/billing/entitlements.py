@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from standardwebhooks import Webhook
 
 from rollcall.billing import inbox
@@ -17,7 +17,7 @@ from rollcall.db import Database
 from rollcall.errors import Invalid
 from rollcall.scim.reader import check_shape
 from rollcall.settings import Settings
-from rollcall.tenancy.standing import Standing
+from rollcall.tenancy.standing import LATEST, Standing
 from rollcall.work import SYSTEM, RequestOrigin, open_fleet
 
 HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
@@ -25,6 +25,17 @@ DEEPEST = 8
 
 _ORIGIN = RequestOrigin(request_id="payment")
 _Text = Annotated[str, Field(min_length=1, max_length=255)]
+
+
+def _in_time(moment: datetime) -> datetime:
+    if moment > LATEST:
+        msg = f"lies after the year {LATEST.year}; leave it out where no end is known"
+        raise ValueError(msg)
+    return moment
+
+
+_Moment = Annotated[AwareDatetime, AfterValidator(_in_time)]
+"""Up to `standing.LATEST`."""
 
 
 class Statement(BaseModel):
@@ -37,9 +48,9 @@ class Statement(BaseModel):
     plan: _Text | None = None
     features: Annotated[list[_Text], Field(max_length=100)] = []
     seats: Annotated[int, Field(ge=1, le=100_000_000)] | None = None
-    ends_at: AwareDatetime | None = None
-    grace_until: AwareDatetime | None = None
-    as_of: AwareDatetime | None = None
+    ends_at: _Moment | None = None
+    grace_until: _Moment | None = None
+    as_of: _Moment | None = None
     """When this was so; the moment of the signature if it is left out."""
 
     @model_validator(mode="after")

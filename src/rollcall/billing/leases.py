@@ -50,6 +50,12 @@ _ANSWERED = text("""
            due_at = CASE WHEN due_at = :leased_until THEN CAST(:next AS timestamptz) ELSE due_at END
      WHERE customer = :customer AND lease = :lease RETURNING customer
 """)
+_UNHEARD = text("""
+    UPDATE billing_customers
+       SET attempts = 0, error = NULL,
+           due_at = CASE WHEN due_at = :leased_until THEN CAST(:next AS timestamptz) ELSE due_at END
+     WHERE customer = :customer AND lease = :lease
+""")
 _FAILED = text("""
     UPDATE billing_customers
        SET attempts = attempts + 1, error = :error,
@@ -57,9 +63,12 @@ _FAILED = text("""
                          THEN clock_timestamp() + least(CAST(:slowest AS interval),
                                                         interval '5 seconds' * 2 ^ least(attempts, 12))
                          ELSE due_at END
-     WHERE customer = :customer AND lease = :lease
+     WHERE customer = :customer AND lease = :lease RETURNING due_at
 """)
+_STILL_FAILED = text("SELECT attempts > 0 FROM billing_customers WHERE customer = :customer AND lease = :lease")
 
+SLACK: Final = timedelta(hours=1)
+"""By how much the next try may be late."""
 
 _FORGET_PARKED = text("""
     WITH gone AS (
@@ -132,9 +141,33 @@ async def answered(fleet: Fleet, leased: Leased, standing: Standing) -> bool:
     return changed
 
 
-async def failed(fleet: Fleet, leased: Leased, error: str) -> None:
-    """Note that a provider could not be asked; it is asked again, later each time, and what is known stays."""
-    await fleet.db.execute(_FAILED, {"error": error[:1000], "slowest": SLOWEST_RETRY, **_of(leased)})
+async def unheard(fleet: Fleet, leased: Leased) -> None:
+    """Note that nothing has ever been said of a customer, which is not that it pays for nothing: its tenant stays.
+
+    It is asked about again within a day; another provider may speak for it meanwhile.
+    """
+    await fleet.db.execute(_UNHEARD, {"next": fleet.now + EVERY, **_of(leased)})
+
+
+async def failed(fleet: Fleet, leased: Leased, error: str) -> datetime | None:
+    """Note that a provider could not be asked; it is asked again, later each time, and what is known stays.
+
+    Returns when it is tried next; None if the customer is somebody else's to ask about by now.
+    """
+    facts = {"error": error[:1000], "slowest": SLOWEST_RETRY, **_of(leased)}
+    next_try: datetime | None = await fleet.db.scalar(_FAILED, facts)
+    return next_try
+
+
+async def put_off(fleet: Fleet, leased: Leased, next_try: datetime) -> bool:
+    """Have a tenant keep for a day more what would end before its provider is tried next; returns whether it does."""
+    tenant = await customers.tenant_of(fleet, leased.customer)
+    if tenant is None:
+        return False
+    await fleet.db.refresh(tenant, with_for_update={"key_share": True})
+    if not await fleet.db.scalar(_STILL_FAILED, {"customer": leased.customer, "lease": leased.lease}):
+        return False
+    return await payment.put_off(fleet, tenant, before=next_try + SLACK)
 
 
 def next_at(standing: Standing, now: datetime) -> datetime:

@@ -13,7 +13,7 @@ from typing import Any, cast
 import orjson
 
 from rollcall.billing.provider import CanNotAsk, Hint, SignatureRefused, check_moment, object_of, storable
-from rollcall.billing.stripe_standing import Found, Listed, candidate, standing_of
+from rollcall.billing.stripe_standing import Found, Listed, candidate, next_attempt, past_due_beside, standing_of
 from rollcall.errors import Invalid, Unavailable
 from rollcall.scim.reader import check_shape
 from rollcall.settings import Settings
@@ -89,9 +89,32 @@ class StripeBilling:
         except stripe.AuthenticationError as error:
             msg = f"Stripe refuses ROLLCALL_STRIPE_API_KEY; put a live key of this account there ({error})"
             raise CanNotAsk(msg) from error
+        except stripe.InvalidRequestError as error:
+            if error.code == "resource_missing" and error.param == "customer":
+                return self._without_customer(stripe, customer)
+            msg = f"Stripe did not answer: {error}"
+            raise CanNotAsk(msg) from error
         except stripe.StripeError as error:
             msg = f"Stripe did not answer: {error}"
             raise CanNotAsk(msg) from error
+
+    def _without_customer(self, stripe: Any, customer: str) -> Standing:
+        """What is so of a customer whom Stripe does not list: nothing is paid for, if it says that they were deleted.
+
+        That it knows none of this name says little: the key may be that of another account, or of its test mode.
+        """
+        try:
+            found = self._client.v1.customers.retrieve(customer).to_dict()
+        except stripe.StripeError as error:
+            msg = (
+                "Stripe knows no customer of this name under ROLLCALL_STRIPE_API_KEY; see that the key is a live one "
+                f"of the right account, and that the id is right ({error})"
+            )
+            raise CanNotAsk(msg) from error
+        if found.get("id") == customer and found.get("deleted") is True:
+            return Standing()
+        msg = "Stripe knows this customer and lists nothing of it; it is asked again"
+        raise CanNotAsk(msg)
 
     def _find(self, customer: str) -> Found:
         """All there is to know of a customer, every page of it."""
@@ -100,14 +123,32 @@ class StripeBilling:
         entitled = _all(of.entitlements.active_entitlements, customer=customer)
         ended = candidate(subscriptions)
         if ended is None:
-            return Found(subscriptions, [str(each["lookup_key"]) for each in entitled], None, (), ())
-        invoices = _all(of.invoices, customer=customer, subscription=ended["id"], status="open")
-        products = sorted({str(item["price"]["product"]) for item in ended["items"]["data"]})
-        features = [
-            each for product in products for each in _every(of.products.features.list(product, {"limit": PAGE}))
+            late = [(each, next_attempt(self._owed(each))) for each in past_due_beside(subscriptions)]
+            retried = [(each, attempt) for each, attempt in late if attempt is not None]
+            features = self._features_of([each for each, _ in retried])
+            return Found(subscriptions, [str(each["lookup_key"]) for each in entitled], None, (), features, retried)
+        invoices = self._owed(ended)
+        paid_at = self._paid_at(ended) if invoices else None
+        return Found(subscriptions, (), ended, invoices, self._features_of([ended]), paid_at=paid_at)
+
+    def _owed(self, subscription: Listed) -> list[Listed]:
+        return _all(self._client.v1.invoices, subscription=subscription["id"], status="open")
+
+    def _features_of(self, subscriptions: Sequence[Listed]) -> list[str]:
+        """Lookup keys of the features of all that was bought."""
+        items = [item for each in subscriptions for item in each["items"]["data"]]
+        of = self._client.v1.products.features
+        found = [
+            each
+            for product in sorted({str(item["price"]["product"]) for item in items})
+            for each in _every(of.list(product, {"limit": PAGE}))
         ]
-        keys = [str(each["entitlement_feature"]["lookup_key"]) for each in features]
-        return Found(subscriptions, (), ended, invoices, keys)
+        return [str(each["entitlement_feature"]["lookup_key"]) for each in found]
+
+    def _paid_at(self, subscription: Listed) -> int | None:
+        """When the newest invoice of a subscription that is paid was made; Stripe lists the newest first."""
+        wanted = {"subscription": subscription["id"], "status": "paid", "limit": 1}
+        return next((int(each["created"]) for each in self._client.v1.invoices.list(wanted).data), None)
 
     def _with_all_items(self, subscription: Listed) -> Listed:
         items: Any = subscription["items"]
@@ -140,11 +181,12 @@ def _is_signed(stripe: Any, secret: str, header: str, body: bytes) -> bool:
 
 
 def _signed_at(header: str) -> datetime:
-    parts = dict(part.split("=", 1) for part in header.split(",") if "=" in part)
+    moments = [part[2:] for part in header.split(",") if part.startswith("t=")]
     try:
-        return datetime.fromtimestamp(int(parts["t"]), UTC)
-    except (KeyError, ValueError, OverflowError, OSError):
-        msg = "Stripe-Signature: its t is no number of seconds since 1970. Nothing was done."
+        [moment] = moments  # of several the package signs with one, and another one might be read here
+        return datetime.fromtimestamp(int(moment), UTC)
+    except (ValueError, OverflowError, OSError):
+        msg = "Stripe-Signature: its t is not one number of seconds since 1970. Nothing was done."
         raise SignatureRefused(msg) from None
 
 

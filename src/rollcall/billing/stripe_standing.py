@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from rollcall.tenancy.standing import BoughtPrice, Standing
+from rollcall.tenancy.standing import LATEST, BoughtPrice, Standing
 
 Listed = Mapping[str, Any]
 """One thing of Stripe's, as its API gives it."""
@@ -31,6 +31,11 @@ class Found:
     """Its open invoices."""
     features: Sequence[str]
     """Lookup keys of the features of its products, which the customer had by it."""
+    retried: Sequence[tuple[Listed, int]] = ()
+    """Beside one that is paid for: those past due that Stripe tries again to have paid, each with the next attempt, in
+    seconds since 1970."""
+    paid_at: int | None = None
+    """When its newest invoice that was paid was made, in seconds since 1970; what was owed before is forgiven."""
 
 
 def candidate(subscriptions: Sequence[Listed]) -> Listed | None:
@@ -41,14 +46,26 @@ def candidate(subscriptions: Sequence[Listed]) -> Listed | None:
     return max(ended, key=lambda each: (each["status"] != "canceled", _end(each), each["id"]), default=None)
 
 
+def past_due_beside(subscriptions: Sequence[Listed]) -> Sequence[Listed]:
+    """Those that are past due beside one that is paid for: they count as paid while Stripe tries again."""
+    return [each for each in subscriptions if each["status"] == "past_due"]
+
+
+def next_attempt(invoices: Sequence[Listed]) -> int | None:
+    """When Stripe tries again to have open invoices paid, in seconds since 1970; None: it does not."""
+    attempts = [invoice["next_payment_attempt"] for invoice in invoices if invoice.get("next_payment_attempt")]
+    return max(attempts, default=None)
+
+
 def standing_of(found: Found) -> Standing:
     """What all of it means."""
     if found.ended is None:
         return _paid(found)
     ended = found.ended
-    unpaid = [invoice.get("due_date") or invoice["created"] for invoice in found.invoices]
-    attempts = [invoice["next_payment_attempt"] for invoice in found.invoices if invoice.get("next_payment_attempt")]
-    again = _moment(max(attempts)) if attempts and ended["status"] == "past_due" else None
+    owed = [each for each in found.invoices if found.paid_at is None or each["created"] > found.paid_at]
+    unpaid = [invoice.get("due_date") or invoice["created"] for invoice in owed]
+    attempt = next_attempt(owed)
+    again = _moment(attempt) if attempt is not None and ended["status"] == "past_due" else None
     # An invoice that is owed says since when, also in the middle of a period; who cancels owes nothing after that.
     ends = [*unpaid, _end(ended)] if ended["status"] == "canceled" or not unpaid else unpaid
     return Standing(
@@ -56,19 +73,21 @@ def standing_of(found: Found) -> Standing:
         prices=_bought([ended]),
         ends_at=_moment(min(ends)),
         grace_until=None if again is None else again + SLACK,
+        stopped_at=_moment(_end(ended)) if ended["status"] in ("canceled", "paused") else None,
         ask_again_at=again,
     )
 
 
 def _paid(found: Found) -> Standing:
     paid = [each for each in found.subscriptions if each["status"] in PAID]
-    ends = [each.get("cancel_at") for each in paid]
+    retried = [each for each, _ in found.retried]
+    ends = [each.get("cancel_at") for each in (*paid, *retried)]
     known = [end for end in ends if end is not None]
     trials = [each["trial_end"] for each in paid if each["status"] == "trialing" and each.get("trial_end")]
-    ahead = [*trials, *known]
+    ahead = [*trials, *known, *(attempt for _, attempt in found.retried)]
     return Standing(
-        features=tuple(sorted(set(found.entitled))) if paid else (),
-        prices=_bought(paid),
+        features=tuple(sorted({*found.entitled, *found.features})) if paid else (),
+        prices=_bought([*paid, *retried]),
         ends_at=_moment(max(known)) if known and len(known) == len(ends) else None,
         ask_again_at=_moment(min(ahead)) if ahead else None,
     )
@@ -102,4 +121,4 @@ def _period(subscription: Listed) -> int:
 
 
 def _moment(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
+    return datetime.fromtimestamp(min(seconds, LATEST.timestamp()), UTC)

@@ -38,7 +38,8 @@ async def _of(fleet: Fleet, change: Change) -> str:
             said = await by_suspension(work)
         return f"tenant {tenant.slug} ({tenant.name}): {' '.join(said)}"
     key = getattr(change, "key", "")
-    having = await fleet.db.scalar(select(func.count()).select_from(Tenant).where(Tenant.plan == key)) or 0
+    on_it = (Tenant.plan == key) | (Tenant.plan_without_payment == key)
+    having = await fleet.db.scalar(select(func.count()).select_from(Tenant).where(on_it)) or 0
     return f"plan {key}: no tenant is put on it any more; {counted(having, 'tenant')} on it {_stay(having)}."
 
 

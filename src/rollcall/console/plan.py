@@ -90,7 +90,7 @@ async def plan_page(request: Request[Any, Any, Any], work: PersonWork) -> Respon
 
 
 async def _included(work: Work, plan: Plan, tenant: Tenant) -> Sequence[Included]:
-    held = {each.key: each for each in overrides.of(tenant) if each.holds(work.now)}
+    held = overrides.in_effect(tenant, work.now)
     found: list[Included] = []
     for key, (name, brings) in INCLUDES.items():
         beside = key not in plan.features and key in held

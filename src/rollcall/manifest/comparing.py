@@ -111,8 +111,11 @@ def closings(changes: Iterable[Change]) -> list[TenantClosed | PlanChanged]:
 
 
 def _plans_to_close(manifest: Manifest, stored: Mapping[str, PlanTerms]) -> Iterator[PlanChanged]:
+    """Those that the file does not name: as a plan, as one of its tenants', or as what one of its prices stands for."""
+    named = {*manifest.plans, *(table.plan for table in manifest.tenants.values())}
+    named |= {price.plan for price in (manifest.prices or {}).values() if price.plan is not None}
     for key, before in stored.items():
-        if key not in manifest.plans and not before.closed:
+        if key not in named and not before.closed:
             yield PlanChanged(key, before, replace(before, closed=True))
 
 

@@ -60,13 +60,22 @@ async def preview(fleet: Fleet, tenant: Tenant, before: PlanTerms, after: PlanTe
 
 
 async def preview_plan(fleet: Fleet, tenant: Tenant, plan: str) -> Preview:
-    """What changes for a tenant if it is put on the plan *plan*.
+    """What changes for a tenant if it is put on the plan *plan*: nothing yet while a plan that is paid for stands in.
 
     Raises:
         NotFound: there is no such plan.
     """
     before, after = await plans.find(fleet, tenant.plan), await plans.find(fleet, plan)
-    return await preview(fleet, tenant, plans.terms_of(before), plans.terms_of(after))
+    if tenant.plan_without_payment is None:
+        return await preview(fleet, tenant, plans.terms_of(before), plans.terms_of(after))
+    same = await preview(fleet, tenant, plans.terms_of(before), plans.terms_of(before))
+    if plan == tenant.plan_without_payment:
+        return same
+    waits = (
+        f"the choice waits: {before.name} is paid for, or that is not known yet, so it stays; after that the tenant "
+        f"has {after.name}"
+    )
+    return replace(same, sentences=[waits])
 
 
 def _for_scim(token: Token) -> bool:

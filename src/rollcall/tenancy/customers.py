@@ -97,6 +97,20 @@ async def expect(fleet: Fleet, customer: str) -> None:
     await fleet.db.execute(row.on_conflict_do_update(index_elements=["customer"], set_={"due_at": now}))
 
 
+async def is_known(fleet: Fleet, customer: str) -> bool:
+    """Whether its provider has ever said anything of a customer."""
+    said = select(BillingCustomer.customer).where(
+        BillingCustomer.customer == customer, BillingCustomer.said.is_not(None)
+    )
+    return await fleet.db.scalar(said) is not None
+
+
+async def ask_again(fleet: Fleet, tenant: Tenant) -> None:
+    """Have a tenant's customer asked about soon, because its plan became another; nothing for one of nobody's."""
+    own = update(BillingCustomer).where(BillingCustomer.customer == named_by(tenant))
+    await fleet.db.execute(own.values(due_at=func.clock_timestamp()))
+
+
 async def counts(fleet: Fleet, *, overdue_by: timedelta) -> Counts:
     """How many customers there are, in which state."""
     row = (await fleet.db.execute(_COUNTS, {"overdue_by": overdue_by})).mappings().one()
@@ -112,7 +126,8 @@ async def expect_all(fleet: Fleet) -> int:
 async def assign(fleet: Fleet, tenant: Tenant) -> None:
     """Follow a tenant that has got another customer's id, or none: what is known of it counts from the next call on.
 
-    Of a customer who was never asked about nothing is known yet; until it is, the tenant has what it had.
+    Of a customer who was never asked about nothing is known yet; until it is, the tenant has what it had. A plan that
+    is chosen for it together with the customer counts once it is.
     """
     if tenant.customer is None:
         await payment.apply(fleet, tenant, None, provider="")

@@ -134,7 +134,7 @@ async def tell_ended(fleet: Fleet, *, limit: int = 500) -> int:
     for tenant in rows:
         overrides = {**(tenant.overrides or {})}
         for key, said in overrides.items():
-            if _read(key, said).holds(fleet.now) or "told_at" in said:
+            if key == PAID or _read(key, said).holds(fleet.now) or "told_at" in said:
                 continue
             overrides[key] = {**said, "told_at": fleet.now.isoformat()}
             await _record(fleet, tenant, TenantOverrideRanOut(key, said["value"], said["ends_at"]))

@@ -2,12 +2,13 @@
 
 A plan that is paid for stands in the place of the chosen one (`Tenant.plan_without_payment`); features and seats stand
 among the tenant's overrides, under ``paid``, where the gate reads them as it reads all others. What is no longer paid
-for lapses by the provider's dates. All follows from what the provider says now, and nothing from what it said before.
+for lapses by the provider's dates. All follows from what the provider says now, and nothing from what it said before;
+only the day on which a tenant is closed, which may lie later by what was announced to it.
 """
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import select
 
@@ -25,6 +26,9 @@ from rollcall.tenancy.prices import Offer
 from rollcall.tenancy.standing import Standing
 from rollcall.work import Fleet, TenantRef, Work
 
+LONGER: Final = timedelta(days=1)
+"""For so long what is about to end goes on while the provider can't be asked; and so again, until it can."""
+
 Layer = dict[str, Any]
 """What is kept under ``paid``: an override for each thing that is paid for, and the dates of the lapse that it made."""
 
@@ -38,13 +42,19 @@ class Dates:
     closes_at: datetime | None = None
 
     @classmethod
-    def by(cls, terms: LapseTerms, at: datetime, until: datetime | None = None) -> "Dates":
-        """Those of a loss at a moment; everything works until *until* at least."""
+    def by(
+        cls, terms: LapseTerms, at: datetime, until: datetime | None = None, stopped: datetime | None = None
+    ) -> "Dates":
+        """Those of a loss at a moment; everything works until *until* at least.
+
+        The days in which only what takes away passes count from *stopped* on, if that is later.
+        """
         begins = at + timedelta(days=terms.grace_days)
         if until is not None:
             begins = max(begins, until)
         days = terms.offboarding_only_days
-        return cls(at, begins, None if days is None else begins + timedelta(days=days))
+        counted = begins if stopped is None else max(begins, stopped)
+        return cls(at, begins, None if days is None else counted + timedelta(days=days))
 
     @classmethod
     def of(cls, tenant: Tenant) -> "Dates":
@@ -105,6 +115,39 @@ async def apply(fleet: Fleet, tenant: Tenant, standing: Standing | None, *, prov
     return True
 
 
+async def put_off(fleet: Fleet, tenant: Tenant, *, before: datetime) -> bool:
+    """Have what ends by a provider's date between now and *before* end a day later, since it can't be asked meanwhile.
+
+    Its next answer has its own dates again. What somebody set by hand stays. Whoever calls holds the tenant. Returns
+    whether anything was put off.
+    """
+    had: Layer = (tenant.overrides or {}).get(PAID, {})
+    layer: Layer = {
+        key: _later(said, fleet.now, before) if key in overrides.KEYS else said for key, said in had.items()
+    }
+    dates = Dates.of(tenant)
+    begins = dates.offboarding_from
+    if begins is not None and dates.as_json() == had.get("lapse") and fleet.now < begins <= before:
+        closes = None if dates.closes_at is None else dates.closes_at + LONGER
+        later = Dates(dates.lapsed_at, begins + LONGER, closes)
+        later.put(tenant)
+        layer["lapse"] = later.as_json()
+    if layer == had:
+        return False
+    tenant.overrides = {**(tenant.overrides or {}), PAID: layer}
+    await fleet.db.flush()
+    await fleet.db.refresh(tenant)
+    await _announce(fleet, tenant, tenant.plan, dates, paid_changed=True)
+    return True
+
+
+def _later(said: dict[str, Any], now: datetime, before: datetime) -> dict[str, Any]:
+    ends = datetime.fromisoformat(said["ends_at"]) if "ends_at" in said else None
+    if ends is None or not now < ends <= before:
+        return said
+    return {**said, "ends_at": (ends + LONGER).isoformat()}
+
+
 async def _decide(fleet: Fleet, tenant: Tenant, standing: Standing) -> _Decided:
     offer = await prices.offer_of(fleet, standing)
     present = plans.terms_of(await plans.find(fleet, tenant.plan))
@@ -122,7 +165,8 @@ def _paid(
 ) -> _Decided:
     """What is paid for; *lost_now* is what becomes of SCIM if it was and is not any more."""
     terms = offer.terms or chosen
-    layer: Layer = {key: _entry(True, ends_at) for key in offer.features - set(terms.features) if key in FEATURES}
+    # Also what the plan has: it stays if somebody takes it out of the plan, or chooses another one.
+    layer: Layer = {key: _entry(True, ends_at) for key in offer.features if key in FEATURES}
     if offer.seats is not None:
         layer["seats"] = _entry(offer.seats, ends_at)
     dates: Dates | None = Dates()
@@ -141,16 +185,38 @@ def _ended(
         return _Decided(tenant.chosen_plan, False, {}, Dates())
     if standing.ends_at is None or "scim" not in offer.all_features:
         return _Decided(tenant.chosen_plan, False, {}, lost_now)
-    dates = Dates.by((offer.terms or chosen).lapse, standing.ends_at, standing.grace_until)
-    until = dates.offboarding_from
+    lapse = (offer.terms or chosen).lapse
+    until = Dates.by(lapse, standing.ends_at, standing.grace_until).offboarding_from
     assert until is not None, "a loss has the date"
     layer: Layer = {}
+    stopped = None
+    if lapse.offboarding_only_days is not None:
+        stopped = _stopped(tenant, standing, until, now, had=lost_now is not None)
+        layer["stopped"] = stopped.isoformat()
+    dates = Dates.by(lapse, standing.ends_at, standing.grace_until, stopped)
     if until > now:
-        left = offer.all_features - set(chosen.features) - {"scim"}
+        left = offer.all_features - {"scim"}
         layer |= {key: _entry(True, until) for key in left if key in FEATURES}
         seats = offer.seats or (None if offer.terms is None else offer.terms.seats)
         layer |= {"seat_policy": _entry("overage", until)} if seats is None else {"seats": _entry(seats, until)}
     return _Decided(tenant.chosen_plan, False, layer, _unless_set_since(tenant, layer, dates))
+
+
+def _stopped(tenant: Tenant, standing: Standing, begins: datetime, now: datetime, *, had: bool) -> datetime:
+    """When a loss began to be felt: by its provider's word, or else not before what was announced, or is by now.
+
+    So nobody is closed without the days in between, however long a provider tried to be paid. *begins*: from when on
+    only what takes away passes; *had*: the tenant has SCIM up to now.
+    """
+    known: Layer = (tenant.overrides or {}).get(PAID, {})
+    moments = [begins, standing.stopped_at or begins]
+    if "lapse" in known and standing.ends_at is not None and known["lapse"][0] == standing.ends_at.isoformat():
+        moments.append(datetime.fromisoformat(known.get("stopped") or known["lapse"][1]))
+    elif standing.stopped_at is None and (
+        had or (tenant.offboarding_from is not None and tenant.offboarding_from > now)
+    ):
+        moments.append(now)
+    return max(moments)
 
 
 def _unless_set_since(tenant: Tenant, layer: Layer, dates: Dates) -> Dates | None:
@@ -199,4 +265,5 @@ def _of_lapse(plan: str, before: Dates, now: Dates) -> Event:
 
 async def _record(fleet: Fleet, tenant: Tenant, event: Event) -> None:
     work = Work(fleet.db, TenantRef(tenant.id, tenant.slug), fleet.actor, fleet.origin, fleet.now)
-    await record(work, event, target=str(tenant.id))
+    # Each of a provider's attempts to be paid has other dates: nobody set those, and nobody is mailed each time.
+    await record(work, event, target=str(tenant.id), mailed=not isinstance(event, TenantLapseChanged))

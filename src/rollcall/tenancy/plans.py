@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
-from sqlalchemy import select
+from sqlalchemy import Text, func, select, update
+from sqlalchemy import cast as cast_to
 
 from rollcall import paging
 from rollcall.errors import Conflict, NotFound
@@ -13,7 +14,7 @@ from rollcall.journal.record import record_for_installation
 from rollcall.paging import Page
 from rollcall.tenancy import lapse
 from rollcall.tenancy.lapse import LapseTerms
-from rollcall.tenancy.models import Plan, Tenant
+from rollcall.tenancy.models import BillingCustomer, Plan, Tenant
 from rollcall.tenancy.seats import SeatPolicy
 from rollcall.work import Fleet, Work
 
@@ -51,9 +52,11 @@ class PlanClosed(Conflict):
 async def define(fleet: Fleet, key: str, terms: PlanTerms) -> bool:
     """Create the plan or change it to *terms*; it takes effect at every tenant's next call.
 
-    Its tenants lapse if it loses SCIM by that, and come back if it gains it. Returns whether anything changed.
+    Its tenants lapse if it loses SCIM by that, and come back if it gains it; who pays is asked about anew. Returns
+    whether anything changed.
     """
     plan = await fleet.db.get(Plan, key, with_for_update={"key_share": True}, populate_existing=True)
+    is_new = plan is None
     had_scim = plan is not None and "scim" in plan.features
     if plan is None:
         plan = Plan(key=key)
@@ -74,7 +77,24 @@ async def define(fleet: Fleet, key: str, terms: PlanTerms) -> bool:
     await record_for_installation(fleet, PlanDefined(key=key, features=list(terms.features)), target=key)
     if had_scim or "scim" in terms.features:
         await lapse.follow_plan(fleet, key, had_scim=had_scim)
+    if not is_new:
+        await _ask_about(fleet, key)
     return True
+
+
+async def _ask_about(fleet: Fleet, key: str) -> None:
+    """Have the customers asked about soon whose tenants have a plan, or would have it without payment."""
+    named = func.coalesce(Tenant.customer, cast_to(Tenant.id, Text))
+    having = select(named).where((Tenant.plan == key) | (Tenant.plan_without_payment == key))
+    asked = select(BillingCustomer.customer).where(BillingCustomer.customer.in_(having))
+    rows = asked.order_by(BillingCustomer.customer).with_for_update()
+    due = (await fleet.db.scalars(rows)).all()
+    if due:
+        now = func.clock_timestamp()
+        await fleet.db.execute(
+            update(BillingCustomer).where(BillingCustomer.customer.in_(due)).values(due_at=now),
+            execution_options={"synchronize_session": False},
+        )
 
 
 def terms_of(plan: Plan) -> PlanTerms:

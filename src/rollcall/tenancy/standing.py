@@ -1,8 +1,11 @@
 """What a payment provider says of a customer at a moment: the same value whoever the provider is."""
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Self
+from datetime import UTC, datetime
+from typing import Any, Final, Self
+
+LATEST: Final = datetime(2200, 12, 31, tzinfo=UTC)
+"""The last moment that a provider may name: days are added to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,8 @@ class Standing:
     """When what is paid for ends, or has ended; None: no end is known."""
     grace_until: datetime | None = None
     """Until when everything works at least, though it has ended: the provider still tries to have it paid."""
+    stopped_at: datetime | None = None
+    """When it ceased to be given, where the provider says so: it may have ended, unpaid, long before that."""
     ask_again_at: datetime | None = None
     """When the provider will say something else, as far as it knows: a trial ends, a payment is tried again."""
 
@@ -60,11 +65,11 @@ class Standing:
             features=tuple(kept["features"]),
             seats=kept["seats"],
             prices=tuple(BoughtPrice(*each) for each in kept["prices"]),
-            **{name: _read(kept[name]) for name in _MOMENTS},
+            **{name: _read(kept.get(name)) for name in _MOMENTS},
         )
 
 
-_MOMENTS = ("ends_at", "grace_until", "ask_again_at")
+_MOMENTS = ("ends_at", "grace_until", "stopped_at", "ask_again_at")
 
 
 def _said(moment: datetime | None) -> str | None:

@@ -156,7 +156,8 @@ def _row_of(new: NewTenant) -> dict[str, Any]:
 async def change(fleet: Fleet, tenant: Tenant, terms: TenantTerms) -> bool:
     """Change a tenant to *terms*; its next call is judged by them. Returns whether anything changed.
 
-    While a plan that is paid for stands in the place of the chosen one, another choice counts once that is over.
+    While a plan that is paid for stands in the place of the chosen one, another choice counts once that is over. One
+    that is made together with the customer counts once it is known what that one pays for.
 
     Raises:
         Invalid: *terms* are beyond what can be set.
@@ -183,16 +184,19 @@ async def change(fleet: Fleet, tenant: Tenant, terms: TenantTerms) -> bool:
             changes[name] = "changed"  # the tenant reads its audit, and these are the vendor's
         await _record(fleet, tenant, TenantChanged(changes=changes))
     if before.plan != terms.plan:
-        await _choose_plan(fleet, tenant, terms.plan)
+        await _choose_plan(fleet, tenant, terms.plan, is_new=before.customer != terms.customer)
+        await customers.ask_again(fleet, tenant)
     if before.customer != terms.customer:
         await customers.assign(fleet, tenant)
     await _judge_lapse(fleet, tenant)
     return True
 
 
-async def _choose_plan(fleet: Fleet, tenant: Tenant, plan: str) -> None:
+async def _choose_plan(fleet: Fleet, tenant: Tenant, plan: str, *, is_new: bool) -> None:
+    """Choose a plan; *is_new*: the tenant has just been given another customer, or none."""
     await fleet.db.refresh(tenant, with_for_update={"key_share": True})
-    if tenant.plan_without_payment is not None:
+    waits = is_new and tenant.customer is not None and not await customers.is_known(fleet, tenant.customer)
+    if waits or tenant.plan_without_payment is not None:
         tenant.plan_without_payment = plan
         await _record(fleet, tenant, TenantChanged(changes={"plan_without_payment": plan}))
         return

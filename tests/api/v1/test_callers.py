@@ -87,12 +87,25 @@ async def test_role_of_an_operator(acme: Tenant, keys: dict[str, str], route: Ro
 
 
 async def test_what_a_role_may_not_do_of_a_call(acme: Tenant, keys: dict[str, str]) -> None:
-    """Of a tenant billing changes the plan alone, and support issues no token that opens the management API."""
+    """Of a tenant billing changes the plan alone, and support gives nothing that opens more than it may do."""
     async with acme.callers.bearer(keys["billing"]) as billing, acme.callers.bearer(keys["support"]) as support:
         renamed = await billing.patch(acme.v1, json={"plan": "enterprise", "name": "Renamed"})
         turned_down(renamed, 403, "forbidden", "of the role ops for anything but the plan")
         wanted = {"label": "x", "scopes": ["admin"], "owner": acme.admin["id"]}
         turned_down(await support.post(f"{acme.v1}/tokens", json=wanted), 403, "forbidden", "with the scope admin")
+        wanted["scopes"] = ["auditor"]
+        turned_down(await support.post(f"{acme.v1}/tokens", json=wanted), 403, "forbidden", "with the scope auditor")
+        for intent in ("tokens", "roles"):
+            link = {"intent": intent, "person": acme.admin["id"]}
+            answer = await support.post(f"{acme.v1}/portal-links", json=link)
+            turned_down(answer, 403, "forbidden", f"of the role ops for a link with the intent {intent}")
+            for somebody in (acme.callers.operator, acme.callers.product):
+                assert (await somebody.post(f"{acme.v1}/portal-links", json=link)).status_code == 201
+        for intent in ("setup", "activity", "departures"):
+            link = {"intent": intent, "person": acme.admin["id"]}
+            assert (await support.post(f"{acme.v1}/portal-links", json=link)).status_code == 201
+        read_only = {"label": "y", "scopes": ["scim:read"]}
+        assert (await support.post(f"{acme.v1}/tokens", json=read_only)).status_code == 201
         assert (await billing.patch(acme.v1, json={"plan": "enterprise"})).status_code == 200
         assert (await support.post(f"{acme.v1}/tokens", json={"label": "x"})).status_code == 201
         for client in (billing, support):
