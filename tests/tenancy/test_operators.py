@@ -42,8 +42,8 @@ async def test_issuing_is_written_down(database: Database, owner: Connection) ->
     assert await owner.fetchval(entries, str(read.id)) == 1
 
 
-async def test_revoked(callers: Callers, database: Database) -> None:
-    """A revoked key is refused at its next call, and revoking it again keeps the moment of the first time."""
+async def test_revoked(callers: Callers, database: Database, owner: Connection) -> None:
+    """A revoked key is refused at its next call; revoking it again keeps the moment, and is no further entry."""
     key = await issue(database)
     read = read_token(key)
     assert read is not None
@@ -57,6 +57,8 @@ async def test_revoked(callers: Callers, database: Database) -> None:
         assert not await operators.is_live(fleet, read.id, read.digest)
         (row,) = [each for each in await operators.every(fleet) if each.id == read.id]
         assert row.revoked_at == datetime(2026, 1, 1, tzinfo=UTC)
+    entries = "SELECT count(*) FROM audit_entries WHERE action = 'installation_key.revoked' AND target = $1"
+    assert await owner.fetchval(entries, str(read.id)) == 1
 
 
 async def test_live_only_with_its_secret(database: Database) -> None:

@@ -303,6 +303,15 @@ class InstallationKeyIssued(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class InstallationKeyRevoked(Event):
+    topic = "installation_key.revoked"
+    announced = False
+    key_id: UUID
+    kind: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
 class SigningKeyPublished(Event):
     """A new key for receipts and logout tokens stands in the JWKS; it signs from *active_from* on."""
 

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from rollcall.crypto import NOBODY, TokenKind, digest, new_token
 from rollcall.errors import NotFound
-from rollcall.journal.events import InstallationKeyIssued
+from rollcall.journal.events import InstallationKeyIssued, InstallationKeyRevoked
 from rollcall.journal.record import record_for_installation
 from rollcall.tenancy.models import InstallationKey
 from rollcall.work import Fleet
@@ -41,7 +41,7 @@ async def issue_key(fleet: Fleet, kind: TokenKind, *, label: str, role: Operator
 
 
 async def revoke_key(fleet: Fleet, key_id: UUID, *, now: datetime) -> None:
-    """End a key; the next call with it is refused.
+    """End a key; the next call with it is refused. Doing it twice is the same as doing it once.
 
     Raises:
         NotFound: there is no such key.
@@ -49,7 +49,12 @@ async def revoke_key(fleet: Fleet, key_id: UUID, *, now: datetime) -> None:
     key = await fleet.db.get(InstallationKey, key_id)
     if key is None:
         raise NotFound("key")
-    key.revoked_at = key.revoked_at or now
+    if key.revoked_at is not None:
+        return
+    key.revoked_at = now
+    await record_for_installation(
+        fleet, InstallationKeyRevoked(key_id=key.id, kind=key.kind, label=key.label), target=str(key.id)
+    )
 
 
 async def is_live(fleet: Fleet, key_id: UUID, key_digest: bytes) -> bool:
