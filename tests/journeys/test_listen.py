@@ -20,6 +20,8 @@ from journeys.conftest import Customer, Product, eventually
 from rollcall.engines.processes import free_port
 from rollcall.events.webhooks import new_secret
 
+pytestmark = pytest.mark.slow
+
 
 @contextmanager
 def listening(folder: Path, *arguments: str, **environment: str) -> Generator[tuple[Path, Path]]:

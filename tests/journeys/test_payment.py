@@ -5,10 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from journeys.conftest import Customer, Product, eventually
 from journeys.test_lapse import BULK, GROUP, LEAVES
 from stripe_stand_in import DAY, Thing, event, seconds
+
+pytestmark = [pytest.mark.slow, pytest.mark.bound(300)]
 
 TERMS = """
 [plans.team]
