@@ -45,16 +45,19 @@ END $$;
 -- who were before them.
 CREATE FUNCTION fn.take_seat(p_tenant uuid) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
+    v_seats integer;
+    v_overrides jsonb;
     v_free bigint;
     s record;
 BEGIN
-    -- Every creation asks this, and most tenants have no number of seats.
-    PERFORM FROM public.tenants n JOIN public.plans p ON p.key = n.plan
-      WHERE n.id = p_tenant AND p.seats IS NULL AND n.overrides IS NULL;
-    IF FOUND THEN
-        RETURN 'any';
+    -- As seats_of, but cheaper for tenants without overrides: every creation asks this.
+    SELECT p.seats, n.overrides INTO v_seats, v_overrides
+      FROM public.tenants n JOIN public.plans p ON p.key = n.plan WHERE n.id = p_tenant;
+    IF v_overrides IS NOT NULL THEN
+        v_free := (fn.seats_of(p_tenant)).free;
+    ELSIF v_seats IS NOT NULL THEN
+        v_free := v_seats - fn.seats_used(p_tenant);
     END IF;
-    v_free := (fn.seats_of(p_tenant)).free;
     IF v_free IS NULL THEN
         RETURN 'any';
     ELSIF v_free > 64 THEN
