@@ -28,12 +28,14 @@ WITH given AS (
                'handed_over_at', CASE WHEN handed_over THEN now() END,
                'owner_id', CASE WHEN owner <> 'nobody' THEN gen_random_uuid() END)) AS t,
            jsonb_populate_record(NULL::tenants, jsonb_build_object(
-               'status', status, 'paused_until', now() + nullif(paused, 'never')::interval)) AS n,
+               'status', status, 'paused_until', now() + nullif(paused, 'never')::interval,
+               'lapsed_at', CASE WHEN grace THEN now() END,
+               'offboarding_from', CASE WHEN grace THEN now() + interval '1 h' END)) AS n,
            jsonb_populate_record(NULL::plans, jsonb_build_object('features', features)) AS p,
            CASE WHEN owner NOT IN ('nobody', 'gone') THEN jsonb_populate_record(NULL::accounts, jsonb_build_object(
                'active', owner <> 'inactive', 'is_admin', owner <> 'demoted',
                'epoch', CASE WHEN owner = 'back' THEN 3 ELSE 1 END)) END AS o,
-           p_needs, paused
+           p_needs, paused, grace
       FROM unnest(ARRAY['not', 'revoked', 'owner_left', 'unsaid']) because,
            unnest(ARRAY['never', '-1 s', '1 h']) expires,
            unnest(ARRAY['nobody', 'gone', 'admin', 'inactive', 'demoted', 'back']) owner,
@@ -43,13 +45,14 @@ WITH given AS (
            unnest(ARRAY[true, false]) replaced,
            unnest(ARRAY[true, false]) handed_over,
            unnest(ARRAY['never', '-1 s', '1 h']) paused,
+           unnest(ARRAY[true, false]) grace,
            unnest(ARRAY['read', 'write']) p_needs)
 SELECT count(*) AS combinations, count(DISTINCT before) AS verdicts,
-       count(*) FILTER (WHERE before IS DISTINCT FROM now AND paused IS DISTINCT FROM '1 h') AS differ,
+       count(*) FILTER (WHERE before IS DISTINCT FROM now AND paused <> '1 h' AND NOT grace) AS differ,
        count(*) FILTER (WHERE plainly AND state <> 'live') AS falsely,
        count(*) FILTER (WHERE plainly) AS plainly, count(*) FILTER (WHERE state = 'live') AS live
-  FROM (SELECT {before} AS before, {now} AS now, {state} AS state, paused, fn.is_plainly_live(t, n, p, o) AS plainly
-          FROM given) judged
+  FROM (SELECT {before} AS before, {now} AS now, {state} AS state, paused, grace,
+               fn.is_plainly_live(t, n, p, o) AS plainly FROM given) judged
 """
 
 
@@ -67,7 +70,7 @@ async def test_the_gate_judges_as_before(owner: Connection) -> None:
     """
     row = await owner.fetchrow(qualified(COMBINATIONS.format(before=verdict_before(), now=NOW, state=STATE)))
     assert row is not None
-    assert (row["combinations"], row["verdicts"], row["differ"]) == (20736, 7, 0)
+    assert (row["combinations"], row["verdicts"], row["differ"]) == (41472, 7, 0)
     assert row["falsely"] == 0
     assert 0 < row["plainly"] <= row["live"]
 

@@ -106,7 +106,8 @@ CREATE FUNCTION fn.is_plainly_live(t public.tokens, n public.tenants, p public.p
 LANGUAGE sql VOLATILE PARALLEL SAFE AS
 $$ SELECT t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > clock_timestamp())
       AND (t.owner_id IS NULL OR (o.active AND o.is_admin AND o.epoch = t.epoch)) AND n.status = 'active'
-      AND (n.paused_until IS NULL OR n.paused_until <= clock_timestamp()) AND 'scim' = ANY (p.features)
+      AND (n.paused_until IS NULL OR n.paused_until <= clock_timestamp())
+      AND ('scim' = ANY (p.features) OR (n.lapsed_at IS NOT NULL AND n.offboarding_from > clock_timestamp()))
       AND t.replaced_by IS NULL AND t.handed_over_at IS NULL $$;
 
 -- Judges a token by its row, its tenant, the tenant's plan and its owner, as judge_rows says: live if it plainly is, and all
