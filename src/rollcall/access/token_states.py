@@ -8,7 +8,7 @@ from rollcall.access.models import Token
 
 
 class TokenState(StrEnum):
-    """How a token stands, as the function ``judge_token`` in the migrations decides it for every caller and list."""
+    """How a token stands, as ``judge_rows`` in ``sql/tokens.sql`` decides it for every caller and list."""
 
     LIVE = "live"
     ROTATED = "rotated"
