@@ -224,11 +224,11 @@ def attributes_change(attributes: Document, cause: Cause) -> UserChange:
 
 
 def departure(cause: Cause) -> UserChange:
-    """The change that has somebody leave, and says nothing else of them."""
+    """The change that has somebody leave, and says nothing else of them; what is announced of it the database knows."""
     return UserChange(
         kind=ChangeKind.DEPARTURE,
         request_id=cause.request_id,
-        events=_UPDATED,
+        events=(),
         arrived_at=cause.arrived,
         reason=cause.reason,
     )

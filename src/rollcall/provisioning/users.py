@@ -209,6 +209,7 @@ async def patch(call: Call, user_id: str, read: ReadPayload) -> Answer:
         given = profiles.read_patch(payload, admitted.unknown_in_patch)
         operations = given.operations
         unjudged: UserChange | None = None
+        about_roles = speaks_of_roles(payload)
         if documents.only_deactivates(operations):
             unjudged = mapping.departure(cause(admitted.call))
         elif (described := documents.only_describes(operations)) is not None:
@@ -216,8 +217,8 @@ async def patch(call: Call, user_id: str, read: ReadPayload) -> Answer:
         return UserWish(
             lambda stored, own: documents.work_out(stored.document, operations, own=own, spelling=stored.rule.spelling),
             given.deviations,
-            about_roles=speaks_of_roles(payload),
-            names_roles=names_roles(payload),
+            about_roles=about_roles,
+            names_roles=about_roles and names_roles(payload),
             unjudged=unjudged,
         )
 

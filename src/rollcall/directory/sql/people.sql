@@ -174,33 +174,33 @@ EXCEPTION WHEN unique_violation THEN
 END $$;
 
 -- Has somebody leave who is active; `judge` if nobody like that is there. Names and role stay as they were, so there is
--- nothing to be judged.
+-- nothing to be judged. A person has the same account from the first day to the last.
 -- Locks: the account, then the user.
 CREATE FUNCTION fn.write_departure(p_tenant uuid, p_user uuid, p_change jsonb) RETURNS fn.user_change
 LANGUAGE plpgsql AS $$
 DECLARE c fn.user_change;
 BEGIN
-    -- No join, for one that is planned while a table is nearly empty reads all accounts, until statistics are gathered.
-    SELECT a.id INTO c.account_id FROM public.accounts a
-     WHERE a.tenant_id = p_tenant AND a.active
-       AND a.id = (SELECT s.account_id FROM public.users s WHERE s.tenant_id = p_tenant AND s.id = p_user) FOR UPDATE;
-    IF NOT FOUND THEN
-        c.outcome := 'judge';
-        RETURN c;
-    ELSIF p_change ? 'seen' AND fn.moved_on(p_tenant, p_user, p_change -> 'seen') THEN
-        c.outcome := 'stale';
-        RETURN c;
+    SELECT s.account_id INTO c.account_id FROM public.users s WHERE s.tenant_id = p_tenant AND s.id = p_user;
+    IF p_change ? 'seen' THEN
+        PERFORM FROM public.accounts WHERE tenant_id = p_tenant AND id = c.account_id FOR NO KEY UPDATE;
+        IF fn.moved_on(p_tenant, p_user, p_change -> 'seen') THEN
+            c.outcome := 'stale';
+            RETURN c;
+        END IF;
     END IF;
     c.reason := fn.leave(p_tenant, c.account_id, p_change ->> 'reason', p_change ->> 'request_id',
-                         (p_change ->> 'arrived_at')::timestamptz)::text;
+                         (p_change ->> 'arrived_at')::timestamptz, 'user.updated')::text;
+    IF c.reason IS NULL THEN
+        c.outcome := 'judge';
+        RETURN c;
+    END IF;
     UPDATE public.users s
        SET active = false, document = document || '{"active": false}', version = version + 1,
            last_modified = statement_timestamp()
      WHERE s.tenant_id = p_tenant AND s.id = p_user
     RETURNING s.id, s.document::text, s.version, s.created_at, s.last_modified
          INTO STRICT c.id, c.document, c.version, c.created_at, c.last_modified;
-    c.events := fn.announce(p_tenant, c.account_id, p_change ->> 'request_id', p_change -> 'events')
-                || ARRAY['user.deactivated'];
+    c.events := '{user.updated,user.deactivated}';
     c.outcome := 'done';
     RETURN c;
 END $$;

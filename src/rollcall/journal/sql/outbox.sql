@@ -3,13 +3,17 @@
 -- Hands events to the outbox; returns their topics.
 CREATE FUNCTION fn.announce(p_tenant uuid, p_account uuid, p_request_id text, p_events jsonb) RETURNS text[]
 LANGUAGE plpgsql AS $$
-DECLARE v_topics text[];
+DECLARE
+    v_topics text[] := '{}';
+    v_topic text;
 BEGIN
-    WITH told AS (
+    -- Nearly always there is one, and a statement for each is the cheapest for one.
+    FOR i IN 0 .. coalesce(jsonb_array_length(p_events), 0) - 1 LOOP
+        v_topic := p_events -> i ->> 'topic';
         INSERT INTO public.outbox (tenant_id, topic, account_id, request_id, payload)
-        SELECT p_tenant, e ->> 'topic', p_account, p_request_id, e - 'topic' FROM jsonb_array_elements(p_events) e
-        RETURNING topic)
-    SELECT coalesce(array_agg(topic), '{}') INTO v_topics FROM told;
+        VALUES (p_tenant, v_topic, p_account, p_request_id, (p_events -> i) - 'topic');
+        v_topics := v_topics || v_topic;
+    END LOOP;
     RETURN v_topics;
 END $$;
 

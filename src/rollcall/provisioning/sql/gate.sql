@@ -5,9 +5,10 @@
 -- so it does until the pause is over; restricted: until another admin has taken over what their former one owned.
 CREATE FUNCTION fn.gate(p_tenant uuid, p_token uuid, p_digest bytea, p_needs text) RETURNS fn.gate_result
 LANGUAGE plpgsql AS $$
-DECLARE g fn.gate_result;
+DECLARE
+    v_entered text := set_config('rollcall.tenant', p_tenant::text, true);
+    g fn.gate_result;
 BEGIN
-    PERFORM set_config('rollcall.tenant', p_tenant::text, true);
     SELECT CASE WHEN fn.may_use(t.scopes, p_needs) THEN fn.judge_token(t, n, p, o, '')
                 ELSE fn.without_scope(fn.judge_closely(t.tenant_id, t.id, n.status, '')) END, t.label, t.owner_id, n.plan, coalesce(n.rate_per_second, p.rate_per_second),
            coalesce(n.rate_burst, p.rate_burst),
