@@ -85,13 +85,15 @@ class _Progress:
     """The ids of what has been created, by bulkId."""
     results: list[BulkResult] = field(default_factory=list[BulkResult])
     errors: int = 0
-    longest: int = newcomers.MOST_OF_A_RUN
-    """People of the next run at the most: fewer after one that ended early, as most likely the next would, too."""
+    singly: int = 0
+    """Operations that come by themselves before the next run."""
+    pause: int = 1
+    """As many as came so after the last run that ended early: most likely, so would the next."""
 
     async def take(self, operation: BulkOperation) -> None:
         """Carry out an operation by itself."""
+        self.singly -= 1
         self._came_to(await _result(self.admitted, operation, _sent(self.payload, operation), self.ids))
-        self._grow()
 
     async def take_run(self) -> bool:
         """Carry out the creations of people that come next, as one run; False: there is none, or nothing came of it."""
@@ -110,17 +112,19 @@ class _Progress:
         for operation, outcome in zip(run, outcomes, strict=False):
             self.waiting.popleft()
             self._came_to(self._result_of(operation, outcome))
-        if len(outcomes) == len(run):
-            self._grow()
+        if 2 * len(outcomes) >= len(run):
+            self.pause = 1
         else:
-            self.longest = max(1, len(outcomes))
+            self.singly = self.pause = min(2 * self.pause, newcomers.MOST_OF_A_RUN)
         return bool(outcomes)
 
     def _next_run(self) -> list[BulkOperation]:
         run: list[BulkOperation] = []
+        if self.singly > 0:
+            return run
         for operation in self.waiting:
             creates = operation.kind is USERS and operation.method == Method.POST and operation.refusal is None
-            if len(run) == self.longest or not creates or not self.ids.keys() >= set(operation.references):
+            if len(run) == newcomers.MOST_OF_A_RUN or not creates or not self.ids.keys() >= set(operation.references):
                 break
             run.append(operation)
         return run
@@ -132,9 +136,6 @@ class _Progress:
         self.ids[operation.bulk_id] = outcome.id
         location = f"{self.admitted.call.context.base_url}{USERS.endpoint}/{outcome.id}"
         return BulkResult(operation, _STATUSES[Method.POST], location, outcome.etag)
-
-    def _grow(self) -> None:
-        self.longest = min(newcomers.MOST_OF_A_RUN, 2 * self.longest)
 
     def _came_to(self, result: BulkResult, *, goes_on: bool = False) -> None:
         self.results.append(result)

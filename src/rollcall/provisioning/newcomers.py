@@ -99,9 +99,10 @@ async def create_run(
     if row["verdict"] != "ok" or row["outcome"] != "done":
         call.context.recent_callers.forget(call.token)
         return []
+    columns = (row[name] or () for name in ("outcomes", "reasons", "ids", "versions"))
     outcomes = [
-        dict(zip(("outcome", "reason", "id", "version"), each, strict=True))
-        for each in zip(*(row[name] or () for name in ("outcomes", "reasons", "ids", "versions")), strict=True)
+        {"verdict": "ok", "outcome": outcome, "reason": reason, "id": user_id, "version": version}
+        for outcome, reason, user_id, version in zip(*columns, strict=True)
     ]
     return [await _outcome(admitted, person, each) for person, each in zip(people, outcomes, strict=False)]
 
@@ -117,8 +118,8 @@ def _judged(admitted: Admitted, payloads: Sequence[dict[str, object]]) -> list[N
     return people
 
 
-async def _outcome(admitted: Admitted, person: Newcomer, row: dict[str, object]) -> TakenIn | SCIMException:
-    outcome = await outcome_of(admitted, {"verdict": "ok", **row})
+async def _outcome(admitted: Admitted, person: Newcomer, row: Row) -> TakenIn | SCIMException:
+    outcome = await outcome_of(admitted, row)
     admitted.deviated(person.deviations)
     if outcome == "uniqueness":
         return taken(person.document, row)
