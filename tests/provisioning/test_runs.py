@@ -127,6 +127,20 @@ async def test_one_seat_left(callers: Callers, runs: list[int]) -> None:
     assert runs[0] == 5
 
 
+async def test_seats_that_run_out(callers: Callers, database: Database, runs: list[int]) -> None:
+    """Two Bulks at once have all seats between them, each once, though they begin by taking fifty at a time."""
+    most = int(await database.pool.fetchval("SHOW max_connections")) + 130
+    acme = await a_tenant(callers, plan=await a_plan(database, most))
+    half = most // 2 + 10
+    bodies = [bulk(*(person(f"{name}{number}") for number in range(half))) for name in "ab"]
+    found = await asyncio.gather(*(results(acme, body) for body in bodies))
+
+    assert Counter(statuses(found[0] + found[1])) == {"201": most - 1, "403": 2 * half - most + 1}
+    assert runs[0] == 50
+    seats = (await callers.operator.get(f"{acme.v1}/seats")).json()
+    assert (seats["allowed"], seats["used"]) == (most, most)
+
+
 async def test_none_is_tried_again_and_again(callers: Callers, runs: list[int]) -> None:
     """Where one after the other has to come by itself, few are sent in vain."""
     acme = await a_tenant(callers, plan=await a_plan(callers.database, 1))

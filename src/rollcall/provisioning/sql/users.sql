@@ -110,10 +110,10 @@ BEGIN
 END $$;
 
 -- Takes new people in, one after the other, each as create_user would, all judged by one version of the rule; the first of
--- them whose account has to be taken up again, or for whom no seat is left, ends it, and so does the p_most-th who is refused.
+-- them whose account has to be taken up again ends it, and so does the p_most-th who is refused. Nobody is taken in where
+-- the last seats are near: their turns are for those who come by themselves.
 -- Of those refused p_singly have an entry, for their caller counts the others.
--- Locks: the role rule, shared; all externalIds, in an order that everybody keeps, before any name is taken; then for each
--- person as take_in.
+-- Locks: the role rule, shared; all externalIds, by value, before any name is taken; seats; then for each as take_in.
 CREATE FUNCTION fn.create_users(
     p_tenant uuid, p_token uuid, p_digest bytea, p_context jsonb, p_changes jsonb[], p_calls jsonb[], p_most integer,
     p_singly integer
@@ -135,6 +135,10 @@ BEGIN
     PERFORM fn.hold_external_id(p_tenant, e.external_id)
        FROM (SELECT DISTINCT c ->> 'external_id' AS external_id FROM unnest(p_changes) c WHERE c ? 'external_id'
               ORDER BY 1) e;
+    r.outcome := 'done';
+    IF NOT fn.has_seats_for(p_tenant, cardinality(p_changes)) THEN
+        RETURN r;
+    END IF;
     v_new.gate := r.gate;
     FOR i IN 1 .. cardinality(p_changes) LOOP
         u := fn.take_in(v_new, p_tenant, p_token, p_changes[i],
@@ -147,7 +151,6 @@ BEGIN
             EXIT WHEN v_refused >= p_most;
         END IF;
     END LOOP;
-    r.outcome := 'done';
     RETURN r;
 END $$;
 
