@@ -86,6 +86,7 @@ async def test_a_bulk_begins_nothing_more(acme: Tenant, say: Say, rival: Connect
     body = bulk(
         change(f"/Users/{maria['id']}", title("Dr"), {"op": "replace", "path": "userName", "value": "mary"}),
         person("new"),
+        person("newer"),
         change(f"/Users/{otto['id']}", leaves),
         {"method": "DELETE", "path": f"/Users/{noor['id']}"},
     )
@@ -100,7 +101,7 @@ async def test_a_bulk_begins_nothing_more(acme: Tenant, say: Say, rival: Connect
         while (await acme.scim.get(f"/Users/{noor['id']}")).status_code != 404:
             await asyncio.sleep(0.02)
     assert (await acme.scim.get(f"/Users/{maria['id']}")).json()["userName"] == "mary"
-    found = await acme.scim.get("/Users", params={"filter": 'userName eq "new"'})
+    found = await acme.scim.get("/Users", params={"filter": 'userName sw "new"'})
     assert found.json()["totalResults"] == 0
 
 

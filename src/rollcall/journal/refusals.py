@@ -73,6 +73,10 @@ class RefusalTally(Generic[Facts]):
         """Whether as many as may be have been kept by themselves within this minute."""
         return self._seen.get(key, 0) >= SINGLY and self._minute == _this_minute()
 
+    def left(self, key: Hashable) -> int:
+        """How many may still be kept by themselves within this minute."""
+        return SINGLY - self._seen.get(key, 0) if self._minute == _this_minute() else SINGLY
+
     def due(self, *, everything: bool = False) -> list[tuple[Hashable, Count[Facts]]]:
         """Take the counts of the minutes that are over, or all there are."""
         minute = _this_minute()
@@ -148,6 +152,10 @@ class Refusals:
         return [
             status for status, code in _BY_THE_DATABASE if self.entries.is_used_up((tenant_id, actor_id, status, code))
         ]
+
+    def singly_left(self, tenant_id: UUID, actor_id: UUID) -> int:
+        """How many more creations under names that are taken have entries of their own, within this minute."""
+        return self.entries.left((tenant_id, actor_id, 409, "uniqueness"))
 
     def log(self, who: Hashable, line: dict[str, object]) -> None:
         """Log the refused call of *who* (a key, a person, or for a stranger their address), or count the line."""

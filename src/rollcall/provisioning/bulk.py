@@ -3,10 +3,12 @@
 The call takes a permit of the rate limit for each of its operations: one to be let in, and it owes the others. Each
 operation passes the gate in the database like any other change, so a token that ends in the middle ends what is left,
 and each has an audit entry of its own with what it carried; the entry of the call itself says how many there were.
+Creations of people that follow one another pass it together (`newcomers`), up to fifty at a time.
 """
 
+from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final, cast
 from uuid import UUID
@@ -14,11 +16,12 @@ from uuid import UUID
 import structlog
 
 from rollcall.db import is_away, may_be_done, when_back
-from rollcall.provisioning import gate, groups, refused_departures, users
+from rollcall.provisioning import gate, groups, newcomers, refused_departures, users
 from rollcall.provisioning.calls import Answer, ReadPayload, given, read_payload, refused
 from rollcall.provisioning.context import Admitted, Call
+from rollcall.provisioning.newcomers import TakenIn
 from rollcall.scim import bulk as protocol
-from rollcall.scim.bulk import BulkOperation, BulkResult, Method
+from rollcall.scim.bulk import BulkOperation, BulkPlan, BulkResult, Method
 from rollcall.scim.conditions import UNCONDITIONAL, Conditions
 from rollcall.scim.errors import InternalError, NotBegun, Paused, SCIMException, Unavailable
 from rollcall.scim.intent import says_that_somebody_leaves
@@ -60,22 +63,98 @@ async def carry_out(call: Call, read: ReadPayload, *, gone: Callable[[], bool] =
     await gate.charge(admitted, len(plan.operations) - 1)
     # Now, and not when all is done: should the database go away on the way, what was done can still be answered.
     await gate.note(admitted, f"{len(plan.operations)} operations")
-    waiting = list(protocol.ordered(plan))
-    ids: dict[str, str] = {}
-    results: list[BulkResult] = []
-    errors = 0
-    while waiting and not plan.ends_after(errors):
-        operation = waiting.pop(0)
-        if gone() and not _is_departure(operation):
+    progress = _Progress(admitted, payload, plan, deque(protocol.ordered(plan)))
+    while progress.waiting and not plan.ends_after(progress.errors):
+        if not gone() and await progress.take_run():
             continue
-        result = await _result(admitted, operation, _sent(payload, operation), ids)
-        results.append(result)
-        errors += result.refusal is not None
-        if result.status in _OURS and not isinstance(result.refusal, Paused):
+        operation = progress.waiting.popleft()
+        if not gone() or _is_departure(operation):
+            await progress.take(operation)
+    return protocol.response(progress.results, call.origin.request_id)
+
+
+@dataclass(slots=True)
+class _Progress:
+    """How far a bulk request has come."""
+
+    admitted: Admitted
+    payload: Mapping[str, object]
+    plan: BulkPlan
+    waiting: deque[BulkOperation]
+    ids: dict[str, str] = field(default_factory=dict[str, str])
+    """The ids of what has been created, by bulkId."""
+    results: list[BulkResult] = field(default_factory=list[BulkResult])
+    errors: int = 0
+    singly: int = 0
+    """Operations that come by themselves before the next run."""
+    pause: int = 1
+    """As many as came so after the last run that ended early: most likely, so would the next."""
+
+    async def take(self, operation: BulkOperation) -> None:
+        """Carry out an operation by itself."""
+        self.singly -= 1
+        self._came_to(await _result(self.admitted, operation, _sent(self.payload, operation), self.ids))
+
+    async def take_run(self) -> bool:
+        """Carry out the creations of people that come next, as one run; False: there is none, or nothing came of it."""
+        run = self._next_run()
+        if len(run) < 2:  # one is not a run
+            return False
+        people = [protocol.resolved_body(each, self.ids) for each in run]
+        most = self.plan.errors_left(self.errors)
+        try:
+            outcomes = await newcomers.create_run(_call(self.admitted.call, run[0], None), people, most_refused=most)
+        except Exception as error:
+            for operation in run:
+                self.waiting.popleft()
+                self._came_to(_failed(operation, error, None), goes_on=operation is not run[-1])
+            return True
+        for operation, outcome in zip(run, outcomes, strict=False):
+            self.waiting.popleft()
+            self._came_to(self._result_of(operation, outcome))
+        if 2 * len(outcomes) >= len(run):
+            self.pause = 1
+        else:
+            self.singly = self.pause = min(2 * self.pause, newcomers.MOST_OF_A_RUN)
+        return bool(outcomes)
+
+    def _next_run(self) -> list[BulkOperation]:
+        run: list[BulkOperation] = []
+        if self.singly > 0:
+            return run
+        for operation in self.waiting:
+            creates = operation.kind is USERS and operation.method == Method.POST and operation.refusal is None
+            if len(run) == newcomers.MOST_OF_A_RUN or not creates or not self.ids.keys() >= set(operation.references):
+                break
+            run.append(operation)
+        return run
+
+    def _result_of(self, operation: BulkOperation, outcome: TakenIn | SCIMException) -> BulkResult:
+        if isinstance(outcome, SCIMException):
+            return BulkResult(operation, outcome.status, refusal=outcome)
+        assert operation.bulk_id is not None
+        self.ids[operation.bulk_id] = outcome.id
+        location = f"{self.admitted.call.context.base_url}{USERS.endpoint}/{outcome.id}"
+        return BulkResult(operation, _STATUSES[Method.POST], location, outcome.etag)
+
+    def _came_to(self, result: BulkResult, *, goes_on: bool = False) -> None:
+        self.results.append(result)
+        self.errors += result.refusal is not None
+        if result.status in _OURS and not isinstance(result.refusal, Paused) and not goes_on:
             # Whatever it is that failed us, the others are not tried, and their sender is told so.
-            results += (BulkResult(each, result.status, refusal=NotBegun(result.status)) for each in waiting)
-            break
-    return protocol.response(results, call.origin.request_id)
+            while self.waiting:
+                refusal = NotBegun(result.status)
+                self.results.append(BulkResult(self.waiting.popleft(), result.status, refusal=refusal))
+
+
+def _failed(operation: BulkOperation, error: Exception, location: str | None) -> BulkResult:
+    """What becomes of an operation that failed on our side."""
+    if is_away(error):
+        log.warning("unavailable", bulk_operation=operation.index, because=repr(error))
+        away = Unavailable(when_back(error), may_be_done=may_be_done(error))
+        return BulkResult(operation, away.status, location, refusal=away)
+    log.error("failed", bulk_operation=operation.index, exc_info=error)
+    return BulkResult(operation, InternalError.status, location, refusal=InternalError())
 
 
 async def _people_of(read: ReadPayload) -> Mapping[UUID, bool]:
@@ -106,7 +185,7 @@ async def _result(admitted: Admitted, operation: BulkOperation, sent: object, id
         call = _call(admitted.call, operation, operation.resource_id)
         try:
             resource_id = cast("str | None", protocol.resolved(operation.resource_id, ids))
-            data = cast("dict[str, object]", protocol.resolved(operation.data, ids))
+            data = protocol.resolved_body(operation, ids)
         except SCIMException as refusal:
             raise await refused(replace(admitted, call=call), refusal, payload=operation.data) from refusal
         if resource_id is not None:
@@ -115,12 +194,7 @@ async def _result(admitted: Admitted, operation: BulkOperation, sent: object, id
     except SCIMException as refusal:
         return BulkResult(operation, refusal.status, location, refusal=refusal)
     except Exception as error:
-        if is_away(error):
-            log.warning("unavailable", bulk_operation=operation.index, because=repr(error))
-            away = Unavailable(when_back(error), may_be_done=may_be_done(error))
-            return BulkResult(operation, away.status, location, refusal=away)
-        log.exception("failed", bulk_operation=operation.index)
-        return BulkResult(operation, InternalError.status, location, refusal=InternalError())
+        return _failed(operation, error, location)
     status = _STATUSES[Method(operation.method)]
     if answer is None:
         return BulkResult(operation, status, location)

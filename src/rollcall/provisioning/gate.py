@@ -16,7 +16,7 @@ from rollcall.current_call import name_key, name_profile
 from rollcall.db import Row
 from rollcall.journal.refusals import RefusedCaller
 from rollcall.provisioning import lapse_wording as wording
-from rollcall.provisioning import statements
+from rollcall.provisioning import plan_statements, statements
 from rollcall.provisioning.context import Admitted, Call, GateContext
 from rollcall.provisioning.recent_callers import RecentCaller
 from rollcall.scim.conditions import UNCONDITIONAL, Conditions
@@ -255,12 +255,12 @@ async def note(
 
 async def not_given(call: Call, *, done: str | None = None, left: str | None = None) -> Forbidden | Paused:
     """The refusal of what gives, for plan, pause or owner: what was *done* of the call, and what *left*."""
-    facts = await statements.lapse_facts(call)
+    facts = await plan_statements.lapse_facts(call)
     if facts["stands"] == "restricted":
         return Forbidden(detail=wording.without_owner(done=done, left=left))
     if facts["state"] in ("active", "grace"):
         return Paused(wording.paused(done=done, left=left), retry_after=max(1, facts["paused_seconds"] or 1))
-    names = await statements.plans_with_scim(call.context.pool)
+    names = await plan_statements.plans_with_scim(call.context.pool)
     return Forbidden(detail=wording.without_scim(facts, names, done=done, left=left))
 
 

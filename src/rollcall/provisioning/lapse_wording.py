@@ -11,7 +11,7 @@ _LEFT = (
 
 
 def without_scim(facts: Row, plans: Sequence[str], *, done: str | None = None, left: str | None = None) -> str:
-    """The detail of a refusal; *facts* are `statements.lapse_facts`, *plans* the names of those that include SCIM.
+    """The detail of a refusal; *facts* are `plan_statements.lapse_facts`, *plans* the names of those that include SCIM.
 
     *done* says what of the call was done all the same, and *left* what was not.
     """

@@ -1,4 +1,4 @@
-"""Changes of the same person or group, made one after the other within a process.
+"""Changes of the same person or group, or of many new people of a tenant, made one after the other within a process.
 
 Whoever is second would find that what they worked theirs out from has moved on, and hold a connection meanwhile. Other
 processes know nothing of it: there the database decides.

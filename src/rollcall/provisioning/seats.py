@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from rollcall.provisioning import statements
+from rollcall.provisioning import plan_statements
 from rollcall.provisioning.calls import refused
 from rollcall.provisioning.context import Admitted
 from rollcall.scim.errors import Forbidden
@@ -15,7 +15,7 @@ async def no_seat(admitted: Admitted, payload: object, *, target: UUID | None = 
     It is 403, as what a plan does not include is: 409 would say that the person is here already, and providers would
     look for them; 5xx and 429 would have them stop everything, departures too.
     """
-    facts = await statements.seat_facts(admitted.call.context.pool, admitted.call.token.tenant_id)
+    facts = await plan_statements.seat_facts(admitted.call.context.pool, admitted.call.token.tenant_id)
     refusal = Forbidden(detail=said_of_exhausted(facts["plan"], facts["allowed"], facts["used"]))
     await refused(admitted, refusal, payload=payload, target=target)
     return refusal

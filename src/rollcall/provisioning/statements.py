@@ -10,11 +10,12 @@ from uuid import UUID
 
 import orjson
 
-from rollcall.db import Connection, DatabaseError, Pool, Row, has_ended
+from rollcall.db import Connection, DatabaseError, Row, has_ended
 from rollcall.directory.statements import Names
 from rollcall.directory.user_changes import UserChange
 from rollcall.functions import qualified
 from rollcall.provisioning.context import Admitted, Call
+from rollcall.provisioning.masking import masked
 from rollcall.retries import fetchrow_again
 from rollcall.search.queries import MOST_MEMBERS, LookedUp
 
@@ -119,6 +120,36 @@ async def create_user(admitted: Admitted, change: UserChange, payload: object) -
     call = admitted.call
     described = as_json(call.described(payload))
     return await _carry_out(call, _CREATE_USER, as_json(admitted.remembered), change.as_json(), described)
+
+
+_CREATE_USERS = qualified(
+    f"SELECT (r.gate).verdict, r.outcome, r.outcomes, r.reasons, r.ids, r.versions, {_GOOD} "  # noqa: S608  # as above
+    "FROM fn.create_users($1, $2, $3, $4, $5, $6, $7, $8) r"
+)
+
+
+async def create_users(
+    admitted: Admitted, changes: Sequence[UserChange], payloads: Sequence[object], *, most_refused: int
+) -> Row:
+    """Take several people in, until *most_refused* are refused. ``outcome``: done, stale.
+
+    ``outcomes`` has that of each person who was come to: done, uniqueness; with ``reasons``, ``ids``, ``versions``.
+    It is not run again where it is `Overtaken`.
+
+    Raises:
+        EndedMeanwhile: as for `create_user`.
+    """
+    call = admitted.call
+    described, singly = call.described(), call.context.batched_entries.refusals.singly_left(*_who(call)[:2])
+    calls = [as_json(described | {"payload": masked(payload)}) for payload in payloads]
+    what = (as_json(admitted.remembered), [each.as_json() for each in changes], calls, most_refused, singly)
+    try:
+        row = await call.context.pool.fetchrow(_CREATE_USERS, *_who(call), *what, of=call.token.tenant_id)
+    except DatabaseError as error:
+        if has_ended(error):
+            raise EndedMeanwhile from error
+        raise
+    return cast("Row", row)  # as above
 
 
 _SAVE_USER = _changed(f"{_GATE}, {_JUDGED}", "save_user($1, $2, $3, $4, $5, $6, $7, $8)")
@@ -408,32 +439,3 @@ async def refuse_group(
     await call.context.pool.fetchrow(
         _REFUSE, *who, described, status, detail, target, as_json(cases), of=call.token.tenant_id
     )
-
-
-_PLANS = "SELECT name FROM plans WHERE 'scim' = ANY (features) ORDER BY name"
-_LAPSE = qualified(
-    "SELECT state, plan, lapsed_at, offboarding_from, closes_at, paused_seconds,"
-    " fn.token_state($1, $2) AS stands FROM fn.lapse_facts($1)"
-)
-
-
-async def plans_with_scim(pool: Pool) -> Sequence[str]:
-    """The names of the plans that include SCIM."""
-    return [row["name"] for row in await pool.fetch(_PLANS)]
-
-
-async def lapse_facts(call: Call) -> Row:
-    """What is left of SCIM to a call's tenant (``state``), what its ``plan`` is called, the dates of lapse and pause,
-    and how the token stands (``stands``)."""
-    tenant_id = call.token.tenant_id
-    row = await call.context.pool.fetchrow(_LAPSE, tenant_id, call.token.id, of=tenant_id)
-    return cast("Row", row)  # whoever asks has been let into the tenant
-
-
-_SEATS = qualified("SELECT plan, allowed, used FROM fn.seat_facts($1)")
-
-
-async def seat_facts(pool: Pool, tenant_id: UUID) -> Row:
-    """How many active people a tenant may have (``allowed``) and has (``used``), and what its ``plan`` is called."""
-    row = await pool.fetchrow(_SEATS, tenant_id, of=tenant_id)
-    return cast("Row", row)  # as above

@@ -5,15 +5,14 @@ about it. Then one statement passes the gate, compares what the change was worke
 longer so, the change is worked out anew.
 """
 
-from dataclasses import dataclass
 from dataclasses import replace as with_changes
 from uuid import UUID
 
 import orjson
 
 from rollcall.db import Row
-from rollcall.directory import mapping, role_states
-from rollcall.directory.mapping import Document, Former
+from rollcall.directory import mapping
+from rollcall.directory.mapping import Former
 from rollcall.directory.user_changes import UserChange
 from rollcall.provisioning import gate, lookups, rendering, statements
 from rollcall.provisioning.calls import (
@@ -33,6 +32,7 @@ from rollcall.provisioning.calls import (
 )
 from rollcall.provisioning.context import Admitted, Call
 from rollcall.provisioning.gate import permitted
+from rollcall.provisioning.newcomers import former_of, newcomer
 from rollcall.provisioning.refused_departures import kept_while_suspended
 from rollcall.provisioning.seats import no_seat
 from rollcall.provisioning.user_change import (
@@ -41,7 +41,6 @@ from rollcall.provisioning.user_change import (
     RefusedChange,
     UserWish,
     cause,
-    judged_roles,
     refuse,
     seen_by,
     stored_now,
@@ -116,61 +115,32 @@ async def create(call: Call, read: ReadPayload) -> Answer:
     admitted = await admitted_to_write(call)
     await insist_on_giving(admitted, "the person was not created")
     payload = await read_payload(admitted, read)
-    former: Row | None = None
+    former: Former | None = None
     for tried in range(TRIES):
         await before_trying_again(tried)
         await insist_on_giving(admitted, "the person was not created")
         try:
-            newcomer = _newcomer(admitted, payload, former)
+            person = newcomer(admitted, payload, former)
         except RefusedChange as refused_:
             if admitted.asked:
                 raise await refuse(admitted, refused_, payload) from refused_
             admitted = await asked(admitted)  # what is remembered would refuse it; what is so now, perhaps not
             continue
-        result = await statements.create_user(admitted, newcomer.change, payload)
+        result = await statements.create_user(admitted, person.change, payload)
         match await outcome_of(admitted, result):
             case "done":
-                admitted.deviated(newcomer.deviations)
-                return rendering.answer(call, result, orjson.dumps(newcomer.document), None)
+                admitted.deviated(person.deviations)
+                return rendering.answer(call, result, orjson.dumps(person.document), None)
             case "uniqueness":
-                admitted.deviated(newcomer.deviations)
-                raise taken(newcomer.document, result)
+                admitted.deviated(person.deviations)
+                raise taken(person.document, result)
             case "seats":
                 raise await no_seat(admitted, payload)
             case "former":
-                former = result if result["account_id"] is not None else None
+                former = former_of(result)
             case _:
                 admitted = await gate.ask(admitted.call, "write")
     raise await refused(admitted, outrun("person"), payload=payload)
-
-
-@dataclass(frozen=True, slots=True)
-class _Newcomer:
-    """Somebody who is to be taken in."""
-
-    document: Document
-    change: UserChange
-    deviations: tuple[str, ...]
-
-
-def _newcomer(admitted: Admitted, payload: dict[str, object], former: Row | None) -> _Newcomer:
-    """What a POST comes to, with the account that the person had before if there is one.
-
-    Raises:
-        RefusedChange: it can't be read, the tenant takes the standard to the letter, or the roles conflict.
-    """
-    try:
-        given = profiles.read_user(payload)
-        admitted.insist_on_standard(given.deviations)
-        document = documents.document(given.user)
-    except SCIMException as refusal:
-        raise RefusedChange(refusal) from refusal
-    rule = mapping.read_rule(admitted.caller.rule)
-    account = None if former is None else Former(former["account_id"], mapping.read_role_state(former["role_state"]))
-    before = role_states.fresh(rule) if account is None else mapping.taken_up_again(account.role_state)
-    judged = judged_roles(document, lambda: mapping.judge(rule, before, document))
-    change = mapping.new_user(document, rule, admitted.rule_version, judged, cause(admitted.call), former=account)
-    return _Newcomer(document, change, given.deviations + judged.deviations)
 
 
 @kept_while_suspended

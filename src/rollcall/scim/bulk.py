@@ -83,6 +83,10 @@ class BulkPlan:
         """Whether so many failed operations are the most that the client accepts (RFC 7644 §3.7.3)."""
         return self.fail_on_errors is not None and errors >= self.fail_on_errors
 
+    def errors_left(self, errors: int) -> int:
+        """After how many more failed operations it `ends_after`; where it never does, more than there are."""
+        return len(self.operations) + 1 if self.fail_on_errors is None else self.fail_on_errors - errors
+
 
 @dataclass(frozen=True, slots=True)
 class BulkResult:
@@ -160,6 +164,16 @@ def resolved(data: object, ids: Mapping[str, str]) -> object:
     if isinstance(data, list):
         return [resolved(entry, ids) for entry in cast("list[object]", data)]
     return data
+
+
+def resolved_body(operation: BulkOperation, ids: Mapping[str, str]) -> dict[str, object]:
+    """What an operation carries, `resolved`.
+
+    Raises:
+        Conflict: as for `resolved`.
+    """
+    body = dict(operation.data)
+    return cast("dict[str, object]", resolved(body, ids)) if operation.references else body
 
 
 def _is_path(name: str) -> bool:
@@ -261,7 +275,7 @@ def _filled(shell: BulkOperation, members: Mapping[str, object]) -> BulkOperatio
         resource_id=resource_id,
         data=body,
         version=version or None,
-        references=tuple(dict.fromkeys(_references((resource_id, body)))),
+        references=tuple(dict.fromkeys(_references((resource_id, body)))) if _may_refer(resource_id, body) else (),
     )
 
 
@@ -289,6 +303,13 @@ def _place(path: object, *, creating: bool) -> tuple[ResourceKind, str | None]:
         wanted = "a POST goes to the endpoint" if creating else "the resource's id is missing"
         raise InvalidPath(path=path, detail=f"path: {shown(path)}: {wanted}")
     return kind, resource_id or None
+
+
+def _may_refer(resource_id: str | None, body: Mapping[str, object]) -> bool:
+    """Whether there can be a reference at all, which hardly any operation has: none is written without its prefix, but
+    where a path escapes characters of it."""
+    text = orjson.dumps((resource_id, body))
+    return _PREFIX.encode() in text or b"\\" in text
 
 
 def _references(data: object) -> Iterator[str]:

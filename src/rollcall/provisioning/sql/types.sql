@@ -20,6 +20,13 @@ CREATE TYPE fn.user_result AS (
     active boolean, role_state text, group_revision integer, groups text, total bigint
 );
 
+CREATE TYPE fn.users_result AS (
+    gate fn.gate_result,
+    outcome text,           -- done, stale
+    outcomes text[],        -- of each person who was come to, in order: done, uniqueness; and what user_result says of them
+    reasons text[], ids uuid[], versions integer[]
+);
+
 CREATE TYPE fn.group_result AS (
     gate fn.gate_result,
     outcome text,           -- of a change: done, stale, not_found, uniqueness, cycle, unknown_member, unknown_members

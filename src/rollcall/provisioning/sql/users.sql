@@ -44,29 +44,18 @@ BEGIN
     RETURN u;
 END $$;
 
--- Takes a new person in; where p_change names a former account, with the role state that it had.
--- stale: the context or the role rule is another. former: another account, or none, has to be taken up again.
--- seats: no seat is left; what is to be said of that the caller enters.
--- Locks: the role rule, shared, before any account, as whoever edits it holds it and wants all accounts; then the externalId;
--- then as write_new_user.
-CREATE FUNCTION fn.create_user(
-    p_tenant uuid, p_token uuid, p_digest bytea, p_context jsonb, p_change jsonb, p_call jsonb
-) RETURNS fn.user_result LANGUAGE plpgsql AS $$
+-- Takes in one person of a call that the gate has let in, as u says, by a role rule that is held and is the one it was judged
+-- by. p_change may name a former account, with the role state that it had.
+-- former: another account, or none, has to be taken up again. seats: no seat is left; what is to be said of that the caller
+-- enters. Locks: the externalId, before any account; then as write_new_user.
+CREATE FUNCTION fn.take_in(u fn.user_result, p_tenant uuid, p_token uuid, p_change jsonb, p_call jsonb)
+RETURNS fn.user_result LANGUAGE plpgsql AS $$
 DECLARE
-    u fn.user_result;
     c fn.user_change;
     v_former uuid;
     v_former_state jsonb;
     v_external text := p_change ->> 'external_id';
 BEGIN
-    u.gate := fn.gate(p_tenant, p_token, p_digest, 'write');
-    IF (u.gate).verdict <> 'ok' THEN
-        RETURN u;
-    END IF;
-    IF fn.held_rule_version(p_tenant) <> (p_change ->> 'rule_version')::integer OR fn.is_stale(u.gate, p_context) THEN
-        u.outcome := 'stale';
-        RETURN u;
-    END IF;
     IF v_external IS NOT NULL THEN
         PERFORM fn.hold_external_id(p_tenant, v_external);
         SELECT id, role_state INTO v_former, v_former_state FROM public.accounts
@@ -100,6 +89,69 @@ BEGIN
         c.events || fn.settle_cases(p_tenant, c.id, c.account_id, p_call ->> 'request_id', p_change), c.account_id,
         c.id::text);
     RETURN u;
+END $$;
+
+-- Takes a new person in. stale: the context or the role rule is another; else as take_in.
+-- Locks: the role rule, shared, before any account, as whoever edits it holds it and wants all accounts; then as take_in.
+CREATE FUNCTION fn.create_user(
+    p_tenant uuid, p_token uuid, p_digest bytea, p_context jsonb, p_change jsonb, p_call jsonb
+) RETURNS fn.user_result LANGUAGE plpgsql AS $$
+DECLARE u fn.user_result;
+BEGIN
+    u.gate := fn.gate(p_tenant, p_token, p_digest, 'write');
+    IF (u.gate).verdict <> 'ok' THEN
+        RETURN u;
+    END IF;
+    IF fn.held_rule_version(p_tenant) <> (p_change ->> 'rule_version')::integer OR fn.is_stale(u.gate, p_context) THEN
+        u.outcome := 'stale';
+        RETURN u;
+    END IF;
+    RETURN fn.take_in(u, p_tenant, p_token, p_change, p_call);
+END $$;
+
+-- Takes new people in, one after the other, each as create_user would, all judged by one version of the rule; the first of
+-- them whose account has to be taken up again ends it, and so does the p_most-th who is refused. Nobody is taken in where
+-- the last seats are near: their turns are for those who come by themselves.
+-- Of those refused p_singly have an entry, for their caller counts the others.
+-- Locks: the role rule, shared; all externalIds, by value, before any name is taken; seats; then for each as take_in.
+CREATE FUNCTION fn.create_users(
+    p_tenant uuid, p_token uuid, p_digest bytea, p_context jsonb, p_changes jsonb[], p_calls jsonb[], p_most integer,
+    p_singly integer
+) RETURNS fn.users_result LANGUAGE plpgsql AS $$
+DECLARE
+    r fn.users_result;
+    u fn.user_result;
+    v_new fn.user_result;
+    v_refused integer := 0;
+BEGIN
+    r.gate := fn.gate(p_tenant, p_token, p_digest, 'write');
+    IF (r.gate).verdict <> 'ok' THEN
+        RETURN r;
+    END IF;
+    IF fn.held_rule_version(p_tenant) <> (p_changes[1] ->> 'rule_version')::integer OR fn.is_stale(r.gate, p_context) THEN
+        r.outcome := 'stale';
+        RETURN r;
+    END IF;
+    PERFORM fn.hold_external_id(p_tenant, e.external_id)
+       FROM (SELECT DISTINCT c ->> 'external_id' AS external_id FROM unnest(p_changes) c WHERE c ? 'external_id'
+              ORDER BY 1) e;
+    r.outcome := 'done';
+    IF NOT fn.has_seats_for(p_tenant, cardinality(p_changes)) THEN
+        RETURN r;
+    END IF;
+    v_new.gate := r.gate;
+    FOR i IN 1 .. cardinality(p_changes) LOOP
+        u := fn.take_in(v_new, p_tenant, p_token, p_changes[i],
+                        CASE WHEN v_refused < p_singly THEN p_calls[i] ELSE p_calls[i] || '{"counted": [409]}' END);
+        EXIT WHEN u.outcome IN ('former', 'seats');
+        r.outcomes := array_append(r.outcomes, u.outcome); r.reasons := array_append(r.reasons, u.reason);
+        r.ids := array_append(r.ids, u.id); r.versions := array_append(r.versions, u.version);
+        IF u.outcome = 'uniqueness' THEN
+            v_refused := v_refused + 1;
+            EXIT WHEN v_refused >= p_most;
+        END IF;
+    END LOOP;
+    RETURN r;
 END $$;
 
 -- Carries a change of a person out. p_change says of which kind it is: a departure and nothing else, a plain replacement,

@@ -133,3 +133,18 @@ CREATE FUNCTION fn.hold_seats(p_tenant uuid) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended('seats ' || p_tenant, 0));
 END $$;
+
+-- Whether one transaction may let so many people in, each by take_seat: any may where there is no limit, or where so many
+-- seats are left afterwards that those who are under way by themselves can't take them all. Called before anybody is written.
+-- Locks: seats of the tenant, if there is a limit, so that no two such transactions count on the same ones.
+CREATE FUNCTION fn.has_seats_for(p_tenant uuid, p_people integer) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE v_most bigint := 64 + current_setting('max_connections')::integer + p_people;
+BEGIN
+    IF (SELECT free <= v_most FROM fn.seats_of(p_tenant)) THEN
+        RETURN false;
+    ELSIF (SELECT free IS NULL FROM fn.seats_of(p_tenant)) THEN
+        RETURN true;
+    END IF;
+    PERFORM fn.hold_seats(p_tenant);
+    RETURN (SELECT (free <= v_most) IS NOT TRUE FROM fn.seats_of(p_tenant));
+END $$;
