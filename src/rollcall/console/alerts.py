@@ -35,6 +35,7 @@ WHERE = {
     Kind.FAILURES: ("bad", "/console/activity?outcome=refused", "See refused calls"),
     Kind.LAPSE: ("notice", "/console/plan", "See until when"),
     Kind.SEATS: ("notice", "/console/plan", "See the seats"),
+    Kind.PAYMENT_UNHEARD: ("notice", "/console/plan", "See the plan"),
     Kind.MASS_CHANGE: ("bad", "", "Look at it"),
 }
 """How grave each kind is, and where it is seen to."""

@@ -198,10 +198,8 @@ async def _change_people(work: Work, change: PeopleChange) -> None:
             await _take_in(work, change)
         case AdminAppointed():
             await people.give_role(work, change.account_id, change.role)
-        case DeputyNamed(account_id=None):
-            await deputies.dismiss(work)
         case DeputyNamed(account_id=account_id):
-            await deputies.name(work, account_id)
+            await (deputies.dismiss(work) if account_id is None else deputies.name(work, account_id))
 
 
 async def _take_in(work: Work, change: AdminAdded) -> None:
