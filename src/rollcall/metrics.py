@@ -132,6 +132,13 @@ class Figures:
             ("outcome",),
             registry=registry,
         )
+        self._of_relay(registry)
+        self.lag: Sequence[Waiting] | None = None
+        """What this process last learned of the backlog, if it asks; that is nobody's to add up."""
+        self._by_call: dict[tuple[str, str, str, str], Counter] = {}
+        self._by_route: dict[tuple[str, str], Histogram] = {}
+
+    def _of_relay(self, registry: CollectorRegistry) -> None:
         self.handed_over = Counter(
             "rollcall_relay_tasks", "Tasks that the relay handed to the broker.", ("queue",), registry=registry
         )
@@ -142,10 +149,6 @@ class Figures:
             multiprocess_mode="mostrecent",
             registry=registry,
         )
-        self.lag: Sequence[Waiting] | None = None
-        """What this process last learned of the backlog, if it asks; that is nobody's to add up."""
-        self._by_call: dict[tuple[str, str, str, str], Counter] = {}
-        self._by_route: dict[tuple[str, str], Histogram] = {}
 
     def call(self, method: str, route: str, status: int, profile: str, seconds: float) -> None:
         """Count a call that was answered with *status*; 0 is one whose caller went away before."""

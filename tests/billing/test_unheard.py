@@ -4,6 +4,7 @@ import pytest
 
 from alerts.test_alerts import alerts, judge
 from billing.conftest import Payment
+from rollcall.alerts import mail
 from rollcall.db import Connection
 
 _PUT_BACK = "UPDATE billing_customers SET {} WHERE customer = $1"
@@ -40,6 +41,8 @@ async def test_told_once(payment: Payment, owner: Connection, since: str, is_fai
     assert "the plan and its dates stay as they were" in alert["says"]
     assert "rollcall billing show" in alert["remedy"]
     assert alert["facts"]["failing"] is is_failing
+    mailed = mail.wording("alert.opened", alert, "Acme")
+    assert (mailed.subject, mailed.what) == ("Acme: what is paid for can't be asked about", alert["says"])
     assert "Stripe is away" not in str(alert), "why it fails is not for the tenant's admins"
     await owner.execute(_PUT_BACK.format("due_at = now()"), customer)
     await payment.settle()
