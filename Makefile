@@ -5,7 +5,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up test slow faults locks fuzz browser screenshots fresh check figures wheels clients bench neighbours leaving first-person lock clean sound embedded dev
+.PHONY: help up test slow faults locks fuzz browser screenshots fresh check figures wheels clients bench neighbours leaving apply-file first-person lock clean sound embedded dev
 
 ARGS ?=
 VENV ?= .venv
@@ -68,6 +68,9 @@ neighbours: dev ## what one tenant notices while another one works its process h
 
 leaving: dev ## from "they left" until nobody lets them in and everybody knows (ARGS="...")
 	@$(VENV)/bin/python -m benchmarks.leaving $(ARGS)
+
+apply-file: dev ## how long `rollcall tenants apply` takes for ten thousand tenants (ARGS="...")
+	@$(VENV)/bin/python -m benchmarks.apply_file $(ARGS)
 
 wheels: sound ## ask the registry whether every locked package has a wheel wherever Rollcall is promised to run
 	@sh scripts/wheels $(VENV)/bin/python

@@ -94,9 +94,11 @@ def _writing(dataset: Dataset) -> list[Comparison]:
 def _gates(dataset: Dataset) -> list[Comparison]:
     """Creations that are asked about seats, or whose tenant has lapsed, beside those of tenants without a number."""
     gated, free = dataset.gated, changes.create("creation without seats", dataset.gated["free"])
+    alone = changes.create("creation without seats, one tenant", gated["free"][:1])
     return [
         Comparison(changes.create("creation with seats", gated["seats"]), free, OF_UNGATED),
         Comparison(changes.create("creation at the last seats", gated["last"]), free, OF_UNGATED),
+        Comparison(changes.create("creation at the last seats, one tenant", gated["last"][:1]), alone, OF_UNGATED),
         Comparison(changes.create("creation in grace", gated["grace"]), free, OF_UNGATED),
     ]
 

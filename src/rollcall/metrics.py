@@ -50,6 +50,34 @@ class SeatFigures:
     longest_full_seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class PaymentFigures:
+    """Where all customers of payment providers together stand."""
+
+    customers: int
+    """Those that are tenants."""
+    parked: int
+    """Those that are none."""
+    waiting: int
+    """Customers of whom something was heard that was not asked about yet."""
+    oldest_waiting_seconds: float
+    """How long the oldest of that has waited."""
+    failing: int
+    """Tenants' customers that could not be asked about the last time."""
+    oldest_answer_seconds: float
+    """How long ago the tenant's customer was asked about for whom that is longest."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfDatabase:
+    """What the database alone can say; None is nothing of that."""
+
+    lag: Sequence[Waiting] | None = None
+    seats: SeatFigures | None = None
+    alerts: Mapping[str, int] | None = None
+    payment: PaymentFigures | None = None
+
+
 class Figures:
     """All figures of a process."""
 
@@ -98,6 +126,19 @@ class Figures:
         self.deliveries = Counter(
             "rollcall_deliveries", "Attempts to tell a destination, by outcome.", ("outcome",), registry=registry
         )
+        self.payment = Counter(
+            "rollcall_billing_asked",
+            "Times that a payment provider was asked about a customer, by outcome.",
+            ("outcome",),
+            registry=registry,
+        )
+        self._of_relay(registry)
+        self.lag: Sequence[Waiting] | None = None
+        """What this process last learned of the backlog, if it asks; that is nobody's to add up."""
+        self._by_call: dict[tuple[str, str, str, str], Counter] = {}
+        self._by_route: dict[tuple[str, str], Histogram] = {}
+
+    def _of_relay(self, registry: CollectorRegistry) -> None:
         self.handed_over = Counter(
             "rollcall_relay_tasks", "Tasks that the relay handed to the broker.", ("queue",), registry=registry
         )
@@ -108,10 +149,6 @@ class Figures:
             multiprocess_mode="mostrecent",
             registry=registry,
         )
-        self.lag: Sequence[Waiting] | None = None
-        """What this process last learned of the backlog, if it asks; that is nobody's to add up."""
-        self._by_call: dict[tuple[str, str, str, str], Counter] = {}
-        self._by_route: dict[tuple[str, str], Histogram] = {}
 
     def call(self, method: str, route: str, status: int, profile: str, seconds: float) -> None:
         """Count a call that was answered with *status*; 0 is one whose caller went away before."""
@@ -206,13 +243,29 @@ class _Alerts(Collector):
         return (alerts,)
 
 
-def exposition(
-    lag: Sequence[Waiting] | None = None, seats: SeatFigures | None = None, alerts: Mapping[str, int] | None = None
-) -> bytes:
+class _Payment(Collector):
+    """Customers of payment providers, over all tenants; which they are is said by ``/v1`` and by commands."""
+
+    def __init__(self, payment: PaymentFigures) -> None:
+        self._payment = payment
+
+    def collect(self) -> Iterable[Metric]:
+        found = self._payment
+        for name, said, value in (
+            ("customers", "Customers of payment providers that are tenants.", found.customers),
+            ("parked", "Customers of payment providers that are no tenant's.", found.parked),
+            ("waiting", "Customers of whom something was heard that was not asked about yet.", found.waiting),
+            ("oldest_waiting_seconds", "How long the oldest of that has waited.", found.oldest_waiting_seconds),
+            ("failing", "Customers that could not be asked about the last time.", found.failing),
+            ("oldest_answer_seconds", "How old the oldest answer about a customer is.", found.oldest_answer_seconds),
+        ):
+            yield GaugeMetricFamily(f"rollcall_billing_{name}", said, value)
+
+
+def exposition(asked_of: OfDatabase | None = None) -> bytes:
     """All figures as Prometheus reads them: of every process that shares them, or of this one if none does.
 
-    It reads files; on an event loop call it in a thread. What waits, *seats* and the open *alerts* are said where
-    somebody has asked the database.
+    It reads files; on an event loop call it in a thread. What the database alone knows is said where it was asked.
     """
     if os.environ.get(_MULTIPROCESS):
         registry = CollectorRegistry()
@@ -220,10 +273,12 @@ def exposition(
     else:
         registry = figures().registry
     text = generate_latest(registry)
-    lag = figures().lag if lag is None else lag
+    found = asked_of or OfDatabase()
+    lag = figures().lag if found.lag is None else found.lag
     asked: list[Collector] = [] if lag is None else [_Lag(lag)]
-    asked += [] if seats is None else [_Seats(seats)]
-    asked += [] if alerts is None else [_Alerts(alerts)]
+    asked += [] if found.seats is None else [_Seats(found.seats)]
+    asked += [] if found.alerts is None else [_Alerts(found.alerts)]
+    asked += [] if found.payment is None else [_Payment(found.payment)]
     for collector in asked:
         of_database = CollectorRegistry()
         of_database.register(collector)

@@ -36,6 +36,7 @@ def test_every_operation_is_measured_beside_its_floor(run: tuple[str, dict[str, 
         ("create, two tenants at once", "floor W"),
         ("creation with seats", "creation without seats"),
         ("creation at the last seats", "creation without seats"),
+        ("creation at the last seats, one tenant", "creation without seats, one tenant"),
         ("creation in grace", "creation without seats"),
     ]
     for finding in findings:

@@ -28,14 +28,24 @@ async def test_reconciled_and_shown(payment: Payment, shell: Shell) -> None:
     await define(payment.callers, {"price_shown": PriceTerms("enterprise", seats_by_quantity=True)})
     tenant, customer = await payment.a_customer()
     payment.stripe.subscribe(customer, ("price_shown", 40))
-    payment.stripe.entitled[customer] = ["sso2"]
+    payment.stripe.entitled[customer] = ["sso", "scm", "scim"]
     said = (await shell("billing", "reconcile", tenant.slug, **asking(payment))).well
     assert said == "Asked about 1 customer; 1 tenant has something else by it.\n"
     assert await has(tenant) == ("enterprise", "active")
     shown = (await shell("billing", "show", tenant.slug)).well
-    for expected in (customer, "enterprise", "free", "seats 40", "sso2", "price_shown x 40"):
+    for expected in (
+        customer,
+        "enterprise",
+        "free",
+        "seats 40",
+        "price_shown x 40",
+        "scm: it is no feature here; there are: scim",
+    ):
         assert expected in shown
     seen = json.loads((await shell("billing", "show", tenant.slug, "--json")).well)
+    because = {each["key"]: each["because"] for each in seen["ignored"]}
+    assert set(because) == {"sso", "scm"}
+    assert "not built yet" in because["sso"]
     assert (seen["customer"], seen["paid"], seen["prices"][0]["quantity"]) == (customer, True, 40)
     listed = json.loads((await shell("billing", "prices", "--json")).well)["data"]
     assert {"price": "price_shown", "plan": "enterprise", "seats": "quantity"} in listed

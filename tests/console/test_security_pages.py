@@ -128,6 +128,44 @@ async def test_a_second_admin(browser: Browser, acme: Tenant) -> None:
     assert "2 admins" in (await browser.open("/console/team")).text
 
 
+async def test_the_deputy(browser: Browser, acme: Tenant, callers: Callers) -> None:
+    """The page says what a deputy is for; one is named, told before what it means, and is dismissed."""
+    maria, noor = await acme.person("maria@acme.test"), await acme.person("noor@acme.test")
+    await signed_in(browser, acme, acme.admin)
+    assert "It does not count yet" in (await browser.open("/console/team")).text
+    await callers.operator.patch(acme.v1, json={"last_admin": "keep_one"})
+    page = (await browser.open("/console/team")).text
+    assert "the deputy becomes one in the same moment" in page
+    assert "You are the only admin" in page
+    wrong = await browser.send("/console/team/deputy", deputy=acme.admin["user_name"])
+    assert (wrong.status_code, "They are an admin already." in wrong.text) == (400, True)
+
+    asked = await browser.follow(await browser.send("/console/team/deputy", deputy="Maria@acme.test"))
+    assert "Until then nothing changes for them." in asked.text
+    named = await browser.follow(await browser.send(f"/console/team/{maria['id']}/deputy"))
+    assert "They are the deputy now." in named.text
+    assert "Ready" in named.text
+    assert (await callers.operator.get(acme.v1)).json()["deputy_id"] == maria["id"]
+    assert "maria@acme.test is the deputy no more" in (await browser.open(f"/console/team/{noor['id']}/deputy")).text
+
+    assert "appoints one" in (await browser.open("/console/team/no-deputy")).text
+    assert "There is no deputy any more." in (await browser.follow(await browser.send("/console/team/no-deputy"))).text
+    assert (await callers.operator.get(acme.v1)).json()["deputy_id"] is None
+    assert await role_of(acme, maria) == "member"
+
+
+async def test_a_deputy_who_cannot_be_it(browser: Browser, acme: Tenant, callers: Callers) -> None:
+    """A deputy who is an admin by now, or has no access, is said to be none."""
+    maria = await acme.person("maria@acme.test")
+    await signed_in(browser, acme, acme.admin)
+    await callers.operator.put(f"{acme.v1}/deputy", json={"person": maria["id"]})
+    await browser.open(f"/console/team/{maria['id']}/appoint")
+    await browser.send(f"/console/team/{maria['id']}/appoint")
+    assert "They are an admin now, so nobody would take over" in (await browser.open("/console/team")).text
+    await acme.scim.patch(f"/Users/{maria['id']}", json=deactivation())
+    assert "They may not come in, so nobody would take over" in (await browser.open("/console/team")).text
+
+
 async def test_the_team_page(browser: Browser, acme: Tenant, other: Tenant) -> None:
     """It lists the open sessions and what was done, of this company alone."""
     await signed_in(browser, other, other.admin)
@@ -287,6 +325,7 @@ async def test_what_is_another_tenants(browser: Browser, acme: Tenant, other: Te
         (f"{person}/lift", {}),
         (f"{person}/link", {"former": noor["id"]}),
         (f"/console/team/{noor['id']}/appoint", {}),
+        (f"/console/team/{noor['id']}/deputy", {}),
         (f"/console/tokens/{other.token['id']}/take-over", {}),
         (f"/console/alerts/{noor['id']}/release", {}),
     ):

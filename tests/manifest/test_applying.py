@@ -470,6 +470,37 @@ async def test_within_keeps_the_fleets_rights_out(callers: Callers) -> None:
                 row.name = "Sneaked"
 
 
+async def test_the_deputy(callers: Callers, ops: Ops) -> None:
+    """The file names the deputy, says what is in the way of one, and takes one away; left out, they stay."""
+    acme = await a_tenant(callers)
+    maria = await acme.person("maria@acme.test")
+    bo = await acme.person("bo@acme.test", active=False)
+
+    def naming(user_name: str) -> str:
+        return _tenant(acme.slug, RULE, more=f'last_admin = "keep_one"\ndeputy = "{user_name}"')
+
+    named = [f"~ tenant {acme.slug}: last_admin obey -> keep_one", f"~ tenant {acme.slug}: deputy maria@acme.test"]
+    assert await ops.compare(naming("Maria@acme.test")) == await ops.apply(naming("Maria@acme.test")) == named
+    assert (await callers.operator.get(acme.v1)).json()["deputy_id"] == maria["id"]
+    assert await ops.apply(naming("maria@acme.test")) == await ops.apply(_tenant(acme.slug, RULE)) == []
+    for name, why in (
+        ("nobody@acme.test", "is not in its directory; apply the file again once their provider has sent them"),
+        (bo["userName"], "is deactivated; name somebody else"),
+        (acme.admin["user_name"], "is an admin; name somebody who is none"),
+    ):
+        assert await ops.apply(naming(name)) == [f"! deputy {name} in {acme.slug} {why}"]
+    assert await ops.apply(naming("")) == [f"~ tenant {acme.slug}: no deputy any more"]
+    assert await ops.apply(naming("")) == []
+    assert len(await acme.audit(action="tenant.deputy_named")) == 2
+
+
+async def test_a_deputy_who_is_an_admin_of_the_file(ops: Ops) -> None:
+    """A file that names one and the same as admin and as deputy is refused, with the line."""
+    more = 'deputy = "Ada@new.test"\nadmins = [{ user_name = "ada@new.test" }]'
+    with pytest.raises(ManifestInvalid, match="is an admin in this file; the deputy is somebody who is none"):
+        await ops.compare(_tenant("new-deputy", RULE, more=more))
+
+
 async def test_the_last_admin(callers: Callers, ops: Ops) -> None:
     """The file says what becomes of the admin role; an edit of a rule that leaves no admin makes the deputy one."""
     acme = await a_tenant(callers)

@@ -6,8 +6,12 @@ from pathlib import Path
 import pytest
 
 from cli.shell import Said, Shell
-from factories import Callers
+from factories import ORIGIN, Callers
 from rollcall.settings import Settings
+from rollcall.tenancy import payment
+from rollcall.tenancy import tenants as doors
+from rollcall.tenancy.standing import Standing
+from rollcall.work import SYSTEM, open_fleet
 
 FILE = """\
 [plans.cli-small]
@@ -158,6 +162,31 @@ async def test_whoever_typed_is_in_the_audit(shell: TenantsShell, callers: Calle
         ("user.provisioned", "system", "cli:margot"),
         ("tenant.created", "system", "cli:margot"),
     ]
+
+
+async def test_who_keeps_scim_is_not_warned_of(shell: TenantsShell, callers: Callers) -> None:
+    """A tenant that pays for SCIM, or has it by an override, keeps it on a plan without: nobody is asked."""
+    large = FILE.format(slug="keeps").replace('plan = "cli-small"', 'plan = "cli-large"')
+    shell.write("tenants.toml", large)
+    shell.write("smaller.toml", FILE.format(slug="keeps"))
+    by_hand = '\n[tenants.keeps.overrides.scim]\nvalue = true\nreason = "a trial"\nends_at = 2099-01-31\n'
+    shell.write("trial.toml", FILE.format(slug="keeps") + by_hand)
+    shell.write("over.toml", FILE.format(slug="keeps").replace("\n[[", "\noverrides = {}\n\n[["))
+    (await shell.run("apply tenants.toml"))[0].well  # noqa: B018  # it asserts
+    assert (await shell.shell("tokens", "issue", "keeps", "--label", "Okta")).code == 0
+    async with open_fleet(callers.database, SYSTEM, ORIGIN) as fleet:
+        row = await doors.find(fleet, "keeps")
+        await payment.apply(fleet, row, Standing(features=("scim",)), provider="entitlements")
+    for command in ("apply smaller.toml", "apply tenants.toml", "plan keeps cli-small", "plan keeps cli-large"):
+        assert "does not include SCIM" not in (await shell.run(command))[0].well
+
+    async with open_fleet(callers.database, SYSTEM, ORIGIN) as fleet:
+        await payment.apply(fleet, await doors.find(fleet, "keeps"), None, provider="")
+    (refused,) = await shell.run("apply smaller.toml")
+    assert (refused.code, "keeps: The plan cli-small does not include SCIM" in refused.err) == (2, True)
+    assert "change" in (await shell.run("apply trial.toml"))[0].well
+    (refused,) = await shell.run("apply over.toml")
+    assert (refused.code, "keeps: The plan cli-small does not include SCIM" in refused.err) == (2, True)
 
 
 async def test_a_file_that_cuts_somebody_off(shell: TenantsShell) -> None:

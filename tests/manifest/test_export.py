@@ -211,6 +211,22 @@ async def test_into_an_empty_place(callers: Callers, slug: str) -> None:
 RULE = {"default": "member", "roles": {"owner": {"label": "Owner", "admin": True}, "member": {"label": "Member"}}}
 
 
+async def test_the_deputy(callers: Callers) -> None:
+    """The deputy is written as long as they could be named anew, and applying what was written changes nothing."""
+    acme = await a_tenant(callers)
+    deputy = await acme.person("maria@acme.test")
+    assert (await callers.operator.put(f"{acme.v1}/deputy", json={"person": deputy["id"]})).status_code == 200
+    async with undone(callers.database) as fleet:
+        text = await written(fleet, acme.slug)
+        assert '\ndeputy = "maria@acme.test"\n' in text
+        assert await compare(fleet, parse_manifest(text)) == []
+    await acme.scim.patch(f"/Users/{deputy['id']}", json=deactivation())
+    async with undone(callers.database) as fleet:
+        text = await written(fleet, acme.slug)
+        assert "deputy = " not in text
+        assert await compare(fleet, parse_manifest(text)) == []
+
+
 async def test_admins_that_cannot_stand_there(callers: Callers) -> None:
     """An admin whose userName no file can hold is counted in a comment, and the rest is written."""
     acme = await a_tenant(callers)

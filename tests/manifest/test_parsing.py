@@ -103,7 +103,7 @@ MISTAKES = {
         TENANT + "colour = 1\n",
         (
             "tenants.toml, line 4, [tenants.acme] colour: there is no such key; the keys here are name, plan, status, "
-            "tokens, owner_leaves, last_admin, profile, rate_per_second, rate_burst, mass_change_threshold, "
+            "tokens, owner_leaves, last_admin, deputy, profile, rate_per_second, rate_burst, mass_change_threshold, "
             "external_id, customer, metadata, overrides, roles, admins"
         ),
     ),

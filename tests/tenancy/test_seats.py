@@ -136,6 +136,20 @@ async def test_many_for_the_last_seats(callers: Callers, database: Database, own
     assert await active_rows(owner, tenant) == (1 + left, 1 + left)
 
 
+@pytest.mark.parametrize(
+    ("number", "policy", "mode", "status"), [(1, "refuse", "", 403), (1, "overage", "_shared", 201)]
+)
+async def test_nobody_waits(
+    callers: Callers, database: Database, owner: Connection, number: int, policy: SeatPolicy, mode: str, status: int
+) -> None:
+    """While somebody else has the tenant's turn, whoever finds no seat is refused; by overage newcomers share it."""
+    tenant = await a_tenant(callers, plan=await plan_with(database, number, policy))
+    async with owner.transaction(), asyncio.timeout(60):
+        turn = f"SELECT pg_advisory_xact_lock{mode}(hashtextextended('seats ' || $1, 0))"
+        await owner.execute(turn, tenant.id)
+        assert (await create(tenant, "late")).status_code == status
+
+
 async def test_overage_is_announced_once(callers: Callers, database: Database, owner: Connection) -> None:
     """By the policy overage newcomers are let in; it is announced once, and once that it is over."""
     tenant = await a_tenant(callers, plan=await plan_with(database, 2, "overage"))

@@ -22,6 +22,7 @@ class Kind(StrEnum):
     FAILURES = "failures"
     LAPSE = "lapse"
     SEATS = "seats"
+    PAYMENT_UNHEARD = "payment_unheard"
     MASS_CHANGE = "mass_change"
     """More departures within an hour than a tenant is used to; the only one that somebody has to release."""
 
@@ -38,6 +39,7 @@ _REMEDIES: Final[Mapping[Kind, str]] = {
     Kind.FAILURES: "See 'rollcall audit' for what was refused and why; a provider may stop by itself after too many.",
     Kind.LAPSE: "Put the tenant on a plan that includes SCIM, or set other dates ('rollcall tenants lapse').",
     Kind.SEATS: "Deactivate whoever has left, or have the plan's seats raised; nobody who is in is cut off by it.",
+    Kind.PAYMENT_UNHEARD: "Nothing is lost, and it is tried again; ops see why with 'rollcall billing show'.",
     Kind.MASS_CHANGE: "Look at it; if these people are meant to leave, release it ('rollcall alerts release').",
 }
 
@@ -68,6 +70,12 @@ def says(kind: Kind, stage: str, facts: Mapping[str, Any]) -> str:  # noqa: PLR0
             return _of_lapse(stage, facts)
         case Kind.SEATS:
             return _of_seats(stage, facts)
+        case Kind.PAYMENT_UNHEARD:
+            since = "never" if facts["asked_at"] is None else f"last at {_said(facts['asked_at'])}"
+            return (
+                f"What is paid for could not be asked about for an hour and more ({since}): the plan and its dates "
+                "stay as they were, and a change of the payment has no effect yet."
+            )
         case Kind.MASS_CHANGE:
             return f"{facts['count']} people left within an hour; more than {facts['threshold']} are an alert."
 

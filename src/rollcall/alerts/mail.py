@@ -72,6 +72,7 @@ _SUBJECTS: Final[Mapping[Kind, str]] = {
     Kind.FAILURES: "calls of the identity provider are refused",
     Kind.LAPSE: "the plan does not include SCIM",
     Kind.SEATS: "seats run out",
+    Kind.PAYMENT_UNHEARD: "what is paid for can't be asked about",
     Kind.MASS_CHANGE: "many people have left",
 }
 

@@ -1,11 +1,10 @@
-"""``/metrics``: the figures of a web process and those beside it, what waits in the outbox, and seats, for Prometheus.
+"""``/metrics``: the figures of a web process and those beside it, and what the database knows, for Prometheus.
 
 An operator's key is asked for, because this address is where customers' providers call too. A process answers without
 one at the address of its own that ``--metrics`` gives it.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
 
 import structlog
 from litestar import Response, get
@@ -17,8 +16,8 @@ from rollcall.api.requests import AnyRequest, origin
 from rollcall.api.v1.callers import OPS, actor_of
 from rollcall.db import DatabaseError
 from rollcall.events.lag import lag
-from rollcall.metrics import SeatFigures, Waiting
-from rollcall.tenancy import seats
+from rollcall.metrics import OfDatabase
+from rollcall.tenancy import customers, seats
 from rollcall.work import open_fleet
 
 log = structlog.get_logger(__name__)
@@ -30,16 +29,21 @@ PATIENCE = 5.0
 @get("/metrics", name="metrics", guards=[OPS], include_in_schema=False)
 async def figures(request: AnyRequest) -> Response[bytes]:
     """All figures, and what waits."""
-    text = await asyncio.to_thread(metrics.exposition, *await _asked(request))
+    text = await asyncio.to_thread(metrics.exposition, await _asked(request))
     return Response(text, media_type=metrics.CONTENT_TYPE, headers={"Cache-Control": "no-store"})
 
 
-async def _asked(request: AnyRequest) -> tuple[Sequence[Waiting] | None, SeatFigures | None, Mapping[str, int] | None]:
-    """What the database says of the backlog, of seats and of open alerts; None where it did not."""
+async def _asked(request: AnyRequest) -> OfDatabase:
+    """What the database says of the backlog, of seats, open alerts and payment; nothing where it did not."""
     database = request.app.state.database
     try:
         async with asyncio.timeout(PATIENCE), open_fleet(database, actor_of(request), origin(request)) as fleet:
-            return await lag(fleet), await seats.figures(fleet), await reading.count_open(fleet)
+            return OfDatabase(
+                lag=await lag(fleet),
+                seats=await seats.figures(fleet),
+                alerts=await reading.count_open(fleet),
+                payment=await customers.figures(fleet),
+            )
     except (SQLAlchemyError, OSError, TimeoutError, *DatabaseError) as error:
-        log.warning("figures go without what waits, seats and alerts: the database did not say", error=str(error))
-        return None, None, None
+        log.warning("figures go without what it alone knows: the database did not say", error=str(error))
+        return OfDatabase()

@@ -19,7 +19,7 @@ from rollcall.billing.stripe_api import StripeBilling
 from rollcall.db import Database
 from rollcall.errors import Refusal
 from rollcall.settings import Settings
-from rollcall.tenancy import customers
+from rollcall.tenancy import customers, features
 from rollcall.tenancy.customers import OWN, STRIPE
 from rollcall.work import SYSTEM, Actor, RequestOrigin, open_fleet
 
@@ -111,6 +111,8 @@ async def _ask(database: Database, those: Providers, leased: Leased) -> Counter[
         log.exception("asking a payment provider about a customer failed", customer=leased.customer)
         said = f"asking about it failed unexpectedly ({type(error).__name__}): see the worker's log, and report it"
         return await _failed(database, leased, said)
+    if standing is not None and (ignored := features.ignored(standing.features)):
+        log.warning("what is paid for is no feature, and gives nothing", customer=leased.customer, ignored=ignored)
     log.info("a payment provider was asked", customer=leased.customer, tenant_changed=changed)
     return Counter(asked=1, changed=int(changed))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -14,12 +15,21 @@ from rollcall.cli.running import give_up
 from rollcall.cli.showing import counted, json_option, print_json, progress, visible
 from rollcall.cli.stopping import by_losing_scim, by_suspension
 from rollcall.manifest.applying import apply, closings, compare
-from rollcall.manifest.changes import Change, PlanAdded, PlanChanged, StatusChanged, TenantChanged
+from rollcall.manifest.changes import (
+    Change,
+    OverrideEnded,
+    OverrideSet,
+    PlanAdded,
+    PlanChanged,
+    StatusChanged,
+    TenantChanged,
+)
 from rollcall.manifest.comparing import Step
 from rollcall.manifest.parsing import Manifest, ManifestInvalid, read_manifest
 from rollcall.manifest.previewing import preview
-from rollcall.tenancy import plans, tenants
+from rollcall.tenancy import customers, overrides, plans, tenants
 from rollcall.tenancy.models import Tenant
+from rollcall.tenancy.plans import PlanTerms
 from rollcall.work import Fleet
 
 MOST_SAID = 20
@@ -112,40 +122,33 @@ def _print(done: Planned, *, dry_run: bool, as_json: bool) -> None:
 
 
 async def _cut_off(fleet: Fleet, changes: Sequence[Change]) -> list[str]:
-    """Whom the changes would cut off: tenants that are suspended, and those whose plan no longer includes SCIM."""
-    terms = {plan.key: plans.terms_of(plan) for plan in await plans.every(fleet)}
-    had_scim = {key for key, before in terms.items() if "scim" in before.features}
-    have_scim = set(had_scim)
-    for change in changes:
-        match change:
-            case PlanAdded(key=key, terms=after) | PlanChanged(key=key, after=after):
-                (have_scim.add if "scim" in after.features else have_scim.discard)(key)
-                terms[key] = after
-            case _:
-                pass
-    to_be = {change.slug: change.after.plan for change in changes if isinstance(change, TenantChanged)}
+    """Whom the changes would cut off: tenants that are suspended, and those that have SCIM no more."""
+    before, after = await _plans(fleet, changes)
+    to_be = await _plans_to_be(fleet, changes)
+    by_hand = [change for change in changes if isinstance(change, OverrideSet | OverrideEnded) and change.key == "scim"]
+    given = {change.slug: isinstance(change, OverrideSet) for change in by_hand}
     suspended = {change.slug for change in changes if isinstance(change, StatusChanged) and change.after == "suspended"}
     found: list[str] = []
     for tenant in await tenants.every(fleet):
         plan = _plan_after(tenant, to_be)
-        loses = tenant.plan in had_scim and plan not in have_scim
+        had = "scim" in overrides.features_with(tenant, before[tenant.plan].features, fleet.now)
+        loses = had and not _has_scim(tenant, after[plan], given.get(tenant.slug), fleet.now)
         if tenant.slug not in suspended and not loses:
             continue
         async with fleet.within(tenants.ref(tenant)) as work:
             if tenant.slug in suspended:
                 said = await by_suspension(work)
             else:
-                said = await by_losing_scim(work, plan, terms[tenant.plan].lapse)
+                said = await by_losing_scim(work, plan, after[tenant.plan].lapse)
         found += [f"{tenant.slug}: {line}" for line in said]
     return _cut(found)
 
 
 async def _affected(fleet: Fleet, changes: Sequence[Change]) -> list[str]:
     """What the changes mean for tenants, each by its name: those of an edited plan, and those that get another one."""
-    before = {plan.key: plans.terms_of(plan) for plan in await plans.every(fleet)}
-    edited = {change.key: change.after for change in changes if isinstance(change, PlanChanged)}
-    after = before | {change.key: change.terms for change in changes if isinstance(change, PlanAdded)} | edited
-    to_be = {change.slug: change.after.plan for change in changes if isinstance(change, TenantChanged)}
+    before, after = await _plans(fleet, changes)
+    edited = {change.key for change in changes if isinstance(change, PlanChanged)}
+    to_be = await _plans_to_be(fleet, changes)
     found: list[str] = []
     for tenant in await tenants.every(fleet):
         plan = _plan_after(tenant, to_be)
@@ -153,6 +156,34 @@ async def _affected(fleet: Fleet, changes: Sequence[Change]) -> list[str]:
             shown = await preview(fleet, tenant, before[tenant.plan], after[plan])
             found += [f"{tenant.slug}: {line}" for line in shown.sentences]
     return found
+
+
+async def _plans(fleet: Fleet, changes: Sequence[Change]) -> tuple[Mapping[str, PlanTerms], Mapping[str, PlanTerms]]:
+    """All plans as they are, and as they are afterwards."""
+    before = {plan.key: plans.terms_of(plan) for plan in await plans.every(fleet)}
+    added = {change.key: change.terms for change in changes if isinstance(change, PlanAdded)}
+    return before, before | added | {change.key: change.after for change in changes if isinstance(change, PlanChanged)}
+
+
+async def _plans_to_be(fleet: Fleet, changes: Sequence[Change]) -> Mapping[str, str]:
+    """The plans that tenants are put on, but where the choice waits until it is known what a new customer pays for."""
+    found: dict[str, str] = {}
+    for change in changes:
+        if isinstance(change, TenantChanged):
+            customer = change.after.customer
+            is_new = customer is not None and customer != change.before.customer
+            if not is_new or await customers.is_known(fleet, customer or ""):
+                found[change.slug] = change.after.plan
+    return found
+
+
+def _has_scim(tenant: Tenant, terms: PlanTerms, given: bool | None, now: datetime) -> bool:
+    """Whether a tenant has SCIM on a plan with *terms*; *given*: the file gives it by an override, or ends that one."""
+    if "scim" in terms.features or given:
+        return True
+    if given is None:
+        return "scim" in overrides.features_with(tenant, (), now)
+    return any(each.key == "scim" and each.holds(now) for each in overrides.paid_for(tenant))
 
 
 def _plan_after(tenant: Tenant, to_be: Mapping[str, str]) -> str:

@@ -16,9 +16,8 @@ from rollcall.db import Database
 from rollcall.errors import NotFound
 from rollcall.events.webhooks import new_secret
 from rollcall.paging import MOST
-from rollcall.tenancy import customers, overrides, prices, tenants
+from rollcall.tenancy import customers, features, overrides, prices, tenants
 from rollcall.tenancy.customers import Known
-from rollcall.tenancy.features import FEATURES
 from rollcall.tenancy.models import Tenant
 from rollcall.tenancy.standing import Standing
 from rollcall.work import Fleet
@@ -186,11 +185,11 @@ def _held(held: overrides.Override) -> str:
 def _said(standing: Standing | None, fleet: Fleet) -> dict[str, object]:
     if standing is None:
         return {}
-    unknown = [each for each in standing.features if each not in FEATURES]
+    ignored = features.ignored(standing.features)
     return {
         "paid": standing.is_paid(fleet.now),
         "features": " ".join(standing.features),
-        "no features here": " ".join(unknown),
+        "ignored": "; ".join(f"{key}: {why}" for key, why in ignored.items()),
         "prices": ", ".join(f"{each.id} x {each.quantity}" for each in standing.prices),
         "ends": standing.ends_at,
         "grace until": standing.grace_until,

@@ -35,7 +35,9 @@ def change_last_admin(tenant: str, policy: str, as_json: bool) -> None:
         click.echo(f"{after.slug}: when the last admin leaves there is none, until ops appoint one.")
     else:
         then = (
-            "its deputy becomes one" if after.deputy_id else f"name one: 'rollcall tenants deputy {after.slug} PERSON'"
+            "its deputy becomes an admin"
+            if after.deputy_id
+            else f"there is no deputy yet; name one: 'rollcall tenants deputy {after.slug} PERSON'"
         )
         click.echo(f"{after.slug}: when the last admin leaves they are out, and {then}.")
 

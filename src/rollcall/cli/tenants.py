@@ -23,7 +23,7 @@ from rollcall.cli.showing import Row, counted, json_option, print_facts, print_j
 from rollcall.directory import people, refused_departures, roles
 from rollcall.directory.people import Draft
 from rollcall.scim.providers import PROFILES
-from rollcall.tenancy import plans, seats
+from rollcall.tenancy import overrides, plans, seats
 from rollcall.tenancy import tenants as doors
 from rollcall.tenancy.models import AUTO, Plan, Tenant
 from rollcall.tenancy.tenants import LEAST_RATE, TenantTerms
@@ -197,7 +197,8 @@ def change_plan(tenant: str, plan: str, yes: bool, as_json: bool) -> None:
     async def effects(fleet: Fleet) -> list[str]:
         row, wanted = await find_tenant(fleet, tenant), await plans.find(fleet, plan)
         had = await plans.find(fleet, row.plan)
-        if "scim" in wanted.features or "scim" not in had.features or row.plan_without_payment is not None:
+        then, now = (overrides.features_with(row, each.features, fleet.now) for each in (wanted, had))
+        if "scim" in then or "scim" not in now or row.plan_without_payment is not None:
             return []
         async with fleet.within(doors.ref(row)) as work:
             return await stopping.by_losing_scim(work, wanted.name, plans.terms_of(had).lapse)

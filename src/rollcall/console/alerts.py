@@ -30,11 +30,12 @@ WHERE = {
     Kind.ONLY_ADMIN: ("notice", "/console/team", "Appoint a second"),
     Kind.WITHOUT_ADMIN: ("bad", "/console/team", "Appoint one"),
     Kind.OWNER_AT_RISK: ("notice", "/console/tokens", "Issue another one"),
-    Kind.NO_DEPUTY: ("notice", "/console/team", "Appoint a second"),
+    Kind.NO_DEPUTY: ("notice", "/console/team", "Name a deputy"),
     Kind.PROVIDER_QUIET: ("bad", "/console/setup", "Check the set-up"),
     Kind.FAILURES: ("bad", "/console/activity?outcome=refused", "See refused calls"),
     Kind.LAPSE: ("notice", "/console/plan", "See until when"),
     Kind.SEATS: ("notice", "/console/plan", "See the seats"),
+    Kind.PAYMENT_UNHEARD: ("notice", "/console/plan", "See the plan"),
     Kind.MASS_CHANGE: ("bad", "", "Look at it"),
 }
 """How grave each kind is, and where it is seen to."""

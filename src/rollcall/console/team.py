@@ -1,9 +1,9 @@
-"""Team and security: who is an admin, who is in this console, and what was done in it."""
+"""Team and security: who is an admin, or the deputy of them, who is in this console, and what was done in it."""
 
 from typing import Any
 
 from litestar import Request, Response, get, post
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 
 from rollcall.access import accounts, sessions, tokens
 from rollcall.console.activity_words import worded
@@ -12,9 +12,11 @@ from rollcall.console.own import id_of, number_of
 from rollcall.console.people_acts import to_role
 from rollcall.console.requests import AnyRequest, form_field, see
 from rollcall.console.visitors import PersonWork, admin_work, admins, page_for
-from rollcall.directory import people, roles
+from rollcall.directory import deputies, people, roles
 from rollcall.errors import NotFound
 from rollcall.journal.queries import AuditQuestion, read
+from rollcall.tenancy import tenants
+from rollcall.tenancy.models import Tenant
 from rollcall.work import Work
 
 PAGE = "/console/team"
@@ -22,27 +24,39 @@ _ADMINS = [admins()]
 _WORK = {"work": admin_work}
 LATEST = 10
 MOST_SESSIONS = 20
+SAID = {"deputy": "They are the deputy now.", "no-deputy": "There is no deputy any more."}
 
 
 @get("/team", guards=_ADMINS, dependencies=_WORK, name="console_team")
-async def team_page(request: Request[Any, Any, Any], work: PersonWork) -> Response[str]:
-    """The admins, their sessions of this console, and what was done in it last."""
-    return await _page(request, work)
+async def team_page(request: Request[Any, Any, Any], work: PersonWork, done: FromQuery[str] = "") -> Response[str]:
+    """The admins, the deputy, their sessions of this console, and what was done in it last."""
+    return await _page(request, work, done=done)
 
 
 @post("/team/appoint", status_code=200, guards=_ADMINS, dependencies=_WORK, name="console_find_appointed")
 async def find_appointed(request: Request[Any, Any, Any], work: PersonWork) -> Response[Any]:
     """Lead on to the question whether the person of this userName is to be an admin, or say why not."""
-    wanted = (await form_field(request, "person"))[:320].replace("\x00", "")
+    return await _lead_on(request, work, "person", "appoint")
+
+
+@post("/team/deputy", status_code=200, guards=_ADMINS, dependencies=_WORK, name="console_find_deputy")
+async def find_deputy(request: Request[Any, Any, Any], work: PersonWork) -> Response[Any]:
+    """Lead on to the question whether the person of this userName is to be the deputy, or say why not."""
+    return await _lead_on(request, work, "deputy", "deputy")
+
+
+async def _lead_on(request: AnyRequest, work: Work, field: str, act: str) -> Response[Any]:
+    """To the question about whoever has the userName in *field*; where they can't be that, the field says why."""
+    wanted = (await form_field(request, field))[:320].replace("\x00", "")
     try:
         account = (await people.find_by_user_name(work, wanted)).account
     except NotFound:
-        return await _page(request, work, wanted=wanted, wrong="Nobody here has this userName. Look under People.")
+        return await _page(request, work, field, wanted, "Nobody here has this userName. Look under People.")
     if not account.active:
-        return await _page(request, work, wanted=wanted, wrong="They have no access. Give it to them first.")
+        return await _page(request, work, field, wanted, "They have no access. Give it to them first.")
     if account.is_admin:
-        return await _page(request, work, wanted=wanted, wrong="They are an admin already.")
-    return see(f"{PAGE}/{account.id}/appoint")
+        return await _page(request, work, field, wanted, "They are an admin already.")
+    return see(f"{PAGE}/{account.id}/{act}")
 
 
 @get("/team/{person:str}/appoint", guards=_ADMINS, dependencies=_WORK, name="console_ask_appoint")
@@ -74,13 +88,89 @@ async def appoint(work: PersonWork, person: FromPath[str]) -> Response[Any]:
     return see(f"/console/people/{found.account.id}?done=appointed")
 
 
-async def _page(request: AnyRequest, work: Work, *, wanted: str = "", wrong: str = "") -> Response[str]:
+@get("/team/{person:str}/deputy", guards=_ADMINS, dependencies=_WORK, name="console_ask_deputy")
+async def ask_about_deputy(request: Request[Any, Any, Any], work: PersonWork, person: FromPath[str]) -> Response[str]:
+    """Say what the deputy becomes, and when."""
+    account = (await people.find(work, id_of(person, "person"))).account
+    before, tenant = await deputies.of(work), await tenants.own(work)
+    rule, _ = await roles.current(work)
+    role = next(each.label for each in rule.roles.values() if each.admin)
+    instead = before is not None and before.account.id != account.id
+    return confirmation_page(
+        request,
+        Confirmation(
+            title=f"Make {account.user_name} the deputy?",
+            said=[
+                _when(tenant, request.app.state.brand.name),
+                f"They get the role {role} then. They may open all of these pages, end access, and own tokens.",
+                "Until then nothing changes for them.",
+                *([f"{before.account.user_name} is the deputy no more."] if before is not None and instead else []),
+            ],
+            facts=[("Role now", account.role), ("Here since", account.created_at)],
+            button="Make them the deputy",
+            back=PAGE,
+        ),
+    )
+
+
+@post("/team/{person:str}/deputy", status_code=200, guards=_ADMINS, dependencies=_WORK, name="console_name_deputy")
+async def name_deputy(work: PersonWork, person: FromPath[str]) -> Response[Any]:
+    """Name the deputy, in the place of whoever was."""
+    await deputies.name(work, id_of(person, "person"))
+    return see(f"{PAGE}?done=deputy")
+
+
+@get("/team/no-deputy", guards=_ADMINS, dependencies=_WORK, name="console_ask_no_deputy")
+async def ask_for_no_deputy(request: Request[Any, Any, Any], work: PersonWork) -> Response[Any]:
+    """Say what it means to have none."""
+    found = await deputies.of(work)
+    if found is None:
+        return see(PAGE)
+    return confirmation_page(
+        request,
+        Confirmation(
+            title="Have no deputy?",
+            said=[
+                f"{found.account.user_name} is the deputy no more, and stays what they are.",
+                (
+                    f"When the last admin leaves there is none, until the support of {request.app.state.brand.name} "
+                    "appoints one."
+                ),
+            ],
+            facts=[],
+            button="Have no deputy",
+            back=PAGE,
+        ),
+    )
+
+
+@post("/team/no-deputy", status_code=200, guards=_ADMINS, dependencies=_WORK, name="console_dismiss_deputy")
+async def dismiss_deputy(work: PersonWork) -> Response[Any]:
+    """Have no deputy any more."""
+    await deputies.dismiss(work)
+    return see(f"{PAGE}?done=no-deputy")
+
+
+def _when(tenant: Tenant, vendor: str) -> str:
+    """When the deputy becomes an admin."""
+    if tenant.last_admin == "keep_one":
+        return "When nobody is an admin any more, the deputy becomes one in the same moment, without anybody's doing."
+    return (
+        f"It does not count yet: when the last admin leaves there is none, until the support of {vendor} appoints one. "
+        "Ask them to keep one admin; then the deputy becomes an admin in that moment."
+    )
+
+
+async def _page(
+    request: AnyRequest, work: Work, field: str = "", wanted: str = "", wrong: str = "", done: str = ""
+) -> Response[str]:
     found = await accounts.every_admin(work)
     owned = await tokens.owned(work, [each.id for each in found])
     opened = await sessions.of_console(work, limit=MOST_SESSIONS)
     entries = [entry for entry, _ in (await read(work, AuditQuestion(action="console"), limit=LATEST)).rows]
     names = await accounts.names(work, [*(each.account_id for each in opened), *(each.account_id for each in entries)])
     rule, _ = await roles.current(work)
+    deputy, tenant = await deputies.of(work), await tenants.own(work)
     return page_for(
         request,
         "team/page.html",
@@ -93,6 +183,10 @@ async def _page(request: AnyRequest, work: Work, *, wanted: str = "", wrong: str
         names=names,
         entries=entries,
         words={entry.id: worded(entry, names) for entry in entries},
-        wanted=wanted,
-        wrong=wrong,
+        deputy=None if deputy is None else deputy.account,
+        keeps=tenant.last_admin == "keep_one",
+        when=_when(tenant, request.app.state.brand.name),
+        wanted={"person": "", "deputy": "", field: wanted},
+        wrong={"person": "", "deputy": "", field: wrong},
+        done=SAID.get(done),
     )

@@ -70,6 +70,7 @@ def _prefix(prefix: str) -> str:
 
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_clean)]
+NameOrNothing = Annotated[str, StringConstraints(max_length=200), AfterValidator(_clean)]
 Names = Annotated[tuple[Name, ...], Field(max_length=100)]
 RoleKey = Annotated[str, AfterValidator(_role_key)]
 Comparison = Annotated[Literal[1, 2], BeforeValidator(_whole_number)]

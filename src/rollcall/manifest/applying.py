@@ -7,8 +7,8 @@ from typing import assert_never
 
 from sqlalchemy.exc import IntegrityError
 
+from rollcall.directory import deputies, people, refused_departures, roles
 from rollcall.directory import founders as directory_founders
-from rollcall.directory import people, refused_departures, roles
 from rollcall.directory.founders import Founder
 from rollcall.errors import Conflict, Taken
 from rollcall.manifest import present
@@ -18,6 +18,8 @@ from rollcall.manifest.changes import (
     AdminInactive,
     AdminRemoved,
     Change,
+    DeputyNamed,
+    DeputyUnfit,
     OverrideEnded,
     OverrideSet,
     PeopleChange,
@@ -156,11 +158,11 @@ async def _change_tenant(fleet: Fleet, slug: str, changes: Sequence[TenantChange
             case TenantChanged() | StatusChanged() | TenantClosed() | OverrideSet() | OverrideEnded():
                 row = row or await present.tenant_row(fleet, slug)
                 await _change_terms(fleet, row, change)
-            case RuleChanged() | AdminAdded() | AdminAppointed():
+            case RuleChanged() | AdminAdded() | AdminAppointed() | DeputyNamed():
                 inside.append(change)
             case TenantAdded():
                 raise AssertionError(f"{slug} was to be taken on with the others")
-            case AdminInactive() | AdminRemoved():
+            case AdminInactive() | AdminRemoved() | DeputyUnfit():
                 pass  # said, and left to a hand
             case _:
                 assert_never(change)
@@ -196,6 +198,8 @@ async def _change_people(work: Work, change: PeopleChange) -> None:
             await _take_in(work, change)
         case AdminAppointed():
             await people.give_role(work, change.account_id, change.role)
+        case DeputyNamed(account_id=account_id):
+            await (deputies.dismiss(work) if account_id is None else deputies.name(work, account_id))
 
 
 async def _take_in(work: Work, change: AdminAdded) -> None:

@@ -253,10 +253,41 @@ class AdminRemoved:
         return f"! admin {self.user_name} in {self.slug} was removed by the identity provider; take them in by hand"
 
 
+@dataclass(frozen=True, slots=True)
+class DeputyNamed:
+    """Somebody who becomes an admin when there is none any more; None: nobody does."""
+
+    mark: ClassVar[Mark] = "~"
+    slug: str
+    user_name: str | None
+    account_id: UUID | None
+
+    def __str__(self) -> str:
+        return f"~ tenant {self.slug}: {'no deputy any more' if self.user_name is None else f'deputy {self.user_name}'}"
+
+
+@dataclass(frozen=True, slots=True)
+class DeputyUnfit:
+    """Whom the file names as the deputy can't be it: they are not there, deactivated, or an admin."""
+
+    mark: ClassVar[Mark] = "!"
+    slug: str
+    user_name: str
+    why: Literal["absent", "inactive", "admin"]
+
+    def __str__(self) -> str:
+        said = {
+            "absent": "is not in its directory; apply the file again once their provider has sent them",
+            "inactive": "is deactivated; name somebody else",
+            "admin": "is an admin; name somebody who is none",
+        }
+        return f"! deputy {self.user_name} in {self.slug} {said[self.why]}"
+
+
 PlanChange = PlanAdded | PlanChanged
 TermsChange = TenantChanged | StatusChanged | TenantClosed | OverrideSet | OverrideEnded
-PeopleChange = RuleChanged | AdminAdded | AdminAppointed
-Warned = AdminInactive | AdminRemoved
+PeopleChange = RuleChanged | AdminAdded | AdminAppointed | DeputyNamed
+Warned = AdminInactive | AdminRemoved | DeputyUnfit
 TenantChange = TenantAdded | TermsChange | PeopleChange | Warned
 Change = PlanChange | PricesChanged | TenantChange
 

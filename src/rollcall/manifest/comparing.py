@@ -16,6 +16,8 @@ from rollcall.manifest.changes import (
     AdminInactive,
     AdminRemoved,
     Change,
+    DeputyNamed,
+    DeputyUnfit,
     OverrideEnded,
     OverrideSet,
     PlanAdded,
@@ -122,9 +124,18 @@ def _plans_to_close(manifest: Manifest, stored: Mapping[str, PlanTerms]) -> Iter
 async def _present_admins(
     fleet: Fleet, tables: Sequence[tuple[str, TenantTable]], stored: Mapping[str, PresentTenant]
 ) -> Mapping[TenantRef, Mapping[AdminTable, PresentPerson]]:
-    """Whom tenants that are there have already of the admins that the file names, asked once for all of them."""
-    asked = {stored[slug].ref: table.admins for slug, table in tables if slug in stored and table.admins}
+    """Whom tenants that are there have already of the people that the file names, asked once for all of them."""
+    asked = {stored[slug].ref: _named(table) for slug, table in tables if slug in stored and _named(table)}
     return await present.people_like(fleet, asked) if asked else {}
+
+
+def _named(table: TenantTable) -> Sequence[AdminTable]:
+    return [*table.admins, *([_deputy(table.deputy)] if table.deputy else [])]
+
+
+def _deputy(user_name: str) -> AdminTable:
+    """A deputy as somebody who is looked for."""
+    return AdminTable(user_name=user_name)
 
 
 def report(progress: Progress | None, done: str, number: int, total: int) -> None:
@@ -190,6 +201,8 @@ def _new_tenant(slug: str, table: TenantTable, now: datetime) -> Iterator[Tenant
         yield StatusChanged(slug, "suspended")
     for admin in table.admins:
         yield AdminAdded(slug, admin.draft(), admin.role or first_admin_role(rule))
+    if table.deputy:
+        yield DeputyUnfit(slug, table.deputy, "absent")
 
 
 def _terms_changes(slug: str, table: TenantTable, stored: PresentTenant, now: datetime) -> Iterator[TenantChange]:
@@ -226,7 +239,27 @@ def _people_changes(
 ) -> list[TenantChange]:
     rule = _rule_after(table, stored)
     judged = (_admin_change(slug, admin, people.get(admin), rule, is_new=rule != stored.rule) for admin in table.admins)
-    return [change for change in judged if change is not None]
+    changes = [change for change in judged if change is not None]
+    if table.deputy == "" and stored.deputy_id is not None:
+        changes.append(DeputyNamed(slug, None, None))
+    elif table.deputy:
+        person = people.get(_deputy(table.deputy))
+        changes += _deputy_changes(slug, table.deputy, person, rule, stored)
+    return changes
+
+
+def _deputy_changes(
+    slug: str, user_name: str, person: PresentPerson | None, rule: RoleRule, stored: PresentTenant
+) -> Iterator[DeputyNamed | DeputyUnfit]:
+    """What naming somebody comes to who may be there."""
+    if person is None or person.document is None:
+        yield DeputyUnfit(slug, user_name, "absent")
+    elif not person.active:
+        yield DeputyUnfit(slug, user_name, "inactive")
+    elif _role_by(rule, person, person.document, is_new=rule != stored.rule).role in rule.admin_roles:
+        yield DeputyUnfit(slug, user_name, "admin")
+    elif person.account_id != stored.deputy_id:
+        yield DeputyNamed(slug, person.user_name, person.account_id)
 
 
 def _admin_change(
@@ -239,12 +272,17 @@ def _admin_change(
         return AdminRemoved(slug, admin.user_name)
     if not person.active:
         return AdminInactive(slug, admin.user_name)
-    now = person.role_state
-    if is_new:
-        now = role_states.rule_changed(rule, now, mapping.read_roles(rule, person.document))
+    now = _role_by(rule, person, person.document, is_new=is_new)
     if _is_as_wanted(admin, now, rule):
         return None
     return AdminAppointed(slug, person.user_name, person.account_id, now.role, role)
+
+
+def _role_by(rule: RoleRule, person: PresentPerson, document: mapping.Document, *, is_new: bool) -> RoleState:
+    """The role that somebody has once *rule* is the tenant's, which it may be already."""
+    if not is_new:
+        return person.role_state
+    return role_states.rule_changed(rule, person.role_state, mapping.read_roles(rule, document))
 
 
 def _is_as_wanted(admin: AdminTable, now: RoleState, rule: RoleRule) -> bool:

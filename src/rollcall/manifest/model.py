@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from rollcall.directory.people import Draft
-from rollcall.directory.rules import Name, RoleRule
+from rollcall.directory.rules import Name, NameOrNothing, RoleRule
 from rollcall.manifest.problems import Source
 from rollcall.scim.reader import unholdable
 from rollcall.tenancy import features
@@ -188,6 +188,8 @@ class TenantTable(_Table):
     tokens: Literal["self_service", "ops"] | None = None
     owner_leaves: Literal["stop", "offboarding_only"] | None = None
     last_admin: Literal["obey", "keep_one"] | None = None
+    deputy: NameOrNothing | None = None
+    """The userName of somebody who is there; empty: nobody."""
     profile: Literal["auto", "default", "entra", "okta", "onelogin", "jumpcloud", "strict"] | None = None
     """As it is chosen: where ``auto`` has taken a provider's profile, saying ``auto`` again changes nothing."""
     rate_per_second: OwnRate = None

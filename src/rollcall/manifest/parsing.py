@@ -133,6 +133,9 @@ def _tenant_problems(manifest: Manifest, slug: str) -> Iterator[Problem]:
             path = ("tenants", slug, "admins", position, "user_name")
             said = f'"{admin.user_name}" is admin number {first + 1} already; case makes no difference'
             yield manifest.source.problem(path, said)
+        if table.deputy and name_key(table.deputy) == name_key(admin.user_name):
+            said = f'"{table.deputy}" is an admin in this file; the deputy is somebody who is none'
+            yield manifest.source.problem(("tenants", slug, "deputy"), said)
         if admin.external_id is not None and ids.setdefault(admin.external_id, position) != position:
             path = ("tenants", slug, "admins", position, "external_id")
             said = f'"{admin.external_id}" is the external_id of admin number {ids[admin.external_id] + 1} already'

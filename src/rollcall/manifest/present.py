@@ -35,6 +35,7 @@ class PresentTenant:
     terms: TenantTerms
     status: str
     rule: RoleRule
+    deputy_id: UUID | None
     overrides: Mapping[str, Override]
     """Those that hold."""
 
@@ -85,7 +86,7 @@ async def tenants_called(fleet: Fleet, slugs: Iterable[str]) -> dict[str, Presen
 def present_tenant(row: Tenant, now: datetime) -> PresentTenant:
     """A tenant as its row has it."""
     held = {each.key: each for each in overrides.of(row) if each.holds(now)}
-    return PresentTenant(tenants.ref(row), tenants.terms_of(row), row.status, mapping.rule_of(row), held)
+    return PresentTenant(tenants.ref(row), tenants.terms_of(row), row.status, mapping.rule_of(row), row.deputy_id, held)
 
 
 async def slugs_of_open(fleet: Fleet) -> Sequence[str]:

@@ -37,7 +37,7 @@ class Preview:
 async def preview(fleet: Fleet, tenant: Tenant, before: PlanTerms, after: PlanTerms) -> Preview:
     """What changes for a tenant that has *before* when it has *after* instead."""
     held = {key: each.value for key, each in overrides.in_effect(tenant, fleet.now).items()}
-    had, has = ({*terms.features} | {key for key in held if held[key] is True} for terms in (before, after))
+    had, has = (overrides.features_with(tenant, terms.features, fleet.now) for terms in (before, after))
     lost = sorted(had - has)
     async with fleet.within(tenants.ref(tenant)) as work:
         used = (await seats.own(work)).used

@@ -44,9 +44,10 @@ async def export(fleet: Fleet, slugs: Sequence[str] = (), *, progress: Progress 
         some = ids[begin : begin + STEP]
         rows = (await fleet.db.scalars(select(Tenant).where(Tenant.id.in_(some)).order_by(Tenant.slug))).all()
         admins = await _admins(fleet, some)
+        deputies = await statements.deputies_of(fleet, [row.id for row in rows if row.deputy_id is not None])
         for row in rows:
             tenant = present.present_tenant(row, fleet.now)
-            yield "\n" + "\n".join(_tenant(tenant, admins.get(row.id, []))) + "\n"
+            yield "\n" + "\n".join(_tenant(tenant, admins.get(row.id, []), deputies.get(row.id))) + "\n"
         report(progress, "written", begin + len(some), len(ids))
 
 
@@ -89,7 +90,7 @@ def _prices(every: Mapping[str, PriceTerms]) -> Iterator[str]:
         )
 
 
-def _tenant(tenant: PresentTenant, admins: Sequence[tuple[str, Document]]) -> Iterator[str]:
+def _tenant(tenant: PresentTenant, admins: Sequence[tuple[str, Document]], deputy: str | None) -> Iterator[str]:
     terms, name = tenant.terms, _key(tenant.ref.slug)
     yield f"[tenants.{name}]"
     yield from _pairs(
@@ -100,6 +101,7 @@ def _tenant(tenant: PresentTenant, admins: Sequence[tuple[str, Document]]) -> It
             "tokens": terms.token_issuing,
             "owner_leaves": terms.owner_leaves,
             "last_admin": terms.last_admin,
+            "deputy": deputy if deputy is not None and _stands({"user_name": deputy}) else None,
             "profile": terms.profile,
             "rate_per_second": "plan" if terms.rate_per_second is None else terms.rate_per_second,
             "rate_burst": "plan" if terms.rate_burst is None else terms.rate_burst,

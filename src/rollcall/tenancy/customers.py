@@ -12,6 +12,7 @@ from sqlalchemy.orm import aliased
 
 from rollcall import paging
 from rollcall.errors import Conflict, NotFound
+from rollcall.metrics import PaymentFigures
 from rollcall.paging import Page
 from rollcall.tenancy import payment
 from rollcall.tenancy.models import BillingCustomer, Tenant
@@ -28,6 +29,23 @@ _COUNTS = text("""
            count(*) FILTER (WHERE has_tenant AND error IS NOT NULL) AS failing,
            min(error) FILTER (WHERE has_tenant) AS error
       FROM (SELECT c.due_at, c.error,
+                   EXISTS (SELECT FROM tenants n WHERE n.customer = c.customer)
+                   OR EXISTS (SELECT FROM tenants n WHERE n.id::text = c.customer) AS has_tenant
+              FROM billing_customers c) AS each
+""")
+
+_FIGURES = text("""
+    SELECT count(*) FILTER (WHERE has_tenant) AS customers, count(*) FILTER (WHERE NOT has_tenant) AS parked,
+           count(*) FILTER (WHERE unasked_since IS NOT NULL) AS waiting,
+           coalesce(extract(epoch FROM clock_timestamp() - min(unasked_since)), 0) AS oldest_waiting_seconds,
+           count(*) FILTER (WHERE has_tenant AND error IS NOT NULL) AS failing,
+           coalesce(extract(epoch FROM clock_timestamp() - min(asked_at) FILTER (WHERE has_tenant)), 0)
+               AS oldest_answer_seconds
+      FROM (SELECT c.error, c.asked_at,
+                   CASE WHEN c.heard_at > coalesce(c.asked_at, '-infinity') THEN coalesce(
+                       (SELECT min(e.received_at) FROM billing_events e
+                         WHERE e.customer = c.customer AND e.received_at > coalesce(c.asked_at, '-infinity')),
+                       c.heard_at) END AS unasked_since,
                    EXISTS (SELECT FROM tenants n WHERE n.customer = c.customer)
                    OR EXISTS (SELECT FROM tenants n WHERE n.id::text = c.customer) AS has_tenant
               FROM billing_customers c) AS each
@@ -115,6 +133,19 @@ async def counts(fleet: Fleet, *, overdue_by: timedelta) -> Counts:
     """How many customers there are, in which state."""
     row = (await fleet.db.execute(_COUNTS, {"overdue_by": overdue_by})).mappings().one()
     return Counts(**row)
+
+
+async def figures(fleet: Fleet) -> PaymentFigures:
+    """Where all customers together stand."""
+    row = (await fleet.db.execute(_FIGURES)).one()
+    return PaymentFigures(
+        customers=row.customers,
+        parked=row.parked,
+        waiting=row.waiting,
+        oldest_waiting_seconds=float(row.oldest_waiting_seconds),
+        failing=row.failing,
+        oldest_answer_seconds=float(row.oldest_answer_seconds),
+    )
 
 
 async def expect_all(fleet: Fleet) -> int:

@@ -1,6 +1,6 @@
 """Features: what plans unlock. Whatever asks for one asks here, or in the database `has_feature`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from sqlalchemy import Boolean, select
@@ -37,6 +37,12 @@ def fault(feature: str) -> str | None:
     if feature in NOT_BUILT:
         return f'"{feature}": {NOT_BUILT[feature]}; take it out. There are: {there}'
     return f'"{feature}" is no feature; there are: {there}'
+
+
+def ignored(keys: Iterable[str]) -> Mapping[str, str]:
+    """Those of *keys* that give nobody anything, and why, as of what a payment provider says."""
+    there = f"it is no feature here; there are: {', '.join(FEATURES)}"
+    return {key: NOT_BUILT.get(key, there) for key in sorted(keys) if key not in FEATURES}
 
 
 async def has(work: Work, feature: str) -> bool:

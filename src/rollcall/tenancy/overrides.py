@@ -1,7 +1,7 @@
 """Overrides: what one tenant has otherwise than its plan says, each with a reason, an author and mostly an end."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -81,6 +81,12 @@ def paid_for(tenant: Tenant) -> Sequence[Override]:
 def in_effect(tenant: Tenant, now: datetime) -> Mapping[str, Override]:
     """What holds for a tenant otherwise than its plan says, by key: set by hand, or else paid for."""
     return {each.key: each for each in (*paid_for(tenant), *of(tenant)) if each.holds(now)}
+
+
+def features_with(tenant: Tenant, plans_own: Iterable[str], now: datetime) -> set[str]:
+    """The features that a tenant has on a plan with *plans_own*: those, and what it has otherwise."""
+    held = in_effect(tenant, now)
+    return {*plans_own, *(key for key, each in held.items() if key in FEATURES and each.value is True)}
 
 
 async def put(  # an override is as much

@@ -204,4 +204,6 @@ async def ask_about_payment(task: Task) -> None:
     except _AWAY as error:
         msg = "payment providers were not asked"
         raise TryAgain(msg) from error
+    for outcome in ("asked", "failed", "overtaken"):
+        metrics.figures().payment.labels(outcome).inc(done[outcome])
     log.info("payment looked after", **done)

@@ -74,6 +74,7 @@ CREATE FUNCTION fn.due_alerts(p_tenants uuid[], p_quiet jsonb) RETURNS SETOF fn.
     UNION ALL SELECT * FROM fn.due_of_failures(p_tenants)
     UNION ALL SELECT * FROM fn.due_of_lapses(p_tenants)
     UNION ALL SELECT * FROM fn.due_of_seats(p_tenants)
+    UNION ALL SELECT * FROM fn.due_of_payment(p_tenants)
 $$;
 
 -- token_ends: a token of Rollcall's own ends within 30, 20, 7 days or one, and has not been replaced; the stage is the nearest.
@@ -213,6 +214,21 @@ CREATE FUNCTION fn.due_of_seats(p_tenants uuid[]) RETURNS SETOF fn.due_alert LAN
         OR g.holds AND EXISTS (
             SELECT FROM public.alerts o WHERE o.tenant_id = s.id AND o.kind = 'seats' AND o.subject = '' AND o.stage = g.stage
                AND o.closed_at IS NULL)
+$$;
+
+-- payment_unheard: for an hour and more what was heard of the tenant's customer was not asked about, or it is past its time to be
+-- asked about again, or asking has failed (eleven times, with pauses that double from five seconds).
+CREATE FUNCTION fn.due_of_payment(p_tenants uuid[]) RETURNS SETOF fn.due_alert LANGUAGE sql STABLE AS $$
+    SELECT n.id, 'payment_unheard', '', '',
+           jsonb_build_object('customer', c.customer, 'provider', c.provider, 'asked_at', c.asked_at,
+                              'failing', c.error IS NOT NULL)
+      FROM public.tenants n
+      JOIN public.billing_customers c ON c.customer = coalesce(n.customer, n.id::text)
+     CROSS JOIN (SELECT clock_timestamp() - interval '1 hour' AS before) h
+     WHERE n.id = ANY (p_tenants)
+       AND (c.due_at < h.before
+            OR c.heard_at < h.before AND c.heard_at > coalesce(c.asked_at, '-infinity')
+            OR c.error IS NOT NULL AND c.attempts > 10 AND coalesce(c.asked_at, '-infinity') < h.before)
 $$;
 
 -- Deletes up to p_limit alerts that were closed before p_before; returns how many.

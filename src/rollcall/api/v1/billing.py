@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from rollcall.api.v1.callers import OPS, FleetWork, fleet_work
 from rollcall.api.v1.lists import Listing, Part
 from rollcall.api.v1.operator_roles import BILLING, open_to
-from rollcall.tenancy import customers, tenants
+from rollcall.tenancy import customers, features, tenants
 from rollcall.tenancy.customers import Known
 
 
@@ -21,6 +21,13 @@ class BoughtPriceView(BaseModel):
     quantity: int
 
 
+class IgnoredFeature(BaseModel):
+    """Something that a payment provider says is paid for, and that gives nothing."""
+
+    key: str
+    because: str
+
+
 class CustomerView(BaseModel):
     """What is known of a customer of a payment provider. All that was said is null or empty until it has been asked."""
 
@@ -29,7 +36,8 @@ class CustomerView(BaseModel):
     tenant: str | None = Field(description="the slug of the tenant that it is; null: it is parked")
     paid: bool | None = Field(description="whether anything is paid for now")
     plan: str | None = Field(description="the plan that is paid for, where the provider names one")
-    features: list[str] = Field(description="as the provider names them; those that are no feature give nothing")
+    features: list[str] = Field(description="as the provider names them")
+    ignored: list[IgnoredFeature] = Field(description="those of `features` that give nothing, and why")
     seats: int | None = Field(description="where the provider says it outright")
     prices: list[BoughtPriceView] = Field(description="`[billing.prices]` in tenants.toml says what each stands for")
     ends_at: datetime | None = Field(description="when it ends, or has ended; null: no end is known")
@@ -56,6 +64,9 @@ def customer_view(found: Known, now: datetime) -> CustomerView:
         paid=None if said is None else said.is_paid(now),
         plan=None if said is None else said.plan,
         features=[] if said is None else list(said.features),
+        ignored=[]
+        if said is None
+        else [IgnoredFeature(key=key, because=why) for key, why in features.ignored(said.features).items()],
         seats=None if said is None else said.seats,
         prices=[]
         if said is None

@@ -29,9 +29,12 @@ DECLARE
     c fn.user_change;
     v_active boolean := (p_change ->> 'active')::boolean;
     v_external text := p_change ->> 'external_id';
-    v_seat text := CASE WHEN v_active AND NOT p_change ? 'seat' THEN fn.take_seat(p_tenant) ELSE 'any' END;
+    v_seat fn.seat;
 BEGIN
-    IF v_seat = 'none' THEN
+    IF v_active AND NOT p_change ? 'seat' THEN
+        v_seat := fn.take_seat(p_tenant);
+    END IF;
+    IF v_seat.kind = 'none' THEN
         c.outcome := 'seats';
         RETURN c;
     END IF;
@@ -58,18 +61,18 @@ BEGIN
     INSERT INTO public.user_emails (tenant_id, user_id, value_key)
     SELECT p_tenant, c.id, e FROM jsonb_array_elements_text(p_change -> 'emails') e ON CONFLICT DO NOTHING;
     c.events := fn.announce(p_tenant, c.account_id, p_change ->> 'request_id', p_change -> 'events');
-    IF v_seat <> 'any' THEN
+    IF v_seat.kind <> 'any' THEN
         c.events := c.events || fn.seat_taken(p_tenant, v_seat, p_change ->> 'request_id');
     END IF;
     c.outcome := 'done';
     RETURN c;
 END $$;
 
--- Lets somebody in again whose account is locked; returns which seat they have, or `none` if nothing was done.
-CREATE FUNCTION fn.let_in(p_tenant uuid, p_account uuid) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE v_seat text := fn.take_seat(p_tenant);
+-- Lets somebody in again whose account is locked; returns which seat they have; with `none` nothing was done.
+CREATE FUNCTION fn.let_in(p_tenant uuid, p_account uuid) RETURNS fn.seat LANGUAGE plpgsql AS $$
+DECLARE v_seat fn.seat := fn.take_seat(p_tenant);
 BEGIN
-    IF v_seat <> 'none' THEN
+    IF v_seat.kind <> 'none' THEN
         UPDATE public.accounts SET active = true, deactivated_at = NULL, deactivated_because = NULL
          WHERE tenant_id = p_tenant AND id = p_account;
     END IF;
@@ -101,7 +104,7 @@ DECLARE
     v_key text;
     v_rule_version integer;
     v_active boolean := (p_change ->> 'active')::boolean;
-    v_left jsonb; v_seat text := 'any';
+    v_left jsonb; v_seat fn.seat;
 BEGIN
     SELECT o.* INTO a FROM public.accounts o
      WHERE o.tenant_id = p_tenant
@@ -128,7 +131,7 @@ BEGIN
         c.reason := v_left::text;
     ELSIF v_active AND NOT a.active THEN
         v_seat := fn.let_in(p_tenant, a.id);
-        IF v_seat = 'none' THEN
+        IF v_seat.kind = 'none' THEN
             c.outcome := 'seats';
             RETURN c;
         END IF;

@@ -29,6 +29,21 @@ BEGIN
     END LOOP;
 END $$;
 
+-- The deputies of tenants who could be named anew: active, and no admin.
+CREATE FUNCTION fn.deputies_of(p_tenants uuid[]) RETURNS TABLE (tenant uuid, user_name text)
+LANGUAGE plpgsql AS $$
+DECLARE v_tenant uuid;
+BEGIN
+    FOREACH v_tenant IN ARRAY p_tenants LOOP
+        PERFORM set_config('rollcall.tenant', v_tenant::text, true);
+        RETURN QUERY
+        SELECT a.tenant_id, u.document ->> 'userName'
+          FROM public.tenants n JOIN public.accounts a ON a.tenant_id = n.id AND a.id = n.deputy_id
+          JOIN public.users u ON u.tenant_id = a.tenant_id AND u.account_id = a.id
+         WHERE n.id = v_tenant AND a.active AND NOT a.is_admin;
+    END LOOP;
+END $$;
+
 -- The active admins of tenants, in the order in which they came.
 CREATE FUNCTION fn.admins_of(p_tenants uuid[]) RETURNS TABLE (tenant uuid, role_key text, state jsonb, person jsonb)
 LANGUAGE plpgsql AS $$

@@ -38,53 +38,61 @@ BEGIN
     END IF;
 END $$;
 
--- Takes a seat before somebody is written as active: any (there is no limit, or so many are left that those who are under way
--- can't take them all), free (more than 64 are left), last (the caller has the tenant's turn until it commits, and a seat),
--- or none. Called before anybody is written.
--- Locks: seats of the tenant; shared while more than 64 are left, so that whoever takes one of the last waits for those
--- who were before them.
-CREATE FUNCTION fn.take_seat(p_tenant uuid) RETURNS text LANGUAGE plpgsql AS $$
+-- Takes a seat before somebody is written as active. kind: any (there is no limit, or so many are left that those who are
+-- under way can't take them all), free (more than 64 are left), over (by the policy nobody is refused), last (the caller has
+-- the tenant's turn until it commits, and a seat), or none. Called before anybody is written.
+-- Locks: seats of the tenant; shared while more than 64 are left, or nobody is refused, so that whoever takes one of the last
+-- waits for those who were before them. None where no seat is left: whoever is under way makes it no less so.
+CREATE FUNCTION fn.take_seat(p_tenant uuid) RETURNS fn.seat LANGUAGE plpgsql AS $$
 DECLARE
-    v_seats integer;
+    s fn.seat;
+    v_key bigint;
+    v_policy text;
     v_overrides jsonb;
-    v_free bigint;
-    s record;
 BEGIN
     -- As seats_of, but cheaper for tenants without overrides: every creation asks this.
-    SELECT p.seats, n.overrides INTO v_seats, v_overrides
+    SELECT p.seats, p.seat_policy, n.overrides INTO s.allowed, v_policy, v_overrides
       FROM public.tenants n JOIN public.plans p ON p.key = n.plan WHERE n.id = p_tenant;
     IF v_overrides IS NOT NULL THEN
-        v_free := (fn.seats_of(p_tenant)).free;
-    ELSIF v_seats IS NOT NULL THEN
-        v_free := v_seats - fn.seats_used(p_tenant);
+        SELECT o.allowed, o.policy INTO s.allowed, v_policy FROM fn.seats_of(p_tenant) o;
     END IF;
-    IF v_free IS NULL THEN
-        RETURN 'any';
-    ELSIF v_free > 64 THEN
-        PERFORM pg_advisory_xact_lock_shared(hashtextextended('seats ' || p_tenant, 0));
-        RETURN CASE WHEN v_free > 64 + current_setting('max_connections')::integer THEN 'any' ELSE 'free' END;
+    IF s.allowed IS NULL THEN
+        s.kind := 'any';
+        RETURN s;
     END IF;
-    PERFORM fn.hold_seats(p_tenant);
-    s := fn.seats_of(p_tenant);
-    RETURN CASE WHEN s.free > 0 OR s.allowed IS NULL OR s.policy = 'overage' THEN 'last' ELSE 'none' END;
+    v_key := hashtextextended('seats ' || p_tenant, 0);
+    SELECT coalesce(sum(c.active), 0) INTO s.used FROM public.user_counts c WHERE c.tenant_id = p_tenant;
+    IF s.allowed - s.used > 64 OR v_policy = 'overage' THEN
+        PERFORM pg_advisory_xact_lock_shared(v_key);
+        s.kind := CASE WHEN s.allowed - s.used > 64 + current_setting('max_connections')::integer THEN 'any'
+                       WHEN v_policy = 'overage' THEN 'over' ELSE 'free' END;
+        RETURN s;
+    ELSIF s.used < s.allowed THEN
+        IF pg_try_advisory_xact_lock(v_key) THEN
+            SELECT coalesce(sum(c.active), 0) INTO s.used FROM public.user_counts c WHERE c.tenant_id = p_tenant;
+        ELSE
+            -- Whoever has waited asks for the plan once more as well, which may be another one by now.
+            PERFORM pg_advisory_xact_lock(v_key);
+            SELECT o.allowed, o.policy, o.used INTO s.allowed, v_policy, s.used FROM fn.seats_of(p_tenant) o;
+        END IF;
+    END IF;
+    s.kind := CASE WHEN s.used >= s.allowed AND v_policy <> 'overage' THEN 'none' ELSE 'last' END;
+    RETURN s;
 END $$;
 
 -- Looks once more when somebody was written who took a seat; returns the names of events that it announced.
 -- Whoever has written holds the row of their part of the count, so at most 31 others are not seen here; with fewer seats
 -- left than that, whoever has no turn begins anew (a serialization failure, which every surface tries again).
-CREATE FUNCTION fn.seat_taken(p_tenant uuid, p_seat text, p_request_id text) RETURNS text[] LANGUAGE plpgsql AS $$
-DECLARE s record;
+-- Whoever has the turn is the only one who came in since they counted. Two who are over at the same moment may both not see
+-- the other: the next newcomer does, or the look that a worker takes each minute.
+CREATE FUNCTION fn.seat_taken(p_tenant uuid, s fn.seat, p_request_id text) RETURNS text[] LANGUAGE plpgsql AS $$
 BEGIN
-    IF p_seat = 'any' THEN
-        RETURN '{}';
-    END IF;
-    s := fn.seats_of(p_tenant);
-    IF p_seat = 'free' AND s.free < 32 THEN
+    IF s.kind = 'free' AND s.allowed - fn.seats_used(p_tenant) < 32 THEN
         RAISE EXCEPTION 'the last seats are being taken at this moment' USING ERRCODE = 'serialization_failure';
-    ELSIF p_seat = 'free' OR s.free > 0 OR s.allowed IS NULL THEN
-        RETURN '{}';
+    ELSIF s.kind IN ('last', 'over') AND s.used + 1 >= s.allowed THEN
+        RETURN fn.mark_seats(p_tenant, s.allowed, s.used + 1, p_request_id, true);
     END IF;
-    RETURN fn.mark_seats(p_tenant, s.allowed, s.used, p_request_id, true);
+    RETURN '{}';
 END $$;
 
 -- Notes since when a tenant is full, and since when it has more people than seats, which is announced once; both end by
@@ -99,6 +107,11 @@ DECLARE
     v_topic text;
     m public.seat_marks;
 BEGIN
+    -- Of those who come to a tenant that is over already each finds it noted, and writes nothing.
+    IF v_over AND EXISTS (SELECT FROM public.seat_marks WHERE tenant_id = p_tenant
+                             AND over_since IS NOT NULL AND full_since IS NOT NULL) THEN
+        RETURN '{}';
+    END IF;
     INSERT INTO public.seat_marks (tenant_id) VALUES (p_tenant) ON CONFLICT DO NOTHING;
     SELECT * INTO m FROM public.seat_marks WHERE tenant_id = p_tenant FOR NO KEY UPDATE;
     v_topic := CASE WHEN v_over AND m.over_since IS NULL THEN 'tenant.over_seats'
