@@ -6,6 +6,7 @@ from litestar.middleware import DefineMiddleware
 from litestar.middleware.csrf import CSRFMiddleware
 from litestar.params import FromPath
 from litestar.response import Redirect
+from litestar.types import ExceptionHandlersMap
 
 from rollcall.access.console_sessions import NotSignedIn
 from rollcall.console import (
@@ -29,6 +30,7 @@ from rollcall.console import (
     sign_in,
     team,
     tokens,
+    verify,
     ways_in,
     webhook_log,
     webhooks,
@@ -97,6 +99,7 @@ _WITH_FORMS = (
     activity.activity_page,
     activity.request_page,
     departures.departures_page,
+    departures.bundle_file,
     departures.receipt_file,
     webhooks.webhooks_page,
     webhooks.new_page,
@@ -141,6 +144,14 @@ _WITH_FORMS = (
 """The pages with forms, and those that look at who is signed in."""
 
 
+_AS_PAGES: ExceptionHandlersMap = {
+    NotSignedIn: errors.answer_not_signed_in,
+    KeyEnded: errors.answer_ended,
+    Refusal: errors.answer_refusal,
+    Exception: errors.answer_exception,
+}
+
+
 def make_router(settings: Settings) -> Router:
     """The pages of the console; those with forms are held against a cookie under a key of this installation's."""
     with_forms = Router(
@@ -153,12 +164,8 @@ def make_router(settings: Settings) -> Router:
     console = Router(
         "/console",
         route_handlers=[asset, nothing, with_forms],
-        exception_handlers={
-            NotSignedIn: errors.answer_not_signed_in,
-            KeyEnded: errors.answer_ended,
-            Refusal: errors.answer_refusal,
-            Exception: errors.answer_exception,
-        },
+        exception_handlers=_AS_PAGES,
         include_in_schema=False,
     )
-    return Router("/", route_handlers=[front_door, status_page, console])
+    public = Router("/", route_handlers=[verify.verify_page, verify.verify_here], exception_handlers=_AS_PAGES)
+    return Router("/", route_handlers=[front_door, status_page, public, console])

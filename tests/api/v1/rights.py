@@ -150,6 +150,7 @@ ROUTES = [
     Route(ADMINS, "POST", f"{TENANT}/destinations", HOOK),
     *_destination_routes(ADMINS, f"{TENANT}/destinations", f"{TENANT}/destinations/{{destination}}", "{delivery}"),
     Route(AUDITORS, "GET", f"{TENANT}/receipts"),
+    Route(AUDITORS, "GET", f"{TENANT}/receipts/bundle?month=2026-11"),
     Route(AUDITORS, "GET", f"{TENANT}/receipts/{{receipt}}"),
     Route(AUDITORS, "GET", f"{TENANT}/receipts/{{receipt}}/statement"),
     Route(AUDITORS, "GET", f"{TENANT}/alerts"),
