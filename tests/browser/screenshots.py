@@ -44,6 +44,8 @@ def walk(tab: Tab, company: PastCompany, installation: Served, only: str) -> Ite
     console = installation.console
     tab.open(f"{console.removesuffix('/console')}/status")
     yield "status"
+    tab.open(f"{console.removesuffix('/console')}/verify")
+    yield "verify"
     tab.open(f"{console}/sign-in")
     yield "sign-in"
     tab.type("#workspace", SLUG)

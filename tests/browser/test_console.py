@@ -297,8 +297,13 @@ def test_every_page_for_everybody(tab: Tab, company: Company, installation: Serv
     found["preview"] = looked_over(tab, axe.decode())
     tab.open(f"{installation.console}/account")
     found["account"] = looked_over(tab, axe.decode())
-    tab.open(f"{installation.console.removesuffix('/console')}/status")
-    found["status"] = looked_over(tab, axe.decode())
+    for page in ("status", "verify"):
+        tab.open(f"{installation.console.removesuffix('/console')}/{page}")
+        found[page] = looked_over(tab, axe.decode())
+    tab.type("#statement", "x")
+    tab.click("[data-verify] button")
+    tab.until("!document.querySelector('#result').hidden")
+    found["not genuine"] = looked_over(tab, axe.decode())
 
     assert {page: wrong for page, wrong in found.items() if wrong} == {}
     assert len(found) >= len(PAGES) + 6

@@ -75,6 +75,7 @@ def _destination_routes(who: str, base: str, one: str, delivery: str) -> list[Ro
         Route(who, "GET", f"{one}/deliveries"),
         Route(who, "POST", f"{one}/deliveries/{delivery}/replay", refused="still_pending"),
         Route(who, "POST", f"{one}/replay-dead"),
+        Route(who, "POST", f"{one}/replay-since", {"since": "2026-11-30T09:30:00Z"}),
         Route(who, "DELETE", one),
     ]
 
