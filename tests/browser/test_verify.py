@@ -8,7 +8,7 @@ import pytest
 
 from browser.chromium import Tab
 from browser.served import Served
-from browser.test_console import Company, company, lived_in, quiet
+from browser.test_console import Company, company, quiet
 
 __all__ = ["company"]
 
@@ -16,10 +16,14 @@ SENT = "performance.getEntriesByType('resource').map((it) => it.name).filter((it
 
 
 def a_receipt(company: Company, installation: Served, *, within: float = 120) -> str:
-    """The signed receipt of somebody who left the company."""
-    lived_in(company, installation)
+    """The signed receipt of somebody who left the company, which nobody has to be told."""
     deadline = monotonic() + within
     with installation.operator() as operator:
+        maria = operator.post(
+            f"/v1/tenants/{company.slug}/people", json={"user_name": f"maria@{company.slug}.example"}
+        ).raise_for_status()
+        left = operator.post(f"/v1/tenants/{company.slug}/people/{maria.json()['id']}/deactivate")
+        left.raise_for_status()
         while monotonic() < deadline:
             rows = operator.get(f"/v1/tenants/{company.slug}/receipts").raise_for_status().json()["data"]
             if rows and rows[0]["statement"]:
@@ -49,7 +53,7 @@ def test_in_the_browser(tab: Tab, company: Company, installation: Served, tmp_pa
         tab.ask(f"document.querySelector('#statement').value = {json.dumps(statement)}; window.here = true")
         tab.click("[data-verify] button")
         tab.until("document.querySelector('#result').innerText.includes('This receipt is genuine')")
-        assert f"p0@{company.slug}.example" in tab.text()
+        assert f"maria@{company.slug}.example" in tab.text()
         assert "checked in this browser" in tab.text()
         assert tab.ask("document.activeElement.id") == "result"
 

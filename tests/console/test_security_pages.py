@@ -1,5 +1,6 @@
 """Plan, team, acts on one person, alerts on the first page, and taking a token over."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -246,7 +247,12 @@ async def test_a_mass_change(browser: Browser, callers: Callers) -> None:
     asked = await browser.open(f"/console/alerts/{noticed['id']}/release")
     assert "3 people have left since it began" in asked.text
 
-    done = await browser.follow(await browser.send(f"/console/alerts/{noticed['id']}/release"))
+    wrong = await browser.send(f"/console/alerts/{noticed['id']}/release", typed="Some other company")
+    assert (wrong.status_code, "Nothing was done" in wrong.text) == (400, True)
+    named = re.search(r"the name of your company: ([^<]+)<", asked.text)
+    assert named is not None
+
+    done = await browser.follow(await browser.send(f"/console/alerts/{noticed['id']}/release", typed=named[1]))
 
     assert "It is released" in done.text
     assert f"/console/alerts/{noticed['id']}/release" not in done.text
