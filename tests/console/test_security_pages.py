@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from alerts.test_alerts import alerts, ends_in, judge
 from console.conftest import Browser, signed_in
@@ -44,6 +45,29 @@ async def test_the_plan(browser: Browser, callers: Callers) -> None:
     assert "1 seat is left" in page
     assert page.count("Not included") == 1
     assert "400 days" in page
+
+
+GROWN = """
+INSERT INTO seat_usage (tenant_id, month, peak, active, person_seconds, counted_from, counted_at)
+SELECT $1, (date_trunc('month', now()) - make_interval(months => back))::date, $2, 1, 0,
+       date_trunc('month', now()) - make_interval(months => back),
+       date_trunc('month', now()) - make_interval(months => back) + interval '1 second'
+  FROM generate_series(1, 4) AS back
+ON CONFLICT DO NOTHING
+"""
+
+
+async def test_a_forecast_of_seats(browser: Browser, acme: Tenant, owner: Connection) -> None:
+    """A company that grows is told when its seats are full, and one with too little history is not."""
+    for _ in range(9):
+        await acme.person()
+    allowed = {"value": 12, "reason": "trial"}
+    assert (await acme.callers.operator.put(f"{acme.v1}/overrides/seats", json=allowed)).status_code == 200
+    await signed_in(browser, acme, acme.admin)
+    assert "At the rate of" not in (await browser.open("/console/plan")).text
+    await owner.execute(GROWN, UUID(acme.id), 1)
+    page = (await browser.open("/console/plan")).text
+    assert re.search(r"At the rate of the last [456] months they are full in about \d+ weeks\.", page)
 
 
 async def test_a_plan_that_lost_scim(browser: Browser, callers: Callers) -> None:

@@ -15,6 +15,7 @@ from rollcall.console import (
     alerts,
     departures,
     errors,
+    exports,
     groups,
     overview,
     own_passkeys,
@@ -65,6 +66,7 @@ _WITH_FORMS = (
     setup.setup_page,
     setup.make_token,
     setup.setup_live,
+    setup.print_page,
     tokens.tokens_page,
     tokens.issue_token,
     tokens.ask_to_rotate,
@@ -156,7 +158,7 @@ def make_router(settings: Settings) -> Router:
     """The pages of the console; those with forms are held against a cookie under a key of this installation's."""
     with_forms = Router(
         "/",
-        route_handlers=[*_WITH_FORMS],
+        route_handlers=[*_WITH_FORMS, *exports.HANDLERS],
         middleware=[BeforeForms(), DefineMiddleware(CSRFMiddleware, config=csrf_config(settings))],
         before_request=by_name,
         request_max_body_size=LARGEST_BODY,

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from rollcall import paging
 from rollcall.crypto import Sealer
@@ -105,6 +105,12 @@ async def page(
     of_person = question.where(Receipt.account_id == account_id)
     by = (Receipt.closed_at, Receipt.id)  # the index of a person's receipts; by id alone the tenant's would be read
     return await paging.page(work.db, of_person, *by, limit=limit, cursor=cursor, descending=True)
+
+
+async def count(work: Work, *, most: int) -> int:
+    """How many receipts the tenant has, *most* at most."""
+    mine = select(Receipt.id).where(Receipt.tenant_id == work.tenant.id).limit(most).subquery()
+    return int(await work.db.scalar(select(func.count()).select_from(mine)) or 0)
 
 
 async def find(work: Work, receipt_id: UUID) -> Receipt:
