@@ -20,7 +20,7 @@ from factories import DART_RULE, USER, deactivation
 _NUMBERS = count(1)
 AXE = Path(__file__).parent / "axe"
 NAMES = ("tokens", "people", "people/new", "groups", "roles", "roles/edit", "roles?name=Players", "activity")
-MORE_NAMES = ("departures", "webhooks", "webhooks/new", "plan", "team")
+MORE_NAMES = ("departures", "webhooks", "webhooks/new", "plan", "team", "people/export", "setup/okta/print")
 PAGES = ("/", "/setup?provider=none", "/setup?provider=okta", *(f"/{name}" for name in (*NAMES, *MORE_NAMES)))
 GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
 CONTINUE = 'form[action="/console/portal"] button'
@@ -349,6 +349,7 @@ def more(tab: Tab) -> list[str]:
     found: list[str] = []
     for page, *selectors in (
         ("/console/people", "main td a"),
+        ("/console/people", "main td a", "a[href$='/deactivate']"),
         ("/console/activity?outcome=refused", "main td a"),
         ("/console/tokens", "a[href$='/rotate']"),
         ("/console/tokens", "a[href$='/revoke']"),

@@ -1,12 +1,13 @@
 """The console's pages."""
 
+from typing import Any
+
 from litestar import Router, get
 from litestar.exceptions import NotFoundException
 from litestar.middleware import DefineMiddleware
 from litestar.middleware.csrf import CSRFMiddleware
 from litestar.params import FromPath
 from litestar.response import Redirect
-from litestar.types import ExceptionHandlersMap
 
 from rollcall.access.console_sessions import NotSignedIn
 from rollcall.console import (
@@ -146,7 +147,7 @@ _WITH_FORMS = (
 """The pages with forms, and those that look at who is signed in."""
 
 
-_AS_PAGES: ExceptionHandlersMap = {
+_AS_PAGES: dict[int | type[Exception], Any] = {
     NotSignedIn: errors.answer_not_signed_in,
     KeyEnded: errors.answer_ended,
     Refusal: errors.answer_refusal,

@@ -7,6 +7,7 @@ import csv
 import io
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from secrets import token_hex
 from typing import Any
 
@@ -136,8 +137,8 @@ def cell(value: object) -> str:
             return str(value)
         case list():
             said = " ".join(str(each) for each in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-        case _ if hasattr(value, "isoformat"):
-            return value.isoformat(timespec="milliseconds")  # pyright: ignore[reportAttributeAccessIssue]
+        case datetime():
+            return value.isoformat(timespec="milliseconds")
         case _:
             said = str(value)
     return f"'{said}" if said.lstrip(" ").startswith(_RISKY) else said

@@ -1,11 +1,11 @@
 """``/v1/tenants/{tenant}/receipts``: the signed proofs of departures."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from litestar import Request, Response, Router, get
-from litestar.params import FromPath, FromQuery
+from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import Stream
 from pydantic import BaseModel, Field
 
@@ -74,6 +74,8 @@ def receipt_view(receipt: Receipt) -> ReceiptView:
     )
 
 
+Month = Annotated[str, QueryParameter(max_length=7, description="as 2026-11, by UTC; one that has begun")]
+
 _OF_TENANT = {"work": tenant_work}
 _ONE = "/tenants/{tenant:str}/receipts/{receipt:str}"
 
@@ -116,7 +118,7 @@ async def download_statement(work: TenantWork, receipt: FromPath[str]) -> Respon
 
 
 @get("/tenants/{tenant:str}/receipts/bundle", guards=[AUDITORS], media_type="application/zip")
-async def download_bundle(request: Request[Any, Any, Any], tenant: FromPath[str], month: FromQuery[str]) -> Stream:
+async def download_bundle(request: Request[Any, Any, Any], tenant: FromPath[str], month: Month) -> Stream:
     """The departures of a month (2026-11) as a signed ZIP for auditors, sent while it is made.
 
     It has the signed receipts, the public keys, a page that explains them, and a signed manifest;
