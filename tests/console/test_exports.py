@@ -1,5 +1,6 @@
 """Exports: lists as files, by the filters of their pages, whole and in pages, for admins of the tenant alone."""
 
+import asyncio
 import csv
 import io
 import json
@@ -129,6 +130,32 @@ async def test_one_at_a_time(browser: Browser, acme: Tenant, console_app: Litest
     assert [piece async for piece in turn.during(nothing())] == [b"row"]
     for _ in range(2):
         assert (await browser.open("/console/people/export/csv")).status_code == 200
+
+
+async def test_broken_off(browser: Browser, acme: Tenant, console_app: Litestar) -> None:
+    """A download that somebody cancels ends the session's turn, so that the next one may begin."""
+    redis = console_app.state.redis
+    turn = Turn(redis, acme.id)
+    await turn.begin()
+
+    async def endless() -> AsyncGenerator[bytes]:
+        while True:
+            yield b"row"
+
+    taken = asyncio.Event()
+
+    async def take() -> None:
+        async for _ in turn.during(endless()):
+            taken.set()
+
+    taking = asyncio.create_task(take())
+    await taken.wait()
+    taking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await taking
+    async with asyncio.timeout(60):
+        while await redis.exists(f"rollcall:export:{acme.id}"):
+            await asyncio.sleep(0.01)
 
 
 async def test_pages_and_the_limit(acme: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:

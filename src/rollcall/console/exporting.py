@@ -3,6 +3,7 @@
 Nothing of the list is held but the rows that are being sent, and no connection while somebody takes them.
 """
 
+import asyncio
 import csv
 import io
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -38,6 +39,10 @@ Read = Callable[[Work, str | None, int], Any]
 """Reads a `Page` of rows, each by the names of its columns: after a cursor, so many at most."""
 
 _RISKY = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001  # spreadsheets take these as well
+
+
+_ending: set[asyncio.Task[None]] = set()
+"""What still says that an export is over; the loop itself keeps no hold of its tasks."""
 
 
 class ExportRunning(Conflict):
@@ -81,8 +86,11 @@ class Turn:
                 yield piece
                 await self._say("expire", KEPT_SECONDS)
         finally:
+            ended = asyncio.create_task(self._say("delete"))  # also where nobody takes the file any more
+            _ending.add(ended)
+            ended.add_done_callback(_ending.discard)
             await pieces.aclose()
-            await self._say("delete")
+            await asyncio.shield(ended)
 
     async def _say(self, what: str, *arguments: int) -> None:
         try:
