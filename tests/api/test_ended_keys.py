@@ -49,7 +49,7 @@ WRITING = [
     if route.method != "GET"
     and route.refused is None
     and f"{route.method} {route.address}" not in IDLE
-    and not route.address.endswith("replay-dead")  # nothing is dead
+    and not route.address.endswith(("replay-dead", "replay-since"))  # nothing has ended
 ]
 OF_ADMINS = [route for route in WRITING if route.who in (ADMINS, ANYBODY)]
 OF_OTHERS = [route for route in WRITING if route.who in (OPS, PRODUCT, ANYBODY)]

@@ -13,6 +13,7 @@ from factories import Callers
 PUBLIC = {
     "/",  # leads to the console
     "/status",  # what is running, without names and numbers
+    "/verify",  # says of a receipt that somebody shows whether it is genuine, and keeps nothing
     "/health/live",
     "/health/ready",
     "/oauth/introspect",  # asks for an application key itself, in the statement that looks the credential up

@@ -44,6 +44,8 @@ def walk(tab: Tab, company: PastCompany, installation: Served, only: str) -> Ite
     console = installation.console
     tab.open(f"{console.removesuffix('/console')}/status")
     yield "status"
+    tab.open(f"{console.removesuffix('/console')}/verify")
+    yield "verify"
     tab.open(f"{console}/sign-in")
     yield "sign-in"
     tab.type("#workspace", SLUG)
@@ -96,6 +98,10 @@ def pages(company: PastCompany) -> list[tuple[str, str]]:
         ("roles-edit", "/roles/edit"),
         ("activity", "/activity"),
         ("activity-refused", "/activity?outcome=refused"),
+        ("activity-export", "/activity/export?outcome=refused"),
+        ("people-export", "/people/export"),
+        ("setup-print", "/setup/okta/print"),
+        ("token-revoke", f"/tokens/{company.token['id']}/revoke"),
         ("departures", "/departures"),
         ("account", "/account"),
         ("webhooks", "/webhooks"),

@@ -20,7 +20,7 @@ from factories import DART_RULE, USER, deactivation
 _NUMBERS = count(1)
 AXE = Path(__file__).parent / "axe"
 NAMES = ("tokens", "people", "people/new", "groups", "roles", "roles/edit", "roles?name=Players", "activity")
-MORE_NAMES = ("departures", "webhooks", "webhooks/new", "plan", "team")
+MORE_NAMES = ("departures", "webhooks", "webhooks/new", "plan", "team", "people/export", "setup/okta/print")
 PAGES = ("/", "/setup?provider=none", "/setup?provider=okta", *(f"/{name}" for name in (*NAMES, *MORE_NAMES)))
 GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
 CONTINUE = 'form[action="/console/portal"] button'
@@ -297,8 +297,13 @@ def test_every_page_for_everybody(tab: Tab, company: Company, installation: Serv
     found["preview"] = looked_over(tab, axe.decode())
     tab.open(f"{installation.console}/account")
     found["account"] = looked_over(tab, axe.decode())
-    tab.open(f"{installation.console.removesuffix('/console')}/status")
-    found["status"] = looked_over(tab, axe.decode())
+    for page in ("status", "verify"):
+        tab.open(f"{installation.console.removesuffix('/console')}/{page}")
+        found[page] = looked_over(tab, axe.decode())
+    tab.type("#statement", "x")
+    tab.click("[data-verify] button")
+    tab.until("!document.querySelector('#result').hidden")
+    found["not genuine"] = looked_over(tab, axe.decode())
 
     assert {page: wrong for page, wrong in found.items() if wrong} == {}
     assert len(found) >= len(PAGES) + 6
@@ -344,6 +349,7 @@ def more(tab: Tab) -> list[str]:
     found: list[str] = []
     for page, *selectors in (
         ("/console/people", "main td a"),
+        ("/console/people", "main td a", "a[href$='/deactivate']"),
         ("/console/activity?outcome=refused", "main td a"),
         ("/console/tokens", "a[href$='/rotate']"),
         ("/console/tokens", "a[href$='/revoke']"),

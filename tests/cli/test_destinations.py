@@ -1,11 +1,14 @@
 """``rollcall destinations`` and ``rollcall outbox``: registered, tested, rotated, replayed and removed by hand."""
 
 import re
-from uuid import UUID
+from uuid import UUID, uuid4
+
+import pytest
 
 from cli.shell import Shell
 from factories import Callers, a_tenant
 from rollcall.db import Connection
+from rollcall.events import deliveries
 from rollcall.settings import Settings
 
 OUTSIDE = "https://93.184.215.14/hook"
@@ -41,6 +44,25 @@ async def test_by_hand(settings: Settings, callers: Callers, owner: Connection) 
         assert (again.code, again.err.strip()) == (1, "There is no such destination.")
         removed = "SELECT deleted_at IS NOT NULL AND secrets = '[]' FROM destinations WHERE tenant_id = $1 AND id = $2"
         assert await owner.fetchval(removed, owner_id, UUID(identifier))
+
+
+async def test_replaying_since(
+    callers: Callers, settings: Settings, owner: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everything since a moment is made again by one command, however many calls that takes, and each once."""
+    monkeypatch.setattr(deliveries, "REPLAY_AT_MOST", 2)
+    rollcall, acme = Shell(settings), await a_tenant(callers)
+    made = await callers.operator.post(f"{acme.v1}/destinations", json={"url": OUTSIDE, "label": "x"})
+    hook = made.json()["id"]
+    for _ in range(5):
+        await callers.operator.post(f"{acme.v1}/destinations/{hook}/test")
+    await owner.execute("UPDATE deliveries SET state = 'dead', ended_at = now() WHERE destination_id = $1", UUID(hook))
+
+    again = ("destinations", "replay", acme.slug, hook, "--since")
+    assert (await rollcall(*again, "9999-01-01")).well == "Made again: 0\n"
+    assert (await rollcall(*again, "2026-01-01T10:00:00")).well == "Made again: 5\n"
+    assert (await rollcall(*again, "2026-01-01")).well == "Made again: 0\n"
+    assert "not both" in (await rollcall(*again, "2026-01-01", str(uuid4()))).misuse
 
 
 async def test_inside(settings: Settings) -> None:

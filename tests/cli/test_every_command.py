@@ -115,6 +115,10 @@ async def of_statement(world: World) -> Words:
     return (str(statement), "--keys", str(keys))
 
 
+async def of_month(world: World) -> Words:
+    return (world.slug, f"{datetime.now(UTC):%Y-%m}", "--out", str(world.folder / "month.zip"))
+
+
 async def of_alert(world: World) -> Words:
     other = await a_tenant(world.acme.callers, mass_change_threshold=1)
     await left(other, world.owner, 2)
@@ -153,6 +157,7 @@ COMMANDS: dict[str, Entry] = {
     "signing-keys revoke": of_signing_key,
     "receipts list": plainly("TENANT"),
     "receipts show": of_receipt,
+    "receipts bundle": of_month,
     "receipts keys": plainly(),
     "receipts verify": of_statement,
     "people on": of_today,

@@ -144,6 +144,28 @@ async def test_revoking_a_token(browser: Browser, acme: Tenant) -> None:
     assert (await acme.scim.get("/Users")).status_code == 401
 
 
+async def test_revoking_a_token_in_use(browser: Browser, acme: Tenant) -> None:
+    """The name of a token that is in use has to be typed before it is revoked; without it nothing is done."""
+    assert (await acme.scim.get("/Users")).status_code == 200
+    await acme.callers.app.state.context.batched_entries.flush()
+    await signed_in(browser, acme, acme.admin)
+    address = f"/console/tokens/{acme.token['id']}/revoke"
+    (row,) = [each for each in await tokens_of(acme) if each["id"] == acme.token["id"]]
+    assert "To confirm, enter its name" in (await browser.open(address)).text
+
+    wrong = await browser.send(address, typed="another")
+    assert (wrong.status_code, "Nothing was done" in wrong.text) == (400, True)
+    assert (await acme.scim.get("/Users")).status_code == 200
+
+    assert (await browser.send(address, typed=row["label"])).status_code == 303
+    assert (await acme.scim.get("/Users")).status_code == 401
+
+
+async def tokens_of(tenant: Tenant) -> list[dict[str, Any]]:
+    """The tenant's tokens, as the management API lists them."""
+    return (await tenant.callers.operator.get(f"{tenant.v1}/tokens")).json()["data"]
+
+
 async def test_an_auditors_token(browser: Browser, acme: Tenant) -> None:
     """A token for auditors is shown without the address for SCIM, and says whom its end concerns: no provider."""
     await signed_in(browser, acme, acme.admin)
@@ -197,7 +219,13 @@ async def test_ending_and_giving_access(browser: Browser, acme: Tenant) -> None:
     asked = await browser.open(f"/console/people/{maria['id']}/deactivate")
     assert "closes 1 session of 1 person" in asked.text
 
-    done = await browser.follow(await browser.send(f"/console/people/{maria['id']}/deactivate"))
+    for typed in ({}, {"typed": "noor@acme.test"}):
+        wrong = await browser.send(f"/console/people/{maria['id']}/deactivate", **typed)
+        assert (wrong.status_code, 'aria-invalid="true"' in wrong.text) == (400, True)
+    assert await acme.callers.is_live(session)
+
+    left = {"typed": "  maria@acme.test "}
+    done = await browser.follow(await browser.send(f"/console/people/{maria['id']}/deactivate", **left))
     assert "They are out" in done.text
     assert not await acme.callers.is_live(session)
 
@@ -209,7 +237,8 @@ async def test_ending_ones_own_access(browser: Browser, acme: Tenant) -> None:
     """An admin may end their own access, and is out."""
     await signed_in(browser, acme, acme.admin)
     await browser.open(f"/console/people/{acme.admin['id']}/deactivate")
-    assert (await browser.send(f"/console/people/{acme.admin['id']}/deactivate")).status_code == 303
+    name = {"typed": acme.admin["user_name"]}
+    assert (await browser.send(f"/console/people/{acme.admin['id']}/deactivate", **name)).status_code == 303
     assert (await browser.open("/console/people")).status_code == 403
 
 

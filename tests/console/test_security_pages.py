@@ -1,7 +1,9 @@
 """Plan, team, acts on one person, alerts on the first page, and taking a token over."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from alerts.test_alerts import alerts, ends_in, judge
 from console.conftest import Browser, signed_in
@@ -43,6 +45,29 @@ async def test_the_plan(browser: Browser, callers: Callers) -> None:
     assert "1 seat is left" in page
     assert page.count("Not included") == 1
     assert "400 days" in page
+
+
+GROWN = """
+INSERT INTO seat_usage (tenant_id, month, peak, active, person_seconds, counted_from, counted_at)
+SELECT $1, (date_trunc('month', now()) - make_interval(months => back))::date, $2, 1, 0,
+       date_trunc('month', now()) - make_interval(months => back),
+       date_trunc('month', now()) - make_interval(months => back) + interval '1 second'
+  FROM generate_series(1, 4) AS back
+ON CONFLICT DO NOTHING
+"""
+
+
+async def test_a_forecast_of_seats(browser: Browser, acme: Tenant, owner: Connection) -> None:
+    """A company that grows is told when its seats are full, and one with too little history is not."""
+    for _ in range(9):
+        await acme.person()
+    allowed = {"value": 12, "reason": "trial"}
+    assert (await acme.callers.operator.put(f"{acme.v1}/overrides/seats", json=allowed)).status_code == 200
+    await signed_in(browser, acme, acme.admin)
+    assert "At the rate of" not in (await browser.open("/console/plan")).text
+    await owner.execute(GROWN, UUID(acme.id), 1)
+    page = (await browser.open("/console/plan")).text
+    assert re.search(r"At the rate of the last [456] months they are full in about \d+ weeks\.", page)
 
 
 async def test_a_plan_that_lost_scim(browser: Browser, callers: Callers) -> None:
@@ -284,7 +309,12 @@ async def test_a_mass_change(browser: Browser, callers: Callers) -> None:
     asked = await browser.open(f"/console/alerts/{noticed['id']}/release")
     assert "3 people have left since it began" in asked.text
 
-    done = await browser.follow(await browser.send(f"/console/alerts/{noticed['id']}/release"))
+    wrong = await browser.send(f"/console/alerts/{noticed['id']}/release", typed="Some other company")
+    assert (wrong.status_code, "Nothing was done" in wrong.text) == (400, True)
+    named = re.search(r"the name of your company: ([^<]+)<", asked.text)
+    assert named is not None
+
+    done = await browser.follow(await browser.send(f"/console/alerts/{noticed['id']}/release", typed=named[1]))
 
     assert "It is released" in done.text
     assert f"/console/alerts/{noticed['id']}/release" not in done.text

@@ -150,3 +150,17 @@ async def test_demoted_in_the_middle(browser: Browser, acme: Tenant) -> None:
 
     assert (await browser.send("/console/setup/token", provider="okta")).status_code == 403
     assert [each for each in await acme.audit(action="token.issued") if each["actor_kind"] == "person"] == []
+
+
+async def test_printed_for_a_ticket(browser: Browser, acme: Tenant) -> None:
+    """Each provider's steps are printed with this tenant's values and names of roles, and without any secret."""
+    await signed_in(browser, acme, acme.admin)
+    assert "/console/setup/okta/print" in (await browser.open("/console/setup", provider="okta")).text
+    for guide in GUIDES:
+        page = (await browser.open(f"/console/setup/{guide.key}/print")).text
+        assert f"Steps at {guide.name}" in page
+        assert "/scim/v2</code>" in page
+        assert "dart-guests" in page
+        assert "The way back" in page
+        assert "rc_scim_" not in page
+    assert (await browser.open("/console/setup/nobody/print")).status_code == 404

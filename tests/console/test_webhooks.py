@@ -13,6 +13,7 @@ from console.test_portal import a_link, entered
 from factories import ORIGIN, Tenant, a_tenant
 from rollcall.console.webhook_forms import STATES
 from rollcall.console.webhook_topics import MEANINGS, announced
+from rollcall.events import deliveries
 from rollcall.events.addresses import AddressRules
 from rollcall.events.deliveries import DeliveryState
 from rollcall.tenancy import plans
@@ -124,6 +125,27 @@ async def test_sending_again(browser: Browser, acme: Tenant) -> None:
     assert "2 events will be sent once more" in again.text
     none = await browser.follow(await browser.send(f"{address}/replay"))
     assert "0 events will be sent once more" in none.text
+
+
+async def test_sending_again_since(browser: Browser, acme: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A moment may be typed; where there is more than is sent at once, a button sends the next, and nothing twice."""
+    monkeypatch.setattr(deliveries, "REPLAY_AT_MOST", 2)
+    await signed_in(browser, acme, acme.admin)
+    address = await registered(browser)
+    await browser.open(address)
+    for _ in range(3):
+        await browser.send(f"{address}/test")
+    async with acme.work() as work:
+        await work.db.execute(ENDED, {"tenant": acme.id})
+    assert "no date with a time" in (await browser.send(f"{address}/replay", since="soon")).text
+
+    page = await browser.follow(await browser.send(f"{address}/replay", since="2026-01-01T10:00"))
+
+    assert "2 events will be sent once more" in page.text
+    hidden = dict(re.findall(r'<input type="hidden" name="(since|after)" value="([^"]+)">', page.text))
+    rest = await browser.follow(await browser.send(f"{address}/replay", **hidden))
+    assert "1 event will be sent once more" in rest.text
+    assert "Send the next" not in rest.text
 
 
 async def test_pausing_and_deleting(browser: Browser, acme: Tenant) -> None:

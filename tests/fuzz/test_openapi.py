@@ -45,6 +45,7 @@ REFUSED_ALL_THE_SAME: Mapping[str, str] = {
     "set_override": "a key is one that can be overridden, and its value one that fits it",
     "end_override": "a key is one that can be overridden",
     "list_usage": "a month is one of the calendar's",
+    "download_bundle": "a month is one of the calendar's, and has begun",
     "issue_personal_token": "a scope is in the product's own words, and an expiry lies ahead",
     "register_external_credential": "a kind is a short word in lower case, and an expiry lies ahead",
     "register_passkey": _AUTHENTICATOR,

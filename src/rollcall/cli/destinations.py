@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from rollcall.api.v1.destination_views import delivery_view, destination_view, s
 from rollcall.cli.confirming import confirm, yes_option
 from rollcall.cli.reaching import ref_of, uuid_of
 from rollcall.cli.running import actor, origin, run_with_database, settings_or_give_up
-from rollcall.cli.showing import Row, counted, json_option, print_json, print_list
+from rollcall.cli.showing import Row, counted, json_option, print_json, print_list, progress
 from rollcall.crypto import Sealer
 from rollcall.db import Database
 from rollcall.events import deliveries as delivery_doors
@@ -188,14 +188,20 @@ def list_deliveries(
 @_tenant
 @_destination
 @click.argument("delivery", required=False)
+@click.option("--since", type=click.DateTime(), help="Everything that has ended since this moment (UTC), taken or not.")
 @json_option
-def replay(tenant: str, destination: str, delivery: str | None, as_json: bool) -> None:
-    """Make DELIVERY (its id) once more, or every dead one if none is named."""
+def replay(tenant: str, destination: str, delivery: str | None, since: datetime | None, as_json: bool) -> None:
+    """Make DELIVERY (its id) once more, or every dead one if none is named, or with --since everything from then on."""
+    if delivery is not None and since is not None:
+        msg = "name one DELIVERY or a moment, not both"
+        raise click.BadOptionUsage("since", msg)
     wanted = _uuid(tenant, destination)
     listed_by = f"rollcall destinations deliveries {tenant} {destination}"
     one = None if delivery is None else uuid_of(delivery, "delivery", listed_by)
 
     async def run(database: Database) -> int:
+        if since is not None:
+            return await _replay_since(database, tenant, wanted, since.replace(tzinfo=UTC))
         async with _across(database, tenant) as work:
             if one is None:
                 return await delivery_doors.replay_dead(work, wanted)
@@ -204,6 +210,19 @@ def replay(tenant: str, destination: str, delivery: str | None, as_json: bool) -
 
     number = run_with_database(run)
     _show_done(f"Made again: {number}", {"replayed": number}, as_json=as_json)
+
+
+async def _replay_since(database: Database, tenant: str, destination: UUID, since: datetime) -> int:
+    """Make everything since then once more, ten thousand at a time, each in a transaction of its own."""
+    number, after = 0, None
+    with progress("deliveries") as advance:
+        while True:
+            async with _across(database, tenant) as work:
+                made = await delivery_doors.replay_since(work, destination, since, after=after)
+            number, after = number + made.number, made.last
+            advance(f"{number:,} deliveries", number, None)
+            if after is None:
+                return number
 
 
 def _effects_of_silence(tenant: str, destination: UUID) -> list[str]:

@@ -1,6 +1,7 @@
 """``rollcall receipts``: the proofs of departures, listed, shown, and verified by whoever holds one."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -8,14 +9,16 @@ import click
 
 from rollcall.access import accounts
 from rollcall.api.v1.receipts import receipt_view
-from rollcall.cli.reaching import in_tenant
-from rollcall.cli.running import give_up, run_with_database
-from rollcall.cli.showing import Row, json_option, print_json, print_list
+from rollcall.cli.reaching import in_tenant, ref_of
+from rollcall.cli.running import actor, give_up, origin, run_with_database, settings_or_give_up
+from rollcall.cli.showing import Row, counted, json_option, print_json, print_list, progress
+from rollcall.crypto import Sealer
 from rollcall.db import Database
+from rollcall.proof import bundle_verifying, bundles, signing, verifying
 from rollcall.proof import receipts as doors
-from rollcall.proof import signing, verifying
+from rollcall.proof.bundles import Bundle, Maker
 from rollcall.proof.models import Receipt
-from rollcall.work import Work
+from rollcall.work import Work, open_work
 
 
 @click.group()
@@ -84,18 +87,74 @@ def print_keys(as_json: bool) -> None:  # noqa: ARG001  # it always is
 )
 @click.option("--json", "as_json", is_flag=True, help="Print all that was signed, for programs.")
 def verify_receipt(file: Path, keys: Path, as_json: bool) -> None:
-    """Verify the receipt in FILE (a .jws, or what /v1 answered) off-line: no database, no settings."""
+    """Verify the receipt or the bundle in FILE off-line: no database, no settings.
+
+    FILE is a .jws, what /v1 answered, or the .zip of a month.
+    """
     try:
         trusted = verifying.read_keys(keys.read_bytes())
-        claims = verifying.verify(verifying.read_statement(file.read_bytes()), trusted)
+        if bundle_verifying.is_bundle(str(file)):
+            claims = bundle_verifying.verify(str(file), trusted)
+            said, lines = "nothing of this bundle", bundle_verifying.summary(claims)
+        else:
+            claims = verifying.verify(verifying.read_statement(file.read_bytes()), trusted)
+            said, lines = "nothing of this receipt", verifying.summary(claims)
     except verifying.NotVerified as reason:
         give_up(f"NOT VERIFIED. {reason}")
     if as_json:
         click.echo(json.dumps(claims, indent=2))
         return
-    click.secho("Verified: nothing of this receipt was changed since it was signed.", fg="green")
-    for line in verifying.summary(claims):
+    click.secho(f"Verified: {said} was changed since it was signed.", fg="green")
+    for line in lines:
         click.echo(line)
+
+
+@receipts.command("bundle")
+@click.argument("tenant")
+@click.argument("month")
+@click.option(
+    "--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The ZIP that is to be written."
+)
+@json_option
+def write_bundle(tenant: str, month: str, out: Path, as_json: bool) -> None:
+    """Write TENANT's departures of MONTH (2026-11) as a signed ZIP for auditors."""
+    settings = settings_or_give_up()
+
+    async def run(database: Database) -> Bundle:
+        ref = await ref_of(database, tenant)
+        maker = Maker(
+            lambda: open_work(database, ref, actor(), origin()),
+            database.pool,
+            Sealer.of(settings),
+            settings.public_url,
+        )
+        bundle = Bundle(maker, bundles.wanted_month(month, datetime.now(UTC)))
+        await _write(bundle, out)
+        return bundle
+
+    done = run_with_database(run, settings)
+    if as_json:
+        print_json({"written_to": out, "receipts": done.receipts, "incomplete": done.incomplete})
+        return
+    click.echo(f"Written to {out}: {counted(done.receipts, 'receipt')}.")
+    if done.incomplete:
+        click.echo(f"Not in it: {done.incomplete:,} that wait for a destination; write it again later.", err=True)
+    click.echo(f"'rollcall receipts verify {out} --keys keys.json' checks it.", err=True)
+
+
+async def _write(bundle: Bundle, out: Path) -> None:
+    """Write a bundle beside its place, and put it there once it is whole."""
+    part = out.with_name(f"{out.name}.part")
+    try:
+        with part.open("wb") as file, progress("receipts") as advance:  # a command does nothing else
+            async for piece in bundle.pieces():
+                file.write(piece)
+                advance(f"{bundle.receipts:,} receipts", bundle.receipts, None)
+        part.replace(out)
+    except OSError as error:
+        give_up(f"{out} can't be written: {error.strerror or error}. Choose another --out.")
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _line(receipt: Receipt, user_name: str) -> Row:

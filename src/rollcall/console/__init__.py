@@ -1,5 +1,7 @@
 """The console's pages."""
 
+from typing import Any
+
 from litestar import Router, get
 from litestar.exceptions import NotFoundException
 from litestar.middleware import DefineMiddleware
@@ -14,6 +16,7 @@ from rollcall.console import (
     alerts,
     departures,
     errors,
+    exports,
     groups,
     overview,
     own_passkeys,
@@ -29,6 +32,7 @@ from rollcall.console import (
     sign_in,
     team,
     tokens,
+    verify,
     ways_in,
     webhook_log,
     webhooks,
@@ -63,6 +67,7 @@ _WITH_FORMS = (
     setup.setup_page,
     setup.make_token,
     setup.setup_live,
+    setup.print_page,
     tokens.tokens_page,
     tokens.issue_token,
     tokens.ask_to_rotate,
@@ -97,6 +102,7 @@ _WITH_FORMS = (
     activity.activity_page,
     activity.request_page,
     departures.departures_page,
+    departures.bundle_file,
     departures.receipt_file,
     webhooks.webhooks_page,
     webhooks.new_page,
@@ -146,11 +152,19 @@ _WITH_FORMS = (
 """The pages with forms, and those that look at who is signed in."""
 
 
+_AS_PAGES: dict[int | type[Exception], Any] = {
+    NotSignedIn: errors.answer_not_signed_in,
+    KeyEnded: errors.answer_ended,
+    Refusal: errors.answer_refusal,
+    Exception: errors.answer_exception,
+}
+
+
 def make_router(settings: Settings) -> Router:
     """The pages of the console; those with forms are held against a cookie under a key of this installation's."""
     with_forms = Router(
         "/",
-        route_handlers=[*_WITH_FORMS],
+        route_handlers=[*_WITH_FORMS, *exports.HANDLERS],
         middleware=[BeforeForms(), DefineMiddleware(CSRFMiddleware, config=csrf_config(settings))],
         before_request=by_name,
         request_max_body_size=LARGEST_BODY,
@@ -158,12 +172,8 @@ def make_router(settings: Settings) -> Router:
     console = Router(
         "/console",
         route_handlers=[asset, nothing, with_forms],
-        exception_handlers={
-            NotSignedIn: errors.answer_not_signed_in,
-            KeyEnded: errors.answer_ended,
-            Refusal: errors.answer_refusal,
-            Exception: errors.answer_exception,
-        },
+        exception_handlers=_AS_PAGES,
         include_in_schema=False,
     )
-    return Router("/", route_handlers=[front_door, status_page, console])
+    public = Router("/", route_handlers=[verify.verify_page, verify.verify_here], exception_handlers=_AS_PAGES)
+    return Router("/", route_handlers=[front_door, status_page, public, console])

@@ -1,6 +1,7 @@
 """Activity: every call and change of the tenant, refused ones too, in words; and one request in full."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -42,8 +43,7 @@ async def activity_page(
     cursor: FromQuery[str | None] = None,
 ) -> Response[str]:
     """The tenant's audit, newest first; filters and page stand in the address."""
-    chosen = {"action": action} if action in _ACTIONS else {}
-    chosen |= {"outcome": "refused"} if outcome == "refused" else {}
+    chosen = chosen_of({"action": action or "", "outcome": outcome or ""})
     question = AuditQuestion(action=chosen.get("action"), outcome=chosen.get("outcome"))
     found = await read(work, question, cursor=cursor)
     entries = [entry for entry, _ in found.rows]
@@ -57,7 +57,15 @@ async def activity_page(
         chips=[(label, f"{PAGE}?{urlencode(each)}" if each else PAGE, each == chosen) for label, each in CHIPS],
         more=None if found.next_cursor is None else f"{PAGE}?{urlencode({**chosen, 'cursor': found.next_cursor})}",
         first=None if cursor is None else here,
+        export=f"{PAGE}/export{here.removeprefix(PAGE)}",
     )
+
+
+def chosen_of(query: Mapping[str, str]) -> dict[str, str]:
+    """The filters that an address names, those that there are."""
+    action = query.get("action", "")
+    chosen = {"action": action} if action in _ACTIONS else {}
+    return chosen | ({"outcome": "refused"} if query.get("outcome") == "refused" else {})
 
 
 @get("/activity/{request_id:str}", guards=_ADMINS, dependencies=_WORK, name="console_one_request")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from litestar import Request, Response, get, post
 from litestar.params import FromPath
@@ -10,11 +11,11 @@ from litestar.params import FromPath
 from rollcall.alerts import reading
 from rollcall.alerts.kinds import Kind
 from rollcall.alerts.reading import Alert
-from rollcall.console.confirming import Confirmation, confirmation_page
+from rollcall.console.confirming import Confirmation, confirmation_page, unless_typed
 from rollcall.console.frame import HOME
 from rollcall.console.own import id_of, number_of
-from rollcall.console.requests import see
-from rollcall.console.visitors import PersonWork, admin_work, admins
+from rollcall.console.requests import AnyRequest, see
+from rollcall.console.visitors import PersonWork, admin_work, admins, visitor
 from rollcall.errors import NotFound
 from rollcall.proof import mass_changes
 from rollcall.work import Work
@@ -71,35 +72,40 @@ def _concern(alert: Alert) -> Concern:
 @get("/alerts/{alert:str}/release", guards=_ADMINS, dependencies=_WORK, name="console_ask_release")
 async def ask_to_release(request: Request[Any, Any, Any], work: PersonWork, alert: FromPath[str]) -> Response[str]:
     """Say what releasing a mass change does."""
+    return confirmation_page(request, await _release(request, work, id_of(alert, "alert")))
+
+
+@post("/alerts/{alert:str}/release", status_code=200, guards=_ADMINS, dependencies=_WORK, name="console_release")
+async def release(request: Request[Any, Any, Any], work: PersonWork, alert: FromPath[str]) -> Response[Any]:
+    """Say that somebody has looked at a mass change, once the company's name was typed."""
     which = id_of(alert, "alert")
+    if asked := await unless_typed(request, await _release(request, work, which)):
+        return asked
+    await mass_changes.release(work, which)
+    return see(f"{HOME}?done=released")
+
+
+async def _release(request: AnyRequest, work: Work, which: UUID) -> Confirmation:
     found = await mass_changes.of_ids(work, [which])
     if not found:
         raise NotFound("alert")
     held = reading.of_mass_change(found[0])
     left = number_of(held.departures or 0, "person", "people")
-    return confirmation_page(
-        request,
-        Confirmation(
-            title="Are these people meant to leave?",
-            said=[
-                f"{left} have left since it began. Their access has ended already; releasing brings nobody back.",
-                "Once you release it, people may be erased and linked to former accounts again; counting begins anew.",
-                "If they are not meant to leave, stop provisioning at your identity provider first.",
-            ],
-            facts=[
-                ("It began", found[0].row.began_at),
-                ("Noticed", found[0].row.noticed_at),
-                ("Usual within an hour", f"up to {found[0].row.threshold:,}"),
-                ("Released", found[0].row.released_at or "not yet"),
-            ],
-            button="Release it",
-            back=HOME,
-        ),
+    return Confirmation(
+        title="Are these people meant to leave?",
+        said=[
+            f"{left} have left since it began. Their access has ended already; releasing brings nobody back.",
+            "Once you release it, people may be erased and linked to former accounts again; counting begins anew.",
+            "If they are not meant to leave, stop provisioning at your identity provider first.",
+        ],
+        facts=[
+            ("It began", found[0].row.began_at),
+            ("Noticed", found[0].row.noticed_at),
+            ("Usual within an hour", f"up to {found[0].row.threshold:,}"),
+            ("Released", found[0].row.released_at or "not yet"),
+        ],
+        button="Release it",
+        back=HOME,
+        typed=visitor(request).tenant_name,
+        called="the name of your company",
     )
-
-
-@post("/alerts/{alert:str}/release", status_code=200, guards=_ADMINS, dependencies=_WORK, name="console_release")
-async def release(work: PersonWork, alert: FromPath[str]) -> Response[Any]:
-    """Say that somebody has looked at a mass change."""
-    await mass_changes.release(work, id_of(alert, "alert"))
-    return see(f"{HOME}?done=released")

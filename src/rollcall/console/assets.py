@@ -64,7 +64,8 @@ COMPONENTS = _vendored(BASECOAT, "basecoat-nova.cdn.min.css", "text/css")
 STYLESHEET = _ours("console.css", "text/css", FONT)
 SCRIPT = _ours("console.js", "text/javascript")
 PASSKEYS = _ours("passkeys.js", "text/javascript")
-_BY_NAME = {each.name: each for each in (FONT, COMPONENTS, STYLESHEET, SCRIPT, PASSKEYS)}
+VERIFY = _ours("verify.js", "text/javascript")
+_BY_NAME = {each.name: each for each in (FONT, COMPONENTS, STYLESHEET, SCRIPT, PASSKEYS, VERIFY)}
 
 
 def _icons() -> Mapping[str, str]:

@@ -6,13 +6,18 @@ from urllib.parse import urlencode
 
 from litestar import Request, Response, get
 from litestar.params import FromPath, FromQuery
+from litestar.response import Stream
 
 from rollcall.access import accounts
 from rollcall.access.portal_links import Intent
+from rollcall.console.exporting import Turn
 from rollcall.console.own import id_of, number_of
-from rollcall.console.visitors import PersonWork, admin_work, admins, page_for
+from rollcall.console.visitors import PersonWork, admin_work, admins, again_as_admin, page_for, visitor
 from rollcall.errors import NotFound
-from rollcall.proof import receipts
+from rollcall.journal.console_events import ConsoleExported
+from rollcall.journal.record import enter
+from rollcall.proof import bundles, receipts
+from rollcall.proof.bundles import Bundle, Maker
 
 PAGE = "/console/departures"
 _ADMINS = [admins(Intent.DEPARTURES)]
@@ -34,7 +39,21 @@ async def departures_page(
         closed={row.id: _said(row.closed) for row in found.rows},
         more=None if found.next_cursor is None else f"{PAGE}?{urlencode({'cursor': found.next_cursor})}",
         first=None if cursor is None else PAGE,
+        months=[(f"{month:%Y-%m}", f"{month:%B %Y}") for month in await bundles.months(work)],
     )
+
+
+@get("/departures/bundle", guards=_ADMINS, dependencies=_WORK, name="console_bundle")
+async def bundle_file(request: Request[Any, Any, Any], work: PersonWork, month: FromQuery[str] = "") -> Stream:
+    """A month's departures as one signed file for auditors, sent while it is made."""
+    state, wanted, somebody = request.app.state, bundles.wanted_month(month, work.now), visitor(request)
+    turn = Turn(state.redis, somebody.session_id)
+    await turn.begin()
+    await enter(work, ConsoleExported(f"bundle of {month}", "zip"), account_id=somebody.account_id)
+    maker = Maker(lambda: again_as_admin(request), state.database.pool, state.sealer, state.public_url)
+    name = bundles.file_name(work.tenant.slug, wanted)
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    return Stream(turn.during(Bundle(maker, wanted).pieces()), media_type="application/zip", headers=headers)
 
 
 @get("/departures/{receipt:str}/receipt", guards=_ADMINS, dependencies=_WORK, name="console_receipt")

@@ -9,7 +9,7 @@ from litestar.params import FromPath, FromQuery
 from rollcall.access import sessions
 from rollcall.console import ways_in
 from rollcall.console.activity_words import worded
-from rollcall.console.confirming import Confirmation, confirmation_page
+from rollcall.console.confirming import Confirmation, confirmation_page, unless_typed
 from rollcall.console.own import id_of, number_of
 from rollcall.console.requests import see
 from rollcall.console.visitors import PersonWork, admin_work, admins, page_for
@@ -95,31 +95,36 @@ async def person_page(
 @get("/people/{person:str}/deactivate", guards=_ADMINS, dependencies=_WORK, name="console_ask_deactivate")
 async def ask_to_deactivate(request: Request[Any, Any, Any], work: PersonWork, person: FromPath[str]) -> Response[str]:
     """Say what a deactivation ends."""
-    found = await people.find(work, id_of(person, "person"))
-    opened = await sessions.count(work, found.account.id)
-    return confirmation_page(
-        request,
-        Confirmation(
-            title=f"End the access of {found.account.user_name}?",
-            said=[
-                (
-                    f"This closes {number_of(opened, 'session')} of 1 person, and all tokens, passkeys and registered "
-                    "credentials of theirs, from the next request on."
-                ),
-                "Their account and history stay. If your identity provider still has them, it may let them in again.",
-            ],
-            facts=[("Role", found.account.role), ("Here since", found.account.created_at)],
-            button="End their access",
-            back=f"{PAGE}/{found.account.id}",
-        ),
-    )
+    return confirmation_page(request, await _deactivation(work, await people.find(work, id_of(person, "person"))))
 
 
 @post("/people/{person:str}/deactivate", status_code=200, guards=_ADMINS, dependencies=_WORK, name="console_deactivate")
-async def deactivate(work: PersonWork, person: FromPath[str]) -> Response[Any]:
-    """End what a person can do, now."""
-    found = await people.deactivate(work, id_of(person, "person"), reason="deactivated by an admin")
+async def deactivate(request: Request[Any, Any, Any], work: PersonWork, person: FromPath[str]) -> Response[Any]:
+    """End what a person can do, now, once their userName was typed."""
+    wanted = await people.find(work, id_of(person, "person"))
+    if asked := await unless_typed(request, await _deactivation(work, wanted)):
+        return asked
+    found = await people.deactivate(work, wanted.account.id, reason="deactivated by an admin")
     return see(f"{PAGE}/{found.account.id}?done=deactivated")
+
+
+async def _deactivation(work: Work, person: Person) -> Confirmation:
+    account, opened = person.account, await sessions.count(work, person.account.id)
+    return Confirmation(
+        title=f"End the access of {account.user_name}?",
+        said=[
+            (
+                f"This closes {number_of(opened, 'session')} of 1 person, and all tokens, passkeys and registered "
+                "credentials of theirs, from the next request on."
+            ),
+            "Their account and history stay. If your identity provider still has them, it may let them in again.",
+        ],
+        facts=[("Role", account.role), ("Here since", account.created_at)],
+        button="End their access",
+        back=f"{PAGE}/{account.id}",
+        typed=account.user_name,
+        called="their userName",
+    )
 
 
 @post("/people/{person:str}/reactivate", status_code=200, guards=_ADMINS, dependencies=_WORK, name="console_reactivate")

@@ -11,6 +11,7 @@ from rollcall.console.visitors import PersonWork, admin_work, admins, page_for
 from rollcall.tenancy import features, overrides, plans, seats, tenants, usage
 from rollcall.tenancy.lapse import LapseState
 from rollcall.tenancy.models import Plan, Tenant
+from rollcall.tenancy.seat_forecast import Forecast, forecast
 from rollcall.tenancy.seats import Seats
 from rollcall.work import Work
 
@@ -75,6 +76,7 @@ async def plan_page(request: Request[Any, Any, Any], work: PersonWork) -> Respon
         plan=plan,
         where=where,
         seats=said_of_seats(where),
+        ahead=said_ahead(forecast(found, used=where.used, allowed=where.allowed, now=work.now)),
         share=0 if not where.allowed else min(100, round(100 * where.used / where.allowed)),
         included=await _included(work, plan, tenant),
         months=[
@@ -115,6 +117,14 @@ def said_of_seats(where: Seats) -> tuple[str, str]:
         "bad",
         "No seat is left: nobody more is let in. Who is in stays in, and whoever leaves makes room at once.",
     )
+
+
+def said_ahead(found: Forecast | None) -> str:
+    """The forecast in a sentence; nothing where there is none."""
+    if found is None:
+        return ""
+    when = "within a week" if found.weeks == 1 else f"in about {found.weeks} weeks"
+    return f"At the rate of the last {found.months} months they are full {when}."
 
 
 def stages(tenant: Tenant) -> Sequence[Stage]:

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from litestar import Request, Response, get, post
-from litestar.params import FromQuery
+from litestar.params import FromPath, FromQuery
 
 from rollcall.access import accounts, tokens
 from rollcall.access.portal_links import Intent
@@ -15,6 +15,8 @@ from rollcall.console.requests import AnyRequest, form_field
 from rollcall.console.setup_guides import BY_KEY, GUIDES, marked
 from rollcall.console.visitors import PersonWork, admin_work, admins, page_for, visitor
 from rollcall.directory import roles
+from rollcall.directory.rules import RoleRule
+from rollcall.errors import NotFound
 from rollcall.provisioning import connection, provider_state
 from rollcall.provisioning.connection import Check, Progress, Seen
 from rollcall.tenancy import tenants
@@ -58,6 +60,34 @@ async def make_token(request: Request[Any, Any, Any], work: PersonWork) -> Respo
 async def setup_live(request: Request[Any, Any, Any], work: PersonWork) -> Response[str]:
     """The list alone, as it stands now; the page asks for it every few seconds."""
     return page_for(request, "setup/checks.html", lines=await lines(work))
+
+
+@get("/setup/{provider:str}/print", guards=_ADMINS, dependencies=_WORK, name="console_setup_print")
+async def print_page(request: Request[Any, Any, Any], work: PersonWork, provider: FromPath[str]) -> Response[str]:
+    """What is to be done at one provider, to be printed for a change ticket: this tenant's values, and no secret."""
+    guide = BY_KEY.get(provider)
+    if guide is None:
+        raise NotFound("guide for this provider")
+    rule, _ = await roles.current(work)
+    return page_for(
+        request,
+        "setup/print.html",
+        guide=guide,
+        marked=marked,
+        address=request.app.state.context.base_url,
+        names=[(role.label, names_of(rule, key)) for key, role in rule.roles.items()],
+        rule=rule,
+        checks=[title for title, _ in _TITLES.values()],
+        now=work.now,
+        back=f"/console/setup?provider={guide.key}",
+    )
+
+
+def names_of(rule: RoleRule, key: str) -> list[str]:
+    """The names that give a role, as a provider has to write them."""
+    role = rule.roles[key]
+    prefixed = [f"{rule.prefix}{name}" for name in role.names] if rule.prefix else []
+    return [*prefixed, *role.aliases]
 
 
 async def _page(request: AnyRequest, work: Work, chosen: str | None, new: NewToken | None = None) -> Response[str]:

@@ -49,8 +49,8 @@ _TEST = Step(
     "Try it with one person",
     after=(
         (
-            "Assign one test person, with a group or role whose name means a role here. The list on this page ticks "
-            "itself as their data comes in."
+            "Assign one test person, with a group or role whose name means a role here. The list under Set-up "
+            "ticks itself as their data comes in."
         ),
         "Then take the assignment away again: within seconds they are out, and a receipt proves it.",
     ),

@@ -12,7 +12,7 @@ from rollcall.access.models import Token
 from rollcall.access.portal_links import Intent
 from rollcall.access.token_states import TokenState, judgement
 from rollcall.access.tokens import ROTATED_WITHIN, NewToken, NothingToTakeOver, Scope
-from rollcall.console.confirming import Confirmation, confirmation_page
+from rollcall.console.confirming import Confirmation, confirmation_page, unless_typed
 from rollcall.console.own import id_of
 from rollcall.console.requests import AnyRequest, form_field, see
 from rollcall.console.visitors import OutOfReach, PersonWork, admin_work, admins, page_for, visitor
@@ -154,29 +154,34 @@ async def take_over(request: Request[Any, Any, Any], work: PersonWork, token: Fr
 @get("/tokens/{token:str}/revoke", guards=_ADMINS, dependencies=_WORK, name="console_ask_revoke_token")
 async def ask_to_revoke(request: Request[Any, Any, Any], work: PersonWork, token: FromPath[str]) -> Response[str]:
     """Say what revoking a token breaks."""
-    wanted = await _of_rollcall(work, token)
-    return confirmation_page(
-        request,
-        Confirmation(
-            title=f"Revoke the token “{wanted.label}”?",
-            said=[await _what_breaks(work, wanted), "It can't be taken back. To replace it without a gap, rotate it."],
-            facts=[
-                ("Last used", wanted.last_used_at),
-                ("From", wanted.last_used_from or "nowhere yet"),
-                ("Issued", wanted.created_at),
-                ("Issued by", wanted.issued_by),
-            ],
-            button="Revoke the token",
-            back=PAGE,
-        ),
-    )
+    return confirmation_page(request, await _revocation(work, await _of_rollcall(work, token)))
 
 
 @post("/tokens/{token:str}/revoke", status_code=200, guards=_ADMINS, dependencies=_WORK, name="console_revoke_token")
-async def revoke_token(work: PersonWork, token: FromPath[str]) -> Response[Any]:
-    """End a token at once."""
-    await tokens.revoke(work, (await _of_rollcall(work, token)).id)
+async def revoke_token(request: Request[Any, Any, Any], work: PersonWork, token: FromPath[str]) -> Response[Any]:
+    """End a token at once. The name of one that is in use has to be typed."""
+    wanted = await _of_rollcall(work, token)
+    if asked := await unless_typed(request, await _revocation(work, wanted)):
+        return asked
+    await tokens.revoke(work, wanted.id)
     return see(f"{PAGE}?done=revoked")
+
+
+async def _revocation(work: Work, token: Token) -> Confirmation:
+    in_use = token.last_used_at is not None and judgement(token).state.works
+    return Confirmation(
+        title=f"Revoke the token “{token.label}”?",
+        said=[await _what_breaks(work, token), "It can't be taken back. To replace it without a gap, rotate it."],
+        facts=[
+            ("Last used", token.last_used_at),
+            ("From", token.last_used_from or "nowhere yet"),
+            ("Issued", token.created_at),
+            ("Issued by", token.issued_by),
+        ],
+        button="Revoke the token",
+        back=PAGE,
+        typed=token.label if in_use else "",
+    )
 
 
 async def _page(

@@ -154,6 +154,20 @@ async def work_of_admin(request: AnyRequest) -> AsyncGenerator[Work]:
             raise ForAdmins
 
 
+@asynccontextmanager
+async def again_as_admin(request: AnyRequest) -> AsyncGenerator[Work]:
+    """Work for one part of a file that is sent while it is made, in a transaction of its own.
+
+    Raises:
+        KeyEnded, ForAdmins: they have left, signed out, or are no longer an admin; the file breaks off.
+    """
+    somebody = visitor(request)
+    async with open_work(request.app.state.database, somebody.tenant, somebody.actor, origin(request)) as work:
+        if not await still_admin(work, somebody.account_id):
+            raise ForAdmins
+        yield work
+
+
 def work_of(request: AnyRequest, also: RefusalHook | None = None) -> AbstractAsyncContextManager[Work]:
     """Work whose refusal stands in the audit, and of which *also* may keep something."""
     somebody = visitor(request)

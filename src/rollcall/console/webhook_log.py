@@ -1,6 +1,6 @@
 """One destination: what it was sent, each attempt with body and answer, and sending things once more."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,11 +10,12 @@ from litestar.params import FromPath, FromQuery
 from rollcall.console import webhook_forms
 from rollcall.console.confirming import Confirmation, confirmation_page
 from rollcall.console.own import id_of, number_of
-from rollcall.console.requests import form_field, see
+from rollcall.console.requests import AnyRequest, form_field, see
 from rollcall.console.visitors import PersonWork, admin_work, admins, page_for
 from rollcall.console.webhook_forms import KINDS, STATES
 from rollcall.console.webhook_topics import WORDS
 from rollcall.console.webhooks import PAGE, SAID
+from rollcall.errors import Invalid
 from rollcall.events import attempts, deliveries, destination_secrets, destinations
 from rollcall.events.deliveries import DeliveryState
 from rollcall.work import Work
@@ -33,6 +34,8 @@ async def webhook_page(
     only: FromQuery[str] = "",
     cursor: FromQuery[str | None] = None,
     done: FromQuery[str] = "",
+    since: FromQuery[str] = "",
+    after: FromQuery[str] = "",
 ) -> Response[str]:
     """One destination, how it stands, and what it was sent, newest first."""
     row = await destinations.find(work, id_of(destination, "destination"))
@@ -62,6 +65,7 @@ async def webhook_page(
             ),
         ],
         since=SINCE.items(),
+        rest=(since, after) if since and after else None,
         more=None if found.next_cursor is None else f"{here}?{urlencode({**kept, 'cursor': found.next_cursor})}",
         first=None if cursor is None else f"{here}?{urlencode(kept)}",
         done=_said(done),
@@ -134,12 +138,40 @@ async def ask_to_replay(request: Request[Any, Any, Any], work: PersonWork, desti
 )
 async def replay_all(request: Request[Any, Any, Any], work: PersonWork, destination: FromPath[str]) -> Response[Any]:
     """Send once more what was given up, or with a time everything since then."""
-    which, hours = id_of(destination, "destination"), await form_field(request, "hours")
-    if hours in SINCE:
-        number = await deliveries.replay_since(work, which, work.now - timedelta(hours=int(hours)))
-    else:
+    which, since = id_of(destination, "destination"), await _since(request, work)
+    if since is None:
         number = await deliveries.replay_dead(work, which)
-    return see(f"{PAGE}/{which}?done=replayed-{number}")
+        return see(f"{PAGE}/{which}?done=replayed-{number}")
+    after = await form_field(request, "after")
+    made = await deliveries.replay_since(work, which, since, after=id_of(after, "delivery") if after else None)
+    rest = {"since": since.isoformat(), "after": str(made.last)} if made.last else {}
+    return see(f"{PAGE}/{which}?{urlencode({'done': f'replayed-{made.number}', **rest})}")
+
+
+async def _since(request: AnyRequest, work: Work) -> datetime | None:
+    """The moment since which everything is wanted: typed, or so many hours ago; None where neither is named.
+
+    Raises:
+        Invalid: what was typed is no moment.
+    """
+    typed, hours = await form_field(request, "since"), await form_field(request, "hours")
+    if typed:
+        return moment_of(typed)
+    return work.now - timedelta(hours=int(hours)) if hours in SINCE else None
+
+
+def moment_of(typed: str) -> datetime:
+    """A moment as a browser sends one, by UTC where it names no zone.
+
+    Raises:
+        Invalid: it is none.
+    """
+    try:
+        read = datetime.fromisoformat(typed)
+        return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
+    except (ValueError, OverflowError):
+        msg = "This is no date with a time of day; write it as 2026-11-30 14:00, by UTC."
+        raise Invalid(msg, param="since") from None
 
 
 def _ahead(moment: datetime | None, work: Work) -> datetime | None:

@@ -58,6 +58,12 @@ async def page(work: Work, *, limit: int = paging.USUAL, cursor: str | None = No
     return found.of(lambda row: _group(rule, *row))
 
 
+async def count(work: Work, *, most: int) -> int:
+    """How many groups there are, *most* at most."""
+    mine = select(GroupRow.id).where(GroupRow.tenant_id == work.tenant.id).limit(most).subquery()
+    return int(await work.db.scalar(select(func.count()).select_from(mine)) or 0)
+
+
 async def of_id(work: Work, group_id: UUID) -> Group:
     """The group with this id.
 

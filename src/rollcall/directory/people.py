@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, func, select, update
+from sqlalchemy import ColumnElement, RowMapping, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from rollcall import paging
@@ -151,8 +151,8 @@ async def every(work: Work, *, limit: int, offset: int = 0) -> tuple[int, Sequen
     return total, [Person(account, user) for account, user in rows]
 
 
-async def page(work: Work, *, limit: int = paging.USUAL, cursor: str | None = None) -> Page[Person]:
-    """Some of the tenant's people, in the order they came.
+async def page(work: Work, *, begins: str = "", limit: int = paging.USUAL, cursor: str | None = None) -> Page[Person]:
+    """Some of the tenant's people, in the order they came; with *begins* of those whose userName begins so.
 
     Raises:
         NoSuchCursor: the cursor is none of ours.
@@ -160,10 +160,20 @@ async def page(work: Work, *, limit: int = paging.USUAL, cursor: str | None = No
     rows = (
         select(Account, UserRow)
         .outerjoin(UserRow, (UserRow.tenant_id == Account.tenant_id) & (UserRow.account_id == Account.id))
-        .where(Account.tenant_id == work.tenant.id)
+        .where(Account.tenant_id == work.tenant.id, *_beginning(begins))
     )
     found = await paging.page_of_several(work.db, rows, Account.id, limit=limit, cursor=cursor)
     return found.of(lambda row: Person(row[0], row[1]))
+
+
+def _beginning(begins: str) -> Sequence[ColumnElement[bool]]:
+    return [UserRow.user_name_key.startswith(unstripped(begins), autoescape=True)] if begins else []
+
+
+async def count_beginning(work: Work, begins: str, *, most: int) -> int:
+    """How many people have a userName that begins so, *most* at most."""
+    mine = select(UserRow.id).where(UserRow.tenant_id == work.tenant.id, *_beginning(begins)).limit(most)
+    return int(await work.db.scalar(select(func.count()).select_from(mine.subquery())) or 0)
 
 
 async def count(work: Work) -> int:

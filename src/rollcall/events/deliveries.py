@@ -43,6 +43,15 @@ class StillPending(Conflict):
 
 
 @dataclass(frozen=True, slots=True)
+class Replay:
+    """How many deliveries are made once more."""
+
+    number: int
+    last: UUID | None
+    """The last of them, after which another call goes on; None if there was nothing more."""
+
+
+@dataclass(frozen=True, slots=True)
 class DeliveryBacklog:
     """How one destination, or all of them, stand."""
 
@@ -148,23 +157,26 @@ async def replay_dead(work: Work | Fleet, destination_id: UUID) -> int:
         NotFound: there is no such destination.
         DestinationClosed: it is disabled.
     """
-    return await _replay_all(work, destination_id, Delivery.state == DeliveryState.DEAD.value)
+    return (await _replay_all(work, destination_id, Delivery.state == DeliveryState.DEAD.value)).number
 
 
-async def replay_since(work: Work | Fleet, destination_id: UUID, since: datetime) -> int:
+async def replay_since(
+    work: Work | Fleet, destination_id: UUID, since: datetime, *, after: UUID | None = None
+) -> Replay:
     """Make every delivery that has ended and is not older than *since* once more, delivered ones too, oldest first.
 
-    Returns how many, 10,000 at most.
+    It makes 10,000 at most. *after* is where the call before ended: what that one made is passed over, although it may
+    have ended again meanwhile.
 
     Raises:
         NotFound: there is no such destination.
         DestinationClosed: it is disabled.
     """
     ended = (Delivery.state != DeliveryState.PENDING.value) & (Delivery.created_at >= since)
-    return await _replay_all(work, destination_id, ended)
+    return await _replay_all(work, destination_id, ended if after is None else ended & (Delivery.id > after))
 
 
-async def _replay_all(work: Work | Fleet, destination_id: UUID, which: ColumnElement[bool]) -> int:
+async def _replay_all(work: Work | Fleet, destination_id: UUID, which: ColumnElement[bool]) -> Replay:
     if not await _check(work, destination_id):
         raise DestinationClosed
     await _hold_messages(work, destination_id, which)
@@ -175,9 +187,9 @@ async def _replay_all(work: Work | Fleet, destination_id: UUID, which: ColumnEle
         .order_by(Delivery.id)
         .limit(REPLAY_AT_MOST)
         .with_for_update()
-        .subquery()
+        .cte("ended")  # a join may ask a subquery again for each row, which then finds the next ones
     )
-    revived: Any = await work.db.execute(
+    revived = await work.db.scalars(
         update(Delivery)
         .where(Delivery.tenant_id == ended.c.tenant_id, Delivery.id == ended.c.id)
         .values(
@@ -187,12 +199,13 @@ async def _replay_all(work: Work | Fleet, destination_id: UUID, which: ColumnEle
             next_try_at=func.clock_timestamp(),
             give_up_at=func.clock_timestamp() + GIVE_UP_AFTER,
         )
+        .returning(Delivery.id)
         .execution_options(synchronize_session=False)
     )
-    number = int(revived.rowcount)
-    if number:
-        await _enter(work, DeliveriesReplayed(destination_id, number), destination_id)
-    return number
+    ids = revived.all()
+    if ids:
+        await _enter(work, DeliveriesReplayed(destination_id, len(ids)), destination_id)
+    return Replay(len(ids), max(ids) if len(ids) == REPLAY_AT_MOST else None)
 
 
 async def of_destination(work: Work, destination_id: UUID) -> tuple[int, int]:

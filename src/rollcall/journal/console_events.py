@@ -72,3 +72,13 @@ class ConsoleSignedOut(Event):
     topic = "console.signed_out"
     announced = False
     session_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleExported(Event):
+    """An admin took a list, or the bundle of a month, out of the console as a file."""
+
+    topic = "console.exported"
+    announced = False
+    what: str
+    as_file: str

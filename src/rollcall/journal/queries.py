@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, select, text
+from sqlalchemy import Select, func, select, text
 
 from rollcall import paging
 from rollcall.journal.models import AuditEntry, AuditPayload, Deviation
@@ -53,6 +53,12 @@ async def read(
     query = asked(work.tenant.id if isinstance(work, Work) else INSTALLATION, question)
     found = await paging.page_of_several(work.db, query, *by, limit=limit, cursor=cursor, descending=True)
     return found.of(lambda row: (row[0], row[1]))
+
+
+async def count(work: Work, question: AuditQuestion, *, most: int) -> int:
+    """How many of the tenant's entries a question finds, *most* at most: nobody has to read all there are for that."""
+    found = asked(work.tenant.id, question).with_only_columns(AuditEntry.id).limit(most).subquery()
+    return int(await work.db.scalar(select(func.count()).select_from(found)) or 0)
 
 
 def asked(tenant_id: UUID, question: AuditQuestion) -> Select[AuditEntry, dict[str, Any]]:

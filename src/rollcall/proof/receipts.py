@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from rollcall import paging
 from rollcall.crypto import Sealer
@@ -107,6 +107,12 @@ async def page(
     return await paging.page(work.db, of_person, *by, limit=limit, cursor=cursor, descending=True)
 
 
+async def count(work: Work, *, most: int) -> int:
+    """How many receipts the tenant has, *most* at most."""
+    mine = select(Receipt.id).where(Receipt.tenant_id == work.tenant.id).limit(most).subquery()
+    return int(await work.db.scalar(select(func.count()).select_from(mine)) or 0)
+
+
 async def find(work: Work, receipt_id: UUID) -> Receipt:
     """One receipt.
 
@@ -123,7 +129,7 @@ def _completed(work: Work, signer: Signer, receipt: Any, outcomes: Sequence[Outc
     destinations = [_destination(receipt, each) for each in sorted(outcomes, key=lambda each: each.destination_id)]
     return {
         "id": str(receipt.id),
-        "completed_at": _moment(receipt.now),
+        "completed_at": moment(receipt.now),
         "destinations": destinations,
         "statement": signer.sign(KIND, _claims(work, receipt, destinations, issuer)),
     }
@@ -136,7 +142,7 @@ def _destination(receipt: Any, outcome: Outcome) -> dict[str, Any]:
         "kind": outcome.kind,
         "label": outcome.label,
         "state": outcome.state,
-        "at": _moment(outcome.at),
+        "at": moment(outcome.at),
         "attempts": outcome.attempts,
         "seconds": _seconds(after),
         "met": outcome.state == DELIVERED and after <= BOUND,
@@ -144,7 +150,7 @@ def _destination(receipt: Any, outcome: Outcome) -> dict[str, Any]:
 
 
 def _claims(work: Work, receipt: Any, destinations: Sequence[Mapping[str, Any]], issuer: str) -> dict[str, Any]:
-    at = _moment(receipt.closed_at)
+    at = moment(receipt.closed_at)
     return {
         "iss": issuer,
         "iat": int(receipt.now.timestamp()),
@@ -155,9 +161,9 @@ def _claims(work: Work, receipt: Any, destinations: Sequence[Mapping[str, Any]],
         "reason": receipt.reason,
         "request_id": receipt.request_id,
         "transaction_id": receipt.transaction_id,
-        "arrived_at": _moment(receipt.arrived_at),
+        "arrived_at": moment(receipt.arrived_at),
         "closed_at": at,
-        "completed_at": _moment(receipt.now),
+        "completed_at": moment(receipt.now),
         "closed": {
             # One transaction closed them all, or there would be no receipt: none outlived its commit.
             "bound": "commit",
@@ -183,7 +189,8 @@ def _restricted(receipt: Any) -> dict[str, Any]:
     return {"restricted": said} if said else {}
 
 
-def _moment(at: datetime) -> str:
+def moment(at: datetime) -> str:
+    """A moment as statements say it: RFC 3339 in UTC, to the microsecond."""
     return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 

@@ -1,6 +1,6 @@
 """Statements: a receipt checked off-line, with nothing but the public keys."""
 
-from base64 import urlsafe_b64decode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -28,6 +28,9 @@ _SAID = {
     "completed_at",
     "destinations",
 }
+
+
+_CHANGED = "The signature does not fit: the {} has been changed after it was signed."
 
 
 class _Registry(jws.JWSRegistry):
@@ -94,13 +97,40 @@ def verify(statement: str, trusted: Trusted) -> dict[str, Any]:
     Raises:
         NotVerified: it was changed, signed by somebody else, or is no receipt.
     """
-    header = _header(statement)
+    claims = signed(statement, trusted, KIND, "receipt")
+    if not claims.keys() >= _SAID:
+        msg = "This is no receipt: what was signed does not say what receipts say."
+        raise NotVerified(msg)
+    return claims
+
+
+def signed(statement: str, trusted: Trusted, kind: str, what: str) -> dict[str, Any]:
+    """What a statement of this *kind* says, if a trusted key signed it; *what* is what people call one.
+
+    Raises:
+        NotVerified: it was changed, signed by somebody else, or is of another kind.
+    """
+    header = _header(statement, what)
     if header.get("alg") != ALGORITHM:
         msg = f"Not signed as receipts are: the algorithm has to be {ALGORITHM}, and this says {_shown(header, 'alg')}."
         raise NotVerified(msg)
-    if header.get("typ") != KIND:
-        msg = f"This is no receipt: its type has to be {KIND}, and it says {_shown(header, 'typ')}."
+    if header.get("typ") != kind:
+        msg = f"This is no {what}: its type has to be {kind}, and it says {_shown(header, 'typ')}."
         raise NotVerified(msg)
+    key = _key_of(header, trusted)
+    if not _is_canonical(statement):
+        raise NotVerified(_CHANGED.format(what))
+    try:
+        found = jws.deserialize_compact(statement, key, registry=_Registry(algorithms=[ALGORITHM]))
+    except BadSignatureError:
+        raise NotVerified(_CHANGED.format(what)) from None
+    except (JoseError, ValueError) as error:
+        msg = f"This is no {what}: {error}"
+        raise NotVerified(msg) from None
+    return _object(found.payload, f"This is no {what}: what was signed is no JSON object.")
+
+
+def _key_of(header: Mapping[str, Any], trusted: Trusted) -> RSAKey:
     kid = header.get("kid")
     if isinstance(kid, str) and kid in trusted.revoked:
         msg = (
@@ -112,19 +142,7 @@ def verify(statement: str, trusted: Trusted) -> dict[str, Any]:
     if key is None:
         msg = f"The key {_shown(header, 'kid')} is not among those given: fetch them again, or somebody else signed it."
         raise NotVerified(msg)
-    try:
-        signed = jws.deserialize_compact(statement, key, registry=_Registry(algorithms=[ALGORITHM]))
-    except BadSignatureError:
-        msg = "The signature does not fit: the receipt has been changed after it was signed."
-        raise NotVerified(msg) from None
-    except (JoseError, ValueError) as error:
-        msg = f"This is no receipt: {error}"
-        raise NotVerified(msg) from None
-    claims = _object(signed.payload, "This is no receipt: what was signed is no JSON object.")
-    if not claims.keys() >= _SAID:
-        msg = "This is no receipt: what was signed does not say what receipts say."
-        raise NotVerified(msg)
-    return claims
+    return key
 
 
 def summary(claims: Mapping[str, Any]) -> Sequence[str]:
@@ -160,17 +178,26 @@ def _verdict(destinations: Mapping[str, Any]) -> str:
     return f"{told} within {destinations['bound_seconds']} s of the request"
 
 
-def _header(statement: str) -> Mapping[str, Any]:
+def _header(statement: str, what: str) -> Mapping[str, Any]:
     header, _, rest = statement.partition(".")
-    try:
-        decoded = urlsafe_b64decode(header + "=" * (-len(header) % 4))
-    except ValueError:
-        decoded = b""
-    stated = _object(decoded, "This is no receipt: it does not begin as a signed one does.")
+    stated = _object(_decoded(header), f"This is no {what}: it does not begin as a signed one does.")
     if rest.count(".") != 1 or not stated.keys() <= {"alg", "typ", "kid"}:
-        msg = "This is no receipt: it is cut off, or says of itself what no receipt does."
+        msg = f"This is no {what}: it is cut off, or says of itself what no {what} does."
         raise NotVerified(msg)
     return stated
+
+
+def _decoded(part: str) -> bytes:
+    """A part as it was signed; nothing for one that is none."""
+    try:
+        return urlsafe_b64decode(part + "=" * (-len(part) % 4))
+    except ValueError:
+        return b""
+
+
+def _is_canonical(statement: str) -> bool:
+    """Whether every part is written as we write it; lenient readers pass over characters that were put in."""
+    return all(urlsafe_b64encode(_decoded(part)).rstrip(b"=") == part.encode() for part in statement.split("."))
 
 
 def _key(stated: object) -> tuple[str, RSAKey] | None:

@@ -75,6 +75,7 @@ def _destination_routes(who: str, base: str, one: str, delivery: str) -> list[Ro
         Route(who, "GET", f"{one}/deliveries"),
         Route(who, "POST", f"{one}/deliveries/{delivery}/replay", refused="still_pending"),
         Route(who, "POST", f"{one}/replay-dead"),
+        Route(who, "POST", f"{one}/replay-since", {"since": "2026-11-30T09:30:00Z"}),
         Route(who, "DELETE", one),
     ]
 
@@ -150,6 +151,7 @@ ROUTES = [
     Route(ADMINS, "POST", f"{TENANT}/destinations", HOOK),
     *_destination_routes(ADMINS, f"{TENANT}/destinations", f"{TENANT}/destinations/{{destination}}", "{delivery}"),
     Route(AUDITORS, "GET", f"{TENANT}/receipts"),
+    Route(AUDITORS, "GET", f"{TENANT}/receipts/bundle?month=2026-11"),
     Route(AUDITORS, "GET", f"{TENANT}/receipts/{{receipt}}"),
     Route(AUDITORS, "GET", f"{TENANT}/receipts/{{receipt}}/statement"),
     Route(AUDITORS, "GET", f"{TENANT}/alerts"),

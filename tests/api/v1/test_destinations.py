@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from uuid import uuid4
 
@@ -12,6 +13,7 @@ from litestar import Litestar
 from api.expect import turned_down
 from factories import Callers, Tenant, a_tenant
 from rollcall.db import Connection, Database
+from rollcall.events import deliveries
 from rows import tables_with
 
 OUTSIDE = "https://93.184.215.14/hook?key=of-theirs"
@@ -190,6 +192,33 @@ async def test_the_log(acme: Tenant, owner: Connection) -> None:
     assert (again.status_code, again.json()["state"], again.json()["attempts"]) == (202, "pending", 0)
     assert (await operator.post(f"{one}/replay-dead")).json() == {"replayed": 1}
     assert (await operator.post(f"{one}/replay-dead")).json() == {"replayed": 0}
+
+
+ENDED = """
+UPDATE deliveries SET state = 'delivered', ended_at = now(), created_at = now() - make_interval(hours => $2)
+ WHERE id::text = ANY ($1)
+"""
+
+
+async def test_replaying_since(acme: Tenant, owner: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has ended since a moment is made again, some a call; the next goes on where that ended."""
+    monkeypatch.setattr(deliveries, "REPLAY_AT_MOST", 2)
+    hook = await a_hook(acme)
+    operator, one = acme.callers.operator, f"{acme.v1}/destinations/{hook['id']}"
+    sent = [(await operator.post(f"{one}/test")).json()["delivery_id"] for _ in range(5)]
+    await owner.execute(ENDED, sent[:1], 48)
+    await owner.execute(ENDED, sent[1:4], 1)
+    since = {"since": (datetime.now(UTC) - timedelta(hours=24)).isoformat()}
+
+    first = (await operator.post(f"{one}/replay-since", json=since)).json()
+    assert first == {"replayed": 2, "next_after": sent[2]}
+    await owner.execute(ENDED, sent[1:2], 1)  # it is taken while the rest is still asked for
+    rest = await operator.post(f"{one}/replay-since", json={**since, "after": first["next_after"]})
+    assert (rest.status_code, rest.json()) == (202, {"replayed": 1, "next_after": None})
+
+    states = {row["id"]: row["state"] for row in (await operator.get(f"{one}/deliveries")).json()["data"]}
+    assert [states[each] for each in sent] == ["delivered", "delivered", "pending", "pending", "pending"]
+    turned_down(await operator.post(f"{one}/replay-since", json={"since": "yesterday"}), 400, "invalid")
 
 
 async def test_the_installations(callers: Callers, owner: Connection) -> None:

@@ -406,6 +406,7 @@ async def test_every_kind_of_creation(acme: Tenant) -> None:
         (acme.callers.operator, f"{acme.v1}/destinations/{hook}/rotate-secret", None),
         (acme.callers.operator, f"{acme.v1}/destinations/{hook}/test", None),
         (acme.callers.operator, f"{acme.v1}/destinations/{hook}/replay-dead", None),
+        (acme.callers.operator, f"{acme.v1}/destinations/{hook}/replay-since", {"since": "2026-11-30T09:30:00Z"}),
     ):
         key = a_key()
         first = await client.post(address, json=body, headers=key)

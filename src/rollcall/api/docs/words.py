@@ -214,6 +214,7 @@ EXAMPLES: dict[str, Any] = {
     "DestinationWanted": {"url": "https://acme.example/hooks", "label": "CRM", "topics": ["user.deactivated"]},
     "DestinationChange": {"topics": ["user.deactivated", "user.reactivated"]},
     "SecretRotation": {"overlap_seconds": 86400},
+    "ReplayWanted": {"since": "2026-11-30T09:30:00Z"},
     "PersonalTokenWanted": {"label": "laptop", "scopes": ["repo:read"]},
     "ExternalWanted": {"kind": "ssh_key", "name": "SHA256:9f1c2b", "label": "Maria's laptop"},
     "PasskeyMade": {"challenge": _CHALLENGE, "credential": _ATTESTATION, "label": "Maria's phone"},

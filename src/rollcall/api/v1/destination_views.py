@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from rollcall.api.v1.bodies import Body
+from rollcall.api.v1.bodies import Body, Moment
 from rollcall.events import destination_secrets
 from rollcall.events.addresses import LONGEST_URL
 from rollcall.events.deliveries import DeliveryState
@@ -100,6 +100,19 @@ class Replayed(BaseModel):
     """How many deliveries are made once more."""
 
     replayed: int
+
+
+class ReplayWanted(Body):
+    """From when on everything is to be made once more."""
+
+    since: Moment
+    after: UUID | None = Field(default=None, description="next_after of the call before, to go on where it ended")
+
+
+class ReplayedSince(Replayed):
+    """How many deliveries are made once more by this call, 10,000 at most, and whether another one is needed."""
+
+    next_after: UUID | None = Field(description="send it as after, with the same since; null if there is nothing more")
 
 
 def destination_view(row: DestinationRow, now: datetime) -> DestinationView:

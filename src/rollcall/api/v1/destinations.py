@@ -33,6 +33,8 @@ from rollcall.api.v1.destination_views import (
     DestinationView,
     DestinationWanted,
     Replayed,
+    ReplayedSince,
+    ReplayWanted,
     SecretRotation,
     SecretShown,
     StateName,
@@ -211,6 +213,19 @@ async def replay_dead_deliveries(reach: Reach, destination: FromPath[str]) -> Re
     return Replayed(replayed=await deliveries.replay_dead(reach, id_of(destination)))
 
 
+@post(f"{_ONE}/replay-since", status_code=202)
+@idempotent()
+async def replay_deliveries_since(
+    reach: Reach, destination: FromPath[str], data: JSONBody[ReplayWanted]
+) -> ReplayedSince:
+    """Make every delivery since a moment that has ended once more, delivered ones too, oldest first.
+
+    One call makes 10,000 at most; ``next_after`` leads on.
+    """
+    made = await deliveries.replay_since(reach, id_of(destination), data.since, after=data.after)
+    return ReplayedSince(replayed=made.number, next_after=made.last)
+
+
 def _router(path: str, *, owner: Callable[..., Awaitable[TenantRef]], reach: AnyWork, guard: Guard, of: str) -> Router:
     """The handlers above for the destinations of one owner; deliveries are read as far as *reach* opens them."""
     return Router(
@@ -228,6 +243,7 @@ def _router(path: str, *, owner: Callable[..., Awaitable[TenantRef]], reach: Any
             list_deliveries,
             replay_delivery,
             replay_dead_deliveries,
+            replay_deliveries_since,
         ],
         dependencies={"owner": owner, "work": owned_work, "reach": reach},
         guards=[guard],

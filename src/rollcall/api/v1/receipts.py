@@ -1,19 +1,23 @@
 """``/v1/tenants/{tenant}/receipts``: the signed proofs of departures."""
 
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from typing import Annotated, Any
 from uuid import UUID
 
-from litestar import Response, Router, get
-from litestar.params import FromPath, FromQuery
+from litestar import Request, Response, Router, get
+from litestar.params import FromPath, FromQuery, QueryParameter
+from litestar.response import Stream
 from pydantic import BaseModel, Field
 
-from rollcall.api.v1.callers import AUDITORS, TenantWork, tenant_work, uuid_of
+from rollcall.api.requests import origin
+from rollcall.api.v1.callers import AUDITORS, TenantWork, actor_of, tenant_named, tenant_work, uuid_of
 from rollcall.api.v1.lists import Listing, Part
 from rollcall.directory import people
 from rollcall.errors import Conflict
-from rollcall.proof import receipts
+from rollcall.proof import bundles, receipts
+from rollcall.proof.bundles import Bundle, Maker
 from rollcall.proof.models import Receipt
+from rollcall.work import open_work
 
 
 class ReceiptIncomplete(Conflict):
@@ -70,6 +74,8 @@ def receipt_view(receipt: Receipt) -> ReceiptView:
     )
 
 
+Month = Annotated[str, QueryParameter(max_length=7, description="as 2026-11, by UTC; one that has begun")]
+
 _OF_TENANT = {"work": tenant_work}
 _ONE = "/tenants/{tenant:str}/receipts/{receipt:str}"
 
@@ -111,8 +117,24 @@ async def download_statement(work: TenantWork, receipt: FromPath[str]) -> Respon
     return Response(found.statement.encode(), media_type="application/jose", headers=headers)
 
 
+@get("/tenants/{tenant:str}/receipts/bundle", guards=[AUDITORS], media_type="application/zip")
+async def download_bundle(request: Request[Any, Any, Any], tenant: FromPath[str], month: Month) -> Stream:
+    """The departures of a month (2026-11) as a signed ZIP for auditors, sent while it is made.
+
+    It has the signed receipts, the public keys, a page that explains them, and a signed manifest;
+    ``rollcall receipts verify`` checks all of it. A key that ends meanwhile ends it too: what breaks off is no bundle.
+    """
+    ref, state = await tenant_named(request, tenant), request.app.state
+    actor, where, wanted = actor_of(request), origin(request), bundles.wanted_month(month, datetime.now(UTC))
+    maker = Maker(
+        lambda: open_work(state.database, ref, actor, where), state.database.pool, state.sealer, state.public_url
+    )
+    headers = {"Content-Disposition": f'attachment; filename="{bundles.file_name(ref.slug, wanted)}"'}
+    return Stream(Bundle(maker, wanted).pieces(), media_type="application/zip", headers=headers)
+
+
 router = Router(
     "/",
-    route_handlers=[list_receipts, list_tenant_receipts, get_receipt, download_statement],
+    route_handlers=[list_receipts, list_tenant_receipts, get_receipt, download_statement, download_bundle],
     tags=["receipts"],
 )

@@ -29,6 +29,11 @@
     for (const button of document.querySelectorAll("[data-copy]")) button.hidden = false;
   };
 
+  for (const button of document.querySelectorAll("[data-print]")) {
+    button.hidden = false;
+    button.addEventListener("click", () => print());
+  }
+
   addEventListener("click", async (event) => {
     const button = event.target.closest && event.target.closest("[data-copy]");
     if (!button) return;

@@ -1,0 +1,90 @@
+"""Proof for outsiders: the bundle of a month from the console, and the public page that verifies a receipt."""
+
+import io
+import re
+from datetime import UTC, datetime
+from zipfile import ZipFile
+
+from console.conftest import Browser, signed_in
+from console.test_portal import a_link, entered
+from factories import Tenant
+from proof.test_receipts import completed
+from rollcall.console import verify
+from rollcall.db import Connection
+from rollcall.settings import Settings
+
+
+async def test_a_bundle(browser: Browser, acme: Tenant, other: Tenant, owner: Connection, settings: Settings) -> None:
+    """The page offers the months there are, and sends one's receipts: this tenant's and no other's."""
+    await signed_in(browser, acme, acme.admin)
+    assert "Download the bundle" not in (await browser.open("/console/departures")).text
+    mine, theirs = [await completed(each, owner, settings) for each in (acme, other)]
+    page = (await browser.open("/console/departures")).text
+    month = re.findall(r'<option value="(\d{4}-\d\d)"', page)[-1]
+
+    answer = await browser.open("/console/departures/bundle", month=month)
+
+    assert answer.headers["content-type"] == "application/zip"
+    assert f"departures-{acme.slug}-{month}.zip" in answer.headers["content-disposition"]
+    with ZipFile(io.BytesIO(answer.content)) as archive:
+        lines = b"".join(archive.read(name) for name in archive.namelist() if name.startswith("receipts/")).decode()
+    assert lines.split() == [mine["statement"]]
+    assert theirs["statement"] not in lines
+    wrong = await browser.open("/console/departures/bundle", month="9999-01")
+    assert wrong.status_code == 400
+    assert "has not begun" in wrong.text
+
+
+async def test_whose_bundle(browser: Browser, acme: Tenant) -> None:
+    """Who came by a link for departures has it; who came for something else, or is nobody, has not."""
+    month = f"{datetime.now(UTC):%Y-%m}"
+    assert (await browser.open("/console/departures/bundle", month=month)).status_code == 303
+    await entered(browser, await a_link(acme, "departures"))
+    assert (await browser.open("/console/departures/bundle", month=month)).status_code == 200
+    await entered(browser, await a_link(acme, "roles"))
+    assert (await browser.open("/console/departures/bundle", month=month)).status_code == 403
+
+
+async def test_verifying_without_scripts(browser: Browser, acme: Tenant, owner: Connection, settings: Settings) -> None:
+    """Anybody pastes a receipt, or sends its file, and reads whether it is genuine and what it says."""
+    receipt = await completed(acme, owner, settings)
+    statement = receipt["statement"]
+    assert "Paste the receipt" in (await browser.open("/verify")).text
+
+    pasted = await browser.http.post("/verify", data={"statement": f"\n{statement}\n"})
+    chosen = await browser.http.post("/verify", files={"file": ("receipt.jws", statement.encode())})
+
+    for page in (pasted, chosen):
+        assert page.status_code == 200
+        assert "This receipt is genuine" in page.text
+        assert receipt["id"] in page.text
+        assert f"@{acme.slug}.test" in page.text
+        assert "set-cookie" not in page.headers
+        assert "script-src 'self'" in page.headers["content-security-policy"]
+        assert not re.search(r"<style|\bstyle=|\bon\w+=|<script(?! src)", page.text)
+
+
+async def test_a_changed_receipt(browser: Browser, acme: Tenant, owner: Connection, settings: Settings) -> None:
+    """A receipt of which one byte was changed, wherever, is not genuine, and the page says what to do."""
+    statement = (await completed(acme, owner, settings))["statement"]
+    last = len(statement) - 1
+    for place in (5, statement.index(".") + 40, statement.rindex(".") + 7, last):
+        other = "B" if statement[place] != "B" else "C"
+        changed = statement[:place] + other + statement[place + 1 :]
+        page = await browser.http.post("/verify", data={"statement": changed})
+        assert "This receipt is not genuine" in page.text, place
+        assert "What to do" in page.text
+    assert "not genuine" in (await browser.http.post("/verify", data={"statement": statement + "!"})).text
+
+
+async def test_what_is_no_receipt(browser: Browser, acme: Tenant) -> None:
+    """Nothing, something else and far too much are said to be that."""
+    nothing = await browser.http.post("/verify", data={"statement": "  "})
+    assert (nothing.status_code, "choose its file" in nothing.text) == (400, True)
+    page = await browser.http.post("/verify", data={"statement": "<b>x</b>"})
+    assert "This receipt is not genuine" in page.text
+    assert "<b>x" not in page.text
+    large = await browser.http.post("/verify", data={"statement": "a" * (verify.LARGEST + 1)})
+    assert large.status_code == 413
+    odd = await browser.http.post("/verify", content=b"\xff\xfe", headers={"Content-Type": "multipart/form-data"})
+    assert odd.status_code == 400
