@@ -21,3 +21,5 @@ CREATE TRIGGER keep_history AFTER UPDATE OF active, role, is_admin ON accounts F
     EXECUTE FUNCTION keep_account_history();
 CREATE TRIGGER note_before AFTER UPDATE OF active, is_admin ON accounts FOR EACH ROW
     WHEN ((OLD.active AND OLD.is_admin) <> (NEW.active AND NEW.is_admin)) EXECUTE FUNCTION note_before();
+
+ALTER TABLE audit_entries ADD CONSTRAINT ck_audit_entries_outcome CHECK (outcome IN ('done', 'refused'));

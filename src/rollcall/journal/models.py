@@ -7,7 +7,6 @@ from uuid import UUID
 from sqlalchemy import (
     BigInteger,
     Boolean,
-    CheckConstraint,
     Date,
     DateTime,
     ForeignKey,
@@ -32,7 +31,6 @@ class AuditEntry(Base):
 
     __tablename__ = "audit_entries"
     __table_args__ = (
-        CheckConstraint("outcome IN ('done', 'refused')", name="outcome"),
         Index("ix_audit_entries_person", "tenant_id", "account_id", "at"),
         Index(
             "ix_audit_entries_request",
