@@ -116,7 +116,7 @@ def test_by_keyboard(tab: Tab, installation: Served) -> None:
     tab.plug_in_authenticator()
     tab.open(f"{installation.console}/sign-in?workspace=juniper")
     reached: list[str] = []
-    for _ in range(6):
+    for _ in range(7):
         tab.press("Tab")
         reached.append(tab.ask("document.activeElement.innerText || document.activeElement.id"))
         assert tab.ask("getComputedStyle(document.activeElement).outlineStyle") != "none", reached[-1]
@@ -124,10 +124,11 @@ def test_by_keyboard(tab: Tab, installation: Served) -> None:
     assert reached == [
         "Skip to the content",
         "Rollcall",
-        "workspace",
         "Sign in with a passkey",
+        "workspace",
         "code",
         "Sign in with the code",
+        "Sign in with a password",
     ]
 
 

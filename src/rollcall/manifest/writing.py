@@ -100,6 +100,7 @@ def _tenant(tenant: PresentTenant, admins: Sequence[tuple[str, Document]]) -> It
             "tokens": terms.token_issuing,
             "owner_leaves": terms.owner_leaves,
             "last_admin": terms.last_admin,
+            "break_glass": [*terms.break_glass],
             "profile": terms.profile,
             "rate_per_second": "plan" if terms.rate_per_second is None else terms.rate_per_second,
             "rate_burst": "plan" if terms.rate_burst is None else terms.rate_burst,

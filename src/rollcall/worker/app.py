@@ -71,6 +71,11 @@ def make_celery(settings: Settings, *, publishing: bool = False) -> Any:
                 "schedule": 30.0,
                 "options": {"queue": DELIVERY_SLOW, "expires": 30.0},
             },
+            "mail codes": {
+                "task": tasks.MAIL_CODES,
+                "schedule": 3.0,
+                "options": {"queue": DELIVERY_SLOW, "expires": 3.0},
+            },
             "ask about payment": {
                 "task": tasks.ASK_ABOUT_PAYMENT,
                 "schedule": 5.0,
@@ -83,6 +88,8 @@ def make_celery(settings: Settings, *, publishing: bool = False) -> Any:
             },
         },
     )
+    if settings.smtp_url is None:  # nobody can be mailed one
+        del app.conf.beat_schedule["mail codes"]
     tasks.register(app)
     return app
 

@@ -43,6 +43,7 @@ DECLARE
     v_tokens integer := 0;
     v_passkeys integer := 0;
     v_external integer := 0;
+    v_passwords integer := 0;
     v_restricted integer := 0;
 BEGIN
     SELECT EXISTS (SELECT FROM public.sessions
@@ -52,7 +53,9 @@ BEGIN
            EXISTS (SELECT FROM public.passkeys
                     WHERE tenant_id = p_tenant AND account_id = p_account AND closed_at IS NULL) AS passkeys,
            EXISTS (SELECT FROM public.external_credentials
-                    WHERE tenant_id = p_tenant AND account_id = p_account AND closed_at IS NULL) AS external
+                    WHERE tenant_id = p_tenant AND account_id = p_account AND closed_at IS NULL) AS external,
+           EXISTS (SELECT FROM public.passwords
+                    WHERE tenant_id = p_tenant AND account_id = p_account AND closed_at IS NULL) AS passwords
       INTO v_open;
     IF v_open.sessions THEN
         WITH ended AS (
@@ -84,7 +87,13 @@ BEGIN
             RETURNING expires_at)
         SELECT count(*) FILTER (WHERE expires_at IS NULL OR expires_at > p_now) INTO v_external FROM ended;
     END IF;
-    RETURN jsonb_build_object('sessions', v_sessions, 'tokens', v_tokens, 'passkeys', v_passkeys, 'external', v_external)
+    IF v_open.passwords THEN
+        UPDATE public.passwords SET closed_at = p_now, closed_because = 'person_left'
+         WHERE tenant_id = p_tenant AND account_id = p_account AND closed_at IS NULL;
+        GET DIAGNOSTICS v_passwords = ROW_COUNT;
+    END IF;
+    RETURN jsonb_build_object('sessions', v_sessions, 'tokens', v_tokens, 'passkeys', v_passkeys, 'external', v_external,
+                              'passwords', v_passwords)
         || CASE WHEN v_restricted > 0 THEN jsonb_build_object('restricted', jsonb_build_object('tokens', v_restricted))
                 ELSE '{}' END;
 END $$;
