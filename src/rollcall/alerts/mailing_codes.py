@@ -6,7 +6,7 @@ the newest mail's is good.
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from email.utils import format_datetime
 from html import escape
@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 AT_ONCE: Final = 50
 """Codes that are made together."""
 
-AGAIN_SECONDS: Final = 20
+AGAIN: Final = timedelta(seconds=20)
 """When a code that was not sent is due again."""
 
 _ORIGIN = RequestOrigin(request_id="sign-in mail")
@@ -70,7 +70,7 @@ async def send(database: Database, post: Post, product: str) -> int:
 async def _written(database: Database) -> Sequence[tuple[RowMapping, str]]:
     """What is due, and a code for each whose address is an admin's; the others are done with."""
     async with open_fleet(database, SYSTEM, _ORIGIN) as fleet:
-        facts = {"limit": AT_ONCE, "patience": f"{PATIENCE.seconds} s", "again": f"{AGAIN_SECONDS} s"}
+        facts = {"limit": AT_ONCE, "patience": PATIENCE, "again": AGAIN}
         due = (await fleet.db.execute(_CLAIM, facts)).mappings().all()
         if not due:
             return ()
