@@ -93,9 +93,8 @@ BEGIN
         GET DIAGNOSTICS v_passwords = ROW_COUNT;
     END IF;
     RETURN jsonb_build_object('sessions', v_sessions, 'tokens', v_tokens, 'passkeys', v_passkeys, 'external', v_external,
-                              'passwords', v_passwords)
-        || CASE WHEN v_restricted > 0 THEN jsonb_build_object('restricted', jsonb_build_object('tokens', v_restricted))
-                ELSE '{}' END;
+                              'passwords', v_passwords) || CASE WHEN v_restricted = 0 THEN '{}'
+        ELSE jsonb_build_object('restricted', jsonb_build_object('tokens', v_restricted)) END;
 END $$;
 
 -- How many live tokens for SCIM outlive their owner, as the tenant has chosen; none where it has not.
