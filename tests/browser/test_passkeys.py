@@ -185,4 +185,4 @@ def test_confirming(tab: Tab, installation: Served) -> None:
     assert "It is you" in tab.text()
     tab.follow(lambda: tab.press("Enter"))
     assert "You are signed out everywhere else." in tab.text()
-    assert tab.complaints() == []
+    assert tab.violations() == []

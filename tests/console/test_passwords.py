@@ -198,8 +198,9 @@ async def test_so_many_at_once(browsers: Browsers, acme: Tenant, console_app: Li
             return super().verify(hash, password)
 
     usual, console_app.state.hashing = console_app.state.hashing, Hashing(Slow(time_cost=1, memory_cost=1024))
+    waiting: list[asyncio.Task[Any]] = []
     try:
-        waiting = [asyncio.create_task(console_app.state.hashing.verified(None, WRONG)) for _ in range(hashing.MOST)]
+        waiting += [asyncio.create_task(console_app.state.hashing.verified(None, WRONG)) for _ in range(hashing.MOST)]
         await asyncio.sleep(0)
         refused = await entered(browsers(), acme)
         assert (refused.status_code, refused.headers["retry-after"]) == (503, str(hashing.WAIT_SECONDS))

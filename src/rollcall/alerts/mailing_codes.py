@@ -11,6 +11,7 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 from html import escape
 from typing import Final
+from uuid import UUID
 
 import aiosmtplib
 import orjson
@@ -53,7 +54,7 @@ async def send(database: Database, post: Post, product: str) -> int:
     written = await _written(database)
     if not written:
         return 0
-    sent = []
+    sent: list[UUID] = []
     try:
         async with post.client() as client:
             for row, code in written:

@@ -248,8 +248,9 @@ async def pause(fleet: Fleet, tenant: Tenant, seconds: int) -> None:
 
 def terms_of(tenant: Tenant) -> TenantTerms:
     """The terms a stored tenant has."""
-    plain = {name: getattr(tenant, _COLUMNS.get(name, name)) for name in _PLAIN}
-    return TenantTerms(plan=tenant.chosen_plan, **plain | {"break_glass": tuple(tenant.break_glass)})
+    plain: dict[str, Any] = {name: getattr(tenant, _COLUMNS.get(name, name)) for name in _PLAIN}
+    plain["break_glass"] = tuple(tenant.break_glass)
+    return TenantTerms(plan=tenant.chosen_plan, **plain)
 
 
 async def find(fleet: Fleet, name: str) -> Tenant:

@@ -171,8 +171,9 @@ def body_of(route: Route, tenant: str) -> Any:
     """What a call sends; some bodies name the tenant, or its admin."""
     if route.address == "/v1/sessions":
         return {**route.body, "tenant": tenant}
-    names_admin = route.body is not None and route.address.endswith("/portal-links")
-    return {**route.body, "person": f"ada@{tenant}.test"} if names_admin else route.body
+    if route.body is not None and route.address.endswith("/portal-links"):
+        return {**route.body, "person": f"ada@{tenant}.test"}
+    return route.body
 
 
 async def call(client: httpx.AsyncClient, route: Route, known: dict[str, str]) -> httpx.Response:
