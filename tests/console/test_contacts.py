@@ -50,7 +50,8 @@ async def test_opened_again_and_again(browsers: Browsers, acme: Tenant) -> None:
         answer = await opened(browser, link)
 
         assert (answer.status_code, answer.headers["location"]) == (303, "/console/setup")
-        assert (await browser.open("/console/setup")).status_code == 200
+        page = await browser.open("/console/setup")
+        assert (page.status_code, '<p class="who" title="Kim, by a link of ada@' in page.text) == (200, True)
     entries = await acme.audit(action="console.contact_entered")
     assert [entry["actor_label"] for entry in entries] == [f"Kim, by a link of ada@{acme.slug}.test"] * 2
     assert entries[0]["person_id"] == acme.admin["id"]
