@@ -194,7 +194,7 @@ async def test_so_many_at_once(browsers: Browsers, acme: Tenant, console_app: Li
 
     class Slow(PasswordHasher):
         def verify(self, hash: str | bytes, password: str | bytes) -> Any:  # noqa: A002  # the library's name
-            let_go.wait(60)
+            let_go.wait(300)
             return super().verify(hash, password)
 
     usual, console_app.state.hashing = console_app.state.hashing, Hashing(Slow(time_cost=1, memory_cost=1024))
@@ -219,7 +219,7 @@ async def test_room_is_given_back() -> None:
 
     class Slow(PasswordHasher):
         def hash(self, password: str | bytes, *, salt: bytes | None = None) -> str:
-            let_go.wait(60)
+            let_go.wait(300)
             return super().hash(password, salt=salt)
 
     crowded = Hashing(Slow(time_cost=1, memory_cost=1024))
