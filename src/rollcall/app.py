@@ -10,6 +10,7 @@ from litestar.types import ASGIApp
 from rollcall import broker, console, db, installing, metrics, tables
 from rollcall.access.attempts import Attempts
 from rollcall.access.authenticators import own_party, relying_party
+from rollcall.access.hashing import Hashing
 from rollcall.access.introspection import Clients
 from rollcall.access.origins import TrustedProxies
 from rollcall.api import errors, oauth_errors
@@ -33,6 +34,7 @@ from rollcall.api.v1.limits import ManagementLimit
 from rollcall.billing import asking
 from rollcall.billing.routes import router as billing
 from rollcall.console import branding
+from rollcall.console.terms import ConsoleTerms
 from rollcall.crypto import Sealer
 from rollcall.events.addresses import AddressRules
 from rollcall.provisioning.batched_entries import BatchedEntries
@@ -64,6 +66,8 @@ def create_app(settings: Settings, *, lingers: bool = False) -> Litestar:
         app.state.address_rules = AddressRules.of(settings)
         app.state.public_url = settings.public_url
         app.state.portal_return_origins = frozenset(settings.portal_return_origins)
+        app.state.console = ConsoleTerms.of(settings)
+        app.state.hashing = hashing = Hashing()
         app.state.payment_providers = asking.providers(settings)
         app.state.brand = branding.of_settings(settings)
         app.state.announces_cursors = settings.announce_cursors
@@ -79,6 +83,7 @@ def create_app(settings: Settings, *, lingers: bool = False) -> Litestar:
             async with installing.reported(database.pool):
                 yield
         finally:
+            hashing.stop()
             await entries.stop()
             await redis.aclose()
             await database.close()

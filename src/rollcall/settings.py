@@ -172,6 +172,16 @@ class Settings(BaseModel):
     """Addresses, comma separated, of your product to which a portal link may lead back, such as
     ``https://app.example.com``; a ``return_url`` anywhere else is refused."""
 
+    console_idle_minutes: int = Field(default=30, ge=5, le=720)
+    """How long a session of the console or of a portal link stays open while nobody uses it; its own end stays."""
+
+    console_fresh_minutes: int = Field(default=15, ge=1, le=720)
+    """How long after a sign-in tokens are issued, admins appointed and ways in changed without being asked again."""
+
+    frame_ancestors: Annotated[tuple[str, ...], BeforeValidator(listed)] = ()
+    """Addresses, comma separated, of your product's pages that may show what a portal link opens in a frame, such as
+    ``https://app.example.com``; nobody's may if not set. They have to be of the same site as the public address."""
+
     upgrade_url: str | None = None
     """Where your customers' admins ask for another plan, such as ``https://acme.example/plans`` or
     ``mailto:sales@acme.example``: the console links to it where a plan lacks something."""
@@ -272,7 +282,7 @@ class Settings(BaseModel):
     def _origins(cls, values: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(map(origin, values))
 
-    @field_validator("portal_return_origins")
+    @field_validator("portal_return_origins", "frame_ancestors")
     @classmethod
     def _web_origins(cls, values: tuple[str, ...]) -> tuple[str, ...]:
         for value in values:

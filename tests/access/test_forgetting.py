@@ -108,7 +108,7 @@ def blocks(plan: Any) -> int:
 
 
 async def test_credentials(house: House) -> None:
-    """Tokens, passkeys and external credentials are forgotten 400 days after they ended; live ones stay."""
+    """Tokens, passkeys, passwords and external credentials are forgotten 400 days after they ended; live ones stay."""
     for days in (401, 399):
         ended = datetime.now(UTC) - timedelta(days=days)
         for revoked, expires in ((ended, None), (None, ended), (ended, datetime.now(UTC))):
@@ -136,6 +136,18 @@ async def test_credentials(house: House) -> None:
                 MARIA,
                 closed,
             )
+            await house.owner.execute(
+                "INSERT INTO passwords (tenant_id, account_id, epoch, hash, closed_at)"
+                " VALUES ($1, $2, 1, 'x', $3) ON CONFLICT DO NOTHING",
+                TENANT,
+                MARIA,
+                closed,
+            )
+        await house.owner.execute(
+            "INSERT INTO mail_codes (id, address, created_at)"
+            " VALUES (uuidv7(), 'x', now() - make_interval(days => $1 - 399))",
+            days,
+        )
         await house.owner.execute(
             "INSERT INTO passkey_challenges (tenant_id, id, purpose, challenge, expires_at)"
             " VALUES ($1, uuidv7(), 'sign_in', '', now() - make_interval(days => $2 - 399))",
@@ -150,6 +162,8 @@ async def test_credentials(house: House) -> None:
     assert await housekeeping.forget_credentials(house.database) == {
         "tokens_forgotten": 3,
         "passkeys_forgotten": 1,
+        "passwords_forgotten": 1,
+        "mail_codes_forgotten": 1,
         "external_forgotten": 3,
         "history_forgotten": 0,
         "challenges_forgotten": 1,

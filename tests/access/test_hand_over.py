@@ -171,7 +171,7 @@ async def test_the_receipt_says_restricted(callers: Callers, owner: Connection, 
         assert await receipts.settle(work, message)
         assert await receipts.complete(work, Sealer.of(settings), {message: ()}, issuer="http://rollcall.test")
     shown = (await callers.operator.get(f"{acme.v1}/receipts/{message}")).json()
-    assert shown["closed"] == {"sessions": 1, "tokens": 0, "passkeys": 0, "external": 0}
+    assert shown["closed"] == {"sessions": 1, "tokens": 0, "passkeys": 0, "external": 0, "passwords": 0}
     assert shown["restricted"] == {"tokens": 1}
     claims = json.loads(urlsafe_b64decode(shown["statement"].split(".")[1] + "=="))
     assert claims["closed"]["restricted"] == [{"class": "tokens", "count": 1}]

@@ -50,7 +50,7 @@ async def test_session_opened_first(callers: Callers, owner: Connection) -> None
     await leaving
     assert not await callers.is_live(new.text)
     (message,) = await messages(owner, tenant, "user.deactivated")
-    assert message["closed"] == {"sessions": 1, "tokens": 0, "passkeys": 0, "external": 0}
+    assert message["closed"] == {"sessions": 1, "tokens": 0, "passkeys": 0, "external": 0, "passwords": 0}
 
 
 async def test_deactivated_first(callers: Callers, owner: Connection) -> None:
@@ -163,7 +163,7 @@ async def test_counts_are_of_what_was_alive(callers: Callers, owner: Connection)
     await callers.product.delete(f"{tenant.v1}/sessions/{closed}")
     await left(tenant, tenant.admin)
     (message,) = await messages(owner, tenant, "user.deactivated")
-    assert message["closed"] == {"sessions": 1, "tokens": 2, "passkeys": 0, "external": 0}
+    assert message["closed"] == {"sessions": 1, "tokens": 2, "passkeys": 0, "external": 0, "passwords": 0}
 
 
 async def test_everything_is_closed(callers: Callers, owner: Connection) -> None:

@@ -12,6 +12,7 @@ import pytest_asyncio
 from authenticator import begun, registered
 from factories import ORIGIN, USER, Callers, Tenant, a_tenant, deactivation
 from rollcall import tables
+from rollcall.access import passwords
 from rollcall.alerts import judging, refusing_mail
 from rollcall.alerts.refusing_mail import MailKey
 from rollcall.cli.embedded import Engines
@@ -51,6 +52,9 @@ async def full(callers: Callers, owner: Connection) -> Tenant:
     await registered(tenant, noor)
     await begun(tenant, noor)
     await tenant.external(noor)
+    await callers.operator.patch(tenant.v1, json={"break_glass": [noor["userName"]]})
+    async with tenant.work() as work:
+        await passwords.keep(work, UUID(noor["id"]), "what Argon2 made of it")
     inner = await a_group(tenant, "Inner", noor)
     outer = await a_group(tenant, "Outer", inner, {"id": "a-stranger"})
     await owner.execute("UPDATE users SET user_name_key = 'noor ' WHERE id = $1", UUID(noor["id"]))

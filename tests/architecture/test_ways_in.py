@@ -1,18 +1,19 @@
 """Every class of credential stands in the table of ways in, and the one door closes it."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
+import rollcall
 from authenticator import registered
 from factories import Callers, Tenant, a_tenant
 from rollcall import tables
-from rollcall.access import revocation
+from rollcall.access import passwords, revocation
 from rollcall.access.ways_in import NAMES, WAYS_IN, WayIn
 from rollcall.db import Connection
-from rollcall.settings import migrations_folder
 
 NO_WAY_IN = {
     "accounts": "the person; its epoch is what the others are held against",
@@ -67,6 +68,10 @@ async def one_of_each(tenant: Tenant, person: dict[str, Any]) -> None:
     await tenant.personal_token(person)
     await registered(tenant, person)
     await tenant.external(person)
+    name = person.get("userName") or person["user_name"]
+    await tenant.callers.operator.patch(tenant.v1, json={"break_glass": [name]})
+    async with tenant.work() as work:
+        await passwords.keep(work, UUID(person["id"]), "what Argon2 made of it")
 
 
 def test_every_class_is_listed() -> None:
@@ -115,24 +120,37 @@ async def test_the_planner_takes_that_index(owner: Connection, settings: object,
     assert f"({way.account} = $2)" in said.partition("Index Cond:")[2].partition("Filter")[0], said
 
 
+def function_of(room: str, file: str, name: str) -> str:
+    """The text of a function of the database."""
+    script = (Path(rollcall.__file__).parent / room / "sql" / file).read_text().replace("public.", "")
+    return script[script.index(f"CREATE FUNCTION fn.{name}(") :].partition("END $$;")[0]
+
+
 def test_the_door_names_them_in_order() -> None:
-    """The function ``leave`` closes the classes in the order of the table, which is the order of the locks."""
-    script = (migrations_folder() / "versions" / "2026_11_22_foundation" / "leaving.sql").read_text()
-    door = script[script.index("CREATE FUNCTION leave(") : script.index("END $$;")]
+    """The function ``close_ways_in`` closes the classes in the order of the table, which is the order of the locks."""
+    door = function_of("access", "leaving.sql", "close_ways_in")
     closing = {
-        way.name: f"UPDATE {way.table} SET {way.closed} = v_now, {way.because} = '{way.person_left}'" for way in WAYS_IN
+        way.name: f"UPDATE {way.table} SET {way.closed} = p_now, {way.because} = '{way.person_left}'" for way in WAYS_IN
     }
     for name, statement in closing.items():
-        assert statement in door, f"leave does not close {name}: it lacks “{statement} …”"
+        assert statement in door, f"close_ways_in does not close {name}: it lacks “{statement} …”"
     places = [door.index(statement) for statement in closing.values()]
     assert places == sorted(places)
     assert "EXECUTE" not in door, "a statement that is put together has no kept plan"
 
 
+def test_one_look_finds_what_is_open() -> None:
+    """Whoever has nothing of a class costs no statement for it: one look asks for all of them."""
+    door = function_of("access", "leaving.sql", "close_ways_in")
+    look = door[door.index("SELECT EXISTS") : door.index("INTO v_open")]
+    for way in WAYS_IN:
+        assert f"FROM {way.table}" in look
+        assert f"IF v_open.{way.name} THEN" in door
+
+
 def test_what_is_purged_is_named() -> None:
     """The function ``settle_departures`` deletes what was closed of the classes that are purged, and of no other."""
-    script = (migrations_folder() / "versions" / "2026_11_22_foundation" / "leaving.sql").read_text()
-    purging = script[script.index("CREATE FUNCTION settle_departures(") :].partition("END $$;")[0]
+    purging = function_of("proof", "receipts.sql", "settle_departures")
     assert [way.name for way in WAYS_IN if f"DELETE FROM {way.table}\n" in purging] == [
         way.name for way in WAYS_IN if way.purged
     ]

@@ -9,6 +9,9 @@ from asked_for import left_out
 from browser.chromium import Tab, browsing, chromium
 from browser.served import Served, served
 
+NO_MAIL_SERVER = "smtp://127.0.0.1:9"
+"""Pages are as where mail is sent; nothing listens there."""
+
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave this folder out unless it, or something in it, was named."""
@@ -23,7 +26,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 @pytest.fixture(scope="session")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Generator[Served]:
     """An installation that all stories share."""
-    with served(tmp_path_factory.mktemp("browser")) as installation:
+    with served(tmp_path_factory.mktemp("browser"), ROLLCALL_SMTP_URL=NO_MAIL_SERVER) as installation:
         yield installation
 
 

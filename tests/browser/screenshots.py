@@ -48,6 +48,10 @@ def walk(tab: Tab, company: PastCompany, installation: Served, only: str) -> Ite
     yield "verify"
     tab.open(f"{console}/sign-in")
     yield "sign-in"
+    for name, address in DOORS:
+        tab.open(f"{console}{address}")
+        yield name
+    tab.open(f"{console}/sign-in")
     tab.type("#workspace", SLUG)
     tab.type("#code", installation.code(SLUG, company.admin["user_name"]))
     tab.follow(lambda: tab.ask("document.querySelector('#code').form.requestSubmit()"))
@@ -71,6 +75,13 @@ def _forms(tab: Tab, console: str, only: str) -> Iterator[str]:
             tab.follow(lambda selector=selector: tab.click(selector))
             yield name
 
+
+DOORS = (
+    ("sign-in-password", "/sign-in/password"),
+    ("contact", "/contact?link=rc_ses_example"),
+    ("contact-refused", "/contact"),
+)
+"""Other pages for strangers, by a name."""
 
 FORMS = (
     ("roles-preview", "/roles?name=Engineering+Leads", 'form[action="/console/roles/map"] button'),

@@ -2,7 +2,7 @@
 
 import gzip
 import json
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -15,6 +15,7 @@ import pytest
 
 from browser.chromium import Tab
 from browser.served import Served
+from browser.test_passkeys import ask_who
 from factories import DART_RULE, USER, deactivation
 
 _NUMBERS = count(1)
@@ -23,6 +24,12 @@ NAMES = ("tokens", "people", "people/new", "groups", "roles", "roles/edit", "rol
 MORE_NAMES = ("departures", "webhooks", "webhooks/new", "plan", "team", "people/export", "setup/okta/print")
 PAGES = ("/", "/setup?provider=none", "/setup?provider=okta", *(f"/{name}" for name in (*NAMES, *MORE_NAMES)))
 GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
+DOORS = (
+    ("sign-in", 'form[action="/console/sign-in/mail"]', {"email": "ada@juniper.example"}),
+    ("sign-in/password", "main form", {"workspace": "juniper", "user_name": "ada", "password": "not theirs at all"}),
+)
+"""Pages with a form for strangers: the form, and what is typed into it."""
+
 CONTINUE = 'form[action="/console/portal"] button'
 
 
@@ -284,6 +291,8 @@ def test_every_page_for_everybody(tab: Tab, company: Company, installation: Serv
     lived_in(company, installation)
     tab.open(company.link("setup"))
     found = {"portal": looked_over(tab, axe.decode())}
+    for door in doors(tab, installation):
+        found[door] = looked_over(tab, axe.decode())
     sign_in(tab, company, installation)
     for page in PAGES:
         tab.open(f"{installation.console}{page}")
@@ -295,6 +304,8 @@ def test_every_page_for_everybody(tab: Tab, company: Company, installation: Serv
     choose(tab, "#role", "guest")
     tab.follow(lambda: tab.click('form[action="/console/roles/map"] button'))
     found["preview"] = looked_over(tab, axe.decode())
+    for page in ways_in(tab, company, installation):
+        found[page] = looked_over(tab, axe.decode())
     tab.open(f"{installation.console}/account")
     found["account"] = looked_over(tab, axe.decode())
     for page in ("status", "verify"):
@@ -307,6 +318,38 @@ def test_every_page_for_everybody(tab: Tab, company: Company, installation: Serv
 
     assert {page: wrong for page, wrong in found.items() if wrong} == {}
     assert len(found) >= len(PAGES) + 6
+
+
+def doors(tab: Tab, installation: Served) -> Iterator[str]:
+    """Go to each page for strangers, and to what answers a form there."""
+    for door in ("/sign-in", "/sign-in/password", "/contact?link=x", "/contact"):
+        tab.open(f"{installation.console}{door}")
+        yield door
+    for name, selector, words in DOORS:
+        tab.open(f"{installation.console}/{name}")
+        for field, word in words.items():
+            tab.type(f"#{field}", word)
+        tab.follow(lambda selector=selector: tab.ask(f"document.querySelector({json.dumps(selector)}).requestSubmit()"))
+        yield f"answer of {name}"
+
+
+def ways_in(tab: Tab, company: Company, installation: Served) -> Iterator[str]:
+    """Go to the pages of links for contacts, of confirming and of passwords."""
+    tab.open(f"{installation.console}/team")
+    tab.type("#label", "Kim at Northwind IT")
+    tab.follow(lambda: tab.click('form[action="/console/team/links"] button'))
+    yield "link"
+    tab.open(f"{installation.console}/team")
+    yield "team with a link"
+    tab.follow(lambda: tab.click("a[href$='/revoke']"))
+    yield "revoke link"
+    ask_who(tab, act="/console/tokens", **{"field:label": "Okta"})
+    yield "confirm"
+    with installation.operator() as operator:
+        named = {"break_glass": [company.admin["user_name"]]}
+        operator.patch(f"/v1/tenants/{company.slug}", json=named).raise_for_status()
+    tab.open(f"{installation.console}/account/password")
+    yield "password"
 
 
 def lived_in(company: Company, installation: Served) -> None:

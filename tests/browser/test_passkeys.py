@@ -1,5 +1,7 @@
 """A passkey in a real browser: made, used, taken away; with the keyboard alone, and without scripts."""
 
+import json
+
 import httpx
 
 from browser.chromium import Tab
@@ -116,7 +118,7 @@ def test_by_keyboard(tab: Tab, installation: Served) -> None:
     tab.plug_in_authenticator()
     tab.open(f"{installation.console}/sign-in?workspace=juniper")
     reached: list[str] = []
-    for _ in range(6):
+    for _ in range(9):
         tab.press("Tab")
         reached.append(tab.ask("document.activeElement.innerText || document.activeElement.id"))
         assert tab.ask("getComputedStyle(document.activeElement).outlineStyle") != "none", reached[-1]
@@ -124,10 +126,13 @@ def test_by_keyboard(tab: Tab, installation: Served) -> None:
     assert reached == [
         "Skip to the content",
         "Rollcall",
-        "workspace",
         "Sign in with a passkey",
+        "email",
+        "Mail me a code",
+        "workspace",
         "code",
         "Sign in with the code",
+        "Sign in with a password",
     ]
 
 
@@ -141,3 +146,43 @@ def test_the_policy_blocks_nothing(tab: Tab, installation: Served) -> None:
 
     assert tab.complaints() == []
     assert httpx.get(f"{installation.console}/assets/passkeys.js").status_code == 200
+
+
+def ask_who(tab: Tab, **said: str) -> None:
+    """Come to the page that asks who one is, as somebody whose form wants a fresh sign-in."""
+    fields = {"code": "wrong", **said}
+    form = """(fields => {
+        const form = document.querySelector('form[action="/console/sign-out"]');
+        form.action = "/console/confirm";
+        for (const [name, value] of Object.entries(fields)) {
+            const field = document.createElement("input");
+            Object.assign(field, {type: "hidden", name, value});
+            form.append(field);
+        }
+        form.requestSubmit();
+    })"""
+    tab.follow(lambda: tab.ask(f"{form}({json.dumps(fields)}); 0"))
+    assert "Confirm that it is you" in tab.text()
+
+
+def test_confirming(tab: Tab, installation: Served) -> None:
+    """A passkey confirms who somebody is, and what their form had said is done; so it is with a code, by one button."""
+    tab.plug_in_authenticator()
+    let_in(tab, installation)
+    tab.follow(lambda: tab.click("[data-passkey-button]"))
+    wanted = {"act": "/console/account/sessions/others"}
+    ask_who(tab, **wanted)
+    tab.follow(lambda: tab.click("[data-passkey-button]"))
+    assert "Sign out everywhere else?" in tab.text()
+
+    ask_who(tab, **wanted, **{"field:page": "1"})
+    tab.follow(lambda: tab.click("[data-passkey-button]"))
+    assert "You are signed out everywhere else." in tab.text()
+
+    ask_who(tab, **wanted, **{"field:page": "1"})
+    tab.type("#code", installation.code())
+    tab.follow(lambda: tab.press("Enter"))
+    assert "It is you" in tab.text()
+    tab.follow(lambda: tab.press("Enter"))
+    assert "You are signed out everywhere else." in tab.text()
+    assert tab.violations() == []

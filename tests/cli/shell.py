@@ -70,13 +70,13 @@ class Shell:
 _ONE_AT_A_TIME = Lock()
 
 
-def typed(words: tuple[str, ...], environment: dict[str, str]) -> Said:
-    """Type a command in this process."""
+def typed(words: tuple[str, ...], environment: dict[str, str], given: str | None = None) -> Said:
+    """Type a command in this process; *given* is its standard input."""
     root = logging.getLogger()
     with _ONE_AT_A_TIME:  # standard output and the environment are the process's
         handlers, level = root.handlers[:], root.level
         try:
-            done = CliRunner().invoke(main, list(words), env=environment, prog_name="rollcall")
+            done = CliRunner().invoke(main, list(words), input=given, env=environment, prog_name="rollcall")
         finally:
             root.handlers[:] = handlers
             root.setLevel(level)

@@ -1,12 +1,13 @@
 """``rollcall console``: ops let somebody in who has no passkey yet."""
 
+import asyncio
 import re
 from datetime import timedelta
 from uuid import UUID
 
-from cli.shell import Shell
+from cli.shell import Said, Shell, environment_of, typed
 from factories import Callers, a_tenant
-from rollcall.access import sign_in_codes
+from rollcall.access import passwords, sign_in_codes
 from rollcall.access.console_sessions import LIFETIME
 from rollcall.settings import Settings
 
@@ -49,3 +50,39 @@ async def test_nobody_to_let_in(settings: Settings, callers: Callers) -> None:
     suspended = await rollcall("console", "code", acme.slug, acme.admin["user_name"])
     assert suspended.code == 1
     assert f"rollcall tenants resume {acme.slug}" in suspended.err
+
+
+async def test_a_password(settings: Settings, callers: Callers) -> None:
+    """Ops name who may have a password, and set it from the standard input; it is in no argument and no output."""
+    rollcall, acme = Shell(settings), await a_tenant(callers)
+    ada, password = acme.admin["user_name"], "correct horse battery staple"
+
+    async def given(line: str) -> Said:
+        words = ("console", "password", acme.slug, ada)
+        return await asyncio.to_thread(typed, words, environment_of(settings), line)
+
+    refused = await given(f"{password}\n")
+    assert (refused.code, "rollcall tenants break-glass" in refused.err or "break_glass" in refused.err) == (1, True)
+    named = await rollcall("tenants", "break-glass", acme.slug, acme.admin["id"])
+    assert named.out == f"{acme.slug}: {ada} may have a password for the console.\n"
+    for line in ("", "short\n", "x" * 201):
+        said = await given(line)
+        assert (said.code, "15 to 200 characters" in said.err) == (1, True)
+
+    done = await given(f"{password}\n")
+
+    assert (done.code, done.out) == (0, f"{ada} signs in at /console/sign-in/password from now on.\n")
+    async with acme.work() as work:
+        kept = await passwords.find(work, ada)
+    assert kept is not None
+    assert kept.hash.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
+    (entry,) = await acme.audit(action="console.password_set")
+    assert entry["actor_label"].startswith("cli:")
+    assert password not in str(await acme.audit())
+    gone = await rollcall("console", "password", acme.slug, ada, "--remove")
+    assert gone.out == f"{ada} has no password.\n"
+    async with acme.work() as work:
+        assert await passwords.find(work, ada) is None
+    nobody = await rollcall("tenants", "break-glass", acme.slug, "--nobody")
+    assert nobody.out == f"{acme.slug}: nobody may have a password for the console.\n"
+    assert (await rollcall("tenants", "break-glass", acme.slug, ada, "--nobody")).code == 2

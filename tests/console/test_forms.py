@@ -22,10 +22,23 @@ FORMS = (
     "/console/sign-in/passkey",
     "/console/sign-in/passkey/begin",
     "/console/portal",
+    "/console/contact",
+    "/console/sign-in/mail",
+    "/console/sign-in/mail/code",
+    "/console/sign-in/mail/tenant",
+    "/console/sign-in/password",
+    "/console/confirm",
+    "/console/team/links",
+    "/console/account/password",
 )
 Browsers = Callable[[], Browser]
 PUBLIC = {
     "/console/portal": "the way in by a link from the product",
+    "/console/contact": "the way in by a link that an admin vouches for",
+    "/console/sign-in/mail": "the way in",
+    "/console/sign-in/mail/code": "the way in",
+    "/console/sign-in/mail/tenant": "the way in",
+    "/console/sign-in/password": "the way in",
     "/console/assets/{name:str}": "what pages load",
     "/console/{rest:path}": "where there is nothing",
     "/console/sign-in": "the way in, and where a code is sent",

@@ -33,7 +33,13 @@ class WaysIn:
     def closed(self) -> dict[str, int]:
         """What a receipt has to say of them."""
         passkeys, external = int(self.device is not None), int(self.key is not None)
-        return {"sessions": len(self.shown) - 1, "tokens": 1, "passkeys": passkeys, "external": external}
+        return {
+            "sessions": len(self.shown) - 1,
+            "tokens": 1,
+            "passkeys": passkeys,
+            "external": external,
+            "passwords": 0,
+        }
 
     @property
     def number(self) -> int:

@@ -46,7 +46,7 @@ def test_a_worker_is_killed_in_the_middle(product: Product, customer: Customer) 
 
     asyncio.run(kill_while_it_settles())
     (receipt,) = eventually(lambda: customer.receipts(maria), within=40)
-    assert receipt["closed"] == {"sessions": 1, "tokens": 0, "passkeys": 0, "external": 0}
+    assert receipt["closed"] == {"sessions": 1, "tokens": 0, "passkeys": 0, "external": 0, "passwords": 0}
     assert eventually(lambda: product.processes("worker"))
 
 
@@ -70,7 +70,7 @@ def test_valkey_is_away_while_somebody_leaves(product: Product, customer: Custom
 
     for person in people:
         (receipt,) = eventually(lambda person=person: customer.receipts(person), within=60)
-        assert receipt["closed"] == {"sessions": 1, "tokens": 0, "passkeys": 0, "external": 0}
+        assert receipt["closed"] == {"sessions": 1, "tokens": 0, "passkeys": 0, "external": 0, "passwords": 0}
         assert receipt["purged"]["sessions"] == 1
 
 

@@ -52,7 +52,7 @@ async def test_receipt(callers: Callers, owner: Connection) -> None:
     assert await settle(tenant, message)
     (receipt,) = (await callers.operator.get(f"{tenant.v1}/people/{person}/receipts")).json()["data"]
     assert (receipt["closed"]["sessions"], receipt["closed"]["tokens"]) == (1, 0)
-    assert receipt["purged"] == {"sessions": 1, "passkeys": 0}
+    assert receipt["purged"] == {"sessions": 1, "passkeys": 0, "passwords": 0}
     assert receipt["request_id"] == f"leave-{person[-12:]}"
     assert receipt["arrived_at"] <= receipt["closed_at"] <= receipt["settled_at"]
     assert await owner.fetchval("SELECT count(*) FROM sessions WHERE account_id = $1", UUID(person)) == 0
@@ -71,7 +71,7 @@ async def test_devices_are_forgotten(callers: Callers, owner: Connection) -> Non
     assert await settle(tenant, message)
 
     (receipt,) = (await callers.operator.get(f"{tenant.v1}/people/{maria['id']}/receipts")).json()["data"]
-    assert (receipt["closed"]["passkeys"], receipt["purged"]) == (2, {"sessions": 0, "passkeys": 2})
+    assert (receipt["closed"]["passkeys"], receipt["purged"]) == (2, {"sessions": 0, "passkeys": 2, "passwords": 0})
     kept = await owner.fetch("SELECT credential_id FROM passkeys WHERE tenant_id = $1", UUID(tenant.id))
     assert [row["credential_id"] for row in kept] == [devices[2].credential_id]
     await callers.operator.post(f"{tenant.v1}/people/{maria['id']}/reactivate")

@@ -28,7 +28,14 @@ MOST_AT_A_WORKSPACE = 60
 MOST_FOR_AN_ACCOUNT = 10
 """Attempts with one passkey or one code, from wherever."""
 
+MOST_MAILS_TO_AN_ADDRESS = 5
+"""Codes within an hour that are mailed to one address, whoever asks for them."""
+
+MOST_MAILS_FROM_A_SOURCE = 60
+"""Those that are asked for from one address of the network."""
+
 WINDOW_SECONDS = 60
+MAIL_SECONDS = 3600
 NAMES = 10_000
 """Names that a process counts one by one while Redis is away; the others count as one."""
 
@@ -89,12 +96,30 @@ class Attempts:
             )
             raise TooManyRequests(msg, retry_after=wait)
 
-    async def _wait_for(self, limits: dict[str, int]) -> int:
+    async def check_mail(self, source: str | None, address: str) -> None:
+        """Count one more code that is to be mailed to an address.
+
+        Raises:
+            TooManyRequests: too many were asked for within an hour, for this address or from this source.
+        """
+        limits = {
+            f"mail to:{_short(address)}": MOST_MAILS_TO_AN_ADDRESS,
+            f"mail from:{_short(network(source or 'unknown'))}": MOST_MAILS_FROM_A_SOURCE,
+        }
+        wait = await self._wait_for(limits, seconds=MAIL_SECONDS)
+        if wait:
+            msg = (
+                "Too many codes have been asked for, for this address or from yours; use the newest mail, sign in "
+                "another way, or come again within the hour."
+            )
+            raise TooManyRequests(msg, retry_after=wait)
+
+    async def _wait_for(self, limits: dict[str, int], *, seconds: int = WINDOW_SECONDS) -> int:
         if time.monotonic() < self._redis_back_at:
             return self._local.wait_for(limits)
         keys = [f"rollcall:attempts:{name}" for name in limits]
         try:
-            return int(await self._count_script(keys=keys, args=[WINDOW_SECONDS, *limits.values()]))
+            return int(await self._count_script(keys=keys, args=[seconds, *limits.values()]))
         except (RedisError, OSError) as error:
             log.warning("attempts to sign in are counted locally: Redis is away", error=str(error))
             self._redis_back_at = time.monotonic() + REDIS_PAUSE_SECONDS

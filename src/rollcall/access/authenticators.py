@@ -74,6 +74,12 @@ class Assertion:
         """Which passkey is said to have signed."""
         return self.parsed.raw_id
 
+    @property
+    def account_id(self) -> UUID | None:
+        """Whose it says it is; None if it says nobody, or what can't be an id."""
+        handle = self.parsed.response.user_handle
+        return UUID(bytes=handle) if handle is not None and len(handle) == 16 else None
+
     def is_of(self, account_id: UUID, *, has_to_say: bool) -> bool:
         """Whether the authenticator says it is this person's; it need not where the person was named before."""
         handle = self.parsed.response.user_handle

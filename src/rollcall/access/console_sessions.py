@@ -1,10 +1,11 @@
 """Who is signed in to the console: asked of PostgreSQL on every request, so that leaving counts at the next one."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from rollcall.access import statements
 from rollcall.access.accounts import locked_for_issuing
@@ -12,6 +13,8 @@ from rollcall.access.models import Session
 from rollcall.crypto import TokenKind, TokenText, read_token
 from rollcall.db import Pool
 from rollcall.errors import NotFound, PersonInactive, Refusal
+from rollcall.journal.console_events import ConsoleConfirmed
+from rollcall.journal.record import record
 from rollcall.work import Actor, ActorKind, TenantRef, Work
 
 LIFETIME = timedelta(hours=12)
@@ -37,6 +40,10 @@ class SignedIn:
     """The one thing they came for, if a portal link let them in; None for a session of the whole console."""
     return_url: str | None
     """Where the portal leads back to."""
+    proved_at: datetime
+    """When they last proved who they are: as they signed in, opened the link, or were asked again."""
+    contact: str | None
+    """Whom the link was for that somebody without an account came by; what they do is in the account's name."""
 
     @property
     def session_id(self) -> UUID:
@@ -46,7 +53,12 @@ class SignedIn:
     @property
     def actor(self) -> Actor:
         """Who the audit names for what they do."""
-        return Actor(ActorKind.PERSON, self.user_name, self.session_id, self.account_id, self.key)
+        name = self.user_name if self.contact is None else f"{self.contact}, by a link of {self.user_name}"
+        return Actor(ActorKind.PERSON, name, self.session_id, self.account_id, self.key)
+
+    def is_fresh(self, within: timedelta) -> bool:
+        """Whether they have proved who they are no longer ago than that."""
+        return datetime.now(UTC) - self.proved_at < within
 
 
 class NotSignedIn(Refusal):
@@ -61,8 +73,22 @@ class NotSignedIn(Refusal):
         self.ended = ended
 
 
-async def who(pool: Pool, shown: str | None) -> SignedIn:
-    """Who the session that somebody shows belongs to.
+class NotFresh(Refusal):
+    """Something that wants a sign-in that is not long ago; *act* is its address, *fields* what its form said."""
+
+    status = 403
+    code = "not_fresh"
+    advice = "Confirm who you are on the page that asks for it, and go on."
+
+    def __init__(self, act: str, fields: Mapping[str, str] | None = None) -> None:
+        super().__init__("Confirm that it is you before you go on.")
+        self.act, self.fields = act, fields
+
+
+async def who(pool: Pool, shown: str | None, *, idle: timedelta, sees: bool = True) -> SignedIn:
+    """Who the session that somebody shows belongs to. It ends when it is not used for as long as *idle*.
+
+    Without *sees* it does not count as used: nobody does anything.
 
     Raises:
         NotSignedIn: it is none of the console's, or not good any more.
@@ -72,7 +98,7 @@ async def who(pool: Pool, shown: str | None) -> SignedIn:
     token = read_token(shown)
     if token is None or token.kind is not TokenKind.SESSION:
         raise NotSignedIn(ended=True)
-    row = await statements.console_session(pool, token)
+    row = await statements.console_session(pool, token, idle, sees=sees)
     if row is None:
         raise NotSignedIn(ended=True)
     return SignedIn(
@@ -87,6 +113,8 @@ async def who(pool: Pool, shown: str | None) -> SignedIn:
         is_admin=row["is_admin"],
         intent=row["intent"],
         return_url=row["return_url"],
+        proved_at=row["proved_at"],
+        contact=None if row["link_id"] is None else row["label"],
     )
 
 
@@ -110,3 +138,15 @@ async def hold(work: Work, somebody: SignedIn) -> None:
     )
     if still is None:
         raise NotSignedIn(ended=True)
+
+
+async def prove(work: Work, somebody: SignedIn, way: str) -> None:
+    """Note that somebody has proved who they are again; *way* says by what."""
+    await work.db.execute(
+        update(Session)
+        .where(Session.tenant_id == work.tenant.id, Session.id == somebody.session_id)
+        .values(proved_at=work.now)
+        .execution_options(synchronize_session=False)
+    )
+    event = ConsoleConfirmed(session_id=somebody.session_id, way=way)
+    await record(work, event, account_id=somebody.account_id, target=str(somebody.session_id))

@@ -1,4 +1,4 @@
-"""What ended long ago is forgotten: sessions, tokens, passkeys, external credentials and challenges."""
+"""What ended long ago is forgotten: sessions, tokens, passkeys, passwords, external credentials, codes, challenges."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -18,14 +18,16 @@ KEEP_LEFT_FOR: Final = KEEP_DEAD_FOR + KEEP_DONE_FOR
 """How long a session that a departure closed waits for the receipt that purges it: longer than the departure does."""
 
 KEEP_CREDENTIALS_FOR: Final = timedelta(days=400)
-"""How long it can be looked up what was given to whom once that has ended: tokens, passkeys, external credentials.
-A token that is forgotten is one that nobody knows."""
+"""How long it can be looked up what was given to whom once that has ended: tokens, passkeys, passwords, external
+credentials. A token that is forgotten is one that nobody knows."""
 
 KEEP_CHALLENGES_FOR: Final = timedelta(days=1)
 
 _FORGET_SESSIONS = text(qualified("SELECT fn.forget_sessions(:before, :left, :limit)"))
 _FORGET_TOKENS = text(qualified("SELECT fn.forget_tokens(:before, :limit)"))
 _FORGET_PASSKEYS = text(qualified("SELECT fn.forget_passkeys(:before, :limit)"))
+_FORGET_PASSWORDS = text(qualified("SELECT fn.forget_passwords(:before, :limit)"))
+_FORGET_MAIL_CODES = text(qualified("SELECT fn.forget_mail_codes(:before, :limit)"))
 _FORGET_EXTERNAL = text(qualified("SELECT fn.forget_external(:before, :limit)"))
 _FORGET_HISTORY = text(qualified("SELECT fn.forget_account_history(:limit)"))
 _FORGET_CHALLENGES = text(qualified("SELECT fn.forget_challenges(:before, :limit)"))
@@ -45,6 +47,8 @@ async def forget_credentials(database: Database, *, now: datetime | None = None)
     return {
         "tokens_forgotten": await in_batches(database, _FORGET_TOKENS, ended),
         "passkeys_forgotten": await in_batches(database, _FORGET_PASSKEYS, ended),
+        "passwords_forgotten": await in_batches(database, _FORGET_PASSWORDS, ended),
+        "mail_codes_forgotten": await in_batches(database, _FORGET_MAIL_CODES, expired),
         "external_forgotten": await in_batches(database, _FORGET_EXTERNAL, ended),
         "history_forgotten": await in_batches(database, _FORGET_HISTORY, {}),
         "challenges_forgotten": await in_batches(database, _FORGET_CHALLENGES, expired),

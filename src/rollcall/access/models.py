@@ -131,8 +131,10 @@ class Session(Base):
     __tablename__ = "sessions"
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "account_id"], _ACCOUNT),
-        CheckConstraint("purpose IN ('product', 'console', 'console_code', 'portal', 'portal_link')", name="purpose"),
-        CheckConstraint("(intent IS NOT NULL) = (purpose IN ('portal', 'portal_link'))", name="intent"),
+        CheckConstraint(
+            "purpose IN ('product', 'console', 'console_code', 'portal', 'portal_link', 'contact_link')", name="purpose"
+        ),
+        CheckConstraint("(intent IS NOT NULL) = (purpose IN ('portal', 'portal_link', 'contact_link'))", name="intent"),
         Index("ix_sessions_expiry", "expires_at"),
         Index("ix_sessions_open", "tenant_id", "account_id", postgresql_where=text("closed_at IS NULL")),
         Index("ix_sessions_closed", "tenant_id", "account_id", postgresql_where=text("closed_at IS NOT NULL")),
@@ -154,6 +156,60 @@ class Session(Base):
     expires_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     closed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     closed_because: Mapped[str | None] = mapped_column(Text)
+    seen_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """When it was last used in the console, to the minute; of a link when it was last opened."""
+    proved_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """When whoever uses it last proved who they are, after they had signed in."""
+    link_id: Mapped[UUID | None] = mapped_column(Uuid)
+    """The link for somebody without an account that opened it."""
+
+
+class Password(Base):
+    """A person's password for emergencies, as its Argon2id hash; at most one is open."""
+
+    __tablename__ = "passwords"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "account_id"], _ACCOUNT),
+        Index("ix_passwords_open", "tenant_id", "account_id", unique=True, postgresql_where=text("closed_at IS NULL")),
+        Index("ix_passwords_closed", "tenant_id", "account_id", postgresql_where=text("closed_at IS NOT NULL")),
+    )
+
+    tenant_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True, server_default=_UUID7)
+    account_id: Mapped[UUID] = mapped_column(Uuid)
+    epoch: Mapped[int] = mapped_column(Integer)
+    hash: Mapped[str] = mapped_column(Text)  # the column
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
+    last_used_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    closed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    closed_because: Mapped[str | None] = mapped_column(Text)
+
+
+class MailCode(Base):
+    """A code that is mailed to an address, whosever it is; forgotten a day later.
+
+    It belongs to no tenant: whoever asks says an address alone, and a worker finds whom it belongs to.
+    """
+
+    __tablename__ = "mail_codes"
+    __table_args__ = (
+        Index("ix_mail_codes_due", "due_at", postgresql_where=text("sent_at IS NULL")),
+        Index("ix_mail_codes_age", "created_at"),
+    )
+
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    """Known to nobody but the browser that asked."""
+    address: Mapped[str] = mapped_column(Text)
+    digest: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """The code's, once a mail with it was written."""
+    found: Mapped[list[list[str]] | None] = mapped_column(JSONB)
+    """The admins' accounts that the address belongs to, each as its tenant's id and its own."""
+    wrong: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    """How often another code was entered."""
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
+    due_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
+    sent_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    entered_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
 
 class Passkey(Base):
@@ -165,6 +221,12 @@ class Passkey(Base):
         UniqueConstraint("tenant_id", "credential_id", name="uq_passkeys_credential_id"),
         Index("ix_passkeys_open", "tenant_id", "account_id", postgresql_where=text("closed_at IS NULL")),
         Index("ix_passkeys_closed", "tenant_id", "account_id", postgresql_where=text("closed_at IS NOT NULL")),
+        # Only a question about a credential can use it, as with external credentials.
+        Index(
+            "ix_passkeys_credential",
+            "credential_id",
+            postgresql_where=text("closed_at IS NULL AND credential_id <> ''"),
+        ),
     )
 
     tenant_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from rollcall.access import authenticators, challenges, sessions
 from rollcall.access.accounts import locked_for_issuing
@@ -18,9 +18,12 @@ from rollcall.access.models import Account, Passkey
 from rollcall.access.passkeys import Begun
 from rollcall.access.sessions import NewSession, Purpose
 from rollcall.errors import PersonInactive, Refusal
+from rollcall.functions import qualified
 from rollcall.journal.events import PasskeyCopied
 from rollcall.journal.record import record
-from rollcall.work import Work
+from rollcall.work import Fleet, TenantRef, Work
+
+_TENANT_OF = text(qualified("SELECT id, slug FROM fn.tenant_of_passkey(:credential, :account)"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,14 @@ async def finish(
     return await _sign_in(work, party, begun, answer, lifetime=lifetime, label=label, purpose=Purpose.PRODUCT)
 
 
+async def tenant_of(fleet: Fleet, assertion: Assertion | None) -> TenantRef | None:
+    """The tenant in which a passkey is whose it says; one statement, whatever was read, and nothing is believed yet."""
+    credential = b"" if assertion is None else assertion.credential_id
+    account = (None if assertion is None else assertion.account_id) or UUID(int=0)
+    row = (await fleet.db.execute(_TENANT_OF, {"credential": credential, "account": account})).one_or_none()
+    return None if row is None else TenantRef(row.id, row.slug)
+
+
 async def enter_console(
     work: Work,
     party: RelyingParty,
@@ -99,6 +110,19 @@ async def enter_console(
     return await _sign_in(work, party, begun, answer, lifetime=lifetime, label=label, purpose=Purpose.CONSOLE)
 
 
+async def prove(
+    work: Work, party: RelyingParty, account_id: UUID, *, begun: SignInChallenge | None, answer: dict[str, Any]
+) -> None:
+    """Make sure that a passkey of this person signed a sealed challenge, once; nothing opens.
+
+    Raises:
+        SignInRefused: whatever of it is not right.
+    """
+    account = await _verified(work, party, begun, answer)
+    if account.id != account_id:
+        raise SignInRefused
+
+
 async def _sign_in(
     work: Work,
     party: RelyingParty,
@@ -109,6 +133,12 @@ async def _sign_in(
     label: str | None,
     purpose: Purpose,
 ) -> NewSession:
+    account = await _verified(work, party, begun, answer)
+    return await sessions.open_session(work, account.id, lifetime=lifetime, label=label, purpose=purpose)
+
+
+async def _verified(work: Work, party: RelyingParty, begun: SignInChallenge | None, answer: dict[str, Any]) -> Account:
+    """Whose passkey signed; it has counted, and a sealed challenge is remembered."""
     assertion = authenticators.read_assertion(answer)
     if begun is None or assertion is None:
         raise SignInRefused
@@ -123,7 +153,7 @@ async def _sign_in(
         raise SignInRefused(Copied(account.id, event))
     passkey.sign_count = count
     passkey.last_used_at = work.now
-    return await sessions.open_session(work, account.id, lifetime=lifetime, label=label, purpose=purpose)
+    return account
 
 
 async def after_refusal(work: Work, challenge_id: UUID, refusal: Refusal) -> None:

@@ -65,6 +65,17 @@ class LinkRefused(Refusal):
         )
 
 
+class ContactLinkRefused(LinkRefused):
+    """The same, of a link that can be opened more than once."""
+
+    def __init__(self) -> None:
+        Refusal.__init__(
+            self,
+            "This link opens nothing any more: it has ended or was revoked, or whoever vouched for it is an admin no "
+            "longer. Ask them for a new one.",
+        )
+
+
 class NoSuchReturn(Invalid):
     """A portal link may not lead back to this address."""
 

@@ -21,6 +21,7 @@ from rollcall.journal.console_events import (
     ConsoleCodeWithdrawn,
     ConsoleSignedIn,
     ConsoleSignedOut,
+    ContactLinkWithdrawn,
     PortalLeft,
     PortalLinkWithdrawn,
 )
@@ -47,6 +48,8 @@ class Purpose(StrEnum):
     """The console, for one intent, opened by a link of the product's."""
     PORTAL_LINK = "portal_link"
     """That link."""
+    CONTACT_LINK = "contact_link"
+    """A link that opens sessions of the portal for somebody without an account, until its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +68,11 @@ async def open_session(
     label: str | None = None,
     purpose: Purpose = Purpose.PRODUCT,
     code_id: UUID | None = None,
+    way: str = "passkey",
 ) -> NewSession:
     """Open a session for a person. Its text is returned in clear here and nowhere else.
 
-    A session of the console is opened by the person themself, with a passkey or with the code *code_id*.
+    A session of the console is opened by the person themself; *way* says by what, the code *code_id* by which.
 
     Raises:
         Invalid: the lifetime is not between one second and 90 days.
@@ -87,7 +91,7 @@ async def open_session(
         await make_room(work, account, Purpose.CONSOLE)
     row = keep(work, account, session_id, opened_by, lifetime=lifetime, label=label, purpose=purpose)
     if purpose is Purpose.CONSOLE:
-        event: Event = ConsoleSignedIn(session_id=session_id, code_id=code_id)
+        event: Event = ConsoleSignedIn(session_id=session_id, code_id=code_id, way=way)
         work = Work(work.db, work.tenant, the_person(account, session_id), work.origin, work.now)
     else:
         event = SessionOpened(session_id=session_id)
@@ -158,6 +162,11 @@ async def close(work: Work, session_id: UUID, *, account_id: UUID | None = None)
 async def close_others(work: Work, account_id: UUID, kept: UUID) -> int:
     """Close every open session of a person but *kept*, the product's too. Returns how many that were."""
     return await _close_all(work, (*_open(work, account_id), Session.id != kept))
+
+
+async def close_of_link(work: Work, account_id: UUID, link_id: UUID) -> int:
+    """Close what a link for somebody without an account has opened. Returns how many that were."""
+    return await _close_all(work, (*_open(work, account_id), Session.link_id == link_id))
 
 
 async def of_person(work: Work, account_id: UUID, *, limit: int = 500, offset: int = 0) -> Sequence[Session]:
@@ -247,6 +256,8 @@ def _closing(session: Session) -> Event:
             return PortalLeft(session_id=session.id)
         case Purpose.PORTAL_LINK:
             return PortalLinkWithdrawn(link_id=session.id)
+        case Purpose.CONTACT_LINK:
+            return ContactLinkWithdrawn(link_id=session.id)
 
 
 async def make_room(work: Work, account: Account, purpose: Purpose) -> None:

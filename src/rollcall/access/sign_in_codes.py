@@ -91,6 +91,21 @@ async def enter(work: Work, code: str, *, lifetime: timedelta, label: str | None
         CodeRefused: whatever of it is not right.
         Invalid: as `sessions.open_session` says.
     """
+    code_id, account_id = await spend(work, code)
+    try:
+        return await sessions.open_session(
+            work, account_id, lifetime=lifetime, label=label, purpose=Purpose.CONSOLE, code_id=code_id, way="code"
+        )
+    except Forbidden:
+        raise CodeRefused from None
+
+
+async def spend(work: Work, code: str) -> tuple[UUID, UUID]:
+    """Spend a code, once; returns its id and whose it is.
+
+    Raises:
+        CodeRefused: whatever of it is not right.
+    """
     entered = plain(code)
     code_id = _id_of(work, entered)
     account_id = await work.db.scalar(
@@ -101,28 +116,26 @@ async def enter(work: Work, code: str, *, lifetime: timedelta, label: str | None
     try:
         # The account first, as a deactivation does; what that has closed meanwhile is seen closed below.
         account = await locked_for_issuing(work, account_id)
-        spent = await work.db.scalar(
-            update(Session)
-            .where(
-                Session.tenant_id == work.tenant.id,
-                Session.id == code_id,
-                Session.purpose == Purpose.CONSOLE_CODE,
-                Session.digest == digest(entered),
-                Session.epoch == account.epoch,
-                Session.closed_at.is_(None),
-                Session.expires_at > work.now,
-            )
-            .values(closed_at=work.now, closed_because="entered")
-            .returning(Session.id)
-            .execution_options(synchronize_session=False)
-        )
-        if spent is None:
-            raise CodeRefused
-        return await sessions.open_session(
-            work, account.id, lifetime=lifetime, label=label, purpose=Purpose.CONSOLE, code_id=code_id
-        )
-    except (NotFound, PersonInactive, Forbidden):
+    except (NotFound, PersonInactive):
         raise CodeRefused from None
+    spent = await work.db.scalar(
+        update(Session)
+        .where(
+            Session.tenant_id == work.tenant.id,
+            Session.id == code_id,
+            Session.purpose == Purpose.CONSOLE_CODE,
+            Session.digest == digest(entered),
+            Session.epoch == account.epoch,
+            Session.closed_at.is_(None),
+            Session.expires_at > work.now,
+        )
+        .values(closed_at=work.now, closed_because="entered")
+        .returning(Session.id)
+        .execution_options(synchronize_session=False)
+    )
+    if spent is None:
+        raise CodeRefused
+    return code_id, account.id
 
 
 def plain(code: str) -> str:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from rollcall.functions import qualified
 from rollcall.work import Work
 
 _AUTHENTICATE = qualified("SELECT label, owner_id, slug, is_auditor, role FROM fn.authenticate($1, $2, $3, $4, '')")
-_CONSOLE_SESSION = qualified("SELECT * FROM fn.console_session($1, $2, $3, '')")
+_CONSOLE_SESSION = qualified("SELECT * FROM fn.console_session($1, $2, $3, '', $4, $5)")
 _INTROSPECT = qualified("SELECT * FROM fn.introspect($1, $2, $3, $4, $5, $6, $7)")
 _INTROSPECT_MANY = qualified("""
 SELECT i.* FROM unnest($4::text[], $5::uuid[], $6::uuid[], $7::bytea[]) WITH ORDINALITY
@@ -37,9 +38,13 @@ async def authenticate(pool: Pool, key: TokenText) -> Row | None:
     return await pool.fetchrow(_AUTHENTICATE, key.kind.value, key.tenant_id, key.id, key.digest, of=whose)
 
 
-async def console_session(pool: Pool, session: TokenText) -> Row | None:
-    """Who is signed in to the console by a session; None if nobody is any more."""
-    return await pool.fetchrow(_CONSOLE_SESSION, session.tenant_id, session.id, session.digest, of=session.tenant_id)
+async def console_session(pool: Pool, session: TokenText, idle: timedelta, *, sees: bool) -> Row | None:
+    """Who is signed in to the console by a session; None if nobody is any more, or it was not used for so long.
+
+    With *sees* it counts as used.
+    """
+    key = session.tenant_id, session.id, session.digest
+    return await pool.fetchrow(_CONSOLE_SESSION, *key, idle, sees, of=session.tenant_id)
 
 
 async def introspect(pool: Pool, client: TokenText, asked: TokenText) -> Row | None:

@@ -32,6 +32,7 @@ WAYS_IN = (
     WayIn("tokens", "tokens", "owner_id", "created_at", "revoked_at", "revoked_because", "owner_left"),
     WayIn("passkeys", "passkeys", *_LEFT, purged=True),
     WayIn("external", "external_credentials", *_LEFT),
+    WayIn("passwords", "passwords", *_LEFT, purged=True),
 )
 """In the order in which they are locked and closed."""
 

@@ -1,10 +1,11 @@
-"""``rollcall console``: letting somebody in who has no passkey yet."""
+"""``rollcall console``: letting somebody in who has no passkey yet, or none at hand."""
 
 import click
 
 from rollcall.access import sign_in_codes
 from rollcall.access.authenticators import pages_address
 from rollcall.access.sign_in_codes import PATIENCE, NewCode
+from rollcall.cli.passwords import set_password
 from rollcall.cli.reaching import find_person, in_tenant
 from rollcall.cli.running import give_up, settings_or_give_up
 from rollcall.cli.showing import json_option, print_json
@@ -15,6 +16,9 @@ from rollcall.work import Work
 @click.group()
 def console() -> None:
     """Let a tenant's people into the console."""
+
+
+console.add_command(set_password)
 
 
 @console.command("code")

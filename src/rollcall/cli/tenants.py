@@ -14,6 +14,7 @@ from rollcall.cli.confirming import confirm, yes_option
 from rollcall.cli.deputies import change_last_admin, name_deputy
 from rollcall.cli.exporting import export_file
 from rollcall.cli.lapse import lapse_in_words, lapse_tenant
+from rollcall.cli.passwords import change_break_glass
 from rollcall.cli.pausing import pause_tenant, unpause_tenant
 from rollcall.cli.providers import profile_of, show_provider
 from rollcall.cli.reaching import across_tenants, find_tenant
@@ -48,6 +49,7 @@ tenants.add_command(show_provider)
 tenants.add_command(lapse_tenant)
 tenants.add_command(change_last_admin)
 tenants.add_command(name_deputy)
+tenants.add_command(change_break_glass)
 tenants.add_command(show_seats)
 tenants.add_command(pause_tenant)
 tenants.add_command(unpause_tenant)
@@ -124,6 +126,7 @@ def _facts(tenant: Tenant, plan: Plan, more: dict[str, Any]) -> Row:
         "tokens": _ISSUED_BY[tenant.token_issuing],
         "owner leaves": _OWNER_LEAVES[tenant.owner_leaves],
         "last admin": _LAST_ADMIN[tenant.last_admin],
+        **({"passwords": ", ".join(tenant.break_glass)} if tenant.break_glass else {}),
         "people": f"{more['people']:,}, {more['active']:,} active, {more['admins']:,} of them admins",
         "roles": f"{', '.join(rule['roles'])} (see 'rollcall roles show {tenant.slug}')",
         **({"left meanwhile": f"{left:,}; 'rollcall tenants resume' takes them out"} if left else {}),

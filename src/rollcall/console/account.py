@@ -5,7 +5,7 @@ from typing import Any
 from litestar import Request, Response, get
 from litestar.params import FromQuery
 
-from rollcall.access import passkeys, personal_tokens, sessions
+from rollcall.access import accounts, passkeys, passwords, personal_tokens, sessions
 from rollcall.access.authenticators import RelyingParty
 from rollcall.access.sessions import Purpose
 from rollcall.console.visitors import PersonWork, page_for, person_work, signed_in, visitor
@@ -17,6 +17,8 @@ SAID = {
     "passkey-removed": ("passkeys", "The passkey is removed. It opens nothing any more."),
     "session-closed": ("sessions", "The session is closed."),
     "others-closed": ("sessions", "You are signed out everywhere else."),
+    "password-set": ("password", "The password is set. It opens this console from now on, and the one before no more."),
+    "password-removed": ("password", "The password is removed. It opens nothing any more."),
     "token-closed": ("tokens", "The token is closed. Whatever used it is refused from now on."),
 }
 """What was done, and the section that says so: the one that the page is opened at."""
@@ -27,6 +29,7 @@ OPENS = {
     Purpose.CONSOLE_CODE: "this console, once; nobody has entered it yet",
     Purpose.PORTAL: "one part of this console, by a link from the product",
     Purpose.PORTAL_LINK: "one part of this console, once; nobody has opened it yet",
+    Purpose.CONTACT_LINK: "the set-up, to whoever has the link that you vouch for",
 }
 
 
@@ -50,6 +53,8 @@ async def account_page(
         origin=None if party is None else party.origins[0],
         passkeys=await passkeys.of_person(work, person),
         most_passkeys=passkeys.MOST_LIVE,
+        password=await passwords.of_person(work, person),
+        may_have_password=await passwords.may_have(work, await accounts.find(work, person)),
         sessions=shown,
         opens={row.id: OPENS[Purpose(row.purpose)] for row in shown},
         sessions_total=total,

@@ -67,7 +67,13 @@ async def receipt_file(work: PersonWork, receipt: FromPath[str]) -> Response[str
     return Response(found.statement, media_type="application/jose", headers=headers)
 
 
-_WHAT = {"sessions": "session", "tokens": "token", "passkeys": "passkey", "external": "other credential"}
+_WHAT = {
+    "sessions": "session",
+    "tokens": "token",
+    "passkeys": "passkey",
+    "external": "other credential",
+    "passwords": "password",
+}
 
 
 def _said(closed: Mapping[str, Any]) -> str:

@@ -8,9 +8,11 @@ from litestar import Response
 from litestar.exceptions import HTTPException, NotFoundException, PermissionDeniedException
 
 from rollcall import db
-from rollcall.access.console_sessions import NotSignedIn, SignedIn
+from rollcall.access.console_sessions import NotFresh, NotSignedIn, SignedIn
+from rollcall.console.confirm import address_of, confirm_page
 from rollcall.console.cookies import no_csrf, no_session
 from rollcall.console.frame import HOME, first_page, sections_of
+from rollcall.console.own import ACCOUNT
 from rollcall.console.requests import AnyRequest, asks_for_json, json_answer, see, source_of
 from rollcall.console.sign_in import PAGE, sign_in_page
 from rollcall.console.visitors import page_for
@@ -60,6 +62,16 @@ def answer_not_signed_in(request: AnyRequest, refusal: NotSignedIn) -> Response[
     answer = sign_in_page(request, status_code=refusal.status, notice=refusal.detail)
     answer.cookies.append(no_session(request))
     return answer
+
+
+def answer_not_fresh(request: AnyRequest, refusal: NotFresh) -> Response[Any]:
+    """The page that asks who somebody is, and leads back to what they were about to do."""
+    if asks_for_json(request):
+        body = {"code": refusal.code, "detail": refusal.detail, "next": address_of(ACCOUNT)}
+        return json_answer(body, status_code=refusal.status)
+    if refusal.fields is None:
+        return see(address_of(refusal.act))
+    return confirm_page(request, refusal.act, refusal.fields, status_code=refusal.status)
 
 
 def answer_ended(request: AnyRequest, _refusal: KeyEnded) -> Response[Any]:

@@ -14,7 +14,7 @@ from rollcall.access.console_sessions import hold
 from rollcall.console.confirming import Confirmation, confirmation_page
 from rollcall.console.own import id_of, number_of, section
 from rollcall.console.requests import AnyRequest, json_answer, see
-from rollcall.console.visitors import PersonWork, person_work, signed_in, visitor, work_of
+from rollcall.console.visitors import PersonWork, fresh_person_work, signed_in, visitor, work_of
 from rollcall.errors import Conflict, NotFound, Refusal
 from rollcall.work import Work
 
@@ -31,7 +31,7 @@ class PasskeyMade(BaseModel):
     "/account/passkeys/begin",
     status_code=200,
     guards=[signed_in],
-    dependencies={"work": person_work},
+    dependencies={"work": fresh_person_work},
     name="console_begin_passkey",
 )
 async def begin_passkey(request: Request[Any, Any, Any], work: PersonWork) -> Response[dict[str, Any]]:
@@ -76,7 +76,7 @@ async def add_passkey(
 @get(
     "/account/passkeys/{passkey:str}/remove",
     guards=[signed_in],
-    dependencies={"work": person_work},
+    dependencies={"work": fresh_person_work},
     name="console_ask_about_passkey",
 )
 async def ask_about_passkey(request: Request[Any, Any, Any], work: PersonWork, passkey: FromPath[str]) -> Response[str]:
@@ -102,7 +102,7 @@ async def ask_about_passkey(request: Request[Any, Any, Any], work: PersonWork, p
     "/account/passkeys/{passkey:str}/remove",
     status_code=200,
     guards=[signed_in],
-    dependencies={"work": person_work},
+    dependencies={"work": fresh_person_work},
     name="console_remove_passkey",
 )
 async def remove_passkey(request: Request[Any, Any, Any], work: PersonWork, passkey: FromPath[str]) -> Response[Any]:

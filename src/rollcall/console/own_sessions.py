@@ -96,3 +96,5 @@ def _what_closing_does(session: Session, this_one: UUID) -> str:
             return "The code opens nothing any more."
         case Purpose.PORTAL_LINK:
             return "The link opens nothing any more."
+        case Purpose.CONTACT_LINK:
+            return "The link opens nothing any more, and whoever came by it is out at their next request."

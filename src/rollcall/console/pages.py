@@ -81,12 +81,16 @@ def page(
     *,
     brand: Brand,
     status_code: int = 200,
+    framed_by: Sequence[str] = (),
     scripts: Sequence[Asset] = (),
     csrf_token: str = "",
     visitor: object = None,
     **facts: object,
 ) -> Response[str]:
-    """A page from *template* with *facts*; *visitor* is who is signed in, *csrf_token* what its forms send back."""
+    """A page from *template* with *facts*; *visitor* is who is signed in, *csrf_token* what its forms send back.
+
+    The pages of *framed_by* may show it in a frame.
+    """
     return Response(
         _templates.get_template(template).render(
             stylesheets=(COMPONENTS.address, STYLESHEET.address),
@@ -98,9 +102,17 @@ def page(
             **{"sections": (), "current": None, **facts},
         ),
         status_code=status_code,
-        headers=SCRIPTED_HEADERS if scripts else HEADERS,
+        headers=_framed(SCRIPTED_HEADERS if scripts else HEADERS, framed_by),
         media_type=MediaType.HTML,
     )
+
+
+def _framed(headers: dict[str, str], by: Sequence[str]) -> dict[str, str]:
+    """The headers of a page that these may show in a frame."""
+    if not by:
+        return headers
+    policy = headers["Content-Security-Policy"].replace("frame-ancestors 'none'", f"frame-ancestors {' '.join(by)}")
+    return headers | {"Content-Security-Policy": policy}
 
 
 def scripts_for(*, framed: bool, passkeys: bool) -> tuple[Asset, ...]:

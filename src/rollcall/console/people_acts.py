@@ -12,7 +12,7 @@ from rollcall.access.models import Account
 from rollcall.console.confirming import Confirmation, confirmation_page
 from rollcall.console.own import id_of, number_of
 from rollcall.console.requests import AnyRequest, form_field, see
-from rollcall.console.visitors import PersonWork, admin_work, admins, enter_refusal, page_for, visitor
+from rollcall.console.visitors import PersonWork, admin_work, admins, check_fresh, enter_refusal, page_for, visitor
 from rollcall.directory import linking, people, role_states, roles
 from rollcall.directory.people import Draft
 from rollcall.directory.rules import RoleRule
@@ -39,6 +39,7 @@ async def add(request: Request[Any, Any, Any], work: PersonWork) -> Response[Any
     fields = {name: (await form_field(request, name)).replace("\x00", "") for name in names}
     if not fields["user_name"] or len(fields["user_name"]) > 320:
         return await _form_page(request, work, fields, wrong=("user_name", "Enter a userName of up to 320 characters."))
+    await _check_admins_role(request, (await roles.current(work))[0], fields["role"])
     draft = Draft(
         user_name=fields["user_name"],
         display_name=fields["display_name"][:400] or None,
@@ -85,6 +86,7 @@ async def ask_about_role(
     rule, _ = await roles.current(work)
     if role not in rule.roles:
         raise role_states.UnknownRole(role[:100], tuple(rule.roles))
+    await _check_admins_role(request, rule, role)
     said = await _what_a_role_does(work, rule, account, role, visitor(request).account_id)
     return confirmation_page(
         request,
@@ -102,8 +104,16 @@ async def ask_about_role(
 @post("/people/{person:str}/role", status_code=200, guards=_ADMINS, dependencies=_WORK, name="console_give_role")
 async def give_role(request: Request[Any, Any, Any], work: PersonWork, person: FromPath[str]) -> Response[Any]:
     """Give a role by hand: at once, and as an override where the provider decides."""
-    found = await people.give_role(work, id_of(person, "person"), await form_field(request, "role"))
+    role = await form_field(request, "role")
+    await _check_admins_role(request, (await roles.current(work))[0], role)
+    found = await people.give_role(work, id_of(person, "person"), role)
     return see(f"{PAGE}/{found.account.id}?done=role")
+
+
+async def _check_admins_role(request: AnyRequest, rule: RoleRule, role: str) -> None:
+    """Making somebody an admin wants a fresh sign-in, by whichever page."""
+    if role in rule.roles and rule.roles[role].admin:
+        await check_fresh(request)
 
 
 @get("/people/{person:str}/lift", guards=_ADMINS, dependencies=_WORK, name="console_ask_lift")

@@ -13,7 +13,15 @@ from rollcall.access.portal_links import Intent
 from rollcall.access.tokens import NewToken, Scope
 from rollcall.console.requests import AnyRequest, form_field
 from rollcall.console.setup_guides import BY_KEY, GUIDES, marked
-from rollcall.console.visitors import PersonWork, admin_work, admins, page_for, visitor
+from rollcall.console.visitors import (
+    UNATTENDED,
+    PersonWork,
+    admin_work,
+    admins,
+    fresh_admin_work,
+    page_for,
+    visitor,
+)
 from rollcall.directory import roles
 from rollcall.directory.rules import RoleRule
 from rollcall.errors import NotFound
@@ -24,6 +32,7 @@ from rollcall.work import Work
 
 _ADMINS = [admins(Intent.SETUP)]
 _WORK = {"work": admin_work}
+_FRESH = {"work": fresh_admin_work}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +53,7 @@ async def setup_page(
     return await _page(request, work, provider)
 
 
-@post("/setup/token", status_code=200, guards=_ADMINS, dependencies=_WORK, name="console_setup_token")
+@post("/setup/token", status_code=200, guards=_ADMINS, dependencies=_FRESH, name="console_setup_token")
 async def make_token(request: Request[Any, Any, Any], work: PersonWork) -> Response[str]:
     """Issue a token, owned by whoever asks, and show it where it is to be pasted.
 
@@ -56,7 +65,7 @@ async def make_token(request: Request[Any, Any, Any], work: PersonWork) -> Respo
     return await _page(request, work, guide.key, new)
 
 
-@get("/setup/live", guards=_ADMINS, dependencies=_WORK, name="console_setup_live")
+@get("/setup/live", guards=_ADMINS, dependencies=_WORK, name="console_setup_live", opt={UNATTENDED: True})
 async def setup_live(request: Request[Any, Any, Any], work: PersonWork) -> Response[str]:
     """The list alone, as it stands now; the page asks for it every few seconds."""
     return page_for(request, "setup/checks.html", lines=await lines(work))

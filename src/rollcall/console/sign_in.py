@@ -1,4 +1,4 @@
-"""Signing in to the console: with a passkey, or the first time with a code; and signing out.
+"""Signing in to the console: with a passkey, which says whose it is, or with a code of ops'; and signing out.
 
 To a stranger every way of not getting in looks alike, and takes the same statements: no such workspace, nobody there,
 gone, used, too late.
@@ -41,15 +41,15 @@ SAID = {
 
 
 class SignInWanted(BaseModel):
-    """Somebody is about to sign in with a passkey."""
+    """Somebody is about to sign in with a passkey; it says by itself of which workspace they are."""
 
-    workspace: str = Field(max_length=200)
+    workspace: str = Field(default="", max_length=200)
 
 
 class SignInAnswered(BaseModel):
     """What their authenticator made of it."""
 
-    workspace: str = Field(max_length=200)
+    workspace: str = Field(default="", max_length=200)
     challenge: str = Field(max_length=1000)
     credential: dict[str, Any]
 
@@ -61,8 +61,10 @@ def sign_in_page(
     workspace: str | None = None,
     notice: str | None = None,
     alert: str | None = None,
+    email: str = "",
+    wrong_email: str | None = None,
 ) -> Response[str]:
-    """The page to sign in, for whoever is to be sent there."""
+    """The page to sign in, for whoever is to be sent there; *alert* is about a code, *wrong_email* about an address."""
     party: RelyingParty | None = request.app.state.own_party
     return page_for(
         request,
@@ -74,6 +76,9 @@ def sign_in_page(
         minutes=int(sign_in_codes.PATIENCE.total_seconds() // 60),
         notice=notice,
         alert=alert,
+        sends_mail=request.app.state.console.sends_mail,
+        email=email[:254],
+        wrong_email=wrong_email,
     )
 
 
@@ -93,16 +98,16 @@ async def enter_code(request: Request[Any, Any, Any]) -> Response[Any]:
     workspace, code = await form_field(request, "workspace"), await form_field(request, "code")
     try:
         await _check_attempt(request, workspace, shown=sign_in_codes.plain(code))
-        tenant = await _tenant(request, workspace)
+        tenant = await tenant_named(request, workspace)
         async with strangers_work(request, tenant) as work:
-            new = await sign_in_codes.enter(work, code, lifetime=LIFETIME, label=_browser(request))
+            new = await sign_in_codes.enter(work, code, lifetime=LIFETIME, label=browser_of(request))
     except Refusal as refusal:
-        _count(request)
+        count_refusal(request)
         page = sign_in_page(request, status_code=refusal.status, workspace=workspace, alert=refusal.detail)
         if isinstance(refusal, TooManyRequests):
             page.headers["Retry-After"] = str(refusal.retry_after)
         return page
-    return see(HOME, *_cookies(request, tenant, new))
+    return see(HOME, *signed_in_cookies(request, tenant, new))
 
 
 @post("/sign-in/passkey/begin", status_code=200, name="console_begin_sign_in")
@@ -125,15 +130,15 @@ async def finish_sign_in(request: Request[Any, Any, Any], data: JSONBody[SignInA
         await passkey_sign_in.after_console_refusal(work, begun, refusal)
 
     try:
-        tenant = await _tenant(request, data.workspace)
+        tenant = await _of_passkey(request, data) if not data.workspace else await tenant_named(request, data.workspace)
         async with strangers_work(request, tenant, on_refusal) as work:
             new = await passkey_sign_in.enter_console(
-                work, party, begun=begun, answer=data.credential, lifetime=LIFETIME, label=_browser(request)
+                work, party, begun=begun, answer=data.credential, lifetime=LIFETIME, label=browser_of(request)
             )
     except (SignInRefused, Forbidden, NotFound, PersonInactive):
-        _count(request)
+        count_refusal(request)
         raise SignInRefused from None
-    return json_answer({"next": HOME}, *_cookies(request, tenant, new))
+    return json_answer({"next": HOME}, *signed_in_cookies(request, tenant, new))
 
 
 @post("/sign-out", status_code=200, guards=[anybody_signed_in], name="console_sign_out")
@@ -145,11 +150,12 @@ async def sign_out(request: Request[Any, Any, Any]) -> Response[Any]:
     return see(f"{PAGE}?done=signed-out", no_session(request))
 
 
-def _cookies(request: AnyRequest, tenant: TenantRef, new: NewSession) -> tuple[Any, ...]:
+def signed_in_cookies(request: AnyRequest, tenant: TenantRef, new: NewSession) -> tuple[Any, ...]:
+    """What a browser is handed that has signed in."""
     return session_cookie(request, new), workspace_cookie(request, tenant.slug)
 
 
-async def _tenant(request: AnyRequest, workspace: str) -> TenantRef:
+async def tenant_named(request: AnyRequest, workspace: str) -> TenantRef:
     """The workspace of that name; where there is none, one in which nobody is, so that all that follows is the same."""
     name = _named(workspace)
     async with open_fleet(request.app.state.database, STRANGER, origin(request)) as fleet:
@@ -157,6 +163,14 @@ async def _tenant(request: AnyRequest, workspace: str) -> TenantRef:
             return tenants.ref(await tenants.find(fleet, name if tenants.SLUG.fullmatch(name) else "-"))
         except NotFound:
             return TenantRef(uuid4(), "-")
+
+
+async def _of_passkey(request: AnyRequest, data: SignInAnswered) -> TenantRef:
+    """The tenant of whoever's passkey is said to have signed; where there is none, one in which nobody is."""
+    assertion = authenticators.read_assertion(data.credential)
+    async with open_fleet(request.app.state.database, STRANGER, origin(request)) as fleet:
+        found = await passkey_sign_in.tenant_of(fleet, assertion)
+    return TenantRef(uuid4(), "-") if found is None else found
 
 
 async def _check_attempt(request: AnyRequest, workspace: str, *, shown: str | None = None) -> None:
@@ -175,9 +189,11 @@ def _party(request: AnyRequest) -> RelyingParty:
     return party
 
 
-def _browser(request: AnyRequest) -> str:
+def browser_of(request: AnyRequest) -> str:
+    """The browser that somebody signs in with, in a few words."""
     return browser_named(request.headers.get("user-agent", ""))
 
 
-def _count(request: AnyRequest) -> None:
+def count_refusal(request: AnyRequest) -> None:
+    """Count a stranger who was refused; they fill nobody's audit."""
     request.app.state.context.batched_entries.refused(source_of(request))

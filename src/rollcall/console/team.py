@@ -5,13 +5,13 @@ from typing import Any
 from litestar import Request, Response, get, post
 from litestar.params import FromPath, FromQuery
 
-from rollcall.access import accounts, sessions, tokens
+from rollcall.access import accounts, contact_links, sessions, tokens
 from rollcall.console.activity_words import worded
 from rollcall.console.confirming import Confirmation, confirmation_page
 from rollcall.console.own import id_of, number_of
 from rollcall.console.people_acts import to_role
 from rollcall.console.requests import AnyRequest, form_field, see
-from rollcall.console.visitors import PersonWork, admin_work, admins, page_for
+from rollcall.console.visitors import PersonWork, admin_work, admins, fresh_admin_work, page_for
 from rollcall.directory import deputies, people, roles
 from rollcall.errors import NotFound
 from rollcall.journal.queries import AuditQuestion, read
@@ -22,15 +22,20 @@ from rollcall.work import Work
 PAGE = "/console/team"
 _ADMINS = [admins()]
 _WORK = {"work": admin_work}
+_FRESH = {"work": fresh_admin_work}
 LATEST = 10
 MOST_SESSIONS = 20
-SAID = {"deputy": "They are the deputy now.", "no-deputy": "There is no deputy any more."}
+SAID = {
+    "deputy": "They are the deputy now.",
+    "no-deputy": "There is no deputy any more.",
+    "link-revoked": "The link is revoked. Whoever came by it is out.",
+}
 
 
 @get("/team", guards=_ADMINS, dependencies=_WORK, name="console_team")
 async def team_page(request: Request[Any, Any, Any], work: PersonWork, done: FromQuery[str] = "") -> Response[str]:
-    """The admins, the deputy, their sessions of this console, and what was done in it last."""
-    return await _page(request, work, done=done)
+    """The admins, the deputy, their sessions, links for others, and what was done in the console last."""
+    return await team(request, work, done=SAID.get(done))
 
 
 @post("/team/appoint", status_code=200, guards=_ADMINS, dependencies=_WORK, name="console_find_appointed")
@@ -51,15 +56,15 @@ async def _lead_on(request: AnyRequest, work: Work, field: str, act: str) -> Res
     try:
         account = (await people.find_by_user_name(work, wanted)).account
     except NotFound:
-        return await _page(request, work, field, wanted, "Nobody here has this userName. Look under People.")
+        return await team(request, work, field, wanted, "Nobody here has this userName. Look under People.")
     if not account.active:
-        return await _page(request, work, field, wanted, "They have no access. Give it to them first.")
+        return await team(request, work, field, wanted, "They have no access. Give it to them first.")
     if account.is_admin:
-        return await _page(request, work, field, wanted, "They are an admin already.")
+        return await team(request, work, field, wanted, "They are an admin already.")
     return see(f"{PAGE}/{account.id}/{act}")
 
 
-@get("/team/{person:str}/appoint", guards=_ADMINS, dependencies=_WORK, name="console_ask_appoint")
+@get("/team/{person:str}/appoint", guards=_ADMINS, dependencies=_FRESH, name="console_ask_appoint")
 async def ask_to_appoint(request: Request[Any, Any, Any], work: PersonWork, person: FromPath[str]) -> Response[str]:
     """Say what an admin may do."""
     account = (await people.find(work, id_of(person, "person"))).account
@@ -81,14 +86,14 @@ async def ask_to_appoint(request: Request[Any, Any, Any], work: PersonWork, pers
     )
 
 
-@post("/team/{person:str}/appoint", status_code=200, guards=_ADMINS, dependencies=_WORK, name="console_appoint")
+@post("/team/{person:str}/appoint", status_code=200, guards=_ADMINS, dependencies=_FRESH, name="console_appoint")
 async def appoint(work: PersonWork, person: FromPath[str]) -> Response[Any]:
     """Make a person an admin."""
     found = await people.appoint(work, id_of(person, "person"))
     return see(f"/console/people/{found.account.id}?done=appointed")
 
 
-@get("/team/{person:str}/deputy", guards=_ADMINS, dependencies=_WORK, name="console_ask_deputy")
+@get("/team/{person:str}/deputy", guards=_ADMINS, dependencies=_FRESH, name="console_ask_deputy")
 async def ask_about_deputy(request: Request[Any, Any, Any], work: PersonWork, person: FromPath[str]) -> Response[str]:
     """Say what the deputy becomes, and when."""
     account = (await people.find(work, id_of(person, "person"))).account
@@ -113,7 +118,7 @@ async def ask_about_deputy(request: Request[Any, Any, Any], work: PersonWork, pe
     )
 
 
-@post("/team/{person:str}/deputy", status_code=200, guards=_ADMINS, dependencies=_WORK, name="console_name_deputy")
+@post("/team/{person:str}/deputy", status_code=200, guards=_ADMINS, dependencies=_FRESH, name="console_name_deputy")
 async def name_deputy(work: PersonWork, person: FromPath[str]) -> Response[Any]:
     """Name the deputy, in the place of whoever was."""
     await deputies.name(work, id_of(person, "person"))
@@ -161,14 +166,17 @@ def _when(tenant: Tenant, vendor: str) -> str:
     )
 
 
-async def _page(
-    request: AnyRequest, work: Work, field: str = "", wanted: str = "", wrong: str = "", done: str = ""
+async def team(
+    request: AnyRequest, work: Work, field: str = "", wanted: str = "", wrong: str = "", *, done: str | None = None
 ) -> Response[str]:
+    """The page; *wanted* is what was entered in *field* (person, deputy, or whom a link is for), with what is wrong."""
+    links = await contact_links.live(work)
     found = await accounts.every_admin(work)
     owned = await tokens.owned(work, [each.id for each in found])
     opened = await sessions.of_console(work, limit=MOST_SESSIONS)
     entries = [entry for entry, _ in (await read(work, AuditQuestion(action="console"), limit=LATEST)).rows]
-    names = await accounts.names(work, [*(each.account_id for each in opened), *(each.account_id for each in entries)])
+    named = [*(each.account_id for each in (*opened, *links)), *(each.account_id for each in entries)]
+    names = await accounts.names(work, named)
     rule, _ = await roles.current(work)
     deputy, tenant = await deputies.of(work), await tenants.own(work)
     return page_for(
@@ -186,7 +194,9 @@ async def _page(
         deputy=None if deputy is None else deputy.account,
         keeps=tenant.last_admin == "keep_one",
         when=_when(tenant, request.app.state.brand.name),
-        wanted={"person": "", "deputy": "", field: wanted},
-        wrong={"person": "", "deputy": "", field: wrong},
-        done=SAID.get(done),
+        wanted={"person": "", "deputy": "", "label": ""} | {field: wanted[:320]},
+        wrong={"person": "", "deputy": "", "label": ""} | {field: wrong},
+        links=links,
+        lasts=[("1", "1 day"), ("3", "3 days"), ("7", "7 days")],
+        done=done,
     )

@@ -15,7 +15,15 @@ from rollcall.access.tokens import ROTATED_WITHIN, NewToken, NothingToTakeOver, 
 from rollcall.console.confirming import Confirmation, confirmation_page, unless_typed
 from rollcall.console.own import id_of
 from rollcall.console.requests import AnyRequest, form_field, see
-from rollcall.console.visitors import OutOfReach, PersonWork, admin_work, admins, page_for, visitor
+from rollcall.console.visitors import (
+    OutOfReach,
+    PersonWork,
+    admin_work,
+    admins,
+    fresh_admin_work,
+    page_for,
+    visitor,
+)
 from rollcall.errors import NotFound
 from rollcall.tenancy import tenants
 from rollcall.work import Work
@@ -23,6 +31,8 @@ from rollcall.work import Work
 PAGE = "/console/tokens"
 _ADMINS = [admins(Intent.TOKENS)]
 _WORK = {"work": admin_work}
+_FRESH = {"work": fresh_admin_work}
+"""For what hands out a token, or has somebody own one."""
 
 USES = {
     "scim": "Provisioning: read and write over SCIM",
@@ -72,7 +82,7 @@ async def tokens_page(
     return await _page(request, work, cursor=cursor, done=SAID.get(done))
 
 
-@post("/tokens", status_code=200, guards=_ADMINS, dependencies=_WORK, name="console_issue_token")
+@post("/tokens", status_code=200, guards=_ADMINS, dependencies=_FRESH, name="console_issue_token")
 async def issue_token(request: Request[Any, Any, Any], work: PersonWork) -> Response[str]:
     """Issue a token, owned by whoever asks. It is shown once, so this answers with a page instead of leading to one."""
     label, use = await form_field(request, "label"), await form_field(request, "use")
@@ -92,7 +102,7 @@ async def issue_token(request: Request[Any, Any, Any], work: PersonWork) -> Resp
     return _shown_once(request, new, "Your new token")
 
 
-@get("/tokens/{token:str}/rotate", guards=_ADMINS, dependencies=_WORK, name="console_ask_rotate_token")
+@get("/tokens/{token:str}/rotate", guards=_ADMINS, dependencies=_FRESH, name="console_ask_rotate_token")
 async def ask_to_rotate(request: Request[Any, Any, Any], work: PersonWork, token: FromPath[str]) -> Response[str]:
     """Ask for how long the old token is to go on working."""
     wanted = await _of_rollcall(work, token)
@@ -100,7 +110,7 @@ async def ask_to_rotate(request: Request[Any, Any, Any], work: PersonWork, token
     return page_for(request, "tokens/rotate.html", token=wanted, overlaps=OVERLAPS.items(), back=PAGE)
 
 
-@post("/tokens/{token:str}/rotate", status_code=200, guards=_ADMINS, dependencies=_WORK, name="console_rotate_token")
+@post("/tokens/{token:str}/rotate", status_code=200, guards=_ADMINS, dependencies=_FRESH, name="console_rotate_token")
 async def rotate_token(request: Request[Any, Any, Any], work: PersonWork, token: FromPath[str]) -> Response[str]:
     """Replace a token; the new one is shown once, on the page that answers."""
     overlap = await form_field(request, "overlap")
@@ -112,7 +122,7 @@ async def rotate_token(request: Request[Any, Any, Any], work: PersonWork, token:
     return _shown_once(request, new, f"The new token for “{new.row.label}”", until=until)
 
 
-@get("/tokens/{token:str}/take-over", guards=_ADMINS, dependencies=_WORK, name="console_ask_take_over")
+@get("/tokens/{token:str}/take-over", guards=_ADMINS, dependencies=_FRESH, name="console_ask_take_over")
 async def ask_to_take_over(request: Request[Any, Any, Any], work: PersonWork, token: FromPath[str]) -> Response[str]:
     """Say what taking a connection over does."""
     wanted = await _of_rollcall(work, token)
@@ -142,7 +152,11 @@ async def ask_to_take_over(request: Request[Any, Any, Any], work: PersonWork, to
 
 
 @post(
-    "/tokens/{token:str}/take-over", status_code=200, guards=_ADMINS, dependencies=_WORK, name="console_take_over_token"
+    "/tokens/{token:str}/take-over",
+    status_code=200,
+    guards=_ADMINS,
+    dependencies=_FRESH,
+    name="console_take_over_token",
 )
 async def take_over(request: Request[Any, Any, Any], work: PersonWork, token: FromPath[str]) -> Response[Any]:
     """Have whoever asks own a token whose owner is no longer an active admin."""

@@ -17,21 +17,27 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from litestar.utils.scope.state import ScopeState
 
 from rollcall.access.authenticators import is_this_machine, pages_address
-from rollcall.access.console_sessions import NotSignedIn, SignedIn, hold, who
+from rollcall.access.console_sessions import NotFresh, NotSignedIn, SignedIn, hold, who
 from rollcall.access.portal_links import Intent
 from rollcall.access.statements import still_admin
 from rollcall.console.cookies import forms_shown, session_shown
 from rollcall.console.frame import is_current, sections_of
 from rollcall.console.pages import page, scripts_for
-from rollcall.console.requests import AnyRequest, origin, source_of
+from rollcall.console.requests import AnyRequest, asks_for_json, origin, source_of
 from rollcall.errors import Refusal
 from rollcall.work import Actor, ActorKind, TenantRef, Work, open_work
 
 PersonWork = NamedDependency[Work]
 """A handler's work, done by whoever is signed in, in their own tenant."""
 
+UNATTENDED = "unattended"
+"""What a handler's options say whose page asks for it by itself."""
+
 STRANGER = Actor(ActorKind.SYSTEM, "sign-in page")
 """Somebody of whom nothing is known yet."""
+
+_DOORS = frozenset({"/console/portal", "/console/contact"})
+"""Where people come in by a link."""
 
 Guard = Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], Awaitable[None]]
 RefusalHook = Callable[[Work, Refusal], Awaitable[None]]
@@ -90,7 +96,7 @@ async def _find_out(connection: ASGIConnection[Any, Any, Any, Any]) -> SignedIn:
         return known
     request: AnyRequest = Request(connection.scope)
     try:
-        somebody = await who(request.app.state.database.access_pool, session_shown(request))
+        somebody = await _who(request)
     except NotSignedIn as nobody:
         if nobody.ended:
             request.app.state.context.batched_entries.refused(source_of(request))
@@ -126,13 +132,55 @@ def visitor(request: AnyRequest) -> SignedIn:
 async def visitor_if_any(request: AnyRequest) -> SignedIn | None:
     """Who is signed in, on a page for everybody."""
     try:
-        return await who(request.app.state.database.access_pool, session_shown(request))
+        return await _who(request)
     except NotSignedIn:
         return None
 
 
+async def _who(request: AnyRequest) -> SignedIn:
+    """Who is signed in. A page that asks for something by itself, every few seconds, does not count as being used."""
+    sees = not request.route_handler.opt.get(UNATTENDED, False)
+    idle = request.app.state.console.idle
+    return await who(request.app.state.database.access_pool, session_shown(request), idle=idle, sees=sees)
+
+
 async def person_work(request: Request[Any, Any, Any]) -> AsyncGenerator[Work]:
     """The work of somebody who is signed in. If it changes anything they are still signed in when it is committed."""
+    async with work_of(request) as work:
+        if request.method != "GET":
+            await hold(work, visitor(request))
+        yield work
+
+
+async def check_fresh(request: AnyRequest, *, carries: bool = True) -> None:
+    """Refuse whoever signed in too long ago for what they are about to do.
+
+    What their form said is carried on, unless it is not to be written into a page again.
+
+    Raises:
+        NotFresh: they are asked who they are, and come back.
+    """
+    if visitor(request).is_fresh(request.app.state.console.fresh):
+        return
+    query = request.scope["query_string"].decode("latin-1")
+    act = request.scope["path"] + (f"?{query}" if query else "")
+    if request.method == "GET" or not carries or asks_for_json(request):
+        raise NotFresh(act)
+    form = await request.form()
+    said = {name: value for name, value in form.items() if isinstance(value, str) and name != "_csrf_token"}
+    raise NotFresh(act, said)
+
+
+async def fresh_admin_work(request: Request[Any, Any, Any]) -> AsyncGenerator[Work]:
+    """The work of an admin who has signed in not long ago."""
+    await check_fresh(request)
+    async with work_of_admin(request) as work:
+        yield work
+
+
+async def fresh_person_work(request: Request[Any, Any, Any]) -> AsyncGenerator[Work]:
+    """The work of somebody who has signed in not long ago."""
+    await check_fresh(request)
     async with work_of(request) as work:
         if request.method != "GET":
             await hold(work, visitor(request))
@@ -173,7 +221,8 @@ def work_of(request: AnyRequest, also: RefusalHook | None = None) -> AbstractAsy
     somebody = visitor(request)
 
     async def on_refusal(work: Work, refusal: Refusal) -> None:
-        await enter_refusal(request, work, refusal)
+        if not isinstance(refusal, NotFresh):  # a question, and no refusal
+            await enter_refusal(request, work, refusal)
         if also is not None:
             await also(work, refusal)
 
@@ -211,6 +260,7 @@ def page_for(
     return page(
         template,
         brand=request.app.state.brand,
+        framed_by=request.app.state.console.framed_by if _is_of_a_portal(request, somebody) else (),
         status_code=status_code,
         scripts=scripts_for(framed=somebody is not None, passkeys=with_passkeys),
         csrf_token=csrf_token(request),
@@ -219,6 +269,11 @@ def page_for(
         current=next((each.address for each in sections if is_current(each, path)), None),
         **facts,
     )
+
+
+def _is_of_a_portal(request: AnyRequest, somebody: SignedIn | None) -> bool:
+    """Whether a page may be shown in the product's own: the portal's door, and what a link opened; never the rest."""
+    return request.scope["path"] in _DOORS if somebody is None else somebody.intent is not None
 
 
 def csrf_token(request: AnyRequest) -> str:

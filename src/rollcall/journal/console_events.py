@@ -58,13 +58,73 @@ class ConsoleCodeWithdrawn(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ContactLinkIssued(Event):
+    """An admin vouched for somebody without an account, who sets the connection up."""
+
+    topic = "console.contact_link_issued"
+    announced = False
+    link_id: UUID
+    label: str
+    expires_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContactLinkWithdrawn(Event):
+    """Such a link was ended, with the sessions that it opened."""
+
+    topic = "console.contact_link_withdrawn"
+    announced = False
+    link_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class ContactEntered(Event):
+    """Somebody came in by such a link, which goes on working until its end."""
+
+    topic = "console.contact_entered"
+    announced = False
+    session_id: UUID
+    link_id: UUID
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordSet(Event):
+    """Somebody named for it has a password for the console, or another one than before."""
+
+    topic = "console.password_set"
+    announced = False
+    password_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordRemoved(Event):
+    """Their password opens nothing any more."""
+
+    topic = "console.password_removed"
+    announced = False
+    password_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleConfirmed(Event):
+    """Somebody who is signed in proved who they are again: by a passkey, a code or a password."""
+
+    topic = "console.confirmed"
+    announced = False
+    session_id: UUID
+    way: str
+
+
+@dataclass(frozen=True, slots=True)
 class ConsoleSignedIn(Event):
-    """Somebody signed in to the console: with this code, or else with a passkey."""
+    """Somebody signed in to the console: with this code, or else with a passkey, unless *way* says another one."""
 
     topic = "console.signed_in"
     announced = False
     session_id: UUID
     code_id: UUID | None
+    way: str = "passkey"
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,6 +108,7 @@ class TenantChanged:
             ("tokens", before.token_issuing, after.token_issuing),
             ("owner_leaves", before.owner_leaves, after.owner_leaves),
             ("last_admin", before.last_admin, after.last_admin),
+            ("break_glass", " ".join(before.break_glass) or "nobody", " ".join(after.break_glass) or "nobody"),
             ("profile", before.profile, after.profile),
             ("rate_per_second", _or_plans(before.rate_per_second), _or_plans(after.rate_per_second)),
             ("rate_burst", _or_plans(before.rate_burst), _or_plans(after.rate_burst)),

@@ -26,7 +26,7 @@ from rollcall.tenancy import features
 from rollcall.tenancy.lapse import LapseTerms
 from rollcall.tenancy.plans import PlanTerms
 from rollcall.tenancy.prices import PriceTerms
-from rollcall.tenancy.tenants import SLUG, TenantTerms, external_id_fault, metadata_fault
+from rollcall.tenancy.tenants import SLUG, TenantTerms, break_glass_fault, external_id_fault, metadata_fault
 
 _PLAN_KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
@@ -91,6 +91,12 @@ def _metadata(metadata: dict[str, str]) -> dict[str, str]:
     if (fault := metadata_fault(metadata)) is not None:
         raise ValueError(fault)
     return metadata
+
+
+def _break_glass(names: tuple[str, ...]) -> tuple[str, ...]:
+    if (fault := break_glass_fault(names)) is not None:
+        raise ValueError(fault)
+    return names
 
 
 def _moment(given: object) -> object:
@@ -190,6 +196,8 @@ class TenantTable(_Table):
     last_admin: Literal["obey", "keep_one"] | None = None
     deputy: NameOrNothing | None = None
     """The userName of somebody who is there; empty: nobody."""
+    break_glass: Annotated[tuple[StrictStr, ...], AfterValidator(_break_glass)] | None = None
+    """All of them: one that is left out may have a password no more."""
     profile: Literal["auto", "default", "entra", "okta", "onelogin", "jumpcloud", "strict"] | None = None
     """As it is chosen: where ``auto`` has taken a provider's profile, saying ``auto`` again changes nothing."""
     rate_per_second: OwnRate = None
@@ -214,6 +222,8 @@ class TenantTable(_Table):
             terms = replace(terms, owner_leaves=self.owner_leaves)
         if self.last_admin is not None:
             terms = replace(terms, last_admin=self.last_admin)
+        if self.break_glass is not None:
+            terms = replace(terms, break_glass=self.break_glass)
         if self.profile is not None:
             terms = replace(terms, profile=self.profile)
         if self.mass_change_threshold is not None:

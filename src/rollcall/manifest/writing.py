@@ -102,6 +102,7 @@ def _tenant(tenant: PresentTenant, admins: Sequence[tuple[str, Document]], deput
             "owner_leaves": terms.owner_leaves,
             "last_admin": terms.last_admin,
             "deputy": deputy if deputy is not None and _stands({"user_name": deputy}) else None,
+            "break_glass": [*terms.break_glass],
             "profile": terms.profile,
             "rate_per_second": "plan" if terms.rate_per_second is None else terms.rate_per_second,
             "rate_burst": "plan" if terms.rate_burst is None else terms.rate_burst,

@@ -106,6 +106,8 @@ class Tenant(Base):
     """What becomes of the admin role as the last one stops: nothing, or the deputy has it at that moment."""
     deputy_id: Mapped[UUID | None] = mapped_column(Uuid)
     """The account that becomes an admin then; no foreign key, or each change of an account would look for it."""
+    break_glass: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
+    """userNames of those who may sign in to the console with a password."""
     profile: Mapped[str] = mapped_column(Text, server_default=text("'default'"))
     """The profile in effect."""
     profile_auto: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))

@@ -38,6 +38,7 @@ _CREATE = text(qualified("SELECT * FROM fn.create_tenants(CAST(:new AS jsonb), C
 _LOCK_RULE_VERSION = text(qualified("SELECT fn.held_rule_version(:tenant)"))
 
 LONGEST_EXTERNAL_ID = 255
+MOST_BREAK_GLASS, LONGEST_USER_NAME = 10, 320
 MOST_METADATA, LONGEST_METADATA_KEY, LONGEST_METADATA_VALUE = 50, 40, 500
 
 LONGEST_PAUSE = 86_400
@@ -58,6 +59,8 @@ class TenantTerms:
     """What becomes of a SCIM token whose owner is no longer an active admin: ``stop``, or ``offboarding_only``."""
     last_admin: str = "obey"
     """What becomes of the admin role as the last one stops: ``obey``, or ``keep_one``, by which a deputy has it."""
+    break_glass: tuple[str, ...] = ()
+    """userNames of those who may sign in to the console with a password; nobody may where there is none."""
     profile: str = AUTO
     """How the identity provider is read and answered: a key of `scim.providers.PROFILES`, or `AUTO`."""
     rate_per_second: int | None = None
@@ -245,7 +248,9 @@ async def pause(fleet: Fleet, tenant: Tenant, seconds: int) -> None:
 
 def terms_of(tenant: Tenant) -> TenantTerms:
     """The terms a stored tenant has."""
-    return TenantTerms(plan=tenant.chosen_plan, **{name: getattr(tenant, _COLUMNS.get(name, name)) for name in _PLAIN})
+    plain: dict[str, Any] = {name: getattr(tenant, _COLUMNS.get(name, name)) for name in _PLAIN}
+    plain["break_glass"] = tuple(tenant.break_glass)
+    return TenantTerms(plan=tenant.chosen_plan, **plain)
 
 
 async def find(fleet: Fleet, name: str) -> Tenant:
@@ -278,6 +283,12 @@ async def page(
     if external_id is not None:
         rows = rows.where(Tenant.external_id == external_id)
     return await paging.page(fleet.db, rows, Tenant.slug, limit=limit, cursor=cursor)
+
+
+async def names(fleet: Fleet, ids: Sequence[UUID]) -> Mapping[UUID, str]:
+    """What these tenants are called."""
+    rows = await fleet.db.execute(select(Tenant.id, Tenant.name).where(Tenant.id.in_(ids)))
+    return {row.id: row.name for row in rows}
 
 
 async def slugs_beginning(fleet: Fleet, text: str, *, limit: int = 2000) -> Sequence[str]:
@@ -332,6 +343,16 @@ def metadata_fault(metadata: Mapping[str, str]) -> str | None:
     return None
 
 
+def break_glass_fault(names: Sequence[str]) -> str | None:
+    """Why these can't be those who may have a password; None if they can."""
+    if len(names) > MOST_BREAK_GLASS:
+        return f"names more than {MOST_BREAK_GLASS} people; a password is for emergencies, not for everybody"
+    for name in names:
+        if unholdable(name) is not None or not 1 <= len(name.strip()) <= LONGEST_USER_NAME:
+            return f"holds what can't be a userName: it has 1 to {LONGEST_USER_NAME} characters"
+    return None
+
+
 @asynccontextmanager
 async def _names_free(fleet: Fleet, slugs: Sequence[str], terms: Sequence[TenantTerms]) -> AsyncGenerator[None]:
     """What the block writes stands, or another tenant is called so already."""
@@ -358,6 +379,7 @@ def _check(terms: TenantTerms) -> None:
         ("external_id", None if terms.external_id is None else external_id_fault(terms.external_id)),
         ("customer", None if terms.customer is None else external_id_fault(terms.customer)),
         ("metadata", metadata_fault(terms.metadata)),
+        ("break_glass", break_glass_fault(terms.break_glass)),
     ):
         if fault is not None:
             msg = f"{name}: {fault}"

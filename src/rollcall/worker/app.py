@@ -29,6 +29,16 @@ WAITING = (DELIVERY, DELIVERY_SLOW)
 """The queues of a worker whose tasks mostly wait for somebody outside; no process takes from both kinds."""
 
 
+_CODES: dict[str, Any] = {
+    "mail codes": {
+        "task": tasks.MAIL_CODES,
+        "schedule": 3.0,
+        "options": {"queue": DELIVERY_SLOW, "expires": 3.0},
+    }
+}
+"""What is asked for where there is a mail server: whoever waits for a code waits at a page."""
+
+
 def make_celery(settings: Settings, *, publishing: bool = False) -> Any:
     """Put Celery together: a `celery.Celery`, which ships no types.
 
@@ -71,6 +81,7 @@ def make_celery(settings: Settings, *, publishing: bool = False) -> Any:
                 "schedule": 30.0,
                 "options": {"queue": DELIVERY_SLOW, "expires": 30.0},
             },
+            **({} if settings.smtp_url is None else _CODES),
             "ask about payment": {
                 "task": tasks.ASK_ABOUT_PAYMENT,
                 "schedule": 5.0,

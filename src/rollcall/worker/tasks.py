@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from rollcall import metrics
-from rollcall.alerts import judging, mailing
+from rollcall.alerts import judging, mailing, mailing_codes
 from rollcall.billing import asking
 from rollcall.db import DatabaseError
 from rollcall.directory import role_changes
@@ -36,6 +36,7 @@ TAKE_PROFILES = "rollcall.take_profiles"
 LOOK_AT_SEATS = "rollcall.look_at_seats"
 JUDGE_ALERTS = "rollcall.judge_alerts"
 SEND_MAIL = "rollcall.send_mail"
+MAIL_CODES = "rollcall.mail_codes"
 ASK_ABOUT_PAYMENT = "rollcall.ask_about_payment"
 
 LISTENERS = {"user.deactivated": SETTLE_DEPARTURES}
@@ -51,6 +52,7 @@ def register(app: Any) -> None:
     app.task(base=Task, bind=True, name=TAKE_PROFILES)(take_profiles)
     app.task(base=Task, bind=True, name=LOOK_AT_SEATS)(look_at_seats)
     app.task(base=Task, bind=True, name=SEND_MAIL, seconds=120.0, time_limit=150.0)(send_mail)
+    app.task(base=Task, bind=True, name=MAIL_CODES, seconds=60.0, time_limit=90.0)(mail_codes)
     app.task(base=Task, bind=True, name=ASK_ABOUT_PAYMENT)(ask_about_payment)
     app.task(base=Task, bind=True, name=JUDGE_ALERTS, seconds=300.0, time_limit=330.0)(judge_alerts)
 
@@ -190,6 +192,16 @@ async def send_mail(task: Task) -> None:
     if post is not None:
         sent = await mailing.send(await task.runtime.database(), post)
         log.info("mail sent", mails=sent)
+
+
+async def mail_codes(task: Task) -> None:
+    """Mail the codes to sign in that were asked for, where this installation has a mail server."""
+    settings = task.runtime.settings
+    post = mailing.Post.of(settings)
+    if post is not None:
+        product = settings.product_name or settings.passkey_rp_name
+        sent = await mailing_codes.send(await task.runtime.database(), post, product)
+        log.info("codes mailed", mails=sent)
 
 
 async def ask_about_payment(task: Task) -> None:

@@ -162,6 +162,8 @@ ROUTES = [
     ),
     Route(ADMINS, "GET", f"{TENANT}/deviations"),
     Route(PRODUCT, "POST", f"{TENANT}/portal-links", {"intent": "setup"}, also=SUPPORTS),
+    Route(PRODUCT, "GET", f"{TENANT}/portal-links"),
+    Route(PRODUCT, "DELETE", f"{TENANT}/portal-links/{{contact_link}}"),
     Route(PRODUCT, "DELETE", f"{TENANT}/sessions/{{session}}"),
     Route(PRODUCT, "POST", "/v1/sessions", {"user_name": "maria"}),
 ]
@@ -171,7 +173,9 @@ def body_of(route: Route, tenant: str) -> Any:
     """What a call sends; some bodies name the tenant, or its admin."""
     if route.address == "/v1/sessions":
         return {**route.body, "tenant": tenant}
-    return {**route.body, "person": f"ada@{tenant}.test"} if route.address.endswith("/portal-links") else route.body
+    if route.body is not None and route.address.endswith("/portal-links"):
+        return {**route.body, "person": f"ada@{tenant}.test"}
+    return route.body
 
 
 async def call(client: httpx.AsyncClient, route: Route, known: dict[str, str]) -> httpx.Response:
@@ -213,6 +217,13 @@ async def _personal_token(tenant: Tenant, known: Known) -> str:
 
 async def _external(tenant: Tenant, known: Known) -> str:
     return (await tenant.external({"id": known["person"]}))["id"]
+
+
+async def _contact_link(tenant: Tenant, _known: Known) -> str:
+    wanted = {"kind": "contact", "intent": "setup", "label": "Kim", "person": tenant.admin["id"]}
+    made = await tenant.callers.product.post(f"{tenant.v1}/portal-links", json=wanted)
+    assert made.status_code == 201, made.text
+    return made.json()["id"]
 
 
 async def _destination(tenant: Tenant, _known: Known) -> str:
@@ -266,6 +277,7 @@ _MAKERS: dict[str, Callable[[Tenant, Known], Awaitable[str]]] = {
     "passkey": _passkey,
     "personal_token": _personal_token,
     "external": _external,
+    "contact_link": _contact_link,
     "destination": _destination,
     "delivery": _delivery,
     "own_destination": _own_destination,

@@ -183,7 +183,7 @@ async def test_deactivate(operator: httpx.AsyncClient, acme: Tenant) -> None:
     (entry,) = await acme.audit(action="user.deactivated")
     assert entry["payload"] == {
         "reason": "left the company",
-        "closed": {"sessions": 1, "tokens": 0, "passkeys": 0, "external": 0},
+        "closed": {"sessions": 1, "tokens": 0, "passkeys": 0, "external": 0, "passwords": 0},
     }
 
 

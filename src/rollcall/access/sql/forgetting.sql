@@ -49,6 +49,21 @@ END $$;
 REVOKE ALL ON FUNCTION fn.forget_passkeys(timestamptz, integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION fn.forget_passkeys(timestamptz, integer) TO rollcall_fleet;
 
+-- Deletes up to p_limit passwords that were closed before p_before; returns how many.
+CREATE FUNCTION fn.forget_passwords(p_before timestamptz, p_limit integer) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+    v_gone bigint;
+BEGIN
+    DELETE FROM public.passwords WHERE (tenant_id, id) IN (
+        SELECT tenant_id, id FROM public.passwords WHERE closed_at < least(p_before, now())
+         LIMIT p_limit FOR UPDATE SKIP LOCKED);
+    GET DIAGNOSTICS v_gone = ROW_COUNT;
+    RETURN v_gone;
+END $$;
+REVOKE ALL ON FUNCTION fn.forget_passwords(timestamptz, integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION fn.forget_passwords(timestamptz, integer) TO rollcall_fleet;
+
 -- Deletes up to p_limit external credentials that were closed or expired before p_before; returns how many.
 CREATE FUNCTION fn.forget_external(p_before timestamptz, p_limit integer) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER AS $$

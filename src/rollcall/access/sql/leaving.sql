@@ -41,16 +41,13 @@ END $$;
 -- Locks: the tokens, by their ids, as everybody who locks several.
 CREATE FUNCTION fn.close_ways_in(p_tenant uuid, p_account uuid, p_now timestamptz) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
-    v_open_sessions boolean;
-    v_open_tokens boolean;
-    v_open_passkeys boolean;
-    v_open_external boolean;
+    v_open record;
     v_sessions integer := 0;
     v_tokens integer := 0;
     v_passkeys integer := 0;
     v_external integer := 0;
+    v_passwords integer := 0;
     v_restricted integer := 0;
-    v_closed jsonb := '{}';
 BEGIN
     SELECT EXISTS (SELECT FROM public.sessions
                     WHERE tenant_id = p_tenant AND account_id = p_account AND closed_at IS NULL) AS sessions,
@@ -59,16 +56,18 @@ BEGIN
            EXISTS (SELECT FROM public.passkeys
                     WHERE tenant_id = p_tenant AND account_id = p_account AND closed_at IS NULL) AS passkeys,
            EXISTS (SELECT FROM public.external_credentials
-                    WHERE tenant_id = p_tenant AND account_id = p_account AND closed_at IS NULL) AS external
-      INTO v_open_sessions, v_open_tokens, v_open_passkeys, v_open_external;
-    IF v_open_sessions THEN
+                    WHERE tenant_id = p_tenant AND account_id = p_account AND closed_at IS NULL) AS external,
+           EXISTS (SELECT FROM public.passwords
+                    WHERE tenant_id = p_tenant AND account_id = p_account AND closed_at IS NULL) AS passwords
+      INTO v_open;
+    IF v_open.sessions THEN
         WITH ended AS (
             UPDATE public.sessions SET closed_at = p_now, closed_because = 'person_left'
              WHERE tenant_id = p_tenant AND account_id = p_account AND closed_at IS NULL
             RETURNING expires_at)
         SELECT count(*) FILTER (WHERE expires_at > p_now) INTO v_sessions FROM ended;
     END IF;
-    IF v_open_tokens THEN
+    IF v_open.tokens THEN
         PERFORM FROM public.tokens WHERE tenant_id = p_tenant AND owner_id = p_account AND revoked_at IS NULL
           ORDER BY id FOR NO KEY UPDATE;
         v_restricted := fn.outliving(p_tenant, p_account, p_now);
@@ -79,23 +78,26 @@ BEGIN
             RETURNING expires_at)
         SELECT count(*) FILTER (WHERE expires_at IS NULL OR expires_at > p_now) INTO v_tokens FROM ended;
     END IF;
-    IF v_open_passkeys THEN
+    IF v_open.passkeys THEN
         UPDATE public.passkeys SET closed_at = p_now, closed_because = 'person_left'
          WHERE tenant_id = p_tenant AND account_id = p_account AND closed_at IS NULL;
         GET DIAGNOSTICS v_passkeys = ROW_COUNT;
     END IF;
-    IF v_open_external THEN
+    IF v_open.external THEN
         WITH ended AS (
             UPDATE public.external_credentials SET closed_at = p_now, closed_because = 'person_left'
              WHERE tenant_id = p_tenant AND account_id = p_account AND closed_at IS NULL
             RETURNING expires_at)
         SELECT count(*) FILTER (WHERE expires_at IS NULL OR expires_at > p_now) INTO v_external FROM ended;
     END IF;
-    IF v_restricted > 0 THEN
-        v_closed := jsonb_build_object('restricted', jsonb_build_object('tokens', v_restricted));
+    IF v_open.passwords THEN
+        UPDATE public.passwords SET closed_at = p_now, closed_because = 'person_left'
+         WHERE tenant_id = p_tenant AND account_id = p_account AND closed_at IS NULL;
+        GET DIAGNOSTICS v_passwords = ROW_COUNT;
     END IF;
-    RETURN v_closed || jsonb_build_object(
-        'sessions', v_sessions, 'tokens', v_tokens, 'passkeys', v_passkeys, 'external', v_external);
+    RETURN jsonb_build_object('sessions', v_sessions, 'tokens', v_tokens, 'passkeys', v_passkeys, 'external', v_external,
+                              'passwords', v_passwords) || CASE WHEN v_restricted = 0 THEN '{}'
+        ELSE jsonb_build_object('restricted', jsonb_build_object('tokens', v_restricted)) END;
 END $$;
 
 -- How many live tokens for SCIM outlive their owner, as the tenant has chosen; none where it has not.

@@ -93,6 +93,7 @@ PARAMETERS = {
     "session": "The session's id.",
     "passkey": "The passkey's id.",
     "credential": "The registered credential's id.",
+    "link": "The id of a link for a contact.",
     "destination": "The destination's id.",
     "delivery": "The delivery's id.",
     "state": "Only those that stand so.",

@@ -63,6 +63,12 @@ OwnerLeaves = Literal["stop", "offboarding_only"]
 LastAdmin = Literal["obey", "keep_one"]
 """What becomes of the admin role as the last one stops."""
 
+BreakGlass = Annotated[
+    tuple[Annotated[str, Field(min_length=1, max_length=tenants.LONGEST_USER_NAME)], ...],
+    Field(max_length=tenants.MOST_BREAK_GLASS, description="all of them, by userName; an empty list allows nobody"),
+]
+"""Who may sign in to the console with a password."""
+
 MetadataValue = Annotated[str, Field(max_length=tenants.LONGEST_METADATA_VALUE)]
 
 
@@ -154,6 +160,7 @@ class TenantView(BaseModel):
         "deputy becomes one at that moment"
     )
     deputy_id: UUID | None = Field(description="the person who becomes an admin then")
+    break_glass: list[str] = Field(description="userNames of those who may sign in to the console with a password")
     profile: ProfileName = Field(description="as it was chosen; `auto` takes the provider's once it is recognised")
     profile_in_effect: ProfileKey
     profile_taken_at: datetime | None = Field(description="when `auto` took a provider's profile; null until it has")
@@ -184,6 +191,7 @@ class NewTenant(Body):
     token_issuing: Literal["self_service", "ops"] = "self_service"  # noqa: S105  # a policy's name
     owner_leaves: OwnerLeaves = "stop"
     last_admin: LastAdmin = "obey"
+    break_glass: BreakGlass = ()
     profile: ProfileName = "auto"
     rate_per_second: Rate | None = None
     rate_burst: int | None = Field(default=None, ge=1, le=1_000_000)
@@ -207,13 +215,15 @@ class TenantChange(Body):
     token_issuing: Literal["self_service", "ops"] | Left = None
     owner_leaves: OwnerLeaves | Left = None
     last_admin: LastAdmin | Left = None
+    break_glass: BreakGlass | Left = None
     profile: ProfileName | Left = None
     rate_per_second: Rate | None = None
     rate_burst: int | None = Field(default=None, ge=1, le=1_000_000)
     mass_change_threshold: Threshold | Left = None
 
     @field_validator(
-        "metadata", "name", "plan", "token_issuing", "owner_leaves", "last_admin", "profile", "mass_change_threshold"
+        *("metadata", "name", "plan", "token_issuing", "owner_leaves", "last_admin", "break_glass", "profile"),
+        "mass_change_threshold",
     )
     @classmethod
     def _always_there(cls, value: object) -> object:
@@ -279,6 +289,7 @@ async def create_tenant(fleet: FleetWork, data: JSONBody[NewTenant]) -> TenantVi
         token_issuing=data.token_issuing,
         owner_leaves=data.owner_leaves,
         last_admin=data.last_admin,
+        break_glass=data.break_glass,
         profile=data.profile,
         rate_per_second=data.rate_per_second,
         rate_burst=data.rate_burst,

@@ -1,5 +1,5 @@
 "use strict";
-// Passkeys: the button that signs in, and the one that adds a passkey. Each asks us for a challenge, has the browser
+// Passkeys: the button that signs in or confirms, and the one that adds a passkey. Each asks us for a challenge, has the browser
 // answer it, and brings us the answer. Without this script, or without passkeys, the rest of the page works as it is.
 
 (() => {
@@ -31,6 +31,7 @@
       body: JSON.stringify(body),
     });
     const told = await answer.json().catch(() => ({}));
+    if (told.code === "not_fresh") location.assign(told.next);
     if (!answer.ok) {
       throw new Error(told.detail || `The server answered ${answer.status}. Try again in a while.`);
     }
@@ -70,11 +71,10 @@
 
   const ceremonies = {
     async get() {
-      const workspace = form.elements.workspace.value;
-      const begun = await call("/console/sign-in/passkey/begin", { workspace });
+      const begun = await call(part.dataset.begin, {});
       const credential = await navigator.credentials.get({ publicKey: withBytes(begun.options) });
       say("Signing in …", "quiet");
-      return call("/console/sign-in/passkey", { workspace, challenge: begun.challenge, credential: withText(credential) });
+      return call(part.dataset.finish, { challenge: begun.challenge, credential: withText(credential) });
     },
     async create() {
       const begun = await call("/console/account/passkeys/begin", {});
@@ -97,11 +97,13 @@
 
   const perform = async (event) => {
     event.preventDefault();
-    if (button.name === "get" && !form.elements.workspace.reportValidity()) return;
     button.disabled = true;
     say("Your browser or device asks you now.", "quiet");
     try {
-      go((await ceremonies[button.name]()).next);
+      const { next } = await ceremonies[button.name]();
+      const begun = document.getElementById("go-on");
+      if (begun) begun.submit();
+      else go(next);
     } catch (wrong) {
       say(reasons[wrong.name] || wrong.message, "bad");
       button.disabled = false;

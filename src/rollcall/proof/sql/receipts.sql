@@ -2,8 +2,8 @@
 
 -- Settles departures: for each of these messages that is not done, what was closed and need not stay goes, the receipt
 -- counts it, and the message is done. Returns the messages that this call settled.
--- Sessions go with their digests, and passkeys, which say which devices somebody has. Tokens and external credentials
--- stay as the history of what was given to whom. What was opened since, by whoever came back, has another epoch.
+-- Sessions go with their digests, passwords with their hashes, and passkeys, which say which devices somebody has. Tokens
+-- and external credentials stay as the history of what was given to whom. What was opened since, by whoever came back, has another epoch.
 -- The tables grow faster than they are counted: a plan kept from when one was small would read all of it for each
 -- departure. So each statement is planned for the table as it is.
 CREATE FUNCTION fn.settle_departures(p_tenant uuid, p_messages uuid[]) RETURNS SETOF uuid LANGUAGE plpgsql
@@ -13,6 +13,7 @@ DECLARE
     v_epoch integer;
     v_sessions integer;
     v_passkeys integer;
+    v_passwords integer;
 BEGIN
     -- In the order of their ids, as everybody who locks several messages.
     FOR v_message IN
@@ -27,11 +28,18 @@ BEGIN
         DELETE FROM public.passkeys
          WHERE tenant_id = p_tenant AND account_id = v_message.account_id AND closed_at IS NOT NULL AND epoch < v_epoch;
         GET DIAGNOSTICS v_passkeys = ROW_COUNT;
+        v_passwords := 0;
+        IF (v_message.payload #>> '{closed,passwords}')::integer > 0 THEN  -- so nobody else pays for it
+            DELETE FROM public.passwords
+             WHERE tenant_id = p_tenant AND account_id = v_message.account_id AND closed_at IS NOT NULL AND epoch < v_epoch;
+            GET DIAGNOSTICS v_passwords = ROW_COUNT;
+        END IF;
         INSERT INTO public.receipts (tenant_id, id, account_id, epoch, reason, request_id, transaction_id, arrived_at,
                               closed_at, closed, settled_at, purged, restricted)
         SELECT p_tenant, v_message.id, v_message.account_id, v_epoch, said.reason, v_message.request_id,
                said.transaction_id, said.arrived_at, said.closed_at, said.closed, clock_timestamp(),
-               jsonb_build_object('sessions', v_sessions, 'passkeys', v_passkeys), said.restricted
+               jsonb_build_object('sessions', v_sessions, 'passkeys', v_passkeys, 'passwords', v_passwords),
+               said.restricted
           FROM jsonb_to_record(v_message.payload) AS said (
                reason text, transaction_id text, arrived_at timestamptz, closed_at timestamptz, closed jsonb,
                restricted jsonb);

@@ -11,9 +11,10 @@ BEGIN
     FOR new_id, new_slug IN
         INSERT INTO public.tenants (slug, external_id, customer, metadata, name, plan, token_issuing, owner_leaves,
                                     last_admin, profile, profile_auto, rate_per_second, rate_burst, mass_change_threshold, role_rule,
-                                    name_comparison)
+                                    name_comparison, break_glass)
         SELECT n.slug, n.external_id, n.customer, n.metadata, n.name, n.plan, n.token_issuing, n.owner_leaves,
-               n.last_admin, n.profile, n.profile_auto, n.rate_per_second, n.rate_burst, n.mass_change_threshold, n.role_rule, n.name_comparison
+               n.last_admin, n.profile, n.profile_auto, n.rate_per_second, n.rate_burst, n.mass_change_threshold, n.role_rule, n.name_comparison,
+               n.break_glass
           FROM jsonb_populate_recordset(NULL::public.tenants, p_new) n
         RETURNING id, slug
     LOOP
