@@ -11,7 +11,14 @@ from console.conftest import Browser, signed_in
 from factories import Tenant
 from rollcall.console.assets import BASECOAT, FOLDER, ICONS, INTER, LUCIDE
 
-PAGES = {"/status": 200, "/console/nothing/here": 404, "/console/sign-in": 200, "/console/portal?link=x": 200}
+PAGES = {
+    "/status": 200,
+    "/console/nothing/here": 404,
+    "/console/sign-in": 200,
+    "/console/portal?link=x": 200,
+    "/console/operators/sign-in": 200,
+    "/console/operators/invitation?link=x": 200,
+}
 
 
 @pytest.mark.parametrize("path", PAGES)

@@ -95,7 +95,7 @@ def page(
             csrf_token=csrf_token,
             visitor=visitor,
             brand=brand,
-            **{"sections": (), "current": None, **facts},
+            **{"sections": (), "current": None, "home": "/console/", "sign_out": "/console/sign-out", **facts},
         ),
         status_code=status_code,
         headers=SCRIPTED_HEADERS if scripts else HEADERS,

@@ -18,10 +18,11 @@ from litestar.utils.scope.state import ScopeState
 
 from rollcall.access.authenticators import is_this_machine, pages_address
 from rollcall.access.console_sessions import NotSignedIn, SignedIn, hold, who
+from rollcall.access.operator_sessions import SignedInOperator
 from rollcall.access.portal_links import Intent
 from rollcall.access.statements import still_admin
 from rollcall.console.cookies import forms_shown, session_shown
-from rollcall.console.frame import is_current, sections_of
+from rollcall.console.frame import FLEET, is_current, sections_of
 from rollcall.console.pages import page, scripts_for
 from rollcall.console.requests import AnyRequest, origin, source_of
 from rollcall.errors import Refusal
@@ -32,6 +33,9 @@ PersonWork = NamedDependency[Work]
 
 STRANGER = Actor(ActorKind.SYSTEM, "sign-in page")
 """Somebody of whom nothing is known yet."""
+
+_OF_OPERATORS = {"home": FLEET, "sign_out": f"{FLEET}/sign-out"}
+"""Where the frame leads for operators."""
 
 Guard = Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], Awaitable[None]]
 RefusalHook = Callable[[Work, Refusal], Awaitable[None]]
@@ -187,11 +191,20 @@ def strangers_work(
     return open_work(request.app.state.database, tenant, STRANGER, origin(request), on_refusal=on_refusal)
 
 
+def looks(request: AnyRequest) -> SignedIn | SignedInOperator | None:
+    """Who looks at a page, if a guard has found somebody out; whoever only makes their first passkey is not in yet."""
+    state = request.scope["state"]
+    operator: SignedInOperator | None = state.get("operator")
+    if operator is not None and operator.purpose != "console":
+        return None
+    return operator or state.get("visitor")
+
+
 def page_for(
     request: AnyRequest, template: str, *, status_code: int = 200, with_passkeys: bool = False, **facts: object
 ) -> Response[str]:
     """A page with forms, for whoever looks at it."""
-    somebody: SignedIn | None = request.scope["state"].get("visitor")
+    somebody = looks(request)
     sections = () if somebody is None else sections_of(somebody)
     path = request.scope["path"]
     return page(
@@ -203,6 +216,7 @@ def page_for(
         visitor=somebody,
         sections=sections,
         current=next((each.address for each in sections if is_current(each, path)), None),
+        **(_OF_OPERATORS if isinstance(somebody, SignedInOperator) else {}),
         **facts,
     )
 

@@ -68,19 +68,22 @@
     SecurityError: "The browser gives this address no passkeys. Whoever runs Rollcall can see to that.",
   };
 
+  // Where the ceremony is held: for operators the page says where, and there is no workspace.
+  const at = part.dataset.at;
+
   const ceremonies = {
     async get() {
-      const workspace = form.elements.workspace.value;
-      const begun = await call("/console/sign-in/passkey/begin", { workspace });
+      const workspace = form.elements.workspace?.value;
+      const begun = await call(`${at ?? "/console/sign-in/passkey"}/begin`, { workspace });
       const credential = await navigator.credentials.get({ publicKey: withBytes(begun.options) });
       say("Signing in …", "quiet");
-      return call("/console/sign-in/passkey", { workspace, challenge: begun.challenge, credential: withText(credential) });
+      return call(at ?? "/console/sign-in/passkey", { workspace, challenge: begun.challenge, credential: withText(credential) });
     },
     async create() {
-      const begun = await call("/console/account/passkeys/begin", {});
+      const begun = await call(`${at ?? "/console/account/passkeys"}/begin`, {});
       const credential = await navigator.credentials.create({ publicKey: withBytes(begun.options) });
       say("Adding the passkey …", "quiet");
-      return call("/console/account/passkeys", {
+      return call(at ?? "/console/account/passkeys", {
         challenge: begun.challenge,
         credential: withText(credential),
         label: form.elements.label.value,
@@ -97,7 +100,7 @@
 
   const perform = async (event) => {
     event.preventDefault();
-    if (button.name === "get" && !form.elements.workspace.reportValidity()) return;
+    if (button.name === "get" && form.elements.workspace?.reportValidity() === false) return;
     button.disabled = true;
     say("Your browser or device asks you now.", "quiet");
     try {
