@@ -8,7 +8,9 @@ import pytest_asyncio
 
 from console.conftest import Browser
 from console.operating import FLEET, OperatorAtWork, at_work, removed
-from factories import Callers, Tenant
+from factories import Callers, Tenant, a_tenant
+from proof.test_mass_changes import left
+from rollcall.db import Connection
 from rollcall.tenancy.operators import OperatorRole
 
 
@@ -146,6 +148,20 @@ async def test_link(ops: OperatorAtWork, acme: Tenant, browsers: Callable[[], Br
     assert entered.headers["location"] == "/console/activity"
 
 
+async def test_mass_change(ops: OperatorAtWork, callers: Callers, owner: Connection) -> None:
+    """A mass change is released after its numbers were said, in the operator's name."""
+    tenant = await a_tenant(callers, mass_change_threshold=1)
+    await left(tenant, owner, 2)
+    page = page_of(tenant)
+    shown = await ops.browser.open(page)
+    (address,) = ops.browser.addresses("/release")
+    assert "2 people left within an hour" in shown.text
+    assert "2 people have left" in (await ops.browser.open(address)).text
+    await ops.browser.follow(await ops.browser.send(address))
+    (alert,) = (await callers.operator.get(f"{tenant.v1}/alerts")).json()["data"]
+    assert alert["released_by"] == ops.name
+
+
 ACTS = {
     "/plan": {"plan": "enterprise", "shown": ""},
     "/overrides": {"override": "seats", "seats": "5", "reason": "x"},
@@ -154,6 +170,7 @@ ACTS = {
     "/resume": {},
     "/pause": {"minutes": "15"},
     "/unpause": {},
+    "/alerts/x/release": {},
     "/tokens": {"label": "x"},
     "/links": {"intent": "setup"},
     "/admins": {"user_name": "x"},

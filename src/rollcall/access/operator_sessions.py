@@ -102,8 +102,8 @@ class InvitationRefused(Refusal):
 
     def __init__(self) -> None:
         super().__init__(
-            "This link opens nothing any more. Each one is good once, for a day. Ask whoever runs the installation "
-            "for another: rollcall operators invite."
+            "This link opens nothing any more. Each one is good once, for a day. Ask whoever gave it to you for "
+            "another."
         )
 
 

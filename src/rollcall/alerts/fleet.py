@@ -96,7 +96,7 @@ async def page(fleet: Fleet, question: FleetQuestion, *, limit: int = 50, after:
         "grave": sorted(kind.value for kind in GRAVE),
         "by_name": question.by_name,
         "after_rank": int(position[1]),
-        "after_slug": "" if after is None else position[2],
+        "after_slug": position[2] if after else "",
         "limit": limit + 1,
     }
     found = [dict(row) for row in (await fleet.db.execute(_FLEET, asked)).mappings()]

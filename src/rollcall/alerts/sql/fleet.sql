@@ -31,8 +31,8 @@ CREATE FUNCTION fn.fleet(
     WITH found AS MATERIALIZED (
         SELECT n.id, n.slug, coalesce(o.grave, 0) AS grave, coalesce(o.open, 0) AS open,
                coalesce(o.conflicts, 0) AS conflicts, coalesce(o.kinds, '{}') AS kinds,
-               CASE WHEN p_by_name THEN 0 ELSE -coalesce(least(o.grave, 99) * 10000 + least(o.open, 99) * 100
-                                                         + least(o.conflicts, 99), 0) END::integer AS rank
+               CASE WHEN p_by_name OR o.tenant_id IS NULL THEN 0
+                    ELSE -(least(o.grave, 99) * 10000 + least(o.open, 99) * 100 + least(o.conflicts, 99)) END::integer AS rank
           FROM public.tenants n
           LEFT JOIN fn.open_concerns(p_grave) o ON o.tenant_id = n.id
          WHERE (p_plan = '' OR n.plan = p_plan)

@@ -59,6 +59,7 @@ SAID = {
     "resumed": "It is active again.",
     "paused": "It is paused: leavers are cut off all the same.",
     "unpaused": "The pause is over.",
+    "released": "The mass change is released.",
     "appointed": "They are an admin now.",
 }
 
