@@ -51,6 +51,13 @@ class Company:
 @pytest.fixture
 def company(installation: Served) -> Generator[Company]:
     """A new tenant of the installation."""
+    with a_company(installation) as made:
+        yield made
+
+
+@contextmanager
+def a_company(installation: Served) -> Generator[Company]:
+    """A new tenant, for as long as the block."""
     slug = f"harbour-{next(_NUMBERS)}"
     with installation.operator() as operator:
         made = operator.post("/v1/tenants", json={"slug": slug, "name": "Harbour Rail", "plan": "enterprise"})

@@ -1,14 +1,22 @@
 """An operator in a real browser: invited, a passkey made, a tenant found and changed; with scripts off as well."""
 
 import json
+from collections.abc import Generator
 
 import pytest
 
 from browser.chromium import Tab
 from browser.served import Served
-from browser.test_console import Company, axe_core, choose, lived_in, looked_over, quiet
+from browser.test_console import Company, a_company, axe_core, choose, lived_in, looked_over, quiet
 
 FLEET = "/console/operators"
+
+
+@pytest.fixture
+def company(installation: Served) -> Generator[Company]:
+    """A new tenant of the installation."""
+    with a_company(installation) as made:
+        yield made
 
 
 def come_in(tab: Tab, installation: Served, name: str, role: str) -> None:

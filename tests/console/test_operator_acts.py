@@ -1,17 +1,23 @@
 """What operators do to a tenant in their console: by the same doors as everywhere, by name, and by their role alone."""
 
+import json
 import re
 from collections.abc import Callable
+from uuid import UUID, uuid4
 
 import pytest
 import pytest_asyncio
 
 from console.conftest import Browser
 from console.operating import FLEET, OperatorAtWork, at_work, removed
-from factories import Callers, Tenant, a_tenant
+from factories import ORIGIN, Callers, Tenant, a_tenant
 from proof.test_mass_changes import left
-from rollcall.db import Connection
+from rollcall.access import operator_sessions, operators
+from rollcall.db import Connection, Database
+from rollcall.errors import KeyEnded
+from rollcall.tenancy import tenants
 from rollcall.tenancy.operators import OperatorRole
+from rollcall.work import SYSTEM, Actor, open_fleet
 
 
 @pytest_asyncio.fixture
@@ -213,6 +219,60 @@ async def test_support_gives_nothing_by_a_link(callers: Callers, browser: Browse
     for intent in ("tokens", "roles"):
         answer = await browser.send(f"{page}/links", person=acme.admin["id"], intent=intent)
         assert answer.status_code == 403
+
+
+async def test_billing_sees_what_plans_need(
+    callers: Callers, browser: Browser, acme: Tenant, owner: Connection
+) -> None:
+    """In the fleet billing sees alerts of lapses and seats alone, and on a tenant's page no token and no alert."""
+    for kind in ("seats", "provider_quiet"):
+        await owner.execute(
+            "INSERT INTO alerts (tenant_id, kind, subject, stage, facts) VALUES ($1, $2, '', 'full', $3)",
+            UUID(acme.id),
+            kind,
+            json.dumps(
+                {"plan": "x", "allowed": 1, "used": 1, "policy": "refuse", "profile": "okta"}
+                | {"last_call_at": "2026-01-01T00:00:00+00:00"}
+            ),
+        )
+    await at_work(callers.database, browser, OperatorRole.BILLING)
+    shown = (await browser.open(FLEET, q=acme.slug)).text
+    assert "</svg>Seats</span>" in shown
+    assert "Provider quiet" not in shown
+    assert "rc_scim" not in (await browser.open(page_of(acme))).text
+    assert "Tokens for SCIM" not in browser.page.text
+    assert "Needs attention" not in browser.page.text
+
+
+async def test_judged_at_the_commit(callers: Callers, acme: Tenant) -> None:
+    """What an operator does who is removed, or given another role, before it is committed, is not done."""
+    for end in (remove, demote):
+        name = f"{end.__name__}@vendor.test"
+        actor = await an_actor(callers.database, name)
+        with pytest.raises(KeyEnded):
+            async with open_fleet(callers.database, actor, ORIGIN) as fleet:
+                await tenants.suspend(fleet, await tenants.find(fleet, acme.slug))
+                await end(callers.database, name)
+        assert (await callers.operator.get(acme.v1)).json()["status"] == "active"
+
+
+async def an_actor(database: Database, name: str) -> Actor:
+    """An operator as they act who is signed in."""
+    async with open_fleet(database, SYSTEM, ORIGIN) as fleet:
+        made = await operators.invite(fleet, name, OperatorRole.OPS)
+        session = await operator_sessions.open_console(fleet, made.operator, uuid4(), None)
+    return (await operator_sessions.who(database.access_pool, session.text)).actor
+
+
+async def remove(database: Database, name: str) -> None:
+    """Somebody removes them."""
+    await removed(database, name)
+
+
+async def demote(database: Database, name: str) -> None:
+    """Somebody gives them another role."""
+    async with open_fleet(database, SYSTEM, ORIGIN) as fleet:
+        await operators.change_role(fleet, name, OperatorRole.SUPPORT)
 
 
 async def test_removed_in_between(callers: Callers, ops: OperatorAtWork, acme: Tenant) -> None:

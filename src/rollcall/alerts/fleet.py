@@ -4,19 +4,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 from uuid import UUID
 
 from sqlalchemy import text
 
-from rollcall.alerts.kinds import GRAVE, Kind
+from rollcall.alerts.kinds import GRAVE
 from rollcall.functions import qualified
 from rollcall.paging import NoSuchCursor
 from rollcall.tenancy.lapse import LapseState
 from rollcall.work import Fleet
-
-SHOWS: Final = ("attention", "suspended", "paused", "lapsed", *(kind.value for kind in Kind))
-"""What the tenants can be narrowed to: those for which anything is open, a state, or a kind of alert that is open."""
 
 _FLEET = text(
     qualified("SELECT * FROM fn.fleet(:search, :show, :plan, :grave, :by_name, :after_rank, :after_slug, :limit)")
@@ -31,7 +27,7 @@ class FleetQuestion:
     search: str = ""
     """In slug, name, external id or customer."""
     show: str = ""
-    """One of `SHOWS`; empty for all."""
+    """``attention``, ``suspended``, ``paused``, ``lapsed`` or a kind of alert that is open; empty for all."""
     plan: str = ""
     by_name: bool = False
     """By slug; else who needs attention first."""

@@ -7,10 +7,10 @@ from litestar import Request, Response, get
 from litestar.params import FromQuery
 
 from rollcall.alerts import fleet as listing
-from rollcall.alerts.fleet import SHOWS, FleetQuestion
+from rollcall.alerts.fleet import FleetQuestion
 from rollcall.alerts.kinds import GRAVE, Kind
 from rollcall.console.frame import FLEET
-from rollcall.console.operators.visitors import FleetWork, fleet_work, operators
+from rollcall.console.operators.visitors import FleetWork, fleet_work, may, operator, operators
 from rollcall.console.visitors import page_for
 from rollcall.scim.providers import PROFILES
 from rollcall.tenancy import plans
@@ -32,6 +32,9 @@ KINDS = {
     Kind.MASS_CHANGE: "Mass change",
 }
 """Each kind of alert in a word or two."""
+
+OF_PLANS = frozenset({Kind.LAPSE, Kind.SEATS})
+"""Kinds that are seen by whoever looks after plans; the others need the right to see alerts."""
 
 STATES = {
     "": "All tenants",
@@ -62,9 +65,10 @@ async def fleet_page(
     done: FromQuery[str] = "",
 ) -> Response[str]:
     """All tenants, or those that were looked for."""
+    seen = [kind for kind in KINDS if kind in OF_PLANS or may(operator(request), Right.ALERTS)]
     wanted = FleetQuestion(
         search=q.strip()[:255].replace("\x00", ""),
-        show=show if show in SHOWS else "",
+        show=show if show in {*STATES, *seen} else "",
         plan=plan[:63].replace("\x00", ""),
         by_name=by == "name",
     )
@@ -78,9 +82,10 @@ async def fleet_page(
         matched=found.matched,
         asked=asked,
         narrowed=bool(kept.keys() - {"by"}),
-        shows=[*STATES.items(), *((kind.value, f"Alert: {word}") for kind, word in KINDS.items())],
+        shows=[*STATES.items(), *((kind.value, f"Alert: {KINDS[kind]}") for kind in seen)],
         plans=[("", "All plans"), *((each.key, each.name) for each in await plans.every(fleet))],
-        kinds={kind.value: ("bad" if kind in GRAVE else "notice", word) for kind, word in KINDS.items()},
+        kinds={kind.value: ("bad" if kind in GRAVE else "notice", KINDS[kind]) for kind in seen},
+        cases=may(operator(request), Right.ALERTS),
         lapses=LAPSES,
         profiles={key: profile.label for key, profile in PROFILES.items()},
         more=None if found.after is None else f"{FLEET}?{urlencode({**kept, 'after': found.after})}",
