@@ -97,6 +97,7 @@ def _of_operators(tab: Tab, installation: Served, only: str) -> Iterator[str]:
 OPERATORS_PAGES = (
     ("operators-fleet", ""),
     ("operators-fleet-none", "?q=nobody"),
+    ("operators-queues", "/queues"),
     ("operators-tenant", f"/tenants/{SLUG}"),
     ("operators-plan", f"/tenants/{SLUG}/plan?plan=free"),
     ("operators-suspend", f"/tenants/{SLUG}/suspend"),

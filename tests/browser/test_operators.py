@@ -104,7 +104,15 @@ def test_axe_finds_nothing(tab: Tab, company: Company, installation: Served) -> 
     found["passkey"] = looked_over(tab, axe)
     tab.follow(lambda: tab.click("[data-passkey-button]"))
     at = f"/operators/tenants/{company.slug}"
-    for page in ("/operators", "/operators?q=nobody", at, f"{at}/plan?plan=free", f"{at}/suspend", f"{at}/pause"):
+    for page in (
+        "/operators",
+        "/operators?q=nobody",
+        "/operators/queues",
+        at,
+        f"{at}/plan?plan=free",
+        f"{at}/suspend",
+        f"{at}/pause",
+    ):
         tab.open(f"{installation.console}{page}")
         found[page] = looked_over(tab, axe)
     tab.open(f"{installation.console}{at}")

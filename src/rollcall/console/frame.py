@@ -37,7 +37,10 @@ SECTIONS = (
     Section("Plan", "/console/plan", "credit-card"),
     Section("Team and security", "/console/team", "shield-check"),
 )
-OPERATORS = (Section("Fleet", FLEET, "layout-dashboard", right=Right.LOOK),)
+OPERATORS = (
+    Section("Fleet", FLEET, "layout-dashboard", right=Right.LOOK),
+    Section("Queues", f"{FLEET}/queues", "activity", right=Right.QUEUES),
+)
 """The parts for operators."""
 ACCOUNT = Section("Account", "/console/account", "user")
 

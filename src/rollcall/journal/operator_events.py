@@ -1,4 +1,4 @@
-"""What can happen to operators as people: invited, let in, removed. `events.TOPICS` lists all."""
+"""What can happen to operators as people, and what they do to the outbox. `events.TOPICS` lists all."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -81,3 +81,12 @@ class OperatorRemoved(Event):
     announced = False
     operator_id: UUID
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRevived(Event):
+    """Messages that were given up are tried again."""
+
+    topic = "outbox.revived"
+    announced = False
+    messages: int
