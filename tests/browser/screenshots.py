@@ -89,7 +89,10 @@ def _of_operators(tab: Tab, installation: Served, only: str) -> Iterator[str]:
     tab.type("#label", "Okta")
     tab.follow(lambda: tab.click('form[action$="/tokens"] button'))
     yield "operators-token-shown"
-    tab.open(f"{installation.console}/operators")
+    tab.open(f"{installation.console}/operators/tenants/{SLUG}/view")
+    tab.follow(lambda: tab.click('form[action$="/view"] button'))
+    yield "operators-viewing"
+    tab.follow(lambda: tab.click('form[action="/console/operators/stop-viewing"] button'))
     tab.follow(lambda: tab.click('form[action="/console/operators/sign-out"] button'))
     yield "operators-sign-in"
 

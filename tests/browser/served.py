@@ -43,7 +43,7 @@ class Served:
         )
         assert printed is not None
         line = f"{printed[1]}rollcall operators invite {name} --role {role}"
-        made = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=60, check=True)
+        made = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=120, check=True)
         return made.stdout.strip()
 
     def operator(self) -> httpx.Client:

@@ -124,4 +124,9 @@ def test_axe_finds_nothing(tab: Tab, company: Company, installation: Served) -> 
     tab.type("#label", "Okta")
     send(tab, "/tokens")
     found["token"] = looked_over(tab, axe)
+    tab.open(f"{installation.console}{at}/view")
+    send(tab, "/view")
+    found["viewing"] = looked_over(tab, axe)
+    send(tab, "/stop-viewing")
+    assert tab.ask("location.pathname") == FLEET
     assert {page: wrong for page, wrong in found.items() if wrong} == {}

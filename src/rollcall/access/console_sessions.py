@@ -44,6 +44,11 @@ class SignedIn:
         return self.key.id
 
     @property
+    def is_looking(self) -> bool:
+        """Whether they see all of it and change nothing, being no person of the tenant's."""
+        return False
+
+    @property
     def actor(self) -> Actor:
         """Who the audit names for what they do."""
         return Actor(ActorKind.PERSON, self.user_name, self.session_id, self.account_id, self.key)

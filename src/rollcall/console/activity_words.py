@@ -65,6 +65,7 @@ _HAPPENED = {
     "console.code_withdrawn": "A sign-in code of {whom} was withdrawn",
     "console.portal_link_withdrawn": "A link to this console for {whom} was withdrawn",
     "console.portal_entered": "{whom} came to this console by a link",
+    "console.viewed": "An operator looked at this console",
     "console.portal_left": "{whom} left this console",
     "passkey.registered": "{whom} added a passkey",
     "passkey.closed": "{whom} removed a passkey",

@@ -56,6 +56,21 @@ def no_operator(request: AnyRequest) -> Cookie:
     return _cookie(request, "rollcall-operator", "", 0)
 
 
+def view_shown(request: AnyRequest) -> str | None:
+    """What a request shows of whose pages an operator looks at."""
+    return request.cookies.get(_bound("rollcall-view", secure=_secure(request)))
+
+
+def view_cookie(request: AnyRequest, sealed: str, lifetime: timedelta) -> Cookie:
+    """Has an operator look at a tenant's pages."""
+    return _cookie(request, "rollcall-view", sealed, int(lifetime.total_seconds()))
+
+
+def no_view(request: AnyRequest) -> Cookie:
+    """Has them look at their own again."""
+    return _cookie(request, "rollcall-view", "", 0)
+
+
 def no_csrf(request: AnyRequest) -> Cookie:
     """Takes back what forms are held against; the next page sets it anew."""
     return _cookie(request, "rollcall-csrf", "", 0)

@@ -51,6 +51,8 @@ def sections_of(visitor: SignedIn | SignedInOperator) -> tuple[Section, ...]:
         return tuple(each for each in OPERATORS if each.right is not None and visitor.role in RIGHTS[each.right])
     if visitor.intent is not None:
         return tuple(each for each in SECTIONS if each.intent == visitor.intent)
+    if visitor.is_looking:
+        return SECTIONS
     return (*SECTIONS, ACCOUNT) if visitor.is_admin else (ACCOUNT,)
 
 

@@ -25,6 +25,7 @@ from rollcall.console.cookies import forms_shown, session_shown
 from rollcall.console.frame import FLEET, is_current, sections_of
 from rollcall.console.pages import page, scripts_for
 from rollcall.console.requests import AnyRequest, origin, source_of
+from rollcall.console.viewing import OnlyLooking, viewing
 from rollcall.errors import Refusal
 from rollcall.work import Actor, ActorKind, TenantRef, Work, open_work
 
@@ -44,6 +45,8 @@ RefusalHook = Callable[[Work, Refusal], Awaitable[None]]
 async def signed_in(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
     """A guard that lets those through who are signed in to the whole console at this moment."""
     somebody = await _find_out(connection)
+    if somebody.is_looking:
+        raise OnlyLooking
     if somebody.intent is not None:
         raise OutOfReach
 
@@ -94,12 +97,15 @@ async def _find_out(connection: ASGIConnection[Any, Any, Any, Any]) -> SignedIn:
         return known
     request: AnyRequest = Request(connection.scope)
     try:
-        somebody = await who(request.app.state.database.access_pool, session_shown(request))
+        looking = await viewing(request)
+        somebody = looking or await who(request.app.state.database.access_pool, session_shown(request))
     except NotSignedIn as nobody:
         if nobody.ended:
             request.app.state.context.batched_entries.refused(source_of(request))
         raise
     connection.scope["state"]["visitor"] = somebody
+    if looking is not None and request.method != "GET":
+        raise OnlyLooking
     return somebody
 
 
@@ -217,6 +223,7 @@ def page_for(
         sections=sections,
         current=next((each.address for each in sections if is_current(each, path)), None),
         **(_OF_OPERATORS if isinstance(somebody, SignedInOperator) else {}),
+        looking=isinstance(somebody, SignedIn) and somebody.is_looking,
         **facts,
     )
 

@@ -72,3 +72,12 @@ class ConsoleSignedOut(Event):
     topic = "console.signed_out"
     announced = False
     session_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleViewed(Event):
+    """An operator began to look at the tenant's console as its admins see it; they change nothing there."""
+
+    topic = "console.viewed"
+    announced = False
+    role: str

@@ -42,6 +42,8 @@ class Right(StrEnum):
     """Let admins into the console by a link, where nothing is given: no tokens and no roles."""
     PREVIEWS = "previews"
     """See what an edit of a role rule would do."""
+    VIEW = "view"
+    """See a tenant as its admins see it, its people among it, and change nothing."""
     QUEUES = "queues"
     """See what waits to be delivered, and what was given up."""
     ALL = "all"
@@ -55,6 +57,7 @@ RIGHTS: Final[Mapping[Right, tuple[OperatorRole, ...]]] = {
     Right.TOKENS: (OperatorRole.OPS, OperatorRole.SUPPORT),
     Right.LINKS: (OperatorRole.OPS, OperatorRole.SUPPORT),
     Right.PREVIEWS: (OperatorRole.OPS, OperatorRole.SUPPORT),
+    Right.VIEW: (OperatorRole.OPS, OperatorRole.SUPPORT),
     Right.QUEUES: (OperatorRole.OPS, OperatorRole.SUPPORT),
     Right.ALL: (OperatorRole.OPS,),
 }

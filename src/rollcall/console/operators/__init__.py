@@ -1,6 +1,6 @@
 """Pages for operators: the fleet of tenants, one tenant, and what is done to it, by the rights of their role."""
 
-from rollcall.console.operators import fleet, letting_in, plan, queues, releasing, sign_in, standing, tenant
+from rollcall.console.operators import fleet, letting_in, plan, queues, releasing, sign_in, standing, tenant, viewing
 
 PAGES = (
     sign_in.sign_in,
@@ -26,6 +26,9 @@ PAGES = (
     standing.ask_to_pause,
     standing.pause,
     standing.unpause,
+    viewing.ask_to_view,
+    viewing.view,
+    viewing.stop,
     queues.queues_page,
     queues.ask_to_revive,
     queues.revive,

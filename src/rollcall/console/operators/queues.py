@@ -16,6 +16,7 @@ from rollcall.checks.everything import of_the_broker
 from rollcall.checks.model import State
 from rollcall.console.confirming import Confirmation, confirmation_page
 from rollcall.console.frame import FLEET
+from rollcall.console.operators.fleet import KINDS
 from rollcall.console.operators.visitors import (
     FleetWork,
     fleet_work,
@@ -47,9 +48,9 @@ OURS = "-"
 
 CHECKS = {"broker": "Broker", "relay": "Relay", "workers": "Workers", "beat": "Beat", "proxies": "Reverse proxies"}
 STATES = {
-    State.OK: ("good", "Running"),
+    State.OK: ("good", "OK"),
     State.WARNING: ("notice", "Look at it"),
-    State.FAILED: ("bad", "Not running"),
+    State.FAILED: ("bad", "Failed"),
     State.UNKNOWN: ("notice", "Not known"),
 }
 SAID = {"again": "What was given up is tried again. Look in a minute whether it went out."}
@@ -92,7 +93,7 @@ async def queues_page(
         checks=[(CHECKS[each.name], *STATES[each.state], each) for each in checks],
         parts=await keeping.parts(request.app.state.database.pool),
         alerts=alerts.rows,
-        grave=GRAVE,
+        kinds={kind: ("bad" if kind in GRAVE else "notice", word) for kind, word in KINDS.items()},
         more=None if alerts.next_cursor is None else f"{PAGE}?{urlencode({'cursor': alerts.next_cursor})}",
         first=None if cursor is None else PAGE,
         may_replay=may(operator(request), Right.ALL),
