@@ -102,10 +102,10 @@ async def test_another_role(callers: Callers, ops: OperatorAtWork) -> None:
 async def test_idle(ops: OperatorAtWork, owner: Connection) -> None:
     """A session that was not used for half an hour is over; one that is used is put off."""
     mine = "FROM operators o WHERE o.id = s.operator_id AND o.name = $1"
-    await owner.execute(f"UPDATE operator_sessions s SET idle_at = now() + interval '1 minute' {mine}", ops.name)
+    await owner.execute(f"UPDATE operator_sessions s SET idle_at = now() + interval '10 minutes' {mine}", ops.name)
     assert (await ops.browser.open(FLEET)).status_code == 200
     left = await owner.fetchval(
-        "SELECT min(s.idle_at) > now() + interval '20 minutes' FROM operator_sessions s JOIN operators o "
+        "SELECT min(s.idle_at) > now() + interval '15 minutes' FROM operator_sessions s JOIN operators o "
         "ON o.id = s.operator_id WHERE o.name = $1 AND s.purpose = 'console'",
         ops.name,
     )
