@@ -49,6 +49,7 @@ class TokenKind(StrEnum):
     SESSION = "ses"
     OPERATOR = "op"
     APPLICATION = "app"
+    OPERATOR_SESSION = "ops"
 
 
 _KINDS = {kind.value: kind for kind in TokenKind}

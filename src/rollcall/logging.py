@@ -11,7 +11,7 @@ import structlog
 
 from rollcall.current_call import current_call
 
-_TOKEN = re.compile(r"rc_(scim|pat|ses|op|app)_[0-9a-z_]{8,}")  # one that was cut off too
+_TOKEN = re.compile(r"rc_(scim|pat|ses|ops|op|app)_[0-9a-z_]{8,}")  # one that was cut off too
 _WEBHOOK_SECRET = re.compile(r"whsec_[A-Za-z0-9+/=]+")
 _PASSWORD_IN_URL = re.compile(r"(://[^:/@\s]*:)[^/\s]+@")
 

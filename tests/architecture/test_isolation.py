@@ -251,6 +251,10 @@ async def test_tenants_are_not_made_by_requests(runner: Connection, full: Tenant
         "DELETE FROM tenants",
         "UPDATE plans SET features = '{scim}'",
         "INSERT INTO installation_keys (kind, label, digest) VALUES ('op', 'x', 'x')",
+        "INSERT INTO operators (id, name, role) VALUES (gen_random_uuid(), 'x', 'ops')",
+        "UPDATE operators SET role = 'ops', removed_at = NULL",
+        "UPDATE operator_sessions SET closed_at = NULL",
+        "SELECT FROM operator_passkeys",
     ):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             async with runner.transaction():

@@ -60,6 +60,7 @@ def walk(tab: Tab, company: PastCompany, installation: Served, only: str) -> Ite
             tab.open(f"{console}{address}")
             yield name
     yield from _forms(tab, console, only)
+    yield from _of_operators(tab, installation, only)
     if only in "lapsed":
         company.lapse()
         for name, address in (("lapsed-plan", "/plan"), ("lapsed-overview", "/"), ("lapsed-tokens", "/tokens")):
@@ -82,6 +83,44 @@ DOORS = (
     ("contact-refused", "/contact"),
 )
 """Other pages for strangers, by a name."""
+
+
+def _of_operators(tab: Tab, installation: Served, only: str) -> Iterator[str]:
+    """The operators' pages, from the invitation on."""
+    if not any(only in name for name in ("operators", *(name for name, _ in OPERATORS_PAGES))):
+        return
+    tab.plug_in_authenticator()
+    tab.open(installation.invitation("grace@dart.example", "ops"))
+    yield "operators-invitation"
+    tab.follow(lambda: tab.click('form[action="/console/operators/invitation"] button'))
+    yield "operators-passkey"
+    tab.follow(lambda: tab.click("[data-passkey-button]"))
+    for name, address in OPERATORS_PAGES:
+        if only in name:
+            tab.open(f"{installation.console}/operators{address}")
+            yield name
+    tab.open(f"{installation.console}/operators/tenants/{SLUG}")
+    tab.type("#label", "Okta")
+    tab.follow(lambda: tab.click('form[action$="/tokens"] button'))
+    yield "operators-token-shown"
+    tab.open(f"{installation.console}/operators/tenants/{SLUG}/view")
+    tab.follow(lambda: tab.click('form[action$="/view"] button'))
+    yield "operators-viewing"
+    tab.follow(lambda: tab.click('form[action="/console/operators/stop-viewing"] button'))
+    tab.follow(lambda: tab.click('form[action="/console/operators/sign-out"] button'))
+    yield "operators-sign-in"
+
+
+OPERATORS_PAGES = (
+    ("operators-fleet", ""),
+    ("operators-fleet-none", "?q=nobody"),
+    ("operators-queues", "/queues"),
+    ("operators-tenant", f"/tenants/{SLUG}"),
+    ("operators-plan", f"/tenants/{SLUG}/plan?plan=free"),
+    ("operators-suspend", f"/tenants/{SLUG}/suspend"),
+    ("operators-pause", f"/tenants/{SLUG}/pause"),
+    ("operators-nothing", "/tenants/nobody"),
+)
 
 FORMS = (
     ("roles-preview", "/roles?name=Engineering+Leads", 'form[action="/console/roles/map"] button'),

@@ -36,6 +36,16 @@ class Served:
         made = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=60, check=True)
         return made.stdout.strip()
 
+    def invitation(self, name: str, role: str) -> str:
+        """A link that invites an operator, made by the command beside the printed one."""
+        printed = re.search(
+            r"^ +\((\. .*)rollcall console code .*\)$", (self.home / "data.out").read_text(), re.MULTILINE
+        )
+        assert printed is not None
+        line = f"{printed[1]}rollcall operators invite {name} --role {role}"
+        made = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=120, check=True)
+        return made.stdout.strip()
+
     def operator(self) -> httpx.Client:
         """Ops."""
         key = {"Authorization": f"Bearer {self.ready['operator_key']}"}

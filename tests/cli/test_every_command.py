@@ -94,6 +94,16 @@ async def of_key(world: World) -> Words:
     return (json.loads((await world.shell("keys", "list", "--json")).well)["data"][-1]["id"],)
 
 
+async def of_operator(world: World) -> Words:
+    name = f"{uuid4()}@vendor.test"
+    await world.shell("operators", "invite", name, "--role", "ops")
+    return (name, "--role", "billing")
+
+
+async def of_operator_to_remove(world: World) -> Words:
+    return (await of_operator(world))[:1]
+
+
 async def of_person(world: World) -> Words:
     return (world.slug, (await world.acme.person())["userName"])
 
@@ -216,6 +226,10 @@ COMMANDS: dict[str, Entry] = {
     "deviations": plainly("TENANT"),
     "console code": of_person,
     "console password": plainly("TENANT", "PERSON", "--remove"),
+    "operators invite": plainly("with the defaults", "--role", "support"),
+    "operators list": plainly(),
+    "operators change": of_operator,
+    "operators remove": of_operator_to_remove,
     "keys issue": plainly("operator", "--label", "with the defaults"),
     "keys list": plainly(),
     "keys revoke": of_key,
@@ -245,6 +259,7 @@ ASK_FIRST = {
     "people demote",
     "people deactivate",
     "keys revoke",
+    "operators remove",
     "destinations disable",
     "destinations remove",
 }

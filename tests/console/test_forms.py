@@ -33,6 +33,9 @@ FORMS = (
 )
 Browsers = Callable[[], Browser]
 PUBLIC = {
+    "/console/operators/sign-in": "anybody can ask to be let in",
+    "/console/operators/sign-in/begin": "as above",
+    "/console/operators/invitation": "whoever has the link is let in by it, once",
     "/console/portal": "the way in by a link from the product",
     "/console/contact": "the way in by a link that an admin vouches for",
     "/console/sign-in/mail": "the way in",

@@ -18,6 +18,8 @@ PAGES = {
     "/console/sign-in/password": 200,
     "/console/portal?link=x": 200,
     "/console/contact?link=x": 200,
+    "/console/operators/sign-in": 200,
+    "/console/operators/invitation?link=x": 200,
 }
 
 

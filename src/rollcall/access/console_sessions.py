@@ -51,6 +51,11 @@ class SignedIn:
         return self.key.id
 
     @property
+    def is_looking(self) -> bool:
+        """Whether they see all of it and change nothing, being no person of the tenant's."""
+        return False
+
+    @property
     def actor(self) -> Actor:
         """Who the audit names for what they do."""
         name = self.user_name if self.contact is None else f"{self.contact}, by a link of {self.user_name}"

@@ -297,3 +297,71 @@ class ExternalCredential(Base):
     expires_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     closed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     closed_because: Mapped[str | None] = mapped_column(Text)
+
+
+class Operator(Base):
+    """Somebody who runs the installation: a person of the vendor's, and of no tenant."""
+
+    __tablename__ = "operators"
+    __table_args__ = (
+        CheckConstraint("char_length(name) BETWEEN 1 AND 200", name="name"),
+        CheckConstraint("role IN ('ops', 'billing', 'support')", name="role"),
+        Index("uq_operators_name", "name", unique=True, postgresql_where=text("removed_at IS NULL")),
+    )
+
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    name: Mapped[str] = mapped_column(Text)
+    """What the audit calls them."""
+    role: Mapped[str] = mapped_column(Text)
+    """One of `tenancy.operators.OperatorRole`."""
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
+    removed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class OperatorPasskey(Base):
+    """An operator's WebAuthn credential."""
+
+    __tablename__ = "operator_passkeys"
+    __table_args__ = (
+        UniqueConstraint("credential_id", name="uq_operator_passkeys_credential_id"),
+        Index("ix_operator_passkeys_open", "operator_id", postgresql_where=text("closed_at IS NULL")),
+    )
+
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    operator_id: Mapped[UUID] = mapped_column(Uuid, ForeignKey("operators.id"))
+    credential_id: Mapped[bytes] = mapped_column(LargeBinary)
+    public_key: Mapped[bytes] = mapped_column(LargeBinary)
+    sign_count: Mapped[int] = mapped_column(BigInteger)
+    transports: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    aaguid: Mapped[UUID] = mapped_column(Uuid)
+    label: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
+    last_used_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    closed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class OperatorSession(Base):
+    """What lets an operator in: a link that invites them, the visit on which they make a passkey, or a session.
+
+    It is good for the role they had as it was opened, and for no other.
+    """
+
+    __tablename__ = "operator_sessions"
+    __table_args__ = (
+        CheckConstraint("purpose IN ('invitation', 'registration', 'console')", name="purpose"),
+        Index("ix_operator_sessions_open", "operator_id", postgresql_where=text("closed_at IS NULL")),
+        Index("ix_operator_sessions_expiry", "expires_at"),
+    )
+
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    operator_id: Mapped[UUID] = mapped_column(Uuid, ForeignKey("operators.id"))
+    purpose: Mapped[str] = mapped_column(Text)
+    role: Mapped[str] = mapped_column(Text)
+    digest: Mapped[bytes] = mapped_column(LargeBinary)
+    label: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
+    expires_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    idle_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    """When it ends unless it is used before."""
+    closed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    closed_because: Mapped[str | None] = mapped_column(Text)

@@ -9,6 +9,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from typing import Final
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
@@ -41,6 +42,10 @@ class Intent(StrEnum):
     ROLES = "roles"
     ACTIVITY = "activity"
     DEPARTURES = "departures"
+
+
+GIVES: Final = frozenset({Intent.TOKENS, Intent.ROLES})
+"""Intents in which an admin gives rights: tokens of every scope, and roles."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ _FOREIGN_KINDS = {
     TokenKind.APPLICATION: "an application key (rc_app_…)",
     TokenKind.PERSONAL: "a person's own token (rc_pat_…)",
     TokenKind.SESSION: "a session (rc_ses_…)",
+    TokenKind.OPERATOR_SESSION: "an operator's session (rc_ops_…)",
 }
 _KIND = re.compile(r"rc_([a-z]+)_")
 _OTHER_THINGS = (

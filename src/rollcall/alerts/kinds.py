@@ -27,6 +27,9 @@ class Kind(StrEnum):
     """More departures within an hour than a tenant is used to; the only one that somebody has to release."""
 
 
+GRAVE: Final = frozenset({Kind.OWNER_GONE, Kind.WITHOUT_ADMIN, Kind.PROVIDER_QUIET, Kind.FAILURES, Kind.MASS_CHANGE})
+"""Kinds of which something does not work already, or may be going wrong now; the others are still to come."""
+
 _REMEDIES: Final[Mapping[Kind, str]] = {
     Kind.TOKEN_ENDS: "Rotate it, or issue another one, and put that into the identity provider before then.",
     Kind.TOKEN_ROTATION: "Rotate it, and put the new token into the identity provider before then.",

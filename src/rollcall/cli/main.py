@@ -37,6 +37,7 @@ COMMANDS = {
     "deviations": "cases",
     "console": "console",
     "keys": "keys",
+    "operators": "operators",
     "destinations": "destinations",
     "listen": "listen",
     "audit": "journal",

@@ -10,6 +10,7 @@ from litestar.params import FromPath
 from litestar.response import Redirect
 
 from rollcall.access.console_sessions import NotFresh, NotSignedIn
+from rollcall.access.operator_sessions import OperatorNotSignedIn
 from rollcall.console import (
     account,
     activity,
@@ -44,6 +45,7 @@ from rollcall.console import (
 )
 from rollcall.console.assets import asset
 from rollcall.console.cookies import csrf_config
+from rollcall.console.operators import PAGES as FOR_OPERATORS
 from rollcall.console.requests import LARGEST_BODY
 from rollcall.console.status import status_page
 from rollcall.console.visitors import BeforeForms, by_name
@@ -178,6 +180,7 @@ _WITH_FORMS = (
 _AS_PAGES: dict[int | type[Exception], Any] = {
     NotSignedIn: errors.answer_not_signed_in,
     NotFresh: errors.answer_not_fresh,
+    OperatorNotSignedIn: errors.answer_no_operator,
     KeyEnded: errors.answer_ended,
     Refusal: errors.answer_refusal,
     Exception: errors.answer_exception,
@@ -188,7 +191,7 @@ def make_router(settings: Settings) -> Router:
     """The pages of the console; those with forms are held against a cookie under a key of this installation's."""
     with_forms = Router(
         "/",
-        route_handlers=[*_WITH_FORMS, *exports.HANDLERS],
+        route_handlers=[*_WITH_FORMS, *exports.HANDLERS, *FOR_OPERATORS],
         middleware=[BeforeForms(), DefineMiddleware(CSRFMiddleware, config=csrf_config(settings))],
         before_request=by_name,
         request_max_body_size=LARGEST_BODY,

@@ -66,6 +66,7 @@ _HAPPENED = {
     "console.code_withdrawn": "A sign-in code of {whom} was withdrawn",
     "console.portal_link_withdrawn": "A link to this console for {whom} was withdrawn",
     "console.portal_entered": "{whom} came to this console by a link",
+    "console.viewed": "An operator looked at this console",
     "console.portal_left": "{whom} left this console",
     "console.contact_link_issued": "A link for somebody without an account was made in the name of {whom}",
     "console.contact_link_withdrawn": "A link in the name of {whom} was revoked",

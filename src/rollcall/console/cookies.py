@@ -10,7 +10,9 @@ from hmac import digest
 from litestar.config.csrf import CSRFConfig
 from litestar.datastructures import Cookie
 
+from rollcall.access import operator_sessions
 from rollcall.access.console_sessions import LIFETIME
+from rollcall.access.operator_sessions import Opened
 from rollcall.access.sessions import NewSession
 from rollcall.console.requests import AnyRequest
 from rollcall.settings import Settings
@@ -37,6 +39,36 @@ def session_cookie(request: AnyRequest, new: NewSession, *, lifetime: timedelta 
 def no_session(request: AnyRequest) -> Cookie:
     """Takes the session back."""
     return _cookie(request, "rollcall-session", "", 0)
+
+
+def operator_shown(request: AnyRequest) -> str | None:
+    """The operator's session that a request shows."""
+    return request.cookies.get(_bound("rollcall-operator", secure=_secure(request)))
+
+
+def operator_cookie(request: AnyRequest, opened: Opened) -> Cookie:
+    """Hands an operator their session; it is another one than that of a tenant's person."""
+    return _cookie(request, "rollcall-operator", opened.text, int(operator_sessions.LIFETIME.total_seconds()))
+
+
+def no_operator(request: AnyRequest) -> Cookie:
+    """Takes an operator's session back."""
+    return _cookie(request, "rollcall-operator", "", 0)
+
+
+def view_shown(request: AnyRequest) -> str | None:
+    """What a request shows of whose pages an operator looks at."""
+    return request.cookies.get(_bound("rollcall-view", secure=_secure(request)))
+
+
+def view_cookie(request: AnyRequest, sealed: str, lifetime: timedelta) -> Cookie:
+    """Has an operator look at a tenant's pages."""
+    return _cookie(request, "rollcall-view", sealed, int(lifetime.total_seconds()))
+
+
+def no_view(request: AnyRequest) -> Cookie:
+    """Has them look at their own again."""
+    return _cookie(request, "rollcall-view", "", 0)
 
 
 def no_csrf(request: AnyRequest) -> Cookie:

@@ -9,13 +9,15 @@ from litestar.exceptions import HTTPException, NotFoundException, PermissionDeni
 
 from rollcall import db
 from rollcall.access.console_sessions import NotFresh, NotSignedIn, SignedIn
+from rollcall.access.operator_sessions import OperatorNotSignedIn
 from rollcall.console.confirm import address_of, confirm_page
-from rollcall.console.cookies import no_csrf, no_session
+from rollcall.console.cookies import no_csrf, no_operator, no_session
 from rollcall.console.frame import HOME, first_page, sections_of
+from rollcall.console.operators import sign_in as operators
 from rollcall.console.own import ACCOUNT
 from rollcall.console.requests import AnyRequest, asks_for_json, json_answer, see, source_of
 from rollcall.console.sign_in import PAGE, sign_in_page
-from rollcall.console.visitors import page_for
+from rollcall.console.visitors import looks, page_for
 from rollcall.errors import KeyEnded, NotFound, Refusal, TooManyRequests
 
 log = structlog.get_logger(__name__)
@@ -74,8 +76,24 @@ def answer_not_fresh(request: AnyRequest, refusal: NotFresh) -> Response[Any]:
     return confirm_page(request, refusal.act, refusal.fields, status_code=refusal.status)
 
 
+def answer_no_operator(request: AnyRequest, refusal: OperatorNotSignedIn) -> Response[Any]:
+    """The same for operators, who have a page of their own to sign in on."""
+    _log(request, status=refusal.status, code=refusal.code, detail=refusal.detail)
+    if asks_for_json(request):
+        body = {"code": refusal.code, "detail": refusal.detail, "next": operators.PAGE}
+        return json_answer(body, no_operator(request), status_code=refusal.status)
+    if not refusal.ended and request.method == "GET":
+        return see(operators.PAGE)
+    request.scope["state"].pop("operator", None)
+    answer = operators.operator_sign_in_page(request, status_code=refusal.status, notice=refusal.detail)
+    answer.cookies.append(no_operator(request))
+    return answer
+
+
 def answer_ended(request: AnyRequest, _refusal: KeyEnded) -> Response[Any]:
     """The same for whoever was signed in as the request came, and not any more as it was to be committed."""
+    if request.scope["state"].get("operator") is not None:
+        return answer_no_operator(request, OperatorNotSignedIn(ended=True))
     return answer_not_signed_in(request, NotSignedIn(ended=True))
 
 
@@ -126,7 +144,7 @@ def _answer_forged(request: AnyRequest) -> Response[Any]:
 
 
 def _log(request: AnyRequest, **line: object) -> None:
-    somebody = request.scope["state"].get("visitor")
+    somebody = looks(request)
     who = source_of(request) if somebody is None else somebody.session_id
     request.app.state.context.batched_entries.refusals.log(who, line)
 
@@ -141,7 +159,7 @@ def _answer(request: AnyRequest, message: Message) -> Response[Any]:
 
 def _way_on(request: AnyRequest) -> tuple[str, str]:
     """Where a page leads on that says why something did not happen."""
-    somebody: SignedIn | None = request.scope["state"].get("visitor")
+    somebody = looks(request)
     if somebody is None:
         return HOME, "Go to the console"
     section = sections_of(somebody)[0]

@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 
 from rollcall.access.console_sessions import SignedIn
+from rollcall.access.operator_sessions import SignedInOperator
 from rollcall.access.portal_links import Intent
+from rollcall.tenancy.operators import RIGHTS, Right
 
 HOME = "/console/"
+FLEET = "/console/operators"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +20,8 @@ class Section:
     icon: str
     intent: Intent | None = None
     """The intent of a portal link that opens it; None where none does."""
+    right: Right | None = None
+    """What an operator needs for it; None where it is no operator's."""
 
 
 SECTIONS = (
@@ -32,21 +37,32 @@ SECTIONS = (
     Section("Plan", "/console/plan", "credit-card"),
     Section("Team and security", "/console/team", "shield-check"),
 )
+OPERATORS = (
+    Section("Fleet", FLEET, "layout-dashboard", right=Right.LOOK),
+    Section("Queues", f"{FLEET}/queues", "activity", right=Right.QUEUES),
+)
+"""The parts for operators."""
 ACCOUNT = Section("Account", "/console/account", "user")
 
 
-def sections_of(visitor: SignedIn) -> tuple[Section, ...]:
+def sections_of(visitor: SignedIn | SignedInOperator) -> tuple[Section, ...]:
     """Where this visitor can go; what they can't open is not shown."""
+    if isinstance(visitor, SignedInOperator):
+        return tuple(each for each in OPERATORS if each.right is not None and visitor.role in RIGHTS[each.right])
     if visitor.intent is not None:
         return tuple(each for each in SECTIONS if each.intent == visitor.intent)
+    if visitor.is_looking:
+        return SECTIONS
     return (*SECTIONS, ACCOUNT) if visitor.is_admin else (ACCOUNT,)
 
 
-def first_page(visitor: SignedIn) -> str:
+def first_page(visitor: SignedIn | SignedInOperator) -> str:
     """Where this visitor begins."""
     return sections_of(visitor)[0].address
 
 
 def is_current(section: Section, path: str) -> bool:
     """Whether a page belongs to a section."""
+    if section.address == FLEET:
+        return path.rstrip("/") == FLEET or path.startswith(f"{FLEET}/tenants")
     return path.rstrip("/") == "/console" if section.address == HOME else path.startswith(section.address)

@@ -74,6 +74,13 @@ _templates = Environment(
 cast("dict[str, Any]", _templates.filters).update(moment=_moment, ago=_ago)  # pyright: ignore[reportUnknownMemberType]  # untyped there
 cast("dict[str, Any]", _templates.globals).update(icon=icon)  # pyright: ignore[reportUnknownMemberType]  # as above
 _VERSION = version("rollcall")
+_UNLESS_SAID = {
+    "sections": (),
+    "current": None,
+    "home": "/console/",
+    "sign_out": "/console/sign-out",
+    "looking": False,
+}
 
 
 def page(
@@ -99,7 +106,7 @@ def page(
             csrf_token=csrf_token,
             visitor=visitor,
             brand=brand,
-            **{"sections": (), "current": None, **facts},
+            **{**_UNLESS_SAID, **facts},
         ),
         status_code=status_code,
         headers=_framed(SCRIPTED_HEADERS if scripts else HEADERS, framed_by),

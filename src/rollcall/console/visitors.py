@@ -18,12 +18,14 @@ from litestar.utils.scope.state import ScopeState
 
 from rollcall.access.authenticators import is_this_machine, pages_address
 from rollcall.access.console_sessions import NotFresh, NotSignedIn, SignedIn, hold, who
+from rollcall.access.operator_sessions import SignedInOperator
 from rollcall.access.portal_links import Intent
 from rollcall.access.statements import still_admin
 from rollcall.console.cookies import forms_shown, session_shown
-from rollcall.console.frame import is_current, sections_of
+from rollcall.console.frame import FLEET, is_current, sections_of
 from rollcall.console.pages import page, scripts_for
 from rollcall.console.requests import AnyRequest, asks_for_json, origin, source_of
+from rollcall.console.viewing import OnlyLooking, viewing
 from rollcall.errors import Refusal
 from rollcall.work import Actor, ActorKind, TenantRef, Work, open_work
 
@@ -39,6 +41,9 @@ STRANGER = Actor(ActorKind.SYSTEM, "sign-in page")
 _DOORS = frozenset({"/console/portal", "/console/contact"})
 """Where people come in by a link."""
 
+_OF_OPERATORS = {"home": FLEET, "sign_out": f"{FLEET}/sign-out"}
+"""Where the frame leads for operators."""
+
 Guard = Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], Awaitable[None]]
 RefusalHook = Callable[[Work, Refusal], Awaitable[None]]
 
@@ -46,6 +51,8 @@ RefusalHook = Callable[[Work, Refusal], Awaitable[None]]
 async def signed_in(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
     """A guard that lets those through who are signed in to the whole console at this moment."""
     somebody = await _find_out(connection)
+    if somebody.is_looking:
+        raise OnlyLooking
     if somebody.intent is not None:
         raise OutOfReach
 
@@ -96,12 +103,15 @@ async def _find_out(connection: ASGIConnection[Any, Any, Any, Any]) -> SignedIn:
         return known
     request: AnyRequest = Request(connection.scope)
     try:
-        somebody = await _who(request)
+        looking = await viewing(request)
+        somebody = looking or await _who(request)
     except NotSignedIn as nobody:
         if nobody.ended:
             request.app.state.context.batched_entries.refused(source_of(request))
         raise
     connection.scope["state"]["visitor"] = somebody
+    if looking is not None and request.method != "GET":
+        raise OnlyLooking
     return somebody
 
 
@@ -250,11 +260,20 @@ def strangers_work(
     return open_work(request.app.state.database, tenant, STRANGER, origin(request), on_refusal=on_refusal)
 
 
+def looks(request: AnyRequest) -> SignedIn | SignedInOperator | None:
+    """Who looks at a page, if a guard has found somebody out; whoever only makes their first passkey is not in yet."""
+    state = request.scope["state"]
+    operator: SignedInOperator | None = state.get("operator")
+    if operator is not None and operator.purpose != "console":
+        return None
+    return operator or state.get("visitor")
+
+
 def page_for(
     request: AnyRequest, template: str, *, status_code: int = 200, with_passkeys: bool = False, **facts: object
 ) -> Response[str]:
     """A page with forms, for whoever looks at it."""
-    somebody: SignedIn | None = request.scope["state"].get("visitor")
+    somebody = looks(request)
     sections = () if somebody is None else sections_of(somebody)
     path = request.scope["path"]
     return page(
@@ -267,6 +286,8 @@ def page_for(
         visitor=somebody,
         sections=sections,
         current=next((each.address for each in sections if is_current(each, path)), None),
+        **(_OF_OPERATORS if isinstance(somebody, SignedInOperator) else {}),
+        looking=isinstance(somebody, SignedIn) and somebody.is_looking,
         **facts,
     )
 

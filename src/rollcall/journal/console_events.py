@@ -142,3 +142,12 @@ class ConsoleExported(Event):
     announced = False
     what: str
     as_file: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleViewed(Event):
+    """An operator began to look at the tenant's console as its admins see it; they change nothing there."""
+
+    topic = "console.viewed"
+    announced = False
+    role: str

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from rollcall.journal import admin_events, console_events, destination_events, plan_events
+from rollcall.journal import admin_events, console_events, destination_events, operator_events, plan_events
 from rollcall.journal.event import Event
 
-PARTS = (admin_events, console_events, destination_events, plan_events)
+PARTS = (admin_events, console_events, destination_events, operator_events, plan_events)
 """Where more events stand."""
 
 

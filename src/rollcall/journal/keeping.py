@@ -80,7 +80,7 @@ _FAIL = text("""
      WHERE part = :part AND leased_by = :by
 """)
 _LOOK = """
-SELECT p.part, h.done_at, h.error, clock_timestamp() AS now,
+SELECT p.part, h.done_at, h.did, h.error, clock_timestamp() AS now,
        coalesce(h.done_at, (SELECT installed_at FROM function_schemas WHERE name = $2)) AS since
   FROM unnest($1::text[]) WITH ORDINALITY AS p (part, place) LEFT JOIN housekeeping h USING (part)
  ORDER BY p.place
@@ -146,6 +146,32 @@ async def late(pool: Pool) -> Sequence[LatePart]:
         LatePart(row["part"], row["since"], row["error"])
         for row in rows
         if is_late(row["since"] or datetime.min.replace(tzinfo=UTC), row["now"])
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class KeptPart:
+    """A part as it was done last: when, how much, and what the last try ended with, if that failed."""
+
+    part: str
+    done_at: datetime | None
+    did: Did
+    error: str | None
+    is_late: bool
+
+
+async def parts(pool: Pool) -> Sequence[KeptPart]:
+    """Every part, in the order in which they are done."""
+    rows = await pool.fetch(_LOOK, [part.value for part in Part], functions.schema())
+    return [
+        KeptPart(
+            row["part"],
+            row["done_at"],
+            orjson.loads(row["did"] or "{}"),
+            row["error"],
+            is_late(row["since"] or datetime.min.replace(tzinfo=UTC), row["now"]),
+        )
+        for row in rows
     ]
 
 

@@ -13,6 +13,8 @@ from uuid import UUID
 from sqlalchemy import func, select, text, update
 
 from rollcall.journal.models import OutboxMessage
+from rollcall.journal.operator_events import OutboxRevived
+from rollcall.journal.record import record_for_installation
 from rollcall.work import Fleet, Work
 
 GIVE_UP_AFTER = timedelta(days=3)
@@ -108,7 +110,10 @@ async def revive(fleet: Fleet) -> int:
         .where(OutboxMessage.dead_at.is_not(None), OutboxMessage.done_at.is_(None))
         .values(dead_at=None, next_try_at=func.clock_timestamp())
     )
-    return int(result.rowcount)
+    revived = int(result.rowcount)
+    if revived:
+        await record_for_installation(fleet, OutboxRevived(messages=revived))
+    return revived
 
 
 @dataclass(frozen=True, slots=True)

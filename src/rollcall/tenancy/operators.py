@@ -1,8 +1,9 @@
-"""The installation's own keys: operators' and the product's."""
+"""What operators may do by their role, and the installation's own keys: operators' and the product's."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 from uuid import UUID, uuid4
 
 from sqlalchemy import select
@@ -16,7 +17,7 @@ from rollcall.work import Fleet
 
 
 class OperatorRole(StrEnum):
-    """What an operator's key may do; `rollcall.api.v1.operator_roles` says which calls that are."""
+    """What an operator may do, by a key or signed in to the console; `RIGHTS` says what that is."""
 
     OPS = "ops"
     """Everything."""
@@ -24,6 +25,43 @@ class OperatorRole(StrEnum):
     """Plans, overrides, lapses, and what was used."""
     SUPPORT = "support"
     """Read, issue tokens for SCIM, and let admins into the console by a link."""
+
+
+class Right(StrEnum):
+    """One thing that operators do; calls of the management API and pages of the console name the one they need."""
+
+    LOOK = "look"
+    """See tenants, their plans and their seats."""
+    PLANS = "plans"
+    """Plans, overrides, lapses, payment and what was used."""
+    ALERTS = "alerts"
+    """See what somebody should look at."""
+    TOKENS = "tokens"  # the name of a right
+    """Issue tokens for SCIM."""
+    LINKS = "links"
+    """Let admins into the console by a link, where nothing is given: no tokens and no roles."""
+    PREVIEWS = "previews"
+    """See what an edit of a role rule would do."""
+    VIEW = "view"
+    """See a tenant as its admins see it, its people among it, and change nothing."""
+    QUEUES = "queues"
+    """See what waits to be delivered, and what was given up."""
+    ALL = "all"
+    """Everything else: suspend and pause tenants, appoint admins, send again what was given up."""
+
+
+RIGHTS: Final[Mapping[Right, tuple[OperatorRole, ...]]] = {
+    Right.LOOK: (OperatorRole.OPS, OperatorRole.BILLING, OperatorRole.SUPPORT),
+    Right.PLANS: (OperatorRole.OPS, OperatorRole.BILLING),
+    Right.ALERTS: (OperatorRole.OPS, OperatorRole.SUPPORT),
+    Right.TOKENS: (OperatorRole.OPS, OperatorRole.SUPPORT),
+    Right.LINKS: (OperatorRole.OPS, OperatorRole.SUPPORT),
+    Right.PREVIEWS: (OperatorRole.OPS, OperatorRole.SUPPORT),
+    Right.VIEW: (OperatorRole.OPS, OperatorRole.SUPPORT),
+    Right.QUEUES: (OperatorRole.OPS, OperatorRole.SUPPORT),
+    Right.ALL: (OperatorRole.OPS,),
+}
+"""Which roles may do what, on every surface."""
 
 
 async def issue_key(fleet: Fleet, kind: TokenKind, *, label: str, role: OperatorRole = OperatorRole.OPS) -> str:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
@@ -289,6 +289,14 @@ async def names(fleet: Fleet, ids: Sequence[UUID]) -> Mapping[UUID, str]:
     """What these tenants are called."""
     rows = await fleet.db.execute(select(Tenant.id, Tenant.name).where(Tenant.id.in_(ids)))
     return {row.id: row.name for row in rows}
+
+
+async def slugs_of(fleet: Fleet, ids: Collection[UUID]) -> Mapping[UUID, str]:
+    """The slugs of these tenants, by id; whoever is none is left out."""
+    if not ids:
+        return {}
+    rows = await fleet.db.execute(select(Tenant.id, Tenant.slug).where(Tenant.id.in_(ids)))
+    return {row.id: row.slug for row in rows}
 
 
 async def slugs_beginning(fleet: Fleet, text: str, *, limit: int = 2000) -> Sequence[str]:

@@ -8,9 +8,10 @@ from pydantic import BaseModel, Field
 
 from rollcall.api.v1.callers import OPS, FleetWork, fleet_work
 from rollcall.api.v1.lists import Listing, Part
-from rollcall.api.v1.operator_roles import BILLING, open_to
+from rollcall.api.v1.operator_roles import needs
 from rollcall.tenancy import customers, features, tenants
 from rollcall.tenancy.customers import Known
+from rollcall.tenancy.operators import Right
 
 
 class BoughtPriceView(BaseModel):
@@ -76,20 +77,20 @@ def customer_view(found: Known, now: datetime) -> CustomerView:
     )
 
 
-@get("/billing/parked", guards=[OPS], dependencies={"fleet": fleet_work}, opt=open_to(BILLING))
+@get("/billing/parked", guards=[OPS], dependencies={"fleet": fleet_work}, opt=needs(Right.PLANS))
 async def list_parked_customers(fleet: FleetWork, part: Part) -> Listing[CustomerView]:
     """Customers that are no tenant's, by their ids: give a tenant that `customer`, and it is taken up at once."""
     page = await customers.parked(fleet, limit=part.limit, cursor=part.cursor)
     return part.listing(page, lambda found: customer_view(found, fleet.now))
 
 
-@post("/billing/reconcile", status_code=202, guards=[OPS], dependencies={"fleet": fleet_work}, opt=open_to(BILLING))
+@post("/billing/reconcile", status_code=202, guards=[OPS], dependencies={"fleet": fleet_work}, opt=needs(Right.PLANS))
 async def reconcile_billing(fleet: FleetWork) -> CustomersDue:
     """Have a worker ask about every customer now; each is asked about once a day anyway."""
     return CustomersDue(customers=await customers.expect_all(fleet))
 
 
-@get("/tenants/{tenant:str}/billing", guards=[OPS], dependencies={"fleet": fleet_work}, opt=open_to(BILLING))
+@get("/tenants/{tenant:str}/billing", guards=[OPS], dependencies={"fleet": fleet_work}, opt=needs(Right.PLANS))
 async def get_billing(fleet: FleetWork, tenant: FromPath[str]) -> CustomerView:
     """What the payment provider says of the tenant; not found while it has no `customer` and nobody spoke of it."""
     row = await tenants.find(fleet, tenant)
@@ -101,7 +102,7 @@ async def get_billing(fleet: FleetWork, tenant: FromPath[str]) -> CustomerView:
     status_code=202,
     guards=[OPS],
     dependencies={"fleet": fleet_work},
-    opt=open_to(BILLING),
+    opt=needs(Right.PLANS),
 )
 async def reconcile_tenant_billing(fleet: FleetWork, tenant: FromPath[str]) -> CustomerView:
     """Have a worker ask about the tenant's customer now."""

@@ -6,9 +6,10 @@ from pydantic import AwareDatetime, Field, field_validator
 
 from rollcall.api.v1.bodies import Body
 from rollcall.api.v1.callers import OPS, FleetWork, fleet_work
-from rollcall.api.v1.operator_roles import BILLING, open_to
+from rollcall.api.v1.operator_roles import needs
 from rollcall.api.v1.tenants import Left, TenantView, tenant_view
 from rollcall.tenancy import lapse, tenants
+from rollcall.tenancy.operators import Right
 
 
 class LapseDates(Body):
@@ -28,7 +29,7 @@ class LapseDates(Body):
         return value
 
 
-@patch("/tenants/{tenant:str}/lapse", guards=[OPS], dependencies={"fleet": fleet_work}, opt=open_to(BILLING))
+@patch("/tenants/{tenant:str}/lapse", guards=[OPS], dependencies={"fleet": fleet_work}, opt=needs(Right.PLANS))
 async def change_lapse(fleet: FleetWork, tenant: FromPath[str], data: JSONBody[LapseDates]) -> TenantView:
     """Set the dates of a tenant whose plan includes SCIM no more; they count from its next call on."""
     row = await tenants.find(fleet, tenant)
@@ -41,7 +42,7 @@ async def change_lapse(fleet: FleetWork, tenant: FromPath[str], data: JSONBody[L
     status_code=200,
     guards=[OPS],
     dependencies={"fleet": fleet_work},
-    opt=open_to(BILLING),
+    opt=needs(Right.PLANS),
 )
 async def close_lapse(fleet: FleetWork, tenant: FromPath[str]) -> TenantView:
     """Close SCIM at once for a tenant whose plan includes it no more; its leavers can't be cut off over SCIM then."""

@@ -1,6 +1,6 @@
 """Which calls of the management API the roles of operators' keys open: ``ops`` all, ``support`` what reads, and more.
 
-What more a role opens, and what a reading call does not open to ``support``, stands beside the handler that serves it.
+What right a call needs stands beside the handler that serves it, and which roles have it in `tenancy.operators.RIGHTS`.
 """
 
 from collections.abc import Sequence
@@ -9,25 +9,23 @@ from typing import Any
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 
 from rollcall.errors import Forbidden
-from rollcall.tenancy.operators import OperatorRole
+from rollcall.tenancy.operators import RIGHTS, OperatorRole, Right
 from rollcall.work import Actor
-
-BILLING, SUPPORT = OperatorRole.BILLING, OperatorRole.SUPPORT
 
 _ALSO = "operators"
 """The option of a handler that names the roles beside ``ops`` to which it is open, whatever its method."""
 
 
-def open_to(*roles: OperatorRole) -> dict[str, Any]:
-    """The option of a handler that is open to these roles too."""
-    return {_ALSO: roles}
+def needs(right: Right) -> dict[str, Any]:
+    """The option of a handler that is open to whoever has this right."""
+    return {_ALSO: RIGHTS[right]}
 
 
 def roles_for(handler: BaseRouteHandler) -> Sequence[OperatorRole]:
     """The roles to which a call is open, ``ops`` first."""
     also = set(handler.opt.get(_ALSO, ()))
     if isinstance(handler, HTTPRouteHandler) and handler.http_methods <= {"GET", "HEAD"}:
-        also.add(SUPPORT)
+        also.add(OperatorRole.SUPPORT)
     return [role for role in OperatorRole if role is OperatorRole.OPS or role in also]
 
 

@@ -9,8 +9,9 @@ from pydantic import AwareDatetime, BaseModel, Field, StrictBool, StrictInt, Str
 from rollcall.api.v1.bodies import Body
 from rollcall.api.v1.callers import OPS, FleetWork, fleet_work
 from rollcall.api.v1.lists import Listing, Part
-from rollcall.api.v1.operator_roles import BILLING, open_to
+from rollcall.api.v1.operator_roles import needs
 from rollcall.tenancy import overrides, tenants
+from rollcall.tenancy.operators import Right
 from rollcall.tenancy.overrides import Override
 
 
@@ -40,7 +41,7 @@ def override_view(found: Override, now: datetime) -> OverrideView:
     return OverrideView.model_validate({**facts, "holds": found.holds(now)})
 
 
-@get("/tenants/{tenant:str}/overrides", guards=[OPS], dependencies={"fleet": fleet_work}, opt=open_to(BILLING))
+@get("/tenants/{tenant:str}/overrides", guards=[OPS], dependencies={"fleet": fleet_work}, opt=needs(Right.PLANS))
 async def list_overrides(fleet: FleetWork, part: Part, tenant: FromPath[str]) -> Listing[OverrideView]:
     """All that the tenant has otherwise, by key; what has ended too, until somebody takes it away."""
     found = overrides.of(await tenants.find(fleet, tenant))
@@ -48,7 +49,10 @@ async def list_overrides(fleet: FleetWork, part: Part, tenant: FromPath[str]) ->
 
 
 @put(
-    "/tenants/{tenant:str}/overrides/{key:str}", guards=[OPS], dependencies={"fleet": fleet_work}, opt=open_to(BILLING)
+    "/tenants/{tenant:str}/overrides/{key:str}",
+    guards=[OPS],
+    dependencies={"fleet": fleet_work},
+    opt=needs(Right.PLANS),
 )
 async def set_override(
     fleet: FleetWork, tenant: FromPath[str], key: FromPath[str], data: JSONBody[NewOverride]
@@ -60,7 +64,10 @@ async def set_override(
 
 
 @delete(
-    "/tenants/{tenant:str}/overrides/{key:str}", guards=[OPS], dependencies={"fleet": fleet_work}, opt=open_to(BILLING)
+    "/tenants/{tenant:str}/overrides/{key:str}",
+    guards=[OPS],
+    dependencies={"fleet": fleet_work},
+    opt=needs(Right.PLANS),
 )
 async def end_override(fleet: FleetWork, tenant: FromPath[str], key: FromPath[str]) -> None:
     """Take an override away; what the plan says counts from the tenant's next call on."""

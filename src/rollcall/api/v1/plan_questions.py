@@ -8,11 +8,12 @@ from pydantic import BaseModel, Field
 
 from rollcall.api.v1.callers import OPS, FleetWork, fleet_work
 from rollcall.api.v1.lists import Listing, Part
-from rollcall.api.v1.operator_roles import BILLING, open_to
+from rollcall.api.v1.operator_roles import needs
 from rollcall.manifest import previewing
 from rollcall.manifest.previewing import Preview
 from rollcall.tenancy import explaining, tenants
 from rollcall.tenancy.explaining import Because, Explained
+from rollcall.tenancy.operators import Right
 
 
 class ExplainedView(BaseModel):
@@ -48,7 +49,7 @@ def preview_view(found: Preview) -> PlanPreviewView:
     return PlanPreviewView.model_validate({name: getattr(found, name) for name in PlanPreviewView.model_fields})
 
 
-@get("/tenants/{tenant:str}/plan/explain", guards=[OPS], dependencies={"fleet": fleet_work}, opt=open_to(BILLING))
+@get("/tenants/{tenant:str}/plan/explain", guards=[OPS], dependencies={"fleet": fleet_work}, opt=needs(Right.PLANS))
 async def explain_plan(fleet: FleetWork, part: Part, tenant: FromPath[str]) -> Listing[ExplainedView]:
     """What the tenant may do at this moment, and what decides: plan, override, lapse, seats, a pause."""
     found = await explaining.explain(fleet, await tenants.find(fleet, tenant))
@@ -58,7 +59,7 @@ async def explain_plan(fleet: FleetWork, part: Part, tenant: FromPath[str]) -> L
 Plan = Annotated[str, QueryParameter(max_length=63, description="the key of the plan it would have")]
 
 
-@get("/tenants/{tenant:str}/plan/preview", guards=[OPS], dependencies={"fleet": fleet_work}, opt=open_to(BILLING))
+@get("/tenants/{tenant:str}/plan/preview", guards=[OPS], dependencies={"fleet": fleet_work}, opt=needs(Right.PLANS))
 async def preview_plan(fleet: FleetWork, tenant: FromPath[str], plan: Plan) -> PlanPreviewView:
     """Who and what is affected if the tenant is put on another plan; nothing is changed."""
     return preview_view(await previewing.preview_plan(fleet, await tenants.find(fleet, tenant), plan))

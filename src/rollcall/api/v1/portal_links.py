@@ -1,7 +1,7 @@
 """``/v1/tenants/{tenant}/portal-links``: the product lets a tenant's admin into the console, for one intent."""
 
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from litestar import Request, Router, delete, get, post
@@ -11,23 +11,20 @@ from pydantic import BaseModel, Field, model_validator
 from rollcall.access import contact_links, portal_links
 from rollcall.access.authenticators import pages_address
 from rollcall.access.models import Session
-from rollcall.access.portal_links import Intent, NewLink
+from rollcall.access.portal_links import GIVES, Intent, NewLink
 from rollcall.api.v1.bodies import Body
 from rollcall.api.v1.callers import PRODUCT, TenantWork, tenant_work, uuid_of
 from rollcall.api.v1.idempotency import idempotent
 from rollcall.api.v1.lists import Listing, Part
-from rollcall.api.v1.operator_roles import SUPPORT, check_role, open_to
+from rollcall.api.v1.operator_roles import check_role, needs
 from rollcall.directory import people
-from rollcall.tenancy.operators import OperatorRole
+from rollcall.tenancy.operators import OperatorRole, Right
 from rollcall.work import Work
 
 IntentName = Literal["setup", "tokens", "roles", "activity", "departures"]
 
 
 LinkKind = Literal["admin", "contact"]
-
-_GIVES: Final = ("tokens", "roles")
-"""Intents in which an admin gives rights: tokens of every scope, and roles."""
 
 
 class PortalLinkWanted(Body):
@@ -92,7 +89,9 @@ class ContactLinkView(BaseModel):
     last_opened_at: datetime | None
 
 
-@post("/tenants/{tenant:str}/portal-links", guards=[PRODUCT], dependencies={"work": tenant_work}, opt=open_to(SUPPORT))
+@post(
+    "/tenants/{tenant:str}/portal-links", guards=[PRODUCT], dependencies={"work": tenant_work}, opt=needs(Right.LINKS)
+)
 @idempotent(shows="url")
 async def create_portal_link(
     request: Request[Any, Any, Any], work: TenantWork, data: JSONBody[PortalLinkWanted]
@@ -102,7 +101,7 @@ async def create_portal_link(
     What they make there is theirs, and ends with them. The link is in this answer and nowhere else. A key of the role
     support makes none with the intents tokens and roles, by which more can be had than it may do.
     """
-    if data.intent in _GIVES:
+    if data.intent in GIVES:
         check_role(work.actor, OperatorRole.OPS, to=f" for a link with the intent {data.intent}")
     person_id = await _named(work, data.person)
     base = pages_address(request.app.state.public_url)
@@ -120,7 +119,7 @@ async def create_portal_link(
     return _issued(new, f"{base}/console/portal?link={new.text}")
 
 
-@get("/tenants/{tenant:str}/portal-links", guards=[PRODUCT], dependencies={"work": tenant_work}, opt=open_to(SUPPORT))
+@get("/tenants/{tenant:str}/portal-links", guards=[PRODUCT], dependencies={"work": tenant_work}, opt=needs(Right.LINKS))
 async def list_contact_links(work: TenantWork, part: Part) -> Listing[ContactLinkView]:
     """The links for contacts that are good, newest first. Those for admins are over within minutes, and not listed."""
     return part.listing_of_all(await contact_links.live(work), _view)

@@ -8,8 +8,9 @@ from litestar.params import JSONBody
 from pydantic import BaseModel
 
 from rollcall.api.v1.callers import ADMINS, TenantWork, tenant_work
-from rollcall.api.v1.operator_roles import SUPPORT, open_to
+from rollcall.api.v1.operator_roles import needs
 from rollcall.directory import role_changes, roles
+from rollcall.tenancy.operators import Right
 
 MOST_PREVIEWED = 100
 """People whom a preview names."""
@@ -65,7 +66,7 @@ class Preview(BaseModel):
     guards=[ADMINS],
     dependencies=_OF_TENANT,
     status_code=200,
-    opt=open_to(SUPPORT),
+    opt=needs(Right.PREVIEWS),
 )
 async def preview_role_rule(work: TenantWork, data: JSONBody[dict[str, Any]]) -> Preview:
     """Say what putting a rule in force would change, and change nothing."""

@@ -6,8 +6,9 @@ from litestar import Router, get
 from pydantic import BaseModel, Field
 
 from rollcall.api.v1.callers import ADMINS, TenantWork, tenant_work
-from rollcall.api.v1.operator_roles import BILLING, open_to
+from rollcall.api.v1.operator_roles import needs
 from rollcall.tenancy import seats
+from rollcall.tenancy.operators import Right
 from rollcall.tenancy.seats import SeatPolicy, Seats
 
 
@@ -31,7 +32,7 @@ def seats_view(found: Seats) -> SeatsView:
     return SeatsView.model_validate({name: getattr(found, name) for name in SeatsView.model_fields})
 
 
-@get("/tenants/{tenant:str}/seats", guards=[ADMINS], dependencies={"work": tenant_work}, opt=open_to(BILLING))
+@get("/tenants/{tenant:str}/seats", guards=[ADMINS], dependencies={"work": tenant_work}, opt=needs(Right.LOOK))
 async def get_seats(work: TenantWork) -> SeatsView:
     """How many seats the tenant has, and how many are taken. Whoever leaves makes room at once."""
     return seats_view(await seats.own(work))

@@ -14,14 +14,14 @@ from rollcall.api.v1.bodies import Body
 from rollcall.api.v1.callers import ADMINS, OPS, FleetWork, TenantWork, fleet_work, tenant_work
 from rollcall.api.v1.idempotency import idempotent
 from rollcall.api.v1.lists import Listing, Part
-from rollcall.api.v1.operator_roles import BILLING, check_role, open_to
+from rollcall.api.v1.operator_roles import check_role, needs
 from rollcall.directory import refused_departures, roles
 from rollcall.directory.rules import RoleRule
 from rollcall.errors import Invalid
 from rollcall.tenancy import plans, tenants
 from rollcall.tenancy.lapse import LapseState
 from rollcall.tenancy.models import Plan, Tenant
-from rollcall.tenancy.operators import OperatorRole
+from rollcall.tenancy.operators import OperatorRole, Right
 from rollcall.tenancy.seats import SeatPolicy
 from rollcall.tenancy.tenants import TenantTerms
 from rollcall.work import Actor, ActorKind
@@ -265,13 +265,13 @@ ById = Annotated[
 ]
 
 
-@get("/plans", guards=[OPS], dependencies={"fleet": fleet_work}, opt=open_to(BILLING))
+@get("/plans", guards=[OPS], dependencies={"fleet": fleet_work}, opt=needs(Right.LOOK))
 async def list_plans(fleet: FleetWork, part: Part) -> Listing[PlanView]:
     """All plans, by key."""
     return part.listing(await plans.page(fleet, limit=part.limit, cursor=part.cursor), plan_view)
 
 
-@get("/tenants", guards=[OPS], dependencies={"fleet": fleet_work}, opt=open_to(BILLING))
+@get("/tenants", guards=[OPS], dependencies={"fleet": fleet_work}, opt=needs(Right.LOOK))
 async def list_tenants(fleet: FleetWork, part: Part, external_id: ById = None) -> Listing[TenantView]:
     """All tenants, by slug; or the one with this external id."""
     page = await tenants.page(fleet, limit=part.limit, cursor=part.cursor, external_id=external_id)
@@ -302,13 +302,13 @@ async def create_tenant(fleet: FleetWork, data: JSONBody[NewTenant]) -> TenantVi
     return tenant_view(row, to=fleet.actor)
 
 
-@get("/tenants/{tenant:str}", guards=[ADMINS], dependencies={"work": tenant_work}, opt=open_to(BILLING))
+@get("/tenants/{tenant:str}", guards=[ADMINS], dependencies={"work": tenant_work}, opt=needs(Right.LOOK))
 async def get_tenant(work: TenantWork) -> TenantView:
     """One tenant, by id or slug."""
     return tenant_view(await tenants.own(work), to=work.actor)
 
 
-@patch("/tenants/{tenant:str}", guards=[OPS], dependencies={"fleet": fleet_work}, opt=open_to(BILLING))
+@patch("/tenants/{tenant:str}", guards=[OPS], dependencies={"fleet": fleet_work}, opt=needs(Right.PLANS))
 async def change_tenant(fleet: FleetWork, tenant: FromPath[str], data: JSONBody[TenantChange]) -> TenantView:
     """Change a tenant; a plan change takes effect at its next call, and is all that the role billing may do."""
     row = await tenants.find(fleet, tenant)

@@ -16,9 +16,9 @@ from rollcall.api.v1.bodies import Body, Moment
 from rollcall.api.v1.callers import ADMINS, TenantWork, tenant_work, uuid_of
 from rollcall.api.v1.idempotency import idempotent
 from rollcall.api.v1.lists import Listing, Part
-from rollcall.api.v1.operator_roles import SUPPORT, check_role, open_to
+from rollcall.api.v1.operator_roles import check_role, needs
 from rollcall.directory import people
-from rollcall.tenancy.operators import OperatorRole
+from rollcall.tenancy.operators import OperatorRole, Right
 from rollcall.work import ActorKind
 
 ScopeName = Literal["scim", "scim:read", "admin", "auditor"]
@@ -123,7 +123,7 @@ async def list_tokens(work: TenantWork, part: Part) -> Listing[TokenView]:
     return part.listing(page, token_view)
 
 
-@post("/tenants/{tenant:str}/tokens", guards=[ADMINS], dependencies=_OF_TENANT, opt=open_to(SUPPORT))
+@post("/tenants/{tenant:str}/tokens", guards=[ADMINS], dependencies=_OF_TENANT, opt=needs(Right.TOKENS))
 @idempotent(shows="token")
 async def issue_token(work: TenantWork, data: JSONBody[TokenWanted]) -> IssuedToken:
     """Issue a token. It is in this answer and nowhere else."""

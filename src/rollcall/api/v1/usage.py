@@ -10,8 +10,9 @@ from pydantic import BaseModel, Field
 
 from rollcall.api.v1.callers import ADMINS, OPS, FleetWork, TenantWork, fleet_work, tenant_work
 from rollcall.api.v1.lists import Listing, Part
-from rollcall.api.v1.operator_roles import BILLING, open_to
+from rollcall.api.v1.operator_roles import needs
 from rollcall.tenancy import usage
+from rollcall.tenancy.operators import Right
 from rollcall.tenancy.usage import Usage
 
 
@@ -37,14 +38,14 @@ def usage_view(found: Usage) -> UsageView:
 Month = Annotated[str | None, QueryParameter(max_length=7, description="as 2026-11; left out, the present one (UTC)")]
 
 
-@get("/usage", guards=[OPS], dependencies={"fleet": fleet_work}, opt=open_to(BILLING))
+@get("/usage", guards=[OPS], dependencies={"fleet": fleet_work}, opt=needs(Right.PLANS))
 async def list_usage(fleet: FleetWork, part: Part, month: Month = None) -> Listing[UsageView]:
     """What all tenants used in a month, by slug; nothing of one that was not counted then."""
     wanted = usage.month_of(f"{fleet.now:%Y-%m}" if month is None else month)
     return part.listing(await usage.of_month(fleet, wanted, limit=part.limit, cursor=part.cursor), usage_view)
 
 
-@get("/tenants/{tenant:str}/usage", guards=[ADMINS], dependencies={"work": tenant_work}, opt=open_to(BILLING))
+@get("/tenants/{tenant:str}/usage", guards=[ADMINS], dependencies={"work": tenant_work}, opt=needs(Right.PLANS))
 async def list_usage_of_tenant(work: TenantWork, part: Part) -> Listing[UsageView]:
     """What one tenant used, month by month, the newest first."""
     return part.listing_of_all(await usage.of_tenant(work), usage_view)

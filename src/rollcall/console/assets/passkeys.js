@@ -69,6 +69,9 @@
     SecurityError: "The browser gives this address no passkeys. Whoever runs Rollcall can see to that.",
   };
 
+  // Where a passkey is added: for operators the page says where.
+  const at = part.dataset.at;
+
   const ceremonies = {
     async get() {
       const begun = await call(part.dataset.begin, {});
@@ -77,10 +80,10 @@
       return call(part.dataset.finish, { challenge: begun.challenge, credential: withText(credential) });
     },
     async create() {
-      const begun = await call("/console/account/passkeys/begin", {});
+      const begun = await call(`${at ?? "/console/account/passkeys"}/begin`, {});
       const credential = await navigator.credentials.create({ publicKey: withBytes(begun.options) });
       say("Adding the passkey …", "quiet");
-      return call("/console/account/passkeys", {
+      return call(at ?? "/console/account/passkeys", {
         challenge: begun.challenge,
         credential: withText(credential),
         label: form.elements.label.value,

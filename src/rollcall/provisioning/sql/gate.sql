@@ -56,7 +56,8 @@ $$ SELECT p_context <> jsonb_build_object('profile', g.profile, 'rate', g.rate, 
 
 -- The last thing that a change does: raises RC401, which undoes all of it, if the key it was made with has ended since
 -- the call was let in, or if p_profile is no longer the tenant's: a change that was worked out by it is worked out anew.
--- p_kind is the token's: scim, pat, op, app, or ses for a session of the console. p_takes: all that was done takes away.
+-- p_kind is the token's: scim, pat, op, app, or ses for a session of the console, ops for one of an operator. p_takes: all that
+-- was done takes away.
 CREATE FUNCTION fn.still_good(
     p_kind text, p_tenant uuid, p_id uuid, p_digest bytea, p_profile text DEFAULT NULL, p_takes boolean DEFAULT false
 ) RETURNS void LANGUAGE plpgsql AS $$
@@ -80,6 +81,8 @@ BEGIN
         v_good := v_state = 'live' OR fn.lets_stand(v_state, p_takes);
     ELSIF p_kind = 'ses' THEN
         v_good := EXISTS (SELECT FROM fn.console_session(p_tenant, p_id, p_digest, v_before));
+    ELSIF p_kind = 'ops' THEN
+        v_good := EXISTS (SELECT FROM fn.operator_session(p_id, p_digest));
     ELSE
         v_good := EXISTS (SELECT FROM fn.authenticate(p_kind, p_tenant, p_id, p_digest, v_before));
     END IF;

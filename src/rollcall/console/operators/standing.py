@@ -1,0 +1,155 @@
+"""Tenants suspended, resumed and paused by operators: what it does is said in numbers before."""
+
+from typing import Any
+
+from litestar import Request, Response, get, post
+from litestar.params import FromPath
+
+from rollcall.access import accounts, sessions, tokens
+from rollcall.access.token_states import TokenState
+from rollcall.console.confirming import Confirmation, confirmation_page
+from rollcall.console.operators.tenant import PAUSES, address_of
+from rollcall.console.operators.visitors import FleetWork, fleet_work, operators
+from rollcall.console.own import number_of
+from rollcall.console.requests import form_field, see
+from rollcall.directory import refused_departures
+from rollcall.tenancy import tenants
+from rollcall.tenancy.operators import Right
+from rollcall.work import Work
+
+_OPS = [operators(Right.ALL)]
+_WORK = {"fleet": fleet_work}
+
+
+@get("/operators/tenants/{tenant:str}/suspend", guards=_OPS, dependencies=_WORK, name="console_operator_ask_suspend")
+async def ask_to_suspend(request: Request[Any, Any, Any], fleet: FleetWork, tenant: FromPath[str]) -> Response[str]:
+    """Say what stops if the tenant is suspended."""
+    row = await tenants.find(fleet, tenant)
+    async with fleet.within(tenants.ref(row)) as work:
+        said = await _what_stops(work)
+    return confirmation_page(
+        request,
+        Confirmation(
+            title=f"Suspend {row.name}?",
+            said=[*said, "Nothing is deleted: once it is resumed, all of it works again, but for who left meanwhile."],
+            facts=[("Tenant", row.slug), ("Customer since", row.created_at)],
+            button=f"Suspend {row.name}",
+            back=address_of(row.slug),
+        ),
+    )
+
+
+@post(
+    "/operators/tenants/{tenant:str}/suspend",
+    status_code=200,
+    guards=_OPS,
+    dependencies=_WORK,
+    name="console_operator_suspend",
+)
+async def suspend(fleet: FleetWork, tenant: FromPath[str]) -> Response[Any]:
+    """Refuse everything of the tenant until it is resumed."""
+    row = await tenants.find(fleet, tenant)
+    await tenants.suspend(fleet, row)
+    return see(f"{address_of(row.slug)}?done=suspended")
+
+
+@get("/operators/tenants/{tenant:str}/resume", guards=_OPS, dependencies=_WORK, name="console_operator_ask_resume")
+async def ask_to_resume(request: Request[Any, Any, Any], fleet: FleetWork, tenant: FromPath[str]) -> Response[str]:
+    """Say what works again if the tenant is resumed, and who is out by then."""
+    row = await tenants.find(fleet, tenant)
+    async with fleet.within(tenants.ref(row)) as work:
+        people, left = await accounts.active(work), await refused_departures.count(work)
+    out = f"{number_of(left, 'person', 'people')} left meanwhile: they are taken out as it is resumed, and stay out."
+    return confirmation_page(
+        request,
+        Confirmation(
+            title=f"Resume {row.name}?",
+            said=[
+                f"{number_of(people, 'active person', 'active people')} may come in again, and its provider may call.",
+                *([out] if left else []),
+            ],
+            facts=[("Tenant", row.slug)],
+            button=f"Resume {row.name}",
+            back=address_of(row.slug),
+        ),
+    )
+
+
+@post(
+    "/operators/tenants/{tenant:str}/resume",
+    status_code=200,
+    guards=_OPS,
+    dependencies=_WORK,
+    name="console_operator_resume",
+)
+async def resume(fleet: FleetWork, tenant: FromPath[str]) -> Response[Any]:
+    """Let a suspended tenant in again, but for those who left meanwhile."""
+    row = await tenants.find(fleet, tenant)
+    await refused_departures.resume(fleet, row)
+    return see(f"{address_of(row.slug)}?done=resumed")
+
+
+@get("/operators/tenants/{tenant:str}/pause", guards=_OPS, dependencies=_WORK, name="console_operator_ask_pause")
+async def ask_to_pause(request: Request[Any, Any, Any], fleet: FleetWork, tenant: FromPath[str]) -> Response[str]:
+    """Say what a pause does; how long it is to be is in the address."""
+    row = await tenants.find(fleet, tenant)
+    minutes = request.query_params.get("minutes", "")
+    chosen = minutes if minutes in PAUSES else "60"
+    async with fleet.within(tenants.ref(row)) as work:
+        people = await accounts.active(work)
+        working = [each for each in await tokens.every(work) if TokenState(each.state).works and "scim" in each.scopes]
+    keep = f"{number_of(people, 'active person keeps the role', 'active people keep the roles')} they have"
+    tried = number_of(len(working), "live token")
+    return confirmation_page(
+        request,
+        Confirmation(
+            title=f"Pause {row.name} for {PAUSES[chosen]}?",
+            said=[
+                f"Its provider is told to come again later ({tried}): newcomers wait, and {keep}.",
+                "Reads work on, and leavers are cut off all the same. People who sign in notice nothing.",
+            ],
+            facts=[("Tenant", row.slug)],
+            button=f"Pause it for {PAUSES[chosen]}",
+            back=address_of(row.slug),
+            fields=[("minutes", chosen)],
+        ),
+    )
+
+
+@post(
+    "/operators/tenants/{tenant:str}/pause",
+    status_code=200,
+    guards=_OPS,
+    dependencies=_WORK,
+    name="console_operator_pause",
+)
+async def pause(request: Request[Any, Any, Any], fleet: FleetWork, tenant: FromPath[str]) -> Response[Any]:
+    """Have the provider come again later, but for what reads or only takes away."""
+    minutes = await form_field(request, "minutes")
+    row = await tenants.find(fleet, tenant)
+    await tenants.pause(fleet, row, 60 * int(minutes if minutes in PAUSES else "60"))
+    return see(f"{address_of(row.slug)}?done=paused")
+
+
+@post(
+    "/operators/tenants/{tenant:str}/unpause",
+    status_code=200,
+    guards=_OPS,
+    dependencies=_WORK,
+    name="console_operator_unpause",
+)
+async def unpause(fleet: FleetWork, tenant: FromPath[str]) -> Response[Any]:
+    """Let everything of the provider pass again."""
+    row = await tenants.find(fleet, tenant)
+    await tenants.pause(fleet, row, 0)
+    return see(f"{address_of(row.slug)}?done=unpaused")
+
+
+async def _what_stops(work: Work) -> list[str]:
+    working = [each for each in await tokens.every(work) if TokenState(each.state).works]
+    people = number_of(await accounts.active(work), "active person", "active people")
+    signed_in, live = await sessions.count_in_tenant(work), number_of(len(working), "live token")
+    return [
+        f"Everything of it is refused from the next call on: {people}, {number_of(signed_in, 'open session')}, {live}.",
+        "Whoever leaves at its provider meanwhile is kept, and taken out as it is resumed.",
+    ]
