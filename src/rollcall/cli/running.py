@@ -9,11 +9,11 @@ from collections.abc import Awaitable, Callable
 from typing import NoReturn, TypeVar
 from uuid import uuid4
 
-import click
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from rollcall import db, logging, waiting
+from rollcall.cli.giving_up import give_up
 from rollcall.crypto import CannotOpen
 from rollcall.db import Database
 from rollcall.errors import Refusal
@@ -40,12 +40,6 @@ def actor() -> Actor:
 def origin() -> RequestOrigin:
     """A command's own request id."""
     return RequestOrigin(request_id=f"cli-{uuid4().hex[:12]}", method="CLI", path=" ".join(sys.argv[1:3]))
-
-
-def give_up(message: str) -> NoReturn:
-    """End the command with a line that says why, and what to do."""
-    click.secho(message, fg="red", err=True)
-    sys.exit(1)
 
 
 def settings_or_give_up() -> Settings:

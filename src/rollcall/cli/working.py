@@ -5,8 +5,10 @@ import os
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
+from celery.utils import nodenames  # pyright: ignore[reportMissingTypeStubs]  # it ships no types
 
 from rollcall import garbage, stalls
 from rollcall.cli.exposing import Address, answering_prometheus, metrics_option
@@ -54,19 +56,20 @@ def worker(context: click.Context, queues: frozenset[str], concurrency: int | No
     say_that_worker_lives(settings, queues)
     app = make_celery(settings)
     app.set_default()
-    app.worker_main(
-        [
-            "--quiet",  # no banner: every line is one of the log
-            "worker",
-            f"--pool={'threads' if threads else 'prefork'}",
-            f"--concurrency={concurrency or (32 if threads else 2)}",
-            f"--queues={','.join(sorted(queues))}",
-            f"--hostname={'delivery' if threads else 'rollcall'}-{os.getpid()}@%h",
-            "--without-gossip",
-            "--without-mingle",
-            f"--loglevel={settings.log_level}",
-        ]
+    naming: Any = nodenames
+    # As Celery's own command does it, whose module loads what a prompt needs.
+    working = app.Worker(
+        hostname=naming.host_format(f"{'delivery' if threads else 'rollcall'}-{os.getpid()}@%h"),
+        pool_cls="threads" if threads else "prefork",
+        concurrency=concurrency or (32 if threads else 2),
+        queues=sorted(queues),
+        loglevel=settings.log_level,
+        quiet=True,  # no banner: every line is one of the log
+        without_gossip=True,
+        without_mingle=True,
     )
+    working.start()
+    context.exit(working.exitcode or 0)
 
 
 @click.command()
