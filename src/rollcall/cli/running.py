@@ -10,6 +10,7 @@ from typing import NoReturn, TypeVar
 from uuid import uuid4
 
 import structlog
+import uvloop
 from sqlalchemy.exc import SQLAlchemyError
 
 from rollcall import db, logging, waiting
@@ -67,7 +68,8 @@ def run_until_stopped(run: Callable[[asyncio.Event], Awaitable[T]]) -> T:
                 asyncio.get_running_loop().add_signal_handler(number, stop.set)
         return await run(stop)
 
-    return asyncio.run(until_stopped())
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
+        return loop.run(until_stopped())
 
 
 def wait_for_tables(settings: Settings) -> None:
