@@ -1,19 +1,16 @@
 """The processes that work behind the web: worker, beat and relay."""
 
 import asyncio
-import os
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
-from celery.utils import nodenames  # pyright: ignore[reportMissingTypeStubs]  # it ships no types
 
 from rollcall import garbage, stalls
 from rollcall.cli.exposing import Address, answering_prometheus, metrics_option
 from rollcall.cli.running import run_until_stopped, settings_or_give_up, wait_for_tables
-from rollcall.worker.app import PROMPT, WAITING, make_celery, prepare_processes
+from rollcall.worker.app import PROMPT, WAITING, make_celery, prepare_processes, work
 from rollcall.worker.beating import beating
 from rollcall.worker.heartbeats import say_that_worker_lives, scheduler_that_says_it_lives
 from rollcall.worker.relay import relay as run_relay
@@ -54,22 +51,7 @@ def worker(context: click.Context, queues: frozenset[str], concurrency: int | No
     answering = context.with_resource(answering_prometheus(metrics_at, together=not threads, at_once=threads))
     prepare_processes(settings, forking=not threads, on_ready=answering)
     say_that_worker_lives(settings, queues)
-    app = make_celery(settings)
-    app.set_default()
-    naming: Any = nodenames
-    # As Celery's own command does it, whose module loads what a prompt needs.
-    working = app.Worker(
-        hostname=naming.host_format(f"{'delivery' if threads else 'rollcall'}-{os.getpid()}@%h"),
-        pool_cls="threads" if threads else "prefork",
-        concurrency=concurrency or (32 if threads else 2),
-        queues=sorted(queues),
-        loglevel=settings.log_level,
-        quiet=True,  # no banner: every line is one of the log
-        without_gossip=True,
-        without_mingle=True,
-    )
-    working.start()
-    context.exit(working.exitcode or 0)
+    context.exit(work(settings, queues, threads=threads, at_once=concurrency or (32 if threads else 2)))
 
 
 @click.command()
