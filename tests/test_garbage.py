@@ -8,7 +8,10 @@ PATIENCE = 60
 
 def said(program: str) -> str:
     """What a Python of its own prints: freezing can't be taken back in this one without the others' noticing."""
-    lines = "import gc, os, weakref\nfrom rollcall import garbage\nclass Thing: ...\n" + program
+    lines = (
+        "import gc, os, weakref\nfrom rollcall import garbage\nfrom rollcall.loading import loading\nclass Thing: ...\n"
+        + program
+    )
     ended = subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True, timeout=PATIENCE, check=True)
     return "\n".join(line for line in ended.stdout.splitlines() if "[debug" not in line)
 
@@ -53,7 +56,7 @@ def test_nothing_is_collected_while_modules_load() -> None:
     """And afterwards it is, whatever became of the import."""
     program = """
 try:
-    with garbage.loading():
+    with loading():
         inside = gc.isenabled()
         raise ImportError
 except ImportError:

@@ -8,8 +8,6 @@ that they share with it, and so have a copy each.
 
 import gc
 import os
-from collections.abc import Generator
-from contextlib import contextmanager
 
 import structlog
 
@@ -18,16 +16,6 @@ log = structlog.get_logger(__name__)
 THRESHOLDS = (50_000, 20, 100)
 """Objects more than before until the youngest are collected; how many such collections make one of the middle, and of
 those one of all that is not frozen."""
-
-
-@contextmanager
-def loading() -> Generator[None]:
-    """Collect nothing while modules are imported: what they make stays, and looking at it takes a third longer."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 def before_fork() -> None:

@@ -17,7 +17,7 @@ import httpx
 import psutil
 import pytest
 
-from journeys.conftest import client, eventually, rollcall_up, wait_for_ready_file
+from journeys.conftest import called, client, eventually, rollcall_up, wait_for_ready_file
 from rollcall.crypto import read_token
 from rollcall.engines.processes import free_port
 
@@ -146,6 +146,28 @@ def test_a_crash_blocks_nothing(home: Path) -> None:
         assert httpx.get(f"{ready['base_url']}/health/ready").json()["status"] == "ready"
         with client(ready["base_url"], ready["operator_key"]) as operator:
             assert operator.get("/v1/tenants/kettle").json()["plan"] == "business"
+
+
+@pytest.mark.slow
+def test_what_is_killed_comes_back(home: Path) -> None:
+    """A part by itself; and all of them, when the process goes that they were forked from. Nothing runs twice."""
+    with up(home) as (ready, process):
+        ready_url = f"{ready['base_url']}/health/ready"
+        (relay,) = called("relay", children(process))
+        relay.kill()
+        eventually(lambda: [each for each in called("relay", children(process)) if each.pid != relay.pid], within=100)
+        (parent,) = called("parent", children(process))
+        forked = parent.children(recursive=True)
+        parent.kill()
+        _, alive = psutil.wait_procs(forked, timeout=60)
+        assert not alive
+        said = home / ".rollcall.out"
+        eventually(lambda: said.read_text().count("Rollcall is running.") == 2, within=150)
+        assert "relay ended with code -9; starting it again in 1 s" in said.read_text()
+        assert "was ended by SIGKILL; starting all of them again." in said.read_text()
+        assert "Traceback" not in said.read_text()
+        assert httpx.get(ready_url).json()["status"] == "ready"
+        assert [len(called(part, children(process))) for part in ("parent", "web", "delivery", "relay")] == [1, 2, 1, 1]
 
 
 def test_to_begin_anew_takes_a_yes(home: Path) -> None:

@@ -8,8 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Generator, Iterable
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -118,13 +118,19 @@ class Product:
             assert answer.json() == {"active": False}
         return answer.json()["active"]
 
-    def processes(self, command: str) -> list[psutil.Process]:
-        """The processes of ``rollcall COMMAND``, with what they forked, oldest first."""
-        return [
-            each
-            for each in psutil.Process(self.process.pid).children(recursive=True)
-            if "rollcall" in (words := each.cmdline()) and command in words
-        ]
+    def processes(self, part: str) -> list[psutil.Process]:
+        """The processes of web, relay, worker or delivery, with what they forked, oldest first."""
+        return called(part, psutil.Process(self.process.pid).children(recursive=True))
+
+
+def called(part: str, processes: Iterable[psutil.Process]) -> list[psutil.Process]:
+    """Those that ``rollcall up`` calls by the name of a part, and that are still there."""
+    found: list[psutil.Process] = []
+    for each in processes:
+        with suppress(psutil.NoSuchProcess):
+            if each.name() == f"rollcall-{part}"[:15]:  # more is not kept of it
+                found.append(each)
+    return found
 
 
 def client(base_url: str, token: str) -> httpx.Client:

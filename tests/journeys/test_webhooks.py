@@ -82,7 +82,7 @@ def test_the_worker_is_killed_while_it_calls(product: Product, customer: Custome
         maria = customer.create("maria@acme.test")
         customer.deactivate(maria)
         eventually(lambda: calls)
-        for process in reversed(product.processes("delivery,delivery-slow")):
+        for process in reversed(product.processes("delivery")):
             process.send_signal(signal.SIGKILL)
         release.set()
         eventually(lambda: len(calls) > 1, within=60)

@@ -97,6 +97,28 @@ async def test_later_sessions_stay(callers: Callers, owner: Connection) -> None:
     assert await callers.is_live(session)
 
 
+async def test_two_departures_of_one_person_together(callers: Callers, owner: Connection) -> None:
+    """Settled at once, each receipt counts what its own departure closed, and other people's stays."""
+    tenant = await a_tenant(callers)
+    person, first = await departed(tenant, owner)
+    other = await tenant.session(await tenant.person())
+    await callers.operator.post(f"{tenant.v1}/people/{person}/reactivate")
+    for _ in range(2):
+        await tenant.session({"id": person})
+    await callers.operator.post(f"{tenant.v1}/people/{person}/deactivate")
+    messages = await owner.fetch(
+        "SELECT id FROM outbox WHERE account_id = $1 AND topic = 'user.deactivated' ORDER BY id", UUID(person)
+    )
+    async with tenant.work() as work:
+        settled = await receipts.settle(work, *(row["id"] for row in messages))
+    assert sorted(settled) == [row["id"] for row in messages]
+    assert messages[0]["id"] == first
+    found = (await callers.operator.get(f"{tenant.v1}/people/{person}/receipts")).json()["data"]
+    assert [each["purged"]["sessions"] for each in found] == [2, 1]  # newest first
+    assert await owner.fetchval("SELECT count(*) FROM sessions WHERE account_id = $1", UUID(person)) == 0
+    assert await callers.is_live(other)
+
+
 async def test_a_receipt_for_each_departure(callers: Callers, owner: Connection) -> None:
     """Who leaves twice has two receipts, newest first."""
     tenant = await a_tenant(callers)

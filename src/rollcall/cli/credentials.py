@@ -101,7 +101,7 @@ async def issue_missing(
     Raises:
         ManifestInvalid: the manifest can't be read or applied; the message says where.
     """
-    kept = _recall(path)
+    kept = kept_credentials(path)
     database = await db.connect(settings)
     try:
         async with open_fleet(database, UP, ORIGIN) as fleet:
@@ -174,7 +174,8 @@ def _keep(path: Path, credentials: Credentials) -> None:
     write_private(path, json.dumps(asdict(credentials), indent=2))
 
 
-def _recall(path: Path) -> Credentials:
+def kept_credentials(path: Path) -> Credentials:
+    """What an earlier call of `issue_missing` left at *path*; nothing, if that can't be read."""
     try:
         kept = json.loads(path.read_text())
         return Credentials(

@@ -5,11 +5,10 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs]  # it ships no types
 
-from rollcall.db import Connection
 from rollcall.engines import Postgres, Valkey, lock
 
 DATABASE = "rollcall"
@@ -61,7 +60,7 @@ def started(data_dir: Path, *, durable: bool = True) -> Generator[tuple[Postgres
 
 async def prepare(postgres: Postgres, valkey: Valkey, *, database: str = DATABASE) -> Engines:
     """Make the roles and the database, or find them made; their passwords are new with every start."""
-    connection = cast("Connection", await asyncpg.connect(postgres.superuser_url))  # pyright: ignore[reportUnknownMemberType]
+    connection = await cast("Any", asyncpg).connect(postgres.superuser_url)
     passwords = {OWNER: secrets.token_urlsafe(24), RUNNER: secrets.token_urlsafe(24)}
     try:
         for role, rights in ((OWNER, "CREATEROLE"), (RUNNER, "")):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from rollcall.cli.running import give_up
+from rollcall.cli.giving_up import give_up
 from rollcall.engines import Postgres, Valkey
 
 MADE_BY_UP = ("credentials.json", "try.json", "try.sh", "ops.sh", "secret.key", "logs", "beat-schedule*")

@@ -4,7 +4,7 @@ import errno
 import socket
 import time
 
-from rollcall.cli.running import give_up
+from rollcall.cli.giving_up import give_up
 
 ANYWHERE = ("0.0.0.0", "::")  # noqa: S104  # compared, not listened on
 

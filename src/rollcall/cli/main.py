@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import click
 
-from rollcall import garbage
+from rollcall.loading import loading
 
 COMMANDS = {
     "up": "up",
@@ -57,7 +57,7 @@ class _Commands(click.Group):
         if module is None:
             return None
         name = cmd_name.replace("-", "_") + ("_" if iskeyword(cmd_name) else "")
-        with garbage.loading():
+        with loading():
             loaded = import_module(f"rollcall.cli.{module}")
         return cast("click.Command", getattr(loaded, name))
 

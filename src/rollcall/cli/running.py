@@ -9,11 +9,12 @@ from collections.abc import Awaitable, Callable
 from typing import NoReturn, TypeVar
 from uuid import uuid4
 
-import click
 import structlog
+import uvloop
 from sqlalchemy.exc import SQLAlchemyError
 
 from rollcall import db, logging, waiting
+from rollcall.cli.giving_up import give_up
 from rollcall.crypto import CannotOpen
 from rollcall.db import Database
 from rollcall.errors import Refusal
@@ -42,12 +43,6 @@ def origin() -> RequestOrigin:
     return RequestOrigin(request_id=f"cli-{uuid4().hex[:12]}", method="CLI", path=" ".join(sys.argv[1:3]))
 
 
-def give_up(message: str) -> NoReturn:
-    """End the command with a line that says why, and what to do."""
-    click.secho(message, fg="red", err=True)
-    sys.exit(1)
-
-
 def settings_or_give_up() -> Settings:
     """The settings, or a line for each that is missing or malformed; what looks like one and is none is logged."""
     reading = examine_environment()
@@ -73,7 +68,8 @@ def run_until_stopped(run: Callable[[asyncio.Event], Awaitable[T]]) -> T:
                 asyncio.get_running_loop().add_signal_handler(number, stop.set)
         return await run(stop)
 
-    return asyncio.run(until_stopped())
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
+        return loop.run(until_stopped())
 
 
 def wait_for_tables(settings: Settings) -> None:

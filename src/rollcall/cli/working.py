@@ -1,7 +1,6 @@
 """The processes that work behind the web: worker, beat and relay."""
 
 import asyncio
-import os
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -11,7 +10,7 @@ import click
 from rollcall import garbage, stalls
 from rollcall.cli.exposing import Address, answering_prometheus, metrics_option
 from rollcall.cli.running import run_until_stopped, settings_or_give_up, wait_for_tables
-from rollcall.worker.app import PROMPT, WAITING, make_celery, prepare_processes
+from rollcall.worker.app import PROMPT, WAITING, make_celery, prepare_processes, work
 from rollcall.worker.beating import beating
 from rollcall.worker.heartbeats import say_that_worker_lives, scheduler_that_says_it_lives
 from rollcall.worker.relay import relay as run_relay
@@ -52,21 +51,7 @@ def worker(context: click.Context, queues: frozenset[str], concurrency: int | No
     answering = context.with_resource(answering_prometheus(metrics_at, together=not threads, at_once=threads))
     prepare_processes(settings, forking=not threads, on_ready=answering)
     say_that_worker_lives(settings, queues)
-    app = make_celery(settings)
-    app.set_default()
-    app.worker_main(
-        [
-            "--quiet",  # no banner: every line is one of the log
-            "worker",
-            f"--pool={'threads' if threads else 'prefork'}",
-            f"--concurrency={concurrency or (32 if threads else 2)}",
-            f"--queues={','.join(sorted(queues))}",
-            f"--hostname={'delivery' if threads else 'rollcall'}-{os.getpid()}@%h",
-            "--without-gossip",
-            "--without-mingle",
-            f"--loglevel={settings.log_level}",
-        ]
-    )
+    context.exit(work(settings, queues, threads=threads, at_once=concurrency or (32 if threads else 2)))
 
 
 @click.command()

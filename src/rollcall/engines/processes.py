@@ -105,13 +105,15 @@ def spawn(
     *,
     folder: Path,
     account: Account | None,
-    output: BinaryIO,
+    output: BinaryIO | None,
     when_orphaned: signal.Signals,
     stdin: int = subprocess.DEVNULL,
     pass_fds: Sequence[int] = (),
     environment: Mapping[str, str] = MappingProxyType(ENVIRONMENT),
 ) -> subprocess.Popen[bytes]:
     """Start *command* in *folder* as *account*, in a session of its own so that a Ctrl-C reaches only us.
+
+    What it prints goes to *output*, or where ours goes.
 
     On Linux the kernel sends it *when_orphaned* if we end first, by whatever death. It also does so when the
     *thread* that started the child ends; hence all are started from one thread that stays until we exit.

@@ -23,7 +23,7 @@ from rollcall.events.claims import Claimed, Ended
 from rollcall.events.deliveries import DeliveryState
 from rollcall.events.outgoing import Destination, Signing
 from rollcall.events.sending import ReceiverAnswer, Sender
-from rollcall.events.wording import DATABASE_AWAY, ORIGIN, Worded, by_tenant, word
+from rollcall.events.wording import ORIGIN, Worded, by_tenant, word
 from rollcall.journal.outbox import backoff
 from rollcall.work import SYSTEM, TenantRef, open_fleet, open_work
 
@@ -37,6 +37,8 @@ LONGEST_PAUSE = timedelta(minutes=5)
 """How long a receiver that takes nothing is left alone at most between two tries, unless it asks for longer."""
 DISABLE_AFTER = timedelta(days=7)
 """How long a receiver may take nothing before nothing more is kept for it; what it missed was given up long before."""
+TOGETHER_SECONDS = 0.02
+"""How long a delivery that has ended waits at most for others that are under way, to be marked together with them."""
 FRESH_SECONDS = 60.0
 """For how long what was worded and signed may be sent; receivers take signatures of the last five minutes."""
 GONE = 410
@@ -73,8 +75,12 @@ class _Batch:
     """By the clock that only goes forward; after it no call is begun."""
     worded: Worded
     tally: DeliveryTally
+    calls: int = 0
+    """Calls under way."""
     ended: list[Ended] = field(default_factory=list[Ended])
     """Deliveries that have ended and wait to be marked; each still holds its place among those `AT_ONCE`."""
+    complete: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when no other is to be waited for: those that wait are marked."""
     marking: asyncio.Lock = field(default_factory=asyncio.Lock)
     away: bool = False
     """What has ended can't be marked, so nothing more is begun; what is claimed is due again when the claim ends."""
@@ -181,7 +187,9 @@ async def _send_one(context: DeliveryContext, batch: _Batch, claimed: Claimed, *
         answer = ReceiverAnswer(None, "nothing to tell this destination", 0)
         await _end(context, batch, Ended(claimed, DeliveryState.CANCELLED, answer))
         return True
+    batch.calls += 1
     answer = await context.sender.post(outgoing)
+    batch.calls -= 1
     batch.asked_for = max(batch.asked_for, answer.retry_after or 0)
     if answer.taken:
         batch.sound = True
@@ -196,23 +204,29 @@ async def _send_one(context: DeliveryContext, batch: _Batch, claimed: Claimed, *
 
 
 async def _end(context: DeliveryContext, batch: _Batch, ended: Ended) -> None:
-    """Mark a delivery, together with all that end while others are being marked."""
+    """Mark a delivery, together with all that end while others are called or marked."""
     batch.ended.append(ended)
+    complete = batch.complete
+    if not batch.calls:
+        complete.set()
+    elif len(batch.ended) == 1:
+        asyncio.get_running_loop().call_later(TOGETHER_SECONDS, complete.set)
+    await complete.wait()
     async with batch.marking:
         if ended in batch.ended:  # or somebody has marked it with theirs
-            await _mark(context, batch)
+            those, batch.ended, batch.complete = batch.ended, [], asyncio.Event()
+            await _mark(context, batch, those)
 
 
-async def _mark(context: DeliveryContext, batch: _Batch) -> None:
-    for tenant, those in by_tenant(batch.ended, lambda ended: ended.claimed).items():
+async def _mark(context: DeliveryContext, batch: _Batch, ended: Sequence[Ended]) -> None:
+    for tenant, those in by_tenant(ended, lambda ended: ended.claimed).items():
         try:
             async with open_work(context.database, tenant, SYSTEM, ORIGIN) as work:
                 marked = await claims.end(work, context.signing, batch.destination.id, those)
-        except DATABASE_AWAY:
+        except Exception:
             batch.away = True
             raise
         for each in those:
-            batch.ended.remove(each)
             _count(batch.tally, each, ours=each.claimed.message_id in marked)
 
 

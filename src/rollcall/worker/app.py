@@ -1,13 +1,14 @@
 """What the worker is made of: Celery over Redis or Valkey, with queues that never wait for one another."""
 
 import os
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Collection
+from typing import Any, cast
 
 import celery  # pyright: ignore[reportMissingTypeStubs]  # it ships no types
 import structlog
 from celery import signals  # pyright: ignore[reportMissingTypeStubs]  # it ships no types
 from celery.apps import worker as celery_worker  # pyright: ignore[reportMissingTypeStubs]  # it ships no types
+from celery.utils import nodenames  # pyright: ignore[reportMissingTypeStubs]  # it ships no types
 from kombu.entity import Exchange, Queue
 
 from rollcall import garbage, logging, orphans
@@ -96,6 +97,27 @@ def make_celery(settings: Settings, *, publishing: bool = False) -> Any:
     )
     tasks.register(app)
     return app
+
+
+def work(settings: Settings, queues: Collection[str], *, threads: bool, at_once: int) -> int:
+    """Be a worker until it is stopped, as Celery's own command is: that one's module loads what a prompt needs.
+
+    Returns the exit code.
+    """
+    app, naming = make_celery(settings), cast("Any", nodenames)
+    app.set_default()
+    worker = app.Worker(
+        hostname=naming.host_format(f"{'delivery' if threads else 'rollcall'}-{os.getpid()}@%h"),
+        pool_cls="threads" if threads else "prefork",
+        concurrency=at_once,
+        queues=sorted(queues),
+        loglevel=settings.log_level,
+        quiet=True,  # no banner: every line is one of the log
+        without_gossip=True,
+        without_mingle=True,
+    )
+    worker.start()
+    return worker.exitcode or 0
 
 
 def prepare_processes(settings: Settings, *, forking: bool = True, on_ready: Callable[[], None] | None = None) -> None:

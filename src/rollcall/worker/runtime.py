@@ -10,6 +10,8 @@ from collections.abc import Coroutine
 from concurrent.futures import wait
 from typing import Any, ClassVar, TypeVar
 
+import uvloop
+
 from rollcall import db, installing, stalls
 from rollcall.crypto import Sealer
 from rollcall.db import Database
@@ -36,7 +38,7 @@ class Runtime:
         self.sealer = Sealer.of(settings)
         self.signing = Signing(self.sealer, settings.public_url)
         self._stopping = threading.Event()
-        self._loop = asyncio.new_event_loop()
+        self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="rollcall loop", daemon=True)
         self._thread.start()
         self._connecting = asyncio.Lock()
