@@ -64,6 +64,21 @@ async def test_every_form_is_refused(support: OperatorAtWork, acme: Tenant) -> N
     assert len((await acme.callers.operator.get(f"{acme.v1}/tokens")).json()["data"]) == 1
 
 
+async def test_files_are_not_taken_out(support: OperatorAtWork, acme: Tenant) -> None:
+    """Whoever only looks takes no file of a company's people out."""
+    await look(support.browser, acme)
+    for file in (
+        "people/export/csv",
+        "activity/export/jsonl",
+        "departures/export/csv",
+        "departures/bundle?month=2026-10",
+    ):
+        answer = await support.browser.open(f"/console/{file}")
+        assert answer.status_code == 403, file
+        assert "look at these pages as an operator" in answer.text
+    assert await acme.audit(action="console.exported") == []
+
+
 async def test_who_may_not(callers: Callers, browser: Browser, acme: Tenant) -> None:
     """Billing does not look at a tenant's people, and is not offered to."""
     await at_work(callers.database, browser, OperatorRole.BILLING)

@@ -84,6 +84,21 @@ async def test_set_and_used(browsers: Browsers, acme: Tenant, owner: Connection)
     assert await owner.fetchval("SELECT hash FROM passwords WHERE tenant_id = $1", UUID(acme.id)) == ""
 
 
+async def test_an_admin_closes_it(browsers: Browsers, acme: Tenant, owner: Connection) -> None:
+    """A person's page shows their password beside their other ways in, and an admin closes it there."""
+    await allow(acme, admins_name(acme))
+    browser, person = await signed_in(browsers(), acme, acme.admin), acme.admin["id"]
+    await browser.open("/console/account/password")
+    await browser.send("/console/account/password", password=RIGHT, again=RIGHT)
+    kept = await owner.fetchval("SELECT id FROM passwords WHERE tenant_id = $1", UUID(acme.id))
+    close = f"/console/people/{person}/ways-in/password/{kept}/close"
+
+    assert close in (await browser.open(f"/console/people/{person}")).text
+    assert "Close the password" in (await browser.open(close)).text
+    assert (await browser.send(close)).status_code == 303
+    assert (await entered(browsers(), acme)).status_code == 403
+
+
 async def test_only_for_who_is_named(browsers: Browsers, acme: Tenant) -> None:
     """Nobody else sets one, and one that there is opens nothing once its person is named no more."""
     browser = await signed_in(browsers(), acme, acme.admin)

@@ -18,9 +18,10 @@ from litestar import Litestar
 from cli.shell import Shell
 from factories import Callers, Tenant, a_tenant
 from proof.test_receipts import completed, departed, settle
+from rollcall.access import ways_in
 from rollcall.crypto import Sealer
 from rollcall.db import Connection
-from rollcall.proof import bundle_verifying, bundles, verifying
+from rollcall.proof import bundle_page, bundle_verifying, bundles, verifying
 from rollcall.proof.bundles import Bundle, Maker
 from rollcall.proof.verifying import NotVerified
 from rollcall.settings import Settings
@@ -72,6 +73,11 @@ def rewritten(bundle: bytes, **changed: bytes | None) -> bytes:
         for name, new in changed.items():
             after.writestr(f"{name}.txt", new or b"")
     return out.getvalue()
+
+
+def test_every_class_has_a_word() -> None:
+    """The page for auditors names every class of ways in that a departure closes."""
+    assert tuple(bundle_page.CLASSES) == ways_in.NAMES
 
 
 async def test_a_month(callers: Callers, owner: Connection, settings: Settings, http: httpx.AsyncClient) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 
 from rollcall.cli.confirming import confirm, yes_option
+from rollcall.cli.giving_up import give_up
 from rollcall.cli.pruning import closing, confirm_closing
 from rollcall.cli.reaching import across_tenants
-from rollcall.cli.running import give_up
 from rollcall.cli.showing import counted, json_option, print_json, progress, visible
 from rollcall.cli.stopping import by_losing_scim, by_suspension
 from rollcall.manifest.applying import apply, closings, compare

@@ -8,9 +8,10 @@ import click
 from rollcall.api.v1.billing import customer_view
 from rollcall.api.v1.tenants import tenant_view
 from rollcall.billing import asking
+from rollcall.cli.giving_up import give_up
 from rollcall.cli.lapse import lapse_in_words
 from rollcall.cli.reaching import Unknown, across_tenants, find_tenant
-from rollcall.cli.running import actor, give_up, run_with_database, settings_or_give_up
+from rollcall.cli.running import actor, run_with_database, settings_or_give_up
 from rollcall.cli.showing import counted, json_option, print_facts, print_json, print_list, rfc3339
 from rollcall.db import Database
 from rollcall.errors import NotFound

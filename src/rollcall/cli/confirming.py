@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
-from rollcall.cli.running import give_up
+from rollcall.cli.giving_up import give_up
 from rollcall.cli.showing import visible
 
 Command = TypeVar("Command", bound=Callable[..., Any])

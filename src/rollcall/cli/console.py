@@ -5,9 +5,10 @@ import click
 from rollcall.access import sign_in_codes
 from rollcall.access.authenticators import pages_address
 from rollcall.access.sign_in_codes import PATIENCE, NewCode
+from rollcall.cli.giving_up import give_up
 from rollcall.cli.passwords import set_password
 from rollcall.cli.reaching import find_person, in_tenant
-from rollcall.cli.running import give_up, settings_or_give_up
+from rollcall.cli.running import settings_or_give_up
 from rollcall.cli.showing import json_option, print_json
 from rollcall.errors import Forbidden, PersonInactive
 from rollcall.work import Work

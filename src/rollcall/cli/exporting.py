@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
+from rollcall.cli.giving_up import give_up
 from rollcall.cli.reaching import across_tenants, find_tenant
-from rollcall.cli.running import give_up
 from rollcall.cli.showing import json_option, print_json, progress
 from rollcall.manifest.writing import export
 from rollcall.work import Fleet

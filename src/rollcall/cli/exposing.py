@@ -9,7 +9,7 @@ from socket import AF_INET, AF_INET6
 import click
 
 from rollcall import metrics
-from rollcall.cli.running import give_up
+from rollcall.cli.giving_up import give_up
 
 Address = tuple[str, int]
 

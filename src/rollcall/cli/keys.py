@@ -6,8 +6,8 @@ from uuid import UUID
 import click
 
 from rollcall.cli.confirming import confirm, yes_option
+from rollcall.cli.giving_up import give_up
 from rollcall.cli.reaching import across_tenants, uuid_of
-from rollcall.cli.running import give_up
 from rollcall.cli.showing import Row, counted, json_option, print_json, print_list
 from rollcall.crypto import TokenKind
 from rollcall.tenancy import operators

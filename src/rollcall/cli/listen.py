@@ -16,7 +16,7 @@ from typing import Any, cast
 import click
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from rollcall.cli.running import give_up
+from rollcall.cli.giving_up import give_up
 
 PATIENCE = 10.0
 """Seconds that Rollcall has to register the destination, or to remove it."""

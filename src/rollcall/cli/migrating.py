@@ -6,7 +6,8 @@ import click
 
 from rollcall import logging, tables, upgrades
 from rollcall.cli.answering import show_outlook
-from rollcall.cli.running import DATABASE_FAILURES, give_up, run_until_stopped, settings_or_give_up, stop_waiting
+from rollcall.cli.giving_up import give_up
+from rollcall.cli.running import DATABASE_FAILURES, run_until_stopped, settings_or_give_up, stop_waiting
 from rollcall.settings import Settings
 from rollcall.waiting import for_servers
 

@@ -9,8 +9,9 @@ import click
 from rollcall.access import passwords
 from rollcall.access.hashing import Hashing
 from rollcall.api.v1.tenants import tenant_view
+from rollcall.cli.giving_up import give_up
 from rollcall.cli.reaching import across_tenants, find_person, find_tenant, in_tenant
-from rollcall.cli.running import actor, give_up, settings_or_give_up
+from rollcall.cli.running import actor, settings_or_give_up
 from rollcall.cli.showing import json_option, print_json
 from rollcall.errors import Forbidden, Invalid, PersonInactive
 from rollcall.tenancy import tenants

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import click
 
-from rollcall.access import external, passkeys, personal_tokens, sessions, tokens
+from rollcall.access import external, passkeys, passwords, personal_tokens, sessions, tokens
 from rollcall.access.models import Account
 from rollcall.access.token_states import TokenState
 from rollcall.api.v1.people import person_view
@@ -76,6 +76,7 @@ async def _ways_in(work: Work, account: Account) -> dict[str, int]:
         "personal_tokens": len(await personal_tokens.live_of_person(work, account.id)),
         "passkeys": len(await passkeys.of_person(work, account.id)),
         "external": len((await external.page(work, account.id, limit=MOST)).rows),
+        "passwords": 0 if await passwords.of_person(work, account.id) is None else 1,
         "receipts": len((await receipts.page(work, account_id=account.id, limit=MOST)).rows),
     }
 
@@ -100,6 +101,7 @@ def _facts(person: Person, said: Explanation, groups: tuple[str, ...], ways: dic
                 ("personal_tokens", "personal token"),
                 ("passkeys", "passkey"),
                 ("external", "registered credential"),
+                ("passwords", "password"),
             )
         ),
         "receipts": ways["receipts"],

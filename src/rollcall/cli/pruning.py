@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import click
 from sqlalchemy import func, select
 
-from rollcall.cli.running import give_up
+from rollcall.cli.giving_up import give_up
 from rollcall.cli.showing import counted, visible
 from rollcall.cli.stopping import by_suspension
 from rollcall.manifest.changes import Change, TenantClosed

@@ -5,7 +5,8 @@ from difflib import get_close_matches
 from typing import TypeVar
 from uuid import UUID
 
-from rollcall.cli.running import actor, give_up, origin, run_with_database
+from rollcall.cli.giving_up import give_up
+from rollcall.cli.running import actor, origin, run_with_database
 from rollcall.db import Database
 from rollcall.directory import people
 from rollcall.directory.people import Person

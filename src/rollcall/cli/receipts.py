@@ -9,8 +9,9 @@ import click
 
 from rollcall.access import accounts
 from rollcall.api.v1.receipts import receipt_view
+from rollcall.cli.giving_up import give_up
 from rollcall.cli.reaching import in_tenant, ref_of
-from rollcall.cli.running import actor, give_up, origin, run_with_database, settings_or_give_up
+from rollcall.cli.running import actor, origin, run_with_database, settings_or_give_up
 from rollcall.cli.showing import Row, counted, json_option, print_json, print_list, progress
 from rollcall.crypto import Sealer
 from rollcall.db import Database

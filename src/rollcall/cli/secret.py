@@ -4,7 +4,8 @@ from collections import Counter
 
 import click
 
-from rollcall.cli.running import actor, give_up, origin, run_with_database, settings_or_give_up
+from rollcall.cli.giving_up import give_up
+from rollcall.cli.running import actor, origin, run_with_database, settings_or_give_up
 from rollcall.cli.showing import json_option, print_json
 from rollcall.crypto import Sealer, Under, new_secret_key
 from rollcall.db import Database

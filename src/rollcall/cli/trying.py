@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 import click
 
-from rollcall.cli.running import give_up
+from rollcall.cli.giving_up import give_up
 
 RECEIPT_SECONDS = 20
 SHOWN_CHARACTERS = 400

@@ -12,7 +12,7 @@ from rollcall.access import accounts
 from rollcall.access.portal_links import Intent
 from rollcall.console.exporting import Turn
 from rollcall.console.own import id_of, number_of
-from rollcall.console.visitors import PersonWork, admin_work, admins, again_as_admin, page_for, visitor
+from rollcall.console.visitors import PersonWork, admin_work, admins, again_as_admin, page_for, takes_files, visitor
 from rollcall.errors import NotFound
 from rollcall.journal.console_events import ConsoleExported
 from rollcall.journal.record import enter
@@ -43,7 +43,7 @@ async def departures_page(
     )
 
 
-@get("/departures/bundle", guards=_ADMINS, dependencies=_WORK, name="console_bundle")
+@get("/departures/bundle", guards=[*_ADMINS, takes_files], dependencies=_WORK, name="console_bundle")
 async def bundle_file(request: Request[Any, Any, Any], work: PersonWork, month: FromQuery[str] = "") -> Stream:
     """A month's departures as one signed file for auditors, sent while it is made."""
     state, wanted, somebody = request.app.state, bundles.wanted_month(month, work.now), visitor(request)

@@ -11,12 +11,12 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 from litestar.response import Stream
 
-from rollcall.access import accounts
+from rollcall.access import accounts, ways_in
 from rollcall.access.portal_links import Intent
 from rollcall.console import activity, exporting
 from rollcall.console.activity_words import worded
 from rollcall.console.exporting import FORMATS, MOST_ROWS, Turn
-from rollcall.console.visitors import PersonWork, admin_work, admins, again_as_admin, page_for, visitor
+from rollcall.console.visitors import PersonWork, admin_work, admins, again_as_admin, page_for, takes_files, visitor
 from rollcall.directory import group_overview, people
 from rollcall.errors import NotFound
 from rollcall.journal import queries
@@ -135,7 +135,7 @@ async def _read_departures(_chosen: Chosen, work: Work, cursor: str | None, limi
             "arrived_at": row.arrived_at,
             "closed_at": row.closed_at,
             "seconds_to_close": round((row.closed_at - row.arrived_at).total_seconds(), 3),
-            **{kind: row.closed.get(kind, 0) for kind in ("sessions", "tokens", "passkeys", "external")},
+            **{kind: row.closed.get(kind, 0) for kind in ways_in.NAMES},
             "completed_at": row.completed_at,
             "destinations": None if row.destinations is None else len(row.destinations),
             "destinations_in_time": None if row.destinations is None else sum(bool(e["met"]) for e in row.destinations),
@@ -194,8 +194,8 @@ EXPORTED = (
         "departures",
         "Departures",
         _columns(
-            "receipt_id person_id person reason arrived_at closed_at seconds_to_close sessions tokens "
-            "passkeys external completed_at destinations destinations_in_time request_id"
+            "receipt_id person_id person reason arrived_at closed_at seconds_to_close "
+            f"{' '.join(ways_in.NAMES)} completed_at destinations destinations_in_time request_id"
         ),
         _nothing,
         _count_departures,
@@ -215,7 +215,8 @@ EXPORTED = (
 
 def _handlers_of(exported: Exported) -> list[HTTPRouteHandler]:
     """The page before a list is taken out, and the file."""
-    path, guards, work_of_page = f"/{exported.name}/export", [admins(*exported.intents)], {"work": admin_work}
+    path, guards = f"/{exported.name}/export", [admins(*exported.intents), takes_files]
+    work_of_page = {"work": admin_work}
 
     @get(path, guards=guards, dependencies=work_of_page, name=f"console_ask_export_{exported.name}")
     async def ask_to_export(request: Request[Any, Any, Any], work: PersonWork) -> Response[str]:

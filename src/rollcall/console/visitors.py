@@ -57,6 +57,12 @@ async def signed_in(connection: ASGIConnection[Any, Any, Any, Any], _handler: Ba
         raise OutOfReach
 
 
+async def takes_files(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
+    """A guard before files of a company's people, which are for its own admins and not for whoever only looks."""
+    if (await _find_out(connection)).is_looking:
+        raise OnlyLooking
+
+
 async def anybody_signed_in(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
     """A guard that lets everybody through who is signed in, those whom a portal link let in too."""
     await _find_out(connection)
@@ -292,9 +298,11 @@ def page_for(
     )
 
 
-def _is_of_a_portal(request: AnyRequest, somebody: SignedIn | None) -> bool:
+def _is_of_a_portal(request: AnyRequest, somebody: SignedIn | SignedInOperator | None) -> bool:
     """Whether a page may be shown in the product's own: the portal's door, and what a link opened; never the rest."""
-    return request.scope["path"] in _DOORS if somebody is None else somebody.intent is not None
+    if somebody is None:
+        return request.scope["path"] in _DOORS
+    return isinstance(somebody, SignedIn) and somebody.intent is not None
 
 
 def csrf_token(request: AnyRequest) -> str:

@@ -9,7 +9,7 @@ from uuid import UUID
 from litestar import Request, Response, get, post
 from litestar.params import FromPath
 
-from rollcall.access import external, passkeys, personal_tokens, sessions, tokens
+from rollcall.access import external, passkeys, passwords, personal_tokens, sessions, tokens
 from rollcall.console.confirming import Confirmation, confirmation_page
 from rollcall.console.own import id_of
 from rollcall.console.requests import see
@@ -27,6 +27,7 @@ KINDS = {
     "passkey": ("Passkey", "They can't sign in with it any more. Sessions that it opened stay open until they end."),
     "token": ("Personal token", "Whatever uses it is refused from its next request on. It can't be opened again."),
     "credential": ("Registered credential", "Whoever shows it is refused from the next question on."),
+    "password": ("Password", "It opens the console no more. Sessions that it opened stay open until they end."),
 }
 """What can be closed one by one: its name, and what closing it does."""
 
@@ -70,6 +71,10 @@ async def of_person(work: Work, account_id: UUID, *, limit: int = MOST_SHOWN) ->
         )
         for row in (await external.page(work, account_id, limit=limit)).rows
     ]
+    if (kept := await passwords.of_person(work, account_id)) is not None:
+        found.append(
+            WayIn("password", kept.id, "Password", "for emergencies", kept.created_at, None, kept.last_used_at)
+        )
     return found
 
 
@@ -114,6 +119,8 @@ async def close(work: PersonWork, person: FromPath[str], kind: FromPath[str], wa
             await passkeys.close(work, account.id, found.id)
         case "token":
             await tokens.revoke(work, found.id)
+        case "password":
+            await passwords.remove(work, account.id)
         case _:
             await external.close(work, found.id)
     return see(f"{PAGE}/{account.id}?done=closed")

@@ -18,7 +18,13 @@ IN_MEMORY = 256 * 1024
 
 PART = 64 * 1024
 
-CLASSES = {"sessions": "Sessions", "tokens": "Tokens", "passkeys": "Passkeys", "external": "Other credentials"}
+CLASSES = {
+    "sessions": "Sessions",
+    "tokens": "Tokens",
+    "passkeys": "Passkeys",
+    "external": "Other credentials",
+    "passwords": "Passwords",
+}
 """What a departure closes, as the page calls it; a class without a name here is called as the receipts call it."""
 
 

@@ -37,6 +37,11 @@ BEGIN
          WHERE k.tenant_id = p_tenant AND k.account_id = ANY (v_people) AND k.closed_at IS NOT NULL
            AND EXISTS (SELECT FROM leaving l WHERE l.account_id = k.account_id AND k.epoch < l.epoch)
         RETURNING k.account_id, k.epoch),
+    gone_passwords AS (
+        DELETE FROM public.passwords w
+         WHERE w.tenant_id = p_tenant AND w.account_id = ANY (v_people) AND w.closed_at IS NOT NULL
+           AND EXISTS (SELECT FROM leaving l WHERE l.account_id = w.account_id AND w.epoch < l.epoch)
+        RETURNING w.account_id, w.epoch),
     proven AS (
         INSERT INTO public.receipts (tenant_id, id, account_id, epoch, reason, request_id, transaction_id, arrived_at,
                               closed_at, closed, settled_at, purged, restricted)
@@ -45,7 +50,9 @@ BEGIN
                    'sessions', (SELECT count(*) FROM gone_sessions g
                                  WHERE g.account_id = l.account_id AND g.epoch < l.epoch AND g.epoch >= l.since),
                    'passkeys', (SELECT count(*) FROM gone_passkeys g
-                                 WHERE g.account_id = l.account_id AND g.epoch < l.epoch AND g.epoch >= l.since)),
+                                 WHERE g.account_id = l.account_id AND g.epoch < l.epoch AND g.epoch >= l.since),
+                   'passwords', (SELECT count(*) FROM gone_passwords g
+                                  WHERE g.account_id = l.account_id AND g.epoch < l.epoch AND g.epoch >= l.since)),
                said.restricted
           FROM leaving l
          CROSS JOIN LATERAL jsonb_to_record(l.payload) AS said (
