@@ -8,6 +8,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, func, or_, select, text, update
+from sqlalchemy.orm import aliased
 
 from rollcall import paging
 from rollcall.errors import Conflict, NotFound
@@ -15,6 +16,7 @@ from rollcall.events import destinations
 from rollcall.events.destinations import GIVE_UP_AFTER, DestinationClosed
 from rollcall.events.models import Delivery, DestinationRow
 from rollcall.journal.destination_events import DeliveriesReplayed, DestinationTested
+from rollcall.journal.events import UserDeactivated
 from rollcall.journal.models import OutboxMessage
 from rollcall.journal.record import INSTALLATION, enter, record_for_installation
 from rollcall.paging import Page
@@ -40,6 +42,19 @@ class StillPending(Conflict):
 
     def __init__(self) -> None:
         super().__init__("This delivery still waits to be made; it needs no replay.")
+
+
+class ReceiptWaits(Conflict):
+    """It told of a departure whose receipt is still to say when it was told first."""
+
+    code = "receipt_waits"
+    advice = "Wait until the departure's receipt is complete, which other destinations still hold up; then replay it."
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This delivery told of a departure whose receipt is not complete, and is to say when this destination was "
+            "told first. It can be replayed once the receipt is complete."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +148,7 @@ async def replay(work: Work | Fleet, destination_id: UUID, delivery_id: UUID) ->
     Raises:
         NotFound: there is no such destination or delivery.
         StillPending: it has not ended.
+        ReceiptWaits: it told of a departure whose receipt is not complete.
         DestinationClosed: the destination is disabled.
     """
     if not await _check(work, destination_id):
@@ -143,6 +159,10 @@ async def replay(work: Work | Fleet, destination_id: UUID, delivery_id: UUID) ->
         raise NotFound("delivery")
     if row.state == DeliveryState.PENDING:
         raise StillPending
+    if await work.db.scalar(
+        select(_holds_a_receipt()).where(Delivery.tenant_id == row.tenant_id, Delivery.id == row.id)
+    ):
+        raise ReceiptWaits
     row.state, row.ended_at, row.attempts = DeliveryState.PENDING.value, None, 0
     now = cast("datetime", await work.db.scalar(select(func.clock_timestamp())))
     row.next_try_at, row.give_up_at = now, now + GIVE_UP_AFTER
@@ -165,14 +185,14 @@ async def replay_since(
 ) -> Replay:
     """Make every delivery that has ended and is not older than *since* once more, delivered ones too, oldest first.
 
-    It makes 10,000 at most. *after* is where the call before ended: what that one made is passed over, although it may
-    have ended again meanwhile.
+    Those that told of departures whose receipts are not complete are left out. It makes 10,000 at most. *after* is
+    where the call before ended: what that one made is passed over, although it may have ended again meanwhile.
 
     Raises:
         NotFound: there is no such destination.
         DestinationClosed: it is disabled.
     """
-    ended = (Delivery.state != DeliveryState.PENDING.value) & (Delivery.created_at >= since)
+    ended = (Delivery.state != DeliveryState.PENDING.value) & (Delivery.created_at >= since) & ~_holds_a_receipt()
     return await _replay_all(work, destination_id, ended if after is None else ended & (Delivery.id > after))
 
 
@@ -206,6 +226,26 @@ async def _replay_all(work: Work | Fleet, destination_id: UUID, which: ColumnEle
     if ids:
         await _enter(work, DeliveriesReplayed(destination_id, len(ids)), destination_id)
     return Replay(len(ids), max(ids) if len(ids) == REPLAY_AT_MOST else None)
+
+
+def _holds_a_receipt() -> ColumnElement[bool]:
+    """Whether a delivery told of a departure whose receipt has still to say so, by the moment at which it ended.
+
+    It has while the departure is not settled, or another destination has still to be told.
+    """
+    other = aliased(Delivery)
+    waits = select(other.id).where(
+        other.tenant_id == Delivery.tenant_id,
+        other.message_id == Delivery.message_id,
+        other.state == DeliveryState.PENDING.value,
+    )
+    held_up = select(OutboxMessage.id).where(
+        OutboxMessage.tenant_id == Delivery.tenant_id,
+        OutboxMessage.id == Delivery.message_id,
+        OutboxMessage.topic == UserDeactivated.topic,
+        OutboxMessage.done_at.is_(None) | waits.exists(),
+    )
+    return (Delivery.state == DeliveryState.DELIVERED.value) & held_up.exists()
 
 
 async def of_destination(work: Work, destination_id: UUID) -> tuple[int, int]:
