@@ -233,17 +233,18 @@ def _holds_a_receipt() -> ColumnElement[bool]:
 
     It has while the departure is not settled, or another destination has still to be told.
     """
-    other = aliased(Delivery)
-    waits = select(other.id).where(
-        other.tenant_id == Delivery.tenant_id,
-        other.message_id == Delivery.message_id,
-        other.state == DeliveryState.PENDING.value,
+    other, message = aliased(Delivery), aliased(OutboxMessage)
+    waits = (
+        select(other.id)
+        .where(other.tenant_id == Delivery.tenant_id, other.message_id == Delivery.message_id)
+        .where(other.state == DeliveryState.PENDING.value)
+        .correlate(Delivery)
     )
-    held_up = select(OutboxMessage.id).where(
-        OutboxMessage.tenant_id == Delivery.tenant_id,
-        OutboxMessage.id == Delivery.message_id,
-        OutboxMessage.topic == UserDeactivated.topic,
-        OutboxMessage.done_at.is_(None) | waits.exists(),
+    held_up = (
+        select(message.id)
+        .where(message.tenant_id == Delivery.tenant_id, message.id == Delivery.message_id)
+        .where(message.topic == UserDeactivated.topic, message.done_at.is_(None) | waits.exists())
+        .correlate(Delivery)
     )
     return (Delivery.state == DeliveryState.DELIVERED.value) & held_up.exists()
 

@@ -13,7 +13,8 @@ from litestar import Litestar
 from api.expect import turned_down
 from factories import Callers, Tenant, a_tenant
 from rollcall.db import Connection, Database
-from rollcall.events import deliveries
+from rollcall.events import deliveries, fanout
+from rollcall.work import Actor, ActorKind, RequestOrigin, open_fleet
 from rows import tables_with
 
 OUTSIDE = "https://93.184.215.14/hook?key=of-theirs"
@@ -219,6 +220,30 @@ async def test_replaying_since(acme: Tenant, owner: Connection, monkeypatch: pyt
     states = {row["id"]: row["state"] for row in (await operator.get(f"{one}/deliveries")).json()["data"]}
     assert [states[each] for each in sent] == ["delivered", "delivered", "pending", "pending", "pending"]
     turned_down(await operator.post(f"{one}/replay-since", json={"since": "yesterday"}), 400, "invalid")
+
+
+async def test_what_a_receipt_has_still_to_say(acme: Tenant, owner: Connection) -> None:
+    """Who was told of a departure is not told again before its receipt can say when they were told first."""
+    first, other = await a_hook(acme), await a_hook(acme, label="other")
+    maria = await acme.person("maria")
+    ok(await acme.callers.operator.post(f"{acme.v1}/people/{maria['id']}/deactivate", json={}))
+    async with open_fleet(acme.callers.database, Actor(ActorKind.SYSTEM, "relay"), RequestOrigin("test")) as fleet:
+        await fanout.fan_out(fleet, limit=100, handled=("user.deactivated", "user.updated"))
+    one = f"{acme.v1}/destinations/{first['id']}"
+    told = "state = 'delivered', ended_at = now() WHERE destination_id::text = $1 AND topic = 'user.deactivated'"
+    (sent,) = await owner.fetch(f"UPDATE deliveries SET {told} RETURNING id, message_id", first["id"])
+    since = {"since": (datetime.now(UTC) - timedelta(hours=1)).isoformat()}
+    replay = f"{one}/deliveries/{sent['id']}/replay"
+
+    async def is_refused() -> None:
+        turned_down(await acme.callers.operator.post(replay), 409, "receipt_waits")
+        assert (await acme.callers.operator.post(f"{one}/replay-since", json=since)).json()["replayed"] == 0
+
+    await is_refused()
+    await owner.execute("UPDATE outbox SET done_at = now() WHERE id = $1", sent["message_id"])  # it is settled
+    await is_refused()
+    await owner.execute(f"UPDATE deliveries SET {told}", other["id"])
+    assert (await acme.callers.operator.post(replay)).status_code == 202
 
 
 async def test_the_installations(callers: Callers, owner: Connection) -> None:
