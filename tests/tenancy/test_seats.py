@@ -6,13 +6,16 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from factories import ORIGIN, USER, Callers, Tenant, a_tenant, deactivation, patch_op
 from rollcall.db import Connection, Database
+from rollcall.functions import qualified
 from rollcall.tenancy import plans, seats
 from rollcall.tenancy.plans import PlanTerms
 from rollcall.tenancy.seats import SeatPolicy
 from rollcall.work import SYSTEM, open_fleet
+from rows import until_waiting
 
 _NUMBERS = count(1)
 
@@ -148,6 +151,30 @@ async def test_nobody_waits(
         turn = f"SELECT pg_advisory_xact_lock{mode}(hashtextextended('seats ' || $1, 0))"
         await owner.execute(turn, tenant.id)
         assert (await create(tenant, "late")).status_code == status
+
+
+async def test_who_waited_goes_by_the_plan_as_it_is(callers: Callers, database: Database, owner: Connection) -> None:
+    """Whoever waited while the tenant was put on a plan that refuses is refused, though it let everybody in before."""
+    tenant = await a_tenant(callers, plan=await plan_with(database, 1, "overage"))
+    refusing = await plan_with(database, 1)
+    async with owner.transaction(), asyncio.timeout(60):
+        await owner.execute("SELECT pg_advisory_xact_lock(hashtextextended('seats ' || $1, 0))", tenant.id)
+        late = asyncio.create_task(create(tenant, "late"))
+        await until_waiting(owner, late)
+        await owner.execute("UPDATE tenants SET plan = $2 WHERE id = $1::uuid", tenant.id, refusing)
+    assert (await late).status_code == 403
+
+
+async def test_who_counted_early_ends_nothing(callers: Callers, database: Database, owner: Connection) -> None:
+    """A newcomer who counted before others came neither ends that a tenant is over its seats nor announces it."""
+    tenant = await a_tenant(callers, plan=await plan_with(database, 2, "overage"))
+    for _ in range(3):
+        await tenant.person()
+    async with tenant.work() as work:
+        said = text(qualified("SELECT fn.mark_seats(:tenant, 2, 2, 'early', true)"))
+        assert await work.db.scalar(said, {"tenant": tenant.id}) == []
+    over = "SELECT over_since IS NOT NULL FROM seat_marks WHERE tenant_id = $1::uuid"
+    assert await owner.fetchval(over, tenant.id)
 
 
 async def test_overage_is_announced_once(callers: Callers, database: Database, owner: Connection) -> None:

@@ -1,8 +1,5 @@
 -- PostgreSQL reads a trigger's WHEN, and a table's CHECK, anew with every statement.
 
--- Each entry paid for this, which one function writes and no caller words.
-ALTER TABLE audit_entries DROP CONSTRAINT ck_audit_entries_outcome;
-
 -- What note_before and keep_account_history did for accounts, in this order; each for what concerns it.
 CREATE FUNCTION note_account_change() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE v_noted text;
@@ -41,3 +38,7 @@ BEGIN
     END IF;
     RETURN NULL;
 END $$;
+
+-- Last, for whoever writes an entry has accounts already.
+-- Each entry paid for this, which one function writes and no caller words.
+ALTER TABLE audit_entries DROP CONSTRAINT ck_audit_entries_outcome;

@@ -10,7 +10,7 @@ from typing import Final
 
 import structlog
 
-from rollcall.db import Overtaken, Row, is_away
+from rollcall.db import Overtaken, Row, is_away, may_be_done
 from rollcall.directory import mapping, role_states
 from rollcall.directory.mapping import Document, Former
 from rollcall.directory.user_changes import UserChange
@@ -78,13 +78,15 @@ async def create_run(
     them is to come by itself, which finds out why. A run whose caller is not remembered, or that fails, has none.
 
     Raises:
-        Exception: PostgreSQL is away (`is_away`); it is not known what became of the run.
+        Exception: PostgreSQL has gone (`is_away`, `may_be_done`); it is not known what became of the run.
     """
     admitted = await gate.recall(call)
-    people = [] if admitted is None else _judged(admitted, payloads)
-    if admitted is None or len(people) < 2:  # one is not a run
+    if admitted is None:
         return []
     try:
+        people = _judged(admitted, payloads)
+        if len(people) < 2:  # one is not a run
+            return []
         changes = [each.change for each in people]
         # Of two runs that hold a name each which the other one wants, PostgreSQL would undo one, after a second.
         async with call.context.writers.at(call.token.tenant_id, call.token.tenant_id):
@@ -92,7 +94,7 @@ async def create_run(
     except (statements.EndedMeanwhile, *Overtaken):
         return []
     except Exception as error:
-        if is_away(error):
+        if is_away(error) and may_be_done(error):
             raise
         log.warning("people not created together; each is tried by itself", error=type(error).__name__)
         return []

@@ -4,7 +4,7 @@
 -- counts it, and the message is done. Returns the messages that this call settled.
 -- Sessions go with their digests, passwords with their hashes, and passkeys, which say which devices somebody has. Tokens
 -- and external credentials stay as the history of what was given to whom. What was opened since, by whoever came back, has
--- another epoch; and of somebody who left twice each departure counts what was closed by it.
+-- another epoch: each departure raises it by one, and counts what was closed in the epoch that it ended.
 -- Each statement is for all of them: planning one under row-level security takes longer than running it.
 -- The tables grow faster than they are counted: a plan kept from when one was small would read all of it for each
 -- departure. So each statement is planned for the table as it is, and finds what it needs by an index.
@@ -24,35 +24,34 @@ BEGIN
     END IF;
     RETURN QUERY
     WITH leaving AS MATERIALIZED (
-        SELECT o.id, o.account_id, o.request_id, o.payload, (o.payload ->> 'epoch')::integer AS epoch,
-               coalesce(lag((o.payload ->> 'epoch')::integer) OVER (PARTITION BY o.account_id ORDER BY o.id), 0) AS since
+        SELECT o.id, o.account_id, o.request_id, o.payload, (o.payload ->> 'epoch')::integer - 1 AS epoch
           FROM public.outbox o WHERE o.tenant_id = p_tenant AND o.id = ANY (v_due)),
     gone_sessions AS (
         DELETE FROM public.sessions s
          WHERE s.tenant_id = p_tenant AND s.account_id = ANY (v_people) AND s.closed_at IS NOT NULL
-           AND EXISTS (SELECT FROM leaving l WHERE l.account_id = s.account_id AND s.epoch < l.epoch)
+           AND EXISTS (SELECT FROM leaving l WHERE l.account_id = s.account_id AND l.epoch = s.epoch)
         RETURNING s.account_id, s.epoch),
     gone_passkeys AS (
         DELETE FROM public.passkeys k
          WHERE k.tenant_id = p_tenant AND k.account_id = ANY (v_people) AND k.closed_at IS NOT NULL
-           AND EXISTS (SELECT FROM leaving l WHERE l.account_id = k.account_id AND k.epoch < l.epoch)
+           AND EXISTS (SELECT FROM leaving l WHERE l.account_id = k.account_id AND l.epoch = k.epoch)
         RETURNING k.account_id, k.epoch),
     gone_passwords AS (
         DELETE FROM public.passwords w
          WHERE w.tenant_id = p_tenant AND w.account_id = ANY (v_people) AND w.closed_at IS NOT NULL
-           AND EXISTS (SELECT FROM leaving l WHERE l.account_id = w.account_id AND w.epoch < l.epoch)
+           AND EXISTS (SELECT FROM leaving l WHERE l.account_id = w.account_id AND l.epoch = w.epoch)
         RETURNING w.account_id, w.epoch),
     proven AS (
         INSERT INTO public.receipts (tenant_id, id, account_id, epoch, reason, request_id, transaction_id, arrived_at,
                               closed_at, closed, settled_at, purged, restricted)
-        SELECT p_tenant, l.id, l.account_id, l.epoch, said.reason, l.request_id, said.transaction_id, said.arrived_at,
+        SELECT p_tenant, l.id, l.account_id, l.epoch + 1, said.reason, l.request_id, said.transaction_id, said.arrived_at,
                said.closed_at, said.closed, clock_timestamp(), jsonb_build_object(
                    'sessions', (SELECT count(*) FROM gone_sessions g
-                                 WHERE g.account_id = l.account_id AND g.epoch < l.epoch AND g.epoch >= l.since),
+                                 WHERE g.account_id = l.account_id AND g.epoch = l.epoch),
                    'passkeys', (SELECT count(*) FROM gone_passkeys g
-                                 WHERE g.account_id = l.account_id AND g.epoch < l.epoch AND g.epoch >= l.since),
+                                 WHERE g.account_id = l.account_id AND g.epoch = l.epoch),
                    'passwords', (SELECT count(*) FROM gone_passwords g
-                                  WHERE g.account_id = l.account_id AND g.epoch < l.epoch AND g.epoch >= l.since)),
+                                  WHERE g.account_id = l.account_id AND g.epoch = l.epoch)),
                said.restricted
           FROM leaving l
          CROSS JOIN LATERAL jsonb_to_record(l.payload) AS said (

@@ -63,15 +63,20 @@ BEGIN
     v_key := hashtextextended('seats ' || p_tenant, 0);
     SELECT coalesce(sum(c.active), 0) INTO s.used FROM public.user_counts c WHERE c.tenant_id = p_tenant;
     IF s.allowed - s.used > 64 OR v_policy = 'overage' THEN
-        PERFORM pg_advisory_xact_lock_shared(v_key);
-        s.kind := CASE WHEN s.allowed - s.used > 64 + current_setting('max_connections')::integer THEN 'any'
-                       WHEN v_policy = 'overage' THEN 'over' ELSE 'free' END;
+        IF NOT pg_try_advisory_xact_lock_shared(v_key) THEN
+            -- Whoever has waited asks for the plan once more, which may be another one by now.
+            PERFORM pg_advisory_xact_lock_shared(v_key);
+            SELECT o.allowed, o.policy, o.used INTO s.allowed, v_policy, s.used FROM fn.seats_of(p_tenant) o;
+        END IF;
+        s.kind := CASE WHEN s.allowed IS NULL
+                         OR s.allowed - s.used > 64 + current_setting('max_connections')::integer THEN 'any'
+                       WHEN v_policy = 'overage' THEN 'over'
+                       WHEN s.used >= s.allowed THEN 'none' ELSE 'free' END;
         RETURN s;
     ELSIF s.used < s.allowed THEN
         IF pg_try_advisory_xact_lock(v_key) THEN
             SELECT coalesce(sum(c.active), 0) INTO s.used FROM public.user_counts c WHERE c.tenant_id = p_tenant;
         ELSE
-            -- Whoever has waited asks for the plan once more as well, which may be another one by now.
             PERFORM pg_advisory_xact_lock(v_key);
             SELECT o.allowed, o.policy, o.used INTO s.allowed, v_policy, s.used FROM fn.seats_of(p_tenant) o;
         END IF;
@@ -96,7 +101,8 @@ BEGIN
 END $$;
 
 -- Notes since when a tenant is full, and since when it has more people than seats, which is announced once; both end by
--- themselves. p_joined: somebody has taken a seat just now. Returns the names of events that it announced.
+-- themselves. p_joined: somebody has taken a seat just now; they may have counted before others came, so by them it only
+-- begins. Returns the names of events that it announced.
 -- Locks: the tenant's marks.
 CREATE FUNCTION fn.mark_seats(
     p_tenant uuid, p_allowed integer, p_used bigint, p_request_id text, p_joined boolean
@@ -115,11 +121,11 @@ BEGIN
     INSERT INTO public.seat_marks (tenant_id) VALUES (p_tenant) ON CONFLICT DO NOTHING;
     SELECT * INTO m FROM public.seat_marks WHERE tenant_id = p_tenant FOR NO KEY UPDATE;
     v_topic := CASE WHEN v_over AND m.over_since IS NULL THEN 'tenant.over_seats'
-                    WHEN NOT v_over AND m.over_since IS NOT NULL THEN 'tenant.within_seats' END;
+                    WHEN NOT v_over AND NOT p_joined AND m.over_since IS NOT NULL THEN 'tenant.within_seats' END;
     UPDATE public.seat_marks
-       SET full_since = CASE WHEN p_joined AND p_used = p_allowed THEN v_now
+       SET full_since = CASE WHEN p_joined AND p_used = p_allowed AND m.over_since IS NULL THEN v_now
                              WHEN p_used >= p_allowed THEN coalesce(m.full_since, v_now) END,
-           over_since = CASE WHEN v_over THEN coalesce(m.over_since, v_now) END
+           over_since = CASE WHEN v_over THEN coalesce(m.over_since, v_now) WHEN p_joined THEN m.over_since END
      WHERE tenant_id = p_tenant;
     IF v_topic IS NULL THEN
         RETURN '{}';
