@@ -190,7 +190,7 @@ async def test_commands(callers: Callers, settings: Settings) -> None:
     assert "has no deputy" in (await shell("tenants", "deputy", acme.slug)).well
     named = await shell("tenants", "deputy", acme.slug, person["userName"])
     assert f"{person['userName']} is the deputy" in named.well
-    assert "its deputy becomes one" in (await shell("tenants", "last-admin", acme.slug, "keep_one")).well
+    assert "its deputy becomes an admin" in (await shell("tenants", "last-admin", acme.slug, "keep_one")).well
     await shell("people", "deactivate", acme.slug, acme.admin["user_name"], "--yes")
     assert "is an admin now" in (await shell("tenants", "deputy", acme.slug)).well
     assert "has no deputy" in (await shell("tenants", "deputy", acme.slug, "--none")).well

@@ -150,9 +150,11 @@ async def test_broken_off(browser: Browser, acme: Tenant, console_app: Litestar)
 
     taking = asyncio.create_task(take())
     await taken.wait()
-    taking.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await taking
+    async with asyncio.timeout(60):
+        while not taking.done():  # Python 3.11 loses a cancellation that comes just as a wait with a time-out ends
+            taking.cancel()
+            await asyncio.sleep(0.01)
+    assert taking.cancelled()
     async with asyncio.timeout(60):
         while await redis.exists(f"rollcall:export:{acme.id}"):
             await asyncio.sleep(0.01)

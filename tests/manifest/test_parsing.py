@@ -103,8 +103,8 @@ MISTAKES = {
         TENANT + "colour = 1\n",
         (
             "tenants.toml, line 4, [tenants.acme] colour: there is no such key; the keys here are name, plan, status, "
-            "tokens, owner_leaves, last_admin, deputy, profile, rate_per_second, rate_burst, mass_change_threshold, "
-            "external_id, customer, metadata, overrides, roles, admins"
+            "tokens, owner_leaves, last_admin, deputy, break_glass, profile, rate_per_second, rate_burst, "
+            "mass_change_threshold, external_id, customer, metadata, overrides, roles, admins"
         ),
     ),
     "a secret": (

@@ -85,7 +85,7 @@ async def test_no_object(http: httpx.AsyncClient, operator: httpx.AsyncClient, a
         ({"rate_per_second": 50.0}, "rate_per_second", "has to be a whole number"),
         ({"rate_per_second": 10**30}, "rate_per_second", "at most 100000"),
         ({"rate_per_secnd": 50}, "rate_per_secnd", "did you mean rate_per_second?"),
-        ({"xyz": 50}, "xyz", "there are: customer, external_id, last_admin, mass_change_threshold"),
+        ({"xyz": 50}, "xyz", "there are: break_glass, customer, external_id, last_admin, mass_change_threshold"),
         ({"name": "a\x00b"}, "name", "a NUL character"),
     ],
 )
