@@ -106,6 +106,7 @@ async def test_what_is_no_receipt(browser: Browser, acme: Tenant) -> None:
             PART.format("Content-Type: text/plain; charset=nope\r\n").encode() + b"a\r\n--x--\r\n",
         ),
     ],
+    ids=["no text", "no encoding"],
 )
 async def test_what_is_no_text(browser: Browser, acme: Tenant, kind: str, content: bytes) -> None:
     """A form of bytes that are no text, or in an encoding that there is not, is answered by the form once more."""
