@@ -59,6 +59,7 @@ def test_a_tenant_is_found_and_changed(tab: Tab, company: Company, installation:
 
         tab.follow(lambda: tab.click("a[href$='/suspend']"))
         assert "1 active person" in tab.text()
+        tab.type("#typed", company.slug)
         send(tab, "/suspend")
         assert "It is suspended" in tab.text()
         tab.follow(lambda: tab.click("a[href$='/resume']"))

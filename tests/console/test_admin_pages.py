@@ -2,7 +2,7 @@
 
 import re
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import text
@@ -13,6 +13,7 @@ from factories import Tenant, deactivation
 from rollcall.access.token_states import TokenState
 from rollcall.console.activity_words import worded
 from rollcall.console.tokens import TONES
+from rollcall.db import Connection
 from rollcall.journal.events import TOPICS
 from rollcall.journal.models import AuditEntry
 from rollcall.proof import receipts
@@ -158,6 +159,24 @@ async def test_revoking_a_token_in_use(browser: Browser, acme: Tenant) -> None:
     assert (await acme.scim.get("/Users")).status_code == 200
 
     assert (await browser.send(address, typed=row["label"])).status_code == 303
+    assert (await acme.scim.get("/Users")).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("label", "typed"), [("e\u0301" * 260, "\xe9" * 260), ("Okta \xa0 é", "Okta e\u0301"), ("\xa0\u200b", "confirm")]
+)
+async def test_typing_an_odd_name(browser: Browser, acme: Tenant, owner: Connection, label: str, typed: str) -> None:
+    """A long name fits, an accent is the same however it is written, and for a blank name a word of ours is asked."""
+    assert (await acme.scim.get("/Users")).status_code == 200
+    await acme.callers.app.state.context.batched_entries.flush()
+    await owner.execute("UPDATE tokens SET label = $2 WHERE id = $1", UUID(acme.token["id"]), label)
+    await signed_in(browser, acme, acme.admin)
+    address = f"/console/tokens/{acme.token['id']}/revoke"
+    asked = await browser.open(address)
+    assert 'maxlength="600"' in asked.text
+    assert (f"the word: {typed}" in asked.text) == (typed == "confirm")
+    assert (await browser.send(address, typed="")).status_code == 400
+    assert (await browser.send(address, typed=typed)).status_code == 303
     assert (await acme.scim.get("/Users")).status_code == 401
 
 

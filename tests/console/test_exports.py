@@ -4,6 +4,7 @@ import asyncio
 import csv
 import io
 import json
+import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -92,10 +93,21 @@ async def test_formulas(browser: Browser, acme: Tenant) -> None:
     name = '=HYPERLINK("http://evil.test")'
     await acme.person("maria@acme.test", displayName=name)
     await signed_in(browser, acme, acme.admin)
-    (row,) = read_csv((await browser.open("/console/people/export/csv", q="maria")).text)
+    sheet = (await browser.open("/console/people/export/csv", q="maria")).text
+    (row,) = read_csv(sheet)
     assert row["display_name"] == f"'{name}"
+    (_, line) = sheet.splitlines()
+    assert re.fullmatch(r'("([^"]|"")*",)*"([^"]|"")*"', line), "every cell is quoted"
     (line,) = read_lines((await browser.open("/console/people/export/jsonl", q="maria")).text)
     assert line["display_name"] == name
+    for risky in ("\ufeff=1", "\xa0=1", "\u200b=1", "\x0b +1", "\xad@x"):
+        assert cell(risky) == f"'{risky}"
+    assert cell("\t=1") == "'\t'=1"
+    for between in (";", "\t", "\n", "\r", "; \u200b"):
+        separator, unseen = between[:1], between[1:]
+        assert cell(f"Maria{separator}{unseen}=1{separator}b") == f"Maria{separator}'{unseen}=1{separator}b"
+    for harmless in ("maria@acme.test", "2026-11-30", "a = b", "x; y", "01a20117-ed40"):
+        assert cell(harmless) == harmless
     for risky in ("=1", "+1", "-1", "@x", "\tx", "\rx", " =1", "＝1"):  # noqa: RUF001  # as in exporting
         assert cell(risky) == f"'{risky}"
     assert [cell(each) for each in (-1, 0.5, None, True, "a-b", ["x", "y"])] == ["-1", "0.5", "", "true", "a-b", "x y"]

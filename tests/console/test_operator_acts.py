@@ -84,12 +84,17 @@ async def test_overrides(ops: OperatorAtWork, acme: Tenant) -> None:
 
 
 async def test_suspended_and_resumed(ops: OperatorAtWork, acme: Tenant) -> None:
-    """Suspending says in numbers what stops, and does it; resuming lets them in again."""
+    """Suspending says in numbers what stops, and does it once the slug was typed; resuming lets them in again."""
     browser, page = ops.browser, page_of(acme)
     asked = await browser.open(f"{page}/suspend")
     assert "1 active person, 0 open sessions, 1 live token" in asked.text
 
-    done = await browser.follow(await browser.send(f"{page}/suspend"))
+    for typed in ("", "another"):
+        wrong = await browser.send(f"{page}/suspend", typed=typed)
+        assert (wrong.status_code, "Nothing was done" in wrong.text) == (400, True)
+    assert (await acme.scim.get("/Users")).status_code == 200
+
+    done = await browser.follow(await browser.send(f"{page}/suspend", typed=acme.slug))
     assert "It is suspended" in done.text
     assert (await acme.scim.get("/Users")).status_code == 403
     await browser.open(f"{page}/resume")
@@ -155,7 +160,7 @@ async def test_link(ops: OperatorAtWork, acme: Tenant, browsers: Callable[[], Br
 
 
 async def test_mass_change(ops: OperatorAtWork, callers: Callers, owner: Connection) -> None:
-    """A mass change is released after its numbers were said, in the operator's name."""
+    """A mass change is released after its numbers were said and the slug was typed, in the operator's name."""
     tenant = await a_tenant(callers, mass_change_threshold=1)
     await left(tenant, owner, 2)
     page = page_of(tenant)
@@ -163,7 +168,11 @@ async def test_mass_change(ops: OperatorAtWork, callers: Callers, owner: Connect
     (address,) = ops.browser.addresses("/release")
     assert "2 people left within an hour" in shown.text
     assert "2 people have left" in (await ops.browser.open(address)).text
-    await ops.browser.follow(await ops.browser.send(address))
+    wrong = await ops.browser.send(address, typed="another")
+    assert (wrong.status_code, "Nothing was done" in wrong.text) == (400, True)
+    (alert,) = (await callers.operator.get(f"{tenant.v1}/alerts")).json()["data"]
+    assert alert["released_at"] is None
+    await ops.browser.follow(await ops.browser.send(address, typed=tenant.slug))
     (alert,) = (await callers.operator.get(f"{tenant.v1}/alerts")).json()["data"]
     assert alert["released_by"] == ops.name
 

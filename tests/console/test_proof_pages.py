@@ -3,8 +3,12 @@
 import io
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 from zipfile import ZipFile
 
+import pytest
+
+from cli.shell import Shell
 from console.conftest import Browser, signed_in
 from console.test_portal import a_link, entered
 from factories import Tenant
@@ -12,6 +16,9 @@ from proof.test_receipts import completed
 from rollcall.console import verify
 from rollcall.db import Connection
 from rollcall.settings import Settings
+
+PART = '--x\r\nContent-Disposition: form-data; name="statement"\r\n{}\r\n'
+"""The beginning of a part of a form, up to its text."""
 
 
 async def test_a_bundle(browser: Browser, acme: Tenant, other: Tenant, owner: Connection, settings: Settings) -> None:
@@ -88,3 +95,42 @@ async def test_what_is_no_receipt(browser: Browser, acme: Tenant) -> None:
     assert large.status_code == 413
     odd = await browser.http.post("/verify", content=b"\xff\xfe", headers={"Content-Type": "multipart/form-data"})
     assert odd.status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        ("multipart/form-data; boundary=x", PART.format("").encode() + b"\xff\xfe\r\n--x--\r\n"),
+        (
+            "multipart/form-data; boundary=x",
+            PART.format("Content-Type: text/plain; charset=nope\r\n").encode() + b"a\r\n--x--\r\n",
+        ),
+    ],
+    ids=["no text", "no encoding"],
+)
+async def test_what_is_no_text(browser: Browser, acme: Tenant, kind: str, content: bytes) -> None:
+    """A form of bytes that are no text, or in an encoding that there is not, is answered by the form once more."""
+    answer = await browser.http.post("/verify", content=content, headers={"Content-Type": kind})
+    assert answer.status_code == 400
+    assert "can&#39;t be read as text" in answer.text
+    assert "Paste the receipt" in answer.text
+
+
+async def test_white_space_around_it(
+    browser: Browser, acme: Tenant, owner: Connection, settings: Settings, tmp_path: Path
+) -> None:
+    """What editors and pages leave around a receipt is passed over here and by the command, as in the page."""
+    statement = (await completed(acme, owner, settings))["statement"]
+    around = f"\ufeff\xa0\u2003\n{statement}\u2028\xa0 \n"
+    pasted = await browser.http.post("/verify", data={"statement": around})
+    chosen = await browser.http.post("/verify", files={"file": ("receipt.jws", around.encode())})
+    assert all("This receipt is genuine" in page.text for page in (pasted, chosen))
+    blank = await browser.http.post("/verify", data={"statement": "\ufeff\xa0"})
+    assert (blank.status_code, "Paste a receipt, or choose its file" in blank.text) == (400, True)
+    for other in ("\x85", "\x1f", "\u200b"):  # no white space to a browser
+        assert "not genuine" in (await browser.http.post("/verify", data={"statement": statement + other})).text
+
+    file, keys = tmp_path / "receipt.jws", tmp_path / "keys.json"
+    file.write_bytes(around.encode())
+    keys.write_bytes((await browser.http.get("/.well-known/receipt-keys.json")).content)
+    assert "Verified:" in (await Shell(settings)("receipts", "verify", str(file), "--keys", str(keys))).well

@@ -1,15 +1,17 @@
 """Bundles: a month's receipts in a ZIP that anybody verifies off-line, and that nobody changes unnoticed."""
 
 import io
+import json
 import re
-from collections.abc import AsyncGenerator, Callable
+from base64 import urlsafe_b64decode
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
-from zipfile import ZIP_DEFLATED, ZipFile
+from zipfile import ZIP_BZIP2, ZIP_DEFLATED, ZIP_LZMA, ZipFile, ZipInfo
 
 import httpx
 import pytest
@@ -62,14 +64,14 @@ async def fetched(tenant: Tenant, month: str) -> bytes:
     return answer.content
 
 
-def rewritten(bundle: bytes, **changed: bytes | None) -> bytes:
+def rewritten(bundle: bytes, *, packings: Mapping[str, int] | None = None, **changed: bytes | None) -> bytes:
     """The bundle with other files in it, by the beginning of their names; None leaves one out."""
     out = io.BytesIO()
     with ZipFile(io.BytesIO(bundle)) as before, ZipFile(out, "w", ZIP_DEFLATED) as after:
         for name in before.namelist():
             new = changed.pop(name.partition(".")[0].partition("/")[0], before.read(name))
             if new is not None:
-                after.writestr(name, new)
+                after.writestr(name, new, (packings or {}).get(name))
         for name, new in changed.items():
             after.writestr(f"{name}.txt", new or b"")
     return out.getvalue()
@@ -167,6 +169,109 @@ async def test_tampered(
     assert "damaged" in refusal(bundle[: len(bundle) // 2])
 
 
+@pytest.fixture
+async def made(callers: Callers, owner: Connection, settings: Settings, http: httpx.AsyncClient) -> bytes:
+    """A bundle of one receipt."""
+    tenant = await a_tenant(callers)
+    (receipt,) = await left(tenant, owner, settings)
+    return await fetched(tenant, this_month(receipt))
+
+
+def refusal_of(content: bytes, file: Path, made: bytes) -> str:
+    """Why these bytes are no bundle, by the keys of the one that was made."""
+    file.write_bytes(content)
+    with pytest.raises(NotVerified) as refused:
+        bundle_verifying.verify(str(file), verifying.read_keys(ZipFile(io.BytesIO(made)).read("keys.json")))
+    return str(refused.value)
+
+
+@pytest.mark.parametrize("packing", [ZIP_BZIP2, ZIP_LZMA])
+def test_a_bomb(made: bytes, tmp_path: Path, packing: int) -> None:
+    """What is packed so that it unpacks without a bound is refused before anything of it is unpacked."""
+    for name in ("manifest.jws", "index.html"):
+        bomb = rewritten(made, packings={name: packing}, **{name.partition(".")[0]: b"A" * 3_000_000})
+        assert len(bomb) < 20_000
+        assert f"{name} is packed as no file of a bundle is" in refusal_of(bomb, tmp_path / "x.zip", made)
+    large = rewritten(made, manifest=b"A" * (verifying.LARGEST + 1))
+    assert "too large" in refusal_of(large, tmp_path / "x.zip", made)
+
+
+def test_a_damaged_byte(made: bytes, tmp_path: Path) -> None:
+    """Whichever byte was damaged on its way, the answer is that the bundle does not verify, and no crash."""
+    file = tmp_path / "x.zip"
+    trusted = verifying.read_keys(ZipFile(io.BytesIO(made)).read("keys.json"))
+    said: set[str] = set()
+    for place in range(0, len(made), 11):
+        file.write_bytes(made[:place] + bytes([made[place] ^ 0xFF]) + made[place + 1 :])
+        try:
+            bundle_verifying.verify(str(file), trusted)
+        except NotVerified as reason:
+            said.add(str(reason))
+    assert any("Error -3 while decompressing" in each for each in said)
+
+
+def test_what_nobody_signed(made: bytes, tmp_path: Path) -> None:
+    """A ZIP's comments, extra fields and the bytes around its files are in no digest, so a bundle has none."""
+    file = tmp_path / "x.zip"
+
+    def with_more(**more: bytes) -> bytes:
+        out = io.BytesIO()
+        with ZipFile(io.BytesIO(made)) as before, ZipFile(out, "w", ZIP_DEFLATED) as after:
+            for name in before.namelist():
+                entry = ZipInfo(name)
+                entry.comment, entry.extra = more.get("entry", b""), more.get("extra", b"")
+                after.writestr(entry, before.read(name))
+            after.comment = more.get("archive", b"")
+        return out.getvalue()
+
+    file.write_bytes(with_more())
+    assert bundle_verifying.verify(str(file), verifying.read_keys(ZipFile(file).read("keys.json")))["receipts"] == 1
+    for changed in (
+        with_more(archive=b"Nobody left."),
+        with_more(entry=b"Nobody left."),
+        with_more(extra=b"\xfe\xca\x04\x00left"),
+        b"Nobody left." + made,
+        made + b"Nobody left.",
+    ):
+        assert "more in it than its signed files" in refusal_of(changed, file, made)
+    manifest = ZipFile(io.BytesIO(made)).read("manifest.jws").decode()
+    wrapped = json.dumps({"note": "Nobody left.", "statement": manifest}).encode()
+    assert "This is no bundle" in refusal_of(rewritten(made, manifest=wrapped), file, made)
+
+
+async def test_not_settled(
+    callers: Callers, owner: Connection, settings: Settings, maker: Callable[[Tenant], Maker]
+) -> None:
+    """Who left and has no receipt yet is counted as missing; whose is settled while it is made is not counted twice."""
+    tenant = await a_tenant(callers)
+    while True:
+        (receipt,) = await left(tenant, owner, settings)
+        _, message = await departed(tenant, owner)
+        closed_at = await owner.fetchval("SELECT payload ->> 'closed_at' FROM outbox WHERE id = $1", message)
+        if this_month({"closed_at": closed_at}) == (month := this_month(receipt)):
+            break
+        await settle(tenant, message)
+
+    with ZipFile(io.BytesIO(await fetched(tenant, month))) as archive:
+        page = archive.read("index.html").decode()
+        manifest = archive.read("manifest.jws").decode()
+    assert "1 more</strong> of the month are not in it" in page
+    said = json.loads(urlsafe_b64decode(manifest.split(".")[1] + "=="))
+    assert (said["receipts"], said["incomplete"]) == (1, 1)
+    with ZipFile(io.BytesIO(await fetched(tenant, "2001-01"))) as archive:
+        assert "Every departure of the month" in archive.read("index.html").decode()
+
+    @asynccontextmanager
+    async def opened() -> AsyncGenerator[Work]:
+        async with tenant.work() as work:
+            yield work
+        await settle(tenant, message)
+
+    bundle = Bundle(replace(maker(tenant), opened=opened), date.fromisoformat(f"{month}-01"))
+    assert [piece async for piece in bundle.pieces()]
+    assert (bundle.receipts, bundle.incomplete) == (1, 1)
+
+
 async def test_which_receipts_count(callers: Callers, owner: Connection, settings: Settings) -> None:
     """A month is that of UTC in which everything was closed; another month's departures are not in it."""
     tenant = await a_tenant(callers)
@@ -184,9 +289,9 @@ async def test_which_receipts_count(callers: Callers, owner: Connection, setting
     assert months[0] == work.now.date().replace(day=1)
 
 
-@pytest.mark.parametrize("month", ["2026-13", "nonsense", "9999-12", "2026-1"])
+@pytest.mark.parametrize("month", ["2026-13", "nonsense", "9999-12", "2026-1", "1979-12", "0001-01"])
 async def test_no_such_month(callers: Callers, month: str) -> None:
-    """What is no month, or has not begun, is refused before anything is sent."""
+    """What is no month, has not begun, or is of a year that no ZIP can name is refused before anything is sent."""
     tenant = await a_tenant(callers)
     answer = await callers.operator.get(f"{tenant.v1}/receipts/bundle", params={"month": month})
     assert (answer.status_code, answer.json()["param"]) == (400, "month")

@@ -139,7 +139,8 @@ def write_bundle(tenant: str, month: str, out: Path, as_json: bool) -> None:
         return
     click.echo(f"Written to {out}: {counted(done.receipts, 'receipt')}.")
     if done.incomplete:
-        click.echo(f"Not in it: {done.incomplete:,} that wait for a destination; write it again later.", err=True)
+        waiting = f"{done.incomplete:,} that have still to be settled, or wait for a destination"
+        click.echo(f"Not in it: {waiting}; write it again later.", err=True)
     click.echo(f"'rollcall receipts verify {out} --keys keys.json' checks it.", err=True)
 
 

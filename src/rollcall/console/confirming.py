@@ -6,11 +6,15 @@ For the worst the name of what it is about has to be typed, so that nobody does 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from unicodedata import normalize
 
 from litestar import Response
 
 from rollcall.console.requests import AnyRequest, form_field
 from rollcall.console.visitors import page_for
+
+WORD = "confirm"
+"""What is typed instead of a name that is blank."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +37,14 @@ class Confirmation:
 
 def confirmation_page(request: AnyRequest, confirmation: Confirmation, *, wrong: str = "") -> Response[str]:
     """The page that asks; *wrong* is what it says at the field."""
+    called, typed = _asked(confirmation)
     return page_for(
         request,
         "confirm/page.html",
         status_code=400 if wrong else 200,
         ask=confirmation,
-        typed=_plain(confirmation.typed),
+        called=called,
+        typed=typed,
         wrong=wrong,
         address=request.scope["path"],
     )
@@ -46,12 +52,20 @@ def confirmation_page(request: AnyRequest, confirmation: Confirmation, *, wrong:
 
 async def unless_typed(request: AnyRequest, confirmation: Confirmation) -> Response[str] | None:
     """The page once more for whoever has not typed the name that has to be; None where it was, or needs not be."""
-    if _plain(await form_field(request, "typed")) == _plain(confirmation.typed):
+    called, typed = _asked(confirmation)
+    if not typed or _plain(await form_field(request, "typed")) == typed:
         return None
-    wrong = f"Nothing was done. Enter {confirmation.called} as it stands here: {_plain(confirmation.typed)}"
+    wrong = f"Nothing was done. Enter {called} as it stands here: {typed}"
     return confirmation_page(request, confirmation, wrong=wrong)
 
 
+def _asked(confirmation: Confirmation) -> tuple[str, str]:
+    """What has to be typed, and what that is in words: a word of ours for a name of which nothing can be seen."""
+    if confirmation.typed and not any(each.isprintable() and not each.isspace() for each in confirmation.typed):
+        return "the word", WORD
+    return confirmation.called, _plain(confirmation.typed)
+
+
 def _plain(name: str) -> str:
-    """A name as it is shown: a browser shows several spaces as one."""
-    return " ".join(name.split())
+    """A name as it is shown: a browser shows several spaces as one, and an accent as a part of its letter."""
+    return " ".join(normalize("NFC", name).split())

@@ -6,6 +6,7 @@ Nothing of the list is held but the rows that are being sent, and no connection 
 import asyncio
 import csv
 import io
+import re
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
@@ -38,7 +39,14 @@ Opened = Callable[[], AbstractAsyncContextManager[Work]]
 Read = Callable[[Work, str | None, int], Any]
 """Reads a `Page` of rows, each by the names of its columns: after a cursor, so many at most."""
 
-_RISKY = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001  # spreadsheets take these as well
+_UNSEEN = (
+    r" \x00-\x08\x0b\x0c\x0e-\x1f\x7f-\xa0\xad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200f"
+    r"\u2028-\u202f\u205f-\u206f\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U000e0fff"
+)
+"""White and invisible characters, which some spreadsheets pass over, but for those that begin another cell."""
+
+_RISKY = re.compile(rf"^(?=[\t\r\n])|(?:^|(?<=[;\t\r\n]))(?=[{_UNSEEN}]*[=+\-@＝＋－＠])")  # noqa: RUF001  # these are taken as well
+"""Where a spreadsheet may begin a formula: at the beginning, and where one with another separator begins a cell."""
 
 
 _ending: set[asyncio.Task[None]] = set()
@@ -130,7 +138,7 @@ def _csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> bytes:
 
 def _line(cells: Sequence[object]) -> bytes:
     out = io.StringIO()
-    csv.writer(out, lineterminator="\r\n").writerow([cell(each) for each in cells])
+    csv.writer(out, lineterminator="\r\n", quoting=csv.QUOTE_ALL).writerow([cell(each) for each in cells])
     return out.getvalue().encode(errors="replace")
 
 
@@ -149,4 +157,4 @@ def cell(value: object) -> str:
             return value.isoformat(timespec="milliseconds")
         case _:
             said = str(value)
-    return f"'{said}" if said.lstrip(" ").startswith(_RISKY) else said
+    return _RISKY.sub("'", said)

@@ -41,8 +41,12 @@ async def verify_page(request: Request[Any, Any, Any]) -> Response[str]:
 @post(PAGE, status_code=200, name="console_verify_here", include_in_schema=False, request_max_body_size=LARGEST)
 async def verify_here(request: Request[Any, Any, Any]) -> Response[str]:
     """Verify what was sent, for browsers without scripts."""
-    sent = await _sent(request)
-    if not sent.strip():
+    try:
+        sent = await _sent(request)
+    except (UnicodeDecodeError, LookupError):  # bytes that are no text, or in an encoding that there is not
+        wrong = "What was sent can't be read as text. Paste the receipt, or choose its file."
+        return _page(request, None, wrong=wrong, status_code=400)
+    if not verifying.trimmed(sent):
         return _page(request, None, wrong="Paste a receipt, or choose its file.", status_code=400)
     keys = await signing.published(request.app.state.database.pool, ever=True)
     return _page(request, verdict(sent, orjson.dumps(keys)), pasted=sent.decode(errors="replace")[:LARGEST])

@@ -133,10 +133,10 @@ def _cell(said: str) -> str:
 def _head(facts: Mapping[str, Any]) -> str:
     waiting = facts["incomplete"]
     said = (
-        "Every departure of the month that was known when this was made is in it."
+        "Every departure of the month that had happened when this was begun is in it."
         if not waiting
-        else f"<strong>{waiting:,} more</strong> of the month are not in it: a destination has still to be told of "
-        "them, so their receipts are not signed yet. Make the bundle again later."
+        else f"<strong>{waiting:,} more</strong> of the month are not in it: they have still to be settled, or a "
+        "destination to be told of them, so their receipts are not signed yet. Make the bundle again later."
     )
     return _HEAD.format(
         month=facts["month"],

@@ -3,8 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from os import SEEK_END
+from pathlib import Path
 from typing import IO, Any
-from zipfile import BadZipFile, ZipFile, ZipInfo, is_zipfile
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo, is_zipfile
+from zlib import error as DeflateError  # noqa: N812  # an exception that the library writes small
 
 from rollcall.proof import bundles, verifying
 from rollcall.proof.verifying import LARGEST, NotVerified, Trusted
@@ -12,7 +15,14 @@ from rollcall.proof.verifying import LARGEST, NotVerified, Trusted
 MOST_FILES = 64
 """Files of a bundle, at most: one for each day, and four."""
 
+LARGEST_FILE = (1 << 31) - 1
+"""Bytes of one file of a bundle, at most: what a ZIP of the first kind holds, which is what we write."""
+
 _CHUNK = 256 * 1024
+_NO_EXTRA = b"\0\0"
+_LOCAL, _CENTRAL, _END, _DESCRIPTOR = 30, 46, 22, 16
+"""Bytes of a ZIP's own records, but for names, and without what may be put into them besides."""
+_MORE = "The bundle has more in it than its signed files, a comment perhaps: fetch it again, as it was made."
 _SAID = {"iss", "tenant", "month", "made_at", "receipts", "incomplete", "files"}
 
 
@@ -38,8 +48,10 @@ def verify(path: str, trusted: Trusted) -> dict[str, Any]:
     """
     try:
         with ZipFile(path) as archive:
+            with Path(path).open("rb") as raw:
+                _check_form(archive.infolist(), raw)
             return _verify(archive, trusted)
-    except (BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+    except (BadZipFile, DeflateError, OSError, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
         msg = f"This is no bundle, or it was damaged on its way ({error}): fetch it again."
         raise NotVerified(msg) from None
 
@@ -54,6 +66,25 @@ def summary(manifest: Mapping[str, Any]) -> Sequence[str]:
         f"receipts     {manifest['receipts']:,}, each verified",
         f"not in it    {waiting:,} that waited for a destination" if waiting else "not in it    none",
     ]
+
+
+def _check_form(entries: Sequence[ZipInfo], raw: IO[bytes]) -> None:
+    """A ZIP has room for what no digest covers, and for what unpacks without end: ours has neither.
+
+    Bytes before, between and after the files, comments and extra fields all make it longer than its files need.
+    """
+    place = 0
+    for each in sorted(entries, key=lambda entry: entry.header_offset):
+        large = each.file_size > (LARGEST if each.filename == bundles.MANIFEST else LARGEST_FILE)
+        if large or each.compress_type not in {ZIP_STORED, ZIP_DEFLATED}:
+            msg = f"This is no bundle: {ascii(each.filename)[1:-1]} is packed as no file of a bundle is, or too large."
+            raise NotVerified(msg)
+        raw.seek(each.header_offset + _LOCAL - 2)
+        if each.header_offset != place or each.comment or each.extra or raw.read(2) != _NO_EXTRA:
+            raise NotVerified(_MORE)
+        place += _LOCAL + len(each.filename) + each.compress_size + (_DESCRIPTOR if each.flag_bits & 8 else 0)
+    if raw.seek(0, SEEK_END) != place + sum(_CENTRAL + len(each.filename) for each in entries) + _END:
+        raise NotVerified(_MORE)
 
 
 def _verify(archive: ZipFile, trusted: Trusted) -> dict[str, Any]:
@@ -78,7 +109,7 @@ def _verify(archive: ZipFile, trusted: Trusted) -> dict[str, Any]:
 
 def _text(archive: ZipFile, name: str) -> str:
     with archive.open(name) as handle:
-        return verifying.read_statement(handle.read(LARGEST + 1))
+        return handle.read(LARGEST).decode("ascii")
 
 
 def _check_digest(archive: ZipFile, entry: ZipInfo, stated: _Stated) -> None:

@@ -13,12 +13,14 @@ from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 import orjson
-from sqlalchemy import func, select
+from sqlalchemy import DateTime, func, select
 
 from rollcall import paging
 from rollcall.crypto import Sealer
 from rollcall.db import Pool
 from rollcall.errors import Invalid
+from rollcall.journal.events import UserDeactivated
+from rollcall.journal.models import OutboxMessage
 from rollcall.paging import Page
 from rollcall.proof import signing
 from rollcall.proof.bundle_page import Departures
@@ -39,6 +41,9 @@ AT_ONCE = 250
 
 MOST_MONTHS = 60
 """Months back that are offered."""
+
+FIRST_YEAR = 1980
+"""The first year that a ZIP can write as a file's date."""
 
 Opened = Callable[[], AbstractAsyncContextManager[Work]]
 """Opens a short piece of work on the tenant; whose key has ended meanwhile is refused there."""
@@ -66,9 +71,12 @@ def wanted_month(said: str, now: datetime) -> date:
     """The month of which somebody wants the bundle, by its first day.
 
     Raises:
-        Invalid: it is no month, or has not begun.
+        Invalid: it is no month, has not begun, or is before 1980, of which no ZIP can say that a file is.
     """
     month = month_of(said)
+    if month.year < FIRST_YEAR:
+        msg = f"month: {said} is before {FIRST_YEAR}, so nobody can have left in it; ask for a later one, as 2026-11"
+        raise Invalid(msg, param="month")
     if _begin(month) > now:
         msg = f"month: {said} has not begun, so nobody has left in it yet; ask for one that has"
         raise Invalid(msg, param="month")
@@ -101,13 +109,31 @@ async def closed_in(work: Work, month: date, *, cursor: str | None = None) -> Pa
     return found.of(lambda row: Found(*row))
 
 
+async def not_settled(work: Work, month: date) -> set[UUID]:
+    """The departures of a month that have no receipt at all yet: the worker has still to settle them."""
+    closed_at = OutboxMessage.payload["closed_at"].astext.cast(DateTime(timezone=True))
+    rows = select(OutboxMessage.id).where(
+        OutboxMessage.tenant_id == work.tenant.id,
+        OutboxMessage.topic == UserDeactivated.topic,
+        OutboxMessage.done_at.is_(None),
+        closed_at >= _begin(month),
+        closed_at < _end(month),
+    )
+    return set(await work.db.scalars(rows))
+
+
 class Bundle:
     """One bundle while it is made. What it counts is true once it has been read to its end."""
 
     def __init__(self, maker: Maker, month: date) -> None:
         self.receipts = 0
         self.incomplete = 0
-        """Departures of the month whose receipt is not signed yet: a destination has still to be reached."""
+        """Departures of the month whose receipt is not signed yet: a destination has still to be reached, or the worker
+        has still to settle them."""
+        self._begun: datetime | None = None
+        """From then on nothing new is waited for: who leaves while it is made may be missing."""
+        self._missing: set[UUID] = set()
+        """Departures without a receipt as it was begun, but for those that were settled in time to be in it."""
         self._maker = maker
         self._month = month
         self._packed = Packed()
@@ -128,15 +154,19 @@ class Bundle:
             cursor, more = None, True
             while more:
                 async with self._maker.opened() as work:
+                    if self._begun is None:
+                        self._begun, self._missing = work.now, await not_settled(work, self._month)
                     found = await closed_in(work, self._month, cursor=cursor)
                 for row in found.rows:
                     self._add(row, page)
                 cursor, more = found.next_cursor, found.next_cursor is not None
                 yield self._packed.taken()
+            self.incomplete += len(self._missing)
             async for piece in self._rest(page):
                 yield piece
 
     def _add(self, row: Found, page: Departures) -> None:
+        self._missing.discard(row.id)  # a receipt has the id of its message
         if row.statement is None:
             self.incomplete += 1
             return
@@ -174,7 +204,7 @@ class Bundle:
             "iss": self._maker.issuer,
             "tenant": {"id": str(work.tenant.id), "slug": work.tenant.slug},
             "month": f"{self._month:%Y-%m}",
-            "made_at": moment(work.now),
+            "made_at": moment(self._begun or work.now),
             "receipts": self.receipts,
             "incomplete": self.incomplete,
         }

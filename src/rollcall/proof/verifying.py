@@ -30,6 +30,12 @@ _SAID = {
 }
 
 
+_WHITE = (
+    "\t\n\v\f\r \xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000\ufeff"
+)
+"""What ``trim`` takes away in JavaScript, so that the page and we read the same; ``strip`` alone takes other ones."""
+
 _CHANGED = "The signature does not fit: the {} has been changed after it was signed."
 
 
@@ -77,18 +83,22 @@ def read_statement(text: bytes) -> str:
     if len(text) > LARGEST:
         msg = "This is no receipt: it is longer than any."
         raise NotVerified(msg)
-    stripped = text.strip()
-    if stripped.startswith(b"{"):
-        stated = _object(stripped, "This is no receipt: it begins like JSON and is none.").get("statement")
+    stripped = trimmed(text)
+    if stripped.startswith("{"):
+        stated = _object(stripped.encode(), "This is no receipt: it begins like JSON and is none.").get("statement")
         if not isinstance(stated, str):
             msg = "This receipt is not signed: it is not complete yet, or it is no receipt."
             raise NotVerified(msg)
         return stated
-    try:
-        return stripped.decode("ascii")
-    except UnicodeDecodeError:
+    if not stripped.isascii():
         msg = "This is no receipt: a signed one is a line of letters, digits, dots, - and _."
-        raise NotVerified(msg) from None
+        raise NotVerified(msg)
+    return stripped
+
+
+def trimmed(text: bytes) -> str:
+    """What somebody pasted or saved, without the white space around it that editors and pages leave there."""
+    return text.decode(errors="replace").strip(_WHITE)
 
 
 def verify(statement: str, trusted: Trusted) -> dict[str, Any]:

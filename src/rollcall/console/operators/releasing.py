@@ -1,12 +1,13 @@
 """A mass change of a tenant, looked at and released by operators; other alerts close themselves."""
 
 from typing import Any
+from uuid import UUID
 
 from litestar import Request, Response, get, post
 from litestar.params import FromPath
 
 from rollcall.alerts import reading
-from rollcall.console.confirming import Confirmation, confirmation_page
+from rollcall.console.confirming import Confirmation, confirmation_page, unless_typed
 from rollcall.console.operators.tenant import address_of
 from rollcall.console.operators.visitors import TenantWork, operators, tenant_work
 from rollcall.console.own import id_of, number_of
@@ -14,6 +15,7 @@ from rollcall.console.requests import see
 from rollcall.errors import NotFound
 from rollcall.proof import mass_changes
 from rollcall.tenancy.operators import Right
+from rollcall.work import Work
 
 _OPS = [operators(Right.ALL)]
 _WORK = {"work": tenant_work}
@@ -27,29 +29,7 @@ _WORK = {"work": tenant_work}
 )
 async def ask_to_release(request: Request[Any, Any, Any], work: TenantWork, alert: FromPath[str]) -> Response[str]:
     """Say what releasing a mass change does."""
-    found = await mass_changes.of_ids(work, [id_of(alert, "alert")])
-    if not found:
-        raise NotFound("alert")
-    left = number_of(reading.of_mass_change(found[0]).departures or 0, "person", "people")
-    return confirmation_page(
-        request,
-        Confirmation(
-            title=f"Are these people of {work.tenant.slug} meant to leave?",
-            said=[
-                f"{left} have left since it began. Their access has ended already; releasing brings nobody back.",
-                "Once you release it, people may be erased and linked to former accounts again; counting begins anew.",
-                "If they are not meant to leave, have the tenant stop provisioning at its identity provider first.",
-            ],
-            facts=[
-                ("It began", found[0].row.began_at),
-                ("Noticed", found[0].row.noticed_at),
-                ("Usual within an hour", f"up to {found[0].row.threshold:,}"),
-                ("Released", found[0].row.released_at or "not yet"),
-            ],
-            button="Release it",
-            back=address_of(work.tenant.slug),
-        ),
-    )
+    return confirmation_page(request, await _release(work, id_of(alert, "alert")))
 
 
 @post(
@@ -59,7 +39,35 @@ async def ask_to_release(request: Request[Any, Any, Any], work: TenantWork, aler
     dependencies=_WORK,
     name="console_operator_release",
 )
-async def release(work: TenantWork, alert: FromPath[str]) -> Response[Any]:
-    """Say that somebody has looked at a mass change."""
-    await mass_changes.release(work, id_of(alert, "alert"))
+async def release(request: Request[Any, Any, Any], work: TenantWork, alert: FromPath[str]) -> Response[Any]:
+    """Say that somebody has looked at a mass change, once the tenant's slug was typed."""
+    which = id_of(alert, "alert")
+    if asked := await unless_typed(request, await _release(work, which)):
+        return asked
+    await mass_changes.release(work, which)
     return see(f"{address_of(work.tenant.slug)}?done=released")
+
+
+async def _release(work: Work, which: UUID) -> Confirmation:
+    found = await mass_changes.of_ids(work, [which])
+    if not found:
+        raise NotFound("alert")
+    left = number_of(reading.of_mass_change(found[0]).departures or 0, "person", "people")
+    return Confirmation(
+        title=f"Are these people of {work.tenant.slug} meant to leave?",
+        said=[
+            f"{left} have left since it began. Their access has ended already; releasing brings nobody back.",
+            "Once you release it, people may be erased and linked to former accounts again; counting begins anew.",
+            "If they are not meant to leave, have the tenant stop provisioning at its identity provider first.",
+        ],
+        facts=[
+            ("It began", found[0].row.began_at),
+            ("Noticed", found[0].row.noticed_at),
+            ("Usual within an hour", f"up to {found[0].row.threshold:,}"),
+            ("Released", found[0].row.released_at or "not yet"),
+        ],
+        button="Release it",
+        back=address_of(work.tenant.slug),
+        typed=work.tenant.slug,
+        called="the tenant's slug",
+    )

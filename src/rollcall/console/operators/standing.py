@@ -7,15 +7,16 @@ from litestar.params import FromPath
 
 from rollcall.access import accounts, sessions, tokens
 from rollcall.access.token_states import TokenState
-from rollcall.console.confirming import Confirmation, confirmation_page
+from rollcall.console.confirming import Confirmation, confirmation_page, unless_typed
 from rollcall.console.operators.tenant import PAUSES, address_of
 from rollcall.console.operators.visitors import FleetWork, fleet_work, operators
 from rollcall.console.own import number_of
 from rollcall.console.requests import form_field, see
 from rollcall.directory import refused_departures
 from rollcall.tenancy import tenants
+from rollcall.tenancy.models import Tenant
 from rollcall.tenancy.operators import Right
-from rollcall.work import Work
+from rollcall.work import Fleet, Work
 
 _OPS = [operators(Right.ALL)]
 _WORK = {"fleet": fleet_work}
@@ -24,19 +25,7 @@ _WORK = {"fleet": fleet_work}
 @get("/operators/tenants/{tenant:str}/suspend", guards=_OPS, dependencies=_WORK, name="console_operator_ask_suspend")
 async def ask_to_suspend(request: Request[Any, Any, Any], fleet: FleetWork, tenant: FromPath[str]) -> Response[str]:
     """Say what stops if the tenant is suspended."""
-    row = await tenants.find(fleet, tenant)
-    async with fleet.within(tenants.ref(row)) as work:
-        said = await _what_stops(work)
-    return confirmation_page(
-        request,
-        Confirmation(
-            title=f"Suspend {row.name}?",
-            said=[*said, "Nothing is deleted: once it is resumed, all of it works again, but for who left meanwhile."],
-            facts=[("Tenant", row.slug), ("Customer since", row.created_at)],
-            button=f"Suspend {row.name}",
-            back=address_of(row.slug),
-        ),
-    )
+    return confirmation_page(request, await _suspension(fleet, await tenants.find(fleet, tenant)))
 
 
 @post(
@@ -46,9 +35,11 @@ async def ask_to_suspend(request: Request[Any, Any, Any], fleet: FleetWork, tena
     dependencies=_WORK,
     name="console_operator_suspend",
 )
-async def suspend(fleet: FleetWork, tenant: FromPath[str]) -> Response[Any]:
-    """Refuse everything of the tenant until it is resumed."""
+async def suspend(request: Request[Any, Any, Any], fleet: FleetWork, tenant: FromPath[str]) -> Response[Any]:
+    """Refuse everything of the tenant until it is resumed, once its slug was typed."""
     row = await tenants.find(fleet, tenant)
+    if asked := await unless_typed(request, await _suspension(fleet, row)):
+        return asked
     await tenants.suspend(fleet, row)
     return see(f"{address_of(row.slug)}?done=suspended")
 
@@ -143,6 +134,20 @@ async def unpause(fleet: FleetWork, tenant: FromPath[str]) -> Response[Any]:
     row = await tenants.find(fleet, tenant)
     await tenants.pause(fleet, row, 0)
     return see(f"{address_of(row.slug)}?done=unpaused")
+
+
+async def _suspension(fleet: Fleet, row: Tenant) -> Confirmation:
+    async with fleet.within(tenants.ref(row)) as work:
+        said = await _what_stops(work)
+    return Confirmation(
+        title=f"Suspend {row.name}?",
+        said=[*said, "Nothing is deleted: once it is resumed, all of it works again, but for who left meanwhile."],
+        facts=[("Tenant", row.slug), ("Customer since", row.created_at)],
+        button=f"Suspend {row.name}",
+        back=address_of(row.slug),
+        typed=row.slug,
+        called="the tenant's slug",
+    )
 
 
 async def _what_stops(work: Work) -> list[str]:
