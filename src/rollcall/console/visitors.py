@@ -16,6 +16,7 @@ from litestar.response import Redirect
 from litestar.types import ASGIApp, Receive, Scope, Send
 from litestar.utils.scope.state import ScopeState
 
+from rollcall.access import mail_codes
 from rollcall.access.authenticators import is_this_machine, pages_address
 from rollcall.access.console_sessions import NotFresh, NotSignedIn, SignedIn, hold, who
 from rollcall.access.operator_sessions import SignedInOperator
@@ -34,6 +35,9 @@ PersonWork = NamedDependency[Work]
 
 UNATTENDED = "unattended"
 """What a handler's options say whose page asks for it by itself."""
+
+ADDRESS = "address"
+"""What a request's state calls the address to which a code may be mailed."""
 
 STRANGER = Actor(ActorKind.SYSTEM, "sign-in page")
 """Somebody of whom nothing is known yet."""
@@ -182,9 +186,21 @@ async def check_fresh(request: AnyRequest, *, carries: bool = True) -> None:
     act = request.scope["path"] + (f"?{query}" if query else "")
     if request.method == "GET" or not carries or asks_for_json(request):
         raise NotFresh(act)
+    await note_address(request)
     form = await request.form()
     said = {name: value for name, value in form.items() if isinstance(value, str) and name != "_csrf_token"}
     raise NotFresh(act, said)
+
+
+async def note_address(request: AnyRequest) -> None:
+    """Find out where a code may be mailed with which somebody confirms who they are, for the page that offers it.
+
+    Codes are mailed to admins alone, where mail is sent at all.
+    """
+    somebody, state = visitor(request), request.scope["state"]
+    if somebody.is_admin and somebody.intent is None and request.app.state.console.sends_mail:
+        async with open_work(request.app.state.database, somebody.tenant, somebody.actor, origin(request)) as work:
+            state[ADDRESS] = await mail_codes.address_of(work, somebody.account_id)
 
 
 async def fresh_admin_work(request: Request[Any, Any, Any]) -> AsyncGenerator[Work]:
