@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import unicodedata
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
@@ -167,13 +168,13 @@ async def test_long_ones_are_not_composed(browsers: Browsers, acme: Tenant, monk
     await with_password(acme)
     browser, long = await signed_in(browsers(), acme, acme.admin), "\u0301\u0327" * 4_800
     composed: list[int] = []
-    normalize = passwords.unicodedata.normalize
+    normalize = unicodedata.normalize
 
     def noted(form: Any, text: str) -> str:
         composed.append(len(text))
         return normalize(form, text)
 
-    monkeypatch.setattr(passwords.unicodedata, "normalize", noted)
+    monkeypatch.setattr(unicodedata, "normalize", noted)
     refused = await entered(browsers(), acme, long)
     assert (refused.status_code, "These open nothing" in refused.text) == (403, True)
     await browser.open("/console/account/password")
