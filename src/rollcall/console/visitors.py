@@ -22,7 +22,7 @@ from rollcall.access.console_sessions import NotFresh, NotSignedIn, SignedIn, ho
 from rollcall.access.operator_sessions import SignedInOperator
 from rollcall.access.portal_links import Intent
 from rollcall.access.statements import still_admin
-from rollcall.console.cookies import forms_shown, session_shown
+from rollcall.console.cookies import forms_shown, session_shown, view_shown
 from rollcall.console.frame import FLEET, is_current, sections_of
 from rollcall.console.pages import page, scripts_for
 from rollcall.console.requests import AnyRequest, asks_for_json, origin, source_of
@@ -113,7 +113,9 @@ async def _find_out(connection: ASGIConnection[Any, Any, Any, Any]) -> SignedIn:
         return known
     request: AnyRequest = Request(connection.scope)
     try:
-        looking = await viewing(request)
+        looking = await viewing(request, sees=_sees(request))
+        if looking is None and request.method != "GET" and view_shown(request):
+            raise OnlyLooking(ended=True)  # and not done in the tenant of their own that they are signed in to
         somebody = looking or await _who(request)
     except NotSignedIn as nobody:
         if nobody.ended:
@@ -159,9 +161,12 @@ async def visitor_if_any(request: AnyRequest) -> SignedIn | None:
 
 async def _who(request: AnyRequest) -> SignedIn:
     """Who is signed in. A page that asks for something by itself, every few seconds, does not count as being used."""
-    sees = not request.route_handler.opt.get(UNATTENDED, False)
-    idle = request.app.state.console.idle
+    sees, idle = _sees(request), request.app.state.console.idle
     return await who(request.app.state.database.access_pool, session_shown(request), idle=idle, sees=sees)
+
+
+def _sees(request: AnyRequest) -> bool:
+    return not request.route_handler.opt.get(UNATTENDED, False)
 
 
 async def person_work(request: Request[Any, Any, Any]) -> AsyncGenerator[Work]:
