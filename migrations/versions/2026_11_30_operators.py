@@ -14,7 +14,7 @@ _TABLES = ("operators", "operator_passkeys", "operator_sessions")
 
 
 def upgrade() -> None:
-    """Make the tables, empty. A process reads them as it judges a session; all else is the fleet's."""
+    """Make the tables, empty, for the fleet alone; a function judges a session for all others."""
     op.execute("SET LOCAL lock_timeout = '5s'")
     op.execute("""
         CREATE TABLE operators (
@@ -71,8 +71,6 @@ def upgrade() -> None:
     for table in _TABLES:
         op.execute(f"GRANT SELECT, INSERT, UPDATE ON {table} TO rollcall_fleet")
     op.execute("GRANT DELETE ON operator_sessions TO rollcall_fleet")
-    op.execute("GRANT SELECT ON operators, operator_sessions TO rollcall_runtime")
-    op.execute("GRANT UPDATE (idle_at) ON operator_sessions TO rollcall_runtime")
 
 
 def downgrade() -> None:

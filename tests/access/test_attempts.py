@@ -48,10 +48,16 @@ async def spend(made: Attempts, source: str | None, workspace: str = "acme") -> 
         await made.check(source, workspace)
 
 
-async def is_refused(made: Attempts, source: str | None, workspace: str = "acme", shown: str | None = None) -> bool:
+async def is_refused(
+    made: Attempts,
+    source: str | None,
+    workspace: str = "acme",
+    shown: str | None = None,
+    named: str | None = None,
+) -> bool:
     """Whether one more attempt is one too many."""
     try:
-        await made.check(source, workspace, shown=shown)
+        await made.check(source, workspace, shown=shown, named=named)
     except TooManyRequests as refused:
         return 0 < refused.retry_after <= 60
     return False
@@ -110,6 +116,31 @@ async def test_an_account(redis: Redis) -> None:
     assert await is_refused(made, "198.51.100.1", shown="credential")
     assert not await is_refused(made, "198.51.100.1", shown="another")
     assert not await is_refused(made, "198.51.100.1", "other", shown="credential")
+
+
+@pytest.mark.parametrize("server", ["redis", "away"])
+async def test_a_name(redis: Redis, away: Redis, server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that anybody can say is used up where it is said, however it is spelled and tried, and nowhere else."""
+    monkeypatch.setattr("rollcall.access.attempts.time.monotonic", lambda: 1_000_000_020.0)
+    monkeypatch.setattr(attempts, "MOST_FOR_A_NAME", 3 * MOST_FOR_AN_ACCOUNT)
+    made = Attempts(redis if server == "redis" else away)
+    spellings = ("ada", "ADA", " ada\u200b", "\uff41da") * MOST_FOR_AN_ACCOUNT
+
+    refused = [await is_refused(made, "192.0.2.1", named=each) for each in spellings]
+
+    assert refused.count(False) == MOST_FOR_AN_ACCOUNT
+    assert not await is_refused(made, "192.0.2.2", named="ada")
+    assert not await is_refused(made, "192.0.2.1", named="bob")
+
+
+async def test_a_name_from_everywhere(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From all addresses together a name is tried so often, which is much more."""
+    assert attempts.MOST_FOR_A_NAME >= 20 * MOST_FOR_AN_ACCOUNT
+    monkeypatch.setattr(attempts, "MOST_FOR_A_NAME", 12)
+    made = Attempts(redis)
+    refused = [await is_refused(made, f"192.0.2.{number}", named="ada") for number in range(13)]
+    assert refused == [False] * 12 + [True]
+    assert not await is_refused(made, "192.0.2.77", "other", named="ada")
 
 
 async def test_the_next_minute(redis: Redis) -> None:

@@ -29,11 +29,12 @@ class MailServer:
     port: int = 0
     answer: str = "250 OK"
     refuses: set[str] = field(default_factory=set[str])
+    refusal: str = "550 nobody here is called so"
     taken: list[EmailMessage] = field(default_factory=list[EmailMessage])
 
     async def handle_RCPT(self, server: Any, session: Session, envelope: Envelope, address: str, options: Any) -> str:  # noqa: N802
         if address in self.refuses:
-            return "550 nobody here is called so"
+            return self.refusal
         envelope.rcpt_tos.append(address)
         return "250 OK"
 

@@ -254,6 +254,9 @@ async def test_tenants_are_not_made_by_requests(runner: Connection, full: Tenant
         "INSERT INTO operators (id, name, role) VALUES (gen_random_uuid(), 'x', 'ops')",
         "UPDATE operators SET role = 'ops', removed_at = NULL",
         "UPDATE operator_sessions SET closed_at = NULL",
+        "UPDATE operator_sessions SET idle_at = now()",
+        "SELECT FROM operators",
+        "SELECT FROM operator_sessions",
         "SELECT FROM operator_passkeys",
     ):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):

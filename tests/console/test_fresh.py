@@ -269,3 +269,30 @@ async def test_an_operator_sets_both(console_app: Litestar, browser: Browser, ac
         assert (await browser.open("/console/account")).status_code == 403
     finally:
         console_app.state.console = usual
+
+
+async def test_a_mailed_code_is_offered_to_whom_it_reaches(
+    console_app: Litestar, browsers: Browsers, acme: Tenant, owner: Connection
+) -> None:
+    """Who is no admin, or has no address, gets no mail, so it is not offered to them and says so."""
+    offered, act = "Mail me a code", "/console/account/password"
+    maria = await acme.person(f"maria@{acme.slug}.test")
+    nameless = await acme.person("zoe", roles=["dart-admins"], emails=[])
+    people = [await signed_in(browsers(), acme, each) for each in (acme.admin, maria, nameless)]
+    await aged(owner, acme)
+    usual = console_app.state.console
+    try:
+        console_app.state.console = replace(usual, sends_mail=True)
+        pages = [await each.open(PAGE, act=act) for each in people]
+        assert [offered in page.text for page in pages] == [True, False, False]
+        wrong = [await each.send(PAGE, act=act, code="AAAAA-AAAAA") for each in people]
+        assert [offered in page.text for page in wrong] == [True, False, False]
+        sent = await people[0].send("/console/people/new", user_name="new", role="admin")
+        assert (sent.status_code, offered in sent.text) == (403, True)
+        sent = await people[2].send("/console/people/new", user_name="new", role="admin")
+        assert (sent.status_code, offered in sent.text) == (403, False)
+        asked = [await each.send(PAGE, act=act, mail="me") for each in people]
+        assert [page.status_code for page in asked] == [200, 403, 403]
+        assert "No code is mailed to you" in asked[1].text
+    finally:
+        console_app.state.console = usual

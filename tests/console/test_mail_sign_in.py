@@ -299,6 +299,54 @@ async def test_the_mail_server_is_away(browser: Browser, acme: Tenant, worker: W
     assert (await enter(browser, ticket, worker.code(address_of(acme)))).status_code == 303
 
 
+async def test_a_greylisted_address(browser: Browser, acme: Tenant, worker: Worker, owner: Connection) -> None:
+    """An address that is refused for now is written to again; one that is refused for good is not."""
+    ticket = await asked(browser, address_of(acme))
+    worker.server.refuses, worker.server.refusal = {address_of(acme)}, "451 come again"
+    assert await worker.deliver() == 0
+    await owner.execute("UPDATE mail_codes SET due_at = now()")
+    worker.server.refuses = set()
+    assert await worker.deliver() == 1
+    assert (await enter(browser, ticket, worker.code(address_of(acme)))).status_code == 303
+
+    await asked(browser, address_of(acme))
+    worker.server.refuses, worker.server.refusal = {address_of(acme)}, "550 nobody"
+    await worker.deliver()
+    assert await owner.fetchval("SELECT count(*) FROM mail_codes WHERE sent_at IS NULL") == 0
+
+
+async def test_a_slow_mail_server(
+    browsers: Browsers, acme: Tenant, worker: Worker, owner: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While one worker still sends, another mails nothing of it again, and what was taken is marked at once."""
+    others, count = f"lena@{acme.slug}.test", "SELECT count(*) FROM mail_codes WHERE sent_at IS NOT NULL"
+    await an_admin(acme, others)
+    mine = browsers()
+    ticket = await asked(mine, address_of(acme))
+    await asked(browsers(), others)
+    marked: list[int] = []
+    overtaking: list[int] = []
+    usual = worker.server.handle_DATA
+
+    async def slow(server: Any, session: Any, envelope: Any) -> str:
+        marked.append(await owner.fetchval(count))
+        if len(marked) == 2:
+            overtaking.append(await worker.deliver())
+            task_may_run = (
+                "SELECT min(due_at - created_at) > interval '100 seconds' FROM mail_codes WHERE sent_at IS NULL"
+            )
+            assert await owner.fetchval(task_may_run)
+        return await usual(server, session, envelope)
+
+    monkeypatch.setattr(worker.server, "handle_DATA", slow)
+
+    assert await worker.deliver() == 2
+
+    assert (marked, overtaking) == ([0, 1], [0])
+    assert len(worker.server.taken) == 2
+    assert (await enter(mine, ticket, worker.code(address_of(acme)))).status_code == 303
+
+
 async def test_without_a_mail_server(browser: Browser, acme: Tenant, console_app: Litestar, owner: Connection) -> None:
     """Where no mail is sent the page says so, offers what there is, and takes no address."""
     console_app.state.console = replace(console_app.state.console, sends_mail=False)

@@ -7,6 +7,8 @@ from uuid import UUID, uuid4
 
 import pytest
 import pytest_asyncio
+from litestar import Litestar
+from litestar.routes import HTTPRoute
 
 from console.conftest import Browser
 from console.operating import FLEET, OperatorAtWork, at_work, removed
@@ -217,6 +219,31 @@ async def test_no_role_does_what_is_anothers(
     after = (await callers.operator.get(acme.v1)).json()
     assert (after["status"], after["paused_until"]) == ("active", None)
     assert somebody.name
+
+
+async def test_nul_names_nothing(callers: Callers, browser: Browser, acme: Tenant, console_app: Litestar) -> None:
+    """An address or a plan with NUL in it is refused with a word on it, and fails nowhere."""
+    await at_work(callers.database, browser, OperatorRole.OPS)
+    tried = 0
+    for route in console_app.routes:
+        if isinstance(route, HTTPRoute) and route.path.startswith("/console/operators/") and route.path_parameters:
+            address = re.sub(r"\{[^}]+\}", "a%00", route.path_format)
+            for method in route.methods & {"GET", "POST"}:
+                answer = await (browser.open(address) if method == "GET" else browser.send(address))
+                assert (answer.status_code, "NUL" in answer.text) == (400, True), (method, address)
+                tried += 1
+    assert tried >= 2 * len(ACTS)
+    plan = f"{page_of(acme)}/plan"
+    assert (await browser.open(f"{plan}?plan=%00")).status_code == 404
+    for field in ("plan", "shown"):
+        answer = await browser.send(plan, **({"plan": "enterprise", "shown": "x"} | {field: "\x00"}))
+        assert answer.status_code in (404, 409), field
+    for parameter in ("q", "show", "plan", "by", "after", "done"):
+        assert (await browser.open(f"{FLEET}?{parameter}=a%00")).status_code in (200, 400, 404), parameter
+    for act in ("/overrides", "/tokens", "/links", "/admins"):
+        for name in ("label", "owner", "use", "lives", "intent", "person", "user_name", "reason", "override"):
+            answer = await browser.send(f"{page_of(acme)}{act}", **(ACTS[act] | {name: "a\x00"}))
+            assert answer.status_code < 500, (act, name)
 
 
 async def test_support_gives_nothing_by_a_link(callers: Callers, browser: Browser, acme: Tenant) -> None:

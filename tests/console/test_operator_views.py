@@ -1,14 +1,17 @@
 """An operator sees a tenant's pages as its admins do: the tenant's audit says so, and no form of them does anything."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 import pytest_asyncio
 
-from console.conftest import Browser
+from console.conftest import Browser, signed_in
 from console.operating import FLEET, OperatorAtWork, at_work, removed
 from factories import Callers, Tenant
+from rollcall.console import viewing
 from rollcall.console.frame import SECTIONS
+from rollcall.db import Connection
 from rollcall.tenancy.operators import OperatorRole
 
 
@@ -105,3 +108,50 @@ async def test_the_cookie_is_of_one_session(
     for value in (theirs or "", shown):
         other.browser.http.cookies.set("__Host-rollcall-view", value)
         assert (await other.browser.open("/console/people")).status_code == 303
+
+
+async def test_ended_while_looking(
+    support: OperatorAtWork, acme: Tenant, other: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A form that was meant for a page looked at does nothing in the tenant that the operator is an admin of."""
+    monkeypatch.setattr(viewing, "LASTS", timedelta(0))
+    browser = await signed_in(support.browser, other, other.admin)
+    begun = await browser.send(f"{FLEET}/tenants/{acme.slug}/view")
+    shown = next(each for each in begun.headers.get_list("set-cookie") if "rollcall-view=" in each)
+    stale = shown.partition("=")[2].partition(";")[0].strip('"')
+    browser.http.cookies.set("__Host-rollcall-view", stale, domain="rollcall.test", path="/")
+    await browser.open("/console/people/new")
+
+    refused = await browser.send("/console/people/new", user_name="new")
+
+    assert (refused.status_code, "that has ended" in refused.text) == (403, True)
+    assert any("rollcall-view=" in each and "Max-Age=0" in each for each in refused.headers.get_list("set-cookie"))
+    people = (await other.callers.operator.get(f"{other.v1}/people")).json()["data"]
+    assert "new" not in [each["user_name"] for each in people]
+    assert (await browser.send("/console/people/new", user_name="new")).status_code == 303
+
+
+async def test_asking_by_itself_keeps_nobody_in(support: OperatorAtWork, acme: Tenant, owner: Connection) -> None:
+    """What a page that is looked at asks for every two seconds does not count as the operator's being there."""
+    await look(support.browser, acme)
+    whose = "WHERE o.id = s.operator_id AND o.name = $1 AND s.closed_at IS NULL"
+    soon = "UPDATE operator_sessions s SET idle_at = now() + interval '10 minutes' FROM operators o"
+    await owner.execute(f"{soon} {whose}", support.name)
+    left = f"SELECT max(s.idle_at) < now() + interval '15 minutes' FROM operator_sessions s, operators o {whose}"
+    assert (await support.browser.open("/console/setup/live")).status_code == 200
+    assert await owner.fetchval(left, support.name)
+    await support.browser.open("/console/setup")
+    assert not await owner.fetchval(left, support.name)
+
+
+async def test_the_page_again(support: OperatorAtWork, acme: Tenant) -> None:
+    """From a form that is not good any more operators are led to a page of theirs, or that they look at."""
+    support.browser.csrf = "0" * 64
+    refused = await support.browser.send(f"{FLEET}/tenants/{acme.slug}/view")
+    assert (refused.status_code, f'href="{FLEET}"' in refused.text) == (403, True)
+    assert "Open the page again" in refused.text
+    assert 'href="/console/account"' not in refused.text
+    await look(support.browser, acme)
+    support.browser.csrf = "0" * 64
+    refused = await support.browser.send("/console/tokens", label="x")
+    assert (refused.status_code, 'href="/console/account"' in refused.text) == (403, False)

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import unicodedata
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
@@ -149,16 +150,38 @@ async def test_a_stranger_learns_nothing(
 
 
 async def test_attempts_are_limited(browsers: Browsers, acme: Tenant) -> None:
-    """So many a minute for one account, from wherever, right or wrong; others go on."""
+    """So many a minute for one account from one place, right or wrong and however it is spelled; others go on."""
     await with_password(acme)
     answers = [(await entered(browsers(), acme, WRONG)).status_code for _ in range(MOST_FOR_AN_ACCOUNT)]
     assert answers == [403] * MOST_FOR_AN_ACCOUNT
 
-    late = await entered(browsers(), acme, name=f" {admins_name(acme).upper()} ")
-
-    assert late.status_code == 429
-    assert 0 < int(late.headers["retry-after"]) <= 60
+    wide = "".join(chr(ord(each) + 0xFEE0) for each in admins_name(acme).upper())
+    for spelled in (f" {admins_name(acme).upper()} ", wide, f"\u200b{admins_name(acme)}"):
+        late = await entered(browsers(), acme, name=spelled)
+        assert late.status_code == 429, spelled
+        assert 0 < int(late.headers["retry-after"]) <= 60
     assert (await entered(browsers(), acme, WRONG, name="somebody else")).status_code == 403
+
+
+async def test_long_ones_are_not_composed(browsers: Browsers, acme: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thousands of combining marks are wrong like any other password, and nobody's time is spent on composing them."""
+    await with_password(acme)
+    browser, long = await signed_in(browsers(), acme, acme.admin), "\u0301\u0327" * 4_800
+    composed: list[int] = []
+    normalize = unicodedata.normalize
+
+    def noted(form: Any, text: str) -> str:
+        composed.append(len(text))
+        return normalize(form, text)
+
+    monkeypatch.setattr(unicodedata, "normalize", noted)
+    refused = await entered(browsers(), acme, long)
+    assert (refused.status_code, "These open nothing" in refused.text) == (403, True)
+    await browser.open("/console/account/password")
+    answer = await browser.send("/console/account/password", password=long[:4_800], again=long[:4_800])
+    assert (answer.status_code, "Choose 15 to 200 characters" in answer.text) == (400, True)
+    assert (await browser.send("/console/confirm", act="/console/", password=long)).status_code == 403
+    assert max(composed, default=0) <= passwords.LONGEST + 1
 
 
 async def test_leaving_ends_it(browsers: Browsers, acme: Tenant, owner: Connection) -> None:
@@ -168,6 +191,7 @@ async def test_leaving_ends_it(browsers: Browsers, acme: Tenant, owner: Connecti
     await acme.callers.operator.post(f"{person}/deactivate")
     (entry,) = await acme.audit(action="user.deactivated")
     assert entry["payload"]["closed"]["passwords"] == 1
+    assert await owner.fetchval("SELECT hash FROM passwords WHERE tenant_id = $1", UUID(acme.id)) == ""
     assert (await entered(browsers(), acme)).status_code == 403
 
     await acme.callers.operator.post(f"{person}/reactivate")

@@ -1,9 +1,9 @@
 """Attempts at signing in to the console, which anybody can make: so many a minute, over all processes.
 
-They are counted in Redis by three names at once: where they come from; that with the workspace they are for; and the
-account they are for, by the passkey or the code that was shown, which nobody else has. So a crowd behind one address
-uses up one workspace's rate limit and not everybody's, and nobody can use up somebody else's. While Redis is away each
-process counts by itself, in little memory.
+They are counted in Redis by several names: where they come from; that with the workspace they are for; and the account
+they are for, by the passkey or the code that was shown, which nobody else has. A userName anybody can say, so it is
+counted together with where it is said. So a crowd behind one address uses up one workspace's rate limit and not
+everybody's, and nobody can use up somebody else's. While Redis is away each process counts by itself, in little memory.
 """
 
 import time
@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 
 from rollcall.access.origins import network
 from rollcall.errors import TooManyRequests
+from rollcall.scim.name_keys import name_key
 
 log = structlog.get_logger(__name__)
 
@@ -26,7 +27,10 @@ MOST_AT_A_WORKSPACE = 60
 """Those for one workspace: so many people of one office, behind one address, may sign in within a minute."""
 
 MOST_FOR_AN_ACCOUNT = 10
-"""Attempts with one passkey or one code, from wherever."""
+"""Attempts with one passkey or one code, from wherever; with one userName from one address."""
+
+MOST_FOR_A_NAME = 300
+"""Those with one userName from all addresses: out of reach for whoever has a few, and too few to guess a password."""
 
 MOST_MAILS_TO_AN_ADDRESS = 5
 """Codes within an hour that are mailed to one address, whoever asks for them."""
@@ -43,13 +47,12 @@ REDIS_PAUSE_SECONDS = 1.0
 """How long Redis is left alone after it failed."""
 
 _COUNT = """
-local wait = 0
 for place, key in ipairs(KEYS) do
     local made = redis.call('INCR', key)
     if made == 1 then redis.call('EXPIRE', key, ARGV[1]) end
-    if made > tonumber(ARGV[place + 1]) then wait = math.max(wait, redis.call('TTL', key), 1) end
+    if made > tonumber(ARGV[place + 1]) then return math.max(redis.call('TTL', key), 1) end
 end
-return wait
+return 0
 """
 
 
@@ -61,17 +64,20 @@ class _Local:
     made: dict[str, int] = field(default_factory=dict[str, int])
 
     def wait_for(self, limits: dict[str, int]) -> int:
-        """Count one more by each name. 0 means that it may be, anything else is how many seconds to wait."""
+        """Count one more by each name, up to the first that is used up: what is refused counts for no further one.
+
+        0 means that it may be, anything else is how many seconds to wait.
+        """
         minute, second = divmod(int(time.monotonic()), WINDOW_SECONDS)
         if minute != self.minute:
             self.minute = minute
             self.made.clear()
-        over = False
         for given, most in limits.items():
             name = given if given in self.made or len(self.made) < NAMES else f"others:{most}"
             self.made[name] = self.made.get(name, 0) + 1
-            over |= self.made[name] > most
-        return WINDOW_SECONDS - second if over else 0
+            if self.made[name] > most:
+                return WINDOW_SECONDS - second
+        return 0
 
 
 class Attempts:
@@ -82,16 +88,18 @@ class Attempts:
         self._local = _Local()
         self._redis_back_at = 0.0
 
-    async def check(self, source: str | None, workspace: str, *, shown: str | None = None) -> None:
-        """Count one more: for this workspace, and for whoever has what was *shown*.
+    async def check(
+        self, source: str | None, workspace: str, *, shown: str | None = None, named: str | None = None
+    ) -> None:
+        """Count one more: for this workspace, and for whoever has what was *shown*, or is *named* without proof.
 
         Raises:
             TooManyRequests: too many were made within a minute.
         """
-        wait = await self._wait_for(_limits(source, workspace, shown))
+        wait = await self._wait_for(_limits(source, workspace, shown, named))
         if wait:
             msg = (
-                "Too many attempts to sign in have come from your address, or with this code or passkey; "
+                "Too many attempts to sign in have come from your address, or for this account; "
                 "wait a minute, and try again."
             )
             raise TooManyRequests(msg, retry_after=wait)
@@ -126,7 +134,7 @@ class Attempts:
             return self._local.wait_for(limits)
 
 
-def _limits(source: str | None, workspace: str, shown: str | None) -> dict[str, int]:
+def _limits(source: str | None, workspace: str, shown: str | None, named: str | None) -> dict[str, int]:
     """How many attempts may be made by each name that one goes by."""
     place, where = network(source or "unknown"), workspace.strip().lower()
     limits = {
@@ -135,6 +143,10 @@ def _limits(source: str | None, workspace: str, shown: str | None) -> dict[str, 
     }
     if shown:
         limits[f"account:{_short(where, shown)}"] = MOST_FOR_AN_ACCOUNT
+    if named is not None:
+        name = name_key(named)
+        limits[f"name:{_short(place, where, name)}"] = MOST_FOR_AN_ACCOUNT
+        limits[f"name anywhere:{_short(where, name)}"] = MOST_FOR_A_NAME
     return limits
 
 

@@ -107,8 +107,8 @@ class InvitationRefused(Refusal):
         )
 
 
-async def who(pool: Pool, shown: str | None) -> SignedInOperator:
-    """Whose session somebody shows; as it is used now, it idles from now on.
+async def who(pool: Pool, shown: str | None, *, sees: bool = True) -> SignedInOperator:
+    """Whose session somebody shows; with *sees* it is used now, and idles from now on.
 
     Raises:
         OperatorNotSignedIn: it is none, or not good any more.
@@ -118,7 +118,10 @@ async def who(pool: Pool, shown: str | None) -> SignedInOperator:
     token = read_token(shown)
     if token is None or token.kind is not TokenKind.OPERATOR_SESSION:
         raise OperatorNotSignedIn(ended=True)
-    row = await statements.visit_as_operator(pool, token, int(IDLE.total_seconds()))
+    if sees:
+        row = await statements.visit_as_operator(pool, token, int(IDLE.total_seconds()))
+    else:
+        row = await statements.operator_session(pool, token)
     if row is None:
         raise OperatorNotSignedIn(ended=True)
     return SignedInOperator(

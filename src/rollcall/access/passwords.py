@@ -62,8 +62,12 @@ class Kept:
 
 
 def plain(password: str) -> str:
-    """A password as it is hashed, whichever keyboard it was typed on."""
-    return unicodedata.normalize("NFC", password)
+    """A password as it is hashed, whichever keyboard it was typed on.
+
+    Of one that is too long only so much is left that `check` refuses it and no hash fits it: strangers send thousands
+    of marks, and to compose those takes seconds.
+    """
+    return unicodedata.normalize("NFC", password) if len(password) <= LONGEST else password[: LONGEST + 1]
 
 
 def check(password: str) -> None:

@@ -16,6 +16,7 @@ from rollcall.work import Work
 _AUTHENTICATE = qualified("SELECT label, owner_id, slug, is_auditor, role FROM fn.authenticate($1, $2, $3, $4, '')")
 _CONSOLE_SESSION = qualified("SELECT * FROM fn.console_session($1, $2, $3, '', $4, $5)")
 _VISIT_AS_OPERATOR = qualified("SELECT * FROM fn.visit_as_operator($1, $2, $3)")
+_OPERATOR_SESSION = qualified("SELECT * FROM fn.operator_session($1, $2)")
 _INTROSPECT = qualified("SELECT * FROM fn.introspect($1, $2, $3, $4, $5, $6, $7)")
 _INTROSPECT_MANY = qualified("""
 SELECT i.* FROM unnest($4::text[], $5::uuid[], $6::uuid[], $7::bytea[]) WITH ORDINALITY
@@ -79,3 +80,8 @@ async def still_admin(work: Work, account_id: UUID) -> bool:
 async def visit_as_operator(pool: Pool, session: TokenText, seconds: int) -> Row | None:
     """Whose session of the operators' console this is, which ends after *seconds* more without use; None if it has."""
     return await pool.fetchrow(_VISIT_AS_OPERATOR, session.id, session.digest, seconds, of=session.id)
+
+
+async def operator_session(pool: Pool, session: TokenText) -> Row | None:
+    """Whose session of the operators' console this is, which does not count as used; None if it has ended."""
+    return await pool.fetchrow(_OPERATOR_SESSION, session.id, session.digest, of=session.id)

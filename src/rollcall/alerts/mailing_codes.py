@@ -1,7 +1,8 @@
 """Mailing codes that were asked for with an address: to whoever is an admin by it, and to nobody else.
 
-The code is made here and stands in the mail alone. What could not be sent is due again in seconds, with a new one: only
-the newest mail's is good.
+The code is made here and stands in the mail alone. Each is marked as its mail was taken. What was not taken is due
+again in seconds, with a new one; what a worker that was killed had claimed, as its lease ends. Only the newest mail's
+is good.
 """
 
 from collections import defaultdict
@@ -16,7 +17,7 @@ from uuid import UUID
 import aiosmtplib
 import orjson
 import structlog
-from sqlalchemy import RowMapping, text
+from sqlalchemy import RowMapping, TextClause, text
 
 from rollcall.access.mail_codes import PATIENCE, new_code
 from rollcall.access.sign_in_codes import plain
@@ -28,8 +29,11 @@ from rollcall.work import SYSTEM, RequestOrigin, open_fleet
 
 log = structlog.get_logger(__name__)
 
-AT_ONCE: Final = 50
-"""Codes that are made together."""
+AT_ONCE: Final = 10
+"""Codes that are made together: a slow mail server takes so many within a task's time."""
+
+LEASE: Final = timedelta(seconds=120)
+"""How long a worker has what it claimed: longer than its task may run (`worker.tasks`), so that nobody mails it too."""
 
 AGAIN: Final = timedelta(seconds=20)
 """When a code that was not sent is due again."""
@@ -41,12 +45,13 @@ _CLAIM = text("""
          WHERE sent_at IS NULL AND due_at <= clock_timestamp()
            AND created_at > clock_timestamp() - CAST(:patience AS interval)
          ORDER BY due_at LIMIT :limit FOR UPDATE SKIP LOCKED)
-    UPDATE mail_codes c SET due_at = clock_timestamp() + CAST(:again AS interval)
+    UPDATE mail_codes c SET due_at = clock_timestamp() + CAST(:lease AS interval)
       FROM due WHERE c.id = due.id RETURNING c.id, c.address
 """)
 _FIND = text(qualified("SELECT address, tenant_id, account_id FROM fn.admins_addressed(:addresses)"))
 _KEEP = text("UPDATE mail_codes SET digest = :digest, found = CAST(:found AS jsonb) WHERE id = :id")
 _SENT = text("UPDATE mail_codes SET sent_at = clock_timestamp() WHERE id = ANY(:ids)")
+_AGAIN = text("UPDATE mail_codes SET due_at = clock_timestamp() + CAST(:again AS interval) WHERE id = ANY(:ids)")
 
 
 async def send(database: Database, post: Post, product: str) -> int:
@@ -54,24 +59,29 @@ async def send(database: Database, post: Post, product: str) -> int:
     written = await _written(database)
     if not written:
         return 0
-    sent: list[UUID] = []
+    left: list[UUID] = [row["id"] for row, _ in written]
     try:
         async with post.client() as client:
             for row, code in written:
                 if await _send(client, compose(row["address"], code, product, sender=post.sender)):
-                    sent.append(row["id"])
+                    await _mark(database, _SENT, ids=[row["id"]])
+                    left.remove(row["id"])
     except (aiosmtplib.SMTPException, OSError) as error:
         log.warning("codes could not be mailed; they are tried again", error=repr(error))
-    if sent:
-        async with open_fleet(database, SYSTEM, _ORIGIN) as fleet:
-            await fleet.db.execute(_SENT, {"ids": sent})
-    return len(sent)
+    if left:
+        await _mark(database, _AGAIN, ids=left, again=AGAIN)
+    return len(written) - len(left)
+
+
+async def _mark(database: Database, statement: TextClause, **facts: object) -> None:
+    async with open_fleet(database, SYSTEM, _ORIGIN) as fleet:
+        await fleet.db.execute(statement, facts)
 
 
 async def _written(database: Database) -> Sequence[tuple[RowMapping, str]]:
     """What is due, and a code for each whose address is an admin's; the others are done with."""
     async with open_fleet(database, SYSTEM, _ORIGIN) as fleet:
-        facts = {"limit": AT_ONCE, "patience": PATIENCE, "again": AGAIN}
+        facts = {"limit": AT_ONCE, "patience": PATIENCE, "lease": LEASE}
         due = (await fleet.db.execute(_CLAIM, facts)).mappings().all()
         if not due:
             return ()
@@ -91,8 +101,10 @@ async def _send(client: aiosmtplib.SMTP, mail: EmailMessage) -> bool:
     """Send one; returns whether it is over, for good or ill."""
     try:
         await client.send_message(mail)
-    except aiosmtplib.SMTPRecipientsRefused:
-        log.warning("a code was not taken: its address is refused")
+    except aiosmtplib.SMTPRecipientsRefused as error:
+        codes = [each.code for each in error.recipients]
+        log.warning("a code was not taken: its address is refused", codes=codes)
+        return all(code >= 500 for code in codes)  # for good; others are told to come again
     except aiosmtplib.SMTPResponseException as error:
         log.warning("a code was not taken", code=error.code, error=error.message)
         return error.code >= 500  # for good

@@ -14,7 +14,7 @@ from litestar import Request, Response, get, post
 from litestar.params import FromQuery, JSONBody
 from pydantic import BaseModel, Field
 
-from rollcall.access import authenticators, challenges, mail_codes, passkey_sign_in, passwords, sign_in_codes
+from rollcall.access import authenticators, challenges, passkey_sign_in, passwords, sign_in_codes
 from rollcall.access.authenticators import RelyingParty
 from rollcall.access.console_sessions import SignedIn, hold, prove
 from rollcall.access.mail_codes import MailCodeRefused
@@ -23,7 +23,15 @@ from rollcall.access.sign_in_codes import CodeRefused
 from rollcall.console.frame import HOME
 from rollcall.console.mail_sign_in import asked_for, asked_of, entered
 from rollcall.console.requests import AnyRequest, form_field, json_answer, see, source_of
-from rollcall.console.visitors import anybody_signed_in, page_for, signed_in, visitor, work_of
+from rollcall.console.visitors import (
+    ADDRESS,
+    anybody_signed_in,
+    note_address,
+    page_for,
+    signed_in,
+    visitor,
+    work_of,
+)
 from rollcall.errors import Forbidden, Refusal, TooManyRequests
 from rollcall.work import Work
 
@@ -51,6 +59,7 @@ async def ask_who(request: Request[Any, Any, Any], act: FromQuery[str] = HOME) -
     act = _local(act)
     if visitor(request).is_fresh(request.app.state.console.fresh):
         return see(act)
+    await note_address(request)
     return confirm_page(request, act)
 
 
@@ -58,6 +67,7 @@ async def ask_who(request: Request[Any, Any, Any], act: FromQuery[str] = HOME) -
 async def confirm(request: Request[Any, Any, Any]) -> Response[Any]:
     """Take a code or a password, or have a code mailed, and lead on."""
     act, fields, asked = _local(await form_field(request, "act")), await _carried(request), None
+    await note_address(request)
     try:
         await request.app.state.attempts.check(source_of(request), PAGE, shown=str(visitor(request).account_id))
         if await form_field(request, "mail"):
@@ -124,7 +134,7 @@ def confirm_page(
         finish=f"{PAGE}/passkey?{urlencode({'act': act})}",
         fields=fields or {},
         asked=asked,
-        sends_mail=request.app.state.console.sends_mail,
+        sends_mail=request.scope["state"].get(ADDRESS) is not None,
         alert=alert,
     )
 
@@ -168,9 +178,11 @@ async def _by_password(request: AnyRequest, somebody: SignedIn, password: str) -
 
 
 async def _mailed(request: AnyRequest) -> UUID:
-    async with work_of(request) as work:
-        address = await mail_codes.address_of(work, visitor(request).account_id)
-    return await asked_for(request, address or "")
+    address: str | None = request.scope["state"].get(ADDRESS)
+    if address is None:
+        msg = "No code is mailed to you. Confirm in another way."
+        raise Forbidden(msg)
+    return await asked_for(request, address)
 
 
 async def _carried(request: AnyRequest) -> dict[str, str]:

@@ -11,12 +11,13 @@ from rollcall import db
 from rollcall.access.console_sessions import NotFresh, NotSignedIn, SignedIn
 from rollcall.access.operator_sessions import OperatorNotSignedIn
 from rollcall.console.confirm import address_of, confirm_page
-from rollcall.console.cookies import no_csrf, no_operator, no_session
-from rollcall.console.frame import HOME, first_page, sections_of
+from rollcall.console.cookies import no_csrf, no_operator, no_session, no_view
+from rollcall.console.frame import FLEET, HOME, first_page, sections_of
 from rollcall.console.operators import sign_in as operators
 from rollcall.console.own import ACCOUNT
 from rollcall.console.requests import AnyRequest, asks_for_json, json_answer, see, source_of
 from rollcall.console.sign_in import PAGE, sign_in_page
+from rollcall.console.viewing import OnlyLooking
 from rollcall.console.visitors import looks, page_for
 from rollcall.errors import KeyEnded, NotFound, Refusal, TooManyRequests
 
@@ -49,7 +50,10 @@ def answer_refusal(request: AnyRequest, refusal: Refusal) -> Response[Any]:
             return answer
         case _:
             message = Message(refusal.status, refusal.code, "This is not possible", refusal.detail, *where)
-            return _answer(request, message)
+            answer = _answer(request, message)
+            if isinstance(refusal, OnlyLooking) and refusal.ended:
+                answer.cookies.append(no_view(request))
+            return answer
 
 
 def answer_not_signed_in(request: AnyRequest, refusal: NotSignedIn) -> Response[Any]:
@@ -168,5 +172,9 @@ def _way_on(request: AnyRequest) -> tuple[str, str]:
 
 def _page_again(request: AnyRequest) -> str:
     """The page whose form was refused."""
-    somebody: SignedIn | None = request.scope["state"].get("visitor")
-    return "/console/account" if somebody is None or somebody.intent is None else first_page(somebody)
+    state = request.scope["state"]
+    if state.get("operator") is not None or request.scope["path"].startswith(f"{FLEET}/"):
+        return FLEET
+    somebody: SignedIn | None = state.get("visitor")
+    has_account = somebody is None or not (somebody.intent is not None or somebody.is_looking)
+    return ACCOUNT if has_account or somebody is None else first_page(somebody)

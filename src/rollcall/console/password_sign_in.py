@@ -20,6 +20,8 @@ from rollcall.console.visitors import page_for, strangers_work
 from rollcall.errors import Refusal, TooManyRequests, Unavailable
 from rollcall.work import TenantRef
 
+_LONGEST_NAME = 320
+
 
 @get("/sign-in/password", name="console_password_page")
 async def password_page(request: Request[Any, Any, Any], workspace: FromQuery[str | None] = None) -> Response[str]:
@@ -30,12 +32,15 @@ async def password_page(request: Request[Any, Any, Any], workspace: FromQuery[st
 @post("/sign-in/password", status_code=200, name="console_enter_password")
 async def enter_password(request: Request[Any, Any, Any]) -> Response[Any]:
     """Sign in with a password."""
-    workspace, user_name = await form_field(request, "workspace"), await form_field(request, "user_name")
+    workspace, user_name = (
+        await form_field(request, "workspace"),
+        (await form_field(request, "user_name"))[:_LONGEST_NAME],
+    )
     form: Any = await request.form()
     password = str(form.get("password", ""))  # with its blanks
     try:
         attempts = request.app.state.attempts
-        await attempts.check(source_of(request), workspace, shown=f"password of {user_name.strip().lower()}")
+        await attempts.check(source_of(request), workspace, named=user_name)
         tenant = await tenant_named(request, workspace)
         new = await _entered(request, tenant, user_name, password)
     except Refusal as refusal:
@@ -71,7 +76,7 @@ def _page(
         "sign_in/password.html",
         status_code=status_code,
         workspace=workspace[:63],
-        user_name=user_name[:320],
+        user_name=user_name[:_LONGEST_NAME],
         longest=passwords.LONGEST,
         alert=alert,
     )

@@ -48,17 +48,21 @@ class Viewing(SignedIn):
 
 
 class OnlyLooking(Refusal):
-    """An operator looks at a tenant's pages, and sent one of their forms."""
+    """An operator looks at a tenant's pages, or did until just now, and sent one of their forms."""
 
     status = 403
     code = "only_looking"
     advice = "Do it on the operators' own page of the tenant, or have an admin of the tenant do it."
 
-    def __init__(self) -> None:
+    def __init__(self, *, ended: bool = False) -> None:
         super().__init__(
-            "You look at these pages as an operator, so nothing was changed. Do it on your own page of the tenant, or "
-            "have one of its admins do it."
+            "You looked at another company's pages as an operator, and that has ended, so nothing was changed. Open "
+            "the page again, and see whose it is."
+            if ended
+            else "You look at these pages as an operator, so nothing was changed. Do it on your own page of the "
+            "tenant, or have one of its admins do it."
         )
+        self.ended = ended
 
 
 def sealed_view(sealer: Sealer, somebody: SignedInOperator, tenant: TenantRef) -> str:
@@ -72,14 +76,17 @@ def sealed_view(sealer: Sealer, somebody: SignedInOperator, tenant: TenantRef) -
     return sealer.seal(json.dumps(said).encode())
 
 
-async def viewing(request: AnyRequest) -> Viewing | None:
-    """The operator who looks, and at which tenant; None if nobody does, or may any more."""
+async def viewing(request: AnyRequest, *, sees: bool) -> Viewing | None:
+    """The operator who looks, and at which tenant; None if nobody does, or may any more.
+
+    With *sees* their own session counts as used.
+    """
     said = _opened(request.app.state.sealer, view_shown(request))
     if said is None:
         return None
     database = request.app.state.database
     try:
-        somebody = await who(database.access_pool, operator_shown(request))
+        somebody = await who(database.access_pool, operator_shown(request), sees=sees)
         if somebody.role not in RIGHTS[Right.VIEW] or said["session"] != str(somebody.session_id):
             return None
         async with open_fleet(database, SYSTEM, origin(request)) as fleet:

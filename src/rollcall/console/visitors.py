@@ -16,12 +16,13 @@ from litestar.response import Redirect
 from litestar.types import ASGIApp, Receive, Scope, Send
 from litestar.utils.scope.state import ScopeState
 
+from rollcall.access import mail_codes
 from rollcall.access.authenticators import is_this_machine, pages_address
 from rollcall.access.console_sessions import NotFresh, NotSignedIn, SignedIn, hold, who
 from rollcall.access.operator_sessions import SignedInOperator
 from rollcall.access.portal_links import Intent
 from rollcall.access.statements import still_admin
-from rollcall.console.cookies import forms_shown, session_shown
+from rollcall.console.cookies import forms_shown, session_shown, view_shown
 from rollcall.console.frame import FLEET, is_current, sections_of
 from rollcall.console.pages import page, scripts_for
 from rollcall.console.requests import AnyRequest, asks_for_json, origin, source_of
@@ -34,6 +35,9 @@ PersonWork = NamedDependency[Work]
 
 UNATTENDED = "unattended"
 """What a handler's options say whose page asks for it by itself."""
+
+ADDRESS = "address"
+"""What a request's state calls the address to which a code may be mailed."""
 
 STRANGER = Actor(ActorKind.SYSTEM, "sign-in page")
 """Somebody of whom nothing is known yet."""
@@ -109,7 +113,9 @@ async def _find_out(connection: ASGIConnection[Any, Any, Any, Any]) -> SignedIn:
         return known
     request: AnyRequest = Request(connection.scope)
     try:
-        looking = await viewing(request)
+        looking = await viewing(request, sees=_sees(request))
+        if looking is None and request.method != "GET" and view_shown(request):
+            raise OnlyLooking(ended=True)  # and not done in the tenant of their own that they are signed in to
         somebody = looking or await _who(request)
     except NotSignedIn as nobody:
         if nobody.ended:
@@ -155,9 +161,12 @@ async def visitor_if_any(request: AnyRequest) -> SignedIn | None:
 
 async def _who(request: AnyRequest) -> SignedIn:
     """Who is signed in. A page that asks for something by itself, every few seconds, does not count as being used."""
-    sees = not request.route_handler.opt.get(UNATTENDED, False)
-    idle = request.app.state.console.idle
+    sees, idle = _sees(request), request.app.state.console.idle
     return await who(request.app.state.database.access_pool, session_shown(request), idle=idle, sees=sees)
+
+
+def _sees(request: AnyRequest) -> bool:
+    return not request.route_handler.opt.get(UNATTENDED, False)
 
 
 async def person_work(request: Request[Any, Any, Any]) -> AsyncGenerator[Work]:
@@ -182,9 +191,21 @@ async def check_fresh(request: AnyRequest, *, carries: bool = True) -> None:
     act = request.scope["path"] + (f"?{query}" if query else "")
     if request.method == "GET" or not carries or asks_for_json(request):
         raise NotFresh(act)
+    await note_address(request)
     form = await request.form()
     said = {name: value for name, value in form.items() if isinstance(value, str) and name != "_csrf_token"}
     raise NotFresh(act, said)
+
+
+async def note_address(request: AnyRequest) -> None:
+    """Find out where a code may be mailed with which somebody confirms who they are, for the page that offers it.
+
+    Codes are mailed to admins alone, where mail is sent at all.
+    """
+    somebody, state = visitor(request), request.scope["state"]
+    if somebody.is_admin and somebody.intent is None and request.app.state.console.sends_mail:
+        async with open_work(request.app.state.database, somebody.tenant, somebody.actor, origin(request)) as work:
+            state[ADDRESS] = await mail_codes.address_of(work, somebody.account_id)
 
 
 async def fresh_admin_work(request: Request[Any, Any, Any]) -> AsyncGenerator[Work]:

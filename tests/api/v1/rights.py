@@ -163,7 +163,7 @@ ROUTES = [
     Route(ADMINS, "GET", f"{TENANT}/deviations"),
     Route(PRODUCT, "POST", f"{TENANT}/portal-links", {"intent": "setup"}, also=SUPPORTS),
     Route(PRODUCT, "GET", f"{TENANT}/portal-links"),
-    Route(PRODUCT, "DELETE", f"{TENANT}/portal-links/{{contact_link}}"),
+    Route(PRODUCT, "DELETE", f"{TENANT}/portal-links/{{contact_link}}", also=SUPPORTS),
     Route(PRODUCT, "DELETE", f"{TENANT}/sessions/{{session}}"),
     Route(PRODUCT, "POST", "/v1/sessions", {"user_name": "maria"}),
 ]

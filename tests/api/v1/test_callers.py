@@ -101,6 +101,11 @@ async def test_what_a_role_may_not_do_of_a_call(acme: Tenant, keys: dict[str, st
             turned_down(answer, 403, "forbidden", f"of the role ops for a link with the intent {intent}")
             for somebody in (acme.callers.operator, acme.callers.product):
                 assert (await somebody.post(f"{acme.v1}/portal-links", json=link)).status_code == 201
+        contacts = {"kind": "contact", "intent": "setup", "label": "Kim", "person": acme.admin["id"]}
+        answer = await support.post(f"{acme.v1}/portal-links", json=contacts)
+        turned_down(answer, 403, "forbidden", "of the role ops for a link of the kind contact")
+        made = await acme.callers.operator.post(f"{acme.v1}/portal-links", json=contacts)
+        assert (await support.delete(f"{acme.v1}/portal-links/{made.json()['id']}")).status_code == 204
         for intent in ("setup", "activity", "departures"):
             link = {"intent": intent, "person": acme.admin["id"]}
             assert (await support.post(f"{acme.v1}/portal-links", json=link)).status_code == 201

@@ -91,7 +91,7 @@ BEGIN
         SELECT count(*) FILTER (WHERE expires_at IS NULL OR expires_at > p_now) INTO v_external FROM ended;
     END IF;
     IF v_open.passwords THEN
-        UPDATE public.passwords SET closed_at = p_now, closed_because = 'person_left'
+        UPDATE public.passwords SET closed_at = p_now, closed_because = 'person_left', hash = ''
          WHERE tenant_id = p_tenant AND account_id = p_account AND closed_at IS NULL;
         GET DIAGNOSTICS v_passwords = ROW_COUNT;
     END IF;

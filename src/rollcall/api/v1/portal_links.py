@@ -99,10 +99,13 @@ async def create_portal_link(
     """Make a link that lets an active admin into the console once, within five minutes, for one intent.
 
     What they make there is theirs, and ends with them. The link is in this answer and nowhere else. A key of the role
-    support makes none with the intents tokens and roles, by which more can be had than it may do.
+    support makes none with the intents tokens and roles, and none of the kind contact, by which more can be had than it
+    may do.
     """
     if data.intent in GIVES:
         check_role(work.actor, OperatorRole.OPS, to=f" for a link with the intent {data.intent}")
+    if data.kind == "contact":
+        check_role(work.actor, OperatorRole.OPS, to=" for a link of the kind contact")
     person_id = await _named(work, data.person)
     base = pages_address(request.app.state.public_url)
     if data.kind == "contact":
@@ -125,7 +128,12 @@ async def list_contact_links(work: TenantWork, part: Part) -> Listing[ContactLin
     return part.listing_of_all(await contact_links.live(work), _view)
 
 
-@delete("/tenants/{tenant:str}/portal-links/{link:str}", guards=[PRODUCT], dependencies={"work": tenant_work})
+@delete(
+    "/tenants/{tenant:str}/portal-links/{link:str}",
+    guards=[PRODUCT],
+    dependencies={"work": tenant_work},
+    opt=needs(Right.LINKS),
+)
 async def revoke_contact_link(work: TenantWork, link: FromPath[str]) -> None:
     """End a link for a contact, and every session that it opened. Doing it twice is the same as doing it once."""
     await contact_links.revoke(work, uuid_of(link, "link"))

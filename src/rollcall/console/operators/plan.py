@@ -45,7 +45,7 @@ async def preview_plan(
 async def change_plan(request: Request[Any, Any, Any], fleet: FleetWork, tenant: FromPath[str]) -> Response[Any]:
     """Put the tenant on the plan whose preview was shown, if that is still what comes of it; else show it anew."""
     row = await tenants.find(fleet, tenant)
-    plan, shown = await form_field(request, "plan"), await form_field(request, "shown")
+    plan, shown = _key(await form_field(request, "plan")), await form_field(request, "shown")
     terms = tenants.terms_of(row)
     await plans.choose(fleet, plan)
     if _fingerprint(await previewing.preview_plan(fleet, row, plan)) != shown:
@@ -125,7 +125,7 @@ async def end_override(fleet: FleetWork, tenant: FromPath[str], key: FromPath[st
 async def _preview_page(
     request: AnyRequest, fleet: Fleet, row: Tenant, key: str, *, moved: bool = False
 ) -> Response[str]:
-    plan = await plans.choose(fleet, key[:63].replace("\x00", ""))
+    plan = await plans.choose(fleet, _key(key))
     found = await previewing.preview_plan(fleet, row, plan.key)
     return page_for(
         request,
@@ -141,6 +141,11 @@ async def _preview_page(
         shown=_fingerprint(found),
         moved=moved,
     )
+
+
+def _key(entered: str) -> str:
+    """A plan's key as somebody says it, without what none can hold."""
+    return entered[:63].replace("\x00", "")
 
 
 def _fingerprint(found: Preview) -> str:

@@ -14,7 +14,7 @@ from rollcall.access.operator_sessions import OperatorNotSignedIn, SignedInOpera
 from rollcall.console.cookies import operator_shown
 from rollcall.console.requests import AnyRequest, origin, source_of
 from rollcall.console.visitors import Guard
-from rollcall.errors import Forbidden, Refusal
+from rollcall.errors import Forbidden, Invalid, Refusal
 from rollcall.journal.record import record_refusal
 from rollcall.tenancy import tenants
 from rollcall.tenancy.operators import RIGHTS, Right
@@ -28,13 +28,16 @@ TenantWork = NamedDependency[Work]
 
 
 def operators(right: Right) -> Guard:
-    """A guard that lets operators through whose role has this right."""
+    """A guard that lets operators through whose role has this right, to an address that can name something."""
 
     async def guard(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
         somebody = await _find_out(connection)
         if somebody.purpose != "console":
             raise OperatorNotSignedIn(ended=False)
         check_right(somebody, right)
+        if "\x00" in connection.scope["path"]:
+            msg = "The address holds a NUL character (%00); leave it out."
+            raise Invalid(msg)
 
     return guard
 
