@@ -1,10 +1,15 @@
-"""Ending with one's parent: a process that was left alone goes on serving or working for nobody who could stop it."""
+"""Ending with one's parent: a process that was left alone goes on serving or working for nobody who could stop it.
+
+Who has started a parent can end by force what that has left behind.
+"""
 
 import ctypes
 import os
 import signal
 import sys
+from contextlib import suppress
 from functools import cache
+from pathlib import Path
 
 ON_LINUX = sys.platform == "linux"
 _PR_SET_PDEATHSIG = 1
@@ -27,3 +32,24 @@ def end_with(parent: int, number: signal.Signals = signal.SIGKILL) -> None:
 def c_library() -> ctypes.CDLL:
     """The system's library; whoever is about to fork asks for it before, as loading it then is not safe."""
     return ctypes.CDLL(None)
+
+
+def end_holders(pipe: int) -> None:
+    """SIGKILL each other process that holds an end of *pipe*; on Linux only, elsewhere nobody tells which those are."""
+    if not ON_LINUX:
+        return
+    inherited = os.fstat(pipe)
+    for process in Path("/proc").glob("[1-9]*"):
+        if int(process.name) != os.getpid() and _holds(process, inherited):
+            with suppress(ProcessLookupError):
+                os.kill(int(process.name), signal.SIGKILL)
+
+
+def _holds(process: Path, file: os.stat_result) -> bool:
+    """Whether *process*, a folder of ``/proc``, has *file* open; not if that is none of our business."""
+    with suppress(OSError):
+        for descriptor in (process / "fd").iterdir():
+            with suppress(FileNotFoundError):  # it was closed meanwhile
+                if os.path.samestat(descriptor.stat(), file):
+                    return True
+    return False

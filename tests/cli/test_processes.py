@@ -17,7 +17,7 @@ import pytest
 
 from cli.processes import PATIENCE, Running, rollcall
 from journeys.conftest import eventually
-from rollcall import broker, garbage, tables
+from rollcall import broker, garbage, orphans, tables
 from rollcall.cli.embedded import prepare
 from rollcall.crypto import new_secret_key
 from rollcall.engines import Postgres, Valkey
@@ -187,6 +187,25 @@ def test_an_orphan_ends_at_once() -> None:
     code = "import os; from rollcall import orphans; orphans.end_with(os.getppid() + 1); print('serves on')"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert (ended.returncode, ended.stdout) == (1, "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody tells who holds what")
+def test_who_holds_a_pipe_is_ended() -> None:
+    """Even if it is not asked to, or can't act on it; who holds none of it goes on."""
+    reading, writing = os.pipe()
+    command = [sys.executable, "-c", "import time; time.sleep(3600)"]
+    with subprocess.Popen(command, pass_fds=[writing]) as holder, subprocess.Popen(command) as other:
+        os.close(writing)
+        try:
+            holder.send_signal(signal.SIGSTOP)
+            orphans.end_holders(reading)
+            assert holder.wait(PATIENCE) == -signal.SIGKILL
+            assert os.read(reading, 1) == b""
+            assert other.poll() is None
+        finally:
+            os.close(reading)
+            holder.kill()
+            other.kill()
 
 
 def test_a_web_process_that_dies_in_an_outage(postgres: Postgres, migrated: dict[str, str], tmp_path: Path) -> None:

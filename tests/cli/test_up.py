@@ -150,23 +150,31 @@ def test_a_crash_blocks_nothing(home: Path) -> None:
 
 @pytest.mark.slow
 def test_what_is_killed_comes_back(home: Path) -> None:
-    """A part by itself; and all of them, when the process goes that they were forked from. Nothing runs twice."""
-    with up(home) as (ready, process):
+    """A part by itself; and all of them, when the process goes that they were forked from. Nothing runs twice.
+
+    What does not end by itself is ended, and what was changed since the file was applied is left as it is.
+    """
+    with up(home, "--apply") as (ready, process):
         ready_url = f"{ready['base_url']}/health/ready"
         (relay,) = called("relay", children(process))
         relay.kill()
         eventually(lambda: [each for each in called("relay", children(process)) if each.pid != relay.pid], within=100)
         (parent,) = called("parent", children(process))
         forked = parent.children(recursive=True)
+        with client(ready["base_url"], ready["operator_key"]) as operator:
+            assert operator.patch("/v1/tenants/kettle", json={"plan": "enterprise"}).status_code == 200
+        called("delivery", forked)[0].suspend()
         parent.kill()
-        _, alive = psutil.wait_procs(forked, timeout=60)
+        _, alive = psutil.wait_procs(forked, timeout=120)
         assert not alive
         said = home / ".rollcall.out"
         eventually(lambda: said.read_text().count("Rollcall is running.") == 2, within=150)
         assert "relay ended with code -9; starting it again in 1 s" in said.read_text()
-        assert "was ended by SIGKILL; starting all of them again." in said.read_text()
+        assert "was ended by SIGKILL; starting all of them again in 1 s." in said.read_text()
         assert "Traceback" not in said.read_text()
         assert httpx.get(ready_url).json()["status"] == "ready"
+        with client(ready["base_url"], ready["operator_key"]) as operator:
+            assert operator.get("/v1/tenants/kettle").json()["plan"] == "enterprise"
         assert [len(called(part, children(process))) for part in ("parent", "web", "delivery", "relay")] == [1, 2, 1, 1]
 
 

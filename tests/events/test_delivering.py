@@ -334,6 +334,38 @@ async def test_nothing_is_begun_that_can_not_be_marked(
     assert (await post.deliver(hook)).delivered == len({call.id for call in receiver.calls}) == 50
 
 
+async def test_a_passing_failure_to_mark(post: Post, listen: Listen, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What could not be marked is marked with what ends beside it, and not sent again."""
+    mark, tried, called = claims.end, 0, asyncio.Event()
+
+    async def end(*arguments: Any) -> set[UUID]:
+        nonlocal tried
+        tried += 1
+        if tried == 1:
+            raise ConnectionError
+        return await mark(*arguments)
+
+    async def behave(call: Call) -> bytes | None:
+        if len(receiver.calls) == AT_ONCE:
+            called.set()
+        await called.wait()
+        return await answering(204)(call)
+
+    receiver = await listen(behave)
+    for _ in range(AT_ONCE):
+        await post.tenant.person()
+    await post.fan_out()
+    hook = await post.hook(receiver)
+    await post.announce(*[await post.tenant.person() for _ in range(AT_ONCE)])
+    patient = replace(post.context, sender=Sender(INSIDE, seconds=600))
+    monkeypatch.setattr(claims, "end", end)
+    with pytest.raises(ConnectionError):
+        await post.deliver(hook, patient)
+    await patient.sender.close()
+    assert len(receiver.calls) == AT_ONCE
+    assert (await post.states(hook)).count("delivered") == AT_ONCE
+
+
 async def test_dead_after_three_days(post: Post, listen: Listen) -> None:
     """What nobody took for three days is dead, and what stood behind it goes on."""
     receiver = await listen(answering(422))

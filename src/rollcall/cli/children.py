@@ -13,6 +13,7 @@ from typing import Self
 import click
 
 from rollcall.cli.forking import end, fork
+from rollcall.cli.loaded import FIRST_PAUSE, LONGEST_PAUSE
 from rollcall.cli.main import main
 from rollcall.engines import EngineFailed
 from rollcall.engines.folder import Log
@@ -20,7 +21,6 @@ from rollcall.engines.folder import Log
 FAREWELL_SECONDS = 10
 WATCH_SECONDS = 0.5
 LOOK_SECONDS = 0.1
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 
 
 @dataclass(slots=True)

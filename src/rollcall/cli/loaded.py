@@ -15,6 +15,7 @@ from typing import Self
 
 import click
 
+from rollcall import orphans
 from rollcall.cli.interrupting import Stopped
 from rollcall.cli.wanted import Order
 from rollcall.engines import EngineFailed
@@ -25,6 +26,10 @@ FAREWELL = ((signal.SIGTERM, 20),)
 WATCH_SECONDS = 0.5
 ORPHANS_SECONDS = 30
 """As long as what it has left behind may take to end; a web process lets calls end that are under way."""
+KILLED_SECONDS = 10
+"""How long what was ended by SIGKILL may take to be gone."""
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
+"""Before what has ended is started again; each is twice as long as the last, until something has run for longer."""
 _PROGRAM = """
 from rollcall.loading import loading
 with loading():
@@ -40,6 +45,12 @@ class _Parent:
     """What is written here it reads on its standard input."""
     descendants: int
     """Ends when it and all that it has forked have ended: each of them holds the other end, and nobody writes."""
+    started: float
+
+    def leaves_nothing(self, seconds: float) -> bool:
+        """Whether it and all that it has forked end within so many *seconds*."""
+        ended, _, _ = select.select([self.descendants], [], [], seconds)
+        return bool(ended)
 
 
 class Loaded:
@@ -47,6 +58,7 @@ class Loaded:
 
     def __enter__(self) -> Self:
         self._parent = _start()
+        self._pause = FIRST_PAUSE
         return self
 
     def __exit__(
@@ -74,7 +86,7 @@ class Loaded:
                 if code > 0:
                     sys.exit(code)
                 self._replace(signal.Signals(-code).name)
-                self._give(order)
+                self._give(order.again())
         finally:
             end(self._parent.process, FAREWELL)  # before the engines end
 
@@ -83,17 +95,23 @@ class Loaded:
             pipe.write(f"{order.written()}\n")
 
     def _replace(self, killed_by: str) -> None:
+        if time.monotonic() - self._parent.started > LONGEST_PAUSE:
+            self._pause = FIRST_PAUSE
         click.secho(
-            f"The process that all others are forked from was ended by {killed_by}; starting all of them again.",
+            f"The process that all others are forked from was ended by {killed_by}; starting all of them again in "
+            f"{self._pause:.0f} s.",
             fg="yellow",
             err=True,
         )
-        ended, _, _ = select.select([self._parent.descendants], [], [], ORPHANS_SECONDS)
-        if not ended:
-            raise EngineFailed(
-                f"what it had forked has not ended within {ORPHANS_SECONDS} s",
-                remedy="end the processes called rollcall-web, -worker, -delivery and -relay, and start again",
-            )
+        time.sleep(self._pause)
+        self._pause = min(self._pause * 2, LONGEST_PAUSE)
+        if not self._parent.leaves_nothing(ORPHANS_SECONDS):
+            orphans.end_holders(self._parent.descendants)
+            if not self._parent.leaves_nothing(KILLED_SECONDS):
+                raise EngineFailed(
+                    f"what it had forked has not ended within {ORPHANS_SECONDS} s",
+                    remedy="end the processes called rollcall-web, -worker, -delivery and -relay, and start again",
+                )
         os.close(self._parent.descendants)
         self._parent = _start()
 
@@ -115,4 +133,4 @@ def _start() -> _Parent:
     finally:
         os.close(reading)
         os.close(held)
-    return _Parent(process, order, descendants)
+    return _Parent(process, order, descendants, time.monotonic())

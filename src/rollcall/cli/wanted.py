@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 
@@ -31,6 +31,10 @@ class Order:
     def written(self) -> str:
         """One line; it has passwords in it."""
         return json.dumps(asdict(self), default=str)
+
+    def again(self) -> "Order":
+        """The same for a second time: the file that was to be applied anew has been."""
+        return replace(self, wanted=replace(self.wanted, apply_anew=False))
 
     @classmethod
     def read(cls, line: str) -> "Order":

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import chain
 from uuid import UUID
 
 import structlog
@@ -219,13 +220,18 @@ async def _end(context: DeliveryContext, batch: _Batch, ended: Ended) -> None:
 
 
 async def _mark(context: DeliveryContext, batch: _Batch, ended: Sequence[Ended]) -> None:
-    for tenant, those in by_tenant(ended, lambda ended: ended.claimed).items():
+    """Mark what has ended, tenant by tenant; what can't be marked is left to the next that would mark something."""
+    waiting = by_tenant(ended, lambda ended: ended.claimed)
+    for tenant, those in list(waiting.items()):
         try:
             async with open_work(context.database, tenant, SYSTEM, ORIGIN) as work:
                 marked = await claims.end(work, context.signing, batch.destination.id, those)
         except Exception:
             batch.away = True
+            batch.ended[:0] = chain.from_iterable(waiting.values())
+            batch.complete.set()
             raise
+        del waiting[tenant]
         for each in those:
             _count(batch.tally, each, ours=each.claimed.message_id in marked)
 
