@@ -208,6 +208,29 @@ def test_who_holds_a_pipe_is_ended() -> None:
             other.kill()
 
 
+STOPPED_WHILE_FORKING = """
+import os, signal, time
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from rollcall.cli.children import Children
+from rollcall.cli.interrupting import Stopped, signals_raise
+
+os.register_at_fork(after_in_parent=partial(os.kill, os.getpid(), signal.SIGTERM))
+with signals_raise(), suppress(Stopped), Children(Path()) as children:
+    children.errand("errand", partial(time.sleep, 3600))
+    print("nobody asked it to end")
+print("ended")
+"""
+
+
+def test_stopped_while_it_forks() -> None:
+    """Whoever is asked to end in the moment of a fork ends the child too, and waits for nobody."""
+    command = [sys.executable, "-c", STOPPED_WHILE_FORKING]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert (ended.returncode, ended.stdout) == (0, "ended\n"), ended.stderr
+
+
 def test_a_web_process_that_dies_in_an_outage(postgres: Postgres, migrated: dict[str, str], tmp_path: Path) -> None:
     """Is started again while the database is away, says that it can't serve, and serves when it is back."""
     port = free_port(None)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing import active_children
 from multiprocessing.context import ForkProcess
 from pathlib import Path
 from types import TracebackType
@@ -42,7 +43,6 @@ class Children:
     def __init__(self, logs: Path) -> None:
         self._logs = logs
         self._children: list[Child] = []
-        self._errand: ForkProcess | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -50,8 +50,7 @@ class Children:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        errand = [] if self._errand is None else [self._errand]
-        end([*errand, *(child.process for child in self._children)], FAREWELL_SECONDS)
+        end(active_children(), FAREWELL_SECONDS)  # also one whose start a signal cut short, so that nobody knows it
 
     def start(self, name: str, *arguments: str) -> None:
         """Run ``rollcall ARGUMENTS`` as *name* from now on; what it prints goes to a log of that name."""
@@ -71,11 +70,11 @@ class Children:
             SystemExit: it failed, and has said why.
             EngineFailed: meanwhile one of the others has ended; the log's tail says why.
         """
-        self._errand = fork(name, run)
-        while self._errand.is_alive():
-            self._errand.join(LOOK_SECONDS)
+        errand = fork(name, run)
+        while errand.is_alive():
+            errand.join(LOOK_SECONDS)
             self._fail_if_ended()
-        if self._errand.exitcode:
+        if errand.exitcode:
             sys.exit(1)
 
     def watch(self) -> None:

@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import Callable, Iterable
 from multiprocessing.context import ForkProcess
+from multiprocessing.process import BaseProcess
 
 from rollcall import orphans
 from rollcall.cli.interrupting import as_a_new_process, signals_wait
@@ -34,7 +35,7 @@ def call_us(name: str) -> None:
         orphans.c_library().prctl(_PR_SET_NAME, f"rollcall-{name}".encode())
 
 
-def end(processes: Iterable[ForkProcess], seconds: float) -> None:
+def end(processes: Iterable[BaseProcess], seconds: float) -> None:
     """Ask *processes* to end, and end those by SIGKILL that are there after *seconds*; one that has ended is fine."""
     alive = [process for process in processes if process.is_alive()]
     for process in alive:
@@ -46,7 +47,7 @@ def end(processes: Iterable[ForkProcess], seconds: float) -> None:
         process.join()
 
 
-def _pid(process: ForkProcess) -> int:
+def _pid(process: BaseProcess) -> int:
     assert process.pid is not None, "it has been started"
     return process.pid
 
