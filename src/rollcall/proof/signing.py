@@ -212,8 +212,16 @@ async def _begin_at_once(fleet: Fleet, sealer: Sealer, keys: Sequence[SigningKey
     return waiting
 
 
-async def _publish(fleet: Fleet, sealer: Sealer, *, lead: timedelta) -> SigningKey:
+def _new_pair() -> RSAKey:
+    """A pair of keys whose id does not begin as an option of a command does: somebody has to type it one day."""
     pair = RSAKey.generate_key(KEY_BITS)
+    while pair.thumbprint().startswith("-"):
+        pair = RSAKey.generate_key(KEY_BITS)
+    return pair
+
+
+async def _publish(fleet: Fleet, sealer: Sealer, *, lead: timedelta) -> SigningKey:
+    pair = _new_pair()
     active_from = await _now(fleet) + lead
     for key in await every(fleet):
         if key.retired_at is None:
