@@ -6,8 +6,8 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
-from itertools import count
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import httpx
@@ -18,7 +18,6 @@ from browser.served import Served
 from browser.test_passkeys import ask_who
 from factories import DART_RULE, USER, deactivation
 
-_NUMBERS = count(1)
 AXE = Path(__file__).parent / "axe"
 NAMES = ("tokens", "people", "people/new", "groups", "roles", "roles/edit", "roles?name=Players", "activity")
 MORE_NAMES = ("departures", "webhooks", "webhooks/new", "plan", "team", "people/export", "setup/okta/print")
@@ -65,7 +64,7 @@ def company(installation: Served) -> Generator[Company]:
 @contextmanager
 def a_company(installation: Served) -> Generator[Company]:
     """A new tenant, for as long as the block."""
-    slug = f"harbour-{next(_NUMBERS)}"
+    slug = f"harbour-{token_hex(4)}"
     with installation.operator() as operator:
         made = operator.post("/v1/tenants", json={"slug": slug, "name": "Harbour Rail", "plan": "enterprise"})
         assert made.status_code == 201, made.text
