@@ -51,6 +51,7 @@ REFUSED_ALL_THE_SAME: Mapping[str, str] = {
     "register_passkey": _AUTHENTICATOR,
     "finish_passkey_sign_in": _AUTHENTICATOR,
     "begin_passkey_sign_in": "a person is named in one way or not at all",
+    "create_portal_link": "a label and days are for one kind of link, which has one intent",
     "open_session": "a person is named in exactly one way",
     "put_role_rule": "a rule is one thing: its default is one of its roles, and no two roles share a name",
     "preview_role_rule": "as for the rule that is put in force",
