@@ -51,6 +51,7 @@ def verify(path: str, trusted: Trusted) -> dict[str, Any]:
             with Path(path).open("rb") as raw:
                 _check_form(archive.infolist(), raw)
             return _verify(archive, trusted)
+    # zipfile has no common error: whatever it meets in a damaged or hostile file comes as one of these.
     except (BadZipFile, DeflateError, OSError, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
         msg = f"This is no bundle, or it was damaged on its way ({error}): fetch it again."
         raise NotVerified(msg) from None
@@ -64,7 +65,7 @@ def summary(manifest: Mapping[str, Any]) -> Sequence[str]:
         f"tenant       {ascii(manifest['tenant']['slug'])[1:-1]} ({manifest['tenant']['id']})",
         f"month        {manifest['month']}, made {manifest['made_at']}",
         f"receipts     {manifest['receipts']:,}, each verified",
-        f"not in it    {waiting:,} that waited for a destination" if waiting else "not in it    none",
+        f"not in it    {waiting:,} that were not complete yet" if waiting else "not in it    none",
     ]
 
 

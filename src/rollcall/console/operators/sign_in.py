@@ -14,11 +14,11 @@ from rollcall.access.authenticators import RelyingParty
 from rollcall.access.operator_passkeys import CopiedPasskey
 from rollcall.access.operator_sessions import IDLE, InvitationRefused, Opened
 from rollcall.access.passkey_sign_in import SignInRefused
-from rollcall.console.browsers import browser_named
 from rollcall.console.cookies import no_operator, operator_cookie
 from rollcall.console.frame import FLEET
 from rollcall.console.operators.visitors import operator, operator_if_any, operators, registering
 from rollcall.console.requests import AnyRequest, form_field, json_answer, origin, see, source_of
+from rollcall.console.sign_in import browser_of, count_refusal
 from rollcall.console.visitors import STRANGER, page_for
 from rollcall.crypto import TokenKind, read_token
 from rollcall.errors import Forbidden, Refusal, TooManyRequests
@@ -79,10 +79,10 @@ async def finish_sign_in(request: Request[Any, Any, Any], data: JSONBody[Answere
     try:
         async with open_fleet(database, STRANGER, origin(request)) as fleet:
             opened = await operator_passkeys.sign_in(
-                fleet, _party(request), begun, data.credential, label=_browser(request)
+                fleet, _party(request), begun, data.credential, label=browser_of(request)
             )
     except SignInRefused as refusal:
-        _count(request)
+        count_refusal(request)
         if isinstance(refusal, CopiedPasskey):
             async with open_fleet(database, STRANGER, origin(request)) as fleet:
                 await operator_passkeys.record_copy(fleet, refusal)
@@ -116,9 +116,9 @@ async def enter(request: Request[Any, Any, Any]) -> Response[Any]:
         if link is None or link.kind is not TokenKind.OPERATOR_SESSION:
             raise InvitationRefused
         async with open_fleet(request.app.state.database, STRANGER, origin(request)) as fleet:
-            opened = await operator_sessions.enter(fleet, link, label=_browser(request))
+            opened = await operator_sessions.enter(fleet, link, label=browser_of(request))
     except Refusal as refusal:
-        _count(request)
+        count_refusal(request)
         page = _invitation_page(request, "", status_code=refusal.status, alert=refusal.detail)
         if isinstance(refusal, TooManyRequests):
             page.headers["Retry-After"] = str(refusal.retry_after)
@@ -162,7 +162,7 @@ async def add_passkey(request: Request[Any, Any, Any], data: JSONBody[Answered])
             somebody,
             sealed=data.challenge,
             answer=data.credential,
-            label="".join(filter(str.isprintable, data.label)).strip() or _browser(request),
+            label="".join(filter(str.isprintable, data.label)).strip() or browser_of(request),
         )
     return json_answer({"next": f"{FLEET}?done=signed-in"}, operator_cookie(request, opened))
 
@@ -184,11 +184,3 @@ def _party(request: AnyRequest) -> RelyingParty:
         msg = "Passkeys don't work at this address; see ROLLCALL_PUBLIC_URL and ROLLCALL_PASSKEY_RP_ID."
         raise Forbidden(msg)
     return party
-
-
-def _browser(request: AnyRequest) -> str:
-    return browser_named(request.headers.get("user-agent", ""))
-
-
-def _count(request: AnyRequest) -> None:
-    request.app.state.context.batched_entries.refused(source_of(request))
