@@ -86,13 +86,24 @@ def test_hot_paths_of_groups(text: str, hot: tuple[str, str] | None) -> None:
     assert query.beyond_the_hot_paths is (hot is None)
 
 
-@pytest.mark.parametrize("query", [Query(by_cursor=True), Query(order=Order(AttrPath("userName"))), Query(tree=False)])
+@pytest.mark.parametrize(
+    "query", [Query(kind=GROUPS, by_cursor=True), Query(order=Order(AttrPath("userName"))), Query(tree=False)]
+)
 def test_beyond_the_hot_paths(query: Query) -> None:
-    """Pages by cursor and in another order are compiled, with a filter or without one."""
-    looked_up = replace(query, tree=Comparison(AttrPath("userName"), CompareOperator.eq, "maria"))
+    """Groups by cursor and what comes in another order are compiled, with a filter or without one."""
+    name = "displayName" if query.kind is GROUPS else "userName"
+    looked_up = replace(query, tree=Comparison(AttrPath(name), CompareOperator.eq, "maria"))
 
     assert query.beyond_the_hot_paths
     assert looked_up.beyond_the_hot_paths is (query.tree is None)
+
+
+def test_everybody_by_cursor_is_a_hot_path() -> None:
+    """Everybody as they were created has a statement of its own, by index and by cursor; with a filter not."""
+    everybody = Query(by_cursor=True)
+
+    assert not everybody.beyond_the_hot_paths
+    assert replace(everybody, tree=Comparison(AttrPath("userName"), CompareOperator.eq, "x")).beyond_the_hot_paths
 
 
 @pytest.mark.parametrize("text", ["nonsense", 'colour eq "red"', 'name eq "x"', "active eq 7", ""])

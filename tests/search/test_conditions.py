@@ -34,8 +34,8 @@ WORDS = [
 
 characters = st.characters(exclude_categories=("Cs", "Cn"), exclude_characters="\x00")
 words = st.sampled_from(WORDS) | st.text(characters, max_size=3)
-roles = words.filter(lambda word: unstripped(word) == key(word) == key(word.strip()))
-"""What names of roles are compared by as any text is; `test_role_names` has the others."""
+plain = words.filter(lambda word: unstripped(word) == key(word) == key(word.strip()))
+"""Compared by as any text is, as names of roles and userNames; their own tests have the others."""
 labels = st.sampled_from(["work", "Work", "home", "other", "x"])
 links = st.sampled_from(["http://a.test/x", "http://a.test/X", "http://b.test/%"])
 certificates = st.sampled_from([b"a", b"b", b"a" * 60]).map(lambda data: b64encode(data).decode())
@@ -87,7 +87,7 @@ payloads = maybe(
     name=maybe(givenName=words, familyName=words),
     active=st.booleans(),
     emails=entries(value=words, type=labels, display=words, primary=st.booleans()),
-    roles=entries(value=roles.filter(lambda word: len(word) < 2 or word[0] not in '{["'), primary=st.booleans()),
+    roles=entries(value=plain.filter(lambda word: len(word) < 2 or word[0] not in '{["'), primary=st.booleans()),
     addresses=entries(locality=words, type=labels),
     photos=entries(value=links, type=labels),
     x509Certificates=entries(value=certificates, display=words),
@@ -166,9 +166,10 @@ common = (
 )
 user_filters = composed_of(
     common
-    | of_text("userName", "USERNAME", "nickName", f"{USER}:title", f"{USER}:name.givenName", "name.familyName")
+    | of_text("userName", "USERNAME", values=plain)
+    | of_text("nickName", f"{USER}:title", f"{USER}:name.givenName", "name.familyName")
     | of_text("emails", "emails.value", "email", "emails.type", "emails.display", "addresses.locality")
-    | of_text("roles", values=roles)
+    | of_text("roles", values=plain)
     | of_text(f"{E}:department", f"{E}:manager.value", "manager")
     | of_text("groups.value", "groups", values=ids)
     | of_text("groups.display")
@@ -181,7 +182,7 @@ user_filters = composed_of(
         "{} pr".format
     )
     | chosen("emails", of_text("value", "type", "display") | of_others(primary=booleans))
-    | chosen("roles", of_text("value", values=roles) | of_others(primary=booleans))
+    | chosen("roles", of_text("value", values=plain) | of_others(primary=booleans))
     | chosen("addresses", of_text("locality", "type"))
     | chosen("x509Certificates", of_text("display") | of_others(value=certificates.map(ScimFilter.quote)))
     | chosen("groups", of_text("value", values=ids) | of_text("display") | of_text("type", values=st.just("direct")))

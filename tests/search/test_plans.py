@@ -16,7 +16,8 @@ from sqlalchemy.dialects.postgresql import asyncpg
 
 from factories import ORIGIN, Callers, Tenant, a_tenant
 from rollcall.cli.embedded import DATABASE, Engines
-from rollcall.db import Connection, Pool
+from rollcall.db import Connection, Database, Pool
+from rollcall.directory import people
 from rollcall.provisioning import gate, lookups
 from rollcall.provisioning.context import Call
 from rollcall.scim.errors import TooMany
@@ -24,7 +25,7 @@ from rollcall.scim.filters import read_filter
 from rollcall.scim.resources import GROUPS, USERS, ResourceKind
 from rollcall.search import paging
 from rollcall.search.queries import Order, Query
-from rollcall.work import enter_tenant
+from rollcall.work import SYSTEM, TenantRef, enter_tenant, open_work
 from rows import connected
 
 pytestmark = [pytest.mark.xdist_group("a hundred thousand"), pytest.mark.bound(300)]
@@ -45,6 +46,7 @@ SELECT '{tenant}', id, id, 'person' || n || '@acme.test', 'ext-' || n, 'person '
        '2026-01-01Z'::timestamptz + n * interval '1 minute', '2026-02-01Z'::timestamptz + n * interval '1 minute'
   FROM series;
 INSERT INTO user_emails (tenant_id, user_id, value_key) SELECT '{tenant}', id, n || '@acme.test' FROM series;
+INSERT INTO user_counts (tenant_id, part, people, active) VALUES ('{tenant}', -1, {people}, {people} - {people} / 20);
 INSERT INTO groups (tenant_id, id, display_name, display_name_key, external_id, last_modified)
 SELECT '{tenant}', id, 'Group ' || n, 'group ' || n, 'ext-' || n, '2026-02-01Z'::timestamptz + n * interval '1 minute'
   FROM series WHERE n <= {people} / 5;
@@ -60,6 +62,7 @@ DELETE FROM group_children WHERE tenant_id = '{tenant}';
 DELETE FROM group_users WHERE tenant_id = '{tenant}';
 DELETE FROM groups WHERE tenant_id = '{tenant}';
 DELETE FROM user_emails WHERE tenant_id = '{tenant}';
+DELETE FROM user_counts WHERE tenant_id = '{tenant}' AND part = -1;
 DELETE FROM users WHERE tenant_id = '{tenant}' AND document ? 'title';
 DELETE FROM accounts WHERE tenant_id = '{tenant}' AND role_state = '{{}}';
 """
@@ -237,14 +240,56 @@ async def test_hot_look_ups_read_no_table_through(crowd: Tenant, call: Call, kin
     assert query.hot is not None
 
     async with crowd.callers.database.pool.acquire() as connection, connection.transaction():
-        database = replace(call.context.database, pool=cast("Pool", _OneConnection(connection)))
-        here = replace(call, context=replace(call.context, database=database))
+        here = replace(call, context=replace(call.context, database=_on(call, connection)))
         before = await connection.fetchval(read_through, tables)
         rows = await lookups.rows(here, query)
         after = await connection.fetchval(read_through, tables)
 
     assert rows[0]["verdict"] == "ok"
     assert after == before
+
+
+@pytest.mark.parametrize("after", [None, 0.0, 0.5])
+@pytest.mark.parametrize("start", [1, 30_000, 99_900])
+async def test_pages_of_everybody_read_no_more_than_the_page(
+    crowd: Tenant, call: Call, start: int, after: float | None
+) -> None:
+    """A page reads the people on it, and not everybody of the tenant, wherever it begins."""
+    ids = [row["id"] for row in await lookups.rows(call, Query(start_index=start, count=2))][1:]
+    position = None if not after else (str(ids[0]),)
+    query = Query(start_index=1 if after is not None else start, count=50, by_cursor=after is not None, after=position)
+    read = "SELECT idx_tup_fetch + seq_tup_read FROM pg_stat_xact_user_tables WHERE relname = 'users'"
+
+    async with crowd.callers.database.pool.acquire() as connection, connection.transaction():
+        here = replace(call, context=replace(call.context, database=_on(call, connection)))
+        for _ in range(7):  # a plan for any values is made after five
+            before = await connection.fetchval(read)
+            rows = await lookups.rows(here, query)
+            after_it = await connection.fetchval(read)
+
+    assert len(lookups.page(query, rows).rows) == 50
+    assert after_it - before <= 60
+
+
+@pytest.mark.parametrize("named", ["id", "external_id"])
+async def test_one_person_is_found_among_all(crowd: Tenant, call: Call, named: str) -> None:
+    """Whoever is named by an id, or by the provider's, is looked up: nobody else's rows are read for them."""
+    somebody = (await lookups.rows(call, Query(tree=read_filter('externalId eq "ext-500"'))))[0]["id"]
+    read = "SELECT sum(idx_tup_fetch + seq_tup_read) FROM pg_stat_xact_user_tables WHERE relname = ANY ($1)"
+
+    async with open_work(crowd.callers.database, TenantRef(UUID(crowd.id), ""), SYSTEM, ORIGIN) as work:
+        connection = await work.db.connection()
+        before = await connection.exec_driver_sql(read, (["users", "accounts"],))
+        found = await (people.find(work, somebody) if named == "id" else people.find_by_external_id(work, "ext-500"))
+        after = await connection.exec_driver_sql(read, (["users", "accounts"],))
+
+    assert found.account.id == somebody
+    assert after.scalar_one() - before.scalar_one() <= 10
+
+
+def _on(call: Call, connection: Connection) -> Database:
+    """The database as one connection, in the middle of its transaction."""
+    return replace(call.context.database, pool=cast("Pool", _OneConnection(connection)))
 
 
 class _OneConnection:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, RowMapping, func, select, update
+from sqlalchemy import ColumnElement, RowMapping, func, literal, select, update
 from sqlalchemy.exc import IntegrityError
 
 from rollcall import paging
@@ -63,10 +63,12 @@ async def find(work: Work, person_id: UUID) -> Person:
     Raises:
         NotFound: this tenant has no such person.
     """
+    # Both are looked up; asked as one condition on the join, everybody of the tenant would be joined for it.
+    of_resource = select(UserRow.account_id).where(UserRow.tenant_id == work.tenant.id, UserRow.id == person_id)
     rows = await work.db.execute(
         select(Account, UserRow)
         .outerjoin(UserRow, (UserRow.tenant_id == Account.tenant_id) & (UserRow.account_id == Account.id))
-        .where(Account.tenant_id == work.tenant.id, (Account.id == person_id) | (UserRow.id == person_id))
+        .where(Account.tenant_id == work.tenant.id, Account.id.in_(select(literal(person_id)).union(of_resource)))
         .order_by(Account.id == person_id)
     )
     row = rows.first()

@@ -57,8 +57,10 @@ async def rows(call: Call, query: Query) -> Sequence[Row]:
     offset, count = query.start_index - 1, query.count
     if query.kind is GROUPS:
         return await statements.find_groups(call, query.hot, offset, count, members=query.members)
+    if query.hot is None and query.by_cursor:
+        return await statements.page_users(call, 0, count + 1, query.after_id)  # one more tells whether there is more
     if query.hot is None:
-        return await statements.page_users(call, offset, count)
+        return await statements.page_users(call, offset, count, None)
     if query.hot.attribute == "userName" and offset == 0 and count > 0:
         return await statements.find_user_name(call, query.hot)
     return await statements.find_users(call, query.hot, offset, count)

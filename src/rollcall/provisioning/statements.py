@@ -232,7 +232,7 @@ async def keep_refused_departures(call: Call, active: Mapping[UUID, bool]) -> in
 
 _FIND_USERS = _asked(f"{_GATE}, {_USER}, r.total", "find_users($1, $2, $3, $4, $5, $6, $7, $8, $9)")
 _FIND_USER_NAME = _asked(f"{_GATE}, {_USER}, r.total", "find_user_name($1, $2, $3, $4, $5, $6)")
-_PAGE_USERS = _asked(f"{_GATE}, {_USER}, r.total", "page_users($1, $2, $3, $4, $5, $6)")
+_PAGE_USERS = _asked(f"{_GATE}, {_USER}, r.total", "page_users($1, $2, $3, $4, $5, $6, $7)")
 _FIND_GROUPS = _asked(f"{_GATE}, {_GROUP}, r.members, r.total", "find_groups($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)")
 
 
@@ -247,9 +247,9 @@ async def find_users(call: Call, value: LookedUp, offset: int, count: int) -> Se
     return await _list(call, _FIND_USERS, *what, call.context.base_url)
 
 
-async def page_users(call: Call, offset: int, count: int) -> Sequence[Row]:
-    """A page of everybody: a row with the ``total``, then the people."""
-    return await _list(call, _PAGE_USERS, offset, count, call.context.base_url)
+async def page_users(call: Call, offset: int, count: int, after: UUID | None) -> Sequence[Row]:
+    """A page of everybody, from an index on or *after* somebody: a row with the ``total``, then the people."""
+    return await _list(call, _PAGE_USERS, offset, count, after, call.context.base_url)
 
 
 async def find_groups(call: Call, value: LookedUp | None, offset: int, count: int, *, members: bool) -> Sequence[Row]:

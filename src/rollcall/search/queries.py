@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
+from uuid import UUID
 
 from scim2_models.path import AttrPath, CompareOperator, Comparison, FilterNode, LogicalExpr, Not, ValuePath
 
@@ -84,7 +85,14 @@ class Query:
     @cached_property
     def beyond_the_hot_paths(self) -> bool:
         """Whether the query has to be compiled."""
+        if self.tree is None and self.kind is USERS and self.order == CREATION:
+            return False  # everybody as they were created, by index or by cursor
         return not self._plain or (self.tree is not None and self.hot is None)
+
+    @property
+    def after_id(self) -> UUID | None:
+        """Whom a page in the order of creation goes on after; None for one from the beginning."""
+        return UUID(str(self.after[-1])) if self.after else None
 
     @property
     def ends_by_members(self) -> bool:

@@ -31,7 +31,8 @@ END $$;
 CREATE FUNCTION fn.groups_of_each(p_tenant uuid, p_users uuid[], p_base text)
 RETURNS TABLE (user_id uuid, groups text) LANGUAGE sql STABLE AS $$
     WITH direct AS MATERIALIZED (
-        SELECT m.user_id, m.group_id FROM public.group_users m WHERE m.tenant_id = p_tenant AND m.user_id = ANY (p_users)),
+        SELECT each.id AS user_id, m.group_id FROM unnest(p_users) AS each (id) CROSS JOIN LATERAL (
+               SELECT group_id FROM public.group_users WHERE tenant_id = p_tenant AND user_id = each.id OFFSET 0) m),
     reached AS (
         SELECT of.user_id, of.group_id, bool_or(of.direct) AS direct FROM (
             SELECT d.user_id, d.group_id, true AS direct FROM direct d
@@ -108,10 +109,8 @@ $$;
 -- transaction ends, or they would not be judged by that name.
 CREATE FUNCTION fn.everybody_under(p_tenant uuid, p_groups uuid[]) RETURNS SETOF uuid LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM FROM public.groups
-      WHERE tenant_id = p_tenant AND id = ANY (p_groups || ARRAY(
-                SELECT descendant_id FROM public.group_closure WHERE tenant_id = p_tenant AND ancestor_id = ANY (p_groups)))
-      ORDER BY id FOR NO KEY UPDATE;
+    PERFORM fn.hold_groups(p_tenant, p_groups || ARRAY(
+        SELECT descendant_id FROM public.group_closure WHERE tenant_id = p_tenant AND ancestor_id = ANY (p_groups)));
     RETURN QUERY SELECT fn.everybody_in(p_tenant, p_groups);
 END $$;
 

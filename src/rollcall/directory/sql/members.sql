@@ -64,10 +64,17 @@ DECLARE
     r fn.step_result;
     v_inner uuid[];
 BEGIN
-    WITH gone AS (
-        DELETE FROM public.group_users WHERE tenant_id = p_tenant AND group_id = p_group
-           AND (user_id = ANY (p_ids)) = p_named RETURNING user_id)
-    SELECT coalesce(array_agg(user_id), '{}') INTO r.people FROM gone;
+    IF p_named THEN  -- they are looked up; the group may have a hundred thousand others
+        WITH gone AS (
+            DELETE FROM public.group_users WHERE tenant_id = p_tenant AND group_id = p_group
+               AND user_id = ANY ((SELECT p_ids)::uuid[]) RETURNING user_id)
+        SELECT coalesce(array_agg(user_id), '{}') INTO r.people FROM gone;
+    ELSE
+        WITH gone AS (
+            DELETE FROM public.group_users WHERE tenant_id = p_tenant AND group_id = p_group
+               AND user_id <> ALL (p_ids) RETURNING user_id)
+        SELECT coalesce(array_agg(user_id), '{}') INTO r.people FROM gone;
+    END IF;
     WITH gone AS (
         DELETE FROM public.group_children WHERE tenant_id = p_tenant AND group_id = p_group
            AND (child_id = ANY (p_ids)) = p_named RETURNING child_id)
@@ -88,7 +95,8 @@ CREATE FUNCTION fn.groups_among(p_tenant uuid, p_ids uuid[], p_people uuid[]) RE
 DECLARE v_inner uuid[] := '{}';
 BEGIN
     IF cardinality(p_people) < cardinality(p_ids) THEN
-        v_inner := ARRAY(SELECT id FROM public.groups WHERE tenant_id = p_tenant AND id = ANY (p_ids));
+        v_inner := ARRAY(SELECT s.id FROM unnest((SELECT p_ids)) AS each (id) CROSS JOIN LATERAL (
+                             SELECT id FROM public.groups WHERE tenant_id = p_tenant AND id = each.id LIMIT 1) s);
     END IF;
     IF cardinality(p_people) + cardinality(v_inner) < cardinality(p_ids) THEN
         RAISE EXCEPTION '%', (SELECT e FROM unnest(p_ids) e WHERE e <> ALL (p_people || v_inner) LIMIT 1)
@@ -151,7 +159,8 @@ BEGIN
         r.changed := fn.write_unknown_members(p_tenant, p_group, p_step);
     END IF;
     IF v_op NOT IN ('remove', 'retain') THEN
-        v_people := ARRAY(SELECT id FROM public.users WHERE tenant_id = p_tenant AND id = ANY (v_ids));
+        v_people := ARRAY(SELECT s.id FROM unnest((SELECT v_ids)) AS each (id) CROSS JOIN LATERAL (
+                              SELECT id FROM public.users WHERE tenant_id = p_tenant AND id = each.id LIMIT 1) s);
         v_inner := fn.groups_among(p_tenant, v_ids, v_people);
     END IF;
     IF v_op <> 'add' THEN

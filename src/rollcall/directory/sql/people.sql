@@ -255,6 +255,8 @@ DECLARE
     v_left jsonb;
     v_key text;
     v_external text;
+    v_groups uuid[];
+    v_group uuid;
 BEGIN
     SELECT account_id, external_id INTO c.account_id, v_external FROM public.users
      WHERE tenant_id = p_tenant AND id = p_user;
@@ -262,18 +264,19 @@ BEGIN
         PERFORM fn.hold_external_id(p_tenant, v_external);
     END IF;
     -- Groups before people, as every change of a group locks them.
-    PERFORM FROM public.groups
-      WHERE tenant_id = p_tenant
-        AND id IN (SELECT group_id FROM public.group_users WHERE tenant_id = p_tenant AND user_id = p_user)
-      ORDER BY id FOR NO KEY UPDATE;
+    v_groups := ARRAY(SELECT group_id FROM public.group_users WHERE tenant_id = p_tenant AND user_id = p_user);
+    IF v_groups <> '{}' THEN
+        PERFORM fn.hold_groups(p_tenant, v_groups);
+    END IF;
     PERFORM FROM public.accounts WHERE tenant_id = p_tenant AND id = c.account_id FOR UPDATE;
     IF p_seen IS NOT NULL AND fn.moved_on(p_tenant, p_user, p_seen) THEN
         c.outcome := 'stale';
         RETURN c;
     END IF;
-    UPDATE public.groups SET version = version + 1, last_modified = statement_timestamp()
-     WHERE tenant_id = p_tenant
-       AND id IN (SELECT group_id FROM public.group_users WHERE tenant_id = p_tenant AND user_id = p_user);
+    FOR v_group IN SELECT group_id FROM public.group_users WHERE tenant_id = p_tenant AND user_id = p_user LOOP
+        UPDATE public.groups SET version = version + 1, last_modified = statement_timestamp()
+         WHERE tenant_id = p_tenant AND id = v_group;
+    END LOOP;
     -- Somebody may have linked the person to another account before that one was locked; it is that one who leaves.
     DELETE FROM public.users WHERE tenant_id = p_tenant AND id = p_user RETURNING user_name_key, account_id INTO v_key, c.account_id;
     IF NOT FOUND THEN

@@ -169,8 +169,11 @@ BEGIN
     RETURN QUERY
     SELECT u.id, a.id, a.user_name, a.active, (u.document -> 'roles')::text, fn.groups_of(p_tenant, u.id, p_base),
            a.role_state::text
-      FROM public.users u JOIN public.accounts a ON a.tenant_id = u.tenant_id AND a.id = u.account_id
-     WHERE u.tenant_id = p_tenant AND u.id = ANY (p_users) ORDER BY a.id;
+      FROM unnest(p_users) AS each (id) CROSS JOIN LATERAL (
+           SELECT * FROM public.users WHERE tenant_id = p_tenant AND id = each.id LIMIT 1) u
+      CROSS JOIN LATERAL (
+           SELECT * FROM public.accounts WHERE tenant_id = p_tenant AND id = u.account_id LIMIT 1) a
+     ORDER BY a.id;
 END $$;
 
 -- Gives the touched people the roles that were worked out for them, opens and closes their cases, and tells.

@@ -56,23 +56,30 @@ BEGIN
         SELECT count(*) INTO r.total FROM public.groups WHERE tenant_id = p_tenant;
         v_ids := ARRAY(SELECT id FROM public.groups WHERE tenant_id = p_tenant ORDER BY id OFFSET p_offset LIMIT p_count);
     ELSE
-        v_ids := CASE p_attribute
-            WHEN 'displayName' THEN fn.groups_called(p_tenant, p_value, p_first)
-            WHEN 'externalId' THEN ARRAY(
-                SELECT id FROM public.groups WHERE tenant_id = p_tenant AND external_id = p_value ORDER BY id)
-            WHEN 'id' THEN ARRAY(SELECT id FROM public.groups WHERE tenant_id = p_tenant AND id = p_value::uuid)
-            WHEN 'members.value' THEN ARRAY(
-                SELECT group_id FROM public.group_users WHERE tenant_id = p_tenant AND user_id = p_value::uuid
-                UNION
-                SELECT group_id FROM public.group_children WHERE tenant_id = p_tenant AND child_id = p_value::uuid
-                ORDER BY 1)
-        END;
+        CASE p_attribute  -- a statement for each, as in find_users
+            WHEN 'displayName' THEN
+                v_ids := fn.groups_called(p_tenant, p_value, p_first);
+            WHEN 'externalId' THEN
+                v_ids := ARRAY(SELECT id FROM public.groups
+                                WHERE tenant_id = p_tenant AND external_id = p_value ORDER BY id);
+            WHEN 'id' THEN
+                v_ids := ARRAY(SELECT id FROM public.groups WHERE tenant_id = p_tenant AND id = p_value::uuid);
+            WHEN 'members.value' THEN
+                v_ids := ARRAY(SELECT group_id FROM public.group_users
+                                WHERE tenant_id = p_tenant AND user_id = p_value::uuid
+                               UNION
+                               SELECT group_id FROM public.group_children
+                                WHERE tenant_id = p_tenant AND child_id = p_value::uuid
+                               ORDER BY 1);
+        END CASE;
         r.total := cardinality(v_ids);
         v_ids := v_ids[p_offset + 1 : p_offset + p_count];
     END IF;
     FOR r.id, r.display_name, r.external_id, r.version, r.created_at, r.last_modified IN
         SELECT s.id, s.display_name, s.external_id, s.version, s.created_at, s.last_modified
-          FROM public.groups s WHERE s.tenant_id = p_tenant AND s.id = ANY (v_ids) ORDER BY s.id
+          FROM unnest(v_ids) AS each (id) CROSS JOIN LATERAL (
+               SELECT * FROM public.groups WHERE tenant_id = p_tenant AND id = each.id LIMIT 1) s
+         ORDER BY s.id
     LOOP
         EXIT WHEN v_left <= 0;
         IF p_most IS NOT NULL THEN

@@ -36,6 +36,8 @@ CREATE FUNCTION fn.find_users(
 ) RETURNS SETOF fn.user_result LANGUAGE plpgsql AS $$
 DECLARE
     u fn.user_result;
+    v_found fn.user_result;
+    v_any boolean := false;
     v_ids uuid[];
 BEGIN
     u.gate := fn.gate(p_tenant, p_token, p_digest, 'read');
@@ -44,35 +46,39 @@ BEGIN
         RETURN;
     END IF;
     u.gate.rule := NULL;  -- nobody needs it in each row
-    v_ids := CASE p_attribute
-        WHEN 'userName' THEN array_remove(ARRAY[fn.user_called(p_tenant, p_value, p_first)], NULL)
-        WHEN 'id' THEN ARRAY(
-            SELECT id FROM public.users WHERE tenant_id = p_tenant AND id = p_value::uuid)
-        WHEN 'externalId' THEN ARRAY(
-            SELECT id FROM public.users WHERE tenant_id = p_tenant AND external_id = p_value ORDER BY id)
-        WHEN 'emails.value' THEN ARRAY(
-            SELECT user_id FROM public.user_emails WHERE tenant_id = p_tenant AND value_key = p_value ORDER BY user_id)
-    END;
+    -- One statement for each: all of them in one expression would be planned anew with every call.
+    CASE p_attribute
+        WHEN 'userName' THEN
+            v_ids := array_remove(ARRAY[fn.user_called(p_tenant, p_value, p_first)], NULL);
+        WHEN 'id' THEN
+            v_ids := ARRAY(SELECT id FROM public.users WHERE tenant_id = p_tenant AND id = p_value::uuid);
+        WHEN 'externalId' THEN
+            v_ids := ARRAY(SELECT id FROM public.users WHERE tenant_id = p_tenant AND external_id = p_value ORDER BY id);
+        WHEN 'emails.value' THEN
+            v_ids := ARRAY(SELECT user_id FROM public.user_emails
+                            WHERE tenant_id = p_tenant AND value_key = p_value ORDER BY user_id);
+    END CASE;
     u.total := cardinality(v_ids);
-    FOR u.id, u.document, u.version, u.created_at, u.last_modified, u.groups IN
-        SELECT s.id, s.document::text, s.version, s.created_at, s.last_modified, fn.groups_of(p_tenant, s.id, p_base)
-          FROM public.users s
-         WHERE s.tenant_id = p_tenant AND s.id = ANY (v_ids) ORDER BY s.id OFFSET p_offset LIMIT p_count
-    LOOP
-        RETURN NEXT u;
+    FOR v_at IN p_offset + 1 .. least(p_offset::bigint + p_count, u.total)::integer LOOP
+        v_found := fn.bring_user(u, p_tenant, v_ids[v_at], p_base, false);
+        IF v_found.id IS NOT NULL THEN
+            RETURN NEXT v_found;
+            v_any := true;
+        END IF;
     END LOOP;
-    IF NOT FOUND THEN
+    IF NOT v_any THEN
         RETURN NEXT u;
     END IF;
 END $$;
 
--- A page of everybody, in the order they were created: a row with the gate's verdict and the total, then the people.
+-- A page of everybody, in the order they were created, from an index on or after somebody (p_after): a row with the
+-- gate's verdict and the total, then the people.
 CREATE FUNCTION fn.page_users(
-    p_tenant uuid, p_token uuid, p_digest bytea, p_offset integer, p_count integer, p_base text
+    p_tenant uuid, p_token uuid, p_digest bytea, p_offset integer, p_count integer, p_after uuid, p_base text
 ) RETURNS SETOF fn.user_result LANGUAGE plpgsql AS $$
 DECLARE
     u fn.user_result;
-    v_ids uuid[];
+    v_begins uuid;
 BEGIN
     u.gate := fn.gate(p_tenant, p_token, p_digest, 'read');
     IF (u.gate).verdict <> 'ok' THEN
@@ -81,17 +87,25 @@ BEGIN
     END IF;
     u.total := fn.people_in(p_tenant);
     RETURN NEXT u;
-    -- Nothing of the people passed over is worked out, and they are passed over from the nearer end.
-    IF p_offset <= u.total / 2 THEN
-        v_ids := ARRAY(SELECT id FROM public.users WHERE tenant_id = p_tenant ORDER BY id OFFSET p_offset LIMIT p_count);
-    ELSE
-        v_ids := ARRAY(SELECT id FROM public.users WHERE tenant_id = p_tenant ORDER BY id DESC
-                       OFFSET greatest(u.total - p_offset - p_count, 0)
-                       LIMIT greatest(least(u.total - p_offset, p_count), 0));
-    END IF;
+    -- Only ids are passed over for a page, and from the nearer end.
+    CASE
+        WHEN p_after IS NOT NULL THEN
+            SELECT id INTO v_begins FROM public.users WHERE tenant_id = p_tenant AND id > p_after ORDER BY id LIMIT 1;
+        WHEN p_offset = 0 THEN
+            v_begins := '00000000-0000-0000-0000-000000000000';
+        WHEN p_offset < u.total / 2 THEN
+            SELECT id INTO v_begins FROM public.users WHERE tenant_id = p_tenant ORDER BY id OFFSET p_offset LIMIT 1;
+        WHEN p_offset < u.total THEN
+            SELECT id INTO v_begins FROM public.users WHERE tenant_id = p_tenant
+             ORDER BY id DESC OFFSET u.total - p_offset - 1 LIMIT 1;
+        ELSE  -- beyond the last
+    END CASE;
     RETURN QUERY
+        WITH page AS MATERIALIZED (
+            SELECT * FROM public.users WHERE tenant_id = p_tenant AND id >= v_begins ORDER BY id LIMIT p_count)
         SELECT NULL::fn.gate_result, NULL::text, NULL::text, s.id, NULL::uuid, s.document::text, s.version, s.created_at,
                s.last_modified, NULL::boolean, NULL::text, NULL::integer, theirs.groups, NULL::bigint
-          FROM public.users s LEFT JOIN fn.groups_of_each(p_tenant, v_ids, p_base) theirs ON theirs.user_id = s.id
-         WHERE s.tenant_id = p_tenant AND s.id = ANY (v_ids) ORDER BY s.id;
+          FROM page s
+          LEFT JOIN fn.groups_of_each(p_tenant, ARRAY(SELECT id FROM page), p_base) theirs ON theirs.user_id = s.id
+         ORDER BY s.id;
 END $$;

@@ -29,19 +29,20 @@ BEGIN
     IF NOT FOUND THEN
         RETURN 0;
     END IF;
-    DELETE FROM public.refused_departures r USING public.users s
-     WHERE r.tenant_id = p_tenant AND s.tenant_id = p_tenant AND s.id = ANY (p_staying) AND s.account_id = r.account_id;
+    DELETE FROM public.refused_departures
+     WHERE tenant_id = p_tenant AND account_id = ANY (ARRAY(SELECT fn.accounts_of(p_tenant, p_staying)));
     INSERT INTO public.refused_departures AS r (tenant_id, account_id, epoch, token_id, token_label, action, request_id)
     SELECT p_tenant, a.id, a.epoch, p_token, v_label, p_call ->> 'action', p_call ->> 'request_id'
-      FROM public.users s JOIN public.accounts a ON a.tenant_id = s.tenant_id AND a.id = s.account_id
-     WHERE s.tenant_id = p_tenant AND s.id = ANY (p_leaving) AND a.active
+      FROM fn.accounts_of(p_tenant, p_leaving) s (account_id)
+     CROSS JOIN LATERAL (
+           SELECT * FROM public.accounts WHERE tenant_id = p_tenant AND id = s.account_id AND active LIMIT 1) a
      ORDER BY a.id
     ON CONFLICT (tenant_id, account_id) DO UPDATE
        SET epoch = excluded.epoch, token_id = excluded.token_id, token_label = excluded.token_label,
            action = excluded.action, request_id = excluded.request_id, refused_at = excluded.refused_at
      WHERE r.epoch <> excluded.epoch;
     SELECT count(*) INTO v_kept
-      FROM public.users s JOIN public.refused_departures r ON r.tenant_id = s.tenant_id AND r.account_id = s.account_id
-     WHERE s.tenant_id = p_tenant AND s.id = ANY (p_leaving);
+      FROM public.refused_departures
+     WHERE tenant_id = p_tenant AND account_id = ANY (ARRAY(SELECT fn.accounts_of(p_tenant, p_leaving)));
     RETURN v_kept;
 END $$;
