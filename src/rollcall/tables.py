@@ -10,6 +10,7 @@ from advanced_alchemy.alembic.commands import AlembicCommands
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection as AlchemyConnection
 from sqlalchemy import MetaData
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.util import await_only
 
 from rollcall import catalogue, installing
@@ -17,12 +18,13 @@ from rollcall.access import models as access
 from rollcall.alerts import models as alerts
 from rollcall.billing import models as billing
 from rollcall.crypto import Sealer
-from rollcall.db import BOUNDS, FLEET_ROLE, RUNTIME_ROLE, Base, Connection, alchemy_config, connect
+from rollcall.db import BOUNDS, FLEET_ROLE, RUNTIME_ROLE, Base, Connection, DatabaseError, alchemy_config, connect
 from rollcall.directory import models as directory
 from rollcall.directory import twins
 from rollcall.events import models as events
 from rollcall.journal import models as journal
 from rollcall.journal.health import Revisions
+from rollcall.logging import masked
 from rollcall.proof import models as proof
 from rollcall.proof import signing
 from rollcall.settings import Settings, migrations_folder
@@ -49,6 +51,17 @@ metadata: MetaData = Base.metadata
 
 class MigrationRefused(RuntimeError):
     """The database can't be brought to the present tables; the message says what to do."""
+
+
+class MigrationStopped(RuntimeError):
+    """A revision failed and was undone, those before it stand; the message says where that leaves the database."""
+
+
+_MET_OTHERS = {"55P03", "40P01"}
+"""PostgreSQL's codes for a lock that was not had in time, and for a deadlock."""
+
+REVISION_TRIES = 3
+"""How often a revision is begun that did not get a lock, or was undone to end a deadlock."""
 
 
 def newest_revision() -> str:
@@ -105,6 +118,7 @@ async def migrate(settings: Settings) -> None:
     Raises:
         MigrationRefused: the owner's address is missing, the roles are not what isolation needs, or the tables were
             made by another version that this one can't go on from.
+        MigrationStopped: a revision failed; the next run goes on from the one before it.
     """
     owner_url = owner_address(settings)
     runtime = await user_of(settings.database_url.get_secret_value())
@@ -114,7 +128,7 @@ async def migrate(settings: Settings) -> None:
         await owner.execute("SELECT pg_advisory_lock(hashtextextended('rollcall migrate', 0))")
         await _refuse_strange_tables(owner)
         await _prepare_roles(owner, runtime)
-        await asyncio.to_thread(lambda: AlembicCommands(alchemy_config(owner_url)).upgrade())
+        await _revise(owner, owner_url)
         await installing.install(owner)
         await twins.fill(owner)
         await _grant(owner, runtime)
@@ -123,6 +137,42 @@ async def migrate(settings: Settings) -> None:
         await _make_signing_key(settings)
     finally:
         await owner.close()
+
+
+async def _revise(owner: Connection, owner_url: str) -> None:
+    """Bring the database to the newest revision, a transaction for each; one that met others is tried again.
+
+    Raises:
+        MigrationRefused, MigrationStopped: a revision refused, or failed; those before it stand.
+    """
+    tries = 0
+    while True:
+        stood_at = await current_revision(owner)
+        try:
+            return await asyncio.to_thread(lambda: AlembicCommands(alchemy_config(owner_url)).upgrade())
+        except (SQLAlchemyError, *DatabaseError) as error:
+            stands_at = await current_revision(owner)
+            tries = tries + 1 if stands_at == stood_at else 1
+            if tries == REVISION_TRIES or not _met_others(error):
+                raise MigrationStopped(_stopped_at(stands_at, error)) from error
+
+
+def _cause(error: Exception) -> BaseException:
+    """What PostgreSQL said, without what SQLAlchemy adds to it, the whole statement among that."""
+    orig = error.orig if isinstance(error, DBAPIError) else None
+    return (orig and orig.__cause__) or error
+
+
+def _met_others(error: Exception) -> bool:
+    return getattr(_cause(error), "sqlstate", None) in _MET_OTHERS
+
+
+def _stopped_at(stands_at: str | None, error: Exception) -> str:
+    failed, *later = [revision for revision, _ in revisions_after(stands_at)]
+    return (
+        f"the revision {failed} failed and was undone: {masked(str(_cause(error)))}\n"
+        f"The database stands at {stands_at or 'no revision'}; {len(later)} more were to come after that one."
+    )
 
 
 async def _bound_waits(settings: Settings) -> None:

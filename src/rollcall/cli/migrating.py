@@ -11,6 +11,8 @@ from rollcall.cli.running import DATABASE_FAILURES, run_until_stopped, settings_
 from rollcall.settings import Settings
 from rollcall.waiting import for_servers
 
+_GO_ON = "See PostgreSQL's log, then run 'rollcall migrate' again: it goes on from where it stopped."
+
 
 @click.command()
 @click.option("--check", is_flag=True, help="Say what an upgrade will meet, and change nothing.")
@@ -40,8 +42,7 @@ def bring_up_to_date(settings: Settings) -> None:
         asyncio.run(tables.migrate(settings))
     except tables.MigrationRefused as refusal:
         give_up(str(refusal))
+    except tables.MigrationStopped as stopped:
+        give_up(f"The migration was not finished: {stopped}\n{_GO_ON}")
     except DATABASE_FAILURES as error:
-        give_up(
-            f"The migration was not finished: {logging.masked(str(error))}\n"
-            "See PostgreSQL's log, then run 'rollcall migrate' again: it goes on from where it stopped."
-        )
+        give_up(f"The migration was not finished: {logging.masked(str(error))}\n{_GO_ON}")

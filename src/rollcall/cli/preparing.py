@@ -45,7 +45,7 @@ def prepare_database(settings: Settings, wanted: Wanted) -> None:
     """
     try:
         asyncio.run(_prepare_database(settings, wanted))
-    except (tables.MigrationRefused, ManifestInvalid) as refusal:
+    except (tables.MigrationRefused, tables.MigrationStopped, ManifestInvalid) as refusal:
         give_up(str(refusal))
     except DATABASE_FAILURES as error:
         give_up(why_not_started(error, logging.masked(str(error)), wanted.data_dir))

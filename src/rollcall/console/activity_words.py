@@ -10,6 +10,7 @@ _HAPPENED = {
     "user.removed": "{whom} was removed",
     "user.provisioned": "{whom} got access",
     "user.reactivated": "{whom} got access again",
+    "person.erased": "Somebody who had left was erased",
     "user.linked": "{whom} was linked to their former account",
     "conflict.opened": "{whom} has contradicting role names",
     "tenant.deputy_appointed": "The deputy, {whom}, became an admin",

@@ -34,6 +34,7 @@ SAID = {
     "linked": "They have their former account back.",
     "closed": "It is closed, and lets nobody in any more.",
     "appointed": "They are an admin now.",
+    "erased": "They are erased. Older activity loses what names them within two hours.",
 }
 
 

@@ -12,6 +12,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "user.reactivated": "Somebody got access again",
         "user.updated": "Somebody's name, address or another attribute changed",
         "user.role_changed": "Somebody got another role",
+        "person.erased": "Somebody who had left was erased; delete what you have of them",
         "user.linked": "Somebody got a former account back",
     },
     "Roles and groups": {

@@ -56,6 +56,7 @@ class Part(StrEnum):
     SESSIONS = "sessions"
     CREDENTIALS = "credentials"
     CASES = "cases"
+    ERASURES = "erasures"
     ALERTS = "alerts"
     RETENTION = "retention"
 
