@@ -48,6 +48,16 @@ def test_alone() -> None:
     assert COUNT in metrics.exposition().decode()
 
 
+def test_uncounted() -> None:
+    """What is done in a rehearsal counts nowhere, whatever it is; what comes after it does."""
+    with metrics.uncounted():
+        metrics.figures().refusals.labels("scim", "rehearsed").inc()
+        metrics.figures().call("GET", "/rehearsed", 200, "", 0.1)
+    metrics.figures().refusals.labels("scim", "real").inc()
+    assert b"rehearsed" not in metrics.exposition()
+    assert 'reason="real"' in metrics.exposition().decode()
+
+
 def test_costs_little() -> None:
     """Entering a call takes a few microseconds: far less than the 2 % of a read that it is allowed."""
     figures = metrics.figures()

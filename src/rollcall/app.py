@@ -26,6 +26,7 @@ from rollcall.api.oauth import router as oauth
 from rollcall.api.receiving import CarefulRequest, Pace, in_good_time
 from rollcall.api.requests import LARGEST_BODY, AnyRequest, head_and_options, request_ids
 from rollcall.api.scim import errors as scim_errors
+from rollcall.api.scim import inside
 from rollcall.api.scim import router as scim
 from rollcall.api.unsubscribing import router as unsubscribing
 from rollcall.api.v1 import refusals
@@ -40,6 +41,7 @@ from rollcall.events.addresses import AddressRules
 from rollcall.provisioning.batched_entries import BatchedEntries
 from rollcall.provisioning.context import GateContext
 from rollcall.provisioning.limits import RateLimiter
+from rollcall.provisioning.rehearsals.playing import Rehearsals
 from rollcall.settings import Settings
 
 _WITHOUT_A_KEY = (
@@ -78,26 +80,21 @@ def create_app(settings: Settings, *, lingers: bool = False) -> Litestar:
         app.state.management_limit = ManagementLimit(
             RateLimiter(redis, "management"), settings.management_rate_per_second, settings.management_burst
         )
-        app.state.context = GateContext(database, RateLimiter(redis), entries, f"{settings.public_url}/scim/v2")
+        context = GateContext(database, RateLimiter(redis), entries, f"{settings.public_url}/scim/v2")
+        app.state.context = context
+        app.state.rehearsals = rehearsals = _rehearsals(settings, context, app.state.trusted_proxies)
         try:
             async with installing.reported(database.pool):
                 yield
         finally:
             hashing.stop()
+            await rehearsals.close()
             await entries.stop()
             await redis.aclose()
             await database.close()
 
     app = Litestar(
-        route_handlers=[
-            scim,
-            v1,
-            oauth,
-            billing,
-            *_WITHOUT_A_KEY,
-            figures,
-            console.make_router(settings),
-        ],
+        route_handlers=[scim, v1, oauth, billing, *_WITHOUT_A_KEY, figures, console.make_router(settings)],
         lifespan=[engines],
         exception_handlers={Exception: _answer_exception},
         after_exception=[note_crossed, refusals.write_down],
@@ -108,6 +105,12 @@ def create_app(settings: Settings, *, lingers: bool = False) -> Litestar:
     )
     app.asgi_handler = _outermost(app, settings, lingers=lingers)
     return app
+
+
+def _rehearsals(settings: Settings, context: GateContext, trusted_proxies: TrustedProxies) -> Rehearsals:
+    """Rehearsals, by SCIM routes of their own that are found inside the process alone."""
+    answers = inside.Inside(trusted_proxies=trusted_proxies, announces_cursors=settings.announce_cursors)
+    return Rehearsals(db.lone_engine(settings), answers, context.limiter, context.base_url)
 
 
 def _outermost(app: Litestar, settings: Settings, *, lingers: bool) -> ASGIApp:

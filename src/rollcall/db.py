@@ -196,6 +196,9 @@ class Database:
 LONGEST_STATEMENT = 120.0
 """Seconds that a statement of management work may take; a connection that died without a word is given up by then."""
 
+LONGEST_HERE = 5.0
+"""Seconds that a statement of a `lone_engine` may take."""
+
 BOUNDS = {"lock_timeout": "2s", "statement_timeout": "5s", "client_connection_check_interval": "500ms"}
 """What PostgreSQL bounds for the running role, wherever it connects; ``rollcall migrate`` sets it.
 
@@ -278,6 +281,13 @@ def unopened(
         turns=Turns(2 * half, share, most_waiting=waiting),  # as many as the engine lends, its overflow among them
         long_work=long_work,
     )
+
+
+def lone_engine(settings: Settings) -> AsyncEngine:
+    """An engine with a single connection, beside those that calls share; it is opened when it is first used."""
+    url, named = settings.database_url.get_secret_value(), settings.database_named_statements
+    config = alchemy_config(url, pool_size=1, longest_statement=LONGEST_HERE, named_statements=named)
+    return config.get_engine()
 
 
 async def connect(settings: Settings, *, whoever: bool = False) -> Database:

@@ -7,6 +7,7 @@ is a series of its own. What labels say comes from lists of ours: addresses as d
 import os
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from tempfile import TemporaryDirectory
 from typing import Any, cast
@@ -171,8 +172,33 @@ _OUTCOMES = ("aborted", "answered", "answered", "answered", "refused", "failed")
 _current: list[Figures] = []
 
 
+class _Uncounted:
+    """Figures that take everything and count nothing."""
+
+    def __getattr__(self, _name: str) -> Any:
+        return self
+
+    def __call__(self, *_args: object, **_kwargs: object) -> Any:
+        return self
+
+
+_aside: ContextVar[Figures | None] = ContextVar("figures aside", default=None)
+
+
+@contextmanager
+def uncounted() -> Generator[None]:
+    """Have what is done in the block, and in tasks that it starts, count in no figure: it is a rehearsal."""
+    before = _aside.set(cast("Figures", _Uncounted()))
+    try:
+        yield
+    finally:
+        _aside.reset(before)
+
+
 def figures() -> Figures:
     """The figures of this process, made when they are first needed."""
+    if (aside := _aside.get()) is not None:
+        return aside
     if not _current:
         _current.append(Figures())
     return _current[0]

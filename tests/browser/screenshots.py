@@ -124,6 +124,7 @@ OPERATORS_PAGES = (
 
 FORMS = (
     ("roles-preview", "/roles?name=Engineering+Leads", 'form[action="/console/roles/map"] button'),
+    ("setup-rehearsal", "/setup/okta/rehearse", 'form[action="/console/setup/okta/rehearse"] button'),
     ("token-shown", "/setup?provider=okta", 'form[action="/console/setup/token"] button'),
 )
 """Pages that answer a form: a name, the page with the form, and the button to press."""
@@ -151,6 +152,7 @@ def pages(company: PastCompany) -> list[tuple[str, str]]:
         ("activity-export", "/activity/export?outcome=refused"),
         ("people-export", "/people/export"),
         ("setup-print", "/setup/okta/print"),
+        ("setup-rehearse", "/setup/okta/rehearse"),
         ("token-revoke", f"/tokens/{company.token['id']}/revoke"),
         ("departures", "/departures"),
         ("account", "/account"),

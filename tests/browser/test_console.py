@@ -20,7 +20,16 @@ from factories import DART_RULE, USER, deactivation
 
 AXE = Path(__file__).parent / "axe"
 NAMES = ("tokens", "people", "people/new", "groups", "roles", "roles/edit", "roles?name=Players", "activity")
-MORE_NAMES = ("departures", "webhooks", "webhooks/new", "plan", "team", "people/export", "setup/okta/print")
+MORE_NAMES = (
+    "departures",
+    "webhooks",
+    "webhooks/new",
+    "plan",
+    "team",
+    "people/export",
+    "setup/okta/print",
+    "setup/okta/rehearse",
+)
 PAGES = ("/", "/setup?provider=none", "/setup?provider=okta", *(f"/{name}" for name in (*NAMES, *MORE_NAMES)))
 GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
 DOORS = (
@@ -186,6 +195,38 @@ def test_an_outsider(tab: Tab, company: Company) -> None:
 
 
 @pytest.mark.parametrize("scripts", [True, False])
+def test_a_provider_is_rehearsed(tab: Tab, company: Company, *, scripts: bool) -> None:
+    """By the keyboard, from the link to what one's own group means; with scripts off it is the same."""
+    tab.open(company.link("setup"))
+    tab.scripts(on=scripts)
+    for words in ("Continue", "Okta", "Rehearse"):
+        tabbed_to(tab, words)
+        tab.follow(lambda: tab.press("Enter"))
+    tab.type("#names", "dart-guests\nDart Players")
+    tabbed_to(tab, "Rehearse Okta")
+    tab.follow(lambda: tab.press("Enter"))
+
+    assert "Okta gets through" in tab.ask("document.querySelector('h1').textContent")
+    assert "Whoever is in it is Guest." in tab.text()
+    assert 'Does not begin with "dart-"' in tab.text()
+    tabbed_to_summary(tab, "POST /scim/v2/Users")
+    tab.press("Enter")
+    assert "ana.reyes@rehearsal.example" in tab.ask("document.querySelector('details[open]').innerText")
+
+
+def tabbed_to_summary(tab: Tab, words: str) -> None:
+    """Go by the keyboard to the call that is called so, to see its bodies."""
+    reached = (
+        f"document.activeElement.matches('summary') && document.activeElement.innerText.includes({json.dumps(words)})"
+    )
+    for _ in range(90):
+        tab.press("Tab")
+        if tab.ask(reached):
+            return
+    assert tab.ask(reached), words
+
+
+@pytest.mark.parametrize("scripts", [True, False])
 def test_a_rule_is_previewed_and_applied(tab: Tab, company: Company, installation: Served, *, scripts: bool) -> None:
     """A group is given a role: the preview says who gets it, and that comes true; with scripts off it is the same."""
     lived_in(company, installation)
@@ -309,6 +350,10 @@ def test_every_page_for_everybody(tab: Tab, company: Company, installation: Serv
     choose(tab, "#role", "guest")
     tab.follow(lambda: tab.click('form[action="/console/roles/map"] button'))
     found["preview"] = looked_over(tab, axe)
+    tab.open(f"{installation.console}/setup/entra/rehearse")
+    tab.follow(lambda: tab.click('form[action$="/rehearse"] button'))
+    tab.ask("document.querySelectorAll('main details').forEach((each) => (each.open = true))")
+    found["rehearsal"] = looked_over(tab, axe)
     for page in ways_in(tab, company, installation):
         found[page] = looked_over(tab, axe)
     tab.open(f"{installation.console}/account")

@@ -62,6 +62,7 @@ _HAPPENED = {
     "console.signed_in": "{whom} signed in to this console",
     "console.signed_out": "{whom} signed out of this console",
     "console.exported": "{whom} took a list out as a file",
+    "console.rehearsed": "{whom} rehearsed the set-up of an identity provider",
     "console.code_issued": "A sign-in code was made for {whom}",
     "console.portal_link_issued": "A link to this console was made for {whom}",
     "console.code_withdrawn": "A sign-in code of {whom} was withdrawn",

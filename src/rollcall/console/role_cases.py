@@ -21,6 +21,7 @@ _WHERE = {
     "jumpcloud": "In JumpCloud open **User Groups**, and take this person out of all but one of these groups.",
 }
 _ANYWHERE = "At your identity provider leave this person one of these names."
+UNKNOWN = "Give the name a role here, or correct it at your identity provider."
 _CLOSES = "The case closes itself with the next change that is sent."
 
 
@@ -42,14 +43,18 @@ class Told:
         return self.row.user_id
 
 
+def remedy(provider: str | None) -> str:
+    """What to do about contradicting names, as *provider* calls it."""
+    return _WHERE.get(provider or "", _ANYWHERE)
+
+
 def told(case: ConflictCase, provider: str | None, page: str) -> Told:
     """A case in words, with the remedy as *provider* calls it."""
     mild = case.kind != "conflict"
     names = list(dict.fromkeys((str(each["name"]), _where(str(each["source"]))) for each in case.names))
     if mild:
-        remedy = "Give the name a role here, or correct it at your identity provider."
-        return Told(case, mild, names, remedy, f"{page}?{urlencode({'name': names[0][0]})}#try" if names else None)
-    return Told(case, mild, names, f"{_WHERE.get(provider or '', _ANYWHERE)} {_CLOSES}", None)
+        return Told(case, mild, names, UNKNOWN, f"{page}?{urlencode({'name': names[0][0]})}#try" if names else None)
+    return Told(case, mild, names, f"{remedy(provider)} {_CLOSES}", None)
 
 
 def _where(source: str) -> str:

@@ -145,6 +145,16 @@ class ConsoleExported(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ConsoleRehearsed(Event):
+    """An admin had an identity provider's calls rehearsed; nothing of that was applied."""
+
+    topic = "console.rehearsed"
+    announced = False
+    provider: str
+    calls: int
+
+
+@dataclass(frozen=True, slots=True)
 class ConsoleViewed(Event):
     """An operator began to look at the tenant's console as its admins see it; they change nothing there."""
 
