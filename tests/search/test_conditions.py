@@ -35,7 +35,7 @@ WORDS = [
 characters = st.characters(exclude_categories=("Cs", "Cn"), exclude_characters="\x00")
 words = st.sampled_from(WORDS) | st.text(characters, max_size=3)
 plain = words.filter(lambda word: unstripped(word) == key(word) == key(word.strip()))
-"""Compared by as any text is, as names of roles and userNames; their own tests have the others."""
+"""What names are compared by as any text is: roles, userNames, groups. Their own tests have the others."""
 labels = st.sampled_from(["work", "Work", "home", "other", "x"])
 links = st.sampled_from(["http://a.test/x", "http://a.test/X", "http://b.test/%"])
 certificates = st.sampled_from([b"a", b"b", b"a" * 60]).map(lambda data: b64encode(data).decode())
@@ -157,7 +157,8 @@ instants = st.sampled_from(["meta.created", "meta.lastModified"]).flatmap(
     lambda path: compared(path, "eq ne gt ge lt le sw", times.map(ScimFilter.quote)) | st.just(f"{path} pr")
 )
 common = (
-    of_text("externalId", "displayName", "schemas")
+    of_text("externalId", "schemas")
+    | of_text("displayName", values=plain)
     | of_text("id", values=ids)
     | of_text("meta.resourceType", values=st.sampled_from(["User", "Group", "user"]))
     | of_text("meta.version", values=st.sampled_from(['W/"1"', 'W/"2"', "W/"]))
@@ -172,7 +173,7 @@ user_filters = composed_of(
     | of_text("roles", values=plain)
     | of_text(f"{E}:department", f"{E}:manager.value", "manager")
     | of_text("groups.value", "groups", values=ids)
-    | of_text("groups.display")
+    | of_text("groups.display", values=plain)
     | of_text("groups.type", values=st.sampled_from(["direct", "INDIRECT", "in"]))
     | of_text("groups.$ref", values=ids.map(lambda name: f"{BASE}/Groups/{name}"))
     | of_text("profileUrl", "photos.value", "photos", values=links)
@@ -185,7 +186,7 @@ user_filters = composed_of(
     | chosen("roles", of_text("value", values=plain) | of_others(primary=booleans))
     | chosen("addresses", of_text("locality", "type"))
     | chosen("x509Certificates", of_text("display") | of_others(value=certificates.map(ScimFilter.quote)))
-    | chosen("groups", of_text("value", values=ids) | of_text("display") | of_text("type", values=st.just("direct")))
+    | chosen("groups", of_text("value", values=ids) | of_text("display", values=plain) | of_text("type", values=st.just("direct")))
 )
 group_filters = composed_of(
     common
