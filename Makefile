@@ -5,7 +5,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up test slow faults locks fuzz browser screenshots fresh check figures wheels clients bench neighbours leaving apply-file first-person lock clean sound embedded dev
+.PHONY: help up test slow faults locks fuzz browser screenshots pictures fresh check figures wheels clients bench neighbours leaving pages apply-file first-person lock clean sound embedded dev
 
 ARGS ?=
 VENV ?= .venv
@@ -43,6 +43,9 @@ browser: dev ## the console in a real Chromium, which has to be installed, with 
 screenshots: dev ## pictures of every page of the console, light and dark, on a phone and a desk, in build/screenshots
 	@PYTHONPATH=tests $(VENV)/bin/python -m browser.screenshots build/screenshots $(ARGS)
 
+pictures: dev ## the pictures that the docs show, made anew in docs/pictures
+	@PYTHONPATH=tests $(VENV)/bin/python -m browser.screenshots docs/pictures --docs
+
 fresh: dev ## install anew beside an index that offers newer versions of everything; not part of "test"
 	@$(VENV)/bin/python -m pytest --tb=short $(or $(ARGS),tests/install)
 
@@ -68,6 +71,9 @@ neighbours: dev ## what one tenant notices while another one works its process h
 
 leaving: dev ## from "they left" until nobody lets them in and everybody knows (ARGS="...")
 	@$(VENV)/bin/python -m benchmarks.leaving $(ARGS)
+
+pages: dev ## how long the server takes for each page of the console, at 100,000 people and a million entries (ARGS="...")
+	@$(VENV)/bin/python -m benchmarks.pages $(ARGS)
 
 apply-file: dev ## how long `rollcall tenants apply` takes for ten thousand tenants (ARGS="...")
 	@$(VENV)/bin/python -m benchmarks.apply_file $(ARGS)

@@ -304,13 +304,13 @@ async def _fill(engines: Engines, people: int, tenants: int) -> Dataset:
         application_key = await _application_key(connection)
         lot = random.Random(7034)
         full = [
-            await _tenant(connection, f"bench-{number}", people // tenants, -(-SAMPLE // tenants), lot)
+            await add_tenant(connection, f"bench-{number}", people // tenants, -(-SAMPLE // tenants), lot)
             for number in range(tenants)
         ]
-        neighbour = await _tenant(connection, "neighbour", NEIGHBOURS, NEIGHBOURS, lot)
-        club = await _tenant(connection, "club", people // tenants, SAMPLE, lot)
-        groups = [await _groups(connection, club, size) for size in GROUPS]
-        neighbours_groups = await _groups(connection, neighbour, 1_000)
+        neighbour = await add_tenant(connection, "neighbour", NEIGHBOURS, NEIGHBOURS, lot)
+        club = await add_tenant(connection, "club", people // tenants, SAMPLE, lot)
+        groups = [await add_groups(connection, club, size) for size in GROUPS]
+        neighbours_groups = await add_groups(connection, neighbour, 1_000)
         gated = {kind: await _gated(connection, kind, lot) for kind in GATES}
         await connection.execute("VACUUM (ANALYZE)")
         await connection.execute("CHECKPOINT")
@@ -320,7 +320,7 @@ async def _fill(engines: Engines, people: int, tenants: int) -> Dataset:
 
 async def _gated(connection: Connection, kind: str, lot: random.Random) -> tuple[Tenant, ...]:
     """Small tenants of one of `GATES`."""
-    made = [await _tenant(connection, f"{kind}-{number}", 10, 10, lot) for number in range(GATED)]
+    made = [await add_tenant(connection, f"{kind}-{number}", 10, 10, lot) for number in range(GATED)]
     await connection.execute(
         "UPDATE tenants SET plan = $2, lapsed_at = $3, offboarding_from = $3::timestamptz + interval '1 year' "
         "WHERE id = ANY ($1)",
@@ -356,7 +356,8 @@ async def _application_key(connection: Connection) -> str:
     return key
 
 
-async def _tenant(connection: Connection, slug: str, people: int, sample: int, lot: random.Random) -> Tenant:
+async def add_tenant(connection: Connection, slug: str, people: int, sample: int, lot: random.Random) -> Tenant:
+    """A tenant of so many people, on the plan ``bench``; *sample* of them, chosen by *lot*, are signed in by name."""
     tenant_id, token_id, admin_id = uuid4(), uuid4(), uuid4()
     token = new_token(TokenKind.SCIM, tenant_id, token_id)
     rule = RoleRule.model_validate(RULE).model_dump_json()
@@ -385,7 +386,7 @@ async def _tenant(connection: Connection, slug: str, people: int, sample: int, l
     return Tenant(tenant_id, slug, token, people, await _signed_in(connection, tenant_id, asked))
 
 
-async def _groups(connection: Connection, tenant: Tenant, size: int) -> Groups:
+async def add_groups(connection: Connection, tenant: Tenant, size: int) -> Groups:
     """Groups of people of a tenant, one after the other; their names have nothing to do with roles."""
     members = min(size, tenant.people)
     rows = await connection.fetch(

@@ -10,7 +10,7 @@ from alembic import op
 from rollcall.tables import run_script
 
 revision = "2026_11_30_erasure"
-down_revision = "2026_11_30_operators"
+down_revision = "2026_11_30_console_pages"
 branch_labels = None
 depends_on = None
 

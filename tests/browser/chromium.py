@@ -167,9 +167,13 @@ class Tab:
         }
         return self.call("WebAuthn.addVirtualAuthenticator", options=device)["authenticatorId"]
 
-    def picture(self, path: Path, *, width: int, dark: bool = False) -> None:
-        """Take a picture of the whole page, as somebody sees it who wants nothing to move."""
-        self.call("Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=False)
+    def picture(self, path: Path, *, width: int, dark: bool = False, height: int | None = None) -> None:
+        """Take a picture of the whole page, or of so much of it, as somebody sees it who wants nothing to move.
+
+        The name of the file says its format: ``png`` or ``webp``.
+        """
+        tall = height or 800
+        self.call("Emulation.setDeviceMetricsOverride", width=width, height=tall, deviceScaleFactor=1, mobile=False)
         self.call(
             "Emulation.setEmulatedMedia",
             features=[
@@ -177,7 +181,8 @@ class Tab:
                 {"name": "prefers-reduced-motion", "value": "reduce"},
             ],
         )
-        taken = self.call("Page.captureScreenshot", captureBeyondViewport=True)
+        form: dict[str, Any] = {"format": "webp", "quality": 82} if path.suffix == ".webp" else {"format": "png"}
+        taken = self.call("Page.captureScreenshot", captureBeyondViewport=height is None, **form)
         path.write_bytes(base64.b64decode(taken["data"]))
 
     def _tried(self, condition: str) -> Any:

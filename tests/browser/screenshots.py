@@ -19,6 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="browser.screenshots", description="Pictures of every page of the console.")
     parser.add_argument("folder", type=Path, help="where the pictures go")
     parser.add_argument("--only", default="", help="take those whose name holds this")
+    parser.add_argument("--docs", action="store_true", help="take those that the docs show, as small files")
     wanted = parser.parse_args(arguments)
     program = chromium()
     if program is None:
@@ -29,7 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as home, served(Path(home), **settings) as installation:
         company = PastCompany(installation)
         with browsing(program) as tab:
-            taken = sum(_take(tab, wanted.folder, name) for name in walk(tab, company, installation, wanted.only))
+            take = _take_for_docs if wanted.docs else _take
+            taken = sum(take(tab, wanted.folder, name) for name in walk(tab, company, installation, wanted.only))
     say(f"{taken} pictures are in {wanted.folder}")
     return 0
 
@@ -178,6 +180,28 @@ def _take(tab: Tab, folder: Path, name: str) -> int:
         if tab.ask(f"document.documentElement.scrollWidth > {width}"):
             say(f"{name} scrolls sideways at {width} pixels")
     return 2 * len(WIDTHS)
+
+
+IN_DOCS = {
+    "overview": (1440, False),
+    "setup-okta": (1440, False),
+    "person": (1440, False),
+    "activity": (1440, True),
+    "roles": (1440, False),
+    "departures": (1440, False),
+    "people": (390, False),
+    "operators-fleet": (1440, False),
+    "operators-tenant": (1440, True),
+}
+"""What the docs show, by the names of the pages: how wide, and whether dark."""
+
+
+def _take_for_docs(tab: Tab, folder: Path, name: str) -> int:
+    if name not in IN_DOCS:
+        return 0
+    width, dark = IN_DOCS[name]
+    tab.picture(folder / f"{name}.webp", width=width, dark=dark, height=844 if width == min(WIDTHS) else 900)
+    return 1
 
 
 if __name__ == "__main__":

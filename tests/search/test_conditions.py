@@ -186,7 +186,10 @@ user_filters = composed_of(
     | chosen("roles", of_text("value", values=plain) | of_others(primary=booleans))
     | chosen("addresses", of_text("locality", "type"))
     | chosen("x509Certificates", of_text("display") | of_others(value=certificates.map(ScimFilter.quote)))
-    | chosen("groups", of_text("value", values=ids) | of_text("display", values=plain) | of_text("type", values=st.just("direct")))
+    | chosen(
+        "groups",
+        of_text("value", values=ids) | of_text("display", values=plain) | of_text("type", values=st.just("direct")),
+    )
 )
 group_filters = composed_of(
     common

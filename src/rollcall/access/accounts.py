@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
-from sqlalchemy import func, select, text
+from sqlalchemy import BigInteger, func, select, text
 
 from rollcall.access.models import Account
+from rollcall.db import fn
 from rollcall.errors import NotFound, PersonInactive
 from rollcall.work import Work
 
@@ -94,13 +95,8 @@ async def every_admin(work: Work, *, limit: int = 200) -> Sequence[Account]:
 
 
 async def active(work: Work) -> int:
-    """How many people may come in."""
-    return int(
-        await work.db.scalar(
-            select(func.count()).select_from(Account).where(Account.tenant_id == work.tenant.id, Account.active)
-        )
-        or 0
-    )
+    """How many people may come in, by the count that is kept for seats: whatever their number, it costs nothing."""
+    return int(await work.db.scalar(select(fn.seats_used(work.tenant.id, type_=BigInteger))) or 0)
 
 
 async def names(work: Work, account_ids: Iterable[UUID | None]) -> dict[UUID, str]:

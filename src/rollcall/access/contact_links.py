@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, TextClause, func, select, update
 
 from rollcall.access import sessions
 from rollcall.access.accounts import locked_for_issuing
@@ -137,9 +137,10 @@ async def _check_number(work: Work) -> None:
         raise TooManyRequests(msg, retry_after=max(1, int((first - work.now).total_seconds())))
 
 
-def _live(work: Work) -> tuple[ColumnElement[bool], ...]:
+def _live(work: Work) -> tuple[ColumnElement[bool] | TextClause, ...]:
     return (
         Session.tenant_id == work.tenant.id,
+        sessions.OF_CONSOLE,
         Session.purpose == Purpose.CONTACT_LINK,
         Session.closed_at.is_(None),
         Session.expires_at > work.now,

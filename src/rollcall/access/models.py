@@ -39,6 +39,11 @@ class Account(Base):
             "external_id",
             postgresql_where=text("detached_at IS NOT NULL AND external_id IS NOT NULL"),
         ),
+        Index(
+            "ix_accounts_former",
+            *("tenant_id", text("lower(user_name)")),
+            postgresql_where=text("detached_at IS NOT NULL AND linked_to IS NULL"),
+        ),
         Index("ix_accounts_admins", "tenant_id", postgresql_where=text("active AND is_admin")),
         Index(
             "ix_accounts_departed",
@@ -137,6 +142,11 @@ class Session(Base):
         CheckConstraint("(intent IS NOT NULL) = (purpose IN ('portal', 'portal_link', 'contact_link'))", name="intent"),
         Index("ix_sessions_expiry", "expires_at"),
         Index("ix_sessions_open", "tenant_id", "account_id", postgresql_where=text("closed_at IS NULL")),
+        Index(
+            "ix_sessions_console",
+            *("tenant_id", "created_at"),
+            postgresql_where=text("purpose <> 'product' AND closed_at IS NULL"),
+        ),
         Index("ix_sessions_closed", "tenant_id", "account_id", postgresql_where=text("closed_at IS NOT NULL")),
     )
 

@@ -250,6 +250,18 @@ async def every(work: Work) -> Sequence[Token]:
     ).all()
 
 
+async def not_revoked(work: Work, *, and_revoked: int = 0) -> Sequence[Token]:
+    """The tenant's tokens that nobody has revoked, newest first, and so many of the latest revoked ones.
+
+    How each stands is judged row by row, so nobody has all those judged that were replaced over the years.
+    """
+    mine = (Token.tenant_id == work.tenant.id, OPENS_ROLLCALL)
+    rows = select(Token).order_by(Token.created_at.desc())
+    there = (await work.db.scalars(rows.where(*mine, Token.revoked_at.is_(None)).limit(500))).all()
+    gone = (await work.db.scalars(rows.where(*mine, Token.revoked_at.is_not(None)).limit(and_revoked))).all()
+    return sorted([*there, *gone], key=lambda each: each.created_at, reverse=True)
+
+
 async def owned(work: Work, account_ids: Iterable[UUID]) -> Mapping[UUID, int]:
     """How many open tokens for Rollcall itself hang on each of these people being an active admin."""
     wanted = [*account_ids]

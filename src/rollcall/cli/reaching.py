@@ -84,7 +84,7 @@ async def find_person(work: Work, name: str) -> Person:
         except ValueError:
             return await people.find_by_user_name(work, name)
     except NotFound:
-        near = await people.user_names_beginning(work, name[:2])
+        near = [each.account.user_name for each in await people.beginning(work, name[:2], limit=500)]
         said = f"There is nobody called “{name}” in {work.tenant.slug}"
         raise Unknown(said, name, near, f"rollcall people list {work.tenant.slug}") from None
 

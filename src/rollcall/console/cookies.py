@@ -71,6 +71,16 @@ def no_view(request: AnyRequest) -> Cookie:
     return _cookie(request, "rollcall-view", "", 0)
 
 
+def tenants_shown(request: AnyRequest) -> str | None:
+    """What a request shows of which tenants an operator looked at last."""
+    return request.cookies.get(_bound("rollcall-tenants", secure=_secure(request)))
+
+
+def tenants_cookie(request: AnyRequest, sealed: str) -> Cookie:
+    """Remembers them for as long as a session lasts."""
+    return _cookie(request, "rollcall-tenants", sealed, int(operator_sessions.LIFETIME.total_seconds()))
+
+
 def no_csrf(request: AnyRequest) -> Cookie:
     """Takes back what forms are held against; the next page sets it anew."""
     return _cookie(request, "rollcall-csrf", "", 0)

@@ -27,6 +27,9 @@ log = structlog.get_logger(__name__)
 AT_ONCE = 1_000
 """Rows that one statement reads."""
 
+FIRST = 100
+"""Rows that the first one reads: whoever asked sees soon that the file comes."""
+
 MOST_ROWS = 100_000
 """Rows of a file, at most."""
 
@@ -120,7 +123,7 @@ async def file(opened: Opened, read: Read, columns: Sequence[str], form: str) ->
     left, cursor, more = MOST_ROWS, None, True
     while more and left:
         async with opened() as work:
-            page: Page[Mapping[str, Any]] = await read(work, cursor, min(AT_ONCE, left))
+            page: Page[Mapping[str, Any]] = await read(work, cursor, min(AT_ONCE, left if cursor else min(FIRST, left)))
         left -= len(page.rows)
         cursor, more = page.next_cursor, page.next_cursor is not None
         if page.rows:

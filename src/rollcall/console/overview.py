@@ -59,6 +59,7 @@ async def home(request: Request[Any, Any, Any], work: PersonWork, done: FromQuer
         most=max((each.calls for each in found), default=0),
         calls=sum(each.calls for each in found),
         refused=sum(each.refused for each in found),
+        or_more="+" if any(each.is_full for each in found) else "",
     )
 
 
@@ -108,7 +109,8 @@ def bars(found: Sequence[Day]) -> list[Bar]:
     told: list[Bar] = []
     for place, each in enumerate(found):
         height, refused = _HEIGHT * each.calls / most, _HEIGHT * each.refused / most
-        said = f"{each.day:%-d %B}: {_count(each.calls, 'call', 'calls')}, {each.refused} refused"
+        calls = f"{each.calls} calls or more" if each.is_full else _count(each.calls, "call", "calls")
+        said = f"{each.day:%-d %B}: {calls}, {each.refused} refused"
         told.append(
             Bar(
                 each.day,

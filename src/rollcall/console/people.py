@@ -15,7 +15,6 @@ from rollcall.console.requests import see
 from rollcall.console.visitors import PersonWork, admin_work, admins, page_for
 from rollcall.directory import linking, people, roles
 from rollcall.directory.people import Person
-from rollcall.errors import NotFound
 from rollcall.journal.queries import AuditQuestion, read
 from rollcall.proof import receipts
 from rollcall.work import Work
@@ -45,10 +44,10 @@ async def people_page(
     """The tenant's people in the order they came, or those whose userName begins with what was looked for."""
     wanted = q.strip()[:320].replace("\x00", "")
     if wanted:
-        rows, more = await _beginning(work, wanted), None
+        rows, more = await people.beginning(work, wanted, limit=MOST_FOUND), None
     else:
         found = await people.page(work, cursor=cursor)
-        rows, more = list(found.rows), found.next_cursor
+        rows, more = found.rows, found.next_cursor
     return page_for(
         request,
         "people/page.html",
@@ -133,16 +132,6 @@ async def reactivate(work: PersonWork, person: FromPath[str]) -> Response[Any]:
     """Let a person in again."""
     found = await people.reactivate(work, id_of(person, "person"))
     return see(f"{PAGE}/{found.account.id}?done=reactivated")
-
-
-async def _beginning(work: Work, wanted: str) -> list[Person]:
-    found: list[Person] = []
-    for name in await people.user_names_beginning(work, wanted, limit=MOST_FOUND):
-        try:
-            found.append(await people.find_by_user_name(work, name))
-        except NotFound:  # renamed meanwhile
-            continue
-    return found
 
 
 async def _labels(work: Work) -> dict[str, str]:

@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from litestar import Request, Response, get, post
 from litestar.params import FromPath, FromQuery
 
-from rollcall.access import accounts, tokens
+from rollcall.access import tokens
 from rollcall.access.portal_links import Intent
 from rollcall.access.tokens import NewToken, Scope
 from rollcall.console.requests import AnyRequest, form_field
@@ -124,10 +123,7 @@ async def _page(request: AnyRequest, work: Work, chosen: str | None, new: NewTok
 async def lines(work: Work) -> list[Line]:
     """The list, in the order in which things happen."""
     found = await connection.progress(work)
-    who = await accounts.names(work, [each.account_id for each in found.seen.values()])
-    rule, _ = await roles.current(work)
-    labels = {key: role.label for key, role in rule.roles.items()}
-    told = [_line(found, check, who, labels) for check in Check]
+    told = [_line(found, check) for check in Check]
     return _with_refusal(told, found)
 
 
@@ -142,17 +138,16 @@ _TITLES = {
 }
 
 
-def _line(found: Progress, check: Check, who: dict[UUID, str], labels: dict[str, str]) -> Line:
+def _line(found: Progress, check: Check) -> Line:
     title, waits = _TITLES[check]
     seen = found.seen.get(check)
     if seen is None:
         return Line(title, "waiting", waits)
-    return Line(title, "done", _said(check, seen, who, labels), seen.at)
+    return Line(title, "done", _said(check, seen), seen.at)
 
 
-def _said(check: Check, seen: Seen, who: dict[UUID, str], labels: dict[str, str]) -> str:
-    name = "Somebody" if seen.account_id is None else who.get(seen.account_id, "Somebody")
-    role = labels.get(seen.said or "", seen.said or "")
+def _said(check: Check, seen: Seen) -> str:
+    name, role = seen.user_name or "Somebody", seen.said
     told = {
         Check.CALLED: f"From {seen.said}." if seen.said else "A call has come in.",
         Check.AUTHENTICATED: f"With the token “{seen.said}”.",

@@ -26,6 +26,7 @@ from rollcall.console.cookies import forms_shown, session_shown, view_shown
 from rollcall.console.frame import FLEET, is_current, sections_of
 from rollcall.console.pages import page, scripts_for
 from rollcall.console.requests import AnyRequest, asks_for_json, origin, source_of
+from rollcall.console.switching import switch_for
 from rollcall.console.viewing import OnlyLooking, viewing
 from rollcall.errors import Refusal
 from rollcall.work import Actor, ActorKind, TenantRef, Work, open_work
@@ -315,6 +316,7 @@ def page_for(
         current=next((each.address for each in sections if is_current(each, path)), None),
         **(_OF_OPERATORS if isinstance(somebody, SignedInOperator) else {}),
         looking=isinstance(somebody, SignedIn) and somebody.is_looking,
+        switch=switch_for(request, somebody),
         **facts,
     )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, RowMapping, func, literal, select, update
+from sqlalchemy import ColumnElement, RowMapping, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from rollcall import paging
@@ -57,20 +57,20 @@ class Person:
     user: UserRow | None
 
 
+_WITH_RESOURCE = select(Account, UserRow).outerjoin(
+    UserRow, (UserRow.tenant_id == Account.tenant_id) & (UserRow.account_id == Account.id)
+)
+
+
 async def find(work: Work, person_id: UUID) -> Person:
     """The person with this id: the account's, or the SCIM resource's where somebody was taken up again.
 
     Raises:
         NotFound: this tenant has no such person.
     """
-    # Both are looked up; asked as one condition on the join, everybody of the tenant would be joined for it.
-    of_resource = select(UserRow.account_id).where(UserRow.tenant_id == work.tenant.id, UserRow.id == person_id)
-    rows = await work.db.execute(
-        select(Account, UserRow)
-        .outerjoin(UserRow, (UserRow.tenant_id == Account.tenant_id) & (UserRow.account_id == Account.id))
-        .where(Account.tenant_id == work.tenant.id, Account.id.in_(select(literal(person_id)).union(of_resource)))
-        .order_by(Account.id == person_id)
-    )
+    described = select(UserRow.account_id).where(UserRow.tenant_id == work.tenant.id, UserRow.id == person_id)
+    meant = await work.db.scalar(described) or person_id  # apart, or every row would be looked at
+    rows = await work.db.execute(_WITH_RESOURCE.where(Account.tenant_id == work.tenant.id, Account.id == meant))
     row = rows.first()
     if row is None:
         raise NotFound("person")
@@ -125,31 +125,23 @@ class Ambiguous(Conflict):
         super().__init__("Several people of this tenant have this externalId; name the person by id or userName.")
 
 
-async def user_names_beginning(work: Work, begins: str, *, limit: int = 500) -> Sequence[str]:
-    """userNames that begin with *begins*, whatever the case: what somebody may have meant."""
-    question = (
-        select(Account.user_name)
+async def beginning(work: Work, begins: str, *, limit: int) -> Sequence[Person]:
+    """Some of the people whose userName begins so, whatever the case, in alphabetical order."""
+    rows = await work.db.execute(
+        select(Account, UserRow)
         .join(UserRow, (UserRow.tenant_id == Account.tenant_id) & (UserRow.account_id == Account.id))
-        .where(UserRow.tenant_id == work.tenant.id)
-        .where(UserRow.user_name_key.startswith(unstripped(begins), autoescape=True))
+        .where(Account.tenant_id == work.tenant.id, UserRow.tenant_id == work.tenant.id, *_beginning(begins))
         .order_by(UserRow.user_name_key)
         .limit(limit)
     )
-    return (await work.db.scalars(question)).all()
+    return [Person(*row) for row in rows]
 
 
 async def every(work: Work, *, limit: int, offset: int = 0) -> tuple[int, Sequence[Person]]:
     """How many people there are, and some of them in the order they came."""
     mine = Account.tenant_id == work.tenant.id
     total = int(await work.db.scalar(select(func.count()).select_from(Account).where(mine)) or 0)
-    rows = await work.db.execute(
-        select(Account, UserRow)
-        .outerjoin(UserRow, (UserRow.tenant_id == Account.tenant_id) & (UserRow.account_id == Account.id))
-        .where(mine)
-        .order_by(Account.id)
-        .limit(limit)
-        .offset(offset)
-    )
+    rows = await work.db.execute(_WITH_RESOURCE.where(mine).order_by(Account.id).limit(limit).offset(offset))
     return total, [Person(account, user) for account, user in rows]
 
 
@@ -159,17 +151,16 @@ async def page(work: Work, *, begins: str = "", limit: int = paging.USUAL, curso
     Raises:
         NoSuchCursor: the cursor is none of ours.
     """
-    rows = (
-        select(Account, UserRow)
-        .outerjoin(UserRow, (UserRow.tenant_id == Account.tenant_id) & (UserRow.account_id == Account.id))
-        .where(Account.tenant_id == work.tenant.id, *_beginning(begins))
-    )
+    rows = _WITH_RESOURCE.where(Account.tenant_id == work.tenant.id, *_beginning(begins))
     found = await paging.page_of_several(work.db, rows, Account.id, limit=limit, cursor=cursor)
     return found.of(lambda row: Person(row[0], row[1]))
 
 
 def _beginning(begins: str) -> Sequence[ColumnElement[bool]]:
-    return [UserRow.user_name_key.startswith(unstripped(begins), autoescape=True)] if begins else []
+    """That a userName begins so, as a range: an index is searched by it whatever the value, by a pattern it is not."""
+    key = unstripped(begins)
+    column, last = UserRow.user_name_key, "\U0010ffff"
+    return [column >= key, column < key + last, column.startswith(key, autoescape=True)] if begins else []
 
 
 async def count_beginning(work: Work, begins: str, *, most: int) -> int:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import Select, func, select, text
@@ -33,6 +33,8 @@ BY_SUMMARIES = text(
 """Has the rest of a transaction use summaries of blocks. PostgreSQL thinks them useless where values come in no order,
 as the ids of requests do; a Bloom filter does not care."""
 
+Narrowed = TypeVar("Narrowed", bound=Select[*tuple[Any, ...]])
+
 Entry = tuple[AuditEntry, dict[str, object] | None]
 """An entry with its payload."""
 
@@ -57,25 +59,27 @@ async def read(
 
 async def count(work: Work, question: AuditQuestion, *, most: int) -> int:
     """How many of the tenant's entries a question finds, *most* at most: nobody has to read all there are for that."""
-    found = asked(work.tenant.id, question).with_only_columns(AuditEntry.id).limit(most).subquery()
+    found = _narrowed(select(AuditEntry.id), work.tenant.id, question).limit(most).subquery()
     return int(await work.db.scalar(select(func.count()).select_from(found)) or 0)
 
 
 def asked(tenant_id: UUID, question: AuditQuestion) -> Select[AuditEntry, dict[str, Any]]:
-    """The query for a question, in no order.
+    """The query for a question, in no order."""
+    rows = select(AuditEntry, AuditPayload.payload).outerjoin(
+        AuditPayload,
+        (AuditPayload.tenant_id == AuditEntry.tenant_id)
+        & (AuditPayload.at == AuditEntry.at)
+        & (AuditPayload.entry_id == AuditEntry.id),
+    )
+    return _narrowed(rows, tenant_id, question)
+
+
+def _narrowed(rows: Narrowed, tenant_id: UUID, question: AuditQuestion) -> Narrowed:
+    """Of *rows* those that a question is about.
 
     What stands in the predicate of an index is written out, or a plan kept for any value could not use it.
     """
-    query = (
-        select(AuditEntry, AuditPayload.payload)
-        .outerjoin(
-            AuditPayload,
-            (AuditPayload.tenant_id == AuditEntry.tenant_id)
-            & (AuditPayload.at == AuditEntry.at)
-            & (AuditPayload.entry_id == AuditEntry.id),
-        )
-        .where(AuditEntry.tenant_id == tenant_id)
-    )
+    query = rows.where(AuditEntry.tenant_id == tenant_id)
     if question.action is not None:
         begins = question.action.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_") + ".%"
         query = query.where((AuditEntry.action == question.action) | AuditEntry.action.like(begins))

@@ -36,8 +36,8 @@ KIND = "receipt-bundle+jwt"
 MANIFEST, KEYS, PAGE, RECEIPTS = "manifest.jws", "keys.json", "index.html", "receipts/"
 """What stands in a bundle: three files, and a folder with a file for each day, a signed receipt a line."""
 
-AT_ONCE = 250
-"""Receipts that are read, and packed, at once."""
+FIRST, AT_ONCE = 50, 250
+"""Receipts that are read, and packed, at once: the first time, and then."""
 
 MOST_MONTHS = 60
 """Months back that are offered."""
@@ -105,7 +105,9 @@ async def closed_in(work: Work, month: date, *, cursor: str | None = None) -> Pa
         Receipt.tenant_id == work.tenant.id, Receipt.closed_at >= _begin(month), Receipt.closed_at < _end(month)
     )
     by = (Receipt.closed_at, Receipt.id)
-    found = await paging.page_of_several(work.db, rows, *by, limit=AT_ONCE, cursor=cursor)
+    found = await paging.page_of_several(
+        work.db, rows, *by, limit=AT_ONCE if cursor else min(FIRST, AT_ONCE), cursor=cursor
+    )
     return found.of(lambda row: Found(*row))
 
 

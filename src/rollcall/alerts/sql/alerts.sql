@@ -177,12 +177,12 @@ CREATE FUNCTION fn.due_of_failures(p_tenants uuid[]) RETURNS SETOF fn.due_alert 
      CROSS JOIN LATERAL (
         SELECT count(*) AS number FROM (
             SELECT FROM public.audit_entries e
-             WHERE e.tenant_id = n.id AND e.outcome = 'refused' AND e.at > clock_timestamp() - interval '1 hour'
+             WHERE e.tenant_id = n.id AND e.outcome = 'refused' AND e.at > statement_timestamp() - interval '1 hour'
                AND e.actor_kind = 'scim_token' AND e.status NOT IN (404, 429) LIMIT 100) e) r
      WHERE r.number >= 20
        AND (SELECT count(*) FROM (
                 SELECT FROM public.audit_entries e
-                 WHERE e.tenant_id = n.id AND e.outcome = 'done' AND e.at > clock_timestamp() - interval '1 hour'
+                 WHERE e.tenant_id = n.id AND e.outcome = 'done' AND e.at > statement_timestamp() - interval '1 hour'
                    AND e.actor_kind = 'scim_token' AND e.method <> 'GET' LIMIT r.number + 1) e) <= r.number
 $$;
 

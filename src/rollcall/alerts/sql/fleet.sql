@@ -57,7 +57,7 @@ CREATE FUNCTION fn.fleet(
          WHERE k.tenant_id = n.id AND k.revoked_at IS NULL AND k.scopes && ARRAY['scim', 'scim:read']) t
      CROSS JOIN LATERAL (
         SELECT count(*) AS calls, count(*) FILTER (WHERE e.outcome = 'refused' AND e.status NOT IN (404, 429)) AS refused
-          FROM (SELECT * FROM public.audit_entries a WHERE a.tenant_id = n.id AND a.at > clock_timestamp() - interval '1 day'
+          FROM (SELECT * FROM public.audit_entries a WHERE a.tenant_id = n.id AND a.at > statement_timestamp() - interval '1 day'
                  ORDER BY a.at DESC LIMIT 200) e
          WHERE e.actor_kind = 'scim_token') c
      ORDER BY s.rank, s.slug

@@ -1,6 +1,17 @@
 """Pages for operators: the fleet of tenants, one tenant, and what is done to it, by the rights of their role."""
 
-from rollcall.console.operators import fleet, letting_in, plan, queues, releasing, sign_in, standing, tenant, viewing
+from rollcall.console.operators import (
+    fleet,
+    letting_in,
+    plan,
+    queues,
+    releasing,
+    sign_in,
+    standing,
+    switch,
+    tenant,
+    viewing,
+)
 
 PAGES = (
     sign_in.sign_in,
@@ -13,6 +24,7 @@ PAGES = (
     sign_in.begin_passkey,
     sign_in.add_passkey,
     fleet.fleet_page,
+    switch.switch,
     tenant.tenant_page,
     plan.preview_plan,
     plan.change_plan,

@@ -88,7 +88,9 @@ async def ask_to_pause(request: Request[Any, Any, Any], fleet: FleetWork, tenant
     chosen = minutes if minutes in PAUSES else "60"
     async with fleet.within(tenants.ref(row)) as work:
         people = await accounts.active(work)
-        working = [each for each in await tokens.every(work) if TokenState(each.state).works and "scim" in each.scopes]
+        working = [
+            each for each in await tokens.not_revoked(work) if TokenState(each.state).works and "scim" in each.scopes
+        ]
     keep = f"{number_of(people, 'active person keeps the role', 'active people keep the roles')} they have"
     tried = number_of(len(working), "live token")
     return confirmation_page(
@@ -151,7 +153,7 @@ async def _suspension(fleet: Fleet, row: Tenant) -> Confirmation:
 
 
 async def _what_stops(work: Work) -> list[str]:
-    working = [each for each in await tokens.every(work) if TokenState(each.state).works]
+    working = [each for each in await tokens.not_revoked(work) if TokenState(each.state).works]
     people = number_of(await accounts.active(work), "active person", "active people")
     signed_in, live = await sessions.count_in_tenant(work), number_of(len(working), "live token")
     return [

@@ -15,10 +15,12 @@ from rollcall.access.tokens import Scope
 from rollcall.alerts import reading
 from rollcall.alerts.kinds import GRAVE
 from rollcall.alerts.reading import Alert
+from rollcall.console.cookies import tenants_cookie
 from rollcall.console.frame import FLEET
 from rollcall.console.operators.fleet import LAPSES
 from rollcall.console.operators.visitors import FleetWork, fleet_work, may, operator, operators
 from rollcall.console.requests import AnyRequest
+from rollcall.console.switching import sealed_with
 from rollcall.console.tokens import TONES
 from rollcall.console.visitors import page_for
 from rollcall.scim.providers import PROFILES
@@ -28,6 +30,7 @@ from rollcall.tenancy.operators import Right
 from rollcall.work import Fleet, Work
 
 MOST_ALERTS = 50
+MOST_REVOKED = 10
 WHAT = {"scim": "SCIM", "events": "Events", "newcomers": "Newcomers"}
 OVERRIDES = {"scim": "SCIM", "events": "Events", "seats": "Seats", "seat_policy": "Beyond the seats"}
 """What can be overridden, in words."""
@@ -85,7 +88,10 @@ async def tenant_page(
     request: Request[Any, Any, Any], fleet: FleetWork, tenant: FromPath[str], done: FromQuery[str] = ""
 ) -> Response[str]:
     """How one tenant stands."""
-    return await tenant_view(request, fleet, await tenants.find(fleet, tenant[:63]), done=SAID.get(done))
+    row = await tenants.find(fleet, tenant[:63])
+    answer = await tenant_view(request, fleet, row, done=SAID.get(done))
+    answer.set_cookie(tenants_cookie(request, sealed_with(request, operator(request), row.slug)))
+    return answer
 
 
 def address_of(tenant: str, *more: str) -> str:
@@ -153,7 +159,8 @@ async def _choices(fleet: Fleet, row: Tenant, *, may_give: bool) -> dict[str, An
 
 
 async def _inside(work: Work, may_see_alerts: bool) -> Inside:
-    found = [each for each in await tokens.every(work) if {*each.scopes} & {Scope.SCIM, Scope.SCIM_READ}]
+    there = await tokens.not_revoked(work, and_revoked=MOST_REVOKED)
+    found = [each for each in there if {*each.scopes} & {Scope.SCIM, Scope.SCIM_READ}]
     alerts = (await reading.page(work, limit=MOST_ALERTS, only_open=True)).rows if may_see_alerts else ()
     return Inside(
         people=await accounts.active(work),

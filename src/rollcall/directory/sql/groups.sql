@@ -73,7 +73,12 @@ CREATE FUNCTION fn.people_without(p_tenant uuid, p_group uuid, p_most integer) R
     role_state text, roles text, groups text[]
 ) LANGUAGE sql STABLE AS $$
     WITH RECURSIVE people AS MATERIALIZED (
-        SELECT e AS user_id FROM fn.everybody_in(p_tenant, ARRAY[p_group]) e ORDER BY e LIMIT p_most),
+        SELECT DISTINCT e.user_id
+          FROM (SELECT p_group AS id UNION
+                SELECT c.descendant_id FROM public.group_closure c WHERE c.tenant_id = p_tenant AND c.ancestor_id = p_group) g
+         CROSS JOIN LATERAL (SELECT m.user_id FROM public.group_users m
+                              WHERE m.tenant_id = p_tenant AND m.group_id = g.id ORDER BY m.user_id LIMIT p_most) e
+         ORDER BY e.user_id LIMIT p_most),
     reached (user_id, group_id) AS (
         SELECT p.user_id, m.group_id FROM people p
           JOIN public.group_users m ON m.tenant_id = p_tenant AND m.user_id = p.user_id AND m.group_id <> p_group

@@ -10,7 +10,7 @@ BEGIN
         RETURN 'settled';
     ELSIF EXISTS (
         SELECT FROM public.audit_entries
-         WHERE tenant_id = p_tenant AND at > clock_timestamp() - p_quiet AND actor_kind = 'scim_token' AND outcome = 'done'
+         WHERE tenant_id = p_tenant AND at > statement_timestamp() - p_quiet AND actor_kind = 'scim_token' AND outcome = 'done'
            AND action ~ '^scim\.(users|groups)\.(create|replace|patch|delete)$') THEN
         RETURN 'busy';
     ELSIF p_unique_names AND EXISTS (
