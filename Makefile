@@ -5,7 +5,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up test slow faults locks fuzz browser screenshots pictures fresh check figures wheels clients bench neighbours leaving pages apply-file first-person lock clean sound embedded dev
+.PHONY: help up test slow faults locks fuzz browser screenshots pictures words fresh check figures wheels clients bench neighbours leaving pages apply-file first-person lock clean sound embedded dev
 
 ARGS ?=
 VENV ?= .venv
@@ -45,6 +45,9 @@ screenshots: dev ## pictures of every page of the console, light and dark, on a 
 
 pictures: dev ## the pictures that the docs show, made anew in docs/pictures
 	@PYTHONPATH=tests $(VENV)/bin/python -m browser.screenshots docs/pictures --docs
+
+words: dev ## the catalogue of all that the console says, anew: src/rollcall/console/locale/console.pot
+	@sh scripts/words $(VENV)/bin/pybabel src/rollcall/console/locale/console.pot
 
 fresh: dev ## install anew beside an index that offers newer versions of everything; not part of "test"
 	@$(VENV)/bin/python -m pytest --tb=short $(or $(ARGS),tests/install)

@@ -178,6 +178,12 @@ class Settings(BaseModel):
     console_fresh_minutes: int = Field(default=15, ge=1, le=720)
     """How long after a sign-in tokens are issued, admins appointed and ways in changed without being asked again."""
 
+    console_language: str = Field(default="en", pattern="^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$")
+    """The console's language for visitors whose browser asks for none that there is, such as ``de`` or ``pt-BR``."""
+
+    console_locales: Path | None = None
+    """A folder with the console in further languages, ``<tag>/LC_MESSAGES/console.po`` each; read at the start."""
+
     frame_ancestors: Annotated[tuple[str, ...], BeforeValidator(listed)] = ()
     """Addresses, comma separated, of your product's pages that may show what a portal link opens in a frame, such as
     ``https://app.example.com``; nobody's may if not set. They have to be of the same site as the public address."""
@@ -298,6 +304,14 @@ class Settings(BaseModel):
             msg = "is nothing a browser follows: write https://acme.example/plans or mailto:sales@acme.example"
             raise ValueError(msg)
         return value
+
+    @field_validator("console_locales")
+    @classmethod
+    def _folder(cls, folder: Path | None) -> Path | None:
+        if folder is not None and not folder.is_dir():
+            msg = "must be a folder that this process can read"
+            raise ValueError(msg)
+        return folder
 
     @field_validator("product_logo")
     @classmethod

@@ -183,4 +183,4 @@ async def test_kept_for_a_crowd(app: Litestar, http: httpx.AsyncClient) -> None:
     second = await http.get("/status", params={"anything": "else"})
 
     assert first.text == second.text
-    assert await app.stores.get("response_cache").exists("console_status")
+    assert await app.stores.get("response_cache").exists("console_status en")

@@ -17,6 +17,7 @@ from rollcall.app import create_app
 from rollcall.cli.exposing import Address, answering_prometheus, metrics_option
 from rollcall.cli.listening import insist_on_port, usable_url
 from rollcall.cli.running import settings_or_give_up, wait_for_tables
+from rollcall.console import languages
 from rollcall.settings import read_settings
 
 log = structlog.get_logger(__name__)
@@ -63,6 +64,10 @@ def serve(context: click.Context, host: str, port: int, workers: int, metrics_at
     processes.
     """
     settings = settings_or_give_up()
+    try:
+        languages.of_settings(settings)
+    except languages.CatalogueBroken as broken:
+        raise click.ClickException(str(broken)) from None
     insist_on_port(host, port)
     wait_for_tables(settings)
     number = insist_on_port(host, port)  # somebody may have taken it while we waited

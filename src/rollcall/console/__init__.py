@@ -47,6 +47,7 @@ from rollcall.console import (
 )
 from rollcall.console.assets import asset
 from rollcall.console.cookies import csrf_config
+from rollcall.console.languages import InTheirLanguage, of_settings
 from rollcall.console.operators import PAGES as FOR_OPERATORS
 from rollcall.console.requests import LARGEST_BODY
 from rollcall.console.status import status_page
@@ -202,6 +203,7 @@ def make_router(settings: Settings) -> Router:
         before_request=by_name,
         request_max_body_size=LARGEST_BODY,
     )
+    spoken = InTheirLanguage(of_settings(settings))
     console = Router(
         "/console",
         route_handlers=[asset, nothing, with_forms],
@@ -209,4 +211,4 @@ def make_router(settings: Settings) -> Router:
         include_in_schema=False,
     )
     public = Router("/", route_handlers=[verify.verify_page, verify.verify_here], exception_handlers=_AS_PAGES)
-    return Router("/", route_handlers=[front_door, status_page, public, console])
+    return Router("/", route_handlers=[front_door, status_page, public, console], middleware=[spoken])

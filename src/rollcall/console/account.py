@@ -9,27 +9,31 @@ from rollcall.access import accounts, passkeys, passwords, personal_tokens, sess
 from rollcall.access.authenticators import RelyingParty
 from rollcall.access.sessions import Purpose
 from rollcall.console.visitors import PersonWork, page_for, person_work, signed_in, visitor
+from rollcall.console.words import gettext, mark
 
 A_PAGE_OF_SESSIONS = 10
 
 SAID = {
-    "passkey-added": ("passkeys", "The passkey is added. You can sign in with it from now on."),
-    "passkey-removed": ("passkeys", "The passkey is removed. It opens nothing any more."),
-    "session-closed": ("sessions", "The session is closed."),
-    "others-closed": ("sessions", "You are signed out everywhere else."),
-    "password-set": ("password", "The password is set. It opens this console from now on, and the one before no more."),
-    "password-removed": ("password", "The password is removed. It opens nothing any more."),
-    "token-closed": ("tokens", "The token is closed. Whatever used it is refused from now on."),
+    "passkey-added": ("passkeys", mark("The passkey is added. You can sign in with it from now on.")),
+    "passkey-removed": ("passkeys", mark("The passkey is removed. It opens nothing any more.")),
+    "session-closed": ("sessions", mark("The session is closed.")),
+    "others-closed": ("sessions", mark("You are signed out everywhere else.")),
+    "password-set": (
+        "password",
+        mark("The password is set. It opens this console from now on, and the one before no more."),
+    ),
+    "password-removed": ("password", mark("The password is removed. It opens nothing any more.")),
+    "token-closed": ("tokens", mark("The token is closed. Whatever used it is refused from now on.")),
 }
 """What was done, and the section that says so: the one that the page is opened at."""
 
 OPENS = {
-    Purpose.PRODUCT: "the product",
-    Purpose.CONSOLE: "this console",
-    Purpose.CONSOLE_CODE: "this console, once; nobody has entered it yet",
-    Purpose.PORTAL: "one part of this console, by a link from the product",
-    Purpose.PORTAL_LINK: "one part of this console, once; nobody has opened it yet",
-    Purpose.CONTACT_LINK: "the set-up, to whoever has the link that you vouch for",
+    Purpose.PRODUCT: mark("the product"),
+    Purpose.CONSOLE: mark("this console"),
+    Purpose.CONSOLE_CODE: mark("this console, once; nobody has entered it yet"),
+    Purpose.PORTAL: mark("one part of this console, by a link from the product"),
+    Purpose.PORTAL_LINK: mark("one part of this console, once; nobody has opened it yet"),
+    Purpose.CONTACT_LINK: mark("the set-up, to whoever has the link that you vouch for"),
 }
 
 
@@ -46,6 +50,7 @@ async def account_page(
     pages = max(1, -(-total // A_PAGE_OF_SESSIONS))
     number = min(_number(page), pages)
     shown = await sessions.of_person(work, person, limit=A_PAGE_OF_SESSIONS, offset=(number - 1) * A_PAGE_OF_SESSIONS)
+    where, said = SAID.get(done or "", ("", ""))
     return page_for(
         request,
         "account/page.html",
@@ -56,12 +61,12 @@ async def account_page(
         password=await passwords.of_person(work, person),
         may_have_password=await passwords.may_have(work, await accounts.find(work, person)),
         sessions=shown,
-        opens={row.id: OPENS[Purpose(row.purpose)] for row in shown},
+        opens={row.id: gettext(OPENS[Purpose(row.purpose)]) for row in shown},
         sessions_total=total,
         number=number,
         pages=pages,
         tokens=await personal_tokens.live_of_person(work, person),
-        done=SAID.get(done or "", ("", "")),
+        done=(where, gettext(said)),
     )
 
 

@@ -12,6 +12,7 @@ from rollcall.access import accounts
 from rollcall.access.portal_links import Intent
 from rollcall.console.activity_words import worded
 from rollcall.console.visitors import PersonWork, admin_work, admins, page_for
+from rollcall.console.words import gettext, mark
 from rollcall.errors import NotFound
 from rollcall.journal.queries import AuditQuestion, Entry, read
 
@@ -20,14 +21,14 @@ _ADMINS = [admins(Intent.ACTIVITY)]
 _WORK = {"work": admin_work}
 
 CHIPS: tuple[tuple[str, dict[str, str]], ...] = (
-    ("Everything", {}),
-    ("Refused", {"outcome": "refused"}),
-    ("Provider", {"action": "scim"}),
-    ("People", {"action": "user"}),
-    ("Tokens", {"action": "token"}),
-    ("Roles", {"action": "role_rule"}),
-    ("Webhooks", {"action": "destination"}),
-    ("Console", {"action": "console"}),
+    (mark("Everything"), {}),
+    (mark("Refused"), {"outcome": "refused"}),
+    (mark("Provider"), {"action": "scim"}),
+    (mark("People"), {"action": "user"}),
+    (mark("Tokens"), {"action": "token"}),
+    (mark("Roles"), {"action": "role_rule"}),
+    (mark("Webhooks"), {"action": "destination"}),
+    (mark("Console"), {"action": "console"}),
 )
 """Filters, as the address has them."""
 
@@ -54,7 +55,9 @@ async def activity_page(
         "activity/page.html",
         rows=entries,
         words={entry.id: worded(entry, names) for entry in entries},
-        chips=[(label, f"{PAGE}?{urlencode(each)}" if each else PAGE, each == chosen) for label, each in CHIPS],
+        chips=[
+            (gettext(label), f"{PAGE}?{urlencode(each)}" if each else PAGE, each == chosen) for label, each in CHIPS
+        ],
         more=None if found.next_cursor is None else f"{PAGE}?{urlencode({**chosen, 'cursor': found.next_cursor})}",
         first=None if cursor is None else here,
         export=f"{PAGE}/export{here.removeprefix(PAGE)}",

@@ -13,9 +13,10 @@ from rollcall.alerts.kinds import Kind
 from rollcall.alerts.reading import Alert
 from rollcall.console.confirming import Confirmation, confirmation_page, unless_typed
 from rollcall.console.frame import HOME
-from rollcall.console.own import id_of, number_of
+from rollcall.console.own import id_of
 from rollcall.console.requests import AnyRequest, see
 from rollcall.console.visitors import PersonWork, admin_work, admins, visitor
+from rollcall.console.words import domain, gettext, mark, ngettext, number_said
 from rollcall.errors import NotFound
 from rollcall.proof import mass_changes
 from rollcall.work import Work
@@ -25,19 +26,19 @@ _WORK = {"work": admin_work}
 MOST_SHOWN = 100
 
 WHERE = {
-    Kind.TOKEN_ENDS: ("notice", "/console/tokens", "Rotate it"),
-    Kind.TOKEN_ROTATION: ("notice", "/console/tokens", "Rotate it"),
-    Kind.OWNER_GONE: ("bad", "/console/tokens", "Take it over"),
-    Kind.ONLY_ADMIN: ("notice", "/console/team", "Appoint a second"),
-    Kind.WITHOUT_ADMIN: ("bad", "/console/team", "Appoint one"),
-    Kind.OWNER_AT_RISK: ("notice", "/console/tokens", "Issue another one"),
-    Kind.NO_DEPUTY: ("notice", "/console/team", "Name a deputy"),
-    Kind.PROVIDER_QUIET: ("bad", "/console/setup", "Check the set-up"),
-    Kind.FAILURES: ("bad", "/console/activity?outcome=refused", "See refused calls"),
-    Kind.LAPSE: ("notice", "/console/plan", "See until when"),
-    Kind.SEATS: ("notice", "/console/plan", "See the seats"),
-    Kind.PAYMENT_UNHEARD: ("notice", "/console/plan", "See the plan"),
-    Kind.MASS_CHANGE: ("bad", "", "Look at it"),
+    Kind.TOKEN_ENDS: ("notice", "/console/tokens", mark("Rotate it")),
+    Kind.TOKEN_ROTATION: ("notice", "/console/tokens", mark("Rotate it")),
+    Kind.OWNER_GONE: ("bad", "/console/tokens", mark("Take it over")),
+    Kind.ONLY_ADMIN: ("notice", "/console/team", mark("Appoint a second")),
+    Kind.WITHOUT_ADMIN: ("bad", "/console/team", mark("Appoint one")),
+    Kind.OWNER_AT_RISK: ("notice", "/console/tokens", mark("Issue another one")),
+    Kind.NO_DEPUTY: ("notice", "/console/team", mark("Name a deputy")),
+    Kind.PROVIDER_QUIET: ("bad", "/console/setup", mark("Check the set-up")),
+    Kind.FAILURES: ("bad", "/console/activity?outcome=refused", mark("See refused calls")),
+    Kind.LAPSE: ("notice", "/console/plan", mark("See until when")),
+    Kind.SEATS: ("notice", "/console/plan", mark("See the seats")),
+    Kind.PAYMENT_UNHEARD: ("notice", "/console/plan", mark("See the plan")),
+    Kind.MASS_CHANGE: ("bad", "", mark("Look at it")),
 }
 """How grave each kind is, and where it is seen to."""
 
@@ -63,10 +64,10 @@ async def concerns(work: Work) -> Sequence[Concern]:
 
 def _concern(alert: Alert) -> Concern:
     tone, address, action = WHERE[alert.kind]
-    said = alert.says
+    said = domain(alert.says)
     if alert.kind is Kind.MASS_CHANGE:
-        said = f"{said} Until an admin has looked at it, nothing that can't be undone is done."
-    return Concern(tone, said, address or f"/console/alerts/{alert.id}/release", action)
+        said = gettext("%(said)s Until an admin has looked at it, nothing that can't be undone is done.", said=said)
+    return Concern(tone, said, address or f"/console/alerts/{alert.id}/release", gettext(action))
 
 
 @get("/alerts/{alert:str}/release", guards=_ADMINS, dependencies=_WORK, name="console_ask_release")
@@ -90,22 +91,32 @@ async def _release(request: AnyRequest, work: Work, which: UUID) -> Confirmation
     if not found:
         raise NotFound("alert")
     held = reading.of_mass_change(found[0])
-    left = number_of(held.departures or 0, "person", "people")
     return Confirmation(
-        title="Are these people meant to leave?",
+        title=gettext("Are these people meant to leave?"),
         said=[
-            f"{left} have left since it began. Their access has ended already; releasing brings nobody back.",
-            "Once you release it, people may be erased and linked to former accounts again; counting begins anew.",
-            "If they are not meant to leave, stop provisioning at your identity provider first.",
+            ngettext(
+                "%(count)s person has left since it began. Their access has ended already; releasing brings nobody "
+                "back.",
+                "%(count)s people have left since it began. Their access has ended already; releasing brings nobody "
+                "back.",
+                held.departures or 0,
+            ),
+            gettext(
+                "Once you release it, people may be erased and linked to former accounts again; counting begins anew."
+            ),
+            gettext("If they are not meant to leave, stop provisioning at your identity provider first."),
         ],
         facts=[
-            ("It began", found[0].row.began_at),
-            ("Noticed", found[0].row.noticed_at),
-            ("Usual within an hour", f"up to {found[0].row.threshold:,}"),
-            ("Released", found[0].row.released_at or "not yet"),
+            (gettext("It began"), found[0].row.began_at),
+            (gettext("Noticed"), found[0].row.noticed_at),
+            (
+                gettext("Usual within an hour"),
+                gettext("up to %(threshold)s", threshold=number_said(found[0].row.threshold)),
+            ),
+            (gettext("Released"), found[0].row.released_at or gettext("not yet")),
         ],
-        button="Release it",
+        button=gettext("Release it"),
         back=HOME,
         typed=visitor(request).tenant_name,
-        called="the name of your company",
+        called=gettext("the name of your company"),
     )

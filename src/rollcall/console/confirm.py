@@ -32,6 +32,7 @@ from rollcall.console.visitors import (
     visitor,
     work_of,
 )
+from rollcall.console.words import domain
 from rollcall.errors import Forbidden, Refusal, TooManyRequests
 from rollcall.work import Work
 
@@ -76,7 +77,7 @@ async def confirm(request: Request[Any, Any, Any]) -> Response[Any]:
         asked = asked_of(await form_field(request, "asked"))
         await _proved(request, asked)
     except Refusal as refusal:
-        page = confirm_page(request, act, fields, asked=asked, status_code=refusal.status, alert=refusal.detail)
+        page = confirm_page(request, act, fields, asked=asked, status_code=refusal.status, alert=domain(refusal.detail))
         if isinstance(refusal, TooManyRequests):
             page.headers["Retry-After"] = str(refusal.retry_after)
         return page

@@ -12,6 +12,7 @@ from litestar import Response
 
 from rollcall.console.requests import AnyRequest, form_field
 from rollcall.console.visitors import page_for
+from rollcall.console.words import gettext
 
 WORD = "confirm"
 """What is typed instead of a name that is blank."""
@@ -31,8 +32,8 @@ class Confirmation:
     """What the form hands on, by name."""
     typed: str = ""
     """The name that has to be typed; empty where a click is enough."""
-    called: str = "its name"
-    """What that name is, in words."""
+    called: str = ""
+    """What that name is, in words; “its name” if it is empty."""
 
 
 def confirmation_page(request: AnyRequest, confirmation: Confirmation, *, wrong: str = "") -> Response[str]:
@@ -55,15 +56,15 @@ async def unless_typed(request: AnyRequest, confirmation: Confirmation) -> Respo
     called, typed = _asked(confirmation)
     if not typed or _plain(await form_field(request, "typed")) == typed:
         return None
-    wrong = f"Nothing was done. Enter {called} as it stands here: {typed}"
+    wrong = gettext("Nothing was done. Enter %(called)s as it stands here: %(typed)s", called=called, typed=typed)
     return confirmation_page(request, confirmation, wrong=wrong)
 
 
 def _asked(confirmation: Confirmation) -> tuple[str, str]:
     """What has to be typed, and what that is in words: a word of ours for a name of which nothing can be seen."""
     if confirmation.typed and not any(each.isprintable() and not each.isspace() for each in confirmation.typed):
-        return "the word", WORD
-    return confirmation.called, _plain(confirmation.typed)
+        return gettext("the word"), WORD
+    return confirmation.called or gettext("its name"), _plain(confirmation.typed)
 
 
 def _plain(name: str) -> str:

@@ -12,6 +12,7 @@ from rollcall.console.own import id_of
 from rollcall.console.requests import form_field, see
 from rollcall.console.team import PAGE, team
 from rollcall.console.visitors import PersonWork, admin_work, admins, enter_refusal, fresh_admin_work, page_for, visitor
+from rollcall.console.words import gettext
 from rollcall.errors import Invalid, NotFound
 
 _ADMINS = [admins()]
@@ -29,7 +30,7 @@ async def issue(request: Request[Any, Any, Any], work: PersonWork) -> Response[s
         )
     except Invalid as fault:
         await enter_refusal(request, work, fault)
-        return await team(request, work, "label", label, "Say whom it is for, in up to 100 characters.")
+        return await team(request, work, "label", label, gettext("Say whom it is for, in up to 100 characters."))
     base = pages_address(request.app.state.public_url)
     address = f"{base}/console/contact?link={new.text}"
     return page_for(
@@ -48,17 +49,17 @@ async def ask_to_revoke(request: Request[Any, Any, Any], work: PersonWork, link:
     return confirmation_page(
         request,
         Confirmation(
-            title=f"Revoke the link for {found.label}?",
+            title=gettext("Revoke the link for %(label)s?", label=found.label),
             said=[
-                "It opens nothing any more, and whoever came by it is out at their next click.",
-                "A token that they made stays: it is its owner's. Revoke it under Tokens if it is not to.",
+                gettext("It opens nothing any more, and whoever came by it is out at their next click."),
+                gettext("A token that they made stays: it is its owner's. Revoke it under Tokens if it is not to."),
             ],
             facts=[
-                ("Vouched for by", names.get(found.account_id, "nobody")),
-                ("Last opened", found.seen_at),
-                ("Ends by itself", found.expires_at),
+                (gettext("Vouched for by"), names.get(found.account_id, gettext("nobody"))),
+                (gettext("Last opened"), found.seen_at),
+                (gettext("Ends by itself"), found.expires_at),
             ],
-            button="Revoke the link",
+            button=gettext("Revoke the link"),
             back=PAGE,
         ),
     )

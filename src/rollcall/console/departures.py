@@ -11,8 +11,9 @@ from litestar.response import Stream
 from rollcall.access import accounts
 from rollcall.access.portal_links import Intent
 from rollcall.console.exporting import Turn
-from rollcall.console.own import id_of, number_of
+from rollcall.console.own import id_of
 from rollcall.console.visitors import PersonWork, admin_work, admins, again_as_admin, page_for, takes_files, visitor
+from rollcall.console.words import gettext, mark_plural, month_said, ngettext
 from rollcall.errors import NotFound
 from rollcall.journal.console_events import ConsoleExported
 from rollcall.journal.record import enter
@@ -39,7 +40,7 @@ async def departures_page(
         closed={row.id: _said(row.closed) for row in found.rows},
         more=None if found.next_cursor is None else f"{PAGE}?{urlencode({'cursor': found.next_cursor})}",
         first=None if cursor is None else PAGE,
-        months=[(f"{month:%Y-%m}", f"{month:%B %Y}") for month in await bundles.months(work)],
+        months=[(f"{month:%Y-%m}", month_said(month)) for month in await bundles.months(work)],
     )
 
 
@@ -68,15 +69,15 @@ async def receipt_file(work: PersonWork, receipt: FromPath[str]) -> Response[str
 
 
 _WHAT = {
-    "sessions": "session",
-    "tokens": "token",
-    "passkeys": "passkey",
-    "external": "other credential",
-    "passwords": "password",
+    "sessions": mark_plural("%(count)s session", "%(count)s sessions"),
+    "tokens": mark_plural("%(count)s token", "%(count)s tokens"),
+    "passkeys": mark_plural("%(count)s passkey", "%(count)s passkeys"),
+    "external": mark_plural("%(count)s other credential", "%(count)s other credentials"),
+    "passwords": mark_plural("%(count)s password", "%(count)s passwords"),
 }
 
 
 def _said(closed: Mapping[str, Any]) -> str:
     """What was closed, in numbers; classes of which nothing was open are left out."""
-    parts = [number_of(int(closed.get(kind, 0)), what) for kind, what in _WHAT.items() if closed.get(kind)]
-    return ", ".join(parts) or "Nothing was open"
+    parts = [ngettext(*what, int(closed.get(kind, 0))) for kind, what in _WHAT.items() if closed.get(kind)]
+    return ", ".join(parts) or gettext("Nothing was open")

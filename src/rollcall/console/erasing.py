@@ -6,9 +6,10 @@ from litestar import Request, Response, get, post
 from litestar.params import FromPath
 
 from rollcall.console.confirming import Confirmation, confirmation_page, unless_typed
-from rollcall.console.own import id_of, number_of
+from rollcall.console.own import id_of
 from rollcall.console.requests import see
 from rollcall.console.visitors import PersonWork, admin_work, admins, check_fresh
+from rollcall.console.words import gettext, ngettext
 from rollcall.directory import erasing
 from rollcall.work import Work
 
@@ -38,25 +39,35 @@ async def _erasure(work: Work, person: str) -> Confirmation:
     account = outlook.account
     rows = sum(outlook.went.values())
     said = [
-        (
-            f"This deletes what names 1 person here, {number_of(rows, 'record')} among that, and tells whoever hears "
-            "of events. It can't be undone."
+        ngettext(
+            "This deletes what names 1 person here, %(count)s record among that, and tells whoever hears of events. It "
+            "can't be undone.",
+            "This deletes what names 1 person here, %(count)s records among that, and tells whoever hears of events. It "
+            "can't be undone.",
+            rows,
         ),
-        (
-            f"{number_of(outlook.entries, 'entry', 'entries')} of the activity stay, without names and without what "
-            "was sent. If your identity provider sends this person again, they come as somebody new."
+        ngettext(
+            "%(count)s entry of the activity stays, without names and without what was sent. If your identity provider "
+            "sends this person again, they come as somebody new.",
+            "%(count)s entries of the activity stay, without names and without what was sent. If your identity provider "
+            "sends this person again, they come as somebody new.",
+            outlook.entries,
         ),
     ]
     if outlook.receipts_kept:
         said.append(
-            f"{number_of(outlook.receipts_kept, 'signed receipt')} of their departure stay as proof, with their name."
+            ngettext(
+                "%(count)s signed receipt of their departure stays as proof, with their name.",
+                "%(count)s signed receipts of their departure stay as proof, with their name.",
+                outlook.receipts_kept,
+            )
         )
     return Confirmation(
-        title=f"Erase {account.user_name}?",
+        title=gettext("Erase %(person)s?", person=account.user_name),
         said=said,
-        facts=[("Left", account.deactivated_at), ("Here since", account.created_at)],
-        button="Erase this person",
+        facts=[(gettext("Left"), account.deactivated_at), (gettext("Here since"), account.created_at)],
+        button=gettext("Erase this person"),
         back=f"{PAGE}/{account.id}",
         typed=account.user_name,
-        called="their userName",
+        called=gettext("their userName"),
     )

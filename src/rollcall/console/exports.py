@@ -17,6 +17,7 @@ from rollcall.console import activity, exporting
 from rollcall.console.activity_words import worded
 from rollcall.console.exporting import FORMATS, MOST_ROWS, Turn
 from rollcall.console.visitors import PersonWork, admin_work, admins, again_as_admin, page_for, takes_files, visitor
+from rollcall.console.words import gettext, mark
 from rollcall.directory import group_overview, people
 from rollcall.errors import NotFound
 from rollcall.journal import queries
@@ -40,6 +41,8 @@ class Exported:
 
     name: str
     title: str
+    asks: str
+    """What the page before the file is called."""
     columns: tuple[str, ...]
     chosen: Callable[[Mapping[str, str]], Chosen]
     count: Callable[[Work, Chosen], Awaitable[int]]
@@ -171,7 +174,8 @@ def _columns(names: str) -> tuple[str, ...]:
 EXPORTED = (
     Exported(
         "activity",
-        "Activity",
+        mark("Activity"),
+        mark("Export activity"),
         _columns(
             "at what action outcome status detail by by_kind from person_id person target events method path request_id"
         ),
@@ -182,7 +186,8 @@ EXPORTED = (
     ),
     Exported(
         "people",
-        "People",
+        mark("People"),
+        mark("Export people"),
         _columns(
             "id user_name display_name external_id active role role_from admin created_at deactivated_at in_directory"
         ),
@@ -192,7 +197,8 @@ EXPORTED = (
     ),
     Exported(
         "departures",
-        "Departures",
+        mark("Departures"),
+        mark("Export departures"),
         _columns(
             "receipt_id person_id person reason arrived_at closed_at seconds_to_close "
             f"{' '.join(ways_in.NAMES)} completed_at destinations destinations_in_time request_id"
@@ -204,7 +210,8 @@ EXPORTED = (
     ),
     Exported(
         "groups",
-        "Groups",
+        mark("Groups"),
+        mark("Export groups"),
         _columns("id display_name external_id people groups unknown_members role changed_at"),
         _nothing,
         _count_groups,
@@ -227,6 +234,8 @@ def _handlers_of(exported: Exported) -> list[HTTPRouteHandler]:
             request,
             "exports/page.html",
             exported=exported,
+            title=gettext(exported.title),
+            asks=gettext(exported.asks),
             chosen=chosen,
             number=min(number, MOST_ROWS),
             more=number > MOST_ROWS,

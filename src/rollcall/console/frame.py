@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from rollcall.access.console_sessions import SignedIn
 from rollcall.access.operator_sessions import SignedInOperator
 from rollcall.access.portal_links import Intent
+from rollcall.console.words import mark
 from rollcall.tenancy.operators import RIGHTS, Right
 
 HOME = "/console/"
@@ -25,24 +26,24 @@ class Section:
 
 
 SECTIONS = (
-    Section("Overview", HOME, "layout-dashboard"),
-    Section("Set-up", "/console/setup", "plug", Intent.SETUP),
-    Section("Tokens", "/console/tokens", "key-round", Intent.TOKENS),
-    Section("People", "/console/people", "users"),
-    Section("Groups", "/console/groups", "users-round"),
-    Section("Roles", "/console/roles", "workflow", Intent.ROLES),
-    Section("Activity", "/console/activity", "activity", Intent.ACTIVITY),
-    Section("Departures", "/console/departures", "user-minus", Intent.DEPARTURES),
-    Section("Webhooks", "/console/webhooks", "webhook"),
-    Section("Plan", "/console/plan", "credit-card"),
-    Section("Team and security", "/console/team", "shield-check"),
+    Section(mark("Overview"), HOME, "layout-dashboard"),
+    Section(mark("Set-up"), "/console/setup", "plug", Intent.SETUP),
+    Section(mark("Tokens"), "/console/tokens", "key-round", Intent.TOKENS),
+    Section(mark("People"), "/console/people", "users"),
+    Section(mark("Groups"), "/console/groups", "users-round"),
+    Section(mark("Roles"), "/console/roles", "workflow", Intent.ROLES),
+    Section(mark("Activity"), "/console/activity", "activity", Intent.ACTIVITY),
+    Section(mark("Departures"), "/console/departures", "user-minus", Intent.DEPARTURES),
+    Section(mark("Webhooks"), "/console/webhooks", "webhook"),
+    Section(mark("Plan"), "/console/plan", "credit-card"),
+    Section(mark("Team and security"), "/console/team", "shield-check"),
 )
 OPERATORS = (
-    Section("Fleet", FLEET, "layout-dashboard", right=Right.LOOK),
-    Section("Queues", f"{FLEET}/queues", "activity", right=Right.QUEUES),
+    Section(mark("Fleet"), FLEET, "layout-dashboard", right=Right.LOOK),
+    Section(mark("Queues"), f"{FLEET}/queues", "activity", right=Right.QUEUES),
 )
 """The parts for operators."""
-ACCOUNT = Section("Account", "/console/account", "user")
+ACCOUNT = Section(mark("Account"), "/console/account", "user")
 
 
 def sections_of(visitor: SignedIn | SignedInOperator) -> tuple[Section, ...]:

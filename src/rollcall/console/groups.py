@@ -6,8 +6,9 @@ from urllib.parse import urlencode
 from litestar import Request, Response, get
 from litestar.params import FromPath, FromQuery
 
-from rollcall.console.own import id_of, number_of
+from rollcall.console.own import id_of
 from rollcall.console.visitors import PersonWork, admin_work, admins, page_for
+from rollcall.console.words import gettext, ngettext, number_said
 from rollcall.directory import group_overview, roles
 from rollcall.directory.group_overview import MOST_LOOKED_AT, Group, Removal
 
@@ -63,26 +64,35 @@ async def group_page(
 def said_of(group: Group, labels: dict[str, str], *, reads: bool, prefix: str | None) -> str:
     """Which role a group's name means, and why."""
     if not reads:
-        return "The rule does not look for roles in groups, so it means none."
+        return gettext("The rule does not look for roles in groups, so it means none.")
     if group.read.role is not None:
-        return f"Who is in it is {labels.get(group.read.role, group.read.role)}."
+        return gettext("Who is in it is %(role)s.", role=labels.get(group.read.role, group.read.role))
     if group.read.kind == "ungrantable":
-        return f"It begins with “{prefix}” and is no role here: who is in it has the default role, and a case is open."
-    return "It means no role here and is left alone."
+        return gettext(
+            "It begins with “%(prefix)s” and is no role here: who is in it has the default role, and a case is open.",
+            prefix=prefix,
+        )
+    return gettext("It means no role here and is left alone.")
 
 
 def without(found: Removal) -> str:
     """What would become of people if the group went, in numbers."""
-    if not found.role_changes and not found.cases:
-        said = "Nobody would get another role."
-    else:
-        parts: list[str] = []
-        if found.role_changes:
-            parts.append(f"{number_of(found.role_changes, 'person', 'people')} would get another role")
-        if found.cases:
-            kept = "1 person would keep theirs" if found.cases == 1 else f"{found.cases:,} people would keep theirs"
-            parts.append(f"{kept} with an open case, as a removal gives nobody another role")
-        said = f"{'; '.join(parts)}."
-    if found.looked_at >= MOST_LOOKED_AT:
-        said += f" This is of the first {MOST_LOOKED_AT:,} people in it."
-    return said
+    parts: list[str] = []
+    if found.role_changes:
+        parts.append(
+            ngettext(
+                "%(count)s person would get another role", "%(count)s people would get another role", found.role_changes
+            )
+        )
+    if found.cases:
+        parts.append(
+            ngettext(
+                "%(count)s person would keep theirs with an open case, as a removal gives nobody another role",
+                "%(count)s people would keep theirs with an open case, as a removal gives nobody another role",
+                found.cases,
+            )
+        )
+    said = f"{'; '.join(parts)}." if parts else gettext("Nobody would get another role.")
+    if found.looked_at < MOST_LOOKED_AT:
+        return said
+    return f"{said} {gettext('This is of the first %(number)s people in it.', number=number_said(MOST_LOOKED_AT))}"

@@ -18,6 +18,7 @@ from rollcall.console.frame import HOME
 from rollcall.console.requests import AnyRequest, form_field, origin, see, source_of
 from rollcall.console.sign_in import browser_of, sign_in_page
 from rollcall.console.visitors import STRANGER, page_for, strangers_work
+from rollcall.console.words import domain
 from rollcall.errors import Forbidden, Invalid, Refusal, TooManyRequests
 from rollcall.tenancy import tenants
 from rollcall.work import TenantRef, open_fleet
@@ -32,7 +33,7 @@ async def ask_for_code(request: Request[Any, Any, Any]) -> Response[Any]:
     try:
         asked = await asked_for(request, address)
     except Refusal as refusal:
-        page = sign_in_page(request, status_code=refusal.status, email=address, wrong_email=refusal.detail)
+        page = sign_in_page(request, status_code=refusal.status, email=address, wrong_email=domain(refusal.detail))
         return _with_retry(page, refusal)
     return _code_page(request, asked, address)
 
@@ -73,7 +74,7 @@ async def choose(request: Request[Any, Any, Any]) -> Response[Any]:
         return await _sign_in(request, asked, wanted)
     except Refusal as refusal:
         request.app.state.context.batched_entries.refused(source_of(request))
-        return sign_in_page(request, status_code=refusal.status, wrong_email=refusal.detail)
+        return sign_in_page(request, status_code=refusal.status, wrong_email=domain(refusal.detail))
 
 
 async def asked_for(request: AnyRequest, address: str) -> UUID:
@@ -162,7 +163,7 @@ def _code_page(
 
 def _refused(request: AnyRequest, refusal: Refusal, asked: UUID | None, address: str) -> Response[str]:
     request.app.state.context.batched_entries.refused(source_of(request))
-    page = _code_page(request, asked or UUID(int=0), address, status_code=refusal.status, alert=refusal.detail)
+    page = _code_page(request, asked or UUID(int=0), address, status_code=refusal.status, alert=domain(refusal.detail))
     return _with_retry(page, refusal)
 
 

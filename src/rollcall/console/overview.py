@@ -15,6 +15,7 @@ from rollcall.console.alerts import Concern
 from rollcall.console.frame import HOME, first_page
 from rollcall.console.requests import see
 from rollcall.console.visitors import PersonWork, admin_work, anybody_signed_in, page_for, visitor
+from rollcall.console.words import day_said, domain, gettext, mark, ngettext, of
 from rollcall.events import destinations
 from rollcall.provisioning import connection, provider_state
 from rollcall.provisioning.connection import Day, Standing
@@ -22,7 +23,7 @@ from rollcall.tenancy.lapse import LapseState
 from rollcall.work import Work
 
 _WORK = {"work": admin_work}
-SAID = {"released": "It is released, and counting begins anew."}
+SAID = {"released": mark("It is released, and counting begins anew.")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +53,9 @@ async def home(request: Request[Any, Any, Any], work: PersonWork, done: FromQuer
         stands=stands,
         token=token,
         ends=None if token is None else token.expires_at,
-        provider=state.recognised.label or "Your identity provider",
+        provider=state.recognised.label or gettext("Your identity provider"),
         concerns=await concerns(work, stands, token, lapse=LapseState(state.tenant.lapse_state)),
-        done=SAID.get(done),
+        done=of(SAID, done),
         bars=bars(found),
         most=max((each.calls for each in found), default=0),
         calls=sum(each.calls for each in found),
@@ -64,9 +65,9 @@ async def home(request: Request[Any, Any, Any], work: PersonWork, done: FromQuer
 
 
 _LAPSED = {
-    LapseState.GRACE: ("notice", "Your plan no longer includes SCIM; everything works for a while yet."),
-    LapseState.OFFBOARDING_ONLY: ("bad", "Your plan no longer includes SCIM: your provider can only take away."),
-    LapseState.CLOSED: ("bad", "Your plan no longer includes SCIM: your provider is refused."),
+    LapseState.GRACE: ("notice", mark("Your plan no longer includes SCIM; everything works for a while yet.")),
+    LapseState.OFFBOARDING_ONLY: ("bad", mark("Your plan no longer includes SCIM: your provider can only take away.")),
+    LapseState.CLOSED: ("bad", mark("Your plan no longer includes SCIM: your provider is refused.")),
 }
 
 
@@ -76,26 +77,42 @@ async def concerns(
     """What needs attention, the worst first: what stands still now, and the open alerts."""
     found: list[Concern] = []
     if token is not None and not tokens.is_open(token, work.now):
-        said = "No token is live, so your provider is refused."
-        found.append(Concern("bad", said, "/console/tokens", "Issue a token"))
+        said = gettext("No token is live, so your provider is refused.")
+        found.append(Concern("bad", said, "/console/tokens", gettext("Issue a token")))
     told = await alerts.concerns(work)
     found += told
     if lapse in _LAPSED and all(each.address != "/console/plan" for each in told):  # no alert of it is open yet
-        found.append(Concern(*_LAPSED[lapse], "/console/plan", "See until when"))
+        tone, said = _LAPSED[lapse]
+        found.append(Concern(tone, gettext(said), "/console/plan", gettext("See until when")))
     if stands.conflicts:
-        said = f"{_count(stands.conflicts, 'person has', 'people have')} role names that contradict each other."
-        found.append(Concern("bad", said, "/console/roles#cases", "See who"))
+        said = ngettext(
+            "%(number)s person has role names that contradict each other.",
+            "%(number)s people have role names that contradict each other.",
+            stands.conflicts,
+            number=stands.conflicts,
+        )
+        found.append(Concern("bad", said, "/console/roles#cases", gettext("See who")))
     if stands.unknown_roles:
-        said = f"{_count(stands.unknown_roles, 'person has', 'people have')} a role name that means nothing here."
-        found.append(Concern("notice", said, "/console/roles#cases", "See which"))
+        said = ngettext(
+            "%(number)s person has a role name that means nothing here.",
+            "%(number)s people have a role name that means nothing here.",
+            stands.unknown_roles,
+            number=stands.unknown_roles,
+        )
+        found.append(Concern("notice", said, "/console/roles#cases", gettext("See which")))
     found += [
-        Concern("bad", f"The destination “{row.label}” takes nothing.", f"/console/webhooks/{row.id}", "See why")
+        Concern(
+            "bad",
+            gettext("The destination “%(label)s” takes nothing.", label=row.label),
+            f"/console/webhooks/{row.id}",
+            gettext("See why"),
+        )
         for row in await destinations.every(work)
         if row.failing_since is not None and row.disabled_at is None
     ]
     if stands.last_refusal is not None and (stands.last_call is None or stands.last_refusal.at >= stands.last_call):
-        said = f"The latest call was refused: {stands.last_refusal.detail}"
-        found.append(Concern("bad", said, "/console/activity?outcome=refused", "See refused calls"))
+        said = gettext("The latest call was refused: %(detail)s", detail=domain(stands.last_refusal.detail or ""))
+        found.append(Concern("bad", said, "/console/activity?outcome=refused", gettext("See refused calls")))
     return sorted(found, key=lambda each: each.tone != "bad")
 
 
@@ -109,8 +126,14 @@ def bars(found: Sequence[Day]) -> list[Bar]:
     told: list[Bar] = []
     for place, each in enumerate(found):
         height, refused = _HEIGHT * each.calls / most, _HEIGHT * each.refused / most
-        calls = f"{each.calls} calls or more" if each.is_full else _count(each.calls, "call", "calls")
-        said = f"{each.day:%-d %B}: {calls}, {each.refused} refused"
+        calls = (
+            gettext("%(calls)s calls or more", calls=each.calls)
+            if each.is_full
+            else ngettext("%(count)s call", "%(count)s calls", each.calls)
+        )
+        said = gettext(
+            "%(day)s: %(calls)s, %(refused)s refused", day=day_said(each.day), calls=calls, refused=each.refused
+        )
         told.append(
             Bar(
                 each.day,
@@ -123,7 +146,3 @@ def bars(found: Sequence[Day]) -> list[Bar]:
             )
         )
     return told
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"

@@ -22,8 +22,3 @@ def id_of(text: str, what: str) -> UUID:
 def section(name: str, done: str | None = None) -> str:
     """A part of the account page; *done* is what it says has happened."""
     return f"{ACCOUNT}#{name}" if done is None else f"{ACCOUNT}?done={done}#{name}"
-
-
-def number_of(count: int, what: str, several: str = "") -> str:
-    """So many of something, in words; *several* where the plural is no mere s."""
-    return f"1 {what}" if count == 1 else f"{count:,} {several or what + 's'}"

@@ -12,9 +12,10 @@ from rollcall.access import passkey_sign_in, passkeys, sessions
 from rollcall.access.authenticators import RelyingParty
 from rollcall.access.console_sessions import hold
 from rollcall.console.confirming import Confirmation, confirmation_page
-from rollcall.console.own import id_of, number_of, section
+from rollcall.console.own import id_of, section
 from rollcall.console.requests import AnyRequest, json_answer, see
 from rollcall.console.visitors import PersonWork, fresh_person_work, signed_in, visitor, work_of
+from rollcall.console.words import gettext, ngettext
 from rollcall.errors import Conflict, NotFound, Refusal
 from rollcall.work import Work
 
@@ -89,10 +90,12 @@ async def ask_about_passkey(request: Request[Any, Any, Any], work: PersonWork, p
     return confirmation_page(
         request,
         Confirmation(
-            title=f"Remove the passkey “{found.label}”?" if found.label else "Remove this passkey?",
+            title=gettext("Remove the passkey “%(label)s”?", label=found.label)
+            if found.label
+            else gettext("Remove this passkey?"),
             said=_what_removing_does(only_one=len(mine) == 1, others=await sessions.count(work, person) - 1),
-            facts=[("Added", found.created_at), ("Last used", found.last_used_at)],
-            button="Remove the passkey",
+            facts=[(gettext("Added"), found.created_at), (gettext("Last used"), found.last_used_at)],
+            button=gettext("Remove the passkey"),
             back=section("passkeys"),
         ),
     )
@@ -112,14 +115,23 @@ async def remove_passkey(request: Request[Any, Any, Any], work: PersonWork, pass
 
 
 def _what_removing_does(*, only_one: bool, others: int) -> list[str]:
-    said = ["It opens nothing any more, neither this console nor the product. The same device can make a new one."]
+    said = [
+        gettext("It opens nothing any more, neither this console nor the product. The same device can make a new one.")
+    ]
     if others:
         said.append(
-            f"No session is closed by it, and you have {number_of(others, 'other session')} open. If the device is "
-            "lost, sign out everywhere else too."
+            ngettext(
+                "No session is closed by it, and you have %(count)s other session open. If the device is lost, sign "
+                "out "
+                "everywhere else too.",
+                "No session is closed by it, and you have %(count)s other sessions open. If the device is lost, sign "
+                "out "
+                "everywhere else too.",
+                others,
+            )
         )
     if only_one:
-        said.append("It is your only passkey: without one you need a sign-in code the next time.")
+        said.append(gettext("It is your only passkey: without one you need a sign-in code the next time."))
     return said
 
 

@@ -18,6 +18,7 @@ from rollcall.console.visitors import (
     visitor,
     work_of,
 )
+from rollcall.console.words import domain, gettext
 from rollcall.errors import Invalid, NotFound, Refusal
 
 _MINE = [signed_in]
@@ -62,10 +63,10 @@ async def ask_about_password(request: Request[Any, Any, Any], work: PersonWork) 
     return confirmation_page(
         request,
         Confirmation(
-            title="Remove your password?",
-            said=["It opens nothing any more. Sessions that it opened stay open until they end."],
-            facts=[("Set", mine.created_at), ("Last used", mine.last_used_at)],
-            button="Remove the password",
+            title=gettext("Remove your password?"),
+            said=[gettext("It opens nothing any more. Sessions that it opened stay open until they end.")],
+            facts=[(gettext("Set"), mine.created_at), (gettext("Last used"), mine.last_used_at)],
+            button=gettext("Remove the password"),
             back=section("password"),
         ),
     )
@@ -98,4 +99,4 @@ def _page(request: AnyRequest, *, status_code: int = 200, alert: str | None = No
 
 def _said(fault: Refusal) -> str:
     said = fault.detail.removeprefix("password: ")
-    return f"{said[:1].upper()}{said[1:].removesuffix(chr(46))}."
+    return domain(f"{said[:1].upper()}{said[1:].removesuffix(chr(46))}.")

@@ -10,9 +10,10 @@ from rollcall.access import sessions
 from rollcall.access.models import Session
 from rollcall.access.sessions import Purpose
 from rollcall.console.confirming import Confirmation, confirmation_page
-from rollcall.console.own import id_of, number_of, section
+from rollcall.console.own import id_of, section
 from rollcall.console.requests import see
 from rollcall.console.visitors import PersonWork, person_work, signed_in, visitor
+from rollcall.console.words import gettext, ngettext
 
 
 @get(
@@ -27,10 +28,12 @@ async def ask_about_session(request: Request[Any, Any, Any], work: PersonWork, s
     return confirmation_page(
         request,
         Confirmation(
-            title=f"Close the session “{wanted.label}”?" if wanted.label else "Close this session?",
+            title=gettext("Close the session “%(label)s”?", label=wanted.label)
+            if wanted.label
+            else gettext("Close this session?"),
             said=[_what_closing_does(wanted, visitor(request).session_id)],
-            facts=[("Opened", wanted.created_at), ("Ends by itself", wanted.expires_at)],
-            button="Close the session",
+            facts=[(gettext("Opened"), wanted.created_at), (gettext("Ends by itself"), wanted.expires_at)],
+            button=gettext("Close the session"),
             back=section("sessions"),
         ),
     )
@@ -55,17 +58,20 @@ async def close_session(request: Request[Any, Any, Any], work: PersonWork, sessi
 async def ask_about_others(request: Request[Any, Any, Any], work: PersonWork) -> Response[str]:
     """Say what signing out everywhere else does."""
     others = await sessions.count(work, visitor(request).account_id) - 1
-    said = (
-        f"This closes {number_of(others, 'other session')} of yours, in the product and in this console, from the next "
-        "request on. Only this one stays open."
+    said = ngettext(
+        "This closes %(count)s other session of yours, in the product and in this console, from the next request on. "
+        "Only this one stays open.",
+        "This closes %(count)s other sessions of yours, in the product and in this console, from the next request on. "
+        "Only this one stays open.",
+        others,
     )
     return confirmation_page(
         request,
         Confirmation(
-            title="Sign out everywhere else?",
+            title=gettext("Sign out everywhere else?"),
             said=[said],
             facts=[],
-            button=f"Close {number_of(others, 'session')}",
+            button=ngettext("Close %(count)s session", "Close %(count)s sessions", others),
             back=section("sessions"),
         ),
     )
@@ -86,15 +92,15 @@ async def close_others(request: Request[Any, Any, Any], work: PersonWork) -> Res
 
 def _what_closing_does(session: Session, this_one: UUID) -> str:
     if session.id == this_one:
-        return "This is the session you are using: you are signed out here."
+        return gettext("This is the session you are using: you are signed out here.")
     match Purpose(session.purpose):
         case Purpose.PRODUCT:
-            return "Whoever uses it is signed out of the product at their next request."
+            return gettext("Whoever uses it is signed out of the product at their next request.")
         case Purpose.CONSOLE | Purpose.PORTAL:
-            return "Whoever uses it is signed out of this console at their next request."
+            return gettext("Whoever uses it is signed out of this console at their next request.")
         case Purpose.CONSOLE_CODE:
-            return "The code opens nothing any more."
+            return gettext("The code opens nothing any more.")
         case Purpose.PORTAL_LINK:
-            return "The link opens nothing any more."
+            return gettext("The link opens nothing any more.")
         case Purpose.CONTACT_LINK:
-            return "The link opens nothing any more, and whoever came by it is out at their next request."
+            return gettext("The link opens nothing any more, and whoever came by it is out at their next request.")

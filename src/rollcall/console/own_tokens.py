@@ -10,6 +10,7 @@ from rollcall.console.confirming import Confirmation, confirmation_page
 from rollcall.console.own import id_of, section
 from rollcall.console.requests import see
 from rollcall.console.visitors import PersonWork, person_work, signed_in, visitor
+from rollcall.console.words import gettext
 
 
 @get(
@@ -21,21 +22,21 @@ from rollcall.console.visitors import PersonWork, person_work, signed_in, visito
 async def ask_about_token(request: Request[Any, Any, Any], work: PersonWork, token: FromPath[str]) -> Response[str]:
     """Say what closing a token does."""
     wanted = await personal_tokens.find(work, visitor(request).account_id, id_of(token, "token"))
-    said = (
+    said = gettext(
         "Whatever uses it is refused from its next request on. It can't be opened again; the product can issue you "
         "another one."
     )
     return confirmation_page(
         request,
         Confirmation(
-            title=f"Close the token “{wanted.label}”?",
+            title=gettext("Close the token “%(label)s”?", label=wanted.label),
             said=[said],
             facts=[
-                ("May", ", ".join(wanted.scopes)),
-                ("Issued", wanted.created_at),
-                ("Last used", wanted.last_used_at),
+                (gettext("May"), ", ".join(wanted.scopes)),
+                (gettext("Issued"), wanted.created_at),
+                (gettext("Last used"), wanted.last_used_at),
             ],
-            button="Close the token",
+            button=gettext("Close the token"),
             back=section("tokens"),
         ),
     )

@@ -12,6 +12,20 @@ from markupsafe import Markup
 
 from rollcall.console.assets import COMPONENTS, PASSKEYS, SCRIPT, STYLESHEET, Asset, icon
 from rollcall.console.branding import Brand
+from rollcall.console.script_words import words_for
+from rollcall.console.words import (
+    domain,
+    english,
+    exactly,
+    gettext,
+    month_said,
+    ngettext,
+    number_said,
+    plain,
+    plain_plural,
+    relative,
+    spoken,
+)
 
 _POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self' data:; font-src 'self'; base-uri 'none'; "
@@ -28,39 +42,25 @@ HEADERS = {
 SCRIPTED_HEADERS = HEADERS | {"Content-Security-Policy": f"{_POLICY}; script-src 'self'; connect-src 'self'"}
 """The same for a page that has scripts of ours, and lets them call us."""
 
-_STEPS = ((60, 1, "second"), (3600, 60, "minute"), (86400, 3600, "hour"), (100 * 86400, 86400, "day"))
-
-
-def _exactly(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%-d %B %Y, %H:%M UTC")
-
 
 def _moment(moment: datetime) -> Markup:
     """A point in time, for people and for programs; a script says it by the reader's clock."""
-    return Markup('<time datetime="{}">{}</time>').format(moment.isoformat(timespec="seconds"), _exactly(moment))
+    return Markup('<time datetime="{}">{}</time>').format(moment.isoformat(timespec="seconds"), exactly(moment))
+
+
+def _second(moment: datetime) -> Markup:
+    """The same to the second."""
+    said = exactly(moment, seconds=True)
+    return Markup('<time datetime="{}">{}</time>').format(moment.isoformat(timespec="seconds"), said)
 
 
 def _ago(moment: datetime | None) -> Markup:
     """A point in time as seen from now, the exact one beside it for who points at it; “never” where there is none."""
     if moment is None:
-        return Markup('<span class="quiet">never</span>')
+        return Markup('<span class="quiet">{}</span>').format(gettext("never"))
     return Markup('<time datetime="{}" data-relative title="{}">{}</time>').format(
-        moment.isoformat(timespec="seconds"), _exactly(moment), relative(moment, datetime.now(UTC))
+        moment.isoformat(timespec="seconds"), exactly(moment), relative(moment, datetime.now(UTC))
     )
-
-
-def relative(moment: datetime, now: datetime) -> str:
-    """How long ago something was, or how long it will be, as people say it."""
-    seconds = int((now - moment).total_seconds())
-    away = abs(seconds)
-    if away < 5:
-        return "just now"
-    for most, size, unit in _STEPS:
-        if away < most:
-            count = away // size
-            said = f"{count} {unit}" if count == 1 else f"{count} {unit}s"
-            return f"{said} ago" if seconds > 0 else f"in {said}"
-    return moment.astimezone(UTC).strftime("%-d %b %Y")
 
 
 _templates = Environment(
@@ -70,9 +70,17 @@ _templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
     auto_reload=False,
+    extensions=["jinja2.ext.i18n"],
 )
-cast("dict[str, Any]", _templates.filters).update(moment=_moment, ago=_ago)  # pyright: ignore[reportUnknownMemberType]  # untyped there
-cast("dict[str, Any]", _templates.globals).update(icon=icon)  # pyright: ignore[reportUnknownMemberType]  # as above
+_templates.policies["ext.i18n.trimmed"] = True
+cast("Any", _templates).install_gettext_callables(plain, plain_plural, newstyle=True)
+cast("dict[str, Any]", _templates.filters).update(  # pyright: ignore[reportUnknownMemberType]  # untyped there
+    moment=_moment, second=_second, ago=_ago, number=number_said, month=month_said, domain=domain
+)
+cast("dict[str, Any]", _templates.globals).update(  # pyright: ignore[reportUnknownMemberType]  # as above
+    icon=icon, _=gettext, n_=ngettext, english=english, words_for=words_for
+)
+_VARIES = {"Vary": "Accept-Language"}
 _VERSION = version("rollcall")
 _UNLESS_SAID = {
     "sections": (),
@@ -98,8 +106,10 @@ def page(
 
     The pages of *framed_by* may show it in a frame.
     """
+    language = spoken()
     return Response(
         _templates.get_template(template).render(
+            language=language.tag,
             stylesheets=(COMPONENTS.address, STYLESHEET.address),
             scripts=[each.address for each in scripts],
             version=_VERSION,
@@ -109,7 +119,7 @@ def page(
             **{**_UNLESS_SAID, **facts},
         ),
         status_code=status_code,
-        headers=_framed(SCRIPTED_HEADERS if scripts else HEADERS, framed_by),
+        headers=_framed(SCRIPTED_HEADERS if scripts else HEADERS, framed_by) | (_VARIES if language.varies else {}),
         media_type=MediaType.HTML,
     )
 

@@ -17,6 +17,7 @@ from rollcall.console.frame import HOME
 from rollcall.console.requests import AnyRequest, form_field, see, source_of
 from rollcall.console.sign_in import browser_of, count_refusal, signed_in_cookies, tenant_named
 from rollcall.console.visitors import page_for, strangers_work
+from rollcall.console.words import domain
 from rollcall.errors import Refusal, TooManyRequests, Unavailable
 from rollcall.work import TenantRef
 
@@ -45,7 +46,7 @@ async def enter_password(request: Request[Any, Any, Any]) -> Response[Any]:
         new = await _entered(request, tenant, user_name, password)
     except Refusal as refusal:
         count_refusal(request)
-        page = _page(request, workspace, user_name, status_code=refusal.status, alert=refusal.detail)
+        page = _page(request, workspace, user_name, status_code=refusal.status, alert=domain(refusal.detail))
         if isinstance(refusal, TooManyRequests | Unavailable):
             page.headers["Retry-After"] = str(refusal.retry_after)
         return page

@@ -10,9 +10,10 @@ from rollcall.access import sessions
 from rollcall.console import ways_in
 from rollcall.console.activity_words import worded
 from rollcall.console.confirming import Confirmation, confirmation_page, unless_typed
-from rollcall.console.own import id_of, number_of
+from rollcall.console.own import id_of
 from rollcall.console.requests import see
 from rollcall.console.visitors import PersonWork, admin_work, admins, page_for
+from rollcall.console.words import gettext, mark, ngettext, of
 from rollcall.directory import linking, people, roles
 from rollcall.directory.people import Person
 from rollcall.journal.queries import AuditQuestion, read
@@ -23,17 +24,22 @@ PAGE = "/console/people"
 _ADMINS = [admins()]
 _WORK = {"work": admin_work}
 MOST_FOUND = 20
-ORIGINS = {"provider": "Provider", "default": "Default", "hand": "By hand", "override": "Override"}
+ORIGINS = {
+    "provider": mark("Provider"),
+    "default": mark("Default"),
+    "hand": mark("By hand"),
+    "override": mark("Override"),
+}
 SAID = {
-    "deactivated": "They are out: everything they had open is closed.",
-    "reactivated": "They may come in again. Nothing that was closed came back.",
-    "added": "They are here now, and may come in.",
-    "role": "They have that role now.",
-    "lifted": "The override is lifted: your provider decides their role.",
-    "linked": "They have their former account back.",
-    "closed": "It is closed, and lets nobody in any more.",
-    "appointed": "They are an admin now.",
-    "erased": "They are erased. Older activity loses what names them within two hours.",
+    "deactivated": mark("They are out: everything they had open is closed."),
+    "reactivated": mark("They may come in again. Nothing that was closed came back."),
+    "added": mark("They are here now, and may come in."),
+    "role": mark("They have that role now."),
+    "lifted": mark("The override is lifted: your provider decides their role."),
+    "linked": mark("They have their former account back."),
+    "closed": mark("It is closed, and lets nobody in any more."),
+    "appointed": mark("They are an admin now."),
+    "erased": mark("They are erased. Older activity loses what names them within two hours."),
 }
 
 
@@ -78,7 +84,7 @@ async def person_page(
         why=await people.explain(work, account_id),
         origins=ORIGINS,
         choices=[
-            ("", "Choose a role"),
+            ("", gettext("Choose a role")),
             *((key, label) for key, label in (await _labels(work)).items() if key != found.account.role),
         ],
         formers=await linking.formers(work, found.account) if found.user is not None else [],
@@ -87,7 +93,7 @@ async def person_page(
         receipts=(await receipts.page(work, account_id=account_id, limit=5)).rows,
         entries=entries,
         words={entry.id: worded(entry, names) for entry in entries},
-        done=SAID.get(done),
+        done=of(SAID, done),
         back=PAGE,
     )
 
@@ -111,19 +117,27 @@ async def deactivate(request: Request[Any, Any, Any], work: PersonWork, person: 
 async def _deactivation(work: Work, person: Person) -> Confirmation:
     account, opened = person.account, await sessions.count(work, person.account.id)
     return Confirmation(
-        title=f"End the access of {account.user_name}?",
+        title=gettext("End the access of %(user_name)s?", user_name=account.user_name),
         said=[
             (
-                f"This closes {number_of(opened, 'session')} of 1 person, and all tokens, passkeys and registered "
-                "credentials of theirs, from the next request on."
+                ngettext(
+                    "This closes %(count)s session of 1 person, and all tokens, passkeys and registered credentials of "
+                    "theirs, from the next request on.",
+                    "This closes %(count)s sessions of 1 person, and all tokens, passkeys and registered credentials "
+                    "of "
+                    "theirs, from the next request on.",
+                    opened,
+                )
             ),
-            "Their account and history stay. If your identity provider still has them, it may let them in again.",
+            gettext(
+                "Their account and history stay. If your identity provider still has them, it may let them in again."
+            ),
         ],
-        facts=[("Role", account.role), ("Here since", account.created_at)],
-        button="End their access",
+        facts=[(gettext("Role"), account.role), (gettext("Here since"), account.created_at)],
+        button=gettext("End their access"),
         back=f"{PAGE}/{account.id}",
         typed=account.user_name,
-        called="their userName",
+        called=gettext("their userName"),
     )
 
 

@@ -10,9 +10,10 @@ from litestar.params import FromPath, FromQuery
 from rollcall.access import accounts, sessions, tokens
 from rollcall.access.models import Account
 from rollcall.console.confirming import Confirmation, confirmation_page
-from rollcall.console.own import id_of, number_of
+from rollcall.console.own import id_of
 from rollcall.console.requests import AnyRequest, form_field, see
 from rollcall.console.visitors import PersonWork, admin_work, admins, check_fresh, enter_refusal, page_for, visitor
+from rollcall.console.words import domain, gettext, ngettext
 from rollcall.directory import linking, people, role_states, roles
 from rollcall.directory.people import Draft
 from rollcall.directory.rules import RoleRule
@@ -38,7 +39,9 @@ async def add(request: Request[Any, Any, Any], work: PersonWork) -> Response[Any
     names = ("user_name", "display_name", "email", "role")
     fields = {name: (await form_field(request, name)).replace("\x00", "") for name in names}
     if not fields["user_name"] or len(fields["user_name"]) > 320:
-        return await _form_page(request, work, fields, wrong=("user_name", "Enter a userName of up to 320 characters."))
+        return await _form_page(
+            request, work, fields, wrong=("user_name", gettext("Enter a userName of up to 320 characters."))
+        )
     await _check_admins_role(request, (await roles.current(work))[0], fields["role"])
     draft = Draft(
         user_name=fields["user_name"],
@@ -50,7 +53,7 @@ async def add(request: Request[Any, Any, Any], work: PersonWork) -> Response[Any
             person = await people.take_in(work, draft, role=fields["role"] or None)
     except (Invalid, Taken, SeatsExhausted) as fault:
         await enter_refusal(request, work, fault)
-        wrong = (fault.param or "", fault.detail)
+        wrong = (fault.param or "", domain(fault.detail))
         return await _form_page(request, work, fields, wrong=wrong, status_code=fault.status)
     return see(f"{PAGE}/{person.account.id}?done=added")
 
@@ -91,10 +94,10 @@ async def ask_about_role(
     return confirmation_page(
         request,
         Confirmation(
-            title=f"Make {account.user_name} {rule.roles[role].label}?",
+            title=gettext("Make %(user_name)s %(label)s?", user_name=account.user_name, label=rule.roles[role].label),
             said=said,
-            facts=[("Role now", _label(rule, account.role))],
-            button=f"Give the role {rule.roles[role].label}",
+            facts=[(gettext("Role now"), _label(rule, account.role))],
+            button=gettext("Give the role %(label)s", label=rule.roles[role].label),
             back=f"{PAGE}/{account.id}",
             fields=[("role", role)],
         ),
@@ -126,10 +129,10 @@ async def ask_to_lift(request: Request[Any, Any, Any], work: PersonWork, person:
     return confirmation_page(
         request,
         Confirmation(
-            title=f"Let the provider decide the role of {account.user_name}?",
-            said=[f"They are {_label(rule, after)} then, as your provider says.", *said],
-            facts=[("Role now", _label(rule, account.role))],
-            button="Lift the override",
+            title=gettext("Let the provider decide the role of %(user_name)s?", user_name=account.user_name),
+            said=[gettext("They are %(role)s then, as your provider says.", role=_label(rule, after)), *said],
+            facts=[(gettext("Role now"), _label(rule, account.role))],
+            button=gettext("Lift the override"),
             back=f"{PAGE}/{account.id}",
         ),
     )
@@ -154,21 +157,26 @@ async def ask_to_link(
     return confirmation_page(
         request,
         Confirmation(
-            title=f"Is {account.user_name} the person of this former account?",
+            title=gettext("Is %(user_name)s the person of this former account?", user_name=account.user_name),
             said=[
-                "Their history goes on: they get the id and the record they had before they were removed.",
+                gettext("Their history goes on: they get the id and the record they had before they were removed."),
                 (
-                    f"The account they have had since is closed, with {number_of(opened, 'session')} of theirs; they "
-                    "sign in anew. This can't be undone."
+                    ngettext(
+                        "The account they have had since is closed, with %(count)s session of theirs; they sign in "
+                        "anew. This can't be undone.",
+                        "The account they have had since is closed, with %(count)s sessions of theirs; they sign in "
+                        "anew. This can't be undone.",
+                        opened,
+                    )
                 ),
             ],
             facts=[
-                ("userName then", other.user_name),
-                ("externalId then", other.external_id or "none"),
-                ("Here from", other.created_at),
-                ("Removed", other.detached_at),
+                (gettext("userName then"), other.user_name),
+                (gettext("externalId then"), other.external_id or gettext("none")),
+                (gettext("Here from"), other.created_at),
+                (gettext("Removed"), other.detached_at),
             ],
-            button="Link the accounts",
+            button=gettext("Link the accounts"),
             back=f"{PAGE}/{account.id}",
             fields=[("former", str(other.id))],
         ),
@@ -189,23 +197,23 @@ async def _what_a_role_does(
     said: list[str] = []
     if by_hand and account.role_state.get("managed"):
         decided = _label(rule, str(account.role_state.get("provider_role") or rule.default))
-        said.append(f"Your provider says {decided}; this holds over it until it is lifted.")
+        said.append(gettext("Your provider says %(decided)s; this holds over it until it is lifted.", decided=decided))
     elif by_hand:
-        said.append("It holds until your provider first names a role for them.")
+        said.append(gettext("It holds until your provider first names a role for them."))
     if account.is_admin and role not in rule.admin_roles:
         owned = (await tokens.owned(work, [account.id]))[account.id]
         said.append(
-            f"They are no longer an admin: {number_of(owned, 'token')} they own {_stops(owned)} at the next call."
+            ngettext(
+                "They are no longer an admin: %(count)s token they own stops at the next call.",
+                "They are no longer an admin: %(count)s tokens they own stop at the next call.",
+                owned,
+            )
         )
         if account.id == myself:
-            said.append("This is you: you can't open these pages any more then.")
+            said.append(gettext("This is you: you can't open these pages any more then."))
     elif role in rule.admin_roles and not account.is_admin:
-        said.append("They become an admin: they may open all of these pages, and own tokens.")
+        said.append(gettext("They become an admin: they may open all of these pages, and own tokens."))
     return said
-
-
-def _stops(number: int) -> str:
-    return "stops" if number == 1 else "stop"
 
 
 def _label(rule: RoleRule, role: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from litestar import Request, Response, get
 
 from rollcall.console.visitors import PersonWork, admin_work, admins, page_for
+from rollcall.console.words import gettext, mark, ngettext, number_said
 from rollcall.tenancy import features, overrides, plans, seats, tenants, usage
 from rollcall.tenancy.lapse import LapseState
 from rollcall.tenancy.models import Plan, Tenant
@@ -18,12 +19,12 @@ from rollcall.work import Work
 MONTHS = 12
 INCLUDES = {
     "scim": (
-        "Provisioning",
-        "Your identity provider adds people, sets roles and ends access by itself, with a receipt for each.",
+        mark("Provisioning"),
+        mark("Your identity provider adds people, sets roles and ends access by itself, with a receipt for each."),
     ),
     "events": (
-        "Events",
-        "Your own systems hear of everything that happens here; without it of who is out, and of that always.",
+        mark("Events"),
+        mark("Your own systems hear of everything that happens here; without it of who is out, and of that always."),
     ),
 }
 """Each feature: its name for customers, and what it brings."""
@@ -81,7 +82,10 @@ async def plan_page(request: Request[Any, Any, Any], work: PersonWork) -> Respon
         included=await _included(work, plan, tenant),
         months=[
             Month(
-                date.fromisoformat(f"{each.month}-01"), each.peak, f"{each.average:,.0f}", round(100 * each.peak / most)
+                date.fromisoformat(f"{each.month}-01"),
+                each.peak,
+                number_said(round(each.average)),
+                round(100 * each.peak / most),
             )
             for each in found[:MONTHS]
         ],
@@ -97,25 +101,28 @@ async def _included(work: Work, plan: Plan, tenant: Tenant) -> Sequence[Included
     for key, (name, brings) in INCLUDES.items():
         beside = key not in plan.features and key in held
         until = held[key].ends_at if beside else None
-        found.append(Included(name, brings, await features.has(work, key), beside, until))
+        found.append(Included(gettext(name), gettext(brings), await features.has(work, key), beside, until))
     return found
 
 
 def said_of_seats(where: Seats) -> tuple[str, str]:
     """How the seats stand, as a tone and a sentence."""
     if where.allowed is None:
-        return "good", "Your plan has any number of seats."
+        return "good", gettext("Your plan has any number of seats.")
     left = where.allowed - where.used
     if left > 0:
-        return (
-            "notice" if left * 20 <= where.allowed else "good"
-        ), f"{left:,} {'seat is' if left == 1 else 'seats are'} left."
-    if where.policy == "overage":
-        over = f", {-left:,} more than your plan has" if left else ""
-        return "notice", f"No seat is left{over}. Newcomers are let in all the same, and may be billed."
-    return (
-        "bad",
-        "No seat is left: nobody more is let in. Who is in stays in, and whoever leaves makes room at once.",
+        tone = "notice" if left * 20 <= where.allowed else "good"
+        return tone, ngettext("%(count)s seat is left.", "%(count)s seats are left.", left)
+    if where.policy != "overage":
+        return "bad", gettext(
+            "No seat is left: nobody more is let in. Who is in stays in, and whoever leaves makes room at once."
+        )
+    if not left:
+        return "notice", gettext("No seat is left. Newcomers are let in all the same, and may be billed.")
+    return "notice", ngettext(
+        "No seat is left, %(count)s more than your plan has. Newcomers are let in all the same, and may be billed.",
+        "No seat is left, %(count)s more than your plan has. Newcomers are let in all the same, and may be billed.",
+        -left,
     )
 
 
@@ -123,8 +130,13 @@ def said_ahead(found: Forecast | None) -> str:
     """The forecast in a sentence; nothing where there is none."""
     if found is None:
         return ""
-    when = "within a week" if found.weeks == 1 else f"in about {found.weeks} weeks"
-    return f"At the rate of the last {found.months} months they are full {when}."
+    return ngettext(
+        "At the rate of the last %(months)s months they are full within a week.",
+        "At the rate of the last %(months)s months they are full in about %(weeks)s weeks.",
+        found.weeks,
+        months=found.months,
+        weeks=found.weeks,
+    )
 
 
 def stages(tenant: Tenant) -> Sequence[Stage]:
@@ -134,13 +146,15 @@ def stages(tenant: Tenant) -> Sequence[Stage]:
     state = LapseState(tenant.lapse_state)
     found: list[Stage] = []
     if tenant.offboarding_from is not None and tenant.offboarding_from > tenant.lapsed_at:
-        said = "Everything works as before."
+        said = gettext("Everything works as before.")
         found.append(Stage("good", state is LapseState.GRACE, said, tenant.lapsed_at, tenant.offboarding_from))
-    said = "Your provider can still look things up, end access and remove people. It can add nobody and change no role."
+    said = gettext(
+        "Your provider can still look things up, end access and remove people. It can add nobody and change no role."
+    )
     now = state is LapseState.OFFBOARDING_ONLY
     if tenant.closes_at is None or tenant.closes_at != tenant.offboarding_from:
         found.append(Stage("notice", now, said, tenant.offboarding_from, tenant.closes_at))
     if tenant.closes_at is not None:
-        said = "Your provider is refused. End the access of leavers by hand, under People."
+        said = gettext("Your provider is refused. End the access of leavers by hand, under People.")
         found.append(Stage("bad", state is LapseState.CLOSED, said, tenant.closes_at, None))
     return found

@@ -19,6 +19,7 @@ from rollcall.console.cookies import session_cookie
 from rollcall.console.frame import SECTIONS
 from rollcall.console.requests import AnyRequest, form_field, origin, see, source_of
 from rollcall.console.visitors import STRANGER, page_for, strangers_work
+from rollcall.console.words import domain
 from rollcall.crypto import TokenKind, TokenText, read_token
 from rollcall.errors import NotFound, Refusal, TooManyRequests
 from rollcall.tenancy import tenants
@@ -85,7 +86,7 @@ async def _enter(
         new = await entered(request, await _tenant(request, link.tenant_id), link)
     except Refusal as refusal:
         request.app.state.context.batched_entries.refused(source_of(request))
-        page = shown(request, "", status_code=refusal.status, alert=refusal.detail)
+        page = shown(request, "", status_code=refusal.status, alert=domain(refusal.detail))
         if isinstance(refusal, TooManyRequests):
             page.headers["Retry-After"] = str(refusal.retry_after)
         return page

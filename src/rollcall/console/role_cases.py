@@ -5,24 +5,32 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 from uuid import UUID
 
+from rollcall.console.words import gettext, mark
 from rollcall.directory.models import ConflictCase
 from rollcall.directory.rules import GROUP
 
 _WHERE = {
-    "okta": "In Okta open the app, **Assignments** and **Push Groups**, and leave this person in one of these groups.",
+    "okta": mark(
+        "In Okta open the app, **Assignments** and **Push Groups**, and leave this person in one of these groups."
+    ),
     "entra": (
-        "In Entra open the enterprise application, **Users and groups**, and leave one assignment of this person. Then "
-        "choose **Provision on demand** for them."
+        mark(
+            "In Entra open the enterprise application, **Users and groups**, and leave one assignment of this "
+            "person. Then "
+            "choose **Provision on demand** for them."
+        )
     ),
     "onelogin": (
-        "In OneLogin open **Users**, the person, and **Applications**, and leave one of these values at the app's "
-        "parameters."
+        mark(
+            "In OneLogin open **Users**, the person, and **Applications**, and leave one of these values at the app's "
+            "parameters."
+        )
     ),
-    "jumpcloud": "In JumpCloud open **User Groups**, and take this person out of all but one of these groups.",
+    "jumpcloud": mark("In JumpCloud open **User Groups**, and take this person out of all but one of these groups."),
 }
-_ANYWHERE = "At your identity provider leave this person one of these names."
-UNKNOWN = "Give the name a role here, or correct it at your identity provider."
-_CLOSES = "The case closes itself with the next change that is sent."
+_ANYWHERE = mark("At your identity provider leave this person one of these names.")
+UNKNOWN = mark("Give the name a role here, or correct it at your identity provider.")
+_CLOSES = mark("The case closes itself with the next change that is sent.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +53,7 @@ class Told:
 
 def remedy(provider: str | None) -> str:
     """What to do about contradicting names, as *provider* calls it."""
-    return _WHERE.get(provider or "", _ANYWHERE)
+    return gettext(_WHERE.get(provider or "", _ANYWHERE))
 
 
 def told(case: ConflictCase, provider: str | None, page: str) -> Told:
@@ -53,11 +61,12 @@ def told(case: ConflictCase, provider: str | None, page: str) -> Told:
     mild = case.kind != "conflict"
     names = list(dict.fromkeys((str(each["name"]), _where(str(each["source"]))) for each in case.names))
     if mild:
-        return Told(case, mild, names, UNKNOWN, f"{page}?{urlencode({'name': names[0][0]})}#try" if names else None)
-    return Told(case, mild, names, f"{remedy(provider)} {_CLOSES}", None)
+        address = f"{page}?{urlencode({'name': names[0][0]})}#try" if names else None
+        return Told(case, mild, names, gettext(UNKNOWN), address)
+    return Told(case, mild, names, f"{remedy(provider)} {gettext(_CLOSES)}", None)
 
 
 def _where(source: str) -> str:
     if source.startswith(GROUP):
-        return "group"
-    return "groups claim" if source == "claim" else "roles"
+        return gettext("group")
+    return gettext("groups claim") if source == "claim" else "roles"

@@ -7,10 +7,10 @@ from litestar import Request, Response, get, post
 
 from rollcall.access.portal_links import Intent
 from rollcall.console import role_forms
-from rollcall.console.own import number_of
 from rollcall.console.requests import AnyRequest, form_field, see
 from rollcall.console.role_forms import CONFLICTS, LARGEST_FORM, SOURCES, RuleForm
 from rollcall.console.visitors import PersonWork, admin_work, admins, enter_refusal, page_for, visitor
+from rollcall.console.words import gettext, ngettext, number_said, options
 from rollcall.directory import role_changes, roles
 from rollcall.directory.roles import Foreseen, PreviewOutdated
 from rollcall.directory.rules import RoleRule
@@ -96,9 +96,15 @@ async def progress_said(work: Work) -> str | None:
     progress = await role_changes.progress(work)
     if progress is None or progress.ended_at is not None:
         return None
-    return (
-        f"The last edit is being brought to {number_of(progress.people, 'person', 'people')}; "
-        f"{progress.left:,} are still to come. What it takes from somebody is taken already."
+    return ngettext(
+        "The last edit is being brought to %(count)s person; %(left)s are still to come. What it takes from somebody "
+        "is "
+        "taken already.",
+        "The last edit is being brought to %(count)s people; %(left)s are still to come. What it takes from somebody "
+        "is "
+        "taken already.",
+        progress.people,
+        left=number_said(progress.left),
     )
 
 
@@ -109,8 +115,8 @@ def _form_page(request: AnyRequest, form: RuleForm, present: RoleRule, *, status
         status_code=status_code,
         form=form,
         choices=[(key, role.label) for key, role in present.roles.items()],
-        sources=SOURCES.items(),
-        conflicts=CONFLICTS.items(),
+        sources=options(SOURCES),
+        conflicts=options(CONFLICTS),
         back=PAGE,
     )
 
@@ -144,18 +150,26 @@ def consequences(foreseen: Foreseen) -> list[tuple[str, str]]:
     """What an edit does to whom, in numbers; each as a tone and a sentence."""
     said: list[tuple[str, str]] = []
     if lost := len(foreseen.no_more_admins):
-        who = f"{number_of(lost, 'person', 'people')} {'is' if lost == 1 else 'are'} no longer an admin"
-        said.append(("bad", f"{who}: tokens they own stop at the next call."))
-    if foreseen.more_admins:
-        verb = "becomes an admin" if foreseen.more_admins == 1 else "become admins"
-        said.append(("notice", f"{number_of(foreseen.more_admins, 'person', 'people')} {verb}."))
+        ended = ngettext(
+            "%(count)s person is no longer an admin: tokens they own stop at the next call.",
+            "%(count)s people are no longer an admin: tokens they own stop at the next call.",
+            lost,
+        )
+        said.append(("bad", ended))
+    if more := foreseen.more_admins:
+        made = ngettext("%(count)s person becomes an admin.", "%(count)s people become admins.", more)
+        said.append(("notice", made))
     if foreseen.conflicts:
-        whose = "1 person has" if foreseen.conflicts == 1 else f"{foreseen.conflicts:,} people have"
-        said.append(
-            ("notice", f"{whose} names that contradict each other: they keep their role, and a case is open for each.")
+        contradicting = ngettext(
+            "%(count)s person has names that contradict each other: they keep their role, and a case is open for each.",
+            "%(count)s people have names that contradict each other: they keep their role, and a case is open for "
+            "each.",
+            foreseen.conflicts,
         )
+        said.append(("notice", contradicting))
     if foreseen.changed > role_changes.MOST_AT_THE_ANSWER:
-        said.append(
-            ("", "They are many: what is taken is taken at once, and the rest follows within minutes, 500 at a time.")
+        many = gettext(
+            "They are many: what is taken is taken at once, and the rest follows within minutes, 500 at a time."
         )
+        said.append(("", many))
     return said

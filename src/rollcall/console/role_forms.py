@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rollcall.console.words import domain, mark
 from rollcall.directory import roles
 from rollcall.directory.rules import ROLE_KEY, RoleRule
 from rollcall.errors import Invalid
@@ -16,14 +17,21 @@ LARGEST_FORM = 524_288
 """Bytes: a rule may have a hundred roles with two hundred names each."""
 
 SOURCES = {
-    "groups": "Names of groups that your provider pushes",
-    "roles": "The attribute roles of a person",
-    "claim": "The groups claim at sign-in",
+    "groups": mark("Names of groups that your provider pushes"),
+    "roles": mark("The attribute roles of a person"),
+    "claim": mark("The groups claim at sign-in"),
 }
 CONFLICTS = {
-    "reject": "Refuse the change and open a case",
-    "hold": "Take the change, keep the role they had, and open a case",
+    "reject": mark("Refuse the change and open a case"),
+    "hold": mark("Take the change, keep the role they had, and open a case"),
 }
+ON_CONFLICT = {
+    "reject": mark("If one person\u2019s names contradict each other: refuse the change and open a case."),
+    "hold": mark(
+        "If one person\u2019s names contradict each other: take the change, keep the role they had, and open a case."
+    ),
+}
+"""The same in a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +135,7 @@ def with_fault(form: RuleForm, fault: Invalid) -> RuleForm:
     """The same form, which says what is wrong where it is wrong, and has room for one more role again."""
     place = (fault.param or "").split(".")
     said = fault.detail.partition("; ")[0].removeprefix(f"{fault.param}: ")
-    wrong = {place[0] if place[0] in ("prefix", "default", "sources") else "": said}
+    wrong = {place[0] if place[0] in ("prefix", "default", "sources") else "": domain(said)}
     lines = [
         RoleLine(each.key, each.label, each.admin, each.names, each.aliases, _at(each, place, said))
         for each in form.lines
@@ -159,7 +167,7 @@ def handed_on(text: str) -> RoleRule:
 
 def _at(line: RoleLine, place: Sequence[str], said: str) -> str:
     key = line.key or _new_key(line.label, {})
-    return said if len(place) > 1 and place[0] == "roles" and place[1] == key else ""
+    return domain(said) if len(place) > 1 and place[0] == "roles" and place[1] == key else ""
 
 
 def _new_key(label: str, taken: Mapping[str, Any]) -> str:

@@ -9,15 +9,16 @@ from litestar.params import FromQuery
 from rollcall.access.portal_links import Intent
 from rollcall.console.role_cases import told
 from rollcall.console.role_edit import PAGE, progress_said
-from rollcall.console.role_forms import CONFLICTS
+from rollcall.console.role_forms import ON_CONFLICT
 from rollcall.console.setup_guides import marked
 from rollcall.console.visitors import PersonWork, admin_work, admins, page_for, visitor
+from rollcall.console.words import gettext, mark, of
 from rollcall.directory import conflict_cases, group_overview, roles
 from rollcall.directory.rules import Reading, Seen
 from rollcall.provisioning import provider_state
 
 FEW_GROUPS = 12
-SAID = {"edited": "The rule is saved, and people have the roles that it gives them."}
+SAID = {"edited": mark("The rule is saved, and people have the roles that it gives them.")}
 
 
 @get("/roles", guards=[admins(Intent.ROLES)], dependencies={"work": admin_work}, name="console_roles")
@@ -41,7 +42,7 @@ async def roles_page(
         "roles/page.html",
         rule=rule,
         labels=labels,
-        on_conflict=CONFLICTS[rule.on_conflict],
+        on_conflict=gettext(ON_CONFLICT[rule.on_conflict]),
         tried=tried,
         tried_role=None if reading is None else reading.role,
         reading=None if reading is None else read_so(reading, labels),
@@ -53,14 +54,16 @@ async def roles_page(
         first=None if cursor is None else f"{PAGE}#cases",
         links=visitor(request).intent is None,
         progress=await progress_said(work),
-        done=SAID.get(done),
+        done=of(SAID, done),
     )
 
 
 def read_so(reading: Reading, labels: dict[str, str]) -> tuple[str, str]:
     """What a name means, as a tone and a sentence."""
     if reading.role is not None:
-        return "good", f"It means {labels.get(reading.role, reading.role)}."
+        return "good", gettext("It means %(role)s.", role=labels.get(reading.role, reading.role))
     if reading.unknown:
-        return "notice", "It begins like a role and is none: alone it means the default role, and a case is opened."
-    return "", "It does not concern roles here: it is left alone."
+        return "notice", gettext(
+            "It begins like a role and is none: alone it means the default role, and a case is opened."
+        )
+    return "", gettext("It does not concern roles here: it is left alone.")

@@ -21,6 +21,7 @@ from rollcall.console.visitors import (
     page_for,
     visitor,
 )
+from rollcall.console.words import domain, gettext, mark
 from rollcall.directory import roles
 from rollcall.directory.rules import RoleRule
 from rollcall.errors import NotFound
@@ -85,7 +86,8 @@ async def print_page(request: Request[Any, Any, Any], work: PersonWork, provider
         address=request.app.state.context.base_url,
         names=[(role.label, names_of(rule, key)) for key, role in rule.roles.items()],
         rule=rule,
-        checks=[title for title, _ in _TITLES.values()],
+        looked_for=_looked_for(rule),
+        checks=[gettext(title) for title, _ in _TITLES.values()],
         now=work.now,
         back=f"/console/setup?provider={guide.key}",
     )
@@ -96,6 +98,21 @@ def names_of(rule: RoleRule, key: str) -> list[str]:
     role = rule.roles[key]
     prefixed = [f"{rule.prefix}{name}" for name in role.names] if rule.prefix else []
     return [*prefixed, *role.aliases]
+
+
+def _looked_for(rule: RoleRule) -> str:
+    match sorted(rule.sources):
+        case []:
+            return gettext("Looked for in nothing: roles are given by hand.")
+        case [source]:
+            return gettext("Looked for in %(source)s.", source=source)
+        case sources:
+            *first, last = sources
+            if len(first) > 1:
+                return gettext(
+                    "Looked for in %(first)s and %(second)s and %(third)s.", first=first[0], second=first[1], third=last
+                )
+            return gettext("Looked for in %(first)s and %(second)s.", first=first[0], second=last)
 
 
 async def _page(request: AnyRequest, work: Work, chosen: str | None, new: NewToken | None = None) -> Response[str]:
@@ -128,13 +145,16 @@ async def lines(work: Work) -> list[Line]:
 
 
 _TITLES = {
-    Check.CALLED: ("First call seen", "Waiting for the provider to call. Test the connection there."),
-    Check.AUTHENTICATED: ("Token accepted", "Waiting for a call with a good token."),
-    Check.LOOKED_UP: ("Looked somebody up", "Providers look whether a person is there before they create them."),
-    Check.CREATED: ("Test person created", "Assign one person at the provider."),
-    Check.ROLE: ("Role read", "Give them a group or role that means one here."),
-    Check.DEACTIVATED: ("Person deactivated", "Take the assignment away again."),
-    Check.RECEIPT: ("Receipt made", "Follows by itself within seconds of a departure."),
+    Check.CALLED: (mark("First call seen"), mark("Waiting for the provider to call. Test the connection there.")),
+    Check.AUTHENTICATED: (mark("Token accepted"), mark("Waiting for a call with a good token.")),
+    Check.LOOKED_UP: (
+        mark("Looked somebody up"),
+        mark("Providers look whether a person is there before they create them."),
+    ),
+    Check.CREATED: (mark("Test person created"), mark("Assign one person at the provider.")),
+    Check.ROLE: (mark("Role read"), mark("Give them a group or role that means one here.")),
+    Check.DEACTIVATED: (mark("Person deactivated"), mark("Take the assignment away again.")),
+    Check.RECEIPT: (mark("Receipt made"), mark("Follows by itself within seconds of a departure.")),
 }
 
 
@@ -142,20 +162,20 @@ def _line(found: Progress, check: Check) -> Line:
     title, waits = _TITLES[check]
     seen = found.seen.get(check)
     if seen is None:
-        return Line(title, "waiting", waits)
-    return Line(title, "done", _said(check, seen), seen.at)
+        return Line(gettext(title), "waiting", gettext(waits))
+    return Line(gettext(title), "done", _said(check, seen), seen.at)
 
 
 def _said(check: Check, seen: Seen) -> str:
-    name, role = seen.user_name or "Somebody", seen.said
+    name, role = seen.user_name or gettext("Somebody"), seen.said
     told = {
-        Check.CALLED: f"From {seen.said}." if seen.said else "A call has come in.",
-        Check.AUTHENTICATED: f"With the token “{seen.said}”.",
-        Check.LOOKED_UP: "The provider has asked who is here.",
-        Check.CREATED: f"{name} has come in.",
-        Check.ROLE: f"{name} is {role} by what the provider says.",
-        Check.DEACTIVATED: f"{name} is out, and so is all they had open.",
-        Check.RECEIPT: f"It says what was closed for {name}, and when.",
+        Check.CALLED: gettext("From %(said)s.", said=seen.said) if seen.said else gettext("A call has come in."),
+        Check.AUTHENTICATED: gettext("With the token “%(said)s”.", said=seen.said),
+        Check.LOOKED_UP: gettext("The provider has asked who is here."),
+        Check.CREATED: gettext("%(name)s has come in.", name=name),
+        Check.ROLE: gettext("%(name)s is %(role)s by what the provider says.", name=name, role=role),
+        Check.DEACTIVATED: gettext("%(name)s is out, and so is all they had open.", name=name),
+        Check.RECEIPT: gettext("It says what was closed for %(name)s, and when.", name=name),
     }
     return told[check]
 
@@ -165,5 +185,5 @@ def _with_refusal(told: list[Line], found: Progress) -> list[Line]:
     if found.refused is None:
         return told
     at = next((place for place, line in enumerate(told) if line.state == "waiting"), len(told))
-    said = found.refused.said or "It says nothing more."
-    return [*told[:at], Line("The latest call was refused", "failed", said, found.refused.at), *told[at:]]
+    said = domain(found.refused.said) if found.refused.said else gettext("It says nothing more.")
+    return [*told[:at], Line(gettext("The latest call was refused"), "failed", said, found.refused.at), *told[at:]]

@@ -9,6 +9,8 @@ from enum import StrEnum
 
 from markupsafe import Markup, escape
 
+from rollcall.console.words import gettext, mark
+
 
 class Value(StrEnum):
     """What of ours is to be pasted there."""
@@ -40,19 +42,21 @@ class Guide:
 
 def marked(line: str) -> Markup:
     """A line with the provider's own names set apart."""
-    parts = re.split(r"\*\*(.+?)\*\*", line)
+    parts = re.split(r"\*\*(.+?)\*\*", gettext(line))
     said = (Markup("<b>{}</b>").format(part) if place % 2 else escape(part) for place, part in enumerate(parts))
     return Markup("").join(said)
 
 
 _TEST = Step(
-    "Try it with one person",
+    mark("Try it with one person"),
     after=(
         (
-            "Assign one test person, with a group or role whose name means a role here. The list under Set-up "
-            "ticks itself as their data comes in."
+            mark(
+                "Assign one test person, with a group or role whose name means a role here. The list under Set-up "
+                "ticks itself as their data comes in."
+            )
         ),
-        "Then take the assignment away again: within seconds they are out, and a receipt proves it.",
+        mark("Then take the assignment away again: within seconds they are out, and a receipt proves it."),
     ),
 )
 
@@ -60,37 +64,42 @@ GUIDES = (
     Guide(
         "okta",
         "Okta",
-        "A SCIM or SAML app integration",
+        mark("A SCIM or SAML app integration"),
         (
             Step(
-                "Switch SCIM on for the app",
+                mark("Switch SCIM on for the app"),
                 (
-                    "In the admin console open **Applications**, and the app for this product.",
+                    mark("In the admin console open **Applications**, and the app for this product."),
                     (
-                        "On the tab **General** choose **Edit** beside **App Settings**, tick **Enable SCIM "
-                        "provisioning**, and **Save**."
+                        mark(
+                            "On the tab **General** choose **Edit** beside **App Settings**, tick **Enable SCIM "
+                            "provisioning**, and **Save**."
+                        )
                     ),
                 ),
             ),
             Step(
-                "Enter the connection",
-                ("Open the tab **Provisioning**, then **Integration** at the left, and choose **Edit**.",),
+                mark("Enter the connection"),
+                (mark("Open the tab **Provisioning**, then **Integration** at the left, and choose **Edit**."),),
                 ((Value.ADDRESS, "SCIM connector base URL"), (Value.TOKEN, "Authorization")),
                 (
-                    "**Unique identifier field for users**: type email.",
+                    mark("**Unique identifier field for users**: type email."),
                     (
-                        "**Supported provisioning actions**: tick **Push New Users** and **Push Profile Updates**, and "
-                        "**Push Groups** as well if groups carry your roles. Leave the others alone."
+                        mark(
+                            "**Supported provisioning actions**: tick **Push New Users** and **Push Profile "
+                            "Updates**, and "
+                            "**Push Groups** as well if groups carry your roles. Leave the others alone."
+                        )
                     ),
-                    "**Authentication Mode**: choose **HTTP Header**, and paste the token alone, without Bearer.",
-                    "Choose **Test Connector Configuration**, then **Save**.",
+                    mark("**Authentication Mode**: choose **HTTP Header**, and paste the token alone, without Bearer."),
+                    mark("Choose **Test Connector Configuration**, then **Save**."),
                 ),
             ),
             Step(
-                "Let Okta send changes",
+                mark("Let Okta send changes"),
                 (
-                    "Still under **Provisioning** open **To App** and choose **Edit**.",
-                    "Tick **Create Users**, **Update User Attributes** and **Deactivate Users**, and **Save**.",
+                    mark("Still under **Provisioning** open **To App** and choose **Edit**."),
+                    mark("Tick **Create Users**, **Update User Attributes** and **Deactivate Users**, and **Save**."),
                 ),
             ),
             _TEST,
@@ -99,33 +108,41 @@ GUIDES = (
     Guide(
         "entra",
         "Microsoft Entra ID",
-        "An enterprise application",
+        mark("An enterprise application"),
         (
             Step(
-                "Open the application",
+                mark("Open the application"),
                 (
                     (
-                        "In the Entra admin center open **Enterprise applications**. Without an application for this "
-                        "product: **New application**, **Create your own application**, name it, **Create**."
+                        mark(
+                            "In the Entra admin center open **Enterprise applications**. Without an application for "
+                            "this "
+                            "product: **New application**, **Create your own application**, name it, **Create**."
+                        )
                     ),
                 ),
             ),
             Step(
-                "Enter the connection",
-                ("Choose **Provisioning**, and set **Provisioning Mode** to **Automatic**.",),
+                mark("Enter the connection"),
+                (mark("Choose **Provisioning**, and set **Provisioning Mode** to **Automatic**."),),
                 ((Value.ADDRESS, "Tenant URL"), (Value.TOKEN, "Secret Token")),
                 (
-                    "Paste the token alone: Entra adds the word Bearer itself.",
-                    "Choose **Test Connection**. When it says that the credentials are authorised, choose **Save**.",
+                    mark("Paste the token alone: Entra adds the word Bearer itself."),
+                    mark(
+                        "Choose **Test Connection**. When it says that the credentials are authorised, choose **Save**."
+                    ),
                 ),
             ),
             Step(
-                "Choose who comes",
+                mark("Choose who comes"),
                 (
-                    "Under **Users and groups** add the people and groups that are to have access.",
+                    mark("Under **Users and groups** add the people and groups that are to have access."),
                     (
-                        "Under **Provisioning** set **Provisioning Status** to **On**. Entra sends changes every 40 "
-                        "minutes; **Provision on demand** sends one person at once."
+                        mark(
+                            "Under **Provisioning** set **Provisioning Status** to **On**. Entra sends changes every "
+                            "40 "
+                            "minutes; **Provision on demand** sends one person at once."
+                        )
                     ),
                 ),
             ),
@@ -135,25 +152,33 @@ GUIDES = (
     Guide(
         "onelogin",
         "OneLogin",
-        "SCIM Provisioner with SAML",
+        mark("SCIM Provisioner with SAML"),
         (
             Step(
-                "Add the connector",
-                ("Under **Applications** choose **Add App**, and look for **SCIM Provisioner with SAML (SCIM v2)**.",),
-            ),
-            Step(
-                "Enter the connection",
-                ("Open **Configuration**.",),
-                ((Value.ADDRESS, "SCIM Base URL"), (Value.TOKEN, "SCIM Bearer Token")),
-                ("Beside **API Status** choose **Enable**, then **Save**.",),
-            ),
-            Step(
-                "Let OneLogin send changes",
+                mark("Add the connector"),
                 (
-                    "Open **Provisioning**, and tick **Enable provisioning**.",
+                    mark(
+                        "Under **Applications** choose **Add App**, and look for **SCIM Provisioner with SAML (SCIM "
+                        "v2)**."
+                    ),
+                ),
+            ),
+            Step(
+                mark("Enter the connection"),
+                (mark("Open **Configuration**."),),
+                ((Value.ADDRESS, "SCIM Base URL"), (Value.TOKEN, "SCIM Bearer Token")),
+                (mark("Beside **API Status** choose **Enable**, then **Save**."),),
+            ),
+            Step(
+                mark("Let OneLogin send changes"),
+                (
+                    mark("Open **Provisioning**, and tick **Enable provisioning**."),
                     (
-                        "For users who are deleted or lose access choose **Suspend**: they are deactivated, and their "
-                        "history is kept."
+                        mark(
+                            "For users who are deleted or lose access choose **Suspend**: they are deactivated, and "
+                            "their "
+                            "history is kept."
+                        )
                     ),
                 ),
             ),
@@ -163,24 +188,28 @@ GUIDES = (
     Guide(
         "jumpcloud",
         "JumpCloud",
-        "A custom application with SCIM",
+        mark("A custom application with SCIM"),
         (
             Step(
-                "Open the application",
-                ("Under **SSO Applications** open the one for this product, and its tab **Identity Management**.",),
-            ),
-            Step(
-                "Enter the connection",
-                ("**API Type**: choose **SCIM API**. **SCIM Version**: choose **SCIM 2.0**.",),
-                ((Value.ADDRESS, "Base URL"), (Value.TOKEN, "Token Key")),
+                mark("Open the application"),
                 (
-                    "**Test User Email**: an address that nobody has; the test creates and removes it.",
-                    "Choose **Test Connection**, then **Activate**.",
+                    mark(
+                        "Under **SSO Applications** open the one for this product, and its tab **Identity Management**."
+                    ),
                 ),
             ),
             Step(
-                "Choose who comes",
-                ("On the tab **User Groups** tick the groups that are to have access, and **Save**.",),
+                mark("Enter the connection"),
+                (mark("**API Type**: choose **SCIM API**. **SCIM Version**: choose **SCIM 2.0**."),),
+                ((Value.ADDRESS, "Base URL"), (Value.TOKEN, "Token Key")),
+                (
+                    mark("**Test User Email**: an address that nobody has; the test creates and removes it."),
+                    mark("Choose **Test Connection**, then **Activate**."),
+                ),
+            ),
+            Step(
+                mark("Choose who comes"),
+                (mark("On the tab **User Groups** tick the groups that are to have access, and **Save**."),),
             ),
             _TEST,
         ),
@@ -188,44 +217,49 @@ GUIDES = (
     Guide(
         "google",
         "Google Workspace",
-        "Through a provisioning bridge",
+        mark("Through a provisioning bridge"),
         (
             Step(
-                "Have a bridge",
+                mark("Have a bridge"),
                 (
                     (
-                        "Google Workspace sends changes to its own catalogue of apps. A provisioning bridge reads your "
-                        "directory and speaks SCIM to us: ask your vendor which one they know to work."
+                        mark(
+                            "Google Workspace sends changes to its own catalogue of apps. A provisioning bridge "
+                            "reads your "
+                            "directory and speaks SCIM to us: ask your vendor which one they know to work."
+                        )
                     ),
                 ),
             ),
             Step(
-                "Enter the connection in the bridge",
+                mark("Enter the connection in the bridge"),
                 (),
                 ((Value.ADDRESS, "SCIM endpoint"), (Value.TOKEN, "Bearer token")),
-                ("Map the primary email to **userName**, and the groups that carry roles to **groups**.",),
+                (mark("Map the primary email to **userName**, and the groups that carry roles to **groups**."),),
             ),
             _TEST,
         ),
     ),
     Guide(
         "other",
-        "Another provider",
-        "Anything that speaks SCIM 2.0",
+        mark("Another provider"),
+        mark("Anything that speaks SCIM 2.0"),
         (
             Step(
-                "Enter the connection",
-                ("Look for provisioning or SCIM in your provider's settings for this product.",),
+                mark("Enter the connection"),
+                (mark("Look for provisioning or SCIM in your provider's settings for this product."),),
                 ((Value.ADDRESS, "SCIM base URL"), (Value.TOKEN, "Bearer token")),
-                ("The method is a bearer token in the header **Authorization**.",),
+                (mark("The method is a bearer token in the header **Authorization**."),),
             ),
             Step(
-                "Map the fields",
+                mark("Map the fields"),
                 (
-                    "**userName** identifies a person; most use the email address.",
+                    mark("**userName** identifies a person; most use the email address."),
                     (
-                        "**name.givenName**, **name.familyName** and **emails** are read; roles are **roles** or "
-                        "the names of groups."
+                        mark(
+                            "**name.givenName**, **name.familyName** and **emails** are read; roles are **roles** or "
+                            "the names of groups."
+                        )
                     ),
                 ),
             ),

@@ -29,6 +29,7 @@ from rollcall.console.visitors import (
     visitor_if_any,
     work_of,
 )
+from rollcall.console.words import domain, mark, of
 from rollcall.errors import Forbidden, NotFound, PersonInactive, Refusal, TooManyRequests
 from rollcall.tenancy import tenants
 from rollcall.work import TenantRef, Work, open_fleet
@@ -36,7 +37,7 @@ from rollcall.work import TenantRef, Work, open_fleet
 PAGE = "/console/sign-in"
 
 SAID = {
-    "signed-out": "You have signed out.",
+    "signed-out": mark("You have signed out."),
 }
 
 
@@ -63,8 +64,12 @@ def sign_in_page(
     alert: str | None = None,
     email: str = "",
     wrong_email: str | None = None,
+    has_ended: bool = False,
 ) -> Response[str]:
-    """The page to sign in, for whoever is to be sent there; *alert* is about a code, *wrong_email* about an address."""
+    """The page to sign in, for whoever is to be sent there, also as their session *has_ended*.
+
+    *alert* is about a code, *wrong_email* about an address.
+    """
     party: RelyingParty | None = request.app.state.own_party
     return page_for(
         request,
@@ -75,6 +80,7 @@ def sign_in_page(
         origin=None if party is None else party.origins[0],
         minutes=int(sign_in_codes.PATIENCE.total_seconds() // 60),
         notice=notice,
+        notice_tone="notice" if has_ended else "good",
         alert=alert,
         sends_mail=request.app.state.console.sends_mail,
         email=email[:254],
@@ -89,7 +95,7 @@ async def sign_in(
     """Choose a workspace and a way to sign in; whoever is signed in already is led on."""
     if await visitor_if_any(request) is not None:
         return see(HOME)
-    return sign_in_page(request, workspace=workspace, notice=SAID.get(done or ""))
+    return sign_in_page(request, workspace=workspace, notice=of(SAID, done))
 
 
 @post("/sign-in", status_code=200, name="console_enter_code")
@@ -103,7 +109,7 @@ async def enter_code(request: Request[Any, Any, Any]) -> Response[Any]:
             new = await sign_in_codes.enter(work, code, lifetime=LIFETIME, label=browser_of(request))
     except Refusal as refusal:
         count_refusal(request)
-        page = sign_in_page(request, status_code=refusal.status, workspace=workspace, alert=refusal.detail)
+        page = sign_in_page(request, status_code=refusal.status, workspace=workspace, alert=domain(refusal.detail))
         if isinstance(refusal, TooManyRequests):
             page.headers["Retry-After"] = str(refusal.retry_after)
         return page

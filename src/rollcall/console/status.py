@@ -18,6 +18,7 @@ from rollcall.checks.backlog import Progress, look, progress
 from rollcall.checks.everything import of_the_broker
 from rollcall.checks.model import Check, State
 from rollcall.console.pages import page
+from rollcall.console.words import gettext, spoken
 from rollcall.db import Database
 from rollcall.journal import health
 from rollcall.journal.health import DatabaseState, Health
@@ -48,8 +49,8 @@ class Part:
 
 
 def _one_for_all(_request: AnyRequest) -> str:
-    """Every visitor gets the same page, whatever query they make up."""
-    return "console_status"
+    """Every visitor gets the same page in their language, whatever query they make up."""
+    return f"console_status {spoken().tag}"
 
 
 @get("/status", name="console_status", include_in_schema=False, cache=SECONDS_KEPT, cache_key_builder=_one_for_all)
@@ -98,35 +99,45 @@ def verdict(parts: list[Part]) -> Verdict:
     """The worst part decides."""
     tones = {part.tone for part in parts}
     if Tone.BAD in tones:
-        return Verdict(Tone.BAD, "Rollcall can't serve requests right now.")
+        return Verdict(Tone.BAD, gettext("Rollcall can't serve requests right now."))
     if Tone.NOTICE in tones:
-        return Verdict(Tone.NOTICE, "Rollcall is serving, and something needs a look.")
-    return Verdict(Tone.GOOD, "Everything is running.")
+        return Verdict(Tone.NOTICE, gettext("Rollcall is serving, and something needs a look."))
+    return Verdict(Tone.GOOD, gettext("Everything is running."))
 
 
 def database_part(found: Health) -> Part:
     """PostgreSQL."""
     match found.database:
         case DatabaseState.OK:
-            return Part("Database", Tone.GOOD, "OK", "PostgreSQL answers, and its tables are current.")
-        case DatabaseState.BEHIND:
-            said = "PostgreSQL answers, but its tables are not the ones this version needs. Bring them up to date:"
-            return Part("Database", Tone.BAD, "Migrations behind", said, "rollcall migrate")
-        case DatabaseState.EDITED:
-            said = "The tables were made by an unreleased version of Rollcall, and can't be brought up to date:"
-            return Part("Database", Tone.BAD, "Unreleased", said, "rollcall migrate --check")
-        case DatabaseState.UNWRITABLE:
-            said = (
-                f"PostgreSQL answers and takes no writes, so nobody can join or leave: {found.because}. "
-                "What only asks is answered. This says more:"
+            return Part(
+                gettext("Database"),
+                Tone.GOOD,
+                gettext("OK"),
+                gettext("PostgreSQL answers, and its tables are current."),
             )
-            return Part("Database", Tone.BAD, "No writes", said, "rollcall doctor")
+        case DatabaseState.BEHIND:
+            said = gettext(
+                "PostgreSQL answers, but its tables are not the ones this version needs. Bring them up to date:"
+            )
+            return Part(gettext("Database"), Tone.BAD, gettext("Migrations behind"), said, "rollcall migrate")
+        case DatabaseState.EDITED:
+            said = gettext(
+                "The tables were made by an unreleased version of Rollcall, and can't be brought up to date:"
+            )
+            return Part(gettext("Database"), Tone.BAD, gettext("Unreleased"), said, "rollcall migrate --check")
+        case DatabaseState.UNWRITABLE:
+            said = gettext(
+                "PostgreSQL answers and takes no writes, so nobody can join or leave: %(because)s. What only asks is "
+                "answered. This says more:",
+                because=found.because,
+            )
+            return Part(gettext("Database"), Tone.BAD, gettext("No writes"), said, "rollcall doctor")
         case DatabaseState.AWAY:
-            said = (
+            said = gettext(
                 "PostgreSQL does not answer, so every request is refused. Nothing that was answered is lost. "
                 "See that the server runs and that ROLLCALL_DATABASE_URL leads to it; this says more:"
             )
-            return Part("Database", Tone.BAD, "Away", said, "rollcall doctor")
+            return Part(gettext("Database"), Tone.BAD, gettext("Away"), said, "rollcall doctor")
         case _:
             assert_never(found.database)
 
@@ -134,12 +145,12 @@ def database_part(found: Health) -> Part:
 def broker_part(found: Health) -> Part:
     """Redis or Valkey."""
     if found.broker:
-        return Part("Broker", Tone.GOOD, "OK", "Redis or Valkey answers.")
-    said = (
+        return Part(gettext("Broker"), Tone.GOOD, gettext("OK"), gettext("Redis or Valkey answers."))
+    said = gettext(
         "Redis or Valkey does not answer. No request waits for it: each process keeps rate limits by itself, and "
         "deliveries go out when it is back. This says more:"
     )
-    return Part("Broker", Tone.NOTICE, "Away", said, "rollcall doctor")
+    return Part(gettext("Broker"), Tone.NOTICE, gettext("Away"), said, "rollcall doctor")
 
 
 def workers_part(found: Sequence[Check] | None) -> Part:
@@ -147,28 +158,47 @@ def workers_part(found: Sequence[Check] | None) -> Part:
     states = {each.name: each.state for each in found or ()}
     here = [states.get(name, State.UNKNOWN) for name in (processes.RELAYS, processes.WORKERS, processes.BEATS)]
     if State.UNKNOWN in here:
-        return Part("Workers", Tone.NOTICE, "Not known", "This can be told when the broker is well.")
+        return Part(
+            gettext("Workers"), Tone.NOTICE, gettext("Not known"), gettext("This can be told when the broker is well.")
+        )
     if all(state is State.OK for state in here):
-        return Part("Workers", Tone.GOOD, "Running", "Relay, workers and beat are running.")
-    said = "A relay, a worker or beat is not running, so something that was promised waits. This says which:"
-    return Part("Workers", Tone.NOTICE, "Missing", said, "rollcall doctor")
+        return Part(gettext("Workers"), Tone.GOOD, gettext("Running"), gettext("Relay, workers and beat are running."))
+    said = gettext("A relay, a worker or beat is not running, so something that was promised waits. This says which:")
+    return Part(gettext("Workers"), Tone.NOTICE, gettext("Missing"), said, "rollcall doctor")
 
 
 def deliveries_part(found: Progress | None) -> Part:
     """What still has to go out, without numbers: they would tell strangers how much is going on."""
     match found:
         case None:
-            return Part("Deliveries", Tone.NOTICE, "Not known", "This can be told when the database is well.")
+            return Part(
+                gettext("Deliveries"),
+                Tone.NOTICE,
+                gettext("Not known"),
+                gettext("This can be told when the database is well."),
+            )
         case Progress.GIVEN_UP:
-            said = "Something failed for three days and was given up. See what and why:"
-            return Part("Deliveries", Tone.NOTICE, "Given up", said, "rollcall doctor")
+            said = gettext("Something failed for three days and was given up. See what and why:")
+            return Part(gettext("Deliveries"), Tone.NOTICE, gettext("Given up"), said, "rollcall doctor")
         case Progress.LATE | Progress.STUCK:
-            said = "Deliveries have been waiting for longer than they should. See that the relay and the workers run:"
-            return Part("Deliveries", Tone.NOTICE, "Late", said, "rollcall doctor")
+            said = gettext(
+                "Deliveries have been waiting for longer than they should. See that the relay and the workers run:"
+            )
+            return Part(gettext("Deliveries"), Tone.NOTICE, gettext("Late"), said, "rollcall doctor")
         case Progress.ON_ITS_WAY:
-            return Part("Deliveries", Tone.GOOD, "On their way", "Deliveries are waiting, none for long.")
+            return Part(
+                gettext("Deliveries"),
+                Tone.GOOD,
+                gettext("On their way"),
+                gettext("Deliveries are waiting, none for long."),
+            )
         case Progress.NOTHING_WAITS:
-            return Part("Deliveries", Tone.GOOD, "Nothing waiting", "Everything that had to go out has gone out.")
+            return Part(
+                gettext("Deliveries"),
+                Tone.GOOD,
+                gettext("Nothing waiting"),
+                gettext("Everything that had to go out has gone out."),
+            )
         case _:
             assert_never(found)
 
@@ -176,11 +206,21 @@ def deliveries_part(found: Progress | None) -> Part:
 def house_part(found: Health) -> Part:
     """What is done regularly."""
     if not found.able:
-        return Part("Housekeeping", Tone.NOTICE, "Not known", "This can be told when the database is well.")
+        return Part(
+            gettext("Housekeeping"),
+            Tone.NOTICE,
+            gettext("Not known"),
+            gettext("This can be told when the database is well."),
+        )
     if not found.late:
-        return Part("Housekeeping", Tone.GOOD, "Done", "What has to be done regularly was done within three hours.")
-    said = (
+        return Part(
+            gettext("Housekeeping"),
+            Tone.GOOD,
+            gettext("Done"),
+            gettext("What has to be done regularly was done within three hours."),
+        )
+    said = gettext(
         "What has to be done regularly was not done for hours: the audit's months are made ahead, and what is old is "
         "forgotten. Nobody waits for that yet; this says more:"
     )
-    return Part("Housekeeping", Tone.NOTICE, "Late", said, "rollcall doctor")
+    return Part(gettext("Housekeeping"), Tone.NOTICE, gettext("Late"), said, "rollcall doctor")

@@ -8,10 +8,11 @@ from litestar.params import FromPath, FromQuery
 from rollcall.access import accounts, contact_links, sessions, tokens
 from rollcall.console.activity_words import worded
 from rollcall.console.confirming import Confirmation, confirmation_page
-from rollcall.console.own import id_of, number_of
+from rollcall.console.own import id_of
 from rollcall.console.people_acts import to_role
 from rollcall.console.requests import AnyRequest, form_field, see
 from rollcall.console.visitors import PersonWork, admin_work, admins, fresh_admin_work, page_for
+from rollcall.console.words import gettext, mark, ngettext, of, options
 from rollcall.directory import deputies, people, roles
 from rollcall.errors import NotFound
 from rollcall.journal.queries import AuditQuestion, read
@@ -24,18 +25,20 @@ _ADMINS = [admins()]
 _WORK = {"work": admin_work}
 _FRESH = {"work": fresh_admin_work}
 LATEST = 10
+LASTS = {"1": mark("1 day"), "3": mark("3 days"), "7": mark("7 days")}
+"""For how long a link for somebody without an account is good."""
 MOST_SESSIONS = 20
 SAID = {
-    "deputy": "They are the deputy now.",
-    "no-deputy": "There is no deputy any more.",
-    "link-revoked": "The link is revoked. Whoever came by it is out.",
+    "deputy": mark("They are the deputy now."),
+    "no-deputy": mark("There is no deputy any more."),
+    "link-revoked": mark("The link is revoked. Whoever came by it is out."),
 }
 
 
 @get("/team", guards=_ADMINS, dependencies=_WORK, name="console_team")
 async def team_page(request: Request[Any, Any, Any], work: PersonWork, done: FromQuery[str] = "") -> Response[str]:
     """The admins, the deputy, their sessions, links for others, and what was done in the console last."""
-    return await team(request, work, done=SAID.get(done))
+    return await team(request, work, done=of(SAID, done))
 
 
 @post("/team/appoint", status_code=200, guards=_ADMINS, dependencies=_WORK, name="console_find_appointed")
@@ -56,11 +59,11 @@ async def _lead_on(request: AnyRequest, work: Work, field: str, act: str) -> Res
     try:
         account = (await people.find_by_user_name(work, wanted)).account
     except NotFound:
-        return await team(request, work, field, wanted, "Nobody here has this userName. Look under People.")
+        return await team(request, work, field, wanted, gettext("Nobody here has this userName. Look under People."))
     if not account.active:
-        return await team(request, work, field, wanted, "They have no access. Give it to them first.")
+        return await team(request, work, field, wanted, gettext("They have no access. Give it to them first."))
     if account.is_admin:
-        return await team(request, work, field, wanted, "They are an admin already.")
+        return await team(request, work, field, wanted, gettext("They are an admin already."))
     return see(f"{PAGE}/{account.id}/{act}")
 
 
@@ -70,17 +73,25 @@ async def ask_to_appoint(request: Request[Any, Any, Any], work: PersonWork, pers
     account = (await people.find(work, id_of(person, "person"))).account
     rule, _ = await roles.current(work)
     role = next(each.label for each in rule.roles.values() if each.admin)
-    managed = "It holds over what your provider says, until it is lifted." if account.role_state.get("managed") else ""
+    managed = (
+        gettext("It holds over what your provider says, until it is lifted.")
+        if account.role_state.get("managed")
+        else ""
+    )
     return confirmation_page(
         request,
         Confirmation(
-            title=f"Make {account.user_name} an admin?",
+            title=gettext("Make %(user_name)s an admin?", user_name=account.user_name),
             said=[
-                f"They get the role {role}. They may open all of these pages, end people's access, and own tokens.",
+                gettext(
+                    "They get the role %(role)s. They may open all of these pages, end people's access, and own "
+                    "tokens.",
+                    role=role,
+                ),
                 *([managed] if managed else []),
             ],
-            facts=[("Role now", account.role), ("Here since", account.created_at)],
-            button="Make them an admin",
+            facts=[(gettext("Role now"), account.role), (gettext("Here since"), account.created_at)],
+            button=gettext("Make them an admin"),
             back=PAGE,
         ),
     )
@@ -104,15 +115,22 @@ async def ask_about_deputy(request: Request[Any, Any, Any], work: PersonWork, pe
     return confirmation_page(
         request,
         Confirmation(
-            title=f"Make {account.user_name} the deputy?",
+            title=gettext("Make %(user_name)s the deputy?", user_name=account.user_name),
             said=[
                 _when(tenant, request.app.state.brand.name),
-                f"They get the role {role} then. They may open all of these pages, end access, and own tokens.",
-                "Until then nothing changes for them.",
-                *([f"{before.account.user_name} is the deputy no more."] if before is not None and instead else []),
+                gettext(
+                    "They get the role %(role)s then. They may open all of these pages, end access, and own tokens.",
+                    role=role,
+                ),
+                gettext("Until then nothing changes for them."),
+                *(
+                    [gettext("%(user_name)s is the deputy no more.", user_name=before.account.user_name)]
+                    if before is not None and instead
+                    else []
+                ),
             ],
-            facts=[("Role now", account.role), ("Here since", account.created_at)],
-            button="Make them the deputy",
+            facts=[(gettext("Role now"), account.role), (gettext("Here since"), account.created_at)],
+            button=gettext("Make them the deputy"),
             back=PAGE,
         ),
     )
@@ -134,16 +152,20 @@ async def ask_for_no_deputy(request: Request[Any, Any, Any], work: PersonWork) -
     return confirmation_page(
         request,
         Confirmation(
-            title="Have no deputy?",
+            title=gettext("Have no deputy?"),
             said=[
-                f"{found.account.user_name} is the deputy no more, and stays what they are.",
+                gettext(
+                    "%(user_name)s is the deputy no more, and stays what they are.", user_name=found.account.user_name
+                ),
                 (
-                    f"When the last admin leaves there is none, until the support of {request.app.state.brand.name} "
-                    "appoints one."
+                    gettext(
+                        "When the last admin leaves there is none, until the support of %(product)s appoints one.",
+                        product=request.app.state.brand.name,
+                    )
                 ),
             ],
             facts=[],
-            button="Have no deputy",
+            button=gettext("Have no deputy"),
             back=PAGE,
         ),
     )
@@ -159,10 +181,13 @@ async def dismiss_deputy(work: PersonWork) -> Response[Any]:
 def _when(tenant: Tenant, vendor: str) -> str:
     """When the deputy becomes an admin."""
     if tenant.last_admin == "keep_one":
-        return "When nobody is an admin any more, the deputy becomes one in the same moment, without anybody's doing."
-    return (
-        f"It does not count yet: when the last admin leaves there is none, until the support of {vendor} appoints one. "
-        "Ask them to keep one admin; then the deputy becomes an admin in that moment."
+        return gettext(
+            "When nobody is an admin any more, the deputy becomes one in the same moment, without anybody's doing."
+        )
+    return gettext(
+        "It does not count yet: when the last admin leaves there is none, until the support of %(vendor)s appoints "
+        "one. Ask them to keep one admin; then the deputy becomes an admin in that moment.",
+        vendor=vendor,
     )
 
 
@@ -184,7 +209,7 @@ async def team(
         "team/page.html",
         status_code=400 if wrong else 200,
         admins=found,
-        owned={each: number_of(number, "token") for each, number in owned.items()},
+        owned={each: ngettext("%(count)s token", "%(count)s tokens", number) for each, number in owned.items()},
         labels={key: role.label for key, role in rule.roles.items()},
         demote={each.id: to_role(each.id, rule.default) for each in found},
         sessions=opened,
@@ -197,6 +222,6 @@ async def team(
         wanted={"person": "", "deputy": "", "label": ""} | {field: wanted[:320]},
         wrong={"person": "", "deputy": "", "label": ""} | {field: wrong},
         links=links,
-        lasts=[("1", "1 day"), ("3", "3 days"), ("7", "7 days")],
+        lasts=options(LASTS),
         done=done,
     )

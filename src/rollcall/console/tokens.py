@@ -24,6 +24,7 @@ from rollcall.console.visitors import (
     page_for,
     visitor,
 )
+from rollcall.console.words import gettext, mark, ngettext, of, options
 from rollcall.errors import NotFound
 from rollcall.tenancy import tenants
 from rollcall.work import Work
@@ -35,42 +36,42 @@ _FRESH = {"work": fresh_admin_work}
 """For what hands out a token, or has somebody own one."""
 
 USES = {
-    "scim": "Provisioning: read and write over SCIM",
-    "scim:read": "Reading alone, over SCIM",
-    "admin": "Management API, as yourself",
-    "auditor": "For auditors: read the audit, receipts, alerts and who was there when",
+    "scim": mark("Provisioning: read and write over SCIM"),
+    "scim:read": mark("Reading alone, over SCIM"),
+    "admin": mark("Management API, as yourself"),
+    "auditor": mark("For auditors: read the audit, receipts, alerts and who was there when"),
 }
 OF_PROVIDERS = frozenset({Scope.SCIM, Scope.SCIM_READ})
 """What a provider calls with. Whoever came by a portal link makes no other: it would outlive and outreach the link."""
 
-LIVES = {"90": "90 days", "365": "1 year", "": "Never"}
-OVERLAPS = {"0": "At once", "3600": "In 1 hour", "86400": "In 1 day", "604800": "In 7 days"}
+LIVES = {"90": mark("90 days"), "365": mark("1 year"), "": mark("Never")}
+OVERLAPS = {"0": mark("At once"), "3600": mark("In 1 hour"), "86400": mark("In 1 day"), "604800": mark("In 7 days")}
 SAID = {
-    "revoked": "The token is revoked. Whatever used it is refused from now on.",
-    "taken-over": "The token is yours, and works. Rotate it within seven days.",
+    "revoked": mark("The token is revoked. Whatever used it is refused from now on."),
+    "taken-over": mark("The token is yours, and works. Rotate it within seven days."),
 }
 REMEDIES = {
-    TokenState.RESTRICTED: "Take it over, and rotate it then.",
-    TokenState.PAUSED: "It works again when the pause is over.",
-    TokenState.PLAN: "With a plan that includes SCIM it works again.",
-    TokenState.TAKES_ONLY: "With a plan that includes SCIM it works as before.",
-    TokenState.SUSPENDED: "Ask the support; it works again when your company is resumed.",
+    TokenState.RESTRICTED: mark("Take it over, and rotate it then."),
+    TokenState.PAUSED: mark("It works again when the pause is over."),
+    TokenState.PLAN: mark("With a plan that includes SCIM it works again."),
+    TokenState.TAKES_ONLY: mark("With a plan that includes SCIM it works as before."),
+    TokenState.SUSPENDED: mark("Ask the support; it works again when your company is resumed."),
 }
 """What to do, where the judgement's own words are for operators."""
 
 TONES = {
-    TokenState.LIVE: ("good", "Live"),
-    TokenState.ROTATED: ("notice", "Being replaced"),
-    TokenState.REVOKED: ("", "Revoked"),
-    TokenState.EXPIRED: ("", "Expired"),
-    TokenState.OWNER_INACTIVE: ("bad", "Owner left"),
-    TokenState.OWNER_NOT_ADMIN: ("bad", "Owner no admin"),
-    TokenState.SUSPENDED: ("bad", "Suspended"),
-    TokenState.PLAN: ("bad", "Not in the plan"),
-    TokenState.TAKES_ONLY: ("notice", "Takes away only"),
-    TokenState.PAUSED: ("notice", "Paused"),
-    TokenState.RESTRICTED: ("bad", "Owner left: takes away only"),
-    TokenState.HANDED_OVER: ("notice", "Taken over: replace it"),
+    TokenState.LIVE: ("good", mark("Live")),
+    TokenState.ROTATED: ("notice", mark("Being replaced")),
+    TokenState.REVOKED: ("", mark("Revoked")),
+    TokenState.EXPIRED: ("", mark("Expired")),
+    TokenState.OWNER_INACTIVE: ("bad", mark("Owner left")),
+    TokenState.OWNER_NOT_ADMIN: ("bad", mark("Owner no admin")),
+    TokenState.SUSPENDED: ("bad", mark("Suspended")),
+    TokenState.PLAN: ("bad", mark("Not in the plan")),
+    TokenState.TAKES_ONLY: ("notice", mark("Takes away only")),
+    TokenState.PAUSED: ("notice", mark("Paused")),
+    TokenState.RESTRICTED: ("bad", mark("Owner left: takes away only")),
+    TokenState.HANDED_OVER: ("notice", mark("Taken over: replace it")),
 }
 
 
@@ -79,7 +80,7 @@ async def tokens_page(
     request: Request[Any, Any, Any], work: PersonWork, cursor: FromQuery[str | None] = None, done: FromQuery[str] = ""
 ) -> Response[str]:
     """The tenant's tokens, newest first, each as the gate judges it."""
-    return await _page(request, work, cursor=cursor, done=SAID.get(done))
+    return await _page(request, work, cursor=cursor, done=of(SAID, done))
 
 
 @post("/tokens", status_code=200, guards=_ADMINS, dependencies=_FRESH, name="console_issue_token")
@@ -90,7 +91,7 @@ async def issue_token(request: Request[Any, Any, Any], work: PersonWork) -> Resp
     scope = Scope(use if use in USES else "scim")
     _check_reach(request, [scope])
     if not label or len(label) > 200 or "\x00" in label:
-        wrong = "Enter a name by which you will know what uses it, of up to 200 characters."
+        wrong = gettext("Enter a name by which you will know what uses it, of up to 200 characters.")
         return await _page(request, work, label=label[:200], wrong=wrong, status_code=400)
     new = await tokens.issue(
         work,
@@ -99,7 +100,7 @@ async def issue_token(request: Request[Any, Any, Any], work: PersonWork) -> Resp
         owner_id=visitor(request).account_id,
         expires_at=work.now + timedelta(days=int(lives)) if lives in LIVES and lives else None,
     )
-    return _shown_once(request, new, "Your new token")
+    return _shown_once(request, new, gettext("Your new token"))
 
 
 @get("/tokens/{token:str}/rotate", guards=_ADMINS, dependencies=_FRESH, name="console_ask_rotate_token")
@@ -107,7 +108,7 @@ async def ask_to_rotate(request: Request[Any, Any, Any], work: PersonWork, token
     """Ask for how long the old token is to go on working."""
     wanted = await _of_rollcall(work, token)
     _check_reach(request, wanted.scopes)
-    return page_for(request, "tokens/rotate.html", token=wanted, overlaps=OVERLAPS.items(), back=PAGE)
+    return page_for(request, "tokens/rotate.html", token=wanted, overlaps=options(OVERLAPS), back=PAGE)
 
 
 @post("/tokens/{token:str}/rotate", status_code=200, guards=_ADMINS, dependencies=_FRESH, name="console_rotate_token")
@@ -119,7 +120,7 @@ async def rotate_token(request: Request[Any, Any, Any], work: PersonWork, token:
     seconds = int(overlap) if overlap in OVERLAPS else 86400
     new = await tokens.rotate(work, wanted.id, overlap=timedelta(seconds=seconds))
     until = None if not seconds else work.now + timedelta(seconds=seconds)
-    return _shown_once(request, new, f"The new token for “{new.row.label}”", until=until)
+    return _shown_once(request, new, gettext("The new token for “%(label)s”", label=new.row.label), until=until)
 
 
 @get("/tokens/{token:str}/take-over", guards=_ADMINS, dependencies=_FRESH, name="console_ask_take_over")
@@ -132,20 +133,32 @@ async def ask_to_take_over(request: Request[Any, Any, Any], work: PersonWork, to
     return confirmation_page(
         request,
         Confirmation(
-            title=f"Take the token “{wanted.label}” over?",
+            title=gettext("Take the token “%(label)s” over?", label=wanted.label),
             said=[
-                "It works again at once, with the same secret, in your name; it ends when you are no longer an admin.",
+                gettext(
+                    "It works again at once, with the same secret, in your name; it ends when you are no longer an "
+                    "admin."
+                ),
                 (
-                    f"Its former owner may know the secret, so it ends within {ROTATED_WITHIN.days} days: rotate it, "
-                    "and put the new one into your identity provider before then."
+                    ngettext(
+                        "Its former owner may know the secret, so it ends within %(count)s day: rotate it, and put the "
+                        "new one into your identity provider before then.",
+                        "Its former owner may know the secret, so it ends within %(count)s days: rotate it, and put "
+                        "the "
+                        "new one into your identity provider before then.",
+                        ROTATED_WITHIN.days,
+                    )
                 ),
             ],
             facts=[
-                ("Former owner", owners.get(wanted.owner_id, "nobody") if wanted.owner_id else "nobody"),
-                ("Last used", wanted.last_used_at),
-                ("From", wanted.last_used_from or "nowhere yet"),
+                (
+                    gettext("Former owner"),
+                    owners.get(wanted.owner_id, gettext("nobody")) if wanted.owner_id else gettext("nobody"),
+                ),
+                (gettext("Last used"), wanted.last_used_at),
+                (gettext("From"), wanted.last_used_from or gettext("nowhere yet")),
             ],
-            button="Take it over",
+            button=gettext("Take it over"),
             back=PAGE,
         ),
     )
@@ -184,15 +197,18 @@ async def revoke_token(request: Request[Any, Any, Any], work: PersonWork, token:
 async def _revocation(work: Work, token: Token) -> Confirmation:
     in_use = token.last_used_at is not None and judgement(token).state.works
     return Confirmation(
-        title=f"Revoke the token “{token.label}”?",
-        said=[await _what_breaks(work, token), "It can't be taken back. To replace it without a gap, rotate it."],
-        facts=[
-            ("Last used", token.last_used_at),
-            ("From", token.last_used_from or "nowhere yet"),
-            ("Issued", token.created_at),
-            ("Issued by", token.issued_by),
+        title=gettext("Revoke the token “%(label)s”?", label=token.label),
+        said=[
+            await _what_breaks(work, token),
+            gettext("It can't be taken back. To replace it without a gap, rotate it."),
         ],
-        button="Revoke the token",
+        facts=[
+            (gettext("Last used"), token.last_used_at),
+            (gettext("From"), token.last_used_from or gettext("nowhere yet")),
+            (gettext("Issued"), token.created_at),
+            (gettext("Issued by"), token.issued_by),
+        ],
+        button=gettext("Revoke the token"),
         back=PAGE,
         typed=token.label if in_use else "",
     )
@@ -216,14 +232,14 @@ async def _page(
         rows=found.rows,
         stands={row.id: judgement(row) for row in found.rows},
         tones=TONES,
-        remedies=REMEDIES,
+        remedies={state: gettext(said) for state, said in REMEDIES.items()},
         owners=await accounts.names(work, [row.owner_id for row in found.rows]),
         more=None if found.next_cursor is None else f"{PAGE}?cursor={found.next_cursor}",
         first=None if cursor is None else PAGE,
         by_ops=(await tenants.own(work)).token_issuing == "ops",  # noqa: S105  # a policy's name
-        uses=[(use, said) for use, said in USES.items() if _is_within_reach(request, [use])],
+        uses=[(use, said) for use, said in options(USES) if _is_within_reach(request, [use])],
         rotatable={row.id for row in found.rows if _is_within_reach(request, row.scopes)},
-        lives=LIVES.items(),
+        lives=options(LIVES),
         label=label,
         wrong=wrong,
         done=done,
@@ -261,14 +277,17 @@ async def _of_rollcall(work: Work, text: str) -> Token:
 
 async def _what_breaks(work: Work, token: Token) -> str:
     if not judgement(token).state.works:
-        return "It does not work as it is, so nothing breaks."
+        return gettext("It does not work as it is, so nothing breaks.")
     if Scope.ADMIN in token.scopes:
-        return "Whatever calls the management API with it is refused from its next call on."
+        return gettext("Whatever calls the management API with it is refused from its next call on.")
     if not OF_PROVIDERS & {*token.scopes}:
-        return "Whoever reads the audit, receipts and alerts with it is refused from their next call on."
+        return gettext("Whoever reads the audit, receipts and alerts with it is refused from their next call on.")
     people = await accounts.active(work)
-    stay = "1 person stays" if people == 1 else f"{people} people stay"
-    return (
-        f"The identity provider that uses it is refused from its next call on. {stay} as they are, and who leaves "
-        "there keeps their access here until another token is in place."
+    return ngettext(
+        "The identity provider that uses it is refused from its next call on. %(people)s person stays as they are, and "
+        "who leaves there keeps their access here until another token is in place.",
+        "The identity provider that uses it is refused from its next call on. %(people)s people stay as they are, and "
+        "who leaves there keeps their access here until another token is in place.",
+        people,
+        people=people,
     )

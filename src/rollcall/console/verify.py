@@ -14,6 +14,8 @@ from litestar.datastructures import UploadFile
 from rollcall.console.assets import VERIFY
 from rollcall.console.pages import page
 from rollcall.console.requests import AnyRequest
+from rollcall.console.script_words import FACTS
+from rollcall.console.words import gettext
 from rollcall.proof import signing, verifying
 from rollcall.proof.verifying import NotVerified
 
@@ -44,10 +46,10 @@ async def verify_here(request: Request[Any, Any, Any]) -> Response[str]:
     try:
         sent = await _sent(request)
     except (UnicodeDecodeError, LookupError):  # bytes that are no text, or in an encoding that there is not
-        wrong = "What was sent can't be read as text. Paste the receipt, or choose its file."
+        wrong = gettext("What was sent can't be read as text. Paste the receipt, or choose its file.")
         return _page(request, None, wrong=wrong, status_code=400)
     if not verifying.trimmed(sent):
-        return _page(request, None, wrong="Paste a receipt, or choose its file.", status_code=400)
+        return _page(request, None, wrong=gettext("Paste a receipt, or choose its file."), status_code=400)
     keys = await signing.published(request.app.state.database.pool, ever=True)
     return _page(request, verdict(sent, orjson.dumps(keys)), pasted=sent.decode(errors="replace")[:LARGEST])
 
@@ -65,23 +67,30 @@ def facts_of(claims: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What a receipt says, for people; the script of the page says the same."""
     closed, told = claims["closed"], claims["destinations"]
     what = [f"{each['count']} {each['class']}" for each in closed["credentials"] if each["count"]]
-    late = "" if told["met"] else "not "
     return [
-        ("Person", claims["person"]["user_name"]),
-        ("Company", claims["tenant"]["slug"]),
-        ("Asked for at", claims["arrived_at"]),
-        ("Closed at", f"{claims['closed_at']}, {closed['seconds']} s later"),
-        ("What was closed", ", ".join(what) or "nothing was open"),
+        (gettext(FACTS["person"]), claims["person"]["user_name"]),
+        (gettext(FACTS["company"]), claims["tenant"]["slug"]),
+        (gettext(FACTS["asked"]), claims["arrived_at"]),
         (
-            "Destinations",
-            f"{len(told['each'])}, {late}all told within {told['bound_seconds']} s"
-            if told["each"]
-            else "none had to be told",
+            gettext(FACTS["closed"]),
+            gettext(FACTS["later"], moment=claims["closed_at"], seconds=closed["seconds"]),
         ),
-        ("Reason", claims["reason"]),
-        ("Signed by", claims["iss"]),
-        ("Receipt", claims["jti"]),
+        (gettext(FACTS["what"]), ", ".join(what) or gettext(FACTS["nothing"])),
+        (
+            gettext(FACTS["destinations"]),
+            _of_destinations(len(told["each"]), told["bound_seconds"], met=told["met"]),
+        ),
+        (gettext(FACTS["reason"]), claims["reason"]),
+        (gettext(FACTS["signed"]), claims["iss"]),
+        (gettext(FACTS["receipt"]), claims["jti"]),
     ]
+
+
+def _of_destinations(number: int, seconds: int, *, met: bool) -> str:
+    if not number:
+        return gettext(FACTS["none"])
+    said = FACTS["told"] if met else FACTS["not_told"]
+    return gettext(said, number=number, seconds=seconds)
 
 
 async def _sent(request: AnyRequest) -> bytes:

@@ -14,6 +14,7 @@ from rollcall.console.confirming import Confirmation, confirmation_page
 from rollcall.console.own import id_of
 from rollcall.console.requests import see
 from rollcall.console.visitors import PersonWork, admin_work, admins
+from rollcall.console.words import domain, gettext, mark
 from rollcall.directory import people
 from rollcall.errors import NotFound
 from rollcall.paging import MOST
@@ -24,12 +25,24 @@ _ADMINS = [admins()]
 _WORK = {"work": admin_work}
 MOST_SHOWN = 10
 KINDS = {
-    "passkey": ("Passkey", "They can't sign in with it any more. Sessions that it opened stay open until they end."),
-    "token": ("Personal token", "Whatever uses it is refused from its next request on. It can't be opened again."),
-    "credential": ("Registered credential", "Whoever shows it is refused from the next question on."),
-    "password": ("Password", "It opens the console no more. Sessions that it opened stay open until they end."),
+    "passkey": (
+        mark("Close the passkey “%(label)s” of %(user_name)s?"),
+        mark("They can't sign in with it any more. Sessions that it opened stay open until they end."),
+    ),
+    "token": (
+        mark("Close the personal token “%(label)s” of %(user_name)s?"),
+        mark("Whatever uses it is refused from its next request on. It can't be opened again."),
+    ),
+    "credential": (
+        mark("Close the registered credential “%(label)s” of %(user_name)s?"),
+        mark("Whoever shows it is refused from the next question on."),
+    ),
+    "password": (
+        mark("Close the password “%(label)s” of %(user_name)s?"),
+        mark("It opens the console no more. Sessions that it opened stay open until they end."),
+    ),
 }
-"""What can be closed one by one: its name, and what closing it does."""
+"""What can be closed one by one: what is asked before, and what closing it does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,22 +62,37 @@ class WayIn:
 async def of_person(work: Work, account_id: UUID, *, limit: int = MOST_SHOWN) -> Sequence[WayIn]:
     """What a person has open, the newest *limit* of each class."""
     found = [
-        WayIn("session", row.id, "Session", row.label or row.purpose.replace("_", " "), row.created_at, row.expires_at)
+        WayIn(
+            "session",
+            row.id,
+            gettext("Session"),
+            row.label or domain(row.purpose.replace("_", " ")),
+            row.created_at,
+            row.expires_at,
+        )
         for row in await sessions.of_person(work, account_id, limit=limit)
     ]
     found += [
-        WayIn("passkey", row.id, "Passkey", row.label or "without a name", row.created_at, None, row.last_used_at)
+        WayIn(
+            "passkey",
+            row.id,
+            gettext("Passkey"),
+            row.label or gettext("without a name"),
+            row.created_at,
+            None,
+            row.last_used_at,
+        )
         for row in (await passkeys.page(work, account_id, limit=limit)).rows
     ]
     found += [
-        WayIn("token", row.id, "Personal token", row.label, row.created_at, row.expires_at, row.last_used_at)
+        WayIn("token", row.id, gettext("Personal token"), row.label, row.created_at, row.expires_at, row.last_used_at)
         for row in (await personal_tokens.live_of_person(work, account_id))[:limit]
     ]
     found += [
         WayIn(
             "credential",
             row.id,
-            row.kind.replace("_", " ").capitalize(),
+            domain(row.kind.replace("_", " ").capitalize()),
             row.label or row.name,
             row.created_at,
             row.expires_at,
@@ -73,7 +101,15 @@ async def of_person(work: Work, account_id: UUID, *, limit: int = MOST_SHOWN) ->
     ]
     if (kept := await passwords.of_person(work, account_id)) is not None:
         found.append(
-            WayIn("password", kept.id, "Password", "for emergencies", kept.created_at, None, kept.last_used_at)
+            WayIn(
+                "password",
+                kept.id,
+                gettext("Password"),
+                gettext("for emergencies"),
+                kept.created_at,
+                None,
+                kept.last_used_at,
+            )
         )
     return found
 
@@ -90,14 +126,18 @@ async def ask_to_close(
     """Say what closing one of a person's ways in does."""
     account = (await people.find(work, id_of(person, "person"))).account
     found = await _find(work, account.id, kind, way)
-    name, does = KINDS[kind]
+    asks, does = KINDS[kind]
     return confirmation_page(
         request,
         Confirmation(
-            title=f"Close the {name.lower()} “{found.label}” of {account.user_name}?",
-            said=[does, "To close everything they have open, end their access."],
-            facts=[("Since", found.since), ("Last used", found.used), ("Ends by itself", found.ends)],
-            button="Close it",
+            title=gettext(asks, label=found.label, user_name=account.user_name),
+            said=[gettext(does), gettext("To close everything they have open, end their access.")],
+            facts=[
+                (gettext("Since"), found.since),
+                (gettext("Last used"), found.used),
+                (gettext("Ends by itself"), found.ends),
+            ],
+            button=gettext("Close it"),
             back=f"{PAGE}/{account.id}",
         ),
     )

@@ -6,16 +6,17 @@ from typing import Any
 
 from rollcall.console.requests import AnyRequest
 from rollcall.console.webhook_topics import announced
+from rollcall.console.words import gettext, mark, ngettext
 from rollcall.events import kinds
 from rollcall.events.deliveries import DeliveryState
 from rollcall.events.models import DestinationRow
 
-KINDS = {"webhook": "Webhook: signed JSON", "logout": "Back-channel logout: OpenID logout tokens"}
+KINDS = {"webhook": mark("Webhook: signed JSON"), "logout": mark("Back-channel logout: OpenID logout tokens")}
 STATES: Mapping[DeliveryState, tuple[str, str]] = {
-    DeliveryState.PENDING: ("notice", "Waiting"),
-    DeliveryState.DELIVERED: ("good", "Delivered"),
-    DeliveryState.DEAD: ("bad", "Given up"),
-    DeliveryState.CANCELLED: ("", "Cancelled"),
+    DeliveryState.PENDING: ("notice", mark("Waiting")),
+    DeliveryState.DELIVERED: ("good", mark("Delivered")),
+    DeliveryState.DEAD: ("bad", mark("Given up")),
+    DeliveryState.CANCELLED: ("", mark("Cancelled")),
 }
 """Each state of a delivery, as a tone and a word."""
 
@@ -65,13 +66,19 @@ def with_fault(form: DestinationForm, field: str | None, said: str) -> Destinati
 def stands(row: DestinationRow) -> tuple[str, str]:
     """How a destination stands, as a tone and a word."""
     if row.disabled_at is not None:
-        return "", "Paused"
-    return ("bad", "Failing") if row.failing_since is not None else ("good", "Enabled")
+        return "", gettext("Paused")
+    return ("bad", gettext("Failing")) if row.failing_since is not None else ("good", gettext("Enabled"))
 
 
 def hears(row: DestinationRow) -> str:
     """What a destination hears of, in a few words."""
     if not row.topics:
-        return "Everything"
+        return gettext("Everything")
     shown = ", ".join(row.topics[:3])
-    return shown if len(row.topics) <= 3 else f"{shown} and {len(row.topics) - 3} more"
+    return (
+        shown
+        if len(row.topics) <= 3
+        else ngettext(
+            "%(topics)s and %(count)s more", "%(topics)s and %(count)s more", len(row.topics) - 3, topics=shown
+        )
+    )

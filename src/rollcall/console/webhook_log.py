@@ -9,12 +9,13 @@ from litestar.params import FromPath, FromQuery
 
 from rollcall.console import webhook_forms
 from rollcall.console.confirming import Confirmation, confirmation_page
-from rollcall.console.own import id_of, number_of
+from rollcall.console.own import id_of
 from rollcall.console.requests import AnyRequest, form_field, see
 from rollcall.console.visitors import PersonWork, admin_work, admins, page_for
 from rollcall.console.webhook_forms import KINDS, STATES
 from rollcall.console.webhook_topics import WORDS
 from rollcall.console.webhooks import PAGE, SAID
+from rollcall.console.words import gettext, mark, ngettext, of, options
 from rollcall.errors import Invalid
 from rollcall.events import attempts, deliveries, destination_secrets, destinations
 from rollcall.events.deliveries import DeliveryState
@@ -22,7 +23,12 @@ from rollcall.work import Work
 
 _ADMINS = [admins()]
 _WORK = {"work": admin_work}
-SINCE = {"1": "the last hour", "24": "the last day", "72": "the last 3 days", "168": "the last 7 days"}
+SINCE = {
+    "1": mark("the last hour"),
+    "24": mark("the last day"),
+    "72": mark("the last 3 days"),
+    "168": mark("the last 7 days"),
+}
 """Since how many hours ago everything may be sent once more."""
 
 
@@ -48,7 +54,7 @@ async def webhook_page(
         request,
         "webhooks/webhook.html",
         row=row,
-        kind=KINDS[row.kind],
+        kind=gettext(KINDS[row.kind]),
         stands=webhook_forms.stands(row),
         live_secrets=destination_secrets.live_number(row, work.now),
         tries_at=_ahead(row.next_try_at, work),
@@ -58,13 +64,13 @@ async def webhook_page(
         states=STATES,
         words=WORDS,
         chips=[
-            ("Everything", here, chosen is None),
+            (gettext("Everything"), here, chosen is None),
             *(
-                (word, f"{here}?{urlencode({'only': each.value})}", each == chosen)
+                (gettext(word), f"{here}?{urlencode({'only': each.value})}", each == chosen)
                 for each, (_, word) in STATES.items()
             ),
         ],
-        since=SINCE.items(),
+        since=options(SINCE),
         rest=(since, after) if since and after else None,
         more=None if found.next_cursor is None else f"{here}?{urlencode({**kept, 'cursor': found.next_cursor})}",
         first=None if cursor is None else f"{here}?{urlencode(kept)}",
@@ -92,7 +98,7 @@ async def attempt_page(
         shown=shown,
         state=STATES[DeliveryState(shown.row.state)],
         tries_at=_ahead(max(shown.row.next_try_at, row.next_try_at or shown.row.next_try_at), work),
-        said=WORDS.get(shown.row.topic, shown.row.topic),
+        said=of(WORDS, shown.row.topic) or shown.row.topic,
         back=f"{PAGE}/{row.id}",
     )
 
@@ -116,14 +122,18 @@ async def ask_to_replay(request: Request[Any, Any, Any], work: PersonWork, desti
     """Say what sending once more what was given up does."""
     row = await destinations.find(work, id_of(destination, "destination"))
     _, dead = await deliveries.of_destination(work, row.id)
-    said = f"This sends {number_of(dead, 'event')} once more, oldest first, each with the id it had."
+    said = ngettext(
+        "This sends %(count)s event once more, oldest first, each with the id it had.",
+        "This sends %(count)s events once more, oldest first, each with the id it had.",
+        dead,
+    )
     return confirmation_page(
         request,
         Confirmation(
-            title=f"Send “{row.label}” what was given up?",
-            said=[said, "A receiver that remembers ids is not confused by what it has already."],
-            facts=[("Address", row.url)],
-            button=f"Send {number_of(dead, 'event')}",
+            title=gettext("Send “%(label)s” what was given up?", label=row.label),
+            said=[said, gettext("A receiver that remembers ids is not confused by what it has already.")],
+            facts=[(gettext("Address"), row.url)],
+            button=ngettext("Send %(count)s event", "Send %(count)s events", dead),
             back=f"{PAGE}/{row.id}",
         ),
     )
@@ -182,5 +192,7 @@ def _ahead(moment: datetime | None, work: Work) -> datetime | None:
 def _said(done: str) -> str | None:
     what, _, number = done.partition("-")
     if what == "replayed" and number.isascii() and number.isdecimal():
-        return f"{number_of(int(number[:9]), 'event')} will be sent once more."
-    return SAID.get(done)
+        return ngettext(
+            "%(count)s event will be sent once more.", "%(count)s events will be sent once more.", int(number[:9])
+        )
+    return of(SAID, done)

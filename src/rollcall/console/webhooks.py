@@ -10,11 +10,12 @@ from litestar.params import FromPath, FromQuery
 
 from rollcall.console import webhook_forms
 from rollcall.console.confirming import Confirmation, confirmation_page
-from rollcall.console.own import id_of, number_of
+from rollcall.console.own import id_of
 from rollcall.console.requests import AnyRequest, form_field, see
 from rollcall.console.visitors import PersonWork, admin_work, admins, enter_refusal, page_for, work_of_admin
 from rollcall.console.webhook_forms import KINDS, DestinationForm
 from rollcall.console.webhook_topics import MEANINGS
+from rollcall.console.words import domain, gettext, mark, ngettext, of, options
 from rollcall.errors import Conflict, Invalid, Refusal
 from rollcall.events import deliveries, destination_secrets, destinations
 from rollcall.events.addresses import DestinationRefused
@@ -26,14 +27,19 @@ from rollcall.work import Work
 PAGE = "/console/webhooks"
 _ADMINS = [admins()]
 _WORK = {"work": admin_work}
-OVERLAPS = {"0": "At once", "3600": "In 1 hour", "86400": "In 1 day", "604800": "In 7 days"}
+OVERLAPS = {"0": mark("At once"), "3600": mark("In 1 hour"), "86400": mark("In 1 day"), "604800": mark("In 7 days")}
+SIGNED_WITH_BOTH = {
+    "3600": mark("Calls are signed with the old one as well; it ends in 1 hour."),
+    "86400": mark("Calls are signed with the old one as well; it ends in 1 day."),
+    "604800": mark("Calls are signed with the old one as well; it ends in 7 days."),
+}
 SAID = {
-    "deleted": "The destination is deleted, and nothing more is sent to it.",
-    "paused": "It is paused. What waited for it is cancelled, and can be sent again later.",
-    "resumed": "It is called again, with what happens from now on.",
-    "saved": "It is saved, and counts from now on.",
-    "tested": "A test is on its way; it stands at the top of the list.",
-    "one": "It is sent once more.",
+    "deleted": mark("The destination is deleted, and nothing more is sent to it."),
+    "paused": mark("It is paused. What waited for it is cancelled, and can be sent again later."),
+    "resumed": mark("It is called again, with what happens from now on."),
+    "saved": mark("It is saved, and counts from now on."),
+    "tested": mark("A test is on its way; it stands at the top of the list."),
+    "one": mark("It is sent once more."),
 }
 
 
@@ -65,7 +71,7 @@ async def webhooks_page(
         hears={row.id: webhook_forms.hears(row) for row in found.rows},
         more=None if found.next_cursor is None else f"{PAGE}?{urlencode({'cursor': found.next_cursor})}",
         first=None if cursor is None else PAGE,
-        done=SAID.get(done),
+        done=of(SAID, done),
     )
 
 
@@ -90,7 +96,7 @@ async def create(request: Request[Any, Any, Any], work: PersonWork) -> Response[
         return await _form_page(request, work, _said_at(form, fault), status_code=fault.status)
     if new.secret is None:
         return see(f"{PAGE}/{new.row.id}?done=saved")
-    return _secret_page(request, new, f"The secret of “{new.row.label}”")
+    return _secret_page(request, new, gettext("The secret of “%(label)s”", label=new.row.label))
 
 
 @get("/webhooks/{destination:str}/edit", guards=_ADMINS, dependencies=_WORK, name="console_ask_edit_webhook")
@@ -128,7 +134,7 @@ async def edit(request: Request[Any, Any, Any], work: PersonWork, destination: F
 async def ask_to_rotate(request: Request[Any, Any, Any], work: PersonWork, destination: FromPath[str]) -> Response[str]:
     """Ask for how long calls are to be signed with the old secret as well."""
     row = await destinations.find(work, id_of(destination, "destination"))
-    return page_for(request, "webhooks/rotate.html", row=row, overlaps=OVERLAPS.items(), back=f"{PAGE}/{row.id}")
+    return page_for(request, "webhooks/rotate.html", row=row, overlaps=options(OVERLAPS), back=f"{PAGE}/{row.id}")
 
 
 @post(
@@ -145,7 +151,7 @@ async def rotate(request: Request[Any, Any, Any], work: PersonWork, destination:
     sealer = request.app.state.sealer
     which = id_of(destination, "destination")
     new = await destination_secrets.rotate(work, which, sealer, overlap=timedelta(seconds=seconds))
-    return _secret_page(request, new, f"The new secret of “{new.row.label}”", seconds=seconds)
+    return _secret_page(request, new, gettext("The new secret of “%(label)s”", label=new.row.label), seconds=seconds)
 
 
 @post(
@@ -163,14 +169,21 @@ async def ask_to_pause(request: Request[Any, Any, Any], work: PersonWork, destin
     """Say what pausing a destination does."""
     row = await destinations.find(work, id_of(destination, "destination"))
     waiting, _ = await deliveries.of_destination(work, row.id)
-    said = f"Nothing more is sent to it, and {number_of(waiting, 'event')} waiting for it now {_is(waiting)} cancelled."
+    said = ngettext(
+        "Nothing more is sent to it, and %(count)s event waiting for it now is cancelled.",
+        "Nothing more is sent to it, and %(count)s events waiting for it now are cancelled.",
+        waiting,
+    )
     return confirmation_page(
         request,
         Confirmation(
-            title=f"Pause “{row.label}”?",
-            said=[said, "When you resume it, it hears what happens from then on; what it missed can be sent again."],
-            facts=[("Address", row.url), ("Here since", row.created_at)],
-            button="Pause it",
+            title=gettext("Pause “%(label)s”?", label=row.label),
+            said=[
+                said,
+                gettext("When you resume it, it hears what happens from then on; what it missed can be sent again."),
+            ],
+            facts=[(gettext("Address"), row.url), (gettext("Here since"), row.created_at)],
+            button=gettext("Pause it"),
             back=f"{PAGE}/{row.id}",
         ),
     )
@@ -207,17 +220,22 @@ async def ask_to_delete(request: Request[Any, Any, Any], work: PersonWork, desti
     """Say what deleting a destination does."""
     row = await destinations.find(work, id_of(destination, "destination"))
     waiting, _ = await deliveries.of_destination(work, row.id)
-    said = (
-        f"Nothing more is sent to it; {number_of(waiting, 'event')} waiting for it {_is(waiting)} cancelled, and its "
-        "secret opens nothing any more. It can't be brought back; to stop for a while, pause it."
+    said = ngettext(
+        "Nothing more is sent to it; %(count)s event waiting for it is cancelled, and its secret opens nothing any "
+        "more. "
+        "It can't be brought back; to stop for a while, pause it.",
+        "Nothing more is sent to it; %(count)s events waiting for it are cancelled, and its secret opens nothing any "
+        "more. "
+        "It can't be brought back; to stop for a while, pause it.",
+        waiting,
     )
     return confirmation_page(
         request,
         Confirmation(
-            title=f"Delete “{row.label}”?",
+            title=gettext("Delete “%(label)s”?", label=row.label),
             said=[said],
-            facts=[("Address", row.url), ("Here since", row.created_at)],
-            button="Delete it",
+            facts=[(gettext("Address"), row.url), (gettext("Here since"), row.created_at)],
+            button=gettext("Delete it"),
             back=f"{PAGE}/{row.id}",
         ),
     )
@@ -236,24 +254,20 @@ async def delete(work: PersonWork, destination: FromPath[str]) -> Response[Any]:
     return see(f"{PAGE}?done=deleted")
 
 
-def _is(number: int) -> str:
-    return "is" if number == 1 else "are"
-
-
 async def _fault(request: AnyRequest, work: Work, form: DestinationForm) -> DestinationForm | None:
     """The form with what it lacks, or why its address is refused; None if there is nothing."""
     fault: DestinationRefused | None = request.state.fault
     if fault is not None:
         await enter_refusal(request, work, fault)
     if not form.label or len(form.label) > 200:
-        return webhook_forms.with_fault(form, "label", "Enter a name of up to 200 characters.")
+        return webhook_forms.with_fault(form, "label", gettext("Enter a name of up to 200 characters."))
     if not form.url:
-        return webhook_forms.with_fault(form, "url", "Enter the address that is to be called.")
+        return webhook_forms.with_fault(form, "url", gettext("Enter the address that is to be called."))
     return None if fault is None else _said_at(form, fault)
 
 
 def _said_at(form: DestinationForm, fault: Refusal) -> DestinationForm:
-    return webhook_forms.with_fault(form, fault.param, fault.detail)
+    return webhook_forms.with_fault(form, fault.param, domain(fault.detail))
 
 
 async def _form_page(
@@ -264,8 +278,8 @@ async def _form_page(
         "webhooks/edit.html",
         status_code=status_code,
         form=form,
-        meanings=MEANINGS,
-        kinds=KINDS.items(),
+        meanings={gettext(about): dict(options(topics)) for about, topics in MEANINGS.items()},
+        kinds=options(KINDS),
         ungated=UNGATED,
         events=await features.has(work, "events"),
         of=of,
@@ -279,6 +293,6 @@ def _secret_page(request: AnyRequest, new: NewDestination, title: str, *, second
         "webhooks/shown.html",
         title=title,
         secret=new.secret,
-        overlap=OVERLAPS[str(seconds)].lower() if seconds else None,
+        overlap=of(SIGNED_WITH_BOTH, str(seconds)),
         back=f"{PAGE}/{new.row.id}",
     )

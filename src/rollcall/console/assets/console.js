@@ -11,7 +11,7 @@
   const relative = (moment) => {
     const seconds = Math.round((moment - Date.now()) / 1000);
     const step = steps.find(([most]) => Math.abs(seconds) < most);
-    if (Math.abs(seconds) < 5) return "just now";
+    if (Math.abs(seconds) < 5) return document.body.dataset.now;
     return step ? distance.format(Math.trunc(seconds / step[1]), step[2]) : short.format(moment);
   };
 
@@ -39,8 +39,10 @@
     if (!button) return;
     const said = button.querySelector("[data-said]");
     await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent.trim());
-    said.textContent = "Copied";
-    setTimeout(() => (said.textContent = "Copy"), 2000);
+    if (said.textContent === said.dataset.said) return;
+    const before = said.textContent;
+    said.textContent = said.dataset.said;
+    setTimeout(() => (said.textContent = before), 2000);
   });
 
   // A part of a page that says how something stands now. It rests while nobody looks, and after an hour for good.

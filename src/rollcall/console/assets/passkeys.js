@@ -7,6 +7,7 @@
   const message = part.querySelector("[data-message]");
   const button = part.querySelector("[data-passkey-button]");
   const form = button.form;
+  const words = JSON.parse(part.dataset.words);
 
   const bytes = (text) => Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (c) => c.charCodeAt(0));
   const text = (buffer) =>
@@ -33,7 +34,7 @@
     const told = await answer.json().catch(() => ({}));
     if (told.code === "not_fresh") location.assign(told.next);
     if (!answer.ok) {
-      throw new Error(told.detail || `The server answered ${answer.status}. Try again in a while.`);
+      throw new Error(told.detail || words.answered.replace("%(status)s", answer.status));
     }
     return told;
   };
@@ -63,11 +64,7 @@
     };
   };
 
-  const reasons = {
-    NotAllowedError: "Nothing was done: it was called off, took too long, or this device holds no fitting passkey.",
-    InvalidStateError: "This device holds a passkey of yours already.",
-    SecurityError: "The browser gives this address no passkeys. Whoever runs Rollcall can see to that.",
-  };
+  const reasons = ["NotAllowedError", "InvalidStateError", "SecurityError"];
 
   // Where a passkey is added: for operators the page says where.
   const at = part.dataset.at;
@@ -76,13 +73,13 @@
     async get() {
       const begun = await call(part.dataset.begin, {});
       const credential = await navigator.credentials.get({ publicKey: withBytes(begun.options) });
-      say("Signing in …", "quiet");
+      say(words.signing, "quiet");
       return call(part.dataset.finish, { challenge: begun.challenge, credential: withText(credential) });
     },
     async create() {
       const begun = await call(`${at ?? "/console/account/passkeys"}/begin`, {});
       const credential = await navigator.credentials.create({ publicKey: withBytes(begun.options) });
-      say("Adding the passkey …", "quiet");
+      say(words.adding, "quiet");
       return call(at ?? "/console/account/passkeys", {
         challenge: begun.challenge,
         credential: withText(credential),
@@ -101,23 +98,23 @@
   const perform = async (event) => {
     event.preventDefault();
     button.disabled = true;
-    say("Your browser or device asks you now.", "quiet");
+    say(words.asking, "quiet");
     try {
       const { next } = await ceremonies[button.name]();
       const begun = document.getElementById("go-on");
       if (begun) begun.submit();
       else go(next);
     } catch (wrong) {
-      say(reasons[wrong.name] || wrong.message, "bad");
+      say(reasons.includes(wrong.name) ? words[wrong.name] : wrong.message, "bad");
       button.disabled = false;
       button.focus();
     }
   };
 
   if (location.origin !== part.dataset.origin) {
-    say(`Passkeys work at ${part.dataset.origin} only. Open the console there.`, "notice");
+    say(words.elsewhere.replace("%(origin)s", part.dataset.origin), "notice");
   } else if (!window.PublicKeyCredential) {
-    say("This browser has no passkeys.", "notice");
+    say(words.none, "notice");
   } else {
     part.querySelector("[data-needs-passkeys]").hidden = false;
     if (button.type === "submit") form.addEventListener("submit", perform);

@@ -6,11 +6,11 @@
   const form = document.querySelector("[data-verify]");
   const result = document.getElementById("result");
   if (!form || !crypto.subtle) return;
-  form.querySelector("[data-here]").textContent = "It is verified in this browser, and sent nowhere.";
+  const words = JSON.parse(form.dataset.words);
+  const put = (sentence, facts) => sentence.replace(/%\((\w+)\)s/g, (_, name) => facts[name]);
+  form.querySelector("[data-here]").textContent = words.here;
 
   class NotGenuine extends Error {}
-  const changed = "The signature does not fit: the receipt has been changed after it was signed.";
-  const noReceipt = "This is no receipt: a signed one is a line of letters, digits, dots, - and _.";
   const said = ["iss", "jti", "tenant", "person", "reason", "request_id", "transaction_id", "arrived_at", "closed_at",
     "closed", "completed_at", "destinations"];
   const largest = 1048576;
@@ -34,21 +34,18 @@
 
   const statementIn = (text) => {
     const stripped = text.trim();
-    if (stripped.length > largest) throw new NotGenuine("This is no receipt: it is longer than any.");
+    if (stripped.length > largest) throw new NotGenuine(words.longer);
     if (!stripped.startsWith("{")) return stripped;
-    const found = object(new TextEncoder().encode(stripped), "This is no receipt: it begins like JSON and is none.");
+    const found = object(new TextEncoder().encode(stripped), words.no_json);
     if (typeof found.statement === "string") return found.statement;
-    throw new NotGenuine("This receipt is not signed: it is not complete yet, or it is no receipt.");
+    throw new NotGenuine(words.not_signed);
   };
 
   const keyOf = async (header, keys) => {
     const gone = (keys.revoked || []).find((each) => each.kid === header.kid);
-    if (gone) {
-      throw new NotGenuine(`The key that signed it was revoked (${gone.revoked_at}): others may have had it, so what it `
-        + "signed proves nothing, whichever day it names.");
-    }
+    if (gone) throw new NotGenuine(put(words.revoked, { moment: gone.revoked_at }));
     const found = keys.keys.find((each) => each.kid === header.kid && each.kty === "RSA");
-    if (!found) throw new NotGenuine("The key that signed it is none of this installation's: somebody else signed it.");
+    if (!found) throw new NotGenuine(words.no_key);
     const algorithm = { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" };
     return crypto.subtle.importKey("jwk", { kty: "RSA", n: found.n, e: found.e }, algorithm, false, ["verify"]);
   };
@@ -56,18 +53,18 @@
   const verify = async (text, keys) => {
     const parts = statementIn(text).split(".");
     const [head, payload, signature] = parts.map(decoded);
-    if (!head) throw new NotGenuine(noReceipt);
-    const header = object(head, "This is no receipt: it does not begin as a signed one does.");
+    if (!head) throw new NotGenuine(words.no_line);
+    const header = object(head, words.no_head);
     const known = Object.keys(header).every((each) => ["alg", "typ", "kid"].includes(each));
-    if (parts.length !== 3 || !known) throw new NotGenuine("This is no receipt: it is cut off, or says too much.");
-    if (header.alg !== "RS256") throw new NotGenuine("Not signed as receipts are: the algorithm has to be RS256.");
-    if (header.typ !== "receipt+jwt") throw new NotGenuine("This is no receipt: its type has to be receipt+jwt.");
+    if (parts.length !== 3 || !known) throw new NotGenuine(words.cut_off);
+    if (header.alg !== "RS256") throw new NotGenuine(words.algorithm);
+    if (header.typ !== "receipt+jwt") throw new NotGenuine(words.type);
     const key = await keyOf(header, keys);
-    if (!payload || !signature) throw new NotGenuine(changed);
+    if (!payload || !signature) throw new NotGenuine(words.changed);
     const signed = new TextEncoder().encode(`${parts[0]}.${parts[1]}`);
-    if (!await crypto.subtle.verify(key.algorithm.name, key, signature, signed)) throw new NotGenuine(changed);
-    const claims = object(payload, "This is no receipt: what was signed is no JSON object.");
-    if (!said.every((each) => each in claims)) throw new NotGenuine("This is no receipt: it does not say what they say.");
+    if (!await crypto.subtle.verify(key.algorithm.name, key, signature, signed)) throw new NotGenuine(words.changed);
+    const claims = object(payload, words.no_object);
+    if (!said.every((each) => each in claims)) throw new NotGenuine(words.too_little);
     return claims;
   };
 
@@ -75,16 +72,16 @@
     const told = claims.destinations;
     const what = claims.closed.credentials.filter((each) => each.count).map((each) => `${each.count} ${each.class}`);
     return [
-      ["Person", claims.person.user_name],
-      ["Company", claims.tenant.slug],
-      ["Asked for at", claims.arrived_at],
-      ["Closed at", `${claims.closed_at}, ${claims.closed.seconds} s later`],
-      ["What was closed", what.join(", ") || "nothing was open"],
-      ["Destinations", told.each.length
-        ? `${told.each.length}, ${told.met ? "" : "not "}all told within ${told.bound_seconds} s` : "none had to be told"],
-      ["Reason", claims.reason],
-      ["Signed by", claims.iss],
-      ["Receipt", claims.jti],
+      [words.person, claims.person.user_name],
+      [words.company, claims.tenant.slug],
+      [words.asked, claims.arrived_at],
+      [words.closed, put(words.later, { moment: claims.closed_at, seconds: claims.closed.seconds })],
+      [words.what, what.join(", ") || words.nothing],
+      [words.destinations, told.each.length
+        ? put(told.met ? words.told : words.not_told, { number: told.each.length, seconds: told.bound_seconds }) : words.none],
+      [words.reason, claims.reason],
+      [words.signed, claims.iss],
+      [words.receipt, claims.jti],
     ];
   };
 
@@ -96,7 +93,7 @@
     result.focus();
   };
   const showGenuine = (claims) => show("genuine", (found) => {
-    found.querySelector("[data-where]").textContent = "It was checked in this browser, and sent nowhere.";
+    found.querySelector("[data-where]").textContent = words.was_here;
     for (const [name, value] of factsOf(claims)) {
       const row = document.createElement("div");
       const [term, about] = [document.createElement("dt"), document.createElement("dd")];

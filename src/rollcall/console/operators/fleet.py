@@ -12,24 +12,25 @@ from rollcall.alerts.kinds import GRAVE, Kind
 from rollcall.console.frame import FLEET
 from rollcall.console.operators.visitors import FleetWork, fleet_work, may, operator, operators
 from rollcall.console.visitors import page_for
+from rollcall.console.words import gettext, mark, of, options
 from rollcall.scim.providers import PROFILES
 from rollcall.tenancy import plans
 from rollcall.tenancy.lapse import LapseState
 from rollcall.tenancy.operators import Right
 
 KINDS = {
-    Kind.TOKEN_ENDS: "Token ends",
-    Kind.TOKEN_ROTATION: "Token to rotate",
-    Kind.OWNER_GONE: "Owner left",
-    Kind.ONLY_ADMIN: "One admin only",
-    Kind.WITHOUT_ADMIN: "No admin",
-    Kind.OWNER_AT_RISK: "Owner may leave",
-    Kind.NO_DEPUTY: "No deputy",
-    Kind.PROVIDER_QUIET: "Provider quiet",
-    Kind.FAILURES: "Calls refused",
-    Kind.LAPSE: "Lapsed",
-    Kind.SEATS: "Seats",
-    Kind.MASS_CHANGE: "Mass change",
+    Kind.TOKEN_ENDS: mark("Token ends"),
+    Kind.TOKEN_ROTATION: mark("Token to rotate"),
+    Kind.OWNER_GONE: mark("Owner left"),
+    Kind.ONLY_ADMIN: mark("One admin only"),
+    Kind.WITHOUT_ADMIN: mark("No admin"),
+    Kind.OWNER_AT_RISK: mark("Owner may leave"),
+    Kind.NO_DEPUTY: mark("No deputy"),
+    Kind.PROVIDER_QUIET: mark("Provider quiet"),
+    Kind.FAILURES: mark("Calls refused"),
+    Kind.LAPSE: mark("Lapsed"),
+    Kind.SEATS: mark("Seats"),
+    Kind.MASS_CHANGE: mark("Mass change"),
 }
 """Each kind of alert in a word or two."""
 
@@ -37,20 +38,23 @@ OF_PLANS = frozenset({Kind.LAPSE, Kind.SEATS})
 """Kinds that are seen by whoever looks after plans; the others need the right to see alerts."""
 
 STATES = {
-    "": "All tenants",
-    "attention": "Needs attention",
-    "suspended": "Suspended",
-    "paused": "Paused",
-    "lapsed": "Plan without SCIM, that had it",
+    "": mark("All tenants"),
+    "attention": mark("Needs attention"),
+    "suspended": mark("Suspended"),
+    "paused": mark("Paused"),
+    "lapsed": mark("Plan without SCIM, that had it"),
 }
 LAPSES = {
-    LapseState.GRACE: ("notice", "Grace"),
-    LapseState.OFFBOARDING_ONLY: ("notice", "Takes away only"),
-    LapseState.CLOSED: ("bad", "Closed"),
+    LapseState.GRACE: ("notice", mark("Grace")),
+    LapseState.OFFBOARDING_ONLY: ("notice", mark("Takes away only")),
+    LapseState.CLOSED: ("bad", mark("Closed")),
 }
 """States of a lapse that are shown; the others go without saying."""
 
-SAID = {"signed-in": "The passkey is added, and you are signed in."}
+ANY_PROVIDER = mark("Any provider")
+"""What the profile of a provider that is not known is called; the others are called as their makers call them."""
+
+SAID = {"signed-in": mark("The passkey is added, and you are signed in.")}
 
 
 @get("/operators", guards=[operators(Right.LOOK)], dependencies={"fleet": fleet_work}, name="console_fleet")
@@ -82,13 +86,16 @@ async def fleet_page(
         matched=found.matched,
         asked=asked,
         narrowed=bool(kept.keys() - {"by"}),
-        shows=[*STATES.items(), *((kind.value, f"Alert: {KINDS[kind]}") for kind in seen)],
-        plans=[("", "All plans"), *((each.key, each.name) for each in await plans.every(fleet))],
+        shows=[
+            *options(STATES),
+            *((kind.value, gettext("Alert: %(kind)s", kind=gettext(KINDS[kind]))) for kind in seen),
+        ],
+        plans=[("", gettext("All plans")), *((each.key, each.name) for each in await plans.every(fleet))],
         kinds={kind.value: ("bad" if kind in GRAVE else "notice", KINDS[kind]) for kind in seen},
         cases=may(operator(request), Right.ALERTS),
         lapses=LAPSES,
-        profiles={key: profile.label for key, profile in PROFILES.items()},
+        profiles={key: gettext(profile.label) for key, profile in PROFILES.items()},
         more=None if found.after is None else f"{FLEET}?{urlencode({**kept, 'after': found.after})}",
         first=None if after is None else f"{FLEET}?{urlencode(kept)}" if kept else FLEET,
-        done=SAID.get(done),
+        done=of(SAID, done),
     )

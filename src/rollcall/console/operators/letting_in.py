@@ -26,6 +26,7 @@ from rollcall.console.operators.visitors import (
 from rollcall.console.own import id_of
 from rollcall.console.requests import AnyRequest, form_field, see
 from rollcall.console.visitors import page_for
+from rollcall.console.words import gettext
 from rollcall.directory import people, roles
 from rollcall.errors import NotFound
 from rollcall.tenancy import tenants
@@ -45,7 +46,7 @@ async def issue_token(request: Request[Any, Any, Any], tenant: FromPath[str]) ->
     label, owner = await form_field(request, "label"), await form_field(request, "owner")
     use, lives = await form_field(request, "use"), await form_field(request, "lives")
     if not label or len(label) > 200 or "\x00" in label:
-        wrong = {"label": "Enter a name by which one knows what uses it, of up to 200 characters."}
+        wrong = {"label": gettext("Enter a name by which one knows what uses it, of up to 200 characters.")}
         return await _again(request, tenant, wrong)
     whose = await tenant_named(request, tenant)
     async with work_in(request, whose) as work:
@@ -59,9 +60,12 @@ async def issue_token(request: Request[Any, Any, Any], tenant: FromPath[str]) ->
     return page_for(
         request,
         "operators/shown.html",
-        title=f"The new token of {whose.slug}",
-        values=[("token", "Token", new.text), ("address", "SCIM base URL", request.app.state.context.base_url)],
-        said="Copy the token now: it is shown this once. Hand it over where nobody else reads along.",
+        title=gettext("The new token of %(slug)s", slug=whose.slug),
+        values=[
+            ("token", gettext("Token"), new.text),
+            ("address", gettext("SCIM base URL"), request.app.state.context.base_url),
+        ],
+        said=gettext("Copy the token now: it is shown this once. Hand it over where nobody else reads along."),
         back=f"{address_of(whose.slug)}#tokens",
     )
 
@@ -85,9 +89,9 @@ async def make_link(request: Request[Any, Any, Any], work: TenantWork) -> Respon
     return page_for(
         request,
         "operators/shown.html",
-        title=f"A link for {person.account.user_name}",
-        values=[("link", INTENTS[intent.value], address)],
-        said="It is good once, for five minutes, and for nobody else: whatever is made through it is theirs.",
+        title=gettext("A link for %(user_name)s", user_name=person.account.user_name),
+        values=[("link", gettext(INTENTS[intent.value]), address)],
+        said=gettext("It is good once, for five minutes, and for nobody else: whatever is made through it is theirs."),
         back=f"{address_of(work.tenant.slug)}#admins",
     )
 
@@ -106,7 +110,9 @@ async def find_admin(request: Request[Any, Any, Any], tenant: FromPath[str]) -> 
         async with work_in(request, whose) as work:
             account = (await people.find_by_user_name(work, wanted)).account
     except NotFound:
-        return await _again(request, tenant, {"user_name": "Nobody there has this userName."}, user_name=wanted)
+        return await _again(
+            request, tenant, {"user_name": gettext("Nobody there has this userName.")}, user_name=wanted
+        )
     if (wrong := _no_candidate(account)) is not None:
         return await _again(request, tenant, {"user_name": wrong}, user_name=wanted)
     return see(address_of(whose.slug, "admins", str(account.id)))
@@ -123,17 +129,23 @@ async def ask_to_appoint(request: Request[Any, Any, Any], work: TenantWork, pers
     account = (await people.find(work, id_of(person, "person"))).account
     rule, _ = await roles.current(work)
     role = next(each.label for each in rule.roles.values() if each.admin)
-    managed = ["It holds over what their provider says, until it is lifted."]
+    managed = [gettext("It holds over what their provider says, until it is lifted.")]
     return confirmation_page(
         request,
         Confirmation(
-            title=f"Make {account.user_name} an admin of {work.tenant.slug}?",
+            title=gettext(
+                "Make %(user_name)s an admin of %(slug)s?", user_name=account.user_name, slug=work.tenant.slug
+            ),
             said=[
-                f"They get the role {role}. They may open the tenant's console, end people's access, and own tokens.",
+                gettext(
+                    "They get the role %(role)s. They may open the tenant's console, end people's access, and own "
+                    "tokens.",
+                    role=role,
+                ),
                 *(managed if account.role_state.get("managed") else []),
             ],
-            facts=[("Role now", account.role), ("There since", account.created_at)],
-            button="Make them an admin",
+            facts=[(gettext("Role now"), account.role), (gettext("There since"), account.created_at)],
+            button=gettext("Make them an admin"),
             back=f"{address_of(work.tenant.slug)}#admins",
         ),
     )
@@ -155,8 +167,8 @@ async def appoint(work: TenantWork, person: FromPath[str]) -> Response[Any]:
 def _no_candidate(account: Account) -> str | None:
     """Why somebody can't be made an admin; None if they can."""
     if not account.active:
-        return "They have no access. Their provider, or an admin, gives it to them first."
-    return "They are an admin already." if account.is_admin else None
+        return gettext("They have no access. Their provider, or an admin, gives it to them first.")
+    return gettext("They are an admin already.") if account.is_admin else None
 
 
 async def _again(request: AnyRequest, tenant: str, wrong: dict[str, str], **entered: str) -> Response[str]:

@@ -13,6 +13,7 @@ from rollcall.console.operators.tenant import OVERRIDES, address_of, tenant_view
 from rollcall.console.operators.visitors import FleetWork, action_of, fleet_work, operators
 from rollcall.console.requests import AnyRequest, form_field, see
 from rollcall.console.visitors import page_for
+from rollcall.console.words import domain, gettext
 from rollcall.errors import Invalid, NotFound, Refusal
 from rollcall.journal.record import record_refusal
 from rollcall.manifest import previewing
@@ -92,17 +93,21 @@ async def ask_to_end(
     return confirmation_page(
         request,
         Confirmation(
-            title=f"End the override of {row.name}?",
-            said=[f"From the next call on it has what the plan {plan.name} says, and what it pays for."],
-            facts=[
-                ("Override", OVERRIDES[key]),
-                ("Value", "Yes" if found.value is True else str(found.value)),
-                ("Reason", found.reason),
-                ("Set by", found.by),
-                ("Set", found.at),
-                ("Ends by itself", found.ends_at),
+            title=gettext("End the override of %(tenant)s?", tenant=row.name),
+            said=[
+                gettext(
+                    "From the next call on it has what the plan %(plan)s says, and what it pays for.", plan=plan.name
+                )
             ],
-            button="End the override",
+            facts=[
+                (gettext("Override"), gettext(OVERRIDES[key])),
+                (gettext("Value"), gettext("Yes") if found.value is True else str(found.value)),
+                (gettext("Reason"), found.reason),
+                (gettext("Set by"), found.by),
+                (gettext("Set"), found.at),
+                (gettext("Ends by itself"), found.ends_at),
+            ],
+            button=gettext("End the override"),
             back=f"{address_of(row.slug)}#overrides",
         ),
     )
@@ -183,5 +188,5 @@ async def _at_its_field(
     await record_refusal(fleet, action=action_of(request), status=fault.status, detail=fault.detail)
     param = {"ends_at": "ends", "value": "seats", "key": "override"}.get(fault.param or "", fault.param or "override")
     said = fault.detail.partition(": ")[2] or fault.detail
-    wrong = {param: said[0].upper() + said[1:]}
+    wrong = {param: domain(said[0].upper() + said[1:])}
     return await tenant_view(request, fleet, row, status_code=fault.status, wrong=wrong, entered=entered)

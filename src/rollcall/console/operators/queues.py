@@ -27,9 +27,10 @@ from rollcall.console.operators.visitors import (
     work_across,
     work_in,
 )
-from rollcall.console.own import id_of, number_of
+from rollcall.console.own import id_of
 from rollcall.console.requests import see
 from rollcall.console.visitors import page_for
+from rollcall.console.words import gettext, mark, ngettext, number_said, of
 from rollcall.errors import NotFound
 from rollcall.events import deliveries
 from rollcall.journal import keeping, outbox
@@ -46,14 +47,20 @@ MOST_ALERTS = 25
 OURS = "-"
 """Stands in an address where others have a tenant's slug, for destinations of the installation; it is no slug."""
 
-CHECKS = {"broker": "Broker", "relay": "Relay", "workers": "Workers", "beat": "Beat", "proxies": "Reverse proxies"}
-STATES = {
-    State.OK: ("good", "OK"),
-    State.WARNING: ("notice", "Look at it"),
-    State.FAILED: ("bad", "Failed"),
-    State.UNKNOWN: ("notice", "Not known"),
+CHECKS = {
+    "broker": mark("Broker"),
+    "relay": mark("Relay"),
+    "workers": mark("Workers"),
+    "beat": mark("Beat"),
+    "proxies": mark("Reverse proxies"),
 }
-SAID = {"again": "What was given up is tried again. Look in a minute whether it went out."}
+STATES = {
+    State.OK: ("good", mark("OK")),
+    State.WARNING: ("notice", mark("Look at it")),
+    State.FAILED: ("bad", mark("Failed")),
+    State.UNKNOWN: ("notice", mark("Not known")),
+}
+SAID = {"again": mark("What was given up is tried again. Look in a minute whether it went out.")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +104,7 @@ async def queues_page(
         more=None if alerts.next_cursor is None else f"{PAGE}?{urlencode({'cursor': alerts.next_cursor})}",
         first=None if cursor is None else PAGE,
         may_replay=may(operator(request), Right.ALL),
-        done=SAID.get(done),
+        done=of(SAID, done),
     )
 
 
@@ -108,13 +115,17 @@ async def ask_to_revive(request: Request[Any, Any, Any], fleet: FleetWork) -> Re
     return confirmation_page(
         request,
         Confirmation(
-            title="Try these messages again?",
+            title=gettext("Try these messages again?"),
             said=[
-                f"{number_of(found.dead, 'message')} could not be dealt with for three days.",
-                "Of a departure that was not settled the receipt is missing. Each is tried at once.",
+                ngettext(
+                    "%(count)s message could not be dealt with for three days.",
+                    "%(count)s messages could not be dealt with for three days.",
+                    found.dead,
+                ),
+                gettext("Of a departure that was not settled the receipt is missing. Each is tried at once."),
             ],
-            facts=[("Waiting beside them", f"{found.waiting:,}")],
-            button=f"Try {number_of(found.dead, 'message')} again",
+            facts=[(gettext("Waiting beside them"), number_said(found.waiting))],
+            button=ngettext("Try %(count)s message again", "Try %(count)s messages again", found.dead),
             back=PAGE,
         ),
     )
@@ -144,13 +155,18 @@ async def ask_to_replay(
     return confirmation_page(
         request,
         Confirmation(
-            title=f"Send {found.label} again what was given up?",
+            title=gettext("Send %(label)s again what was given up?", label=found.label),
             said=[
-                f"{number_of(found.dead, 'delivery', 'deliveries')} could not be made.",
-                "Each is made once more, oldest first, 10,000 at most; the receiver knows by its id what it has had.",
+                ngettext(
+                    "%(count)s delivery could not be made.", "%(count)s deliveries could not be made.", found.dead
+                ),
+                gettext(
+                    "Each is made once more, oldest first, 10,000 at most; the receiver knows by its id what it has "
+                    "had."
+                ),
             ],
-            facts=[("Of", found.slug or "the installation"), ("Oldest", found.oldest)],
-            button=f"Send {number_of(found.dead, 'delivery', 'deliveries')} again",
+            facts=[(gettext("Of"), found.slug or gettext("the installation")), (gettext("Oldest"), found.oldest)],
+            button=ngettext("Send %(count)s delivery again", "Send %(count)s deliveries again", found.dead),
             back=PAGE,
         ),
     )

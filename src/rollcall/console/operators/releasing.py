@@ -10,8 +10,9 @@ from rollcall.alerts import reading
 from rollcall.console.confirming import Confirmation, confirmation_page, unless_typed
 from rollcall.console.operators.tenant import address_of
 from rollcall.console.operators.visitors import TenantWork, operators, tenant_work
-from rollcall.console.own import id_of, number_of
+from rollcall.console.own import id_of
 from rollcall.console.requests import see
+from rollcall.console.words import gettext, ngettext, number_said
 from rollcall.errors import NotFound
 from rollcall.proof import mass_changes
 from rollcall.tenancy.operators import Right
@@ -52,22 +53,34 @@ async def _release(work: Work, which: UUID) -> Confirmation:
     found = await mass_changes.of_ids(work, [which])
     if not found:
         raise NotFound("alert")
-    left = number_of(reading.of_mass_change(found[0]).departures or 0, "person", "people")
     return Confirmation(
-        title=f"Are these people of {work.tenant.slug} meant to leave?",
+        title=gettext("Are these people of %(slug)s meant to leave?", slug=work.tenant.slug),
         said=[
-            f"{left} have left since it began. Their access has ended already; releasing brings nobody back.",
-            "Once you release it, people may be erased and linked to former accounts again; counting begins anew.",
-            "If they are not meant to leave, have the tenant stop provisioning at its identity provider first.",
+            ngettext(
+                "%(count)s person has left since it began. Their access has ended already; releasing brings nobody "
+                "back.",
+                "%(count)s people have left since it began. Their access has ended already; releasing brings nobody "
+                "back.",
+                reading.of_mass_change(found[0]).departures or 0,
+            ),
+            gettext(
+                "Once you release it, people may be erased and linked to former accounts again; counting begins anew."
+            ),
+            gettext(
+                "If they are not meant to leave, have the tenant stop provisioning at its identity provider first."
+            ),
         ],
         facts=[
-            ("It began", found[0].row.began_at),
-            ("Noticed", found[0].row.noticed_at),
-            ("Usual within an hour", f"up to {found[0].row.threshold:,}"),
-            ("Released", found[0].row.released_at or "not yet"),
+            (gettext("It began"), found[0].row.began_at),
+            (gettext("Noticed"), found[0].row.noticed_at),
+            (
+                gettext("Usual within an hour"),
+                gettext("up to %(threshold)s", threshold=number_said(found[0].row.threshold)),
+            ),
+            (gettext("Released"), found[0].row.released_at or gettext("not yet")),
         ],
-        button="Release it",
+        button=gettext("Release it"),
         back=address_of(work.tenant.slug),
         typed=work.tenant.slug,
-        called="the tenant's slug",
+        called=gettext("the tenant's slug"),
     )

@@ -20,6 +20,7 @@ from rollcall.console.operators.visitors import operator, operator_if_any, opera
 from rollcall.console.requests import AnyRequest, form_field, json_answer, origin, see, source_of
 from rollcall.console.sign_in import browser_of, count_refusal
 from rollcall.console.visitors import STRANGER, page_for
+from rollcall.console.words import domain, gettext
 from rollcall.crypto import TokenKind, read_token
 from rollcall.errors import Forbidden, Refusal, TooManyRequests
 from rollcall.tenancy.operators import Right
@@ -39,8 +40,10 @@ class Answered(BaseModel):
     label: str = Field(default="", max_length=200)
 
 
-def operator_sign_in_page(request: AnyRequest, *, status_code: int = 200, notice: str | None = None) -> Response[str]:
-    """The page on which operators sign in, for whoever is to be sent there."""
+def operator_sign_in_page(
+    request: AnyRequest, *, status_code: int = 200, notice: str | None = None, has_ended: bool = False
+) -> Response[str]:
+    """The page on which operators sign in, for whoever is to be sent there; *has_ended* if their session has."""
     party: RelyingParty | None = request.app.state.own_party
     return page_for(
         request,
@@ -50,6 +53,7 @@ def operator_sign_in_page(request: AnyRequest, *, status_code: int = 200, notice
         origin=None if party is None else party.origins[0],
         idle=int(IDLE.total_seconds() // 60),
         notice=notice,
+        notice_tone="notice" if has_ended else "good",
     )
 
 
@@ -59,7 +63,7 @@ async def sign_in(request: Request[Any, Any, Any], done: FromQuery[str] = "") ->
     somebody = await operator_if_any(request)
     if somebody is not None:
         return see(FLEET if somebody.purpose == "console" else REGISTER)
-    return operator_sign_in_page(request, notice="You have signed out." if done == "signed-out" else None)
+    return operator_sign_in_page(request, notice=gettext("You have signed out.") if done == "signed-out" else None)
 
 
 @post("/operators/sign-in/begin", status_code=200, name="console_operator_begin_sign_in")
@@ -119,7 +123,7 @@ async def enter(request: Request[Any, Any, Any]) -> Response[Any]:
             opened = await operator_sessions.enter(fleet, link, label=browser_of(request))
     except Refusal as refusal:
         count_refusal(request)
-        page = _invitation_page(request, "", status_code=refusal.status, alert=refusal.detail)
+        page = _invitation_page(request, "", status_code=refusal.status, alert=domain(refusal.detail))
         if isinstance(refusal, TooManyRequests):
             page.headers["Retry-After"] = str(refusal.retry_after)
         return page

@@ -10,8 +10,8 @@ from rollcall.access.token_states import TokenState
 from rollcall.console.confirming import Confirmation, confirmation_page, unless_typed
 from rollcall.console.operators.tenant import PAUSES, address_of
 from rollcall.console.operators.visitors import FleetWork, fleet_work, operators
-from rollcall.console.own import number_of
 from rollcall.console.requests import form_field, see
+from rollcall.console.words import gettext, ngettext
 from rollcall.directory import refused_departures
 from rollcall.tenancy import tenants
 from rollcall.tenancy.models import Tenant
@@ -50,17 +50,25 @@ async def ask_to_resume(request: Request[Any, Any, Any], fleet: FleetWork, tenan
     row = await tenants.find(fleet, tenant)
     async with fleet.within(tenants.ref(row)) as work:
         people, left = await accounts.active(work), await refused_departures.count(work)
-    out = f"{number_of(left, 'person', 'people')} left meanwhile: they are taken out as it is resumed, and stay out."
+    out = ngettext(
+        "%(count)s person left meanwhile: they are taken out as it is resumed, and stay out.",
+        "%(count)s people left meanwhile: they are taken out as it is resumed, and stay out.",
+        left,
+    )
     return confirmation_page(
         request,
         Confirmation(
-            title=f"Resume {row.name}?",
+            title=gettext("Resume %(tenant)s?", tenant=row.name),
             said=[
-                f"{number_of(people, 'active person', 'active people')} may come in again, and its provider may call.",
+                ngettext(
+                    "%(count)s active person may come in again, and its provider may call.",
+                    "%(count)s active people may come in again, and its provider may call.",
+                    people,
+                ),
                 *([out] if left else []),
             ],
-            facts=[("Tenant", row.slug)],
-            button=f"Resume {row.name}",
+            facts=[(gettext("Tenant"), row.slug)],
+            button=gettext("Resume %(tenant)s", tenant=row.name),
             back=address_of(row.slug),
         ),
     )
@@ -91,18 +99,24 @@ async def ask_to_pause(request: Request[Any, Any, Any], fleet: FleetWork, tenant
         working = [
             each for each in await tokens.not_revoked(work) if TokenState(each.state).works and "scim" in each.scopes
         ]
-    keep = f"{number_of(people, 'active person keeps the role', 'active people keep the roles')} they have"
-    tried = number_of(len(working), "live token")
+    tried = ngettext("%(count)s live token", "%(count)s live tokens", len(working))
     return confirmation_page(
         request,
         Confirmation(
-            title=f"Pause {row.name} for {PAUSES[chosen]}?",
+            title=gettext("Pause %(tenant)s for %(time)s?", tenant=row.name, time=gettext(PAUSES[chosen])),
             said=[
-                f"Its provider is told to come again later ({tried}): newcomers wait, and {keep}.",
-                "Reads work on, and leavers are cut off all the same. People who sign in notice nothing.",
+                ngettext(
+                    "Its provider is told to come again later (%(tried)s): newcomers wait, and %(count)s active person "
+                    "keeps the role they have.",
+                    "Its provider is told to come again later (%(tried)s): newcomers wait, and %(count)s active people "
+                    "keep the roles they have.",
+                    people,
+                    tried=tried,
+                ),
+                gettext("Reads work on, and leavers are cut off all the same. People who sign in notice nothing."),
             ],
-            facts=[("Tenant", row.slug)],
-            button=f"Pause it for {PAUSES[chosen]}",
+            facts=[(gettext("Tenant"), row.slug)],
+            button=gettext("Pause it for %(time)s", time=gettext(PAUSES[chosen])),
             back=address_of(row.slug),
             fields=[("minutes", chosen)],
         ),
@@ -142,21 +156,31 @@ async def _suspension(fleet: Fleet, row: Tenant) -> Confirmation:
     async with fleet.within(tenants.ref(row)) as work:
         said = await _what_stops(work)
     return Confirmation(
-        title=f"Suspend {row.name}?",
-        said=[*said, "Nothing is deleted: once it is resumed, all of it works again, but for who left meanwhile."],
-        facts=[("Tenant", row.slug), ("Customer since", row.created_at)],
-        button=f"Suspend {row.name}",
+        title=gettext("Suspend %(tenant)s?", tenant=row.name),
+        said=[
+            *said,
+            gettext("Nothing is deleted: once it is resumed, all of it works again, but for who left meanwhile."),
+        ],
+        facts=[(gettext("Tenant"), row.slug), (gettext("Customer since"), row.created_at)],
+        button=gettext("Suspend %(tenant)s", tenant=row.name),
         back=address_of(row.slug),
         typed=row.slug,
-        called="the tenant's slug",
+        called=gettext("the tenant's slug"),
     )
 
 
 async def _what_stops(work: Work) -> list[str]:
     working = [each for each in await tokens.not_revoked(work) if TokenState(each.state).works]
-    people = number_of(await accounts.active(work), "active person", "active people")
-    signed_in, live = await sessions.count_in_tenant(work), number_of(len(working), "live token")
+    active, signed_in = await accounts.active(work), await sessions.count_in_tenant(work)
+    people = ngettext("%(count)s active person", "%(count)s active people", active)
+    opened = ngettext("%(count)s open session", "%(count)s open sessions", signed_in)
+    live = ngettext("%(count)s live token", "%(count)s live tokens", len(working))
     return [
-        f"Everything of it is refused from the next call on: {people}, {number_of(signed_in, 'open session')}, {live}.",
-        "Whoever leaves at its provider meanwhile is kept, and taken out as it is resumed.",
+        gettext(
+            "Everything of it is refused from the next call on: %(people)s, %(sessions)s, %(tokens)s.",
+            people=people,
+            sessions=opened,
+            tokens=live,
+        ),
+        gettext("Whoever leaves at its provider meanwhile is kept, and taken out as it is resumed."),
     ]

@@ -23,6 +23,7 @@ from rollcall.console.requests import AnyRequest
 from rollcall.console.switching import sealed_with
 from rollcall.console.tokens import TONES
 from rollcall.console.visitors import page_for
+from rollcall.console.words import gettext, mark, of, options
 from rollcall.scim.providers import PROFILES
 from rollcall.tenancy import explaining, overrides, plans, seats, tenants
 from rollcall.tenancy.models import Tenant
@@ -31,39 +32,44 @@ from rollcall.work import Fleet, Work
 
 MOST_ALERTS = 50
 MOST_REVOKED = 10
-WHAT = {"scim": "SCIM", "events": "Events", "newcomers": "Newcomers"}
-OVERRIDES = {"scim": "SCIM", "events": "Events", "seats": "Seats", "seat_policy": "Beyond the seats"}
+WHAT = {"scim": mark("SCIM"), "events": mark("Events"), "newcomers": mark("Newcomers")}
+OVERRIDES = {
+    "scim": mark("SCIM"),
+    "events": mark("Events"),
+    "seats": mark("Seats"),
+    "seat_policy": mark("Beyond the seats"),
+}
 """What can be overridden, in words."""
 
 GIVEN = {
-    "seats": "Another number of seats",
-    "scim": "SCIM, though the plan has none",
-    "events": "Events, though the plan has none",
-    "seat_policy:overage": "Newcomers beyond the seats: let in",
-    "seat_policy:refuse": "Newcomers beyond the seats: refused",
+    "seats": mark("Another number of seats"),
+    "scim": mark("SCIM, though the plan has none"),
+    "events": mark("Events, though the plan has none"),
+    "seat_policy:overage": mark("Newcomers beyond the seats: let in"),
+    "seat_policy:refuse": mark("Newcomers beyond the seats: refused"),
 }
 """What an operator can give a tenant otherwise; what follows a colon is the value."""
 
-PAUSES = {"15": "15 minutes", "60": "1 hour", "240": "4 hours", "1440": "1 day"}
-SCOPES = {"scim": "Provisioning: read and write", "scim:read": "Reading alone"}
-LIVES = {"365": "1 year", "90": "90 days", "": "Never"}
+PAUSES = {"15": mark("15 minutes"), "60": mark("1 hour"), "240": mark("4 hours"), "1440": mark("1 day")}
+SCOPES = {"scim": mark("Provisioning: read and write"), "scim:read": mark("Reading alone")}
+LIVES = {"365": mark("1 year"), "90": mark("90 days"), "": mark("Never")}
 INTENTS = {
-    "setup": "Set-up",
-    "activity": "Activity",
-    "departures": "Departures",
-    "tokens": "Tokens",
-    "roles": "Roles",
+    "setup": mark("Set-up"),
+    "activity": mark("Activity"),
+    "departures": mark("Departures"),
+    "tokens": mark("Tokens"),
+    "roles": mark("Roles"),
 }
 SAID = {
-    "plan": "The plan is changed. It counts from the next call on.",
-    "override": "The override is set. It counts from the next call on.",
-    "override-ended": "The override is ended.",
-    "suspended": "It is suspended: everything of it is refused.",
-    "resumed": "It is active again.",
-    "paused": "It is paused: leavers are cut off all the same.",
-    "unpaused": "The pause is over.",
-    "released": "The mass change is released.",
-    "appointed": "They are an admin now.",
+    "plan": mark("The plan is changed. It counts from the next call on."),
+    "override": mark("The override is set. It counts from the next call on."),
+    "override-ended": mark("The override is ended."),
+    "suspended": mark("It is suspended: everything of it is refused."),
+    "resumed": mark("It is active again."),
+    "paused": mark("It is paused: leavers are cut off all the same."),
+    "unpaused": mark("The pause is over."),
+    "released": mark("The mass change is released."),
+    "appointed": mark("They are an admin now."),
 }
 
 
@@ -89,7 +95,7 @@ async def tenant_page(
 ) -> Response[str]:
     """How one tenant stands."""
     row = await tenants.find(fleet, tenant[:63])
-    answer = await tenant_view(request, fleet, row, done=SAID.get(done))
+    answer = await tenant_view(request, fleet, row, done=of(SAID, done))
     answer.set_cookie(tenants_cookie(request, sealed_with(request, operator(request), row.slug)))
     return answer
 
@@ -131,7 +137,7 @@ async def tenant_view(
         overridden=OVERRIDES,
         paused_until=row.paused_until if row.paused_until and row.paused_until > fleet.now else None,
         lapses=LAPSES,
-        provider=PROFILES[row.profile].label,
+        provider=gettext(PROFILES[row.profile].label),
         inside=inside,
         last_call=max((each.last_used_at for each in inside.tokens if each.last_used_at), default=None),
         stands={each.id: judgement(each) for each in inside.tokens},
@@ -147,13 +153,13 @@ async def tenant_view(
 async def _choices(fleet: Fleet, row: Tenant, *, may_give: bool) -> dict[str, Any]:
     """What the forms of the page offer."""
     others = [each for each in await plans.every(fleet) if not each.closed and each.key != row.chosen_plan]
-    intents = [(each, word) for each, word in INTENTS.items() if may_give or Intent(each) not in GIVES]
+    intents = [(each, word) for each, word in options(INTENTS) if may_give or Intent(each) not in GIVES]
     return {
         "plans": [(each.key, each.name) for each in others],
-        "overrides": list(GIVEN.items()),
-        "scopes": list(SCOPES.items()),
-        "lives": list(LIVES.items()),
-        "pauses": list(PAUSES.items()),
+        "overrides": options(GIVEN),
+        "scopes": options(SCOPES),
+        "lives": options(LIVES),
+        "pauses": options(PAUSES),
         "intents": intents,
     }
 

@@ -11,6 +11,7 @@ from rollcall.console.operators.tenant import address_of
 from rollcall.console.operators.visitors import TenantWork, operator, operators, tenant_work
 from rollcall.console.requests import see
 from rollcall.console.viewing import LASTS, sealed_view
+from rollcall.console.words import gettext
 from rollcall.journal.console_events import ConsoleViewed
 from rollcall.journal.record import record
 from rollcall.tenancy.operators import Right
@@ -25,13 +26,13 @@ async def ask_to_view(request: Request[Any, Any, Any], work: TenantWork) -> Resp
     return confirmation_page(
         request,
         Confirmation(
-            title=f"Look at the console of {work.tenant.slug}?",
+            title=gettext("Look at the console of %(slug)s?", slug=work.tenant.slug),
             said=[
-                "You see what its admins see, people and activity among it. Nothing can be changed.",
-                "That you look, with your name, stands in the tenant's audit, which its admins read.",
+                gettext("You see what its admins see, people and activity among it. Nothing can be changed."),
+                gettext("That you look, with your name, stands in the tenant's audit, which its admins read."),
             ],
-            facts=[("For", "an hour, or until you stop")],
-            button="Look at it",
+            facts=[(gettext("For"), gettext("an hour, or until you stop"))],
+            button=gettext("Look at it"),
             back=address_of(work.tenant.slug),
         ),
     )
