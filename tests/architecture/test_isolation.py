@@ -83,10 +83,6 @@ async def full(callers: Callers, owner: Connection) -> Tenant:
     await owner.execute("INSERT INTO account_history_marks VALUES ($1, now())", UUID(tenant.id))
     was = "SELECT tenant_id, id, now(), true, NULL, role, false FROM accounts WHERE tenant_id = $1"
     await owner.execute(f"INSERT INTO account_history {was}", UUID(tenant.id))
-    erased = "SELECT tenant_id, id, ARRAY[id], '{}', '' FROM accounts WHERE tenant_id = $1 LIMIT 1"
-    await owner.execute(
-        f"INSERT INTO erasures (tenant_id, account_id, accounts, ids, pattern) {erased}", UUID(tenant.id)
-    )
     async with open_fleet(callers.database, SYSTEM, ORIGIN) as fleet:
         await usage.note(fleet, fleet.now)
     return tenant

@@ -20,7 +20,6 @@ NO_WAY_IN = {
     "users": "how the provider describes the person; it opens nothing",
     "receipts": "the proof of a departure; it opens nothing",
     "refused_departures": "who is to be taken out as the tenant is resumed; it opens nothing",
-    "erasures": "who was erased; it opens nothing",
     "passkey_challenges": "opens nothing by itself: good once, for minutes, and refused for another epoch",
 }
 """Tables that belong to people or know an epoch, and are no credentials."""

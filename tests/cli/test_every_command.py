@@ -143,12 +143,6 @@ async def of_namesakes(world: World) -> Words:
     return (world.slug, "namesake", account)
 
 
-async def of_somebody_who_left(world: World) -> Words:
-    person = (await completed(world.acme, world.owner, world.shell.settings))["person_id"]
-    await world.owner.execute("UPDATE outbox SET fanned_out_at = now(), done_at = now() WHERE fanned_out_at IS NULL")
-    return (world.slug, person)
-
-
 async def of_today(world: World) -> Words:
     return (world.slug, f"{datetime.now(UTC):%Y-%m-%d}")
 
@@ -222,7 +216,6 @@ COMMANDS: dict[str, Entry] = {
     "people deactivate": of_person,
     "people reactivate": of_person,
     "people link": of_namesakes,
-    "people erase": of_somebody_who_left,
     "groups list": plainly("TENANT"),
     "groups show": plainly("TENANT", "GROUP"),
     "roles show": plainly("TENANT"),
@@ -265,7 +258,6 @@ ASK_FIRST = {
     "tokens revoke",
     "people demote",
     "people deactivate",
-    "people erase",
     "keys revoke",
     "operators remove",
     "destinations disable",

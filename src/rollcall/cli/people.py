@@ -11,7 +11,6 @@ from rollcall.access.token_states import TokenState
 from rollcall.api.v1.people import person_view
 from rollcall.cli import stopping
 from rollcall.cli.confirming import confirm, yes_option
-from rollcall.cli.erasing import erase_person
 from rollcall.cli.history import people_on_day
 from rollcall.cli.reaching import find_person, in_tenant
 from rollcall.cli.showing import Row, counted, json_option, print_facts, print_json, print_list, visible
@@ -30,7 +29,6 @@ def people() -> None:
 
 
 people.add_command(people_on_day)
-people.add_command(erase_person)
 
 
 @people.command("list")

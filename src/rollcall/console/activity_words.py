@@ -11,7 +11,6 @@ _HAPPENED = {
     "user.removed": mark("%(whom)s was removed"),
     "user.provisioned": mark("%(whom)s got access"),
     "user.reactivated": mark("%(whom)s got access again"),
-    "person.erased": mark("Somebody who had left was erased"),
     "user.linked": mark("%(whom)s was linked to their former account"),
     "conflict.opened": mark("%(whom)s has contradicting role names"),
     "tenant.deputy_appointed": mark("The deputy, %(whom)s, became an admin"),

@@ -39,7 +39,6 @@ SAID = {
     "linked": mark("They have their former account back."),
     "closed": mark("It is closed, and lets nobody in any more."),
     "appointed": mark("They are an admin now."),
-    "erased": mark("They are erased. Older activity loses what names them within two hours."),
 }
 
 

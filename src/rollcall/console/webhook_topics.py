@@ -13,7 +13,6 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "user.reactivated": mark("Somebody got access again"),
         "user.updated": mark("Somebody's name, address or another attribute changed"),
         "user.role_changed": mark("Somebody got another role"),
-        "person.erased": mark("Somebody who had left was erased; delete what you have of them"),
         "user.linked": mark("Somebody got a former account back"),
     },
     mark("Roles and groups"): {

@@ -298,27 +298,3 @@ class RefusedDeparture(Base):
     action: Mapped[str] = mapped_column(Text)
     request_id: Mapped[str] = mapped_column(Text)
     refused_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
-
-
-class Erasure(Base):
-    """Somebody who was erased, and how far the audit has been looked through for what names them.
-
-    Only functions of the database write here. *pattern* finds the person's names, and is empty once that has ended.
-    """
-
-    __tablename__ = "erasures"
-    __table_args__ = (
-        ForeignKeyConstraint(["tenant_id", "account_id"], ["accounts.tenant_id", "accounts.id"]),
-        Index("ix_erasures_open", "began_at", postgresql_where=text("ended_at IS NULL")),
-    )
-
-    tenant_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
-    account_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
-    accounts: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid))
-    """The person's, with those that were closed as they were linked."""
-    ids: Mapped[list[str]] = mapped_column(ARRAY(Text))
-    pattern: Mapped[str] = mapped_column(Text)
-    began_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
-    seen_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=text("'2000-01-01 00:00:00+00'"))
-    seen_id: Mapped[UUID] = mapped_column(Uuid, server_default=text("'00000000-0000-0000-0000-000000000000'"))
-    ended_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))

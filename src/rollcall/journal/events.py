@@ -201,13 +201,6 @@ class UserRemoved(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class PersonErased(Event):
-    """What named somebody who had left is gone; whoever has copies should delete theirs. The id is all that is left."""
-
-    topic = "person.erased"
-
-
-@dataclass(frozen=True, slots=True)
 class UserLinked(Event):
     """An admin said who somebody is: their resource is that of a former account now, and the one they had is closed."""
 

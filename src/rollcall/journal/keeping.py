@@ -56,7 +56,6 @@ class Part(StrEnum):
     SESSIONS = "sessions"
     CREDENTIALS = "credentials"
     CASES = "cases"
-    ERASURES = "erasures"
     ALERTS = "alerts"
     RETENTION = "retention"
 

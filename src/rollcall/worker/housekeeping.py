@@ -10,7 +10,6 @@ from rollcall.access import housekeeping as access
 from rollcall.alerts import judging
 from rollcall.billing import inbox
 from rollcall.db import Database
-from rollcall.directory import erasing
 from rollcall.directory import housekeeping as directory
 from rollcall.events import housekeeping as events
 from rollcall.events.outgoing import Signing
@@ -39,7 +38,6 @@ def parts(
         Part.SESSIONS: partial(access.forget_sessions, database),
         Part.CREDENTIALS: partial(access.forget_credentials, database),
         Part.CASES: partial(directory.forget_cases, database),
-        Part.ERASURES: partial(erasing.bring_on, database),
         Part.ALERTS: partial(judging.judge, database),
         Part.RETENTION: partial(retention.keep, database, archive=archive),
     }

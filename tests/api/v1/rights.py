@@ -123,7 +123,6 @@ ROUTES = [
     Route(ADMINS, "POST", f"{PERSON}/deactivate", {"reason": "left"}),
     Route(ADMINS, "POST", f"{PERSON}/reactivate"),
     Route(ADMINS, "POST", f"{PERSON}/link", {"former": NOBODY}, refused="not_found"),
-    Route(ADMINS, "POST", f"{PERSON}/erase", {"dry_run": False}, refused="not_erasable"),
     Route(ADMINS, "GET", f"{PERSON}/explain"),
     Route(ANYBODY, "GET", f"{PERSON}/sessions"),
     Route(AUDITORS, "GET", f"{PERSON}/receipts"),

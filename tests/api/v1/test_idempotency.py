@@ -30,7 +30,6 @@ WITHOUT_A_KEY = {
     "give_role": NATURALLY,
     "deactivate_person": NATURALLY,
     "reactivate_person": NATURALLY,
-    "erase_person": NATURALLY,
     "hand_over_token": "nothing is made by it; said again, it is refused, as it has been taken over",
     "revoke_token": NATURALLY,
     "revoke_personal_token": NATURALLY,

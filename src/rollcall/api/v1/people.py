@@ -15,7 +15,7 @@ from rollcall.api.v1.bodies import Body
 from rollcall.api.v1.callers import ADMINS, ANYBODY, TenantWork, tenant_work, uuid_of
 from rollcall.api.v1.idempotency import idempotent
 from rollcall.api.v1.lists import Listing, Part
-from rollcall.directory import conflict_cases, erasing, linking, people
+from rollcall.directory import conflict_cases, linking, people
 from rollcall.directory.models import ConflictCase
 from rollcall.directory.people import Draft, Person
 from rollcall.errors import NotFound
@@ -73,23 +73,6 @@ class Linking(Body):
     """Whom a person was before they were removed."""
 
     former: UUID = Field(description="the id of their former account, one without a `scim_id`")
-
-
-class Erasing(Body):
-    """Whether a person is erased, and what goes with them."""
-
-    dry_run: bool = Field(default=True, description="change nothing and say what would go")
-    receipts: bool = Field(default=False, description="delete their signed receipts too, which name them")
-
-
-class ErasureView(BaseModel):
-    """What an erasure took away, or would."""
-
-    id: UUID
-    erased: bool
-    went: dict[str, int] = Field(description="how many rows went, by what they were; empty if that was done before")
-    entries: int = Field(description="entries of the audit about them, which stay without what they said")
-    receipts_kept: int
 
 
 class SessionView(BaseModel):
@@ -232,24 +215,6 @@ async def link_person(work: TenantWork, person: FromPath[str], data: JSONBody[Li
     return person_view(await linking.link(work, uuid_of(person, "person"), data.former))
 
 
-@post(f"{_ONE}/erase", status_code=200, guards=[ADMINS], dependencies=_OF_TENANT)
-async def erase_person(work: TenantWork, person: FromPath[str], data: JSONBody[Erasing | None] = None) -> ErasureView:
-    """Erase what names a person who has left; this can't be undone. Says what would go unless `dry_run` is false.
-
-    That something happened stays in the audit, without names and payloads; those of older entries go within two hours.
-    Refused with 409 `not_erasable` for somebody who is active, or of whom somebody has still to be told.
-    """
-    wanted = data or Erasing()
-    done = await erasing.erase(work, uuid_of(person, "person"), receipts=wanted.receipts, dry_run=wanted.dry_run)
-    return ErasureView(
-        id=done.account.id,
-        erased=done.before or not wanted.dry_run,
-        went=dict(done.went),
-        entries=done.entries,
-        receipts_kept=done.receipts_kept,
-    )
-
-
 @get(f"{_ONE}/explain", guards=[ADMINS], dependencies=_OF_TENANT)
 async def explain_role(work: TenantWork, person: FromPath[str]) -> dict[str, Any]:
     """Which role names were seen, from where, how they were read, and the resulting role."""
@@ -283,7 +248,6 @@ router = Router(
         deactivate_person,
         reactivate_person,
         link_person,
-        erase_person,
         explain_role,
         list_sessions,
         list_conflict_cases,
