@@ -5,7 +5,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help up test slow faults locks fuzz browser screenshots pictures words fresh check figures wheels clients bench neighbours leaving pages apply-file first-person lock clean sound embedded dev
+.PHONY: help up test slow faults locks fuzz browser screenshots pictures words fresh check figures wheels clients bench neighbours large-changes leaving pages apply-file first-person lock clean sound embedded dev
 
 ARGS ?=
 VENV ?= .venv
@@ -71,6 +71,9 @@ bench: dev ## how fast it is, beside bare floors measured in the same run (ARGS=
 
 neighbours: dev ## what one tenant notices while another one works its process hard (ARGS="...")
 	@$(VENV)/bin/python -m benchmarks.neighbours $(ARGS)
+
+large-changes: dev ## how long it takes until everybody of a large tenant has another role, with a worker killed (ARGS="...")
+	@$(VENV)/bin/python -m benchmarks.large_changes $(ARGS)
 
 leaving: dev ## from "they left" until nobody lets them in and everybody knows (ARGS="...")
 	@$(VENV)/bin/python -m benchmarks.leaving $(ARGS)

@@ -213,7 +213,7 @@ def main(people: int, seconds: float, longest_ms: float, only: tuple[str, ...]) 
         tempfile.TemporaryDirectory(prefix="rollcall-neighbours-") as folder,
         _served(Path(folder), people) as (dataset, server),
     ):
-        key = asyncio.run(_operator(dataset))
+        key = asyncio.run(operator_key(dataset))
         sample = tuple(str(person.id) for person in dataset.club.sample)
         large = Large(server.port, "club", dataset.club.token, key, dataset.groups[-1], sample)
         asyncio.run(_notice(dataset, server.port, 2))
@@ -300,7 +300,8 @@ def _beside(large: Large, method: str) -> Generator[None]:
         time.sleep(2)
 
 
-async def _operator(dataset: Dataset) -> str:
+async def operator_key(dataset: Dataset) -> str:
+    """A key of ops for the installation that is measured."""
     key_id = uuid4()
     key = new_token(TokenKind.OPERATOR, NOBODY, key_id)
     async with superuser(dataset.engines) as connection:

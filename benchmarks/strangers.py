@@ -13,17 +13,16 @@ from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 import click
 import orjson
 import psutil
 
-from benchmarks.dataset import Dataset, prepared, superuser
+from benchmarks.dataset import Dataset, prepared
 from benchmarks.http_client import HttpClient
 from benchmarks.load import request
+from benchmarks.neighbours import operator_key
 from benchmarks.servers import Server, free_port, started
-from rollcall.crypto import NOBODY, TokenKind, digest, new_token
 
 CROWD = 200
 """Connections of whoever abuses them."""
@@ -114,7 +113,7 @@ def main(seconds: float) -> None:
         tempfile.TemporaryDirectory(prefix="rollcall-strangers-") as folder,
         _served(Path(folder)) as (dataset, server),
     ):
-        abuse = Abuse(server.port, dataset.neighbour.token, asyncio.run(_operator(dataset)))
+        abuse = Abuse(server.port, dataset.neighbour.token, asyncio.run(operator_key(dataset)))
         asyncio.run(_reads(dataset, server.port, 2))
         click.echo(f"load of the machine: {', '.join(f'{each:.1f}' for each in psutil.getloadavg())}\n")
         click.echo(f"{'':<42}{'p50 ms':>8}{'p99 ms':>8}{'MB':>6}")
@@ -174,18 +173,6 @@ def _beside(abuse: Abuse, method: str) -> Generator[None]:
         process.terminate()
         process.join(10)
         time.sleep(1)
-
-
-async def _operator(dataset: Dataset) -> str:
-    key_id = uuid4()
-    key = new_token(TokenKind.OPERATOR, NOBODY, key_id)
-    async with superuser(dataset.engines) as connection:
-        await connection.execute(
-            "INSERT INTO installation_keys (id, kind, label, digest) VALUES ($1, 'op', 'bench', $2)",
-            key_id,
-            digest(key),
-        )
-    return key
 
 
 async def _crowd(one: Callable[[], Awaitable[None]]) -> None:
