@@ -10,7 +10,7 @@ import pytest
 @pytest.mark.slow
 @pytest.mark.bound(400)
 def test_every_change_ends_in_the_roles_it_should() -> None:
-    """Everybody has the role that the rule and the groups say once a change has ended, with its worker killed as well."""
+    """Everybody has the role that rule and groups say once a change has ended, with its worker killed as well."""
     process = subprocess.run(
         [sys.executable, "-m", "benchmarks.large_changes", "--people", "3000", "--longest", "120"],
         cwd=Path(__file__).parents[2],
