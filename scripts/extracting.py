@@ -1,4 +1,4 @@
-"""What Babel takes into the console's catalogue beside marked sentences: the domain's refusals and reasons.
+"""What Babel takes into the console's catalogue beside marked sentences: refusals, reasons, and what rehearsals play.
 
 ``make words`` has it called, by ``[tool.babel]`` in pyproject.toml. The console says such a sentence in the page's
 language where it stands in the catalogue whole; the domain knows nothing of languages.
@@ -34,6 +34,23 @@ def said(lines: IO[bytes], keywords: Mapping[str, Any], tags: Collection[str], o
     source = lines.read()
     yield from extract_python(BytesIO(source), keywords, tags, options)  # type: ignore[misc]
     yield from refused(BytesIO(source), keywords, tags, {})
+
+
+def played(
+    lines: IO[bytes],
+    _keywords: Mapping[str, Any],
+    _tags: Collection[str],
+    options: Any,  # noqa: ARG001  # Babel hands it on by its name
+) -> Iterator[Found]:
+    """What a rehearsed provider does, and the titles of its chapters: constants of each `Line` and `Chapter`."""
+    for node in ast.walk(ast.parse(lines.read())):
+        match node:
+            case ast.Call(func=ast.Name(id="Line"), args=[_, ast.Constant(value=str(said)), *_]):
+                yield node.lineno, None, said, []
+            case ast.Call(func=ast.Name(id="Chapter"), args=[ast.Constant(value=str(said)), *_]):
+                yield node.lineno, None, said, []
+            case _:
+                pass
 
 
 def _refusing(node: ast.AST) -> Iterator[str]:

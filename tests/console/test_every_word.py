@@ -25,6 +25,7 @@ from factories import DART_RULE, Callers, Tenant, a_tenant, alive, deactivation,
 from proof.test_mass_changes import left
 from rollcall.app import create_app
 from rollcall.db import Connection
+from rollcall.provisioning.rehearsals.providers import DIALECTS
 from rollcall.settings import Settings
 from rollcall.tenancy.operators import OperatorRole
 
@@ -143,6 +144,7 @@ class Lived:
     gone: str
     group: str
     left_behind: str
+    left: str
     hook: str
     delivery: str
 
@@ -169,6 +171,9 @@ async def lived_in(callers: Callers, owner: Connection, walk: Walk) -> Lived:
     assert (await ask.post(f"{at}/people/{maria['id']}/role", json={"role": "technical-admin"})).status_code < 300
     leaver = await tenant.person(f"zoe@{tenant.slug}.test")
     await tenant.scim.patch(f"/Users/{leaver['id']}", json=deactivation())
+    await owner.execute(  # what the relay and the worker do, with nobody to tell
+        "UPDATE outbox SET fanned_out_at = now(), done_at = now() WHERE account_id = $1", UUID(leaver["id"])
+    )
     await tenant.scim.post("/Users", json={"userName": ""})
     await tenant.session(maria)
     await tenant.personal_token(maria)
@@ -181,7 +186,7 @@ async def lived_in(callers: Callers, owner: Connection, walk: Walk) -> Lived:
         walk.names |= {plan["key"], plan["name"]}
     walk.names |= {*DART_RULE["roles"], *(str(each["label"]) for each in DART_RULE["roles"].values())}
     walk.names |= {"identity provider", "dart-guests", "dart-wizards", odd["id"]}
-    return Lived(tenant, maria["id"], again["id"], group, old["id"], hook["id"], str(delivery))
+    return Lived(tenant, maria["id"], again["id"], group, old["id"], leaver["id"], hook["id"], str(delivery))
 
 
 async def of_strangers(walk: Walk, lived: Lived) -> None:
@@ -241,6 +246,22 @@ async def of_admins(walk: Walk, lived: Lived) -> None:
     await walk.open("/console/webhooks")
 
 
+async def of_rehearsals(walk: Walk, callers: Callers) -> None:
+    """What an admin sees of each provider's rehearsal, and of one that stops."""
+    walk.names |= {"dart-admins", "Everybody"}
+    hold, by_attribute = DART_RULE | {"on_conflict": "hold"}, DART_RULE | {"sources": ["roles"]}
+    for rule, providers in ((DART_RULE, [*DIALECTS]), (hold, ["okta"]), (by_attribute, ["entra"])):
+        company = await a_tenant(callers, rule=rule)
+        walk.names |= {company.slug, company.slug.title(), company.admin["user_name"]}
+        await signed_in(walk.browser, company, company.admin)
+        for provider in providers:
+            await walk.open(f"/console/setup/{provider}/rehearse")
+            await walk.send(f"/console/setup/{provider}/rehearse", names="dart-guests\ndart-wizards\ndart-admins")
+    await callers.operator.patch(company.v1, json={"plan": "free"})
+    await walk.open("/console/setup/okta/rehearse")
+    await walk.send("/console/setup/okta/rehearse", names="")
+
+
 async def of_the_team(walk: Walk, lived: Lived) -> None:
     """The pages about who may be an admin, and about oneself."""
     maria = lived.maria
@@ -293,7 +314,7 @@ async def of_operators(walk: Walk, lived: Lived, callers: Callers, owner: Connec
     at, slug = f"{FLEET}/tenants/{lived.tenant.slug}", lived.tenant.slug
     everybody = await callers.operator.get("/v1/tenants", params={"limit": 500})
     for each in everybody.json()["data"]:
-        walk.names |= {each["slug"], each["name"]}
+        walk.names |= {each["slug"], each["name"], f"hook of {each['slug']}"}
     for path in (
         "",
         "?q=nobody",
@@ -301,6 +322,8 @@ async def of_operators(walk: Walk, lived: Lived, callers: Callers, owner: Connec
         "?by=name",
         "/queues",
         "/queues/replay",
+        "/switch?q=",
+        "/switch?q=nobody-is-called-so&section=plan",
         f"/queues/{slug}/{lived.hook}/replay",
     ):
         await walk.open(f"{FLEET}{path}")
@@ -332,6 +355,7 @@ async def test_every_page(
     await of_admins(walk, lived)
     await of_the_team(walk, lived)
     await of_a_mass_change(walk, callers, owner)
+    await of_rehearsals(walk, callers)
     terms = brackets.state.console
     monkeypatch.setattr(brackets.state, "console", replace(terms, fresh=timedelta(0), sends_mail=True))
     await walk.open("/console/confirm", act="/console/tokens")

@@ -1,5 +1,6 @@
 """Queues: what waits and was given up of all tenants is seen by those who may, and sent again by ops in their name."""
 
+import json
 import re
 from typing import Any
 from uuid import UUID
@@ -10,6 +11,10 @@ import pytest_asyncio
 from console.conftest import Browser
 from console.operating import FLEET, OperatorAtWork, at_work
 from factories import Callers, Tenant, deactivation
+from rollcall.alerts.kinds import Kind
+from rollcall.alerts.mail import _SUBJECTS  # pyright: ignore[reportPrivateUsage]
+from rollcall.console.alerts import WHERE
+from rollcall.console.operators.fleet import KINDS
 from rollcall.db import Connection
 from rollcall.tenancy.operators import OperatorRole
 
@@ -86,6 +91,36 @@ async def test_what_is_shown(ops: OperatorAtWork, acme: Tenant, owner: Connectio
     for words in ("Redis or Valkey answers", "12 forgotten", "Partitions", "Retention", "Nobody is an active admin"):
         assert words in shown
     assert f'href="{FLEET}/tenants/{acme.slug}"' in shown
+
+
+def test_every_kind_has_its_words() -> None:
+    """Each kind of alert has a word in the fleet, an address on the first page and a subject for mail."""
+    for words in (KINDS, WHERE, _SUBJECTS):
+        assert {*words} == {*Kind}
+
+
+async def test_each_kind_of_alert(ops: OperatorAtWork, acme: Tenant, owner: Connection) -> None:
+    """Whichever kind of alert is open, the queues, the fleet and the tenant's page show it."""
+    facts: dict[str, object] = {
+        **dict.fromkeys(("label", "user_name", "plan"), "x"),
+        **dict.fromkeys(("refused", "allowed", "used", "count", "threshold"), 1),
+        **dict.fromkeys(("asked_at", "closes_at")),
+        "profile": "okta",
+        "policy": "refuse",
+        **dict.fromkeys(("expires_at", "last_call_at", "offboarding_from"), "2026-01-01T00:00:00+00:00"),
+    }
+    for kind in Kind:
+        await owner.execute(
+            "INSERT INTO alerts (tenant_id, kind, subject, stage, facts) VALUES ($1, $2, '', '1', $3)",
+            *(UUID(acme.id), kind.value, json.dumps(facts)),
+        )
+    for address, parameters in ((QUEUES, {}), (FLEET, {"q": acme.slug})):
+        page = await ops.browser.open(address, **parameters)
+        assert page.status_code == 200
+        for word in KINDS.values():
+            assert f"</svg>{word}</span>" in page.text
+    of_acme = (await ops.browser.open(f"{FLEET}/tenants/{acme.slug}")).text
+    assert "What is paid for could not be asked about" in of_acme
 
 
 @pytest.mark.parametrize("role", [OperatorRole.SUPPORT, OperatorRole.BILLING])

@@ -7,16 +7,19 @@ from typing import Any
 
 import httpx
 import pytest
+from babel.messages.pofile import read_po
 from litestar import Litestar
 
 from console.conftest import Browser, signed_in
 from console.operating import at_work
+from console.pseudo import TEMPLATE
 from console.test_operator_views import look
 from console.test_portal import a_link, entered
 from factories import DART_RULE, Callers, Tenant, a_tenant
 from rollcall.console.setup_guides import GUIDES
 from rollcall.db import Connection
-from rollcall.provisioning.rehearsals.providers import DIALECTS
+from rollcall.provisioning.rehearsals.lines import Line
+from rollcall.provisioning.rehearsals.providers import DIALECTS, Cast, conversation
 from rollcall.tenancy.operators import OperatorRole
 
 
@@ -42,6 +45,18 @@ def told(page: str) -> dict[str, tuple[str, str]]:
 def test_every_guide_has_a_conversation() -> None:
     """Whoever can be set up can be rehearsed."""
     assert [guide.key for guide in GUIDES] == [*DIALECTS]
+
+
+@pytest.mark.parametrize("provider", DIALECTS)
+@pytest.mark.parametrize("by_groups", [True, False])
+def test_every_line_can_be_translated(provider: str, by_groups: bool) -> None:
+    """What a provider does, and what its chapters are called, stands in the console's catalogue."""
+    with TEMPLATE.open("rb") as lines:
+        catalogue = read_po(lines)
+    played = conversation(DIALECTS[provider], Cast(("one", "another"), "one", "another", by_groups=by_groups))
+    said = [each.does for chapter in played for each in chapter.lines if isinstance(each, Line)]
+    assert len(said) > 5
+    assert [each for each in (*said, *(chapter.title for chapter in played)) if each not in catalogue] == []
 
 
 @pytest.mark.parametrize("provider", DIALECTS)

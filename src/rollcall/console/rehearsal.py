@@ -10,6 +10,7 @@ from rollcall.console import rehearsal_words
 from rollcall.console.requests import AnyRequest, form_field, origin
 from rollcall.console.setup_guides import BY_KEY, Guide, marked
 from rollcall.console.visitors import PersonWork, admin_work, admins, page_for, visitor, work_of_admin
+from rollcall.console.words import gettext, mark
 from rollcall.directory import roles
 from rollcall.directory.rules import RoleRule
 from rollcall.errors import NotFound
@@ -19,6 +20,9 @@ from rollcall.provisioning import connection
 from rollcall.provisioning.rehearsals.performing import Rehearsed, Step, cast_of
 from rollcall.provisioning.rehearsals.playing import MOST_NAMES, Rehearsals, names_in
 from rollcall.scim.providers import PROFILES
+
+WITHOUT_A_NAME = {"google": mark("The bridge"), "other": mark("Your provider")}
+"""What those are called that send the calls, where they don't have the name of the guide."""
 
 _ADMINS = [admins(Intent.SETUP)]
 _WORK = {"work": admin_work}
@@ -69,13 +73,15 @@ def _page(
     calls: int = 0,
     plan: str = "",
 ) -> Response[str]:
-    who = "The bridge" if guide.key == "google" else "Your provider" if guide.key == "other" else guide.name
+    said = WITHOUT_A_NAME.get(guide.key)
+    who = gettext(guide.name if said is None else said)
     chapters = () if rehearsed is None else rehearsal_words.told(rehearsed, who, request.app.state.brand.name)
     tones = [step.tone for chapter in chapters for step in chapter.steps if not step.on_purpose]
     return page_for(
         request,
         "setup/rehearsal.html",
         guide=guide,
+        called=gettext(guide.name),
         who=who,
         marked=marked,
         names=names,
@@ -84,7 +90,7 @@ def _page(
         plan=plan,
         chapters=chapters,
         rehearsed=rehearsed,
-        profile="" if rehearsed is None else PROFILES[rehearsed.profile].label,
+        profile="" if rehearsed is None else gettext(PROFILES[rehearsed.profile].label),
         calls=calls,
         bad=tones.count("bad"),
         notices=tones.count("notice"),

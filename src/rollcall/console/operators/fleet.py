@@ -30,6 +30,7 @@ KINDS = {
     Kind.FAILURES: mark("Calls refused"),
     Kind.LAPSE: mark("Lapsed"),
     Kind.SEATS: mark("Seats"),
+    Kind.PAYMENT_UNHEARD: mark("Payment unheard"),
     Kind.MASS_CHANGE: mark("Mass change"),
 }
 """Each kind of alert in a word or two."""
@@ -51,8 +52,8 @@ LAPSES = {
 }
 """States of a lapse that are shown; the others go without saying."""
 
-ANY_PROVIDER = mark("Any provider")
-"""What the profile of a provider that is not known is called; the others are called as their makers call them."""
+PROFILES_SAID = (mark("Any provider"), mark("The standard to the letter"))
+"""What profiles are called that are no provider's; the others are called as their makers call them."""
 
 SAID = {"signed-in": mark("The passkey is added, and you are signed in.")}
 

@@ -37,7 +37,7 @@ class Line:
 
     about: About
     does: str
-    """What the provider does by it, in a sentence."""
+    """What the provider does by it: a sentence into which *who*, *group*, and *name* and *other* are put."""
     ask: str
     """Method and address, as in ``GET /Users``."""
     body: Body | None = None
@@ -47,6 +47,13 @@ class Line:
     """Whom it concerns, by the name under which they are kept."""
     group: str = ""
     """The name of the group that it concerns."""
+    names: Sequence[str] = ()
+    """The role names that it gives by an attribute."""
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """What is put into the sentence, but for who does it."""
+        return {"group": self.group, **dict(zip(("name", "other"), self.names, strict=False))}
 
 
 class Look(StrEnum):

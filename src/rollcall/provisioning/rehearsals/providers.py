@@ -2,7 +2,8 @@
 
 They are those of the providers' own references, which the tests replay turn by turn (`tests/api/transcripts`). Where a
 provider publishes no bodies they have the plain shape of RFC 7643. A provider calls itself here what its reference says
-that it does, and nothing where it does not say.
+that it does, and nothing where it does not say. What a line says that it does, and the title of a chapter, stand there
+as constants: so they are found for the console's catalogue (`scripts/words`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -64,30 +65,41 @@ class Dialect:
 
     def tests(self) -> Sequence[Line]:
         """The button that tests the connection."""
+        one = {"startIndex": "1", "count": "1"}
         return [
-            Line(About.TEST, "asks what the service can do", "GET /ServiceProviderConfig"),
-            Line(About.TEST, "asks for the first person", "GET /Users", query={"startIndex": "1", "count": "1"}),
+            Line(About.TEST, "%(who)s asks what the service can do", "GET /ServiceProviderConfig"),
+            Line(About.TEST, "%(who)s asks for the first person", "GET /Users", query=one),
         ]
 
     def looks_up(self) -> Line:
         """Whether Ana is there already."""
         query = {"filter": f'userName eq "{NAME}"', **self.page()}
-        return Line(About.LOOK_UP, "looks whether Ana is there already", "GET /Users", query=query)
+        return Line(About.LOOK_UP, "%(who)s looks whether Ana is there already", "GET /Users", query=query)
 
     def comes(self) -> Sequence[Line]:
         """Ana is assigned."""
-        create = Line(About.CREATE, "creates her", "POST /Users", self.person(), keep=KEPT, person=KEPT)
+        create = Line(About.CREATE, "%(who)s creates her", "POST /Users", self.person(), keep=KEPT, person=KEPT)
         return [self.looks_up(), create]
 
     def changes(self) -> Sequence[Line]:
         """Ana's name changes."""
         body = self.change({"op": "replace", "path": "name.familyName", "value": LATER})
-        return [Line(About.CHANGE, "changes her family name", f"PATCH /Users/{ANA}", body, person=KEPT)]
+        return [Line(About.CHANGE, "%(who)s changes her family name", f"PATCH /Users/{ANA}", body, person=KEPT)]
+
+    def sends_her(self, body: Body) -> Line:
+        """Her name changes where everything about her is sent again."""
+        ask = f"PUT /Users/{ANA}"
+        return Line(About.CHANGE, "%(who)s sends her whole, with another family name", ask, body, person=KEPT)
 
     def finds_group(self, name: str) -> Line:
         """Whether a group is there already."""
         query = {"filter": f'displayName eq "{quoted(name)}"', **self.page()}
-        return Line(About.LOOK_UP_GROUP, "looks whether the group is there", "GET /Groups", query=query, group=name)
+        return self.looks_for_group(name, query)
+
+    def looks_for_group(self, name: str, query: Mapping[str, str]) -> Line:
+        """The same, asked so."""
+        about = About.LOOK_UP_GROUP
+        return Line(about, "%(who)s looks whether the group is there", "GET /Groups", query=query, group=name)
 
     def group(self, name: str) -> Body:
         """A group as it is pushed."""
@@ -95,17 +107,19 @@ class Dialect:
 
     def pushes(self, names: Sequence[str]) -> Sequence[Line]:
         """Groups come, without anybody in them; they are asked for first, and the first stands for all of them."""
-        pushed = [
-            Line(About.PUSH, "pushes a group", "POST /Groups", self.group(name), keep=kept(names, name), group=name)
-            for name in names
-        ]
+        pushed = [self.push(names, name) for name in names]
         return [self.finds_group(names[0]), *pushed] if names else []
+
+    def push(self, names: Sequence[str], name: str) -> Line:
+        """A group comes."""
+        keep, body = kept(names, name), self.group(name)
+        return Line(About.PUSH, "%(who)s pushes a group: %(group)s", "POST /Groups", body, keep=keep, group=name)
 
     def joins(self, names: Sequence[str], name: str, about: About = About.JOIN) -> Line:
         """Ana is put into a group."""
         body = self.change({"op": "add", "path": "members", "value": [self.member()]})
-        does = "puts Ana into the group"
-        return Line(about, does, f"PATCH /Groups/{id_of(kept(names, name))}", body, person=KEPT, group=name)
+        ask = f"PATCH /Groups/{id_of(kept(names, name))}"
+        return Line(about, "%(who)s puts Ana into the group: %(group)s", ask, body, person=KEPT, group=name)
 
     def member(self) -> Mapping[str, object]:
         """Ana as a member."""
@@ -114,12 +128,12 @@ class Dialect:
     def names_roles(self, *names: str) -> Line:
         """Ana's attribute `roles` says these names."""
         body = self.change({"op": "replace", "path": "roles", "value": [{"value": name} for name in names]})
-        return Line(_given(names), said_of(names), f"PATCH /Users/{ANA}", body, person=KEPT)
+        return _names(names, f"PATCH /Users/{ANA}", body)
 
     def leaves(self) -> Sequence[Line]:
         """Ana's assignment is taken away."""
         body = self.change({"op": "replace", "path": "active", "value": False})
-        return [Line(About.DEACTIVATE, "deactivates her", f"PATCH /Users/{ANA}", body, person=KEPT)]
+        return [Line(About.DEACTIVATE, "%(who)s deactivates her", f"PATCH /Users/{ANA}", body, person=KEPT)]
 
 
 class Okta(Dialect):
@@ -138,22 +152,22 @@ class Okta(Dialect):
     def tests(self) -> Sequence[Line]:
         two = {"startIndex": "1", "count": "2"}
         return [
-            Line(About.TEST, "asks for the first two people", "GET /Users", query=two),
-            Line(About.TEST, "asks for the groups", "GET /Groups", query=self.page()),
+            Line(About.TEST, "%(who)s asks for the first two people", "GET /Users", query=two),
+            Line(About.TEST, "%(who)s asks for the groups", "GET /Groups", query=self.page()),
         ]
 
     def looks_up(self) -> Line:
         query = {"filter": f'email eq "{NAME}"', **self.page()}
-        return Line(About.LOOK_UP, "looks whether Ana is there already, by email", "GET /Users", query=query)
+        return Line(About.LOOK_UP, "%(who)s looks whether Ana is there already, by email", "GET /Users", query=query)
 
     def comes(self) -> Sequence[Line]:
         *before, create = super().comes()
-        read = Line(About.READ, "reads her", f"GET /Users/{ANA}", person=KEPT)
+        read = Line(About.READ, "%(who)s reads her", f"GET /Users/{ANA}", person=KEPT)
         return [*before, create, read]
 
     def changes(self) -> Sequence[Line]:
         body = {**self.person(family=LATER), "id": ANA, "meta": {"resourceType": "User"}}
-        return [Line(About.CHANGE, "sends her whole, with another family name", f"PUT /Users/{ANA}", body)]
+        return [Line(About.CHANGE, "%(who)s sends her whole, with another family name", f"PUT /Users/{ANA}", body)]
 
     def group(self, name: str) -> Body:
         return {"schemas": [GROUP], "displayName": name, "members": []}
@@ -163,13 +177,13 @@ class Okta(Dialect):
 
     def names_roles(self, *names: str) -> Line:
         body = {**self.person(), "id": ANA, "roles": [{"value": name} for name in names]}
-        return Line(_given(names), said_of(names), f"PUT /Users/{ANA}", body, person=KEPT)
+        return _names(names, f"PUT /Users/{ANA}", body)
 
     def leaves(self) -> Sequence[Line]:
         body = self.change({"op": "replace", "value": {"active": False}})
         return [
-            Line(About.DEACTIVATE, "deactivates her, without a path", f"PATCH /Users/{ANA}", body, person=KEPT),
-            Line(About.READ, "reads her again", f"GET /Users/{ANA}", person=KEPT),
+            Line(About.DEACTIVATE, "%(who)s deactivates her, without a path", f"PATCH /Users/{ANA}", body, person=KEPT),
+            Line(About.READ, "%(who)s reads her again", f"GET /Users/{ANA}", person=KEPT),
         ]
 
 
@@ -199,9 +213,9 @@ class Entra(Dialect):
         people = {"filter": f'userName eq "{NOBODY}"'}
         groups = {"excludedAttributes": "members", "filter": f'displayName eq "{NOBODY}"'}
         return [
-            Line(About.TEST, "looks up a person whom nobody knows", "GET /Users", query=people),
-            Line(About.TEST, "looks up a group that nobody knows", "GET /Groups", query=groups),
-            Line(About.TEST, "reads the schemas", "GET /Schemas"),
+            Line(About.TEST, "%(who)s looks up a person whom nobody knows", "GET /Users", query=people),
+            Line(About.TEST, "%(who)s looks up a group that nobody knows", "GET /Groups", query=groups),
+            Line(About.TEST, "%(who)s reads the schemas", "GET /Schemas"),
         ]
 
     def changes(self) -> Sequence[Line]:
@@ -209,11 +223,11 @@ class Entra(Dialect):
             {"op": "Replace", "path": "name.familyName", "value": LATER},
             {"op": "Add", "path": f"{ENTERPRISE}:department", "value": "Finance"},
         )
-        return [Line(About.CHANGE, "changes her family name", f"PATCH /Users/{ANA}", body, person=KEPT)]
+        return [Line(About.CHANGE, "%(who)s changes her family name", f"PATCH /Users/{ANA}", body, person=KEPT)]
 
     def finds_group(self, name: str) -> Line:
         query = {"excludedAttributes": "members", "filter": f'displayName eq "{quoted(name)}"'}
-        return Line(About.LOOK_UP_GROUP, "looks whether the group is there", "GET /Groups", query=query, group=name)
+        return self.looks_for_group(name, query)
 
     def group(self, name: str) -> Body:
         schemas = [GROUP, "http://schemas.microsoft.com/2006/11/ResourceManagement/ADSCIM/2.0/Group"]
@@ -221,8 +235,8 @@ class Entra(Dialect):
 
     def joins(self, names: Sequence[str], name: str, about: About = About.JOIN) -> Line:
         body = self.change({"op": "Add", "path": "members", "value": [self.member()]})
-        does = "puts Ana into the group"
-        return Line(about, does, f"PATCH /Groups/{id_of(kept(names, name))}", body, person=KEPT, group=name)
+        ask = f"PATCH /Groups/{id_of(kept(names, name))}"
+        return Line(about, "%(who)s puts Ana into the group: %(group)s", ask, body, person=KEPT, group=name)
 
     def member(self) -> Mapping[str, object]:
         return {"$ref": None, "value": ANA}
@@ -230,12 +244,12 @@ class Entra(Dialect):
     def names_roles(self, *names: str) -> Line:
         said = [{"value": name, "type": "WindowsAzureActiveDirectoryRole"} for name in names]
         body = self.change({"op": "Replace", "path": "roles", "value": said})
-        return Line(_given(names), said_of(names), f"PATCH /Users/{ANA}", body, person=KEPT)
+        return _names(names, f"PATCH /Users/{ANA}", body)
 
     def leaves(self) -> Sequence[Line]:
         body = self.change({"op": "Replace", "path": "active", "value": "False"})
         return [
-            Line(About.DEACTIVATE, "deactivates her, by a text", f"PATCH /Users/{ANA}", body, person=KEPT),
+            Line(About.DEACTIVATE, "%(who)s deactivates her, by a text", f"PATCH /Users/{ANA}", body, person=KEPT),
             self.looks_up(),
         ]
 
@@ -258,28 +272,30 @@ class OneLogin(Dialect):
 
     def tests(self) -> Sequence[Line]:
         query = {"filter": 'userName eq "someone-who-is-not-there"'}
-        return [Line(About.TEST, "looks up somebody who is not there", "GET /Users", query=query)]
+        return [Line(About.TEST, "%(who)s looks up somebody who is not there", "GET /Users", query=query)]
 
     def comes(self) -> Sequence[Line]:
-        return [*super().comes(), Line(About.READ, "reads her", f"GET /Users/{ANA}", person=KEPT)]
+        return [*super().comes(), Line(About.READ, "%(who)s reads her", f"GET /Users/{ANA}", person=KEPT)]
 
     def changes(self) -> Sequence[Line]:
-        body, does = self.person(family=LATER), "sends her whole, with another family name"
-        return [Line(About.CHANGE, does, f"PUT /Users/{ANA}", body, person=KEPT)]
+        return [self.sends_her(self.person(family=LATER))]
 
     def finds_group(self, name: str) -> Line:
-        return Line(About.LOOK_UP_GROUP, "asks for all groups, for its own lists", "GET /Groups", group=name)
+        return Line(About.LOOK_UP_GROUP, "%(who)s asks for all groups, for its own lists", "GET /Groups", group=name)
 
     def group(self, name: str) -> Body:
         return {"schemas": [GROUP], "displayName": name, "members": []}
 
     def names_roles(self, *names: str) -> Line:
         body = {**self.person(), "roles": list(names)}
-        return Line(_given(names), said_of(names), f"PUT /Users/{ANA}", body, person=KEPT)
+        return _names(names, f"PUT /Users/{ANA}", body)
 
     def leaves(self) -> Sequence[Line]:
-        body, does = self.person(active=False), "suspends her: sends her whole, with active as a text"
-        return [Line(About.DEACTIVATE, does, f"PUT /Users/{ANA}", body, person=KEPT), self.looks_up()]
+        body, ask = self.person(active=False), f"PUT /Users/{ANA}"
+        suspend = Line(
+            About.DEACTIVATE, "%(who)s suspends her: sends her whole, with active as a text", ask, body, person=KEPT
+        )
+        return [suspend, self.looks_up()]
 
 
 class JumpCloud(Dialect):
@@ -296,20 +312,19 @@ class JumpCloud(Dialect):
         add = self.change({"op": "add", "path": "members", "value": member})
         remove = self.change({"op": "remove", "path": "members", "value": member})
         return [
-            Line(About.TEST, "asks for the first person", "GET /Users", query=one),
-            Line(About.TEST, "creates its Test User Email", "POST /Users", probe, keep="probe"),
-            Line(About.TEST, "reads that user", f"GET /Users/{PROBE}"),
-            Line(About.TEST, "makes a test group", "POST /Groups", group, keep="probes"),
-            Line(About.TEST, "puts the test user into it", f"PATCH /Groups/{PROBES}", add),
-            Line(About.TEST, "takes the test user out of it", f"PATCH /Groups/{PROBES}", remove),
-            Line(About.REMOVE_GROUP, "deletes the test group", f"DELETE /Groups/{PROBES}"),
-            Line(About.TEST, "deactivates the test user", f"PUT /Users/{PROBE}", {**probe, "active": False}),
-            Line(About.REMOVE, "deletes the test user", f"DELETE /Users/{PROBE}"),
+            Line(About.TEST, "%(who)s asks for the first person", "GET /Users", query=one),
+            Line(About.TEST, "%(who)s creates its Test User Email", "POST /Users", probe, keep="probe"),
+            Line(About.TEST, "%(who)s reads that user", f"GET /Users/{PROBE}"),
+            Line(About.TEST, "%(who)s makes a test group", "POST /Groups", group, keep="probes"),
+            Line(About.TEST, "%(who)s puts the test user into it", f"PATCH /Groups/{PROBES}", add),
+            Line(About.TEST, "%(who)s takes the test user out of it", f"PATCH /Groups/{PROBES}", remove),
+            Line(About.REMOVE_GROUP, "%(who)s deletes the test group", f"DELETE /Groups/{PROBES}"),
+            Line(About.TEST, "%(who)s deactivates the test user", f"PUT /Users/{PROBE}", {**probe, "active": False}),
+            Line(About.REMOVE, "%(who)s deletes the test user", f"DELETE /Users/{PROBE}"),
         ]
 
     def changes(self) -> Sequence[Line]:
-        body, does = self.person(family=LATER), "sends her whole, with another family name"
-        return [Line(About.CHANGE, does, f"PUT /Users/{ANA}", body, person=KEPT)]
+        return [self.sends_her(self.person(family=LATER))]
 
 
 class Bridge(Dialect):
@@ -326,12 +341,11 @@ class Bridge(Dialect):
         return []
 
     def changes(self) -> Sequence[Line]:
-        body, does = {**self.person(family=LATER), "id": ANA}, "sends her whole, with another family name"
-        return [Line(About.CHANGE, does, f"PUT /Users/{ANA}", body, person=KEPT)]
+        return [self.sends_her({**self.person(family=LATER), "id": ANA})]
 
     def leaves(self) -> Sequence[Line]:
-        body, does = {**self.person(active=False), "id": ANA}, "says that she is suspended in Google"
-        return [Line(About.DEACTIVATE, does, f"PUT /Users/{ANA}", body, person=KEPT)]
+        body, ask = {**self.person(active=False), "id": ANA}, f"PUT /Users/{ANA}"
+        return [Line(About.DEACTIVATE, "%(who)s says that she is suspended in Google", ask, body, person=KEPT)]
 
 
 DIALECTS: Mapping[str, Dialect] = {
@@ -389,10 +403,11 @@ def quoted(name: str) -> str:
     return name.replace("\\", "\\\\").replace('"', '\\"')
 
 
-def _given(names: Sequence[str]) -> About:
-    return About.JOIN if len(names) == 1 else About.CONTRADICT
-
-
-def said_of(names: Sequence[str]) -> str:
-    """What a call says that gives somebody role names by their attribute."""
-    return f"says {' and '.join(names)} in her attribute roles"
+def _names(names: Sequence[str], ask: str, body: Body) -> Line:
+    """A call that gives somebody role names by their attribute; two contradict each other."""
+    if len(names) == 1:
+        return Line(About.JOIN, "%(who)s says %(name)s in her attribute roles", ask, body, person=KEPT, names=names)
+    about = About.CONTRADICT
+    return Line(
+        about, "%(who)s says %(name)s and %(other)s in her attribute roles", ask, body, person=KEPT, names=names
+    )
