@@ -344,6 +344,8 @@ async def of_operators(walk: Walk, lived: Lived, callers: Callers, owner: Connec
     await walk.follow(f"{at}/suspend", typed=slug)
 
 
+@pytest.mark.slow
+@pytest.mark.bound(600)
 async def test_every_page(
     walk: Walk, brackets: Litestar, callers: Callers, owner: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:

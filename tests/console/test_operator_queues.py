@@ -29,6 +29,9 @@ async def ops(callers: Callers, browser: Browser) -> OperatorAtWork:
 
 async def a_dead_delivery(tenant: Tenant, owner: Connection) -> dict[str, Any]:
     """A destination of the tenant that was not told of something."""
+    await owner.execute(  # the list has an end, and other tests leave some behind
+        "UPDATE deliveries SET state = 'cancelled', ended_at = now() WHERE state IN ('pending', 'dead')"
+    )
     wanted = {"url": "https://93.184.215.14/", "label": f"hook of {tenant.slug}"}
     made = await tenant.callers.operator.post(f"{tenant.v1}/destinations", json=wanted)
     tested = await tenant.callers.operator.post(f"{tenant.v1}/destinations/{made.json()['id']}/test")
@@ -109,6 +112,7 @@ async def test_each_kind_of_alert(ops: OperatorAtWork, acme: Tenant, owner: Conn
         "policy": "refuse",
         **dict.fromkeys(("expires_at", "last_call_at", "offboarding_from"), "2026-01-01T00:00:00+00:00"),
     }
+    await owner.execute("UPDATE alerts SET closed_at = now() WHERE closed_at IS NULL")  # as above
     for kind in Kind:
         await owner.execute(
             "INSERT INTO alerts (tenant_id, kind, subject, stage, facts) VALUES ($1, $2, '', '1', $3)",
