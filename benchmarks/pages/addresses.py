@@ -90,6 +90,7 @@ ADMINS: Mapping[str, Sequence[_Form]] = {
     "console_setup": ["/console/setup", ("of one provider", "/console/setup?provider=okta", 200)],
     "console_setup_live": ["/console/setup/live"],
     "console_setup_print": ["/console/setup/okta/print"],
+    "console_ask_to_rehearse": ["/console/setup/okta/rehearse"],
     "console_tokens": ["/console/tokens", ("page 2", "/console/tokens?cursor={tokens_on}", 200)],
     "console_ask_rotate_token": ["/console/tokens/{token}/rotate"],
     "console_ask_take_over": ["/console/tokens/{left_behind}/take-over"],
