@@ -24,8 +24,7 @@ import psutil
 
 from benchmarks.dataset import RULE, Dataset, prepared, superuser
 from benchmarks.http_client import HttpClient
-from benchmarks.load import request
-from benchmarks.neighbours import FILLED, PATCH, operator_key
+from benchmarks.neighbours import FILLED, PATCH, json_request, operator_key
 from benchmarks.servers import family, free_port, started
 
 LONGEST_SECONDS = 15.0
@@ -85,7 +84,7 @@ class Caller:
         ]
 
     def _rule(self, rule: Mapping[str, Any]) -> bytes:
-        return _written("PUT", f"/v1/tenants/{self.slug}/role-rule", self.key, rule)
+        return json_request("PUT", f"/v1/tenants/{self.slug}/role-rule", self.key, rule)
 
     def _named(self, name: str) -> bytes:
         return self._patch(self.everybody, {"op": "replace", "path": "displayName", "value": name})
@@ -94,7 +93,7 @@ class Caller:
         return self._scim("PATCH", f"/Groups/{group}", {"schemas": [PATCH], "Operations": [operation]})
 
     def _scim(self, method: str, address: str, body: object = None) -> bytes:
-        return _written(method, f"/scim/v2{address}", self.token, body)
+        return json_request(method, f"/scim/v2{address}", self.token, body)
 
 
 class Parts:
@@ -186,7 +185,7 @@ async def _measured(dataset: Dataset, port: int, parts: Parts, longest: float) -
 
 async def _caller(dataset: Dataset, port: int) -> Caller:
     everybody = str(dataset.groups[-1].ids[0])
-    wanted = _written("GET", f"/scim/v2/Groups/{everybody}?attributes=members", dataset.club.token, None)
+    wanted = json_request("GET", f"/scim/v2/Groups/{everybody}?attributes=members", dataset.club.token)
     async with HttpClient(port) as talker:
         status, body = await talker.ask(wanted)
     if status != 200:
@@ -215,11 +214,6 @@ async def _ended(dataset: Dataset, change: Change, begun: float) -> float:
     if wrong:
         raise click.ClickException(f"{change.name}: {abs(wrong)} people do not have the role that they should")
     return whole
-
-
-def _written(method: str, path: str, key: str, body: object) -> bytes:
-    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-    return request(method, path, headers, b"" if body is None else orjson.dumps(body))
 
 
 if __name__ == "__main__":

@@ -147,13 +147,13 @@ class Large:
         await self._again(4, one)
 
     def _scim(self, method: str, address: str, body: object = None) -> bytes:
-        return _request(method, f"/scim/v2{address}", self.token, body)
+        return json_request(method, f"/scim/v2{address}", self.token, body)
 
     def _patch(self, address: str, change: object) -> bytes:
         return self._scim("PATCH", address, {"schemas": [PATCH], "Operations": [change]})
 
     def _management(self, method: str, address: str, body: object = None) -> bytes:
-        return _request(method, f"/v1/tenants/{self.slug}{address}", self.key, body)
+        return json_request(method, f"/v1/tenants/{self.slug}{address}", self.key, body)
 
     async def _again(self, many: int, one: Callable[[HttpClient, int], Awaitable[None]], *, anew: bool = False) -> None:
         """Do it over *many* connections again and again, each time over a new one or until it is closed."""
@@ -248,9 +248,9 @@ async def _notice(dataset: Dataset, port: int, seconds: float) -> Noticed:
     change = {"schemas": [PATCH], "Operations": [{"op": "replace", "path": "title", "value": "Dr"}]}
     look_up = quote(f'userName eq "{person.user_name}"')
     questions = [
-        _request("GET", f"/scim/v2/Users/{person.id}", tenant.token),
-        _request("GET", f"/scim/v2/Users?filter={look_up}", tenant.token),
-        _request("PATCH", f"/scim/v2/Users/{person.id}", tenant.token, change),
+        json_request("GET", f"/scim/v2/Users/{person.id}", tenant.token),
+        json_request("GET", f"/scim/v2/Users?filter={look_up}", tenant.token),
+        json_request("PATCH", f"/scim/v2/Users/{person.id}", tenant.token, change),
         request("POST", "/oauth/introspect", form, f"token={quote(person.session)}".encode()),
     ]
     ready = request("GET", "/health/ready", {})
@@ -268,7 +268,8 @@ async def _notice(dataset: Dataset, port: int, seconds: float) -> Noticed:
     return noticed
 
 
-def _request(method: str, path: str, key: str, body: object = None) -> bytes:
+def json_request(method: str, path: str, key: str, body: object = None) -> bytes:
+    """A request with a key and, unless it is None, a body in JSON, written out."""
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
     return request(method, path, headers, b"" if body is None else orjson.dumps(body))
 

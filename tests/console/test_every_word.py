@@ -144,7 +144,6 @@ class Lived:
     gone: str
     group: str
     left_behind: str
-    left: str
     hook: str
     delivery: str
 
@@ -186,7 +185,7 @@ async def lived_in(callers: Callers, owner: Connection, walk: Walk) -> Lived:
         walk.names |= {plan["key"], plan["name"]}
     walk.names |= {*DART_RULE["roles"], *(str(each["label"]) for each in DART_RULE["roles"].values())}
     walk.names |= {"identity provider", "dart-guests", "dart-wizards", odd["id"]}
-    return Lived(tenant, maria["id"], again["id"], group, old["id"], leaver["id"], hook["id"], str(delivery))
+    return Lived(tenant, maria["id"], again["id"], group, old["id"], hook["id"], str(delivery))
 
 
 async def of_strangers(walk: Walk, lived: Lived) -> None:
