@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from architecture.databases import owners_url, scratch
-from rollcall import broker, tables
+from rollcall import broker, revisions, tables
 from rollcall.broker import BEAT, QUEUES, RELAY
 from rollcall.checks import everything
 from rollcall.checks.model import Check
@@ -33,7 +33,7 @@ class Installation:
     async def ask(self, **other: Any) -> dict[str, Check]:
         """What all questions come to, with settings that differ."""
         settings = self.settings.model_copy(update=other)
-        found = await everything.examine(SettingsRead(settings, {}, (), ()), tables.revisions())
+        found = await everything.examine(SettingsRead(settings, {}, (), ()), revisions.known())
         assert len({each.name for each in found}) == len(found)
         return {each.name: each for each in found}
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 from pydantic import SecretStr
 
-from rollcall import tables
+from rollcall import revisions, tables
 from rollcall.cli.embedded import OWNER, Engines
 from rollcall.db import FLEET_ROLE, RUNTIME_ROLE
 from rollcall.settings import Settings
@@ -94,4 +94,4 @@ async def test_without_the_owners_address(settings: Settings) -> None:
 async def test_newest_revision(settings: Settings) -> None:
     """A migrated database stands at the newest revision, which the running role can read."""
     async with connected(settings.database_url.get_secret_value()) as runner:
-        assert await runner.fetchval("SELECT version_num FROM alembic_version") == tables.newest_revision()
+        assert await runner.fetchval("SELECT version_num FROM alembic_version") == revisions.newest()

@@ -7,7 +7,7 @@ from typing import Any
 from litestar import Litestar, Response
 from litestar.types import ASGIApp
 
-from rollcall import broker, console, db, installing, metrics, tables
+from rollcall import broker, console, db, installing, metrics, revisions
 from rollcall.access.attempts import Attempts
 from rollcall.access.authenticators import own_party, relying_party
 from rollcall.access.hashing import Hashing
@@ -63,7 +63,7 @@ def create_app(settings: Settings, *, lingers: bool = False) -> Litestar:
         entries.start()
         app.state.database = database
         app.state.redis = redis
-        app.state.revisions = tables.revisions()
+        app.state.revisions = revisions.known()
         app.state.sealer = Sealer.of(settings)
         app.state.address_rules = AddressRules.of(settings)
         app.state.public_url = settings.public_url

@@ -7,13 +7,12 @@ from typing import Any, cast
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs]  # it ships no types
 from advanced_alchemy.alembic.commands import AlembicCommands
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection as AlchemyConnection
 from sqlalchemy import MetaData
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.util import await_only
 
-from rollcall import catalogue, installing
+from rollcall import catalogue, installing, revisions
 from rollcall.access import models as access
 from rollcall.alerts import models as alerts
 from rollcall.billing import models as billing
@@ -23,11 +22,10 @@ from rollcall.directory import models as directory
 from rollcall.directory import twins
 from rollcall.events import models as events
 from rollcall.journal import models as journal
-from rollcall.journal.health import Revisions
 from rollcall.logging import masked
 from rollcall.proof import models as proof
 from rollcall.proof import signing
-from rollcall.settings import Settings, migrations_folder
+from rollcall.settings import Settings
 from rollcall.tenancy import models as tenancy
 from rollcall.work import SYSTEM, RequestOrigin, open_fleet
 
@@ -64,41 +62,12 @@ REVISION_TRIES = 3
 """How often a revision is begun that did not get a lock, or was undone to end a deadlock."""
 
 
-def newest_revision() -> str:
-    """The revision a current database stands at."""
-    return cast("str", _script().get_current_head())
-
-
-def revisions() -> Revisions:
-    """All that this version has."""
-    newest = newest_revision()
-    return Revisions(newest, frozenset(each.revision for each in _script().walk_revisions()) - {newest})
-
-
-def revisions_after(stands_at: str | None) -> list[tuple[str, str]]:
-    """The revisions after *stands_at*, the next one first, each with the first line of what it says of itself."""
-    script = _script()
-    return [
-        (each.revision, (each.doc or "").partition("\n")[0].strip())
-        for each in reversed([*script.iterate_revisions("heads", stands_at or "base")])
-    ]
-
-
-def is_known(revision: str) -> bool:
-    """Whether this version has such a revision."""
-    return any(each.revision == revision for each in _script().walk_revisions())
-
-
 def from_the_future(revision: str) -> str:
     """What to say of a database that stands at a revision which this version does not have, and what to do."""
     return (
         f"the database stands at {revision}, which this version of Rollcall does not know: a newer one has migrated "
         "it; run that one, or bring back a backup from before"
     )
-
-
-def _script() -> ScriptDirectory:
-    return ScriptDirectory(str(migrations_folder()))
 
 
 def run_script(connection: AlchemyConnection, script: Path) -> None:
@@ -168,7 +137,7 @@ def _met_others(error: Exception) -> bool:
 
 
 def _stopped_at(stands_at: str | None, error: Exception) -> str:
-    failed, *later = [revision for revision, _ in revisions_after(stands_at)]
+    failed, *later = [each.id for each in revisions.after(stands_at)]
     return (
         f"the revision {failed} failed and was undone: {masked(str(_cause(error)))}\n"
         f"The database stands at {stands_at or 'no revision'}; {len(later)} more were to come after that one."
@@ -237,7 +206,7 @@ async def current_revision(owner: Connection) -> str | None:
 
 async def _refuse_strange_tables(owner: Connection) -> None:
     stands_at = await current_revision(owner)
-    if stands_at is not None and not is_known(stands_at):
+    if stands_at is not None and not revisions.is_known(stands_at):
         raise MigrationRefused(from_the_future(stands_at))
     if stands_at == catalogue.FOUNDATION and (differing := await catalogue.edited(owner)):
         raise MigrationRefused(catalogue.refusal(differing))

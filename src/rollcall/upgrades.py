@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs]  # it ships no types
 
-from rollcall import catalogue, installing, logging, tables
+from rollcall import catalogue, installing, logging, revisions, tables
 from rollcall.checks.model import Check, failed, ok, warning
 from rollcall.db import Connection, DatabaseError
 from rollcall.directory.twins import Twins, listed
@@ -15,21 +15,13 @@ CONNECT_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Revision:
-    """A revision that is still to come, and the first line of what it says of itself."""
-
-    id: str
-    said: str
-
-
-@dataclass(frozen=True, slots=True)
 class Outlook:
     """Where a database stands, what is to come, and what stands in the way."""
 
     stands_at: str | None
     """None for a database that nothing was migrated in, or that does not answer."""
     newest: str
-    to_come: Sequence[Revision]
+    to_come: Sequence[revisions.Revision]
     checks: Sequence[Check]
     twins: Sequence[Twins] = ()
     """People, and groups, whose names are the same though both were taken: see `names`."""
@@ -42,7 +34,7 @@ class Upgrade:
     owner: Connection
     settings: Settings
     stands_at: str | None
-    to_come: Sequence[Revision]
+    to_come: Sequence[revisions.Revision]
     twins: Sequence[Twins]
 
 
@@ -79,7 +71,7 @@ Question = Callable[[Upgrade], Awaitable[Check]]
 
 async def examine(settings: Settings) -> Outlook:
     """Look at what an upgrade will meet; the connection is one that can change nothing."""
-    newest = tables.newest_revision()
+    newest = revisions.newest()
     try:
         owner = await _reading(settings)
     except tables.MigrationRefused as refused:
@@ -89,7 +81,7 @@ async def examine(settings: Settings) -> Outlook:
         return Outlook(None, newest, (), [failed("owner", said, "see ROLLCALL_MIGRATION_DATABASE_URL")])
     try:
         stands_at = await tables.current_revision(owner)
-        twins = await listed(owner) if stands_at and tables.is_known(stands_at) else ()
+        twins = await listed(owner) if stands_at and revisions.is_known(stands_at) else ()
         upgrade = Upgrade(owner, settings, stands_at, to_come(stands_at), twins)
         return Outlook(stands_at, newest, upgrade.to_come, [await ask(upgrade) for ask in QUESTIONS], twins)
     finally:
@@ -102,16 +94,16 @@ async def _reading(settings: Settings) -> Connection:
     return owner
 
 
-def to_come(stands_at: str | None) -> Sequence[Revision]:
+def to_come(stands_at: str | None) -> Sequence[revisions.Revision]:
     """The revisions after the one that a database stands at, in the order in which they run; empty if it is unknown."""
-    if stands_at is not None and not tables.is_known(stands_at):
+    if stands_at is not None and not revisions.is_known(stands_at):
         return ()
-    return [Revision(id_, said) for id_, said in tables.revisions_after(stands_at)]
+    return revisions.after(stands_at)
 
 
 async def revision(upgrade: Upgrade) -> Check:
     """Whether this version knows where the database stands, and whether anything is to be done."""
-    if upgrade.stands_at is not None and not tables.is_known(upgrade.stands_at):
+    if upgrade.stands_at is not None and not revisions.is_known(upgrade.stands_at):
         return failed(
             "revision", f"the database stands at {upgrade.stands_at}", tables.from_the_future(upgrade.stands_at)
         )

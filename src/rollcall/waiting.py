@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg  # pyright: ignore[reportMissingTypeStubs]  # it ships no types
 import structlog
 
-from rollcall import db, tables
+from rollcall import db, revisions
 from rollcall.functions import schema
 from rollcall.settings import Settings
 
@@ -94,7 +94,7 @@ async def _is_migrated(settings: Settings, reminder: Reminder) -> bool:
     if ready:
         return True
     remedy = "run 'rollcall migrate' of this version, or start the version that the database was migrated by"
-    needs = tables.newest_revision()
+    needs = revisions.newest()
     reminder.say("the database is not migrated; waiting for it", stands=stands, needs=needs, remedy=remedy)
     return False
 

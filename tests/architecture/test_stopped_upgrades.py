@@ -10,7 +10,7 @@ import pytest
 from architecture.databases import owners_url, scratch
 from architecture.test_migrations import differences
 from architecture.test_upgrades import REVISIONS, counts, old_installation, said_by_check, upgrade
-from rollcall import catalogue, functions, tables
+from rollcall import catalogue, functions, revisions, tables
 from rollcall.cli.embedded import Engines
 from rollcall.db import Connection
 from rollcall.settings import Settings
@@ -41,7 +41,7 @@ async def test_taken_up_again(engines: Engines, settings: Settings) -> None:
         assert f"to come  {FAILS}" in said
         await owner.execute(f"DROP TABLE {IN_THE_WAY}")
         await tables.migrate(there)
-        assert await tables.current_revision(owner) == tables.newest_revision()
+        assert await tables.current_revision(owner) == revisions.newest()
         assert await counts(there) == before
         assert await differences(there) == []
 
@@ -69,7 +69,7 @@ async def test_a_lock_that_is_not_had(engines: Engines, settings: Settings, monk
                 await tables.migrate(there)
         assert begun.count(stood) == 1 + 2, "once before the second try, and once after each"
         await tables.migrate(there)
-        assert await seen(owner) == tables.newest_revision()
+        assert await seen(owner) == revisions.newest()
 
 
 @asynccontextmanager

@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from architecture.databases import owners_url, scratch
 from architecture.test_migrations import differences
 from factories import alive, in_process
-from rollcall import catalogue, tables, upgrades
+from rollcall import catalogue, revisions, tables, upgrades
 from rollcall.app import create_app
 from rollcall.checks.model import State, ok
 from rollcall.cli.embedded import Engines
@@ -41,7 +41,7 @@ KEPT = (
 )
 """Tables of which an upgrade loses no row."""
 
-REVISIONS = [revision for revision, _ in tables.revisions_after(None)]
+REVISIONS = [each.id for each in revisions.chain()]
 
 EDITED = (
     "CREATE OR REPLACE FUNCTION refuse_rewriting() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$"
@@ -148,7 +148,7 @@ async def test_the_products_own_auditors(engines: Engines, settings: Settings) -
         async with connected(owners_url(there)) as owner:
             await owner.execute("UPDATE tokens SET revoked_at = now(), revoked_because = 'x' WHERE label = 'laptop'")
         await tables.migrate(there)
-        assert (await upgrades.examine(there)).stands_at == tables.newest_revision()
+        assert (await upgrades.examine(there)).stands_at == revisions.newest()
 
 
 async def user_names(provider: httpx.AsyncClient) -> set[str]:
@@ -283,7 +283,7 @@ async def test_check_of_a_current_database(settings: Settings) -> None:
     """There is nothing to do, and the exit code is 0."""
     code, said, _ = await said_by_check(settings, "--json")
     facts = json.loads(said)
-    assert (code, facts["stands_at"], facts["to_come"]) == (0, tables.newest_revision(), [])
+    assert (code, facts["stands_at"], facts["to_come"]) == (0, revisions.newest(), [])
     assert {each["state"] for each in facts["checks"]} == {"ok"}
     assert all(each["remedy"] is None for each in facts["checks"])
 

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from architecture.databases import scratch
 from installations import EVERYBODY, Installation
-from rollcall import catalogue, functions, tables
+from rollcall import catalogue, functions, revisions
 from rollcall.broker import BEAT, DELIVERY, DELIVERY_SLOW, QUEUES, RELAY, UNBELIEVED
 from rollcall.checks import configuration, database, everything
 from rollcall.checks.asking import Grounds
@@ -165,7 +165,7 @@ async def test_a_change_of_roles_stands_still(installation: Installation) -> Non
 
 async def test_behind_and_edited(installation: Installation) -> None:
     """Tables of an older revision, and those of an unreleased version, are told apart."""
-    newest, (older, _) = tables.newest_revision(), tables.revisions_after(catalogue.FOUNDATION)[0]
+    newest, older = revisions.newest(), revisions.after(catalogue.FOUNDATION)[0].id
     await installation.owner.execute("UPDATE alembic_version SET version_num = $1", older)
     found = await installation.ask()
     assert (found["tables"].state, found["tables"].said) == (
@@ -186,7 +186,7 @@ async def test_a_newer_version_has_migrated(installation: Installation) -> None:
     found = (await installation.ask())["tables"]
     assert (found.state, found.said) == (
         State.FAILED,
-        f"the tables stand at newer, and this version needs {tables.newest_revision()}",
+        f"the tables stand at newer, and this version needs {revisions.newest()}",
     )
 
 
@@ -365,7 +365,7 @@ async def test_a_proxy_that_nobody_listed(installation: Installation) -> None:
 async def test_settings_that_can_not_be_read() -> None:
     """Without settings every mistake in them is told, and what hangs on them can't be."""
     reading = examine_environment({"ROLLCALL_DATABASE_URL": "s3cret", "ROLLCALL_LOG_LEVLE": "INFO"})
-    found = await everything.examine(reading, tables.revisions())
+    found = await everything.examine(reading, revisions.known())
     assert [each.said for each in found if each.state is State.FAILED] == [
         "ROLLCALL_DATABASE_URL can't be used",
         "ROLLCALL_REDIS_URL can't be used",
@@ -378,7 +378,7 @@ async def test_settings_that_can_not_be_read() -> None:
 async def test_a_misspelt_setting(installation: Installation) -> None:
     """A variable that is none of ours is a warning, with the name that was meant."""
     reading = SettingsRead(installation.settings, {}, (), (Unknown("ROLLCALL_LOG_LEVLE", "ROLLCALL_LOG_LEVEL"),))
-    found = await everything.examine(reading, tables.revisions())
+    found = await everything.examine(reading, revisions.known())
     (warned,) = [each for each in found if each.state is not State.OK]
     assert (warned.name, warned.state) == ("settings", State.WARNING)
     assert "did you mean ROLLCALL_LOG_LEVEL?" in warned.said

@@ -17,7 +17,7 @@ import pytest
 
 from cli.processes import PATIENCE, Running, rollcall
 from journeys.conftest import eventually
-from rollcall import broker, garbage, orphans, tables
+from rollcall import broker, garbage, orphans, revisions, tables
 from rollcall.cli.embedded import prepare
 from rollcall.crypto import new_secret_key
 from rollcall.engines import Postgres, Valkey
@@ -101,11 +101,11 @@ def test_they_wait_for_the_database(
             postgres.start()
             for each in running.values():
                 line = each.wait_for(BEHIND)
-                assert (line["stands"], line["needs"]) == (None, tables.newest_revision())
+                assert (line["stands"], line["needs"]) == (None, revisions.newest())
                 assert "rollcall migrate" in line["remedy"]
             os.kill(migrating.process.pid, signal.SIGCONT)
             assert migrating.process.wait(PATIENCE) == 0
-            assert f"The database stands at {tables.newest_revision()}." in migrating.output.read_text()
+            assert f"The database stands at {revisions.newest()}." in migrating.output.read_text()
         for name, each in running.items():
             with subtests.test(name):
                 assert each.wait_for(THERE)["waited_seconds"] >= 0

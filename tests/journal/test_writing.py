@@ -18,7 +18,7 @@ from api.expect import done, refused
 from architecture.databases import scratch
 from factories import USER, Tenant, a_tenant, alive, deactivation, in_process, make_callers
 from installations import Installation, an_installation
-from rollcall import tables
+from rollcall import revisions, tables
 from rollcall.app import create_app
 from rollcall.checks import everything
 from rollcall.checks.model import State
@@ -67,7 +67,7 @@ async def served(settings: Settings) -> AsyncGenerator[tuple[Litestar, Tenant, h
 
 async def doctor(settings: Settings, expected: State) -> None:
     """Have the check say this of writing."""
-    found = await everything.examine(SettingsRead(settings, {}, (), ()), tables.revisions())
+    found = await everything.examine(SettingsRead(settings, {}, (), ()), revisions.known())
     assert next(each for each in found if each.name == "writes").state is expected, found
 
 

@@ -4,7 +4,7 @@ import asyncio
 
 import click
 
-from rollcall import logging, tables
+from rollcall import logging, revisions
 from rollcall.checks import everything
 from rollcall.cli.answering import show_checks
 from rollcall.settings import examine_environment
@@ -19,4 +19,4 @@ def doctor(as_json: bool) -> None:
     web processes run: it sees the settings and the clock of this machine.
     """
     logging.configure(environment="development", level="ERROR")
-    show_checks(asyncio.run(everything.examine(examine_environment(), tables.revisions())), as_json=as_json)
+    show_checks(asyncio.run(everything.examine(examine_environment(), revisions.known())), as_json=as_json)

@@ -4,7 +4,7 @@ import asyncio
 
 import click
 
-from rollcall import logging, tables, upgrades
+from rollcall import logging, revisions, tables, upgrades
 from rollcall.cli.answering import show_outlook
 from rollcall.cli.giving_up import give_up
 from rollcall.cli.running import DATABASE_FAILURES, run_until_stopped, settings_or_give_up, stop_waiting
@@ -30,7 +30,7 @@ def migrate(check: bool, prune: bool, as_json: bool) -> None:
     if not run_until_stopped(lambda stop: for_servers(settings, stop)):
         stop_waiting()
     bring_up_to_date(settings)
-    click.echo(f"The database stands at {tables.newest_revision()}.")
+    click.echo(f"The database stands at {revisions.newest()}.")
     if prune:
         for name in asyncio.run(tables.prune_functions(settings)):
             click.echo(f"The functions {name}, which no process uses, were removed.")

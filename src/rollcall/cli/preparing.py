@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from rollcall import logging, tables, waiting
+from rollcall import logging, revisions, tables, waiting
 from rollcall.cli.announcing import announce
 from rollcall.cli.credentials import commands_for_shells, issue_missing, kept_credentials, secret_key, write_private
 from rollcall.cli.giving_up import give_up, why_not_started
@@ -56,7 +56,7 @@ async def _prepare_database(settings: Settings, wanted: Wanted) -> None:
     begun = time.monotonic()
     await waiting.for_servers(settings)
     await tables.migrate(settings)
-    click.echo(f"  it stands at {tables.newest_revision()} after {time.monotonic() - begun:.1f} s")
+    click.echo(f"  it stands at {revisions.newest()} after {time.monotonic() - begun:.1f} s")
     await issue_missing(
         settings,
         _credentials(wanted),
