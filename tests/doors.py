@@ -289,10 +289,10 @@ async def meet(company: Company, doors: Sequence[Door], *, seconds: float, at_on
     return statuses
 
 
-async def deadlocks(watcher: Connection) -> int:
+async def deadlocks(watcher: Connection, *, wait: float = 1.2) -> int:
     """How many there have been in this database; a connection says what it met a second after the last time."""
     with suppress(TimeoutError):
-        async with asyncio.timeout(1.2):
+        async with asyncio.timeout(wait):
             await asyncio.Event().wait()
     found: int = await watcher.fetchval("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
     return found
