@@ -13,7 +13,7 @@ with warnings.catch_warnings():
 
 
 def read_by_authlib(statement: str, keys: dict[str, Any], **rules: Any) -> Any:
-    """The claims of a signed statement, checked with these public keys; RS256 alone is believed."""
-    reader: Any = JsonWebToken(["RS256"])
+    """The claims of a signed statement, checked with these public keys; ES256 and RS256 are believed."""
+    reader: Any = JsonWebToken(["ES256", "RS256"])
     known: Any = JsonWebKey.import_key_set(keys)  # pyright: ignore[reportUnknownMemberType]  # it ships no types
     return reader.decode(statement, known, **rules)

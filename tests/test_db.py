@@ -34,6 +34,27 @@ async def test_how_tls_is_used(settings: Settings) -> None:
         await database.close()
 
 
+async def test_connections_that_are_gone(engines: Engines, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Management work is lent no connection that the server has closed, nor one that nobody used for long."""
+    database = await db.connect(settings)
+
+    async def server() -> int:
+        async with database.sessions() as session:
+            return int(await session.scalar(text("SELECT pg_backend_pid()")) or 0)
+
+    try:
+        first = await server()
+        assert await server() == first
+        async with connected(engines.postgres.superuser_url) as superuser:
+            assert await superuser.fetchval("SELECT pg_terminate_backend($1, 30_000)", first)
+        second = await server()
+        assert second != first
+        monkeypatch.setattr(db, "LONGEST_REST", 0.0)
+        assert await server() != second
+    finally:
+        await database.close()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("rights", ["SUPERUSER", "BYPASSRLS", f"IN ROLE {OWNER}"])
 async def test_roles_that_see_everything(engines: Engines, settings: Settings, rights: str) -> None:

@@ -140,7 +140,8 @@ def installed(dataset: Dataset, folder: Path) -> Generator[Installation]:
     port, receiver_port = free_port(), free_port()
     environment = {**dataset.environment(), "ROLLCALL_ALLOW_PRIVATE_DESTINATIONS": "true"}
     # What was sealed as the dataset was prepared was sealed under another key.
-    _rollcall(environment, "signing-keys", "rotate", "--now")
+    for of_receipts in ((), ("--receipts",)):
+        _rollcall(environment, "signing-keys", "rotate", "--now", *of_receipts)
     with ExitStack() as parts:
         receiver = started(["-m", "benchmarks.webhook_receiver", str(receiver_port)], receiver_port, {}, ready="/")
         serve = ["-m", "rollcall", "serve", "--port", str(port), "--workers", "2"]

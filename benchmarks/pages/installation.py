@@ -108,7 +108,7 @@ async def _ensure_signing_key(settings: Settings) -> None:
     database = await connect(settings)
     try:
         async with open_fleet(database, SYSTEM, ORIGIN) as work:
-            await signing.ensure_key(work, Sealer.of(settings))
+            await signing.ensure_keys(work, Sealer.of(settings))
     finally:
         await database.close()
 

@@ -1,6 +1,8 @@
 """PostgreSQL: the base every table stands on, the engine for management work, the pool for the hot paths."""
 
+import math
 import re
+import time
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -15,13 +17,13 @@ from advanced_alchemy.config import (
     EngineConfig,
     SQLAlchemyAsyncConfig,
 )
-from sqlalchemy import func
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import event, func
+from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from rollcall.functions import schema
-from rollcall.pool import NOT_ASKED, HotPool, dial
+from rollcall.pool import LONGEST_REST, NOT_ASKED, HotPool, dial
 from rollcall.settings import Settings, migrations_folder
 from rollcall.turns import Crowded, Turns
 
@@ -234,7 +236,6 @@ def alchemy_config(
         engine_config=EngineConfig(
             pool_size=pool_size,
             max_overflow=pool_size,
-            pool_pre_ping=True,
             hide_parameters=True,
             connect_args={"async_creator_fn": connect, **statements},
         ),
@@ -243,6 +244,30 @@ def alchemy_config(
             script_location=str(migrations_folder()), version_table_name="alembic_version", compare_type=True
         ),
     )
+
+
+def _engine(config: SQLAlchemyAsyncConfig) -> AsyncEngine:
+    """The engine of a configuration, which lends what the hot paths' pool would: nothing closed, or long unused.
+
+    SQLAlchemy's own look before each transaction is three statements, and a worker's short one has no more than seven.
+    """
+    engine = config.get_engine()
+
+    def lent(connection: Any, record: Any, _: object) -> None:
+        rested = time.monotonic() - record.info.get(_BACK, math.inf)
+        if connection.driver_connection.is_closed() or rested > LONGEST_REST:
+            raise DisconnectionError
+
+    def back(_: object, record: Any) -> None:
+        record.info[_BACK] = time.monotonic()
+
+    event.listen(engine.sync_engine, "checkout", lent)
+    event.listen(engine.sync_engine, "checkin", back)
+    return engine
+
+
+_BACK = "back since"
+"""The name of when a connection of an engine came back, in what SQLAlchemy keeps of it."""
 
 
 UNBOUND = """
@@ -272,7 +297,7 @@ def unopened(
     def pool(turns: Turns) -> Pool:
         return cast("Pool", HotPool(url, turns, named_statements=settings.database_named_statements))
 
-    engine = config.get_engine()
+    engine = _engine(config)
     return Database(
         engine,
         async_sessionmaker(engine, expire_on_commit=False),
@@ -287,7 +312,7 @@ def lone_engine(settings: Settings) -> AsyncEngine:
     """An engine with a single connection, beside those that calls share; it is opened when it is first used."""
     url, named = settings.database_url.get_secret_value(), settings.database_named_statements
     config = alchemy_config(url, pool_size=1, longest_statement=LONGEST_HERE, named_statements=named)
-    return config.get_engine()
+    return _engine(config)
 
 
 async def connect(settings: Settings, *, whoever: bool = False) -> Database:

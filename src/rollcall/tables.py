@@ -162,7 +162,7 @@ async def _make_signing_key(settings: Settings) -> None:
     database = await connect(settings)
     try:
         async with open_fleet(database, SYSTEM, RequestOrigin(request_id="migrate")) as fleet:
-            await signing.ensure_key(fleet, Sealer.of(settings))
+            await signing.ensure_keys(fleet, Sealer.of(settings))
     finally:
         await database.close()
 

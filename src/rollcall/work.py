@@ -165,8 +165,8 @@ async def open_work(
 ) -> AsyncGenerator[Work]:
     """Open a transaction for *tenant* and commit it as the block ends.
 
-    What the block does runs in a savepoint: a refusal undoes it, *on_refusal* may write that down, and that commits.
-    Any other exception leaves nothing behind.
+    What the block does runs in a savepoint, if something is done after a refusal: that undoes it, *on_refusal* may
+    write it down, and that commits. Any other exception leaves nothing behind.
 
     The actor's key is judged once more after all that the block waited for, and nothing is done if it has ended
     meanwhile. Only work that changes nothing, or writes a refusal down, is opened with *judged* false.
@@ -178,6 +178,9 @@ async def open_work(
     async with database.turns.turn(tenant.id), database.sessions() as db, db.begin():
         await db.execute(_ENTER_LONG if database.long_work else _ENTER, {"id": str(tenant.id)})
         work = Work(db, tenant, actor, origin, datetime.now(UTC))
+        if actor.key is None and on_refusal is None:  # then nothing is left of it after a refusal
+            yield work
+            return
         refused: Refusal | None = None
         try:
             async with db.begin_nested():

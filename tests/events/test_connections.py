@@ -83,6 +83,25 @@ async def test_used_again(hosts: tuple[Host, Host], sender: Sender) -> None:
     assert one.opened == 3
 
 
+async def test_one_write(sender: Sender) -> None:
+    """Head and body of a call come together, however the library below writes them."""
+    came: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while piece := await reader.read(100_000):
+            came.append(piece)
+            writer.write(b"HTTP/1.1 204 Taken\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        for body in (b"first", b"second"):
+            answer = await sender.post(Outgoing(f"http://127.0.0.1:{port}/", {}, body))
+            assert answer.status == 204
+        await sender.close()
+    assert [each.rpartition(b"\r\n\r\n")[2] for each in came] == [b"first", b"second"]
+
+
 async def test_hung_up(hosts: tuple[Host, Host], sender: Sender) -> None:
     """A connection that the receiver has closed, or did not answer on, is not used again."""
     host, _ = hosts

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from click.testing import CliRunner, Result
 from joserfc import jws
-from joserfc.jwk import OctKey, RSAKey
+from joserfc.jwk import ECKey, OctKey, RSAKey
 
 from authenticator import registered, signed_in
 from factories import Callers, Tenant, a_tenant, deactivation
@@ -329,18 +329,26 @@ async def test_forged(
     keys = await jwks(http, "receipt-keys")
     header = json.loads(urlsafe_b64decode(statement.split(".")[0] + "=="))
     said = urlsafe_b64decode(statement.split(".")[1] + "==")
-    stranger = RSAKey.generate_key(2048)
+    stranger, other_kind = ECKey.generate_key("P-256"), RSAKey.generate_key(2048)
     public = next(key for key in keys["keys"] if key["kid"] == header["kid"])
     confused = OctKey.import_key(json.dumps(public))
     none = urlsafe_b64encode(json.dumps(header | {"alg": "none"}).encode()).decode().rstrip("=")
     async with tenant.work() as work:
-        logout = await signing.sign(work, Sealer.of(settings), kind="logout+jwt", claims={"iss": "x"})
-        other = await signing.sign(work, Sealer.of(settings), kind="receipt+jwt", claims={"iss": "x"})
+        logout = await signing.sign(
+            work, Sealer.of(settings), signing.FOR_TOKENS, kind="logout+jwt", claims={"iss": "x"}
+        )
+        other = await signing.sign(
+            work, Sealer.of(settings), signing.FOR_RECEIPTS, kind="receipt+jwt", claims={"iss": "x"}
+        )
     for forged, reason in (
         (reworded(statement, reason="something else"), "changed after it was signed"),
-        (f"{none}.{statement.split('.')[1]}.", "has to be RS256"),
-        (jws.serialize_compact(header | {"alg": "HS256"}, said, confused, algorithms=["HS256"]), "has to be RS256"),
+        (f"{none}.{statement.split('.')[1]}.", "has to be ES256 or RS256"),
+        (
+            jws.serialize_compact(header | {"alg": "HS256"}, said, confused, algorithms=["HS256"]),
+            "has to be ES256 or RS256",
+        ),
         (jws.serialize_compact(header, said, stranger), "changed after it was signed"),
+        (jws.serialize_compact(header | {"alg": "RS256"}, said, other_kind), "no receipt"),
         (jws.serialize_compact(header | {"kid": "mine"}, said, stranger), "not among those given"),
         (logout, "type has to be receipt+jwt"),
         (other, "does not say what receipts say"),

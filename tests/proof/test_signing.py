@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -31,15 +31,15 @@ ORIGIN = RequestOrigin(request_id="test")
 
 @pytest_asyncio.fixture(autouse=True)
 async def one_key(database: Database, owner: Connection, settings: Settings) -> AsyncGenerator[None]:
-    """Each test begins with one key that signs, and leaves one."""
+    """Each test begins with one key of each algorithm that signs, and leaves so."""
     yield
-    await only_one_key(database, owner, settings)
+    await only_first_keys(database, owner, settings)
 
 
-async def only_one_key(database: Database, owner: Connection, settings: Settings) -> None:
+async def only_first_keys(database: Database, owner: Connection, settings: Settings) -> None:
     await owner.execute("DELETE FROM signing_keys")
     async with open_fleet(database, SYSTEM, ORIGIN) as fleet:
-        await signing.ensure_key(fleet, Sealer.of(settings))
+        await signing.ensure_keys(fleet, Sealer.of(settings))
 
 
 async def rotated(database: Database, settings: Settings, *, lead: timedelta = signing.LEAD) -> str:
@@ -47,14 +47,17 @@ async def rotated(database: Database, settings: Settings, *, lead: timedelta = s
         return (await signing.rotate(fleet, Sealer.of(settings), lead=lead)).kid
 
 
-async def published(http: httpx.AsyncClient, name: str = "jwks") -> list[str]:
-    return [key["kid"] for key in (await http.get(f"/.well-known/{name}.json")).json()["keys"]]
+async def published(http: httpx.AsyncClient, name: str = "jwks", *, algorithm: str = "RS256") -> list[str]:
+    keys = (await http.get(f"/.well-known/{name}.json")).json()["keys"]
+    return [key["kid"] for key in keys if key["alg"] == algorithm]
 
 
-async def signed(callers: Callers, settings: Settings) -> str:
+async def signed(
+    callers: Callers, settings: Settings, algorithms: Sequence[signing.Algorithm] = signing.FOR_TOKENS
+) -> str:
     tenant = await a_tenant(callers)
     async with tenant.work() as work:
-        return await signing.sign(work, Sealer.of(settings), kind="test+jwt", claims={"said": "so"})
+        return await signing.sign(work, Sealer.of(settings), algorithms, kind="test+jwt", claims={"said": "so"})
 
 
 def kid_of(statement: str) -> str:
@@ -66,8 +69,9 @@ async def test_published_keys(http: httpx.AsyncClient, callers: Callers, setting
     answer = await http.get("/.well-known/jwks.json")
     keys = {key["kid"]: key for key in answer.json()["keys"]}
     for key in keys.values():
-        assert key.keys() == {"kty", "n", "e", "kid", "use", "alg"}
-        assert (key["kty"], key["use"], key["alg"]) == ("RSA", "sig", "RS256")
+        public = {"RSA": {"n", "e"}, "EC": {"crv", "x", "y"}}[key["kty"]]
+        assert key.keys() == {"kty", "kid", "use", "alg"} | public
+        assert (key["kty"], key["use"], key["alg"]) in {("RSA", "sig", "RS256"), ("EC", "sig", "ES256")}
     assert answer.headers["content-type"] == "application/jwk-set+json"
     assert answer.headers["cache-control"] == "public, max-age=300"
     statement = await signed(callers, settings)
@@ -126,15 +130,41 @@ async def test_how_long_a_key_is_published(
 
 
 async def test_made_once(database: Database, owner: Connection, settings: Settings, http: httpx.AsyncClient) -> None:
-    """Several processes that find no key make one."""
+    """Several processes that find no key make one of each algorithm."""
     await owner.execute("DELETE FROM signing_keys")
 
     async def ensure() -> None:
         async with open_fleet(database, SYSTEM, ORIGIN) as fleet:
-            await signing.ensure_key(fleet, Sealer.of(settings))
+            await signing.ensure_keys(fleet, Sealer.of(settings))
 
     await asyncio.gather(*(ensure() for _ in range(4)))
-    assert len(await published(http)) == 1
+    assert [len(await published(http, algorithm=each)) for each in ("RS256", "ES256")] == [1, 1]
+
+
+async def test_a_key_of_receipts(
+    http: httpx.AsyncClient, callers: Callers, database: Database, owner: Connection, settings: Settings
+) -> None:
+    """Receipts are signed by a key of their own; where there is none, by that of logout tokens, until one is made."""
+    (tokens,), (of_receipts,) = await published(http), await published(http, algorithm="ES256")
+    assert kid_of(await signed(callers, settings, signing.FOR_RECEIPTS)) == of_receipts
+    assert kid_of(await signed(callers, settings)) == tokens
+    await owner.execute("DELETE FROM signing_keys WHERE kid = $1", of_receipts)
+    async with open_fleet(database, SYSTEM, ORIGIN) as fleet:
+        await signing.ensure_keys(fleet, Sealer.of(settings))
+    assert kid_of(await signed(callers, settings, signing.FOR_RECEIPTS)) == tokens, "from before, and left so"
+
+    async with open_fleet(database, SYSTEM, ORIGIN) as fleet:
+        new = await signing.rotate(fleet, Sealer.of(settings), algorithm=signing.Algorithm.ES256)
+    assert await published(http, algorithm="ES256") == [new.kid]
+    assert kid_of(await signed(callers, settings, signing.FOR_RECEIPTS)) == tokens, "no cache knows the new one"
+    await owner.execute("UPDATE signing_keys SET active_from = active_from - interval '10 minutes'")
+    await owner.execute("UPDATE signing_keys SET retired_at = retired_at - interval '10 minutes'")
+    assert kid_of(await signed(callers, settings, signing.FOR_RECEIPTS)) == new.kid
+    assert kid_of(await signed(callers, settings)) == tokens, "it goes on"
+
+    assert await revoked(database, settings, new.kid) not in (tokens, new.kid)
+    assert kid_of(await signed(callers, settings, signing.FOR_RECEIPTS)) not in (tokens, new.kid)
+    assert (await published(http), kid_of(await signed(callers, settings))) == ([tokens], tokens)
 
 
 async def test_no_key(callers: Callers, owner: Connection, settings: Settings) -> None:
@@ -206,7 +236,7 @@ async def test_commands(settings: Settings, http: httpx.AsyncClient, tmp_path: P
     )
     states = {line.split()[0]: line.split()[1] for line in listed.stdout.splitlines()}
     assert (states[new], states[old]) == ("waiting", "signing")
-    assert [key["kid"] for key in json.loads(keys.stdout)["keys"]] == [new, old]
+    assert [key["kid"] for key in json.loads(keys.stdout)["keys"] if key["alg"] == "RS256"] == [new, old]
 
 
 async def revoked(database: Database, settings: Settings, kid: str) -> str:
@@ -269,7 +299,9 @@ async def test_what_a_revoked_key_signed(
     """Off-line, a receipt that a withdrawn key signed is refused with the reason, whatever else is right about it."""
     tenant = await a_tenant(callers)
     async with tenant.work() as work:
-        statement = await signing.sign(work, Sealer.of(settings), kind="receipt+jwt", claims={"iss": "x"})
+        statement = await signing.sign(
+            work, Sealer.of(settings), signing.FOR_RECEIPTS, kind="receipt+jwt", claims={"iss": "x"}
+        )
     await revoked(database, settings, kid_of(statement))
     (tmp_path / "receipt.jws").write_text(statement)
     (tmp_path / "keys.json").write_text((await http.get("/.well-known/receipt-keys.json")).text)

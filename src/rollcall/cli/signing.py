@@ -27,7 +27,13 @@ def list_signing_keys(as_json: bool) -> None:
 
     async def run(fleet: Fleet) -> None:
         data = [_facts(key, fleet.now) for key in await signing.every(fleet)]
-        names = {"kid": "kid", "state": "state", "signs from": "active_from", "until": "retired_at"}
+        names = {
+            "kid": "kid",
+            "state": "state",
+            "signs with": "algorithm",
+            "signs from": "active_from",
+            "until": "retired_at",
+        }
         rows = [{name: each[column] for name, column in names.items()} for each in data]
         print_list(rows, data, as_json=as_json)
 
@@ -36,14 +42,20 @@ def list_signing_keys(as_json: bool) -> None:
 
 @signing_keys.command("rotate")
 @click.option("--now", "at_once", is_flag=True, help="Sign with it at once; a cached key set lacks it for 5 min.")
+@click.option("--receipts", "of_receipts", is_flag=True, help="The key of receipts (ES256), and not of logout tokens.")
 @json_option
-def rotate_signing_key(at_once: bool, as_json: bool) -> None:
-    """Publish a new key. It signs ten minutes later, when every cache of the key set knows it."""
+def rotate_signing_key(at_once: bool, of_receipts: bool, as_json: bool) -> None:
+    """Publish a new key. It signs ten minutes later, when every cache of the key set knows it.
+
+    Without --receipts it is one for logout tokens (RS256), which signs receipts too where these have none of their own.
+    """
     settings = settings_or_give_up()
     lead = timedelta() if at_once else signing.LEAD
+    algorithm = signing.Algorithm.ES256 if of_receipts else signing.Algorithm.RS256
 
     async def run(fleet: Fleet) -> Row:
-        return _facts(await signing.rotate(fleet, Sealer.of(settings), lead=lead), fleet.now)
+        key = await signing.rotate(fleet, Sealer.of(settings), algorithm=algorithm, lead=lead)
+        return _facts(key, fleet.now)
 
     key = across_tenants(run, settings)
     if as_json:
@@ -83,8 +95,11 @@ def _effects(keys: Sequence[SigningKey], kid: str, now: datetime) -> list[str]:
     if ending.active_from > now:
         return [f"{kid} has signed nothing yet; whatever comes after it is signed by another key."]
     until = "now" if ending.retired_at is None or ending.retired_at > now else _said(ending.retired_at)
-    said = f"Every receipt and logout token that {kid} signed, from {_said(ending.active_from)} until {until}, "
-    others = [key for key in keys if key.kid != kid and key.revoked_at is None and key.active_from > now]
+    algorithm = signing.algorithm_of(ending)
+    what = "receipt" if algorithm is signing.Algorithm.ES256 else "receipt and logout token"
+    said = f"Every {what} that {kid} signed, from {_said(ending.active_from)} until {until}, "
+    waiting = [key for key in keys if key.kid != kid and key.revoked_at is None and key.active_from > now]
+    others = [key for key in waiting if signing.algorithm_of(key) is algorithm]
     if until == "now":
         follows = f"{others[0].kid} begins to sign" if others else "a new key is made and signs"
         return [f"{said}is believed no more; {follows}."]
@@ -95,6 +110,7 @@ def _facts(key: SigningKey, now: datetime) -> Row:
     return {
         "kid": key.kid,
         "state": _state(key, now),
+        "algorithm": signing.algorithm_of(key).value,
         "active_from": key.active_from,
         "retired_at": key.retired_at,
         "revoked_at": key.revoked_at,

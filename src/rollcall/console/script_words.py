@@ -53,7 +53,7 @@ VERIFY = FACTS | {
     "no_key": mark("The key that signed it is none of this installation's: somebody else signed it."),
     "no_head": mark("This is no receipt: it does not begin as a signed one does."),
     "cut_off": mark("This is no receipt: it is cut off, or says too much."),
-    "algorithm": mark("Not signed as receipts are: the algorithm has to be RS256."),
+    "algorithm": mark("Not signed as receipts are: the algorithm has to be ES256 or RS256."),
     "type": mark("This is no receipt: its type has to be receipt+jwt."),
     "no_object": mark("This is no receipt: what was signed is no JSON object."),
     "too_little": mark("This is no receipt: it does not say what they say."),

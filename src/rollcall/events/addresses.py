@@ -19,6 +19,7 @@ import httpcore
 import structlog
 
 from rollcall.errors import Invalid
+from rollcall.events.streams import GatheringStream
 from rollcall.settings import DESTINATION_PORTS, Settings
 
 log = structlog.get_logger(__name__)
@@ -251,7 +252,9 @@ class JudgingBackend(httpcore.AsyncNetworkBackend):
         timeout = None if timeout is None else timeout / len(found)
         for position, address in enumerate(found):
             try:
-                return await self._network.connect_tcp(address, port, timeout, local_address, socket_options)
+                return GatheringStream(
+                    await self._network.connect_tcp(address, port, timeout, local_address, socket_options)
+                )
             except (httpcore.ConnectError, httpcore.ConnectTimeout):
                 if position == len(found) - 1:
                     raise

@@ -63,9 +63,10 @@ class Connections:
         return None
 
     async def _take_back(self, origin: Peer, connection: httpcore.AsyncHTTPConnection) -> None:
+        """Keep a connection that is in order; whether its receiver has closed it is seen when somebody wants it."""
         kept = self._idle.setdefault(origin, [])
         full = len(kept) >= KEPT_FOR_A_HOST or self._kept >= KEPT_AT_MOST
-        if self._closed or full or not connection.is_idle() or connection.has_expired():
+        if self._closed or full or not connection.is_idle():
             await connection.aclose()
         else:
             kept.append(connection)
@@ -77,4 +78,7 @@ class Connections:
         idle, self._idle, self._kept = self._idle, {}, 0
         for origin, kept in idle.items():
             for connection in kept:
-                await self._take_back(origin, connection)
+                if connection.has_expired():
+                    await connection.aclose()
+                else:
+                    await self._take_back(origin, connection)

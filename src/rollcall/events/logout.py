@@ -42,7 +42,7 @@ async def outgoing(work: Work, destination: Destination, message: Message) -> Ou
         **ended,
         "events": {EVENT: {}},
     }
-    token = await signing.sign(work, destination.signing.sealer, kind=KIND, claims=claims)
+    token = await signing.sign(work, destination.signing.sealer, signing.FOR_TOKENS, kind=KIND, claims=claims)
     return Outgoing(destination.url, _HEADERS, urlencode({"logout_token": token}).encode())
 
 

@@ -109,7 +109,7 @@ class Sender:
             ),
             headers=[(name.encode(), value.encode()) for name, value in headers.items()],
             content=outgoing.body,
-            extensions={"timeout": dict.fromkeys(("connect", "read", "write", "pool"), self._seconds)},
+            extensions={"timeout": {"connect": self._seconds}},  # the whole of a call has its end anyway
         )
         async with self._connections.lent(target.scheme, target.host, target.port) as connection:
             response = await connection.handle_async_request(request)

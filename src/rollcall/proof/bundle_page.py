@@ -234,8 +234,8 @@ Off-line, take <code>keys.json</code> of this bundle, and compare its <code>kid<
 It checks the signature of <code>manifest.jws</code>, every file against its digest there, and the signature of every
 receipt, that it is of this company and month, and that none is there twice.</li>
 </ol>
-<p>A single receipt is one line of a file under <code>receipts/</code>: a compact JWS (RFC 7515), signed with RS256.
-Any library that reads JWS verifies it, and so does {iss}/verify in a browser.</p>
+<p>A single receipt is one line of a file under <code>receipts/</code>: a compact JWS (RFC 7515), signed
+with ES256, or RS256 if it is older. Any library that reads JWS verifies it, and so does {iss}/verify in a browser.</p>
 </body>
 </html>
 """

@@ -195,7 +195,7 @@ class Bundle:
         packed.end()
         async with self._maker.opened() as work:
             said = {"iat": int(work.now.timestamp()), "jti": str(uuid4()), **facts, "files": list(packed.files)}
-            manifest = await signing.sign(work, self._maker.sealer, kind=KIND, claims=said)
+            manifest = await signing.sign(work, self._maker.sealer, signing.FOR_RECEIPTS, kind=KIND, claims=said)
         packed.begin(MANIFEST, day)
         packed.write(manifest.encode())
         packed.close()

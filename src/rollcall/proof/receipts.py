@@ -73,7 +73,7 @@ async def complete(
     held = await statements.hold_receipts(work, outcomes)
     if not held:
         return []
-    signer = await signing.signer(work, sealer)
+    signer = await signing.signer(work, sealer, signing.FOR_RECEIPTS)
     completed: list[dict[str, Any]] = []
     for receipt in held:
         try:

@@ -1,7 +1,9 @@
 """Signing: the installation's keys, how one follows another, and the statements they sign.
 
-Receipts and logout tokens are compact JWS (RFC 7515) signed with RS256, which every OpenID client verifies. Public keys
-stand in the JWKS (RFC 7517) for as long as something signed with them may be checked against it.
+Receipts and logout tokens are compact JWS (RFC 7515). Logout tokens are signed with RS256, which every OpenID client
+verifies; receipts with ES256, which takes a tenth of its time, where there is a key for that, and with RS256 where an
+installation from before has none. Public keys stand in the JWKS (RFC 7517) for as long as something signed with them
+may be checked against it.
 """
 
 import time
@@ -9,11 +11,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any, cast
 
 import orjson
 from joserfc import jws
-from joserfc.jwk import RSAKey
+from joserfc.jwk import ECKey, RSAKey
 from sqlalchemy import func, select, text
 
 from rollcall.crypto import Sealer, Under
@@ -24,8 +27,23 @@ from rollcall.journal.record import record_for_installation
 from rollcall.proof.models import SigningKey
 from rollcall.work import Fleet, Work
 
-ALGORITHM = "RS256"
+
+class Algorithm(StrEnum):
+    """How something is signed, and so what a key is for."""
+
+    RS256 = "RS256"
+    """Logout tokens, and receipts where there is no key for the other."""
+    ES256 = "ES256"
+    """Receipts."""
+
+
+FOR_TOKENS = (Algorithm.RS256,)
+FOR_RECEIPTS = (Algorithm.ES256, Algorithm.RS256)
+"""What may sign, the first before the second."""
+
+SigningPair = RSAKey | ECKey
 KEY_BITS = 2048
+CURVE = "P-256"
 LEAD = timedelta(minutes=10)
 """How long a new key is published before it signs: twice as long as the JWKS may be cached."""
 
@@ -37,12 +55,18 @@ KEEP_OPEN_SECONDS = 60.0
 _PUBLISHED = """
 SELECT public_jwk FROM signing_keys
  WHERE revoked_at IS NULL AND ($1 OR retired_at IS NULL OR retired_at > clock_timestamp() - $2::interval)
- ORDER BY active_from DESC, kid
+ ORDER BY active_from DESC, public_jwk ->> 'alg' DESC, kid
 """
 _REVOKED = "SELECT kid, revoked_at FROM signing_keys WHERE revoked_at IS NOT NULL ORDER BY revoked_at DESC, kid"
+_SIGNS = text("""
+    SELECT kid, public_jwk ->> 'alg' AS algorithm, sealed_private_key FROM signing_keys
+     WHERE active_from <= clock_timestamp() AND revoked_at IS NULL
+       AND public_jwk ->> 'alg' = ANY (CAST(:algorithms AS text[]))
+     ORDER BY array_position(CAST(:algorithms AS text[]), public_jwk ->> 'alg'), active_from DESC LIMIT 1
+""")
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended('signing keys', 0))")
 
-_opened: dict[str, tuple[float, RSAKey]] = {}
+_opened: dict[str, tuple[float, SigningPair]] = {}
 
 
 class NoSigningKey(RuntimeError):
@@ -64,69 +88,82 @@ class Signer:
     """The key that signs now, opened."""
 
     kid: str
-    key: RSAKey = field(repr=False)
+    algorithm: Algorithm
+    key: SigningPair = field(repr=False)
 
     def sign(self, kind: str, claims: Mapping[str, Any]) -> str:
         """*claims* as a compact JWS; *kind* stands in its ``typ`` header: it is not taken for another statement."""
-        header = {"alg": ALGORITHM, "typ": kind, "kid": self.kid}
-        return jws.serialize_compact(header, orjson.dumps(dict(claims)), self.key, algorithms=[ALGORITHM])
+        header = {"alg": self.algorithm.value, "typ": kind, "kid": self.kid}
+        return jws.serialize_compact(header, orjson.dumps(dict(claims)), self.key, algorithms=[self.algorithm.value])
 
 
-async def signer(work: Work, sealer: Sealer) -> Signer:
+async def signer(work: Work, sealer: Sealer, algorithms: Sequence[Algorithm]) -> Signer:
     """Whoever signs now, for this work and no longer: the key may be revoked at any moment.
+
+    By the first of *algorithms* that there is a key for.
 
     Raises:
         NoSigningKey: the tables have never been migrated to their end.
         CannotOpen: the key was sealed under a key that the settings no longer name.
     """
-    now = func.clock_timestamp()
-    signing = await work.db.scalar(
-        select(SigningKey)
-        .where(SigningKey.active_from <= now, SigningKey.revoked_at.is_(None))
-        .order_by(SigningKey.active_from.desc())
-        .limit(1)
-    )
+    wanted = {"algorithms": [each.value for each in algorithms]}
+    signing = (await work.db.execute(_SIGNS, wanted)).one_or_none()
     if signing is None:
         raise NoSigningKey
-    return Signer(signing.kid, _open(sealer, signing.sealed_private_key))
+    algorithm = Algorithm(signing.algorithm)
+    return Signer(signing.kid, algorithm, _open(sealer, algorithm, signing.sealed_private_key))
 
 
-async def sign(work: Work, sealer: Sealer, *, kind: str, claims: Mapping[str, Any]) -> str:
+async def sign(
+    work: Work, sealer: Sealer, algorithms: Sequence[Algorithm], *, kind: str, claims: Mapping[str, Any]
+) -> str:
     """One statement, signed.
 
     Raises:
         NoSigningKey, CannotOpen: as for `signer`.
     """
-    return (await signer(work, sealer)).sign(kind, claims)
+    return (await signer(work, sealer, algorithms)).sign(kind, claims)
 
 
-async def ensure_key(fleet: Fleet, sealer: Sealer) -> None:
-    """Make the first key if there is none; it signs at once. Two that do so at the same moment make one."""
+def algorithm_of(key: SigningKey) -> Algorithm:
+    """What a key signs with."""
+    return Algorithm(key.public_jwk["alg"])
+
+
+async def ensure_keys(fleet: Fleet, sealer: Sealer) -> None:
+    """Make the first keys if there is none at all; they sign at once. Two that do so at the same moment make them once.
+
+    An installation that has one from before gets none of the other algorithm by itself: a version from before that
+    works beside this one would take it for its own.
+    """
     await fleet.db.execute(_LOCK)
     if not await every(fleet):
-        await _publish(fleet, sealer, lead=timedelta())
+        for algorithm in FOR_RECEIPTS:  # that of tokens last: a version from before signs with the newest
+            await _publish(fleet, sealer, algorithm, lead=timedelta())
 
 
-async def rotate(fleet: Fleet, sealer: Sealer, *, lead: timedelta = LEAD) -> SigningKey:
+async def rotate(
+    fleet: Fleet, sealer: Sealer, *, algorithm: Algorithm = Algorithm.RS256, lead: timedelta = LEAD
+) -> SigningKey:
     """Publish a new key, which signs after *lead*; the present one stays published for 90 days more.
 
-    With no lead a key that is published and waits begins to sign instead.
+    With no lead a key that is published and waits begins to sign instead. Keys of the other algorithm go on.
 
     Raises:
         KeyWaiting: there is one that waits, and a lead was asked for.
     """
     await fleet.db.execute(_LOCK)
-    keys, now = await every(fleet), await _now(fleet)
+    keys, now = await _every_of(fleet, algorithm), await _now(fleet)
     waiting = next((key for key in keys if key.active_from > now and key.revoked_at is None), None)
     if waiting is None:
-        return await _publish(fleet, sealer, lead=lead)
+        return await _publish(fleet, sealer, algorithm, lead=lead)
     if lead:
         msg = (
             f"A new key waits already and signs from {waiting.active_from:%Y-%m-%d %H:%M:%S} UTC on; "
             "with --now it does so at once."
         )
         raise KeyWaiting(msg)
-    return await _begin_at_once(fleet, sealer, [key for key in keys if key.revoked_at is None], now)
+    return await _begin_at_once(fleet, sealer, algorithm, [key for key in keys if key.revoked_at is None], now)
 
 
 async def revoke(fleet: Fleet, sealer: Sealer, kid: str) -> SigningKey:
@@ -147,12 +184,13 @@ async def revoke(fleet: Fleet, sealer: Sealer, kid: str) -> SigningKey:
         gone.revoked_at = now
         gone.retired_at = now if gone.retired_at is None else min(gone.retired_at, now)
         await record_for_installation(fleet, SigningKeyRevoked(kid=kid), target=kid)
-    rest = [key for key in keys if key.revoked_at is None]
+    algorithm = algorithm_of(gone)
+    rest = [key for key in keys if key.revoked_at is None and algorithm_of(key) is algorithm]
     if not any(key.active_from > now for key in rest):
         for key in rest[:1]:  # it may have been about to be followed by the one that is gone
             key.retired_at = None if key.retired_at is None or key.retired_at > now else key.retired_at
     signs = next((key for key in rest if key.active_from <= now and is_needed(key, now)), None)
-    return signs or await _begin_at_once(fleet, sealer, rest, now)
+    return signs or await _begin_at_once(fleet, sealer, algorithm, rest, now)
 
 
 async def reseal(fleet: Fleet, sealer: Sealer) -> Counter[Under]:
@@ -181,6 +219,10 @@ async def every(fleet: Fleet) -> Sequence[SigningKey]:
     return found.all()
 
 
+async def _every_of(fleet: Fleet, algorithm: Algorithm) -> Sequence[SigningKey]:
+    return [key for key in await every(fleet) if algorithm_of(key) is algorithm]
+
+
 async def published(pool: Pool, *, ever: bool = False) -> dict[str, Any]:
     """The JWKS: the keys that sign or did in the last 90 days, or with *ever* all that have ever signed.
 
@@ -199,11 +241,13 @@ def forget() -> None:
     _opened.clear()
 
 
-async def _begin_at_once(fleet: Fleet, sealer: Sealer, keys: Sequence[SigningKey], now: datetime) -> SigningKey:
+async def _begin_at_once(
+    fleet: Fleet, sealer: Sealer, algorithm: Algorithm, keys: Sequence[SigningKey], now: datetime
+) -> SigningKey:
     """Have the key that waits sign from now on, or a new one."""
     waiting = next((key for key in keys if key.active_from > now), None)
     if waiting is None:
-        return await _publish(fleet, sealer, lead=timedelta())
+        return await _publish(fleet, sealer, algorithm, lead=timedelta())
     waiting.active_from = now
     for key in keys:
         if key.retired_at is not None and key.retired_at > now:
@@ -212,24 +256,24 @@ async def _begin_at_once(fleet: Fleet, sealer: Sealer, keys: Sequence[SigningKey
     return waiting
 
 
-def _new_pair() -> RSAKey:
+def _new_pair(algorithm: Algorithm) -> SigningPair:
     """A pair of keys whose id does not begin as an option of a command does: somebody has to type it one day."""
-    pair = RSAKey.generate_key(KEY_BITS)
-    while pair.thumbprint().startswith("-"):
-        pair = RSAKey.generate_key(KEY_BITS)
-    return pair
+    while True:
+        pair = RSAKey.generate_key(KEY_BITS) if algorithm is Algorithm.RS256 else ECKey.generate_key(CURVE)
+        if not pair.thumbprint().startswith("-"):
+            return pair
 
 
-async def _publish(fleet: Fleet, sealer: Sealer, *, lead: timedelta) -> SigningKey:
-    pair = _new_pair()
+async def _publish(fleet: Fleet, sealer: Sealer, algorithm: Algorithm, *, lead: timedelta) -> SigningKey:
+    pair = _new_pair(algorithm)
     active_from = await _now(fleet) + lead
-    for key in await every(fleet):
+    for key in await _every_of(fleet, algorithm):
         if key.retired_at is None:
             key.retired_at = active_from
     new = SigningKey(
         kid=pair.thumbprint(),
         sealed_private_key=sealer.seal(pair.as_pem(private=True)),
-        public_jwk={**pair.as_dict(private=False), "kid": pair.thumbprint(), "use": "sig", "alg": ALGORITHM},
+        public_jwk={**pair.as_dict(private=False), "kid": pair.thumbprint(), "use": "sig", "alg": algorithm.value},
         created_at=fleet.now,
         active_from=active_from,
     )
@@ -248,12 +292,15 @@ async def _tell(fleet: Fleet, key: SigningKey) -> None:
     await record_for_installation(fleet, event, target=key.kid)
 
 
-def _open(sealer: Sealer, sealed: str) -> RSAKey:
-    """The private key in clear, which this process remembers for a minute: opening takes 30 ms, signing one."""
+def _open(sealer: Sealer, algorithm: Algorithm, sealed: str) -> SigningPair:
+    """The private key in clear, which this process remembers for a minute: opening RSA's takes 30 ms, signing one."""
     now = time.monotonic()
-    until, key = _opened.get(sealed, (0.0, None))
-    if key is None or until < now:
-        key = RSAKey.import_key(sealer.open(sealed))
-        _opened.clear()
-        _opened[sealed] = (now + KEEP_OPEN_SECONDS, key)
-    return key
+    if sealed not in _opened or _opened[sealed][0] < now:
+        pair = _KINDS[algorithm].import_key(sealer.open(sealed))
+        for other in [other for other, (until, _) in _opened.items() if until < now]:
+            del _opened[other]
+        _opened[sealed] = (now + KEEP_OPEN_SECONDS, pair)
+    return _opened[sealed][1]
+
+
+_KINDS: Mapping[Algorithm, type[RSAKey] | type[ECKey]] = {Algorithm.RS256: RSAKey, Algorithm.ES256: ECKey}

@@ -8,10 +8,11 @@ from typing import Any, cast
 import orjson
 from joserfc import jws
 from joserfc.errors import BadSignatureError, JoseError
-from joserfc.jwk import RSAKey
+from joserfc.jwk import ECKey, RSAKey
 
+from rollcall.proof import signing
 from rollcall.proof.receipts import KIND
-from rollcall.proof.signing import ALGORITHM, KEY_BITS
+from rollcall.proof.signing import FOR_RECEIPTS, KEY_BITS, Algorithm, SigningPair
 
 LARGEST = 1024 * 1024
 _SAID = {
@@ -51,7 +52,7 @@ class NotVerified(Exception):
 class Trusted:
     """Public keys by their ids, and those that are believed no more, with when that was said."""
 
-    keys: Mapping[str, RSAKey]
+    keys: Mapping[str, SigningPair]
     revoked: Mapping[str, str]
 
 
@@ -102,7 +103,8 @@ def trimmed(text: bytes) -> str:
 
 
 def verify(statement: str, trusted: Trusted) -> dict[str, Any]:
-    """What a signed receipt says, if a trusted key signed it. Only RS256 is believed, whatever the header asks for.
+    """What a signed receipt says, if a trusted key signed it: by the algorithm that the key is for,
+    whatever the header asks for.
 
     Raises:
         NotVerified: it was changed, signed by somebody else, or is no receipt.
@@ -121,8 +123,9 @@ def signed(statement: str, trusted: Trusted, kind: str, what: str) -> dict[str, 
         NotVerified: it was changed, signed by somebody else, or is of another kind.
     """
     header = _header(statement, what)
-    if header.get("alg") != ALGORITHM:
-        msg = f"Not signed as receipts are: the algorithm has to be {ALGORITHM}, and this says {_shown(header, 'alg')}."
+    if header.get("alg") not in FOR_RECEIPTS:
+        believed = " or ".join(FOR_RECEIPTS)
+        msg = f"Not signed as receipts are: the algorithm has to be {believed}, and this says {_shown(header, 'alg')}."
         raise NotVerified(msg)
     if header.get("typ") != kind:
         msg = f"This is no {what}: its type has to be {kind}, and it says {_shown(header, 'typ')}."
@@ -131,7 +134,8 @@ def signed(statement: str, trusted: Trusted, kind: str, what: str) -> dict[str, 
     if not _is_canonical(statement):
         raise NotVerified(_CHANGED.format(what))
     try:
-        found = jws.deserialize_compact(statement, key, registry=_Registry(algorithms=[ALGORITHM]))
+        algorithm = Algorithm.RS256 if isinstance(key, RSAKey) else Algorithm.ES256
+        found = jws.deserialize_compact(statement, key, registry=_Registry(algorithms=[algorithm.value]))
     except BadSignatureError:
         raise NotVerified(_CHANGED.format(what)) from None
     except (JoseError, ValueError) as error:
@@ -140,7 +144,7 @@ def signed(statement: str, trusted: Trusted, kind: str, what: str) -> dict[str, 
     return _object(found.payload, f"This is no {what}: what was signed is no JSON object.")
 
 
-def _key_of(header: Mapping[str, Any], trusted: Trusted) -> RSAKey:
+def _key_of(header: Mapping[str, Any], trusted: Trusted) -> SigningPair:
     kid = header.get("kid")
     if isinstance(kid, str) and kid in trusted.revoked:
         msg = (
@@ -210,16 +214,22 @@ def _is_canonical(statement: str) -> bool:
     return all(urlsafe_b64encode(_decoded(part)).rstrip(b"=") == part.encode() for part in statement.split("."))
 
 
-def _key(stated: object) -> tuple[str, RSAKey] | None:
+def _key(stated: object) -> tuple[str, SigningPair] | None:
     """A key that can verify a receipt; others, of whatever kind, are passed over and so believed by nobody."""
     if not isinstance(stated, dict):
         return None
     jwk = cast("dict[str, Any]", stated)
-    if jwk.get("kty") != "RSA" or not isinstance(jwk.get("kid"), str):
+    if not isinstance(jwk.get("kid"), str):
         return None
     try:
-        key = RSAKey.import_key({name: jwk[name] for name in ("kty", "n", "e")})
-        return (jwk["kid"], key) if key.raw_value.key_size >= KEY_BITS else None
+        match jwk.get("kty"), jwk.get("crv"):
+            case "RSA", _:
+                key = RSAKey.import_key({name: jwk[name] for name in ("kty", "n", "e")})
+                return (jwk["kid"], key) if key.raw_value.key_size >= KEY_BITS else None
+            case "EC", signing.CURVE:
+                return jwk["kid"], ECKey.import_key({name: jwk[name] for name in ("kty", "crv", "x", "y")})
+            case _:
+                return None
     except (JoseError, ValueError, KeyError, TypeError):
         return None
 

@@ -41,13 +41,17 @@
     throw new NotGenuine(words.not_signed);
   };
 
-  const keyOf = async (header, keys) => {
+  const rsa = { kty: "RSA", has: ["n", "e"], by: { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" } };
+  const ec = { kty: "EC", has: ["crv", "x", "y"], by: { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } };
+  const kinds = new Map([["RS256", rsa], ["ES256", ec]]);
+
+  const keyOf = async (header, kind, keys) => {
     const gone = (keys.revoked || []).find((each) => each.kid === header.kid);
     if (gone) throw new NotGenuine(put(words.revoked, { moment: gone.revoked_at }));
-    const found = keys.keys.find((each) => each.kid === header.kid && each.kty === "RSA");
+    const found = keys.keys.find((each) => each.kid === header.kid && each.kty === kind.kty);
     if (!found) throw new NotGenuine(words.no_key);
-    const algorithm = { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" };
-    return crypto.subtle.importKey("jwk", { kty: "RSA", n: found.n, e: found.e }, algorithm, false, ["verify"]);
+    const jwk = Object.fromEntries([["kty", kind.kty], ...kind.has.map((each) => [each, found[each]])]);
+    return crypto.subtle.importKey("jwk", jwk, kind.by, false, ["verify"]);
   };
 
   const verify = async (text, keys) => {
@@ -57,12 +61,13 @@
     const header = object(head, words.no_head);
     const known = Object.keys(header).every((each) => ["alg", "typ", "kid"].includes(each));
     if (parts.length !== 3 || !known) throw new NotGenuine(words.cut_off);
-    if (header.alg !== "RS256") throw new NotGenuine(words.algorithm);
+    const kind = kinds.get(header.alg);
+    if (!kind) throw new NotGenuine(words.algorithm);
     if (header.typ !== "receipt+jwt") throw new NotGenuine(words.type);
-    const key = await keyOf(header, keys);
+    const key = await keyOf(header, kind, keys);
     if (!payload || !signature) throw new NotGenuine(words.changed);
     const signed = new TextEncoder().encode(`${parts[0]}.${parts[1]}`);
-    if (!await crypto.subtle.verify(key.algorithm.name, key, signature, signed)) throw new NotGenuine(words.changed);
+    if (!await crypto.subtle.verify(kind.by, key, signature, signed)) throw new NotGenuine(words.changed);
     const claims = object(payload, words.no_object);
     if (!said.every((each) => each in claims)) throw new NotGenuine(words.too_little);
     return claims;

@@ -122,33 +122,39 @@ $$;
 -- Marks a destination's deliveries that have ended, each if it is still the attempt that p_ended names, and lets the next
 -- of its line go: a departure goes first, as when it was fanned out. Each of p_ended says message_id, attempts, state,
 -- status, error and took. Returns the messages whose deliveries were marked.
+-- A statement for all of them: planning one for each took three times as long as running it. They are looked up one by one,
+-- as p_ended has them, by the one index that names a delivery.
 CREATE FUNCTION fn.mark_ended(p_tenant uuid, p_destination uuid, p_ended jsonb)
 RETURNS TABLE (message_id uuid, topic text)
-LANGUAGE plpgsql SET plan_cache_mode = force_custom_plan AS $$
+LANGUAGE plpgsql SET plan_cache_mode = force_custom_plan SET enable_seqscan = off SET enable_hashjoin = off
+SET enable_mergejoin = off AS $$
 DECLARE
-    v_each record;
-    v_ended public.deliveries;
+    v_owner uuid;
+    v_lines uuid[];
+    v_messages uuid[];
+    v_topics text[];
 BEGIN
-    FOR v_each IN
-        SELECT * FROM jsonb_to_recordset(p_ended) AS e (
-            message_id uuid, attempts integer, state text, status integer, error text, took integer)
-    LOOP
+    WITH marked AS (
         UPDATE public.deliveries v
-           SET state = v_each.state, ended_at = clock_timestamp(), last_status = v_each.status,
-               last_error = v_each.error, took_ms = v_each.took
-         WHERE v.tenant_id = p_tenant AND v.message_id = v_each.message_id AND v.destination_id = p_destination
-           AND v.ended_at IS NULL AND v.attempts = v_each.attempts
-        RETURNING * INTO v_ended;
-        CONTINUE WHEN NOT FOUND;
-        UPDATE public.deliveries v
-           SET next_try_at = clock_timestamp() - make_interval(days => (v.topic = 'user.deactivated')::integer)
-         WHERE v.destination_tenant_id = v_ended.destination_tenant_id AND v.destination_id = p_destination
-           AND v.tenant_id = p_tenant AND v.line_id = v_ended.line_id AND v.message_id > v_ended.message_id
-           AND v.state = 'pending' AND v.attempts = 0 AND v.next_try_at > clock_timestamp();
-        message_id := v_ended.message_id;
-        topic := v_ended.topic;
-        RETURN NEXT;
-    END LOOP;
+           SET state = e.state, ended_at = clock_timestamp(), last_status = e.status, last_error = e.error, took_ms = e.took
+          FROM jsonb_to_recordset(p_ended) AS e (
+               message_id uuid, attempts integer, state text, status integer, error text, took integer)
+         WHERE v.tenant_id = p_tenant AND v.message_id = e.message_id AND v.destination_id = p_destination
+           AND v.ended_at IS NULL AND v.attempts = e.attempts
+        RETURNING v.destination_tenant_id, v.line_id, v.message_id, v.topic)
+    SELECT (array_agg(m.destination_tenant_id))[1], array_agg(m.line_id), array_agg(m.message_id), array_agg(m.topic)
+      INTO v_owner, v_lines, v_messages, v_topics FROM marked m;
+    IF v_messages IS NULL THEN
+        RETURN;
+    END IF;
+    -- A statement of its own, for it has to see what was marked: two of one line may have ended together.
+    UPDATE public.deliveries v
+       SET next_try_at = clock_timestamp() - make_interval(days => (v.topic = 'user.deactivated')::integer)
+      FROM unnest(v_lines, v_messages) AS l (line_id, message_id)
+     WHERE v.destination_tenant_id = v_owner AND v.destination_id = p_destination
+       AND v.tenant_id = p_tenant AND v.line_id = l.line_id AND v.message_id > l.message_id
+       AND v.state = 'pending' AND v.attempts = 0 AND v.next_try_at > clock_timestamp();
+    RETURN QUERY SELECT m.message_id, m.topic FROM unnest(v_messages, v_topics) AS m (message_id, topic);
 END $$;
 
 -- What became of each destination of these departures, for those of them that are settled and wait for no destination.

@@ -78,17 +78,14 @@ BEGIN
          ORDER BY r.id FOR NO KEY UPDATE OF r;
 END $$;
 
--- Completes receipts that are held. Each of p_completed says id, completed_at, destinations and the signed statement.
+-- Completes receipts that are held, by one statement. Each of p_completed says id, completed_at, destinations and the signed
+-- statement.
 CREATE FUNCTION fn.complete_receipts(p_tenant uuid, p_completed jsonb) RETURNS void LANGUAGE plpgsql
-SET plan_cache_mode = force_custom_plan AS $$
-DECLARE v_each record;
+SET plan_cache_mode = force_custom_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 BEGIN
-    FOR v_each IN
-        SELECT * FROM jsonb_to_recordset(p_completed) AS c (
-            id uuid, completed_at timestamptz, destinations jsonb, statement text)
-    LOOP
-        UPDATE public.receipts
-           SET completed_at = v_each.completed_at, destinations = v_each.destinations, statement = v_each.statement
-         WHERE tenant_id = p_tenant AND id = v_each.id AND completed_at IS NULL;
-    END LOOP;
+    UPDATE public.receipts r
+       SET completed_at = c.completed_at, destinations = c.destinations, statement = c.statement
+      FROM jsonb_to_recordset(p_completed) AS c (
+           id uuid, completed_at timestamptz, destinations jsonb, statement text)
+     WHERE r.tenant_id = p_tenant AND r.id = c.id AND r.completed_at IS NULL;
 END $$;
