@@ -14,7 +14,7 @@ from rollcall.settings import migrations_folder
 
 SCRIPTS = migrations_folder() / "versions" / "2026_11_29_token_state"
 BEFORE = re.compile(r"FUNCTION gate\(.*?SELECT (CASE.*?END),\n\s+t\.label", re.DOTALL)
-STATE = "fn.judge_rows(t, n, p, o, '')"
+STATE = "fn.judge_rows(t, n, p, o, false)"
 SCOPED = f"CASE WHEN fn.may_use((t).scopes, p_needs) THEN {STATE} ELSE fn.without_scope({STATE}) END"
 NOW = f"fn.verdict_on({SCOPED}, p_needs)"
 

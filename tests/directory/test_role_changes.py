@@ -1,6 +1,7 @@
 """Large changes of roles: what is taken counts with the answer, the rest comes in batches, and nothing is ever lost."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from api.expect import done, refused
 from factories import DART_RULE, Callers, Tenant, deactivation, patch_op
 from rollcall.db import Connection, Database
 from rollcall.directory import people, role_changes, roles
-from rollcall.work import TenantRef
+from rollcall.work import SYSTEM, RequestOrigin, TenantRef, open_fleet
 
 CROWD = 6
 FIRST = UUID(int=0)
@@ -230,6 +231,53 @@ async def test_two_workers(acme: Tenant, database: Database, watcher: Connection
     await to_the_end(acme, database)
     assert (await applied(acme))["ended_at"] is not None
     assert [await told(watcher, person) for person in crowd] == [[("member", "guest")]] * CROWD
+
+
+async def test_each_batch_renews_the_lease(acme: Tenant, database: Database, watcher: Connection) -> None:
+    """A change is nobody else's while a batch is under way and shortly after; soon again if its worker is killed."""
+    await a_crowd(acme)
+    await edit(acme, GUESTS_BY_DEFAULT)
+    left = "SELECT leased_until - clock_timestamp() FROM role_changes WHERE tenant_id::text = $1"
+    past = "UPDATE role_changes SET leased_until = clock_timestamp() - interval '1 s' WHERE tenant_id::text = $1"
+
+    async def leased() -> bool:
+        async with open_fleet(database, SYSTEM, RequestOrigin(request_id="relay")) as fleet:
+            return UUID(acme.id) in [change.tenant_id for change in await role_changes.lease(fleet)]
+
+    async def killed() -> None:
+        async with acme.work() as work:
+            assert await role_changes.bring_next(work, after=FIRST) is not None
+            assert not await leased()
+            raise ConnectionResetError
+
+    await batch(acme)
+    assert timedelta(0) < await watcher.fetchval(left, acme.id) <= timedelta(seconds=role_changes.LEASE_SECONDS)
+    assert not await leased()
+    await watcher.execute(past, acme.id)
+    with pytest.raises(ConnectionResetError):
+        await killed()
+    assert await leased()
+    assert timedelta(0) < await watcher.fetchval(left, acme.id) <= timedelta(seconds=role_changes.LEASE_SECONDS)
+
+
+async def test_history_of_many(acme: Tenant, database: Database, watcher: Connection) -> None:
+    """What people were before a large change is kept once for each of them, be it taken or given."""
+    crowd = await a_crowd(acme, roles=["dart-guests"])
+    was = "SELECT role, is_admin, active FROM account_history WHERE account_id::text = $1 ORDER BY until_at"
+    rule = {**DART_RULE, "roles": {key: each for key, each in DART_RULE["roles"].items() if key != "guest"}}
+
+    await edit(acme, rule)
+    await edit(acme, DART_RULE)
+    await to_the_end(acme, database)
+    body = patch_op({"op": "replace", "path": "roles", "value": ["dart-technical-admins"]})
+    done(await acme.scim.patch(f"/Users/{crowd[0]['id']}", json=body))
+
+    kept = [
+        [(row["role"], row["is_admin"], row["active"]) for row in await watcher.fetch(was, person["id"])]
+        for person in crowd
+    ]
+    twice = [("guest", False, True), ("member", False, True)]
+    assert kept == [[*twice, ("guest", False, True)]] + [twice] * (CROWD - 1)
 
 
 async def test_edit_during_an_edit(acme: Tenant, database: Database, watcher: Connection) -> None:

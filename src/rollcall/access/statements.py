@@ -13,8 +13,8 @@ from rollcall.db import Pool, Row
 from rollcall.functions import qualified
 from rollcall.work import Work
 
-_AUTHENTICATE = qualified("SELECT label, owner_id, slug, is_auditor, role FROM fn.authenticate($1, $2, $3, $4, '')")
-_CONSOLE_SESSION = qualified("SELECT * FROM fn.console_session($1, $2, $3, '', $4, $5)")
+_AUTHENTICATE = qualified("SELECT label, owner_id, slug, is_auditor, role FROM fn.authenticate($1, $2, $3, $4, false)")
+_CONSOLE_SESSION = qualified("SELECT * FROM fn.console_session($1, $2, $3, false, $4, $5)")
 _VISIT_AS_OPERATOR = qualified("SELECT * FROM fn.visit_as_operator($1, $2, $3)")
 _OPERATOR_SESSION = qualified("SELECT * FROM fn.operator_session($1, $2)")
 _INTROSPECT = qualified("SELECT * FROM fn.introspect($1, $2, $3, $4, $5, $6, $7)")

@@ -141,7 +141,7 @@ def kinds(
     rule: RoleRule, found: Said, rows: Iterable[Row], judged: Judge = role_states.rule_changed
 ) -> Sequence[Alike]:
     """What *rule* makes of people whom the database has put together, as ``people_alike`` does."""
-    return [_alike(rule, row, found.meanings.reading(row["meaning"]), judged) for row in rows]
+    return [alike(rule, row, found.meanings.reading(row["meaning"]), judged) for row in rows]
 
 
 def in_conflict(kinds: Iterable[Alike]) -> bytes:
@@ -177,7 +177,8 @@ def _becomes(kind: Alike) -> str:
     return f"{kind.before.role} {kind.after.role} {kind.was_admin} {kind.is_admin} {kind.reading.conflict}"
 
 
-def _alike(rule: RoleRule, row: Row, reading: Reading, judged: Judge) -> Alike:
+def alike(rule: RoleRule, row: Row, reading: Reading, judged: Judge = role_states.rule_changed) -> Alike:
+    """What *rule* makes of people with the same role state, in a row with their accounts, whose names read the same."""
     before, was_admin = mapping.read_role_state(row["role_state"]), row["is_admin"]
     after = judged(rule, before, reading)
     is_admin = after.role in rule.admin_roles

@@ -8,7 +8,7 @@ what changed meanwhile.
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -17,12 +17,11 @@ from uuid import UUID
 from sqlalchemy import RowMapping, func, select, text
 
 from rollcall.db import Database
-from rollcall.directory import judging, mapping, role_states, statements
+from rollcall.directory import judging, mapping, statements
 from rollcall.directory.judging import Alike
 from rollcall.directory.models import RoleChange, RoleChangePerson
 from rollcall.directory.role_states import RoleState
 from rollcall.directory.rules import Reading, RoleRule
-from rollcall.journal.event import Event
 from rollcall.journal.events import ConflictOpened, UserRoleChanged, message
 from rollcall.tenancy import tenants
 from rollcall.tenancy.models import Tenant
@@ -36,6 +35,10 @@ MOST_AT_THE_ANSWER: Final = 2000
 
 LONGEST_TURN: Final = 2.0
 """Seconds after which a worker begins no further batch: others may wait for its process, the departures among them."""
+
+LEASE_SECONDS: Final = 5.0
+"""Seconds after which another worker takes a change up: from its hand-over, or from when its last batch began. One that
+takes longer is not disturbed, for its transaction holds the row that says so."""
 
 TENANTS_AT_ONCE: Final = 20
 """Tenants whose changes are handed to workers in one round."""
@@ -56,7 +59,8 @@ async def begin(work: Work, rule: RoleRule, kinds: Sequence[Alike]) -> None:
     if sum(kind.number for kind in concerned) <= MOST_AT_THE_ANSWER:
         people = judging.unpacked(judging.packed(concerned))
         for first in range(0, len(people), AT_ONCE):
-            await _bring(work, rule, people[first : first + AT_ONCE])
+            few = people[first : first + AT_ONCE]
+            await _bring(work, rule, await statements.people_to_judge(work, few, groups=rule.reads("groups")))
         return
     await statements.add_to_role_change(work, judging.packed(followers(kinds)))
     losing = [kind for kind in kinds if kind.loses]
@@ -81,12 +85,12 @@ async def bring_next(work: Work, *, after: UUID) -> UUID | None:
 
     Returns the last of them, or None when there is nobody left.
     """
-    tenant = await tenants.lock_own(work)
-    people = await statements.next_of_role_change(work, after=after, limit=AT_ONCE)
-    if not people:
-        return None
-    await _bring(work, mapping.rule_of(tenant), people)
-    return people[-1]
+    rule = mapping.rule_of(await tenants.lock_own(work))
+    rows = await statements.next_of_role_change(
+        work, after=after, limit=AT_ONCE, seconds=LEASE_SECONDS, groups=rule.reads("groups")
+    )
+    await _bring(work, rule, rows)
+    return max((judging.unpacked(row["accounts"])[-1] for row in rows), default=None)
 
 
 async def go_on(database: Database, tenant: TenantRef, request_id: str, *, seconds: float | None = None) -> int:
@@ -94,7 +98,8 @@ async def go_on(database: Database, tenant: TenantRef, request_id: str, *, secon
 
     Without *seconds* it is a worker's turn, `LONGEST_TURN`.
 
-    Any number of workers may do it side by side: nobody waits for people whom another one has taken.
+    Any number of workers may do it side by side: nobody waits for people whom another one has taken. Each batch renews
+    the lease, so whoever is killed is followed by another within `LEASE_SECONDS`.
     """
     ends = asyncio.get_running_loop().time() + (LONGEST_TURN if seconds is None else seconds)
     origin = RequestOrigin(request_id=request_id)
@@ -107,68 +112,42 @@ async def go_on(database: Database, tenant: TenantRef, request_id: str, *, secon
     return batches
 
 
-async def _bring(work: Work, rule: RoleRule, account_ids: Sequence[UUID]) -> None:
-    """Judge people anew by *rule*, whatever is stored of them now, and write what is otherwise."""
-    people = await statements.people_to_judge(work, account_ids, groups=rule.reads("groups"))
+async def _bring(work: Work, rule: RoleRule, rows: Sequence[RowMapping]) -> None:
+    """Judge people who are locked anew by *rule*, whatever is stored of them now, and write what is otherwise."""
+    judged = [(judging.alike(rule, row, _reading(rule, row)), row) for row in rows]
+    changing = [kind for kind, _ in judged if kind.changes]
+    if changing:
+        await statements.write_roles(work, [kind.accounts for kind in changing], [*map(given, changing)])
+    if cases := [case for kind, row in judged if kind.has_case for case in _cases(kind, row)]:
+        await statements.open_cases_of_many(work, cases)
     deviations: Counter[str] = Counter()
-    alike: dict[tuple[str, str | None, tuple[str, ...]], _Judged] = {}
-    changes: list[dict[str, Any]] = []
-    for person in people:
-        said = (person["role_state"], person["roles"], tuple(person["groups"] or ()))
-        judged = alike.get(said) or alike.setdefault(said, _judged(rule, *said))
-        if (change := _brought(rule, person, judged, deviations)) is not None:
-            changes.append(change)
-    if changes:
-        await statements.bring_rule(work, changes)
+    for kind, row in judged:
+        if not kind.in_conflict and not row["unknown_open"]:
+            for deviation in mapping.deviations_of(kind.reading.unknown):
+                deviations[deviation] += kind.number
     if deviations:
         await statements.count_unknown_roles(work, dict(deviations.most_common(_MOST_DEVIATIONS)))
 
 
-@dataclass(frozen=True, slots=True)
-class _Judged:
-    """What the rule makes of somebody with a role state and names."""
-
-    before: RoleState
-    reading: Reading
-    after: RoleState
+def _reading(rule: RoleRule, row: RowMapping) -> Reading:
+    return mapping.read_roles(rule, {"roles": mapping.from_json(row["roles"])}, tuple(row["groups"] or ()))
 
 
-def _judged(rule: RoleRule, stored: str, roles: str | None, groups: tuple[str, ...]) -> _Judged:
-    before = mapping.read_role_state(stored)
-    reading = mapping.read_roles(rule, {"roles": mapping.from_json(roles)}, groups)
-    return _Judged(before, reading, role_states.rule_changed(rule, before, reading))
-
-
-def _brought(rule: RoleRule, person: RowMapping, judged: _Judged, deviations: Counter[str]) -> dict[str, Any] | None:
-    """What the rule changes of a person, as the database function takes it; None when that is nothing.
-
-    Names that no role has are added to *deviations*, unless their case is open already.
-    """
-    before, reading, after = judged.before, judged.reading, judged.after
-    change: dict[str, Any] = {"account_id": str(person["account_id"])}
-    events: list[Event] = []
-    if after != before or person["is_admin"] != (after.role in rule.admin_roles):
-        change |= mapping.with_role(rule, after)
-    if (changed := _role_changed(before, after)) is not None:
-        events.append(changed)
-    if reading.conflict:
-        change["user_id"] = str(person["user_id"])
-        change["case"] = mapping.case_of({"userName": person["user_name"]}, reading)
-        if not person["case_open"]:
-            events.append(ConflictOpened(roles=list(reading.roles)))
-    elif after.withheld is not None and not person["case_open"]:
-        change["user_id"] = str(person["user_id"])
-        change["case"] = case = mapping.withheld_case({"userName": person["user_name"]}, after.role, reading)
-        events.append(ConflictOpened(roles=case["roles"]))
-    elif reading.unknown:
-        change["user_id"] = str(person["user_id"])
-        change["unknown"] = mapping.unknown_case(person["user_name"], reading.unknown)
-        if not person["unknown_open"]:
-            deviations.update(mapping.deviations_of(reading.unknown))
-    if len(change) == 1:
-        return None
-    change["events"] = [message(event) for event in events]
-    return change
+def _cases(kind: Alike, row: RowMapping) -> Iterator[dict[str, Any]]:
+    """The cases of people whose names contradict each other, mean a role that is withheld, or none that there is."""
+    people = zip(judging.unpacked(kind.accounts), row["users"], row["user_names"], strict=True)
+    for account_id, user_id, user_name in people:
+        said = {"account_id": str(account_id), "user_id": user_id and str(user_id), "events": ()}
+        if not kind.in_conflict:
+            yield said | {"unknown": mapping.unknown_case(user_name, kind.reading.unknown)}
+            continue
+        named = {"userName": user_name}
+        if kind.reading.conflict:
+            case = mapping.case_of(named, kind.reading)
+        else:
+            case = mapping.withheld_case(named, kind.after.role, kind.reading)
+        opened = () if row["case_open"] else (message(ConflictOpened(roles=case["roles"])),)
+        yield said | {"case": case, "events": opened}
 
 
 def _role_changed(before: RoleState, after: RoleState) -> UserRoleChanged | None:
@@ -216,8 +195,11 @@ class LeasedChange:
     request_id: str
 
 
-async def lease(fleet: Fleet, *, seconds: float) -> Sequence[LeasedChange]:
-    """Take changes that are not over; they are nobody else's for *seconds*. Those that began first come first."""
+async def lease(fleet: Fleet) -> Sequence[LeasedChange]:
+    """Take changes that are not over, and that nobody is at; those that began first come first.
+
+    They are nobody else's for `LEASE_SECONDS`, and as long as batches follow one another.
+    """
     rows = await fleet.db.execute(
         text("""
             WITH due AS (
@@ -228,7 +210,7 @@ async def lease(fleet: Fleet, *, seconds: float) -> Sequence[LeasedChange]:
               FROM due WHERE c.tenant_id = due.tenant_id
             RETURNING c.tenant_id, c.request_id
         """),
-        {"limit": TENANTS_AT_ONCE, "seconds": seconds},
+        {"limit": TENANTS_AT_ONCE, "seconds": LEASE_SECONDS},
     )
     return [LeasedChange(row.tenant_id, row.request_id) for row in rows]
 

@@ -22,7 +22,7 @@ _TAKE_OUT = text(
 _SETTLE = text(qualified("SELECT fn.settle_cases(:tenant, :user, :account, :request_id, CAST(:change AS jsonb))"))
 _HOLD_EXTERNAL_ID = text(qualified("SELECT fn.hold_external_id(:tenant, :external_id)"))
 _HOLD_RULE = text(qualified("SELECT fn.hold_rule(:tenant)"))
-_BRING_RULE = text(qualified("SELECT fn.bring_rule(:tenant, :request_id, CAST(:people AS jsonb))"))
+_OPEN_CASES = text(qualified("SELECT fn.open_cases_of_many(:tenant, :request_id, CAST(:people AS jsonb))"))
 _PEOPLE_WITHOUT = text(qualified("SELECT * FROM fn.people_without(:tenant, :group, :most)"))
 _VALUES_OF_ROLES = text(qualified("SELECT fn.values_of_roles(:tenant)"))
 _ALIKE = text(
@@ -34,10 +34,13 @@ _ALIKE = text(
 _GIVE_ROLES = text(
     qualified("SELECT fn.give_roles(:tenant, :request_id, CAST(:accounts AS bytea[]), CAST(:roles AS jsonb))")
 )
+_WRITE_ROLES = text(
+    qualified("SELECT fn.write_roles(:tenant, :request_id, CAST(:accounts AS bytea[]), CAST(:roles AS jsonb))")
+)
 _TO_JUDGE = text(qualified("SELECT * FROM fn.people_to_judge(:tenant, CAST(:accounts AS uuid[]), :groups)"))
 _ADD_TO_CHANGE = text(qualified("SELECT fn.add_to_role_change(:tenant, :request_id, :accounts)"))
 _END_CHANGE = text(qualified("SELECT fn.end_role_change(:tenant)"))
-_NEXT_OF_CHANGE = text(qualified("SELECT fn.next_of_role_change(:tenant, :after, :limit)"))
+_NEXT_OF_CHANGE = text(qualified("SELECT * FROM fn.next_to_judge(:tenant, :after, :limit, :seconds, :groups)"))
 _CLOSE_CASES = text(
     qualified("SELECT fn.close_cases_of_many(:tenant, :conflicting, :unknown, NULL, 'the role rule was edited')")
 )
@@ -105,10 +108,10 @@ async def hold_rule(work: Work) -> None:
     await work.db.execute(_HOLD_RULE, {"tenant": work.tenant.id})
 
 
-async def bring_rule(work: Work, people: Sequence[Mapping[str, Any]]) -> None:
-    """Give people what an edited rule makes of their names; each as the function's comment says."""
+async def open_cases_of_many(work: Work, people: Sequence[Mapping[str, Any]]) -> None:
+    """Open the cases of people whose names an edited rule can't follow; each as the function's comment says."""
     given = {"tenant": work.tenant.id, "request_id": work.origin.request_id}
-    await work.db.execute(_BRING_RULE, given | {"people": _json(people)})
+    await work.db.execute(_OPEN_CASES, given | {"people": _json(people)})
 
 
 async def people_without(work: Work, group: UUID, *, most: int) -> Sequence[RowMapping]:
@@ -144,8 +147,14 @@ async def give_roles(work: Work, accounts: Sequence[bytes], roles: Sequence[Mapp
     await work.db.execute(_GIVE_ROLES, given | {"accounts": [*accounts], "roles": _json(roles)})
 
 
+async def write_roles(work: Work, accounts: Sequence[bytes], roles: Sequence[Mapping[str, Any]]) -> None:
+    """The same, of people who are locked."""
+    given = {"tenant": work.tenant.id, "request_id": work.origin.request_id}
+    await work.db.execute(_WRITE_ROLES, given | {"accounts": [*accounts], "roles": _json(roles)})
+
+
 async def people_to_judge(work: Work, account_ids: Sequence[UUID], *, groups: bool) -> Sequence[RowMapping]:
-    """People, locked until the transaction ends, with all that decides their role, in the order of their ids."""
+    """People, locked until the transaction ends, put together where all that decides their role is the same."""
     given = {"tenant": work.tenant.id, "accounts": [*account_ids], "groups": groups}
     return (await work.db.execute(_TO_JUDGE, given)).mappings().all()
 
@@ -161,10 +170,15 @@ async def end_role_change(work: Work) -> None:
     await work.db.execute(_END_CHANGE, {"tenant": work.tenant.id})
 
 
-async def next_of_role_change(work: Work, *, after: UUID, limit: int) -> Sequence[UUID]:
-    """Take the next people off the list, for as long as this transaction stands; nobody: it has ended."""
-    given = {"tenant": work.tenant.id, "after": after, "limit": limit}
-    return await work.db.scalar(_NEXT_OF_CHANGE, given) or ()
+async def next_of_role_change(
+    work: Work, *, after: UUID, limit: int, seconds: float, groups: bool
+) -> Sequence[RowMapping]:
+    """Take the next people off the list, for as long as this transaction stands, and lock them; nobody: it has ended.
+
+    They come as from `people_to_judge`. The change is nobody else's meanwhile, and for *seconds* from now.
+    """
+    given = {"tenant": work.tenant.id, "after": after, "limit": limit, "seconds": seconds, "groups": groups}
+    return (await work.db.execute(_NEXT_OF_CHANGE, given)).mappings().all()
 
 
 async def close_cases_of_rule(work: Work, conflicting: bytes, unknown: bytes) -> None:

@@ -152,7 +152,7 @@ class OutboxMessage(Base):
         Index(
             "ix_outbox_due",
             "next_try_at",
-            postgresql_where=text("done_at IS NULL AND dead_at IS NULL"),
+            postgresql_where=text("done_at IS NULL AND dead_at IS NULL AND fanned_out_at IS NOT NULL"),
         ),
         Index("ix_outbox_done", "done_at", postgresql_where=text("done_at IS NOT NULL")),
         Index("ix_outbox_dead", "dead_at", postgresql_where=text("dead_at IS NOT NULL")),

@@ -116,7 +116,7 @@ async def hand_over(database: Database, celery: Any, redis: Redis, settings: Set
     async with open_fleet(database, SYSTEM, _ORIGIN) as fleet:
         departures = await outbox.lease(fleet, limit=BATCH if queued < QUEUED_AT_MOST else 0, seconds=seconds)
         destinations = await fanout.lease(fleet, limit=BATCH, seconds=seconds)
-        changes = await role_changes.lease(fleet, seconds=seconds)
+        changes = await role_changes.lease(fleet)
     calls = [_settling(those, seconds) for those in _together(departures)]
     calls += [_delivering(each, seconds) for each in destinations]
     calls += [_bringing(each, seconds) for each in changes]

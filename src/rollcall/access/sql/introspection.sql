@@ -17,7 +17,7 @@ BEGIN
           JOIN public.accounts a ON a.tenant_id = s.tenant_id AND a.id = s.account_id
           JOIN public.tenants n ON n.id = s.tenant_id
          WHERE s.tenant_id = p_tenant AND s.id = p_id AND s.purpose = 'product' AND fn.same_digest(s.digest, p_digest)
-           AND fn.is_good(s, a, n, '');
+           AND fn.is_good(s, a, n, false);
     ELSE
         -- A plan opens and shuts SCIM; whether a token is good, it does not decide. So hardly one is plainly live, and the rows
         -- in hand are judged.
@@ -27,7 +27,7 @@ BEGIN
           JOIN public.plans p ON p.key = n.plan
           LEFT JOIN public.accounts o ON o.tenant_id = t.tenant_id AND o.id = t.owner_id
          WHERE t.tenant_id = p_tenant AND t.id = p_id AND fn.same_digest(t.digest, p_digest)
-           AND fn.judge_rows(t, n, p, o, '') IN ('live', 'rotated', 'handed_over', 'takes_only', 'paused', 'plan');
+           AND fn.judge_rows(t, n, p, o, false) IN ('live', 'rotated', 'handed_over', 'takes_only', 'paused', 'plan');
     END IF;
     IF NOT FOUND THEN
         RETURN QUERY SELECT false, NULL::uuid, NULL::text, NULL::text, NULL::text, NULL::text[],

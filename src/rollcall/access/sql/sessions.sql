@@ -2,7 +2,7 @@
 
 -- Whether a session is good, by the clock; p_before as for good_before. A single expression, so that it becomes part of
 -- the query that asks.
-CREATE FUNCTION fn.is_good(s public.sessions, a public.accounts, n public.tenants, p_before text) RETURNS boolean
+CREATE FUNCTION fn.is_good(s public.sessions, a public.accounts, n public.tenants, p_before boolean) RETURNS boolean
 LANGUAGE sql VOLATILE PARALLEL SAFE AS
 $$ SELECT fn.good_before(p_before, s.id, s.closed_at IS NULL) AND s.expires_at > clock_timestamp()
       AND (a.active AND a.epoch = s.epoch OR fn.noted(p_before, a.id) = '+') AND n.status = 'active' $$;
@@ -12,7 +12,7 @@ $$ SELECT fn.good_before(p_before, s.id, s.closed_at IS NULL) AND s.expires_at >
 -- without an account while that link is open; p_before as for good_before. With p_sees it is noted that it was used, once a minute, and not while somebody else has the row.
 -- Locks: the session, skipping it.
 CREATE FUNCTION fn.console_session(
-    p_tenant uuid, p_id uuid, p_digest bytea, p_before text, p_idle interval DEFAULT NULL, p_sees boolean DEFAULT false
+    p_tenant uuid, p_id uuid, p_digest bytea, p_before boolean, p_idle interval DEFAULT NULL, p_sees boolean DEFAULT false
 ) RETURNS TABLE (account_id uuid, slug text, tenant_name text, user_name text, role text, opened_at timestamptz,
                  expires_at timestamptz, is_admin boolean, intent text, return_url text, proved_at timestamptz, link_id uuid,
                  label text) LANGUAGE plpgsql AS $$
@@ -42,5 +42,5 @@ END $$;
 
 -- Whether somebody is an admin, but for what this transaction has done to them; p_before as for good_before.
 CREATE FUNCTION fn.still_admin(p_tenant uuid, p_account uuid) RETURNS boolean LANGUAGE sql STABLE AS
-$$ SELECT fn.good_before(coalesce(current_setting('rollcall.before', true), ''), a.id, a.active AND a.is_admin)
+$$ SELECT fn.good_before(fn.has_notes(), a.id, a.active AND a.is_admin)
      FROM public.accounts a WHERE a.tenant_id = p_tenant AND a.id = p_account $$;

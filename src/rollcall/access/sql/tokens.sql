@@ -5,21 +5,29 @@
 CREATE FUNCTION fn.same_digest(p_kept bytea, p_given bytea) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
 $$ SELECT sha256(p_kept) = sha256(p_given) $$;
 
--- What a transaction has noted of it before changing it: '+' it was good, '-' it was not, '' it did not change it. p_before
--- are all its notes (setting rollcall.before); '' asks about what is so now, and costs nothing where it is a constant.
-CREATE FUNCTION fn.noted(p_before text, p_id uuid) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
-$$ SELECT CASE WHEN p_before = '' THEN '' ELSE substr(p_before, strpos(p_before, p_id::text) - 1, 1) END $$;
+-- What a transaction has noted of it before changing it (note_what_was, a function of the revisions): '+' it was good, '-' it
+-- was not, '' it did not change it. p_before: whether to ask about that at all; false asks about what is so now, and costs
+-- nothing where it is a constant.
+CREATE FUNCTION fn.noted(p_before boolean, p_id uuid) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS
+$$ SELECT CASE WHEN p_before THEN coalesce(
+       substr(current_setting('rollcall.before_' || right(p_id::text, 2), true),
+              strpos(current_setting('rollcall.before_' || right(p_id::text, 2), true), p_id::text) - 1, 1), '')
+       ELSE '' END $$;
+
+-- Whether this transaction has noted anything.
+CREATE FUNCTION fn.has_notes() RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE AS
+$$ SELECT coalesce(current_setting('rollcall.noted', true), '') <> '' $$;
 
 -- Whether it is good but for what the transaction has done to it; p_now is whether it is with that. Never NULL, for it
 -- decides who may act. A single expression, so that it becomes part of the query that asks.
-CREATE FUNCTION fn.good_before(p_before text, p_id uuid, p_now boolean) RETURNS boolean
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
+CREATE FUNCTION fn.good_before(p_before boolean, p_id uuid, p_now boolean) RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE AS
 $$ SELECT CASE fn.noted(p_before, p_id) WHEN '+' THEN true WHEN '-' THEN false ELSE p_now IS TRUE END $$;
 
 -- How a token stands whose owner is no longer an active admin: p_state, or restricted where the tenant has chosen that it goes
 -- on for what takes away, and it would work if nobody owned it; suspended where that comes in between. p_status stands for the
 -- tenant's. No single expression, and by keys, so that whoever has an owner does not pay for it.
-CREATE FUNCTION fn.without_owner(p_state text, p_tenant uuid, p_token uuid, p_status text, p_before text) RETURNS text
+CREATE FUNCTION fn.without_owner(p_state text, p_tenant uuid, p_token uuid, p_status text, p_before boolean) RETURNS text
 LANGUAGE plpgsql VOLATILE PARALLEL SAFE AS $$
 DECLARE
     t public.tokens;
@@ -58,7 +66,7 @@ END $$;
 --   live             it works
 -- By the clock, for a statement may wait for a lock until after its token has expired; p_before as for good_before.
 CREATE FUNCTION fn.judge_rows(
-    t public.tokens, n public.tenants, p public.plans, o public.accounts, p_before text
+    t public.tokens, n public.tenants, p public.plans, o public.accounts, p_before boolean
 ) RETURNS text LANGUAGE sql VOLATILE PARALLEL SAFE AS
 $$ SELECT CASE
     WHEN t.revoked_because <> 'owner_left' AND NOT fn.good_before(p_before, t.id, t.revoked_at IS NULL) THEN 'revoked'
@@ -81,7 +89,7 @@ $$ SELECT CASE
 END $$;
 
 -- The same of rows that are read anew; p_status stands for the tenant's.
-CREATE FUNCTION fn.judge_closely(p_tenant uuid, p_token uuid, p_status text, p_before text) RETURNS text
+CREATE FUNCTION fn.judge_closely(p_tenant uuid, p_token uuid, p_status text, p_before boolean) RETURNS text
 LANGUAGE plpgsql VOLATILE PARALLEL SAFE AS $$
 DECLARE
     t public.tokens;
@@ -113,14 +121,14 @@ $$ SELECT t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > clock
 -- Judges a token by its row, its tenant, the tenant's plan and its owner, as judge_rows says: live if it plainly is, and all
 -- others are looked at closely. A single expression, volatile as the clock is, so that it becomes part of the query that asks.
 CREATE FUNCTION fn.judge_token(
-    t public.tokens, n public.tenants, p public.plans, o public.accounts, p_before text
+    t public.tokens, n public.tenants, p public.plans, o public.accounts, p_before boolean
 ) RETURNS text LANGUAGE sql VOLATILE PARALLEL SAFE AS
-$$ SELECT CASE WHEN p_before = '' AND fn.is_plainly_live(t, n, p, o) THEN 'live'
+$$ SELECT CASE WHEN NOT p_before AND fn.is_plainly_live(t, n, p, o) THEN 'live'
                ELSE fn.judge_closely(t.tenant_id, t.id, n.status, p_before) END $$;
 
 -- The judgement of one token by its key, as lists ask; NULL if the tenant has no such token.
 CREATE FUNCTION fn.token_state(p_tenant uuid, p_token uuid) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS
-$$ SELECT fn.judge_token(t, n, p, o, '')
+$$ SELECT fn.judge_token(t, n, p, o, false)
      FROM public.tokens t
      JOIN public.tenants n ON n.id = t.tenant_id
      JOIN public.plans p ON p.key = n.plan
@@ -132,7 +140,7 @@ CREATE FUNCTION fn.may_use(p_scopes text[], p_needs text) RETURNS boolean LANGUA
 $$ SELECT 'scim' = ANY (p_scopes) OR (p_needs = 'read' AND 'scim:read' = ANY (p_scopes)) $$;
 
 -- The key of an operator, the product or a tenant's admin, judged for the management API; p_before as for good_before.
-CREATE FUNCTION fn.authenticate(p_kind text, p_tenant uuid, p_id uuid, p_digest bytea, p_before text)
+CREATE FUNCTION fn.authenticate(p_kind text, p_tenant uuid, p_id uuid, p_digest bytea, p_before boolean)
 RETURNS TABLE (label text, owner_id uuid, slug text, is_auditor boolean, role text) LANGUAGE plpgsql AS $$
 BEGIN
     IF p_kind IN ('op', 'app') THEN

@@ -46,36 +46,57 @@ BEGIN
       FROM people p GROUP BY p.state, p.admin, CASE WHEN p.least < p.most THEN -1 ELSE p.least END;
 END $$;
 
--- Gives many people another role at once, and tells: each of p_accounts, packed, are those who get the role in its place among
--- p_roles, {role, is_admin, role_state, event}, with an event if the role is another.
+-- Gives many people another role at once, as write_roles does.
 -- Locks: the accounts, by id.
 CREATE FUNCTION fn.give_roles(
     p_tenant uuid, p_request_id text, p_accounts bytea[], p_roles jsonb
 ) RETURNS void LANGUAGE plpgsql SET plan_cache_mode = force_custom_plan AS $$
+DECLARE v_ids uuid[] := ARRAY(SELECT fn.unpacked(packed) FROM unnest(p_accounts) packed);
 BEGIN
-    PERFORM FROM public.accounts
-      WHERE tenant_id = p_tenant AND id IN (SELECT fn.unpacked(packed) FROM unnest(p_accounts) packed)
-      ORDER BY id FOR UPDATE;
-    WITH kinds AS MATERIALIZED (
-        SELECT k.packed, k.given ->> 'role' AS role, (k.given ->> 'is_admin')::boolean AS is_admin,
-               k.given -> 'role_state' AS role_state, k.given -> 'event' AS event
-          FROM ROWS FROM (unnest(p_accounts), jsonb_array_elements(p_roles)) k (packed, given)),
-    given AS (
-        UPDATE public.accounts a SET role = k.role, is_admin = k.is_admin, role_state = k.role_state
-          FROM kinds k, fn.unpacked(k.packed) p (id)
-         WHERE a.tenant_id = p_tenant AND a.id = p.id
-        RETURNING a.id, k.event)
-    INSERT INTO public.outbox (tenant_id, topic, account_id, request_id, payload)
-    SELECT p_tenant, event ->> 'topic', id, p_request_id, event - 'topic' FROM given WHERE jsonb_typeof(event) = 'object';
+    PERFORM FROM unnest(v_ids) i JOIN public.accounts a ON a.tenant_id = p_tenant AND a.id = i ORDER BY a.id FOR UPDATE OF a;
+    PERFORM fn.write_roles(p_tenant, p_request_id, p_accounts, p_roles);
 END $$;
 
--- People by their accounts, locked, with all that decides their role, and whether their names are in an open case already.
+-- Writes the roles of many people whose accounts are locked, and tells: each of p_accounts, packed, are those who get the role
+-- in its place among p_roles, {role, is_admin, role_state, event}, with an event if the role is another. What they were until
+-- now is kept here, for all of them together; the trigger note_change, which keeps it row by row, is told so.
+CREATE FUNCTION fn.write_roles(
+    p_tenant uuid, p_request_id text, p_accounts bytea[], p_roles jsonb
+) RETURNS void LANGUAGE plpgsql SET plan_cache_mode = force_custom_plan AS $$
+DECLARE
+    v_ids uuid[];
+    v_places integer[];
+BEGIN
+    SELECT array_agg(id), array_agg(place) INTO v_ids, v_places
+      FROM unnest(p_accounts) WITH ORDINALITY k (packed, place), fn.unpacked(k.packed) p (id);
+    PERFORM set_config('rollcall.keeps_history', 'yes', true);
+    WITH roles AS MATERIALIZED (
+        SELECT g.place, g.given ->> 'role' AS role, (g.given ->> 'is_admin')::boolean AS is_admin,
+               g.given -> 'role_state' AS role_state, g.given -> 'event' AS event
+          FROM jsonb_array_elements(p_roles) WITH ORDINALITY g (given, place)),
+    given AS (
+        UPDATE public.accounts a SET role = r.role, is_admin = r.is_admin, role_state = r.role_state
+          FROM unnest(v_ids, v_places) p (id, place) JOIN roles r ON r.place = p.place
+         WHERE a.tenant_id = p_tenant AND a.id = p.id
+        RETURNING a.id, r.event, old AS was, old.role <> new.role OR old.is_admin <> new.is_admin AS was_other),
+    kept AS (
+        INSERT INTO public.account_history (tenant_id, account_id, until_at, active, deactivated_at, role, is_admin)
+        SELECT p_tenant, id, clock_timestamp(), (was).active, CASE WHEN NOT (was).active THEN (was).deactivated_at END,
+               (was).role, (was).is_admin
+          FROM given WHERE was_other)
+    INSERT INTO public.outbox (tenant_id, topic, account_id, request_id, payload)
+    SELECT p_tenant, event ->> 'topic', id, p_request_id, event - 'topic' FROM given WHERE jsonb_typeof(event) = 'object';
+    PERFORM set_config('rollcall.keeps_history', '', true);
+END $$;
+
+-- People by their accounts, locked, put together where all that decides their role is the same, and whether their names are in
+-- an open case already: the accounts packed, and in their order who they are.
 -- Locked first and read after it: a locking statement that had to wait shows the accounts as they are then, but the
 -- documents beside them as they were before.
 -- Locks: the accounts, by id.
 CREATE FUNCTION fn.people_to_judge(p_tenant uuid, p_accounts uuid[], p_groups boolean) RETURNS TABLE (
-    account_id uuid, user_id uuid, user_name text, role_state text, is_admin boolean, roles text, groups text[],
-    case_open boolean, unknown_open boolean
+    role_state text, is_admin boolean, roles text, groups text[], case_open boolean, unknown_open boolean,
+    accounts bytea, users uuid[], user_names text[]
 ) LANGUAGE plpgsql SET plan_cache_mode = force_custom_plan AS $$
 BEGIN
     PERFORM FROM unnest(p_accounts) i JOIN public.accounts a ON a.tenant_id = p_tenant AND a.id = i ORDER BY a.id
@@ -100,13 +121,18 @@ BEGIN
     cases AS (
         SELECT c.user_id, array_agg(c.kind) AS kinds FROM people p
           JOIN public.conflict_cases c ON c.tenant_id = p_tenant AND c.user_id = p.user_id
-         WHERE c.closed_at IS NULL AND c.stored GROUP BY c.user_id)
-    SELECT p.account_id, p.user_id, p.user_name, p.role_state::text, p.is_admin, p.roles::text, n.names,
-           coalesce('conflict' = ANY (k.kinds), false), coalesce('unknown_role' = ANY (k.kinds), false)
-      FROM people p
-      LEFT JOIN named n ON n.user_id = p.user_id
-      LEFT JOIN cases k ON k.user_id = p.user_id
-     ORDER BY p.account_id;
+         WHERE c.closed_at IS NULL AND c.stored GROUP BY c.user_id),
+    said AS (
+        SELECT p.account_id, p.user_id, p.user_name, p.role_state, p.is_admin, p.roles, n.names,
+               coalesce('conflict' = ANY (k.kinds), false) AS conflicts,
+               coalesce('unknown_role' = ANY (k.kinds), false) AS unknown
+          FROM people p
+          LEFT JOIN named n ON n.user_id = p.user_id
+          LEFT JOIN cases k ON k.user_id = p.user_id)
+    SELECT s.role_state::text, s.is_admin, s.roles::text, s.names, s.conflicts, s.unknown,
+           string_agg(uuid_send(s.account_id), '' ORDER BY s.account_id), array_agg(s.user_id ORDER BY s.account_id),
+           array_agg(s.user_name ORDER BY s.account_id)
+      FROM said s GROUP BY s.role_state, s.is_admin, s.roles, s.names, s.conflicts, s.unknown;
 END $$;
 
 -- Puts down to whom a large change has still to be brought, beside those who are on the list already. Whoever calls holds
@@ -137,22 +163,41 @@ $$;
 
 -- Takes up to p_limit people after p_after off the list; whoever brings the change to them does it in the same transaction,
 -- or they are on it again. Those whom somebody else has taken are skipped. When there is nobody left, the change has ended.
-CREATE FUNCTION fn.next_of_role_change(p_tenant uuid, p_after uuid, p_limit integer) RETURNS uuid[] LANGUAGE plpgsql AS $$
+-- Renews the lease, for p_seconds: whoever asks for what nobody is at skips the row until the transaction ends, which is at
+-- once if its worker is killed. Of several at the same change one renews it.
+-- Locks: the change, skipping it; the people on the list, skipping them.
+CREATE FUNCTION fn.next_of_role_change(
+    p_tenant uuid, p_after uuid, p_limit integer, p_seconds double precision
+) RETURNS uuid[] LANGUAGE plpgsql
+SET plan_cache_mode = force_custom_plan SET enable_bitmapscan = off SET enable_seqscan = off AS $$
 DECLARE v_accounts uuid[];
 BEGIN
-    WITH next AS MATERIALIZED (
+    UPDATE public.role_changes SET leased_until = clock_timestamp() + make_interval(secs => p_seconds)
+     WHERE tenant_id = (SELECT tenant_id FROM public.role_changes
+                         WHERE tenant_id = p_tenant AND ended_at IS NULL FOR NO KEY UPDATE SKIP LOCKED);
+    -- Two statements: as one, the list would be read to its end for each batch.
+    SELECT coalesce(array_agg(account_id), '{}') INTO v_accounts FROM (
         SELECT account_id FROM public.role_change_people
-         WHERE tenant_id = p_tenant AND account_id > p_after ORDER BY account_id LIMIT p_limit FOR UPDATE SKIP LOCKED),
-    taken AS (
-        DELETE FROM public.role_change_people p USING next
-         WHERE p.tenant_id = p_tenant AND p.account_id = next.account_id RETURNING p.account_id)
-    SELECT coalesce(array_agg(account_id ORDER BY account_id), '{}') INTO v_accounts FROM taken;
+         WHERE tenant_id = p_tenant AND account_id > p_after ORDER BY account_id LIMIT p_limit FOR UPDATE SKIP LOCKED) next;
+    DELETE FROM public.role_change_people WHERE tenant_id = p_tenant AND account_id = ANY (v_accounts);
     IF v_accounts = '{}' THEN
         UPDATE public.role_changes SET ended_at = clock_timestamp()
          WHERE tenant_id = p_tenant AND ended_at IS NULL
            AND NOT EXISTS (SELECT FROM public.role_change_people WHERE tenant_id = p_tenant);
     END IF;
     RETURN v_accounts;
+END $$;
+
+-- Takes the next people off the list and locks them, as next_of_role_change and people_to_judge do.
+CREATE FUNCTION fn.next_to_judge(
+    p_tenant uuid, p_after uuid, p_limit integer, p_seconds double precision, p_groups boolean
+) RETURNS TABLE (
+    role_state text, is_admin boolean, roles text, groups text[], case_open boolean, unknown_open boolean,
+    accounts bytea, users uuid[], user_names text[]
+) LANGUAGE plpgsql AS $$
+DECLARE v_accounts uuid[] := fn.next_of_role_change(p_tenant, p_after, p_limit, p_seconds);
+BEGIN
+    RETURN QUERY SELECT * FROM fn.people_to_judge(p_tenant, v_accounts, p_groups);
 END $$;
 
 -- Closes the cases of stored names that a change has ended: those of people who are not among the accounts in conflict after

@@ -13,13 +13,9 @@ CREATE FUNCTION fn.hold_rule(p_tenant uuid) RETURNS void LANGUAGE sql AS $$
     SELECT pg_advisory_xact_lock(hashtextextended('role rule ' || p_tenant, 0))
 $$;
 
--- Gives many people what an edited role rule makes of their names, a few statements for all of them: their roles, the
--- cases of those whose names conflict by it, or are unknown by it, and the events. p_people: {account_id, role, is_admin,
--- role_state, events, user_id, case, unknown}; account_id stands alone with them where the role stays as it was.
-CREATE FUNCTION fn.bring_rule(p_tenant uuid, p_request_id text, p_people jsonb) RETURNS void LANGUAGE sql AS $$
-    UPDATE public.accounts a SET role = p.role, is_admin = p.is_admin, role_state = p.role_state
-      FROM jsonb_to_recordset(p_people) p (account_id uuid, role text, is_admin boolean, role_state jsonb)
-     WHERE a.tenant_id = p_tenant AND a.id = p.account_id AND p.role IS NOT NULL;
+-- Opens the cases of those of many whose names conflict by an edited role rule, or are unknown by it, and tells of them.
+-- p_people: {account_id, user_id, case, unknown, events}.
+CREATE FUNCTION fn.open_cases_of_many(p_tenant uuid, p_request_id text, p_people jsonb) RETURNS void LANGUAGE sql AS $$
     SELECT fn.open_case(p_tenant, p.user_id, p.case, true)
       FROM jsonb_to_recordset(p_people) p (user_id uuid, "case" jsonb) WHERE p.case IS NOT NULL;
     SELECT fn.open_unknown_role(p_tenant, p.user_id, p.account_id, p_request_id, p.unknown)

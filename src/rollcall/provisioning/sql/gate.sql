@@ -9,8 +9,8 @@ DECLARE
     v_entered text := set_config('rollcall.tenant', p_tenant::text, true);
     g fn.gate_result;
 BEGIN
-    SELECT CASE WHEN fn.may_use(t.scopes, p_needs) THEN fn.judge_token(t, n, p, o, '')
-                ELSE fn.without_scope(fn.judge_closely(t.tenant_id, t.id, n.status, '')) END, t.label, t.owner_id, n.plan, coalesce(n.rate_per_second, p.rate_per_second),
+    SELECT CASE WHEN fn.may_use(t.scopes, p_needs) THEN fn.judge_token(t, n, p, o, false)
+                ELSE fn.without_scope(fn.judge_closely(t.tenant_id, t.id, n.status, false)) END, t.label, t.owner_id, n.plan, coalesce(n.rate_per_second, p.rate_per_second),
            coalesce(n.rate_burst, p.rate_burst),
            CASE n.name_comparison WHEN 1 THEN n.role_rule || '{"comparison": 1}' ELSE n.role_rule END,
            n.role_rule_version, n.profile
@@ -62,13 +62,13 @@ CREATE FUNCTION fn.still_good(
     p_kind text, p_tenant uuid, p_id uuid, p_digest bytea, p_profile text DEFAULT NULL, p_takes boolean DEFAULT false
 ) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-    v_before text;
+    v_before boolean;
     v_state text;
     v_good boolean;
 BEGIN
     SET CONSTRAINTS ALL IMMEDIATE;  -- what is left for the commit may wait for others as well
     SET CONSTRAINTS ALL DEFERRED;
-    v_before := coalesce(current_setting('rollcall.before', true), '');
+    v_before := fn.has_notes();  -- only now: those constraints change accounts too
     IF p_kind = 'scim' THEN
         -- The digest was compared by the gate; whoever is here knows it.
         SELECT CASE WHEN fn.may_use(t.scopes, 'write') AND n.profile = coalesce(p_profile, n.profile)

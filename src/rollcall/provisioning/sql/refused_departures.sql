@@ -24,7 +24,7 @@ BEGIN
       LEFT JOIN public.accounts o ON o.tenant_id = t.tenant_id AND o.id = t.owner_id
      WHERE t.tenant_id = p_tenant AND t.id = p_token AND fn.same_digest(t.digest, p_digest)
        AND fn.may_use(t.scopes, 'write')
-       AND fn.judge_token(t, v_tenant, p, o, '')
+       AND fn.judge_token(t, v_tenant, p, o, false)
            IN ('live', 'rotated', 'handed_over', 'takes_only', 'paused', 'restricted');
     IF NOT FOUND THEN
         RETURN 0;
