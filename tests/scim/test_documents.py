@@ -27,8 +27,8 @@ from rollcall.scim.documents import (
 )
 from rollcall.scim.errors import SCIMException
 from rollcall.scim.name_keys import name_key
-from rollcall.scim.patching import POLICY, apply
-from rollcall.scim.plain import PlainUser, plain_user, plain_writes
+from rollcall.scim.patching import POLICY
+from rollcall.scim.plain import PlainUser, plain_user
 from rollcall.scim.profiles import read_patch, read_user
 from rollcall.scim.resources import ENTERPRISE_SCHEMA, USER_ATTRIBUTES, USER_SCHEMA, User
 from rollcall.scim.role_names import role_names
@@ -118,43 +118,12 @@ def test_patching_never_touches_its_input(person: dict[str, object], steps: list
     assert kept == before
 
 
-@given(people, st.lists(plain, min_size=1, max_size=4))
-def test_plain_writes_do_what_a_whole_patch_does(person: dict[str, object], steps: list[dict[str, object]]) -> None:
-    """The short way and the long way of a plain write end in the same document."""
-    kept = stored(person)
-    patch = read_patch({"Operations": steps}).operations
-    user = from_document(kept)
-    apply(patch, user)
-    assert work_out(kept, patch).document == document(user)
-
-
 def test_labels_of_their_own() -> None:
     """A person with a label that no standard lists can be patched, and keeps it."""
     kept = stored({"userName": "ada", "emails": [{"value": "ada@lab.test", "type": "laboratory"}]})
     steps = [{"op": "replace", "path": "name.givenName", "value": "Ada"}]
     result = work_out(kept, read_patch({"Operations": steps}).operations, own={"id": "1"}).document
     assert result["emails"] == kept["emails"] == [{"value": "ada@lab.test", "type": "laboratory"}]
-
-
-@pytest.mark.parametrize(
-    "operation",
-    [
-        {"op": "remove", "path": "title"},
-        {"op": "replace", "path": "title", "value": None},
-        {"op": "replace", "path": "title", "value": 5},
-        {"op": "replace", "path": "active", "value": "False"},
-        {"op": "replace", "path": "profileUrl", "value": "x"},
-        {"op": "replace", "path": "name.givenName", "value": "x"},
-        {"op": "replace", "path": "id", "value": "x"},
-        {"op": "replace", "path": "password", "value": "x"},
-        {"op": "replace", "value": {"title": "x", "emails": []}},
-        {"op": "replace", "value": "x"},
-        {"op": "replace"},
-    ],
-)
-def test_what_is_not_plain(operation: dict[str, object]) -> None:
-    """Whatever needs the schema's judgement takes the long way."""
-    assert plain_writes([operation]) is None
 
 
 def test_newer_attributes_survive() -> None:

@@ -147,6 +147,32 @@ def test_look_ups_are_read_as_the_grammar_reads_them(value: str) -> None:
     assert read_filter(text) == ScimFilter(text).ast
 
 
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["userName", "displayName", "name.familyName", "emails.value", "active", "title", "nope"]),
+            st.sampled_from(["eq", "NE", "co", "sw", "gt"]),
+            st.sampled_from(['"ada"', '" and title eq x"', '"\\u00e9"', "true", "false", "null", "5", '""']),
+        ),
+        min_size=1,
+        max_size=4,
+    ),
+    st.sampled_from([" and ", " AND ", " or "]),
+)
+def test_conjunctions_are_read_as_the_grammar_reads_them(terms: list[tuple[str, str, str]], joined: str) -> None:
+    """The short way for comparisons that all hold gives the tree, or the refusal, that the grammar gives."""
+    text = joined.join(map(" ".join, terms))
+    assert read_or_refusal(text) == read_or_refusal(f"({text})").replace(f"({text})", text)
+
+
+def read_or_refusal(text: str) -> str:
+    """The tree that a filter is, or why it is none, as a text."""
+    try:
+        return repr(read_filter(text))
+    except InvalidFilter as refusal:
+        return str(refusal)
+
+
 @given(st.text(max_size=200))
 def test_any_text_is_a_filter_or_invalid(text: str) -> None:
     """No text makes anything but a tree or an InvalidFilter."""

@@ -82,7 +82,8 @@ class Scratch:
     async def ask(self, query: Query) -> paging.ResourcePage:
         """The page that a query brings."""
         asked = paging.statement(query, self.tenant_id, BASE)
-        return paging.page(query, (await self.db.execute(asked)).mappings().all())
+        found = await (await self.db.connection()).exec_driver_sql(asked.text, asked.arguments)
+        return paging.page(query, found.mappings().all())
 
     async def found(self, tree: FilterNode, kind: ResourceKind = USERS) -> set[str]:
         """The ids of those a filter finds in the database."""

@@ -12,7 +12,6 @@ from uuid import UUID
 import pytest
 import pytest_asyncio
 from scim2_models.path import AttrPath
-from sqlalchemy.dialects.postgresql import asyncpg
 
 from factories import ORIGIN, Callers, Tenant, a_tenant
 from rollcall.cli.embedded import DATABASE, Engines
@@ -140,12 +139,11 @@ async def call(crowd: Tenant) -> Call:
 
 async def plan(crowd: Tenant, query: Query) -> str:
     """How PostgreSQL answers a query, as the role that serves it."""
-    asked = paging.statement(query, UUID(crowd.id), BASE).compile(dialect=asyncpg.dialect())
-    values = tuple(asked.params[name] for name in asked.positiontup or ())
+    asked = paging.statement(query, UUID(crowd.id), BASE)
     async with crowd.callers.database.sessions() as db, db.begin():
         await enter_tenant(db, UUID(crowd.id))
         connection = await db.connection()
-        return "\n".join((await connection.exec_driver_sql(f"EXPLAIN {asked}", values)).scalars())
+        return "\n".join((await connection.exec_driver_sql(f"EXPLAIN {asked.text}", asked.arguments)).scalars())
 
 
 SOMEBODY = "00000000-0000-7000-8000-000000000000"

@@ -6,6 +6,7 @@ without parsing it, and the list of groups beside it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, cast
@@ -14,13 +15,16 @@ from zlib import crc32
 import orjson
 from scim2_models import ListResponse, ScimPolicy
 
+from rollcall.scim.editing import edited
+from rollcall.scim.edits import Beyond, written
 from rollcall.scim.merging import without_doubles
-from rollcall.scim.patching import Patch, apply, check_claims
-from rollcall.scim.plain import PlainUser, plain_writes
+from rollcall.scim.patching import Patch, apply, check_claims, check_work
+from rollcall.scim.plain import PlainUser
 from rollcall.scim.reader import unholdable
 from rollcall.scim.resources import ENTERPRISE_SCHEMA, SHORTEST_LIMIT, USER_SCHEMA, USERS, User, check_limits
 from rollcall.scim.role_names import Spelling
 from rollcall.scim.role_view import RoleView
+from rollcall.scim.values import Reading, Unknown
 
 _STORED: Final = ScimPolicy(unknown=ScimPolicy.Unknown.keep)
 """While versions of Rollcall run side by side, one must not lose what a newer one stored."""
@@ -78,11 +82,14 @@ def work_out(
     Raises:
         SCIMException: one operation can't be carried out, so none is (RFC 7644 §3.5.2).
     """
-    if (written := _plain(patch)) is not None:
-        result = {**document, **written}
-        check_limits(result)
-        return Patched(result)
     check_claims(patch, {"meta": {"resourceType": USERS.name}, **(own or {})})
+    check_work(patch, document)
+    if patch.edits is not None:
+        reading = Reading(Unknown.REFUSED_STRICTLY if patch.strict else Unknown.REFUSED)
+        with suppress(Beyond):
+            result = edited(document, patch.edits, reading, spelling)
+            check_limits(result)
+            return Patched(result, reading.deviations)
     view = RoleView(without_doubles(document))
     user = from_document(view.document)
     view.watch(user)
@@ -104,13 +111,13 @@ def only_describes(patch: Patch) -> dict[str, object] | None:
 
     None as well where one of them may be too long: that is for `work_out` to say.
     """
-    written = _plain(patch)
-    if not written or not _IDENTIFYING.isdisjoint(written):
+    assigned = _plain(patch)
+    if not assigned or not _IDENTIFYING.isdisjoint(assigned):
         return None
-    texts = [value for value in written.values() if isinstance(value, str)]
+    texts = [value for value in assigned.values() if isinstance(value, str)]
     if any(len(text) > SHORTEST_LIMIT for text in texts) or unholdable("".join(texts)) is not None:
         return None
-    return written
+    return assigned
 
 
 def replaced(document: Mapping[str, object], user: User | PlainUser) -> dict[str, object]:
@@ -237,14 +244,8 @@ _document = document
 
 
 def _plain(patch: Patch) -> dict[str, object] | None:
-    return (
-        None
-        if patch.claims
-        else plain_writes(
-            {"op": str(operation.op), "path": operation.path, "value": operation.value}
-            for operation in patch.operations
-        )
-    )
+    """The attributes that a patch assigns, if that is all it does."""
+    return None if patch.claims or patch.edits is None else written(patch.edits)
 
 
 def _entries(document: Mapping[str, object], name: str) -> Iterator[Mapping[str, object]]:

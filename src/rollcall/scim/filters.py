@@ -44,9 +44,19 @@ Okta, told that `email` is the unique identifier, asks for `email eq "…"`; Ent
 whether a reference is as it left it.
 """
 
+
+def _unnamed(pattern: re.Pattern[str]) -> str:
+    return f"(?:{re.sub(r'[?]P<[a-z]+>', '?:', pattern.pattern)})"
+
+
 # A string runs to the end when nothing closes it: what always matches never goes back, and takes linear time.
 _STRING: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
-_LOOK_UP: Final = re.compile(r'\s*([A-Za-z][A-Za-z0-9$_-]*) eq "([^"\\\x00-\x1f]*)"\s*', re.IGNORECASE)
+_NAME: Final = "[A-Za-z][A-Za-z0-9$_-]*"
+_TERM: Final = re.compile(
+    rf"(?P<attr>{_NAME})(?:\.(?P<part>{_NAME}))? (?P<op>(?i:eq|ne|co|sw|ew|gt|ge|lt|le)) "
+    r'(?:"(?P<text>[^"\\\x00-\x1f]*)"|(?P<flag>true|false))'
+)
+_CONJUNCTION: Final = re.compile(rf"\s*{_unnamed(_TERM)}(?: (?i:and) {_unnamed(_TERM)})*\s*")
 _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 _CONNECTIVE: Final = re.compile(r"\b(?:and|or)\b", re.IGNORECASE)
 
@@ -64,8 +74,10 @@ def read_filter(text: str, kind: ResourceKind = USERS) -> FilterNode:
     if (wrong := check_size(text)) is not None:
         raise InvalidFilter(filter=text, detail=f"The filter {wrong}")
     try:
-        tree = _Standard(kind).visit(_parsed(text))
-        kind.filter(tree)  # judges operators and values against the schema
+        standard = _Standard(kind)
+        tree = standard.visit(_parsed(text))
+        if not standard.is_judged:
+            kind.filter(tree)  # judges operators and values against the schema
     except InvalidFilter as exc:
         raise InvalidFilter(filter=text, detail=f"The filter is not valid: {exc.detail}") from exc
     return tree
@@ -129,10 +141,16 @@ def check_size(text: str) -> str | None:
 
 
 def _parsed(text: str) -> FilterNode:
-    """The tree as written. Nearly every filter is one look-up, which needs no grammar to be taken apart."""
-    if (look_up := _LOOK_UP.fullmatch(text)) is not None:
-        return Comparison(AttrPath(look_up[1]), CompareOperator.eq, look_up[2])
-    return ScimFilter(text).ast
+    """The tree as written. Nearly every filter is a few comparisons that all hold, and needs no grammar."""
+    if _CONJUNCTION.fullmatch(text) is None:
+        return ScimFilter(text).ast
+    terms = tuple(map(_comparison, _TERM.finditer(text)))
+    return terms[0] if len(terms) == 1 else LogicalExpr(LogicalOperator.and_, terms)
+
+
+def _comparison(found: re.Match[str]) -> Comparison:
+    value = found["flag"] == "true" if found["text"] is None else found["text"]
+    return Comparison(AttrPath(found["attr"], found["part"]), CompareOperator(found["op"].lower()), value)
 
 
 def count_terms(text: str) -> int:
@@ -146,6 +164,8 @@ class _Standard(FilterVisitor[FilterNode]):
     def __init__(self, kind: ResourceKind, within: AttrPath | None = None) -> None:
         self.kind = kind
         self.within = within
+        self.is_judged = True
+        """Whether nothing has been met so far that an operator or a value may not fit; `kind.filter` tells."""
 
     def visit_not(self, node: Not) -> FilterNode:
         return Not(self.visit(node.expr))
@@ -165,12 +185,14 @@ class _Standard(FilterVisitor[FilterNode]):
             path = full = AttrPath(path.attr, attribute.name, path.uri)
         elif attribute.parts:
             raise InvalidFilter(detail=f"{path} is complex; compare one of its parts")
+        self.is_judged = self.is_judged and _fits(attribute, node)
         return Comparison(path, node.op, _comparable(full, attribute, node, self.kind))
 
     def visit_value_path(self, node: ValuePath) -> FilterNode:
         path, attribute = self._written(node.attr_path)
         if not attribute.multi_valued or not attribute.parts:
             raise InvalidFilter(detail=f"{path} has no entries to select from")
+        self.is_judged = False
         return ValuePath(path, _Standard(self.kind, path).visit(node.val_filter))
 
     def _written(self, path: AttrPath) -> tuple[AttrPath, Attribute]:
@@ -263,6 +285,13 @@ def _unknown(path: AttrPath, kind: ResourceKind) -> UnknownAttribute:
     return UnknownAttribute(detail=f"{shown(str(path))} is not an attribute of a {kind.name}")
 
 
+def _fits(attribute: Attribute, node: Comparison) -> bool:
+    """Whether it is plain that *attribute* can be compared so: any text with texts, a boolean with one it may equal."""
+    if attribute.boolean:
+        return isinstance(node.value, bool) and node.op in (CompareOperator.eq, CompareOperator.ne)
+    return attribute.text and isinstance(node.value, str)
+
+
 def _comparable(path: AttrPath, attribute: Attribute, node: Comparison, kind: ResourceKind) -> object:
     """The value as a query can use it: text that can be stored, a boolean, a time, a number or None."""
     value = cast("object", node.value)
@@ -270,7 +299,7 @@ def _comparable(path: AttrPath, attribute: Attribute, node: Comparison, kind: Re
         raise InvalidFilter(detail=f"the value compared with {path} holds {found}")
     if node.op in STRING_OPERATORS and not isinstance(value, str):
         raise InvalidFilter(detail=f"{path} {node.op.value} takes a string")
-    if attribute.text and isinstance(value, str):
+    if _fits(attribute, node):
         return value
     if attribute.boolean and str(value).lower() not in ("true", "false", "none"):
         raise InvalidFilter(detail=f"{path} is true or false")

@@ -1,5 +1,6 @@
 """Reading the operations of a PATCH: whatever shape a provider gives them in, the standard's comes out."""
 
+import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final, cast
@@ -19,13 +20,16 @@ from rollcall.scim.resources import (
     USERS,
     ResourceKind,
 )
-from rollcall.scim.values import Claim, Deviation, Reading, read_entry, read_value
+from rollcall.scim.values import Claim, Deviation, Reading, Unknown, read_entry, read_value
 
 MOST_OPERATIONS: Final = 1_000
 """Operations in one PATCH."""
 
 MOST_REMOVED: Final = 100
 """Values that one remove operation may list; each becomes a term of a filter."""
+
+_BARE: Final = re.compile(r"[\w$:.-]+", re.ASCII)
+"""A path without a filter, if it is one."""
 
 LONGEST_REMEMBERED: Final = 200
 """Characters of a path whose meaning is remembered; of such ones there are few."""
@@ -175,9 +179,11 @@ def read_only(attribute: Attribute) -> Mutability:
 
 
 def _read_targeted(reading: Reading, operation: dict[str, object], text: str) -> list[dict[str, object]]:
-    path = parse_path(reading, text)
-    remembered = len(text) <= LONGEST_REMEMBERED and path.value_filter is None
-    is_schema, target = _designates(text) if remembered else _designates.__wrapped__(text)
+    if len(text) <= LONGEST_REMEMBERED and _BARE.fullmatch(text) is not None:
+        _count_terms(reading, 1)
+        path, is_schema, target = _designated(text)
+    else:
+        path, is_schema, target = _designated.__wrapped__(text, reading)
     if is_schema:
         return _read_model(reading, operation, text)
     if target is None:
@@ -332,10 +338,18 @@ def _count_terms(reading: Reading, terms: int) -> None:
 
 
 @lru_cache(maxsize=1_024)
-def _designates(text: str) -> tuple[bool, tuple[Attribute, Attribute | None] | None]:
-    """Whether a path is a schema's own URN, and else its `_target`; finding that out takes longest of a short PATCH."""
-    path = USERS.path(text)
-    return (True, None) if path.model is not None else (False, _target(path))
+def _designated(
+    text: str, reading: Reading | None = None
+) -> tuple[Path[Any], bool, tuple[Attribute, Attribute | None] | None]:
+    """The path that *text* is, whether that is a schema's own URN, and else its `_target`.
+
+    Finding that out takes longest of a short PATCH. Only paths without a filter, which hold nobody's values, are kept.
+
+    Raises:
+        InvalidPath, InvalidValue: as `parse_path`.
+    """
+    path = parse_path(reading or Reading(Unknown.REFUSED), text)
+    return (path, True, None) if path.model is not None else (path, False, _target(path))
 
 
 def _target(path: Path[Any]) -> tuple[Attribute, Attribute | None] | None:

@@ -1,6 +1,6 @@
 """Carrying out a patch on a person: scim2-models does it, and what it would pass over or take too long is refused."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from scim2_models import InvalidValueException, PatchOp, PatchOperation, Path, ScimPolicy
 from scim2_models.path import CompareOperator, Comparison, FilterNode, LogicalExpr, LogicalOperator
 
+from rollcall.scim.edits import Edit
 from rollcall.scim.errors import InvalidValue, Mutability, NoTarget, SCIMException, from_validation, shown
 from rollcall.scim.filters import count_terms
 from rollcall.scim.removing import Selecting, Wanted, remove_listed, remove_roles, respelled
@@ -34,19 +35,55 @@ POLICY: Final = ScimPolicy(
 _MAKING_ENTRIES: Final = POLICY.model_copy(update={"unmatched_path_filter": ScimPolicy.UnmatchedPathFilter.create})
 
 
+PATCH_SCHEMA: Final = str(PatchOp.__schema__)
+
+# The library makes a class anew, or looks for it, each time it is named.
+_Operation, Message = PatchOperation[User], PatchOp[User]
+
+
 @dataclass(frozen=True, slots=True)
 class Patch:
     """The operations of a PATCH as they have been read."""
 
-    message: PatchOp[User]
+    given: Sequence[Mapping[str, object]]
+    """Each by the standard's names: `op`, `path` and `value`."""
+    edits: tuple[Edit, ...] | None = None
+    """What the operations do to a document, if each can be carried out on one."""
+    judged: PatchOp[User] | None = None
+    """The message, if scim2-models has judged it; of edits it would check nothing that has not been checked."""
     claims: tuple[Claim, ...] = ()
     """What it says of attributes that are ours to say; it may repeat what is so."""
     strict: bool = False
     """Whether the tenant takes the standard to the letter."""
 
     @property
+    def message(self) -> PatchOp[User]:
+        """The operations as scim2-models carries them out."""
+        if self.judged is not None:
+            return self.judged
+        built = [
+            _Operation.model_construct(set(operation), **{**operation, "op": PatchOperation.Op(operation["op"])})
+            for operation in self.given
+        ]
+        return Message.model_construct(schemas=[PATCH_SCHEMA], operations=built)
+
+    @property
     def operations(self) -> list[PatchOperation[User]]:
         return self.message.operations or []
+
+
+def check_work(patch: Patch, document: Mapping[str, object]) -> None:
+    """Refuse what would occupy the process for seconds: many filters over long lists.
+
+    Raises:
+        InvalidValue: *patch* is that, on *document*.
+    """
+    entries = sum(len(cast("list[object]", value)) for value in document.values() if isinstance(value, list))
+    entries += sum(_listed(operation.get("value")) for operation in patch.given)
+    # Nearly every patch ends here: a path has no more terms than spaces, and each is weighed only if it may matter.
+    most = sum(_EACH_ENTRY + 1 + _listed(each.get("value")) + str(each.get("path")).count(" ") for each in patch.given)
+    if entries * most > MOST_WORK and entries * sum(map(_weight, patch.given)) > MOST_WORK:
+        raise InvalidValue(detail="Operations: together they compare too many values; send several requests")
 
 
 def apply(patch: Patch, user: User, *, spelling: Spelling | None = None) -> tuple[str, ...]:
@@ -58,7 +95,6 @@ def apply(patch: Patch, user: User, *, spelling: Spelling | None = None) -> tupl
     Raises:
         SCIMException: an operation can't be carried out, or would change nothing though it says it does.
     """
-    _check_work(patch, user)
     reading = Reading(Unknown.REFUSED_STRICTLY if patch.strict else Unknown.REFUSED)
     try:
         for step in _steps(patch):
@@ -96,15 +132,6 @@ def _repeats(held: object, said: object) -> bool:
     return held == said
 
 
-def _check_work(patch: Patch, user: User) -> None:
-    """Refuse what would occupy the process for seconds: many filters over long lists."""
-    entries = sum(len(cast("list[object]", value)) for _, value in user if isinstance(value, list))
-    entries += sum(_listed(operation.value) for operation in patch.operations)
-    work = entries * sum(_weight(operation) for operation in patch.operations)
-    if work > MOST_WORK:
-        raise InvalidValue(detail="Operations: together they compare too many values; send several requests")
-
-
 def _listed(value: object) -> int:
     if isinstance(value, list):
         return len(cast("list[object]", value))
@@ -113,15 +140,15 @@ def _listed(value: object) -> int:
     return 0
 
 
-def _weight(operation: PatchOperation[User]) -> int:
+def _weight(operation: Mapping[str, object]) -> int:
     """What an operation costs for each entry there is; nothing, unless it is about entries."""
-    if not operation.path:
-        return _EACH_ENTRY if _listed(operation.value) else 0
-    binding = Path[User](operation.path).resolve()
+    listed, path = _listed(operation.get("value")), operation.get("path")
+    if not path:
+        return _EACH_ENTRY if listed else 0
+    binding = Path[User](str(path)).resolve()
     if binding is None or not binding.is_multivalued:
         return 0
-    removed = _listed(operation.value) if operation.op == PatchOperation.Op.remove else 0
-    return _EACH_ENTRY + removed + count_terms(operation.path)
+    return _EACH_ENTRY + (listed if operation["op"] == "remove" else 0) + count_terms(str(path))
 
 
 def _steps(patch: Patch) -> Iterator[PatchOp[User] | PatchOperation[User]]:

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 from pydantic import ValidationError
-from scim2_models import Context, PatchOp, PatchOperation, ScimFilter
+from scim2_models import Context, PatchOp, ScimFilter
 
 from rollcall.scim.bodies import read_message, read_schemas
+from rollcall.scim.edits import edits_of
 from rollcall.scim.errors import InvalidValue, from_validation
 from rollcall.scim.operations import read_operations
-from rollcall.scim.patching import POLICY, Patch
-from rollcall.scim.plain import PlainUser, plain_user, plain_writes
+from rollcall.scim.patching import PATCH_SCHEMA, POLICY, Message, Patch
+from rollcall.scim.plain import PlainUser, plain_user
 from rollcall.scim.resources import (
     ENTERPRISE_ATTRIBUTES,
     ENTERPRISE_SCHEMA,
@@ -201,7 +202,6 @@ What follows white space is never white space itself, so there is one way to div
 _REQUIRED: Final = tuple(
     attribute.name for attribute in USER_ATTRIBUTES.values() if attribute.required and attribute.name != "schemas"
 )
-PATCH_SCHEMA: Final = str(PatchOp.__schema__)
 
 
 def quoted(text: str) -> str:
@@ -292,24 +292,15 @@ def read_patch(payload: Mapping[str, object], unknown: Unknown = Unknown.REFUSED
     reading = Reading(unknown)
     members = read_message(reading, payload, PATCH_SCHEMA)
     operations = read_operations(reading, members.get("operations"))
-    patch = Patch(_patch(operations), tuple(reading.claims), strict=reading.strict)
+    edits = edits_of(operations)
+    judged = _judged(operations) if edits is None else None
+    patch = Patch(operations, edits, judged, tuple(reading.claims), strict=reading.strict)
     return ReadPatch(patch, reading.deviations)
 
 
-# The library makes a class anew, or looks for it, each time it is named.
-_Operation, _Message = PatchOperation[User], PatchOp[User]
-
-
-def _patch(operations: list[dict[str, object]]) -> PatchOp[User]:
-    if plain_writes(operations) is not None:
-        # Everything the library would check of these has been checked.
-        built = [
-            _Operation.model_construct(set(operation), **{**operation, "op": PatchOperation.Op(operation["op"])})
-            for operation in operations
-        ]
-        return _Message.model_construct(schemas=[PATCH_SCHEMA], operations=built)
+def _judged(operations: list[dict[str, object]]) -> PatchOp[User]:
     message = {"schemas": [PATCH_SCHEMA], "Operations": operations}
     try:
-        return _Message.model_validate(message, scim_ctx=Context.RESOURCE_PATCH_REQUEST, scim_policy=POLICY)
+        return Message.model_validate(message, scim_ctx=Context.RESOURCE_PATCH_REQUEST, scim_policy=POLICY)
     except ValidationError as exc:
         raise from_validation(exc) from exc

@@ -31,14 +31,14 @@ class RoleView:
         self._origins: list[_Origin | None] = []
         self._watched: list[tuple[Any, _Origin]] = []
         roles = document.get("roles")
-        if not isinstance(roles, list) or all(map(_is_plain, cast("list[object]", roles))):
+        if not isinstance(roles, list) or all(map(is_plain, cast("list[object]", roles))):
             return
         self.document = {**document, "roles": [*self._opened(cast("list[object]", roles))]}
 
     def _opened(self, roles: list[object]) -> list[object]:
         opened: list[object] = []
         for role in roles:
-            if _is_plain(role):
+            if is_plain(role):
                 opened.append(role)
                 self._origins.append(None)
                 continue
@@ -74,7 +74,7 @@ class RoleView:
         user.roles = [role for role in user.roles if id(role) not in gone] or None
 
 
-def _is_plain(role: object) -> bool:
+def is_plain(role: object) -> bool:
     """Whether the view shows an entry as it is stored: its value is its name, or it has none."""
     if not isinstance(role, dict):
         return True

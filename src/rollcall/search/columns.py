@@ -6,7 +6,6 @@ A place is asked for by an attribute's path as `scim.filters.read_filter` spells
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Final
-from uuid import UUID
 
 from scim2_models.path import AttrPath, CompareOperator
 from sqlalchemy import ColumnElement, ScalarSelect, Select, Text, func, literal, or_, select, true
@@ -14,6 +13,7 @@ from sqlalchemy import ColumnElement, ScalarSelect, Select, Text, func, literal,
 from rollcall.directory.models import GroupRow, UserRow
 from rollcall.scim.name_keys import composed
 from rollcall.scim.resources import ResourceKind, key
+from rollcall.search.given import TENANT, GivenText
 from rollcall.search.operands import Condition, Identifier, Key, Moment, Operand, Value, Written
 
 ITSELF: Final = "value"
@@ -42,7 +42,7 @@ class Entries(ABC):
     def first(self, part: str) -> Value:
         """What resources are sorted by: the primary entry's part, or else the first one's (RFC 7644 §3.4.2.3)."""
 
-    def valued(self, operation: CompareOperator, value: str) -> Condition | None:  # noqa: ARG002  # few have such rows
+    def valued(self, operation: CompareOperator, value: GivenText) -> Condition | None:  # noqa: ARG002  # few have such rows
         """Whether the `value` of one of them compares so, if rows beside the resource tell; None if none do."""
         return None
 
@@ -53,8 +53,8 @@ class Places(ABC):
     kind: ClassVar[ResourceKind]
     row: ClassVar[type[UserRow] | type[GroupRow]]
 
-    def __init__(self, tenant_id: UUID, base_url: str) -> None:
-        self.tenant_id = tenant_id
+    def __init__(self, base_url: str) -> None:
+        self.tenant_id = TENANT
         self.base_url = base_url
 
     @property

@@ -16,11 +16,12 @@ from sqlalchemy import and_, false, not_, or_, true
 
 from rollcall.scim.filters import look_up
 from rollcall.search.columns import ITSELF, Entries, Entry, Places
+from rollcall.search.given import GivenText
 from rollcall.search.operands import Condition
 
 
 def condition(places: Places, tree: FilterNode) -> Condition:
-    """Which resources the filter means; *tree* as `scim.filters.read_filter` returns it."""
+    """Which resources the filter means; *tree* as `given.shape_of` leaves it."""
     return _OfResources(places).visit(tree)
 
 
@@ -100,7 +101,7 @@ def _compare_any(entries: Entries, part: str, operation: CompareOperator, value:
             return and_(entries.assigned(), not_(missing))
         case CompareOperator.ne, _:
             return _compare_any(entries, part, CompareOperator.eq, value).is_not(true())
-        case _, str() if part == "value" and (known := entries.valued(operation, value)) is not None:
+        case _, GivenText() if part == "value" and (known := entries.valued(operation, value)) is not None:
             return known
         case _:
             return entries.any(lambda entry: entry(part).compare(operation, value))
@@ -109,7 +110,7 @@ def _compare_any(entries: Entries, part: str, operation: CompareOperator, value:
 def _narrowed(entries: Entries, term: FilterNode) -> Condition | None:
     """What a selection's *term* says of the resource as a whole, if that can be looked up."""
     match term:
-        case Comparison(attr_path=AttrPath(attr="value"), op=CompareOperator.eq, value=str(value)):
+        case Comparison(attr_path=AttrPath(attr="value"), op=CompareOperator.eq, value=GivenText() as value):
             return entries.valued(CompareOperator.eq, value)
         case _:
             return None

@@ -27,8 +27,9 @@ from rollcall.directory.models import GroupChild, GroupRow, GroupUnknownMember, 
 from rollcall.scim.name_keys import composed
 from rollcall.scim.resources import GROUP_SCHEMA, GROUPS, USERS, key
 from rollcall.search.columns import Constants, Entries, Entry, Places, exists_in, one_of
+from rollcall.search.given import GivenText
 from rollcall.search.names import Name
-from rollcall.search.operands import Condition, Identifier, Key, Operand, Value, Written, canonical_id
+from rollcall.search.operands import Condition, Identifier, Key, Operand, Value, Written
 
 
 class GroupPlaces(Places):
@@ -163,7 +164,7 @@ class _MemberId(Operand):
         own, unknown_members = self._own.compare(operation, value), self._unknown_member.compare(operation, value)
         match operation:
             case CompareOperator.eq:
-                return own if isinstance(value, str) and canonical_id(value) else unknown_members
+                return own if isinstance(value, GivenText) and value.is_id else unknown_members
             case CompareOperator.ne:
                 return and_(own, unknown_members)
             case _:

@@ -9,8 +9,9 @@ from sqlalchemy.orm import aliased
 
 from rollcall.directory.models import GroupNameKey, GroupRow, UserNameKey, UserRow
 from rollcall.scim.name_keys import name_key, unstripped
-from rollcall.scim.resources import GROUPS, USERS, first_key
+from rollcall.scim.resources import GROUPS, USERS, key
 from rollcall.search.columns import Places, exists_in
+from rollcall.search.given import TENANT, GivenText
 from rollcall.search.operands import Condition, Key, Operand, Value
 
 _PARTS: Final = (CompareOperator.sw, CompareOperator.co, CompareOperator.ew)
@@ -41,7 +42,6 @@ class Name(Operand):
     """
 
     def __init__(self, places: Places) -> None:
-        self._tenant_id = places.tenant_id
         self._kept = _KEPT[places.kind]
         self.expression = self._stored_in(self._kept.row)
 
@@ -53,7 +53,7 @@ class Name(Operand):
         return Key(self.expression, name_key)
 
     def _compare(self, operation: CompareOperator, value: object) -> Condition:
-        if not isinstance(value, str):
+        if not isinstance(value, GivenText):
             return self._stored.compare(operation, value)
         if operation is CompareOperator.eq:
             return self._equals(value)
@@ -64,11 +64,11 @@ class Name(Operand):
             return or_(Key(self.expression, unstripped).compare(operation, value), self._has_beside(by_present))
         return self._stored.compare(operation, value)
 
-    def _equals(self, value: str) -> Condition:
-        own, first = name_key(value), first_key(value)
+    def _equals(self, value: GivenText) -> Condition:
+        own, first = value.bound(name_key), value.bound(key)
         stored = self.expression
         beside = self._has_beside(self._kept.keys.key == own, one=self._kept.unique)
-        if first is None:
+        if not value.has_first_key:
             return or_(stored == own, and_(beside, not_(self._somebody(own))))
         return or_(
             stored == first,
@@ -76,10 +76,10 @@ class Name(Operand):
             and_(beside, not_(self._somebody(first)), not_(self._somebody(own))),
         )
 
-    def _somebody(self, stored: str) -> Condition:
+    def _somebody(self, stored: Value) -> Condition:
         """Whether there is anybody with this stored key."""
         other: Any = aliased(self._kept.row)
-        return exists_in(other, other.tenant_id == self._tenant_id, self._stored_in(other) == stored)
+        return exists_in(other, other.tenant_id == TENANT, self._stored_in(other) == stored)
 
     def _has_beside(self, condition: Condition, *, one: bool = False) -> Condition:
         """Whether the present key beside a stored one of the first version satisfies *condition*; with *one* only of
@@ -90,7 +90,7 @@ class Name(Operand):
         keys, row = self._kept.keys, aliased(self._kept.row)
         owner = getattr(keys, self._kept.owner)
         still = and_(row.tenant_id == keys.tenant_id, row.id == owner, self._stored_in(row) == keys.first_key)
-        found = select(owner).join(row, still).where(keys.tenant_id == self._tenant_id, condition)
+        found = select(owner).join(row, still).where(keys.tenant_id == TENANT, condition)
         chosen = found.order_by(owner).limit(1) if one else found
         return self._kept.row.id == any_(func.array(chosen.scalar_subquery()))
 

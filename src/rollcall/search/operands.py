@@ -13,10 +13,24 @@ from typing import Any, Final
 from uuid import UUID
 
 from scim2_models.path import STRING_OPERATORS, CompareOperator
-from sqlalchemy import ColumnElement, SQLColumnExpression, Text, and_, cast, collate, false, func, literal, or_, true
+from sqlalchemy import (
+    ColumnElement,
+    SQLColumnExpression,
+    Text,
+    Uuid,
+    and_,
+    cast,
+    collate,
+    false,
+    func,
+    literal,
+    or_,
+    true,
+)
 
 from rollcall.db import fn
 from rollcall.scim.name_keys import composed
+from rollcall.search.given import LAST, GivenMoment, GivenText
 
 Condition = ColumnElement[bool]
 Value = SQLColumnExpression[Any]
@@ -27,7 +41,6 @@ LONGEST_SORT_KEY: Final = 256
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _BEGINNING: Final = datetime.min.replace(tzinfo=UTC)
 _END: Final = datetime.max.replace(tzinfo=UTC)
-_LAST: Final = chr(0x10FFFF)
 _ORDERING: Final[dict[CompareOperator, Callable[[Any, Any], Condition]]] = {
     CompareOperator.gt: operator.gt,
     CompareOperator.ge: operator.ge,
@@ -43,7 +56,10 @@ class Operand(ABC):
     """The value itself; NULL where there is none."""
 
     def compare(self, operation: CompareOperator, value: object) -> Condition:
-        """RFC 7644 §3.4.2.2. What is missing equals null, differs from everything else, and has no order."""
+        """RFC 7644 §3.4.2.2. What is missing equals null, differs from everything else, and has no order.
+
+        *value* is what `given.shape_of` left of the filter's.
+        """
         if value is not None:
             return self._compare(operation, value)
         match operation:
@@ -79,12 +95,11 @@ class Key(Operand):
         return self.expression != ""
 
     def _compare(self, operation: CompareOperator, value: object) -> Condition:
-        if not isinstance(value, str):
+        if not isinstance(value, GivenText):
             return _unlike(operation)
-        wanted = self.form(value)
         if operation is CompareOperator.sw:
-            return begins(self.expression, wanted)
-        return compare_text(self.expression, operation, literal(wanted, Text))
+            return _begins(self.expression, value, self.form)
+        return compare_text(self.expression, operation, value.bound(self.form))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,9 +121,9 @@ class Written(Operand):
         return func.left(self._formed(self.expression), LONGEST_SORT_KEY, type_=Text)
 
     def _compare(self, operation: CompareOperator, value: object) -> Condition:
-        if not isinstance(value, str):
+        if not isinstance(value, GivenText):
             return _unlike(operation)
-        return compare_text(self._formed(self.expression), operation, self._formed(literal(value, Text)))
+        return compare_text(self._formed(self.expression), operation, self._formed(value.bound()))
 
     def _formed(self, text: Value) -> Value:
         return collate(func.normalize(text) if self.case_exact else fn.folded(text), "C")
@@ -121,17 +136,17 @@ class Identifier(Operand):
     expression: Value
 
     def _compare(self, operation: CompareOperator, value: object) -> Condition:
-        if not isinstance(value, str):
+        if not isinstance(value, GivenText):
             return _unlike(operation)
-        own = canonical_id(value)
+        own = value.bound(UUID, kind=Uuid())
         match operation:
             case CompareOperator.eq:
-                return false() if own is None else self.expression == own
+                return self.expression == own if value.is_id else false()
             case CompareOperator.ne:
-                return true() if own is None else self.expression.is_distinct_from(own)
+                return self.expression.is_distinct_from(own) if value.is_id else true()
             case _:
                 shown = collate(cast(self.expression, Text), "C")
-                return compare_text(shown, operation, literal(composed(value), Text))
+                return compare_text(shown, operation, value.bound(composed))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,14 +156,9 @@ class Moment(Operand):
     expression: Value
 
     def _compare(self, operation: CompareOperator, value: object) -> Condition:
-        if not isinstance(value, datetime) or operation in STRING_OPERATORS:
+        if not isinstance(value, GivenMoment) or operation in STRING_OPERATORS:
             return _unlike(operation)
-        moment = _in_utc(value)
-        begun = moment.replace(microsecond=moment.microsecond // 1000 * 1000)
-        over = _later(begun)
-        # The first instant whose millisecond is not before the moment; between two of them nothing is equal to it.
-        first = begun if begun == moment else over
-        at = self.expression
+        first, over, at = value.bound(_first), value.bound(_over), self.expression
         return {
             CompareOperator.eq: and_(at >= first, at < over),
             CompareOperator.ne: or_(at < first, at >= over),
@@ -188,30 +198,23 @@ class Binary(Operand):
         return self.expression != ""
 
     def _compare(self, operation: CompareOperator, value: object) -> Condition:
-        if not isinstance(value, str):
+        if not isinstance(value, GivenText):
             return _unlike(operation)
         match operation:
             case CompareOperator.eq:
-                return self.expression == self.encoded(value)
+                return self.expression == value.bound(self.encoded)
             case CompareOperator.ne:
-                return self.expression.is_distinct_from(self.encoded(value))
+                return self.expression.is_distinct_from(value.bound(self.encoded))
             case _:
                 return false()
 
 
-def begins(column: Value, prefix: str) -> Condition:
+def _begins(column: Value, prefix: GivenText, form: Callable[[str], str]) -> Condition:
     """Whether a column collated by code point begins with *prefix*, as a range, which an index answers."""
-    after = _successor(prefix)
-    return column >= prefix if after is None else and_(column >= prefix, column < after)
-
-
-def canonical_id(text: str) -> UUID | None:
-    """The id, spelled as ours are; anything else is simply nobody's."""
-    try:
-        found = UUID(text)
-    except ValueError:
-        return None
-    return found if str(found) == text else None
+    begun = prefix.bound(form)
+    if not prefix.has_successor:
+        return and_(column >= begun, func.starts_with(column, begun))
+    return and_(column >= begun, column < prefix.bound(form, _successor))
 
 
 def compare_text(text: Value, operation: CompareOperator, value: Value) -> Condition:
@@ -236,14 +239,29 @@ def _unlike(operation: CompareOperator) -> Condition:
     return true() if operation is CompareOperator.ne else false()
 
 
-def _successor(prefix: str) -> str | None:
-    """The first text, by code point, that comes after all that begin with *prefix*; None when nothing does."""
-    stem = prefix.rstrip(_LAST)
-    if not stem:
-        return None
+def _successor(prefix: str) -> str:
+    """The first text, by code point, that comes after all that begin with *prefix*."""
+    stem = prefix.rstrip(LAST)
+    assert stem, "a text without a successor is not looked up by it"
     following = ord(stem[-1]) + 1
     # Half a surrogate pair is no character.
     return stem[:-1] + chr(0xE000 if following == 0xD800 else following)
+
+
+def _first(moment: datetime) -> datetime:
+    """The first instant whose millisecond is not before *moment*; between two of them nothing is equal to it."""
+    begun = _begun(moment)
+    return begun if begun == _in_utc(moment) else _later(begun)
+
+
+def _over(moment: datetime) -> datetime:
+    """The instant at which the millisecond of *moment* is over."""
+    return _later(_begun(moment))
+
+
+def _begun(moment: datetime) -> datetime:
+    here = _in_utc(moment)
+    return here.replace(microsecond=here.microsecond // 1000 * 1000)
 
 
 def _in_utc(moment: datetime) -> datetime:

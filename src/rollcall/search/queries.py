@@ -12,7 +12,7 @@ from rollcall.scim.cursors import Key
 from rollcall.scim.name_keys import composed, name_key
 from rollcall.scim.resources import GROUPS, USERS, ResourceKind, first_key, key
 from rollcall.scim.search import Search
-from rollcall.search.operands import canonical_id
+from rollcall.search.given import canonical_id
 
 MOST_RESULTS: Final = 200
 """Resources on one page at the most; ServiceProviderConfig announces it."""

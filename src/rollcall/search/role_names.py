@@ -9,15 +9,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
-from uuid import UUID
 
 from scim2_models.path import CompareOperator
-from sqlalchemy import ColumnElement, Text, case, collate, func, literal, or_, select, true
+from sqlalchemy import ColumnElement, Text, case, collate, func, or_, select, true
 
 from rollcall.db import fn
 from rollcall.scim.name_keys import name_key, prepared, unstripped
 from rollcall.scim.resources import key
+from rollcall.scim.role_names import folded
 from rollcall.search.columns import exists_in
+from rollcall.search.given import TENANT, Form, GivenText
 from rollcall.search.operands import Condition, Operand, Value, Written, compare_text
 from rollcall.tenancy.models import Tenant
 
@@ -31,9 +32,8 @@ _OWN: Final = '^[^{["\\t-\\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u20
 class RoleName(Operand):
     """The `value` of an entry of `roles`: compared as it is written, and by the names that it or the display says."""
 
-    def __init__(self, entry: ColumnElement[Any], tenant_id: UUID) -> None:
+    def __init__(self, entry: ColumnElement[Any]) -> None:
         self._entry = entry
-        self._tenant_id = tenant_id
         self._written = Written(entry["value"].astext, case_exact=False)
         self.expression = self._written.expression
 
@@ -48,10 +48,10 @@ class RoleName(Operand):
         if operation is CompareOperator.ne:
             return self.compare(CompareOperator.eq, value).is_not(true())
         written = self._written.compare(operation, value).is_(true())
-        if not isinstance(value, str) or not name_key(value):  # what can't be seen is in no name
+        if not isinstance(value, GivenText) or not value.is_visible:  # what can't be seen is in no name
             return written
         text = collate(self.expression, "C")
-        wanted = self._by_comparison(*map(literal, _wanted(operation, value)))
+        wanted = self._by_comparison(*(value.bound(form) for form in _forms(operation)))
         plainly = compare_text(func.lower(text), operation, wanted)
         own = self._named(fn.stripped(self.expression, type_=Text()), operation, value)
         each = fn.names_of(self._entry, type_=Text()).alias()
@@ -62,26 +62,26 @@ class RoleName(Operand):
             else_=or_(written, named),
         )
 
-    def _named(self, name: ColumnElement[str], operation: CompareOperator, value: str) -> Condition:
-        by_first, by_present = _wanted(operation, value)
+    def _named(self, name: ColumnElement[str], operation: CompareOperator, value: GivenText) -> Condition:
+        by_first, by_present = _forms(operation)
         return self._by_comparison(
-            Written(name, case_exact=False).compare(operation, by_first),
-            compare_text(present_key(name), operation, literal(by_present, Text)),
+            Written(name, case_exact=False).compare(operation, value.through(by_first)),
+            compare_text(present_key(name), operation, value.bound(by_present)),
         )
 
     def _by_comparison(self, by_first: ColumnElement[Any], by_present: ColumnElement[Any]) -> ColumnElement[Any]:
-        comparison = select(Tenant.name_comparison).where(Tenant.id == self._tenant_id).scalar_subquery()
+        comparison = select(Tenant.name_comparison).where(Tenant.id == TENANT).scalar_subquery()
         return case((comparison == 1, by_first), else_=by_present)
 
 
-def _wanted(operation: CompareOperator, value: str) -> tuple[str, str]:
-    """A filter's value by the first comparison and by the present one.
+def _forms(operation: CompareOperator) -> tuple[Form, Form]:
+    """What is made of a filter's value by the first comparison and by the present one.
 
     Blanks around it don't count where it is a whole name; around a part of one they may be inside.
     """
     if operation is CompareOperator.eq:
-        return key(value.strip()), name_key(value)
-    return key(value), unstripped(value)
+        return folded, name_key
+    return key, unstripped
 
 
 def present_key(name: Value) -> Value:

@@ -32,6 +32,7 @@ from rollcall.scim.filters import look_up, resolve
 from rollcall.scim.name_keys import name_key
 from rollcall.scim.resources import GROUPS, USERS, key
 from rollcall.search.columns import ITSELF, Entries, Entry, Places, exists_in, one_of
+from rollcall.search.given import GivenText
 from rollcall.search.names import Name
 from rollcall.search.operands import Binary, Condition, Flag, Identifier, Key, Operand, Value, Written
 from rollcall.search.role_names import RoleName
@@ -112,7 +113,7 @@ class _Listed(Entries):
         if not self.attribute.parts:
             return written(self.path, entry[()].astext)
         if self.path == _ROLES and part == "value":
-            return RoleName(entry, self.places.tenant_id)
+            return RoleName(entry)
         return written(AttrPath(self.path.attr, part, self.path.uri), entry[part].astext)
 
     def _found(self, end: str) -> ColumnElement[Any]:
@@ -122,15 +123,14 @@ class _Listed(Entries):
 class _Addresses(_Listed):
     """E-mail addresses: in the document as they were written, and as rows that are looked up."""
 
-    def valued(self, operation: CompareOperator, value: str) -> Condition | None:
-        if not value:  # an empty address has no row
+    def valued(self, operation: CompareOperator, value: GivenText) -> Condition | None:
+        if value.is_empty:  # an empty address has no row
             return None
-        wanted = key(value)
         address = Key(UserEmail.value_key, key)
         match operation:
             case CompareOperator.eq:
                 # The ids come as an array, so that this can be one of several indexes whose rows "or" puts together.
-                found = self._people(UserEmail.value_key == wanted)
+                found = self._people(UserEmail.value_key == value.bound(key))
                 return UserRow.id == any_(func.array(found.scalar_subquery()))
             case CompareOperator.sw | CompareOperator.co | CompareOperator.ew:
                 return UserRow.id.in_(self._people(address.compare(operation, value)))
