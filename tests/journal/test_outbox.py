@@ -1,6 +1,7 @@
 """The outbox: leased to one at a time, tried again, never lost, and forgotten when it has long been done."""
 
 import asyncio
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
@@ -266,6 +267,26 @@ async def test_empty_backlog(database: Database, tenant: Tenant, owner: Connecti
     await owner.execute("DELETE FROM outbox WHERE done_at IS NULL")
     async with open_fleet(database, SYSTEM, ORIGIN) as fleet:
         assert await outbox.backlog(fleet) == outbox.OutboxBacklog(waiting=0, dead=0, oldest_seconds=0)
+
+
+async def test_backlog_reads_nothing_that_is_done(tenant: Tenant, owner: Connection) -> None:
+    """What was told and is kept for a while costs nothing every few seconds, however much of it there is."""
+    trial = owner.transaction()
+    await trial.start()
+    try:
+        await owner.execute("DELETE FROM outbox WHERE done_at IS NULL")
+        await owner.execute(
+            """
+            INSERT INTO outbox (tenant_id, topic, payload, request_id, fanned_out_at, done_at)
+            SELECT $1, 'user.updated', '{}', 'told', now(), now() FROM generate_series(1, 20000)
+            """,
+            UUID(tenant.id),
+        )
+        await owner.execute("ANALYZE outbox")
+        plan = json.loads(await owner.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {outbox.BACKLOG}"))[0]["Plan"]
+        assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < 50, plan
+    finally:
+        await trial.rollback()
 
 
 async def test_opening_a_message(database: Database, tenant: Tenant, owner: Connection) -> None:
