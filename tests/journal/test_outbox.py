@@ -271,8 +271,7 @@ async def test_empty_backlog(database: Database, tenant: Tenant, owner: Connecti
 
 async def test_backlog_reads_nothing_that_is_done(tenant: Tenant, owner: Connection) -> None:
     """What was told and is kept for a while costs nothing every few seconds, however much of it there is."""
-    trial = owner.transaction()
-    await trial.start()
+    await owner.execute("BEGIN")
     try:
         await owner.execute("DELETE FROM outbox WHERE done_at IS NULL")
         await owner.execute(
@@ -286,7 +285,7 @@ async def test_backlog_reads_nothing_that_is_done(tenant: Tenant, owner: Connect
         plan = json.loads(await owner.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {outbox.BACKLOG}"))[0]["Plan"]
         assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < 50, plan
     finally:
-        await trial.rollback()
+        await owner.execute("ROLLBACK")
 
 
 async def test_opening_a_message(database: Database, tenant: Tenant, owner: Connection) -> None:

@@ -228,7 +228,7 @@ async def test_what_a_receipt_has_still_to_say(acme: Tenant, owner: Connection) 
     maria = await acme.person("maria")
     ok(await acme.callers.operator.post(f"{acme.v1}/people/{maria['id']}/deactivate", json={}))
     async with open_fleet(acme.callers.database, Actor(ActorKind.SYSTEM, "relay"), RequestOrigin("test")) as fleet:
-        await fanout.fan_out(fleet, limit=100, handled=("user.deactivated", "user.updated"))
+        await fanout.fan_out(fleet, limit=10_000, handled=("user.deactivated", "user.updated"))
     one = f"{acme.v1}/destinations/{first['id']}"
     told = "state = 'delivered', ended_at = now() WHERE destination_id::text = $1 AND topic = 'user.deactivated'"
     (sent,) = await owner.fetch(f"UPDATE deliveries SET {told} RETURNING id, message_id", first["id"])

@@ -94,6 +94,7 @@ async def open_stage(engine: AsyncEngine, tenant: TenantRef, origin: RequestOrig
             stage = Stage(database, copy, connection)
             await stage.turn_back()
             yield stage
+            await connection.rollback()  # at once, or the next one meets what PostgreSQL has not undone yet
         finally:
             await connection.invalidate()  # closed, whatever it was in the middle of; PostgreSQL undoes the transaction
 
