@@ -16,7 +16,7 @@ from rollcall.events import claims, departure_receipts, destinations, housekeepi
 from rollcall.events.claims import Ended
 from rollcall.events.outgoing import Signing
 from rollcall.journal.housekeeping import forget_messages
-from rollcall.proof import receipts, signing
+from rollcall.proof import pairs, receipts
 from rollcall.work import SYSTEM, Work, open_work
 
 
@@ -111,7 +111,7 @@ async def test_completed_later(post: Post, listen: Listen, monkeypatch: pytest.M
     """Receipts that could not be signed are all completed once they can be, however many newer ones still wait."""
     monkeypatch.setattr(departure_receipts, "SWEEP_AT_ONCE", 2)
     unable = replace(post.context.signing, sealer=Sealer([new_secret_key()]))
-    signing.forget()
+    pairs.forget()
     unsigned = [await leave(post) for _ in range(5)]
     for message in unsigned:
         await settle(post, message, unable)

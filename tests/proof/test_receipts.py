@@ -22,7 +22,7 @@ from other_libraries import read_by_authlib
 from rollcall.cli.main import main
 from rollcall.crypto import CannotOpen, Sealer, new_secret_key
 from rollcall.db import Connection
-from rollcall.proof import receipts, signing
+from rollcall.proof import pairs, receipts, signing
 from rollcall.proof.receipts import Outcome
 from rollcall.settings import Settings
 
@@ -273,7 +273,7 @@ async def test_nothing_to_sign_with(callers: Callers, owner: Connection, setting
     tenant = await a_tenant(callers)
     person, message = await departed(tenant, owner)
     await settle(tenant, message)
-    signing.forget()
+    pairs.forget()
     with pytest.raises(CannotOpen):
         async with tenant.work() as work:
             await receipts.complete(work, Sealer([new_secret_key()]), {message: []}, issuer=settings.public_url)

@@ -22,7 +22,7 @@ from factories import Callers, a_tenant
 from rollcall.crypto import Sealer, new_secret_key
 from rollcall.db import Connection, Database
 from rollcall.errors import NotFound
-from rollcall.proof import signing
+from rollcall.proof import pairs, signing
 from rollcall.settings import Settings
 from rollcall.work import SYSTEM, RequestOrigin, open_fleet
 
@@ -53,7 +53,7 @@ async def published(http: httpx.AsyncClient, name: str = "jwks", *, algorithm: s
 
 
 async def signed(
-    callers: Callers, settings: Settings, algorithms: Sequence[signing.Algorithm] = signing.FOR_TOKENS
+    callers: Callers, settings: Settings, algorithms: Sequence[pairs.Algorithm] = signing.FOR_TOKENS
 ) -> str:
     tenant = await a_tenant(callers)
     async with tenant.work() as work:
@@ -154,7 +154,7 @@ async def test_a_key_of_receipts(
     assert kid_of(await signed(callers, settings, signing.FOR_RECEIPTS)) == tokens, "from before, and left so"
 
     async with open_fleet(database, SYSTEM, ORIGIN) as fleet:
-        new = await signing.rotate(fleet, Sealer.of(settings), algorithm=signing.Algorithm.ES256)
+        new = await signing.rotate(fleet, Sealer.of(settings), algorithm=pairs.Algorithm.ES256)
     assert await published(http, algorithm="ES256") == [new.kid]
     assert kid_of(await signed(callers, settings, signing.FOR_RECEIPTS)) == tokens, "no cache knows the new one"
     await owner.execute("UPDATE signing_keys SET active_from = active_from - interval '10 minutes'")

@@ -10,7 +10,7 @@ from rollcall.cli.reaching import across_tenants
 from rollcall.cli.running import settings_or_give_up
 from rollcall.cli.showing import Row, json_option, print_json, print_list, rfc3339
 from rollcall.crypto import Sealer
-from rollcall.proof import signing
+from rollcall.proof import pairs, signing
 from rollcall.proof.models import SigningKey
 from rollcall.work import Fleet
 
@@ -51,7 +51,7 @@ def rotate_signing_key(at_once: bool, of_receipts: bool, as_json: bool) -> None:
     """
     settings = settings_or_give_up()
     lead = timedelta() if at_once else signing.LEAD
-    algorithm = signing.Algorithm.ES256 if of_receipts else signing.Algorithm.RS256
+    algorithm = pairs.Algorithm.ES256 if of_receipts else pairs.Algorithm.RS256
 
     async def run(fleet: Fleet) -> Row:
         key = await signing.rotate(fleet, Sealer.of(settings), algorithm=algorithm, lead=lead)
@@ -96,7 +96,7 @@ def _effects(keys: Sequence[SigningKey], kid: str, now: datetime) -> list[str]:
         return [f"{kid} has signed nothing yet; whatever comes after it is signed by another key."]
     until = "now" if ending.retired_at is None or ending.retired_at > now else _said(ending.retired_at)
     algorithm = signing.algorithm_of(ending)
-    what = "receipt" if algorithm is signing.Algorithm.ES256 else "receipt and logout token"
+    what = "receipt" if algorithm is pairs.Algorithm.ES256 else "receipt and logout token"
     said = f"Every {what} that {kid} signed, from {_said(ending.active_from)} until {until}, "
     waiting = [key for key in keys if key.kid != kid and key.revoked_at is None and key.active_from > now]
     others = [key for key in waiting if signing.algorithm_of(key) is algorithm]

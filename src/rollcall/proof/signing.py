@@ -6,17 +6,14 @@ installation from before has none. Public keys stand in the JWKS (RFC 7517) for 
 may be checked against it.
 """
 
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any, cast
 
 import orjson
 from joserfc import jws
-from joserfc.jwk import ECKey, RSAKey
 from sqlalchemy import func, select, text
 
 from rollcall.crypto import Sealer, Under
@@ -24,26 +21,15 @@ from rollcall.db import Pool
 from rollcall.errors import Conflict, NotFound
 from rollcall.journal.events import SigningKeyPublished, SigningKeyRevoked
 from rollcall.journal.record import record_for_installation
+from rollcall.proof import pairs
 from rollcall.proof.models import SigningKey
+from rollcall.proof.pairs import Algorithm, SigningPair
 from rollcall.work import Fleet, Work
-
-
-class Algorithm(StrEnum):
-    """How something is signed, and so what a key is for."""
-
-    RS256 = "RS256"
-    """Logout tokens, and receipts where there is no key for the other."""
-    ES256 = "ES256"
-    """Receipts."""
-
 
 FOR_TOKENS = (Algorithm.RS256,)
 FOR_RECEIPTS = (Algorithm.ES256, Algorithm.RS256)
 """What may sign, the first before the second."""
 
-SigningPair = RSAKey | ECKey
-KEY_BITS = 2048
-CURVE = "P-256"
 LEAD = timedelta(minutes=10)
 """How long a new key is published before it signs: twice as long as the JWKS may be cached."""
 
@@ -51,7 +37,6 @@ JWKS_MAX_AGE = timedelta(minutes=5)
 PUBLISHED_AFTER = timedelta(days=90)
 """How long a key stays in the JWKS once another one signs."""
 
-KEEP_OPEN_SECONDS = 60.0
 _PUBLISHED = """
 SELECT public_jwk FROM signing_keys
  WHERE revoked_at IS NULL AND ($1 OR retired_at IS NULL OR retired_at > clock_timestamp() - $2::interval)
@@ -65,8 +50,6 @@ _SIGNS = text("""
      ORDER BY array_position(CAST(:algorithms AS text[]), public_jwk ->> 'alg'), active_from DESC LIMIT 1
 """)
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended('signing keys', 0))")
-
-_opened: dict[str, tuple[float, SigningPair]] = {}
 
 
 class NoSigningKey(RuntimeError):
@@ -111,7 +94,7 @@ async def signer(work: Work, sealer: Sealer, algorithms: Sequence[Algorithm]) ->
     if signing is None:
         raise NoSigningKey
     algorithm = Algorithm(signing.algorithm)
-    return Signer(signing.kid, algorithm, _open(sealer, algorithm, signing.sealed_private_key))
+    return Signer(signing.kid, algorithm, pairs.opened(sealer, algorithm, signing.sealed_private_key))
 
 
 async def sign(
@@ -236,11 +219,6 @@ async def published(pool: Pool, *, ever: bool = False) -> dict[str, Any]:
     return keys
 
 
-def forget() -> None:
-    """Forget the opened private key, which is otherwise remembered for a minute."""
-    _opened.clear()
-
-
 async def _begin_at_once(
     fleet: Fleet, sealer: Sealer, algorithm: Algorithm, keys: Sequence[SigningKey], now: datetime
 ) -> SigningKey:
@@ -256,16 +234,8 @@ async def _begin_at_once(
     return waiting
 
 
-def _new_pair(algorithm: Algorithm) -> SigningPair:
-    """A pair of keys whose id does not begin as an option of a command does: somebody has to type it one day."""
-    while True:
-        pair = RSAKey.generate_key(KEY_BITS) if algorithm is Algorithm.RS256 else ECKey.generate_key(CURVE)
-        if not pair.thumbprint().startswith("-"):
-            return pair
-
-
 async def _publish(fleet: Fleet, sealer: Sealer, algorithm: Algorithm, *, lead: timedelta) -> SigningKey:
-    pair = _new_pair(algorithm)
+    pair = pairs.new_pair(algorithm)
     active_from = await _now(fleet) + lead
     for key in await _every_of(fleet, algorithm):
         if key.retired_at is None:
@@ -290,17 +260,3 @@ async def _now(fleet: Fleet) -> datetime:
 async def _tell(fleet: Fleet, key: SigningKey) -> None:
     event = SigningKeyPublished(kid=key.kid, active_from=key.active_from.isoformat())
     await record_for_installation(fleet, event, target=key.kid)
-
-
-def _open(sealer: Sealer, algorithm: Algorithm, sealed: str) -> SigningPair:
-    """The private key in clear, which this process remembers for a minute: opening RSA's takes 30 ms, signing one."""
-    now = time.monotonic()
-    if sealed not in _opened or _opened[sealed][0] < now:
-        pair = _KINDS[algorithm].import_key(sealer.open(sealed))
-        for other in [other for other, (until, _) in _opened.items() if until < now]:
-            del _opened[other]
-        _opened[sealed] = (now + KEEP_OPEN_SECONDS, pair)
-    return _opened[sealed][1]
-
-
-_KINDS: Mapping[Algorithm, type[RSAKey] | type[ECKey]] = {Algorithm.RS256: RSAKey, Algorithm.ES256: ECKey}

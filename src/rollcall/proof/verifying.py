@@ -10,9 +10,10 @@ from joserfc import jws
 from joserfc.errors import BadSignatureError, JoseError
 from joserfc.jwk import ECKey, RSAKey
 
-from rollcall.proof import signing
+from rollcall.proof import pairs
+from rollcall.proof.pairs import KEY_BITS, Algorithm, SigningPair
 from rollcall.proof.receipts import KIND
-from rollcall.proof.signing import FOR_RECEIPTS, KEY_BITS, Algorithm, SigningPair
+from rollcall.proof.signing import FOR_RECEIPTS
 
 LARGEST = 1024 * 1024
 _SAID = {
@@ -226,7 +227,7 @@ def _key(stated: object) -> tuple[str, SigningPair] | None:
             case "RSA", _:
                 key = RSAKey.import_key({name: jwk[name] for name in ("kty", "n", "e")})
                 return (jwk["kid"], key) if key.raw_value.key_size >= KEY_BITS else None
-            case "EC", signing.CURVE:
+            case "EC", pairs.CURVE:
                 return jwk["kid"], ECKey.import_key({name: jwk[name] for name in ("kty", "crv", "x", "y")})
             case _:
                 return None
