@@ -83,7 +83,8 @@ BEGIN
         INSERT INTO public.account_history (tenant_id, account_id, until_at, active, deactivated_at, role, is_admin)
         SELECT p_tenant, id, clock_timestamp(), (was).active, CASE WHEN NOT (was).active THEN (was).deactivated_at END,
                (was).role, (was).is_admin
-          FROM given WHERE was_other)
+          FROM given WHERE was_other
+        ON CONFLICT DO NOTHING)  -- as the trigger has it
     INSERT INTO public.outbox (tenant_id, topic, account_id, request_id, payload)
     SELECT p_tenant, event ->> 'topic', id, p_request_id, event - 'topic' FROM given WHERE jsonb_typeof(event) = 'object';
     PERFORM set_config('rollcall.keeps_history', '', true);
