@@ -58,11 +58,13 @@ def test_the_protocol_opens_nothing() -> None:
 
 
 def test_nothing_but_work_commits() -> None:
-    """Transactions are committed by the blocks that opened them: no function calls commit() or rollback()."""
+    """Transactions end with the blocks that opened them: nothing calls commit(), and only a rehearsal rollback()."""
     for module in MODULES:
         for node in ast.walk(tree_of(module)):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-                assert node.func.attr not in {"commit", "rollback"}, f"{module}:{node.lineno}"
+                assert node.func.attr != "commit", f"{module}:{node.lineno}"
+                undoes = module == SOURCE / "provisioning" / "rehearsals" / "stage.py"  # what it does is never kept
+                assert undoes or node.func.attr != "rollback", f"{module}:{node.lineno}"
 
 
 def test_handlers_types_exist() -> None:
