@@ -21,8 +21,9 @@ help: ## list these targets
 up: embedded ## the whole product on this machine, with engines of its own (ARGS="...")
 	@echo "Starting Rollcall ..."; exec $(VENV)/bin/python -m rollcall up $(ARGS)
 
+# In the order of their names: alerts and the like, which look at all tenants, come while there are few of them.
 test: dev ## all tests (ARGS="tests/engines -k lock" for some)
-	@$(VENV)/bin/python -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(VENV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 slow: dev ## what takes seconds each: processes replaced, the story of docker/, the benchmarks in small; not part of "test"
 	@$(VENV)/bin/python -m pytest -n 2 --dist loadfile --show-capture=no --tb=short -m "slow or not slow" \

@@ -74,7 +74,7 @@ def serving(folder: Path) -> Generator[Server]:
     locked = ["--no-deps", "--require-hashes", "--only-binary", ":all:", "-r", str(LOCK)]
     subprocess.run([*pip, "--target", str(folder), *locked], check=True)
     port = free_port()
-    options = "--factory --loop uvloop --http httptools --no-access-log --log-level warning"
+    options = "--factory --loop uvloop --http httptools --no-access-log --log-level warning --timeout-keep-alive 600"
     command = ["-m", "uvicorn", "benchmarks.peer:app", "--port", str(port), *options.split()]
     path = os.pathsep.join([str(folder), str(LOCK.parent)])
     with started(command, port, {"PYTHONPATH": path}, ready="/v2/ServiceProviderConfig") as server:
