@@ -53,10 +53,18 @@ def test_a_statement_is_given_the_values_that_are_asked_for(kind: ResourceKind, 
 
 
 def test_few_statements_are_kept() -> None:
-    """What is remembered is bounded, and long filters are not remembered at all."""
-    kept = paging.remembered()
-    long = " or ".join(f'title eq "{number}"' for number in range(paging.MOST_TERMS_REMEMBERED + 1))
-    asked(USERS, long)
-    assert paging.remembered() == kept
+    """What is remembered is bounded, of long filters more narrowly, and these take nothing from the others' room."""
     asked(USERS, 'userType eq "1" and title eq "x" and nickName pr')
-    assert paging.remembered() <= paging.MOST_REMEMBERED
+    kept = paging.remembered()
+    for more in range(paging.MOST_LONG_REMEMBERED * 2):
+        asked(USERS, " or ".join(f'title eq "{number}"' for number in range(paging.FEW_TERMS + 1 + more)))
+    assert kept <= paging.remembered() <= kept + paging.MOST_LONG_REMEMBERED
+    assert paging.remembered() <= paging.MOST_REMEMBERED + paging.MOST_LONG_REMEMBERED
+
+
+@pytest.mark.parametrize("terms", [2, paging.FEW_TERMS + 1, 40])
+def test_a_statement_is_put_together_once(monkeypatch: pytest.MonkeyPatch, terms: int) -> None:
+    """Whoever asks by the same shape again, with other values, does not have its statement put together once more."""
+    asked(USERS, " or ".join(f'title co "{number}"' for number in range(terms)))
+    monkeypatch.delattr(paging, "_select")
+    asked(USERS, " or ".join(f'title co "{number} more"' for number in range(terms)))

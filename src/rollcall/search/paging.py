@@ -51,8 +51,11 @@ _DIALECT: Final[Any] = PGDialect_asyncpg()
 MOST_REMEMBERED: Final = 512
 """Statements that a process keeps, of all tenants: those used last. One is some ten thousand characters."""
 
-MOST_TERMS_REMEMBERED: Final = 8
-"""Conditions of a filter whose statement is kept; longer ones are rare, and would take much memory."""
+FEW_TERMS: Final = 8
+"""Conditions of a filter whose statement is one of those."""
+
+MOST_LONG_REMEMBERED: Final = 16
+"""Statements that are kept for longer filters: rare, and large, but 50 ms of the event loop to put together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +115,7 @@ def statement(query: Query, tenant_id: UUID, base_url: str) -> Asked:
         members=query.members,
         ends_by_members=query.ends_by_members,
     )
-    prepared = _prepared if query.terms <= MOST_TERMS_REMEMBERED else _prepared.__wrapped__
+    prepared = _prepared if query.terms <= FEW_TERMS else _prepared_long
     count = query.count + 1 if query.by_cursor else query.count
     position = (None, None) if query.after is None else (str(after[0]), UUID(str(after[-1])))
     return prepared(shape).asked((tenant_id, query.start_index - 1, count, *position, *values))
@@ -139,9 +142,12 @@ def _prepared(shape: Shape) -> _Prepared:
     return _Prepared(str(compiled), tuple(_parameter(binds[name]) for name in names))
 
 
+_prepared_long: Final = lru_cache(maxsize=MOST_LONG_REMEMBERED)(_prepared.__wrapped__)
+
+
 def remembered() -> int:
     """How many statements are kept."""
-    return _prepared.cache_info().currsize
+    return _prepared.cache_info().currsize + _prepared_long.cache_info().currsize
 
 
 def _parameter(bind: BindParameter[Any]) -> object:
