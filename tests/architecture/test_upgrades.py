@@ -91,6 +91,17 @@ async def calling(settings: Settings) -> AsyncGenerator[dict[str, httpx.AsyncCli
             await client.aclose()
 
 
+async def test_each_revision_loses_nothing(engines: Engines, settings: Settings) -> None:
+    """One after the other, each revision leaves what was there, and a database that can be gone on from."""
+    async with old_installation(engines, settings) as there:
+        before = await counts(there)
+        for revision in REVISIONS:
+            await upgrade(there, revision)
+            assert await counts(there) == before, revision
+        await tables.migrate(there)
+        assert await differences(there) == []
+
+
 @pytest.mark.parametrize("revision", SOME)
 async def test_going_on_from(engines: Engines, settings: Settings, revision: str) -> None:
     """From these revisions, with data in it, the present tables are reached; nothing is lost, everybody is served."""

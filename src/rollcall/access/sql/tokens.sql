@@ -126,7 +126,7 @@ CREATE FUNCTION fn.judge_token(
 $$ SELECT CASE WHEN NOT p_before AND fn.is_plainly_live(t, n, p, o) THEN 'live'
                ELSE fn.judge_closely(t.tenant_id, t.id, n.status, p_before) END $$;
 
--- The judgement of one token by its key, as lists ask; NULL if the tenant has no such token.
+-- The judgement of one token by its key, as lists ask; NULL if the tenant has no such token. Its plan is kept, as lapse_of's is.
 CREATE FUNCTION fn.token_state(p_tenant uuid, p_token uuid) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE
 SET plan_cache_mode = auto AS
 $$ SELECT fn.judge_token(t, n, p, o, false)
